@@ -1,0 +1,15 @@
+// The few functions of the JavaScript runtime that pure code may use, declared by hand: pure folders
+// compile with no platform types, so files, sockets, timers and `process` do not type-check there.
+// `Buffer` is declared as far as byte/string conversion needs it and no further.
+
+interface Buffer extends Uint8Array {
+  latin1Slice(start?: number, end?: number): string;
+  utf8Slice(start?: number, end?: number): string;
+  latin1Write(text: string, offset?: number, length?: number): number;
+  utf8Write(text: string, offset?: number, length?: number): number;
+}
+
+declare const Buffer: {
+  readonly prototype: Buffer;
+  byteLength(text: string, encoding?: 'utf8'): number;
+};

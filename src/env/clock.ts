@@ -1,0 +1,23 @@
+export interface Clock {
+  /** Milliseconds since the Unix epoch. May jump either way; never used to measure a duration. */
+  wallMs(): number;
+  /** Milliseconds, with fraction, since an arbitrary start. Never goes back. */
+  monotonicMs(): number;
+}
+
+export interface Timer {
+  /** The callback will not run after this. Safe to call at any time, any number of times. */
+  cancel(): void;
+}
+
+export interface Timers {
+  /** Runs `callback` once, no earlier than `delayMs` (0 to 2^31-1) from now. */
+  after(delayMs: number, callback: () => void): Timer;
+  /**
+   * Runs `callback` once after all input that this turn of the event loop delivers. The ready loop
+   * and the connections use it to do once per turn what many events asked for.
+   */
+  atEndOfTurn(callback: () => void): void;
+  /** Resolves in a later turn, after input and timers had their chance: the seam between slices. */
+  nextTurn(): Promise<void>;
+}

@@ -1,0 +1,28 @@
+// Where effects enter. The store, WAL, ready loop and peers are built from an `Env`, so that a whole
+// cluster runs in one process under simulated time, disk and network. `node/` holds the real
+// effects, `sim/` the simulated ones; both pass the same contract tests.
+
+export type { Clock, Timer, Timers } from './clock.ts';
+export type { Disk, DiskFile, FileKind, FileStat, OpenMode } from './disk.ts';
+export { OPEN_MODES } from './disk.ts';
+export type { Entropy } from './entropy.ts';
+export type {
+  ByteStream,
+  ByteStreamHandler,
+  Listener,
+  Network,
+  StreamAddress,
+} from './network.ts';
+
+import type { Clock, Timers } from './clock.ts';
+import type { Disk } from './disk.ts';
+import type { Entropy } from './entropy.ts';
+import type { Network } from './network.ts';
+
+export interface Env {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly entropy: Entropy;
+  readonly disk: Disk;
+  readonly network: Network;
+}

@@ -1,0 +1,59 @@
+// Byte streams between processes. `grpc/` and `peer/` speak their protocols over a ByteStream and
+// know no socket.
+
+export interface StreamAddress {
+  /** Host name or IP address; for a Unix socket, empty. */
+  readonly host: string;
+  /** 0 to 65535; 0 lets the system choose when listening. */
+  readonly port: number;
+  /** Path of a Unix socket; then host and port are not used. */
+  readonly path?: string;
+}
+
+/** One connection, either side. Bytes arrive in order or the stream closes. */
+export interface ByteStream {
+  /** Set by the owner in the turn in which it receives the stream. */
+  handler: ByteStreamHandler;
+  /** `host:port` or the socket path of the other side, for logs. */
+  readonly remoteAddress: string;
+  /**
+   * Queues `bytes`, which nobody may change afterwards. False when the stream holds more than its
+   * high-water mark: the caller should wait for `onDrain`, though nothing is refused.
+   */
+  write(bytes: Uint8Array): boolean;
+  /** Bytes queued by `write` that the operating system has not yet taken. */
+  readonly bufferedBytes: number;
+  /** Stops and restarts `onData`; how a slow consumer is felt by the other side. */
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then closes the sending half. */
+  end(): void;
+  /** Closes at once; queued bytes are lost. `onClose` follows. */
+  destroy(error?: Error): void;
+}
+
+/** What a stream's owner implements. A method is never called from within one of its own calls. */
+export interface ByteStreamHandler {
+  /** `bytes` belong to the handler during the call only; copy what must outlive the turn. */
+  onData(bytes: Uint8Array): void;
+  /** After a `write` returned false: the queue is short again. */
+  onDrain(): void;
+  /** The other side sends no more. */
+  onEnd(): void;
+  /** Exactly once, last of all; `error` unless the close was orderly. */
+  onClose(error: Error | undefined): void;
+}
+
+export interface Listener {
+  /** Where it really listens; the chosen port if 0 was asked for. */
+  readonly address: StreamAddress;
+  /** Accepts no more. Streams already accepted live on. */
+  close(): Promise<void>;
+}
+
+export interface Network {
+  /** Calls `accept` with each new stream. ALREADY_EXISTS if the address is taken. */
+  listen(address: StreamAddress, accept: (stream: ByteStream) => void): Promise<Listener>;
+  /** A connected stream; UNAVAILABLE if it cannot be had within `timeoutMs`. */
+  connect(address: StreamAddress, timeoutMs: number): Promise<ByteStream>;
+}
