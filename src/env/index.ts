@@ -14,6 +14,10 @@ export type {
   StreamAddress,
 } from './network.ts';
 
+export { createNodeClock, createNodeTimers } from './node/clock.ts';
+export { createNodeEntropy } from './node/entropy.ts';
+export { createNodeNetwork, streamFromSocket, takeSocket } from './node/network.ts';
+
 import type { Clock, Timers } from './clock.ts';
 import type { Disk } from './disk.ts';
 import type { Entropy } from './entropy.ts';
