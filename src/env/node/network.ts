@@ -35,8 +35,9 @@ export function streamFromSocket(socket: Socket): ByteStream {
 
 /**
  * Takes the socket back out of a stream made by this file: the stream is dead afterwards and its
- * handler hears nothing more. `unread` is put in front of what the socket delivers next, so that
- * a connection can be handed to `node:http` after a look at its first bytes.
+ * handler hears nothing more. `unread` (no copy is made) is put in front of what the socket delivers
+ * next, so that a connection can be handed to `node:http` after a look at its first bytes. The new
+ * owner must attach its listeners in the same turn, since the socket goes on delivering.
  */
 export function takeSocket(stream: ByteStream, unread: Uint8Array): Socket {
   invariant(stream instanceof SocketStream, 'takeSocket: not a stream over a socket');
@@ -94,7 +95,9 @@ class SocketStream implements ByteStream {
 
   release(unread: Uint8Array): Socket {
     const socket = this.#socket;
-    socket.pause();
+    // A stream left paused is resumed by nobody: `node:http` expects one that flows. The resume
+    // takes effect when this callback has returned, so the new owner's listeners are there by then.
+    socket.resume();
     socket.off('data', this.#onData);
     socket.off('drain', this.#onDrain);
     socket.off('end', this.#onEnd);
