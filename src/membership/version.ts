@@ -1,0 +1,46 @@
+// Cluster versions: MAJOR.MINOR decides, the patch is always written as 0.
+
+/** The version that all members of a cluster have agreed to speak. */
+export interface ClusterVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** Negative, zero or positive as `a` is older than, equal to or newer than `b`. */
+export function compareVersions(a: ClusterVersion, b: ClusterVersion): number {
+  return a.major - b.major || a.minor - b.minor;
+}
+
+export function versionAtLeast(version: ClusterVersion, major: number, minor: number): boolean {
+  return compareVersions(version, { major, minor }) >= 0;
+}
+
+/** `3.7`, as etcd prints it in logs and metrics. */
+export function formatVersion(version: ClusterVersion): string {
+  return `${version.major}.${version.minor}`;
+}
+
+/** `3.7.0`, the stored form. */
+export function formatStoredVersion(version: ClusterVersion): string {
+  return `${formatVersion(version)}.0`;
+}
+
+const STORED = /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/;
+const SHORT = /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/;
+
+/**
+ * Reads the stored form `MAJOR.MINOR.PATCH`; the patch is dropped. Undefined if the text has
+ * another form.
+ */
+export function parseStoredVersion(text: string): ClusterVersion | undefined {
+  return fromMatch(STORED.exec(text));
+}
+
+/** Reads `MAJOR.MINOR`, the form of flags. Undefined if the text has another form. */
+export function parseVersion(text: string): ClusterVersion | undefined {
+  return fromMatch(SHORT.exec(text));
+}
+
+function fromMatch(match: RegExpExecArray | null): ClusterVersion | undefined {
+  return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
+}

@@ -1,0 +1,118 @@
+// The settings of one member, checked and immutable. `parseConfig` makes one from flags and
+// environment; a program that embeds the server may build it with `defaultServerConfig`.
+
+import type { ClusterVersion } from '../../membership/index.ts';
+import type { FeatureGates } from './feature-gates.ts';
+
+/** One address to listen on, taken from a URL flag. */
+export interface ListenUrl {
+  /** The URL as etcd prints it, such as `http://127.0.0.1:2379` or `unix://etcd.sock`. */
+  readonly text: string;
+  readonly scheme: 'http' | 'unix';
+  /** Host name or IP address without brackets; empty for all interfaces and for `unix`. */
+  readonly host: string;
+  /** 0 to 65535; 0 lets the system choose. */
+  readonly port: number;
+  /** Path of the socket for `unix`, else empty. */
+  readonly path: string;
+}
+
+/** One member named by `--initial-cluster`. */
+export interface InitialMember {
+  readonly name: string;
+  /** Sorted; duplicates removed. */
+  readonly peerURLs: readonly string[];
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ['json', 'console'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** `stderr`, `stdout` or file paths; `default` has become `stderr`. Never empty. */
+  readonly outputs: readonly string[];
+}
+
+export interface GrpcConfig {
+  /** Largest client request in bytes; the transport accepts 524,288 more for the envelope. */
+  readonly maxRequestBytes: number;
+  /** Streams a client may have open on one connection, 1 to 2^32-1. */
+  readonly maxConcurrentStreams: number;
+  /** Shortest tolerated time between a client's pings. */
+  readonly keepaliveMinTimeMs: number;
+  /** Time without traffic after which the server pings; 0 means never. */
+  readonly keepaliveIntervalMs: number;
+  /** How long to wait for the answer to a ping; 0 means for ever. */
+  readonly keepaliveTimeoutMs: number;
+}
+
+export interface ServerConfig {
+  readonly name: string;
+  /** Relative paths are relative to the working directory. */
+  readonly dataDir: string;
+  /** Directory of the write-ahead log; empty means `<dataDir>/member/wal`. */
+  readonly walDir: string;
+
+  readonly listenPeerUrls: readonly ListenUrl[];
+  /** Empty only if the flag was given empty. */
+  readonly listenClientUrls: readonly ListenUrl[];
+  /** When not empty, HTTP is served here and `listenClientUrls` serve gRPC only. */
+  readonly listenClientHttpUrls: readonly ListenUrl[];
+  /** Further addresses that serve metrics and health only. */
+  readonly listenMetricsUrls: readonly ListenUrl[];
+  /** Sorted; duplicates removed. */
+  readonly advertisePeerUrls: readonly string[];
+  /** Sorted; duplicates removed. */
+  readonly advertiseClientUrls: readonly string[];
+  /** `SO_REUSEPORT` on listeners. */
+  readonly socketReusePort: boolean;
+  /** `SO_REUSEADDR` on listeners. */
+  readonly socketReuseAddress: boolean;
+
+  /** Used for the first start only. Sorted by name. */
+  readonly initialCluster: readonly InitialMember[];
+  readonly initialClusterState: 'new' | 'existing';
+  readonly initialClusterToken: string;
+  readonly strictReconfigCheck: boolean;
+  readonly maxLearners: number;
+
+  /** One raft tick. At least 1. */
+  readonly heartbeatMs: number;
+  /** At least five heartbeats, at most 50,000. */
+  readonly electionMs: number;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+
+  /** Applied entries between two snapshots on disk. */
+  readonly snapshotCount: number;
+  /** Entries kept in memory behind a snapshot for slow followers. */
+  readonly snapshotCatchupEntries: number;
+  /** `.snap` files kept; 0 keeps all. */
+  readonly maxSnapshots: number;
+  /** Segments of the log kept; 0 keeps all. */
+  readonly maxWals: number;
+  readonly unsafeNoFsync: boolean;
+
+  /** Bytes the backend may take. 0 on the command line has become 2 GiB; undefined: no limit. */
+  readonly quotaBackendBytes: number | undefined;
+  readonly backendBatchIntervalMs: number;
+  readonly backendBatchLimit: number;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepIntervalMs: number;
+  readonly maxTxnOps: number;
+
+  readonly watchProgressNotifyIntervalMs: number;
+  readonly warningApplyDurationMs: number;
+  readonly warningUnaryRequestDurationMs: number;
+
+  readonly grpc: GrpcConfig;
+  /** `extensive` adds the latency histogram of every gRPC method. */
+  readonly metrics: 'basic' | 'extensive';
+  readonly log: LogConfig;
+  readonly featureGates: FeatureGates;
+  /** Ours: hold the cluster version at this release; undefined: no limit but our own release. */
+  readonly maxClusterVersion: ClusterVersion | undefined;
+}
