@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Installs the real programs that tests compare with, on Debian and its derivatives.
+#
+#   scripts/install-real-etcd.sh [directory]
+#
+# From the machine's own release: etcd-server, etcd-client (3.4 on bookworm) and nghttp2-client,
+# through apt-get (needs root; what is there already is left alone). From the release called trixie:
+# etcd 3.5, downloaded through the machine's own package sources and unpacked into `directory`
+# without installing it. The default directory is where the tests look:
+# $TETCD_ETCD_35_DIR, else ${XDG_CACHE_HOME:-~/.cache}/tetcd/etcd-3.5.
+set -euo pipefail
+
+directory=${1:-${TETCD_ETCD_35_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tetcd/etcd-3.5}}
+newer=trixie
+retry=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+export DEBIAN_FRONTEND=noninteractive
+
+command -v apt-get >/dev/null || { echo "apt-get is missing: not a Debian machine" >&2; exit 1; }
+
+install_packages() {
+  local missing=() name
+  for name in etcd-server etcd-client nghttp2-client; do
+    dpkg-query -W -f '${Status}\n' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    echo "installed already: etcd-server etcd-client nghttp2-client"
+    return
+  fi
+  echo "installing: ${missing[*]}"
+  apt-get "${retry[@]}" update -qq
+  # The package starts a service on port 2379 where nothing forbids it; tests start their own.
+  local policy=/usr/sbin/policy-rc.d policy_is_ours=false
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    policy_is_ours=true
+  fi
+  local status=0
+  apt-get "${retry[@]}" install -y -qq --no-install-recommends "${missing[@]}" || status=$?
+  [ "$policy_is_ours" = false ] || rm -f "$policy"
+  return "$status"
+}
+
+# The machine's own sources with the release's name replaced; security and update suites, which
+# a release may lack, are left out.
+write_newer_sources() {
+  local target=$1 codename source found=false
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
+  for source in /etc/apt/sources.list.d/*.sources; do
+    [ -e "$source" ] || continue
+    sed "/^#/d; s/$codename-updates//; s/$codename/$newer/g" "$source" |
+      awk 'BEGIN { RS = ""; ORS = "\n\n" } /Suites:[^\n]*'"$newer"'/ && !/security|backports/' \
+        >"$target/$(basename "$source")"
+    [ ! -s "$target/$(basename "$source")" ] || found=true
+  done
+  for source in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ -e "$source" ] || continue
+    { grep -E "^deb .*[[:space:]]$codename[[:space:]]" "$source" || true; } |
+      sed "s/$codename/$newer/g" >"$target/$(basename "$source")"
+    [ ! -s "$target/$(basename "$source")" ] || found=true
+  done
+  [ "$found" = true ] || { echo "no package source of $codename to derive $newer from" >&2; exit 1; }
+}
+
+unpack_newer() {
+  if "$directory/usr/bin/etcd" --version 2>/dev/null | grep -q '^etcd Version: 3\.5\.' &&
+    [ -x "$directory/usr/bin/etcdctl" ]; then
+    echo "unpacked already: $directory"
+    return
+  fi
+  local temporary
+  temporary=$(mktemp -d)
+  # shellcheck disable=SC2064 # the path is wanted as it is now
+  trap "rm -rf '$temporary'" EXIT
+  chmod 755 "$temporary"
+  mkdir -p "$temporary"/{state/lists/partial,cache/archives/partial,sources,packages,root}
+  write_newer_sources "$temporary/sources"
+  local apt=(
+    apt-get "${retry[@]}"
+    -o "Dir::State=$temporary/state" -o "Dir::Cache=$temporary/cache"
+    -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$temporary/sources"
+    -o "APT::Architecture=$(dpkg --print-architecture)" -o APT::Sandbox::User=root
+  )
+  "${apt[@]}" update -qq
+  (cd "$temporary/packages" && "${apt[@]}" download -qq etcd-server etcd-client)
+  local package
+  for package in "$temporary"/packages/*.deb; do dpkg-deb -x "$package" "$temporary/root"; done
+  rm -rf "$directory"
+  mkdir -p "$(dirname "$directory")"
+  mv "$temporary/root" "$directory"
+  chmod 755 "$directory"
+}
+
+install_packages
+unpack_newer
+"$directory/usr/bin/etcd" --version | head -n 1
+"$directory/usr/bin/etcdctl" version | head -n 1
