@@ -1,1 +1,43 @@
-export {};
+// HTTP/2 and gRPC, server and client, over byte streams. Knows no message: bytes in, bytes out.
+
+export type {
+  CallOptions,
+  CallStatus,
+  Channel,
+  ChannelOptions,
+  ClientCall,
+  ClientStream,
+  ClientStreamHandler,
+  Connect,
+  Endpoint,
+  EndpointState,
+  UnarySink,
+} from './client-types.ts';
+export type { Encoder } from './encoder.ts';
+export { BYTES_ENCODER } from './encoder.ts';
+export type {
+  ClientKeepalive,
+  ClientLimits,
+  ConnectionLimits,
+  ServerKeepalive,
+  ServerLimits,
+} from './limits.ts';
+export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
+export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
+export type {
+  AcceptOptions,
+  Call,
+  MethodStats,
+  Peer,
+  RawOpener,
+  RawRequest,
+  Server,
+  ServerOptions,
+  StreamCall,
+  StreamHandler,
+  StreamOpener,
+  UnaryCall,
+  UnaryHandler,
+} from './server-types.ts';
+export type { StatusCode } from './status.ts';
+export { GrpcStatusError, STATUS, STATUS_COUNT, statusName } from './status.ts';

@@ -1,0 +1,181 @@
+// Every bound of the transport: unit, reason, and what happens when it is reached. A field marked
+// (flag) is meant to be set by the embedding program; the others have no known reason to change.
+
+import { invariant } from '../base/index.ts';
+
+export const KIB = 1024;
+export const MIB = 1024 * 1024;
+
+/** Bounds that hold for either side of a connection. */
+export interface ConnectionLimits {
+  /**
+   * Largest header list we accept, in bytes as RFC 9113 section 6.5.2 counts them (32 more per
+   * field); advertised. A larger one resets the stream; decoding goes on, without keeping fields,
+   * because the HPACK state must follow. This is what an HPACK bomb meets.
+   */
+  readonly headerListBytesMax: number;
+  /** Largest compressed header block over all its frames. A larger one ends the connection. */
+  readonly headerBlockBytesMax: number;
+  /** CONTINUATION frames of one block; one more ends the connection (CONTINUATION flood). */
+  readonly continuationFramesMax: number;
+  /** Flow-control window that we grant each stream: what a sender may have in flight to us. */
+  readonly streamWindowBytes: number;
+  /** Flow-control window that we grant the whole connection. */
+  readonly connectionWindowBytes: number;
+  /**
+   * Received message bytes of one connection that are kept because a message is incomplete or its
+   * reader paused. The stream that would exceed it is reset with ENHANCE_YOUR_CALM.
+   */
+  readonly heldBytesMax: number;
+  /** Bytes queued on one stream beyond which `write` says "wait". */
+  readonly streamHighWaterBytes: number;
+  /** Bytes queued on one connection beyond which every `write` on it says "wait". */
+  readonly connectionHighWaterBytes: number;
+  /** Bytes in the byte stream's own queue beyond which no more DATA is given to it. */
+  readonly socketHighWaterBytes: number;
+  /**
+   * Tokens for frames that cost work and carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE,
+   * RST_STREAM and unknown frames, empty DATA. Each takes one; each frame that carries something, in
+   * either direction, gives `controlFramesPerUsefulFrame`; each second gives
+   * `controlFramesPerSecond`. At zero the connection ends with ENHANCE_YOUR_CALM.
+   */
+  readonly controlFramesBurst: number;
+  readonly controlFramesPerUsefulFrame: number;
+  readonly controlFramesPerSecond: number;
+  /** Time for the peer's preface and first SETTINGS to arrive; then the connection is closed. */
+  readonly prefaceTimeoutMs: number;
+  /** Time for a frame or header block that has begun to arrive whole (slow headers). */
+  readonly frameTimeoutMs: number;
+  /** Time in which a full outgoing queue must move at all; then the connection is closed. */
+  readonly writeStallTimeoutMs: number;
+}
+
+export interface ServerLimits extends ConnectionLimits {
+  /** (flag) Largest request message; a larger one is answered RESOURCE_EXHAUSTED. */
+  readonly receiveBytesMax: number;
+  /** (flag) Streams open at once on a connection; advertised; one more is refused. */
+  readonly maxConcurrentStreams: number;
+  /**
+   * Requests of one connection held back because its responses are not being read (see
+   * `connectionHighWaterBytes`); one more is refused, which a client may retry elsewhere.
+   */
+  readonly heldCallsMax: number;
+  /**
+   * Tokens for streams that the client resets before they are answered, or that we reset for its
+   * mistakes. Each takes one; each call answered and each second's `resetsPerSecond` give back. At
+   * zero the connection ends with ENHANCE_YOUR_CALM (rapid reset).
+   */
+  readonly resetsBurst: number;
+  readonly resetsPerSecond: number;
+  /** Open connections; one more is closed at once. */
+  readonly connectionsMax: number;
+}
+
+export interface ClientLimits extends ConnectionLimits {
+  readonly receiveBytesMax: number;
+  /** Calls waiting for a connection or a free stream; one more fails RESOURCE_EXHAUSTED. */
+  readonly waitingCallsMax: number;
+  /** Time for one endpoint to connect. */
+  readonly connectTimeoutMs: number;
+  /** Wait after the first failure to connect; each further one waits `backoffFactor` times longer. */
+  readonly backoffMsMin: number;
+  readonly backoffMsMax: number;
+  readonly backoffFactor: number;
+  /** Each wait varies by this fraction either way, so that clients do not return in lockstep. */
+  readonly backoffJitter: number;
+  /** How often a call that no server has begun is sent again by itself. */
+  readonly transparentRetriesMax: number;
+}
+
+const CONNECTION_LIMITS: ConnectionLimits = {
+  headerListBytesMax: 64 * KIB,
+  headerBlockBytesMax: 128 * KIB,
+  continuationFramesMax: 16,
+  streamWindowBytes: 1 * MIB,
+  connectionWindowBytes: 4 * MIB,
+  heldBytesMax: 64 * MIB,
+  streamHighWaterBytes: 256 * KIB,
+  connectionHighWaterBytes: 4 * MIB,
+  socketHighWaterBytes: 256 * KIB,
+  controlFramesBurst: 10_000,
+  controlFramesPerUsefulFrame: 3,
+  controlFramesPerSecond: 1_000,
+  prefaceTimeoutMs: 10_000,
+  frameTimeoutMs: 20_000,
+  writeStallTimeoutMs: 60_000,
+};
+
+export const SERVER_LIMITS: ServerLimits = {
+  ...CONNECTION_LIMITS,
+  receiveBytesMax: 4 * MIB,
+  maxConcurrentStreams: 100_000,
+  heldCallsMax: 10_000,
+  resetsBurst: 1_000,
+  resetsPerSecond: 100,
+  connectionsMax: 100_000,
+};
+
+export const CLIENT_LIMITS: ClientLimits = {
+  ...CONNECTION_LIMITS,
+  streamWindowBytes: 4 * MIB,
+  connectionWindowBytes: 16 * MIB,
+  receiveBytesMax: 2 ** 31 - 1,
+  waitingCallsMax: 100_000,
+  connectTimeoutMs: 20_000,
+  backoffMsMin: 1_000,
+  backoffMsMax: 120_000,
+  backoffFactor: 1.6,
+  backoffJitter: 0.2,
+  transparentRetriesMax: 5,
+};
+
+/** Pings that keep a connection alive, and how often a client may send its own. */
+export interface ServerKeepalive {
+  /** A ping is sent after this long without input. */
+  readonly intervalMs: number;
+  /** The connection is closed if nothing arrives for this long after a ping. */
+  readonly timeoutMs: number;
+  /** A client that pings more often gets GOAWAY ENHANCE_YOUR_CALM `too_many_pings`. */
+  readonly minTimeMs: number;
+  /** Whether pings are allowed while no call is open; if not, one in two hours is. */
+  readonly permitWithoutStream: boolean;
+}
+
+export interface ClientKeepalive {
+  /** A ping is sent after this long without input; Infinity for never. */
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Whether to ping while no call is open. */
+  readonly permitWithoutStream: boolean;
+}
+
+export const SERVER_KEEPALIVE: ServerKeepalive = {
+  intervalMs: 2 * 60 * 60 * 1000,
+  timeoutMs: 20_000,
+  minTimeMs: 5 * 60 * 1000,
+  permitWithoutStream: false,
+};
+
+export const CLIENT_KEEPALIVE: ClientKeepalive = {
+  intervalMs: Number.POSITIVE_INFINITY,
+  timeoutMs: 20_000,
+  permitWithoutStream: false,
+};
+
+/** Pings that come too early before the client is told off. */
+export const PING_STRIKES_MAX = 2;
+/** Without calls and without permission, pings must be this far apart. */
+export const PING_IDLE_MIN_MS: number = 2 * 60 * 60 * 1000;
+
+invariant(
+  CONNECTION_LIMITS.headerBlockBytesMax >= CONNECTION_LIMITS.headerListBytesMax,
+  'an uncompressed block of the largest list fits',
+);
+invariant(
+  CONNECTION_LIMITS.connectionWindowBytes >= CONNECTION_LIMITS.streamWindowBytes,
+  'one stream can use its window',
+);
+invariant(
+  SERVER_LIMITS.receiveBytesMax <= CONNECTION_LIMITS.heldBytesMax,
+  'one largest message can be held',
+);

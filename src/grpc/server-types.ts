@@ -1,0 +1,177 @@
+// What a server's user sees: calls, handlers, options. No promise, closure or array is made per unary
+// request; a call is one object of one shape and lives until it is answered or cancelled.
+
+import type { ByteStream, Clock, Timers } from '../env/index.ts';
+import type { Encoder } from './encoder.ts';
+import type { ServerKeepalive, ServerLimits } from './limits.ts';
+import type { Metadata, MetadataInit } from './metadata.ts';
+import type { StatusCode } from './status.ts';
+
+/** The other end of a connection, the same object for all its calls. */
+export interface Peer {
+  /** `host:port` or socket path. */
+  readonly address: string;
+  /** Whether the connection is encrypted. */
+  readonly encrypted: boolean;
+  /** Subject common name of the client's certificate, only if the certificate was verified. */
+  readonly commonName: string | undefined;
+}
+
+/**
+ * Counters of one method, moved by the transport and read by metrics. Sizes are of messages without
+ * the five-byte prefix, after decompression when received and before compression when sent.
+ */
+export interface MethodStats {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly unary: boolean;
+  started: number;
+  messagesReceived: number;
+  messagesSent: number;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Calls that ended, by status code. */
+  readonly ended: Float64Array;
+}
+
+/** What unary and streaming calls have in common. */
+export interface Call {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly method: MethodStats;
+  readonly peer: Peer;
+  /** The request's metadata; decoded when first asked for. */
+  readonly metadata: Metadata;
+  /** When the call must be answered, on the clock's monotonic scale; Infinity without a timeout. */
+  readonly deadlineMs: number;
+  /** True once the call was cancelled or answered: what is sent now goes nowhere. */
+  readonly ended: boolean;
+  /** True once the client reset the call, the deadline passed or the connection was lost. */
+  readonly cancelled: boolean;
+  /** A slot for the handler's own state; the transport never looks at it. */
+  context: unknown;
+  /** Initial metadata to send, set before the first answer. */
+  responseMetadata: MetadataInit | undefined;
+  /** Trailing metadata to send, set before the end. */
+  trailers: MetadataInit | undefined;
+}
+
+export interface UnaryCall extends Call {
+  /**
+   * Called once if the call is cancelled before it is answered. The deadline was then answered by
+   * the transport with DEADLINE_EXCEEDED already.
+   */
+  onCancel: ((call: UnaryCall) => void) | undefined;
+  /**
+   * Answers OK with one message, in this turn or any later one. Encoded before return. No effect on
+   * a call that has ended.
+   */
+  reply<T>(encoder: Encoder<T>, message: T): void;
+  /** Answers with a status other than OK and no message. No effect on a call that has ended. */
+  fail(status: StatusCode, message: string): void;
+}
+
+/**
+ * `request` (one message, decompressed) is valid during the call of the handler only; what must live
+ * longer is copied by the handler. A throw answers INTERNAL and reaches `onHandlerError`.
+ */
+export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
+
+export interface StreamCall extends Call {
+  /**
+   * Sends one message; encoded before return. False when this stream or its connection now holds
+   * more than its high-water mark: the producer should wait for `onDrain`, though nothing is refused.
+   */
+  write<T>(encoder: Encoder<T>, message: T): boolean;
+  /** As `write`, of a message that is bytes already; copied before return. */
+  writeBytes(message: Uint8Array): boolean;
+  /**
+   * As `write`, of the message `head` followed by `body`; copied before return. Lets many streams
+   * share a body that was encoded once.
+   */
+  writeParts(head: Uint8Array, body: Uint8Array): boolean;
+  /** Messages (with prefixes) accepted by `write` that have not left the connection, in bytes. */
+  readonly bufferedBytes: number;
+  /** Ends the call; OK unless told otherwise. Messages written before are sent first. */
+  end(status?: StatusCode, message?: string): void;
+  /** No `onMessage` until `resume`: the client's flow-control window then closes. */
+  pause(): void;
+  resume(): void;
+}
+
+/** Receives the events of one stream. After `end` or `onCancel` nothing is called any more. */
+export interface StreamHandler {
+  /** One message, decompressed; valid during the call only. */
+  onMessage(message: Uint8Array): void;
+  /** The client has sent its last message. */
+  onEnd(): void;
+  /** The client reset the call, the deadline passed or the connection was lost. */
+  onCancel(): void;
+  /** After a `write` returned false: there is room again. */
+  onDrain(): void;
+}
+
+/** Opens a stream; called before the first message. May already `write` or `end`. */
+export type StreamOpener = (call: StreamCall) => StreamHandler;
+
+/** An HTTP/2 request that is not gRPC, on a connection whose acceptor wants those. */
+export interface RawRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly scheme: string;
+  /** Ordinary header fields in order; names in lower case; values one char per byte. */
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
+  readonly peer: Peer;
+  /** Sends the response head; once. Status 200 to 599. */
+  respond(status: number, headers: ReadonlyArray<readonly [name: string, value: string]>): void;
+  /** Body bytes, copied before return. False: wait for `onDrain`. */
+  write(bytes: Uint8Array): boolean;
+  end(): void;
+  /** Resets the stream. */
+  abort(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** `onMessage` is called with pieces of the body. */
+export type RawOpener = (request: RawRequest) => StreamHandler;
+
+export interface AcceptOptions {
+  readonly peer?: Peer;
+  /** Takes requests that are not gRPC; without it they are answered 415. */
+  readonly onRawRequest?: RawOpener;
+}
+
+export interface ServerOptions {
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly limits?: Partial<ServerLimits>;
+  readonly keepalive?: Partial<ServerKeepalive>;
+  /** `mirror`: a response to a gzip request is gzip too, as etcd does. Default `mirror`. */
+  readonly compression?: 'mirror' | 'none';
+  /** Called when a call has ended. Durations are measured only if this is set. */
+  readonly onCallEnd?: (call: Call, status: StatusCode, durationMs: number) => void;
+  /** A handler threw. The call has been answered INTERNAL. Default: the error is thrown on. */
+  readonly onHandlerError?: (call: Call, error: unknown) => void;
+  /** A connection was closed for breaking the protocol or a limit; for debug logs. */
+  readonly onConnectionError?: (peer: Peer, error: Error) => void;
+}
+
+export interface Server {
+  /** Registers a method; INVALID_ARGUMENT if the path is malformed or taken. */
+  unary(path: string, handler: UnaryHandler): void;
+  stream(path: string, opener: StreamOpener): void;
+  /** Counters of every registered method, in order of registration. */
+  readonly methods: readonly MethodStats[];
+  readonly connectionCount: number;
+  /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
+  accept(stream: ByteStream, options?: AcceptOptions): void;
+  /**
+   * Graceful: tells every client to open no more calls here (GOAWAY in two steps), lets the running
+   * ones end, then closes. Resolves when no connection is left.
+   */
+  drain(): Promise<void>;
+  /** Closes every connection at once; running calls are cancelled. */
+  close(): void;
+}
