@@ -1,1 +1,3 @@
-export {};
+export * from './key-range.ts';
+export * from './revision.ts';
+export * from './types.ts';
