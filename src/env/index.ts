@@ -6,6 +6,7 @@ export type { Clock, Timer, Timers } from './clock.ts';
 export type { Disk, DiskFile, FileKind, FileStat, OpenMode } from './disk.ts';
 export { OPEN_MODES } from './disk.ts';
 export type { Entropy } from './entropy.ts';
+export type { Env } from './env.ts';
 export type {
   ByteStream,
   ByteStreamHandler,
@@ -13,20 +14,8 @@ export type {
   Network,
   StreamAddress,
 } from './network.ts';
-
 export { createNodeClock, createNodeTimers } from './node/clock.ts';
+export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
 export { createNodeNetwork, streamFromSocket, takeSocket } from './node/network.ts';
-
-import type { Clock, Timers } from './clock.ts';
-import type { Disk } from './disk.ts';
-import type { Entropy } from './entropy.ts';
-import type { Network } from './network.ts';
-
-export interface Env {
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly entropy: Entropy;
-  readonly disk: Disk;
-  readonly network: Network;
-}
+export { createNodeEnv } from './node/node-env.ts';

@@ -1,0 +1,339 @@
+// The real disk, by file descriptor.
+//
+// Platforms: everything is written for POSIX. On Windows a directory cannot be synced (its names are
+// journalled by NTFS; `syncDirectory` does nothing), a file that somebody has open cannot be
+// renamed over or removed, and locks work as `lock.ts` says.
+
+import {
+  type BigIntStats,
+  close,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsync,
+  ftruncate,
+  mkdir,
+  type NoParamCallback,
+  open,
+  read,
+  readdir,
+  readSync,
+  rename,
+  rm,
+  type Stats,
+  stat,
+  unlink,
+  write,
+  writeSync,
+  writev,
+} from 'node:fs';
+import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
+import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
+import { lockFile } from './lock.ts';
+import type { ReleaseLock } from './lock-file.ts';
+import { diskError, errnoOf } from './node-error.ts';
+
+const FILE_PERMISSIONS_DEFAULT = 0o600;
+const DIRECTORY_PERMISSIONS_DEFAULT = 0o700;
+const PERMISSION_BITS = 0o7777;
+
+/** Most arrays in one `writev`; Linux refuses more (IOV_MAX). */
+const WRITEV_CHUNKS_MAX = 1024;
+
+/**
+ * Bytes of zeros written at a time: large enough that the call overhead vanishes, small enough that
+ * a commit's write waits little behind it.
+ */
+const ZERO_CHUNK_SIZE = 1024 * 1024;
+
+/** Made when the first file is zero-filled; never written to. */
+let zeros: Uint8Array | undefined;
+
+export function createNodeDisk(): Disk {
+  return {
+    open: openFile,
+    stat: statPath,
+    list,
+    makeDirectory: (path, permissions = DIRECTORY_PERMISSIONS_DEFAULT) =>
+      run('make directory', path, (done) => {
+        mkdir(path, { recursive: true, mode: permissions }, (error) => done(error));
+      }),
+    rename: (from, to) => run(`rename to ${to}`, from, (done) => rename(from, to, done)),
+    remove: (path) => run('remove', path, (done) => unlink(path, done)),
+    removeTree: (path) =>
+      run('remove tree', path, (done) => rm(path, { recursive: true, force: true }, done)),
+    syncDirectory,
+  };
+}
+
+/** One callback-style operation as a promise that rejects with our error. */
+function run(
+  operation: string,
+  path: string,
+  start: (done: NoParamCallback) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => {
+      if (error === null) resolve();
+      else reject(diskError(error, operation, path));
+    });
+  });
+}
+
+function flagsOf(mode: OpenMode): number {
+  switch (mode) {
+    case OPEN_MODES.READ:
+      return constants.O_RDONLY;
+    case OPEN_MODES.WRITE:
+      return constants.O_RDWR;
+    case OPEN_MODES.CREATE:
+      return constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+    case OPEN_MODES.OPEN_OR_CREATE:
+      return constants.O_RDWR | constants.O_CREAT;
+    default:
+      return unreachable(mode);
+  }
+}
+
+function openFile(
+  path: string,
+  mode: OpenMode,
+  permissions = FILE_PERMISSIONS_DEFAULT,
+): Promise<DiskFile> {
+  return new Promise((resolve, reject) => {
+    open(path, flagsOf(mode), permissions, (error, descriptor) => {
+      if (error !== null) reject(diskError(error, 'open', path));
+      else resolve(new NodeFile(path, descriptor));
+    });
+  });
+}
+
+function statPath(path: string): Promise<FileStat | undefined> {
+  return new Promise((resolve, reject) => {
+    stat(path, (error: NodeJS.ErrnoException | null, found: Stats | BigIntStats) => {
+      if (error === null) resolve(fileStatOf(found as Stats));
+      // ENOTDIR: what should be a parent directory is a file, so nothing can have that name.
+      else if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') resolve(undefined);
+      else reject(diskError(error, 'stat', path));
+    });
+  });
+}
+
+function fileStatOf(found: Stats): FileStat {
+  const directory = found.isDirectory();
+  return {
+    kind: directory ? 'directory' : 'file',
+    size: directory ? 0 : found.size,
+    mode: found.mode & PERMISSION_BITS,
+  };
+}
+
+function list(directory: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    readdir(directory, { encoding: 'buffer' }, (error, names) => {
+      if (error !== null) reject(diskError(error, 'list', directory));
+      else resolve(names.sort(Buffer.compare).map((name) => name.toString('utf8')));
+    });
+  });
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const descriptor = await new Promise<number>((resolve, reject) => {
+    open(path, constants.O_RDONLY | constants.O_DIRECTORY, (error, opened) => {
+      if (error !== null) reject(diskError(error, 'sync directory', path));
+      else resolve(opened);
+    });
+  });
+  try {
+    await run('sync directory', path, (done) => fsync(descriptor, done));
+  } finally {
+    await run('close directory', path, (done) => close(descriptor, done));
+  }
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string;
+  /** -1 once closed. The number is reused by the system at once: no call may use an old one. */
+  #descriptor: number;
+  /** Asynchronous calls under way; `close` waits for them, or they would hit another file. */
+  #callsUnderWay = 0;
+  #onIdle: (() => void) | undefined;
+  #closing = false;
+  #releaseLock: ReleaseLock | undefined;
+
+  constructor(path: string, descriptor: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+  }
+
+  size(): number {
+    const descriptor = this.#open('size of');
+    try {
+      return fstatSync(descriptor).size;
+    } catch (error) {
+      throw diskError(error, 'size of', this.path);
+    }
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    const descriptor = this.#open('read');
+    let done = 0;
+    try {
+      while (done < target.length) {
+        const count = readSync(descriptor, target, done, target.length - done, position + done);
+        if (count === 0) break;
+        done += count;
+      }
+    } catch (error) {
+      throw diskError(error, 'read', this.path);
+    }
+    return done;
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    while (done < target.length) {
+      const count = await this.#counted('read', (descriptor, finish) =>
+        read(descriptor, target, done, target.length - done, position + done, finish),
+      );
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  writeSync(bytes: Uint8Array, position: number): void {
+    const descriptor = this.#open('write');
+    try {
+      let done = 0;
+      while (done < bytes.length) {
+        done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
+      }
+    } catch (error) {
+      throw diskError(error, 'write', this.path);
+    }
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let at = position;
+    for (let first = 0; first < chunks.length; first += WRITEV_CHUNKS_MAX) {
+      const some = chunks.slice(first, first + WRITEV_CHUNKS_MAX);
+      let size = 0;
+      for (const chunk of some) size += chunk.length;
+      if (size === 0) continue;
+      const count =
+        some.length === 1
+          ? await this.#writeOnce(some[0]!, at)
+          : await this.#counted('write', (descriptor, finish) =>
+              writev(descriptor, some, at, finish),
+            );
+      if (count < size) await this.#writeRest(some, count, at);
+      at += size;
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.#plain('sync', (descriptor, done) => fdatasync(descriptor, done));
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#plain('truncate', (descriptor, done) => ftruncate(descriptor, size, done));
+  }
+
+  async zeroFill(from: number, to: number): Promise<void> {
+    zeros ??= new Uint8Array(ZERO_CHUNK_SIZE);
+    for (let at = from; at < to; ) {
+      at += await this.#writeOnce(zeros.subarray(0, Math.min(ZERO_CHUNK_SIZE, to - at)), at);
+    }
+  }
+
+  async lock(): Promise<void> {
+    const descriptor = this.#open('lock');
+    invariant(this.#releaseLock === undefined, 'DiskFile.lock: locked already');
+    this.#callsUnderWay++;
+    try {
+      this.#releaseLock = await lockFile(this.path, descriptor);
+    } finally {
+      this.#callFinished();
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#callsUnderWay > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
+    const descriptor = this.#descriptor;
+    this.#descriptor = -1;
+    await this.#releaseLock?.();
+    await run('close', this.path, (done) => close(descriptor, done));
+  }
+
+  /** The descriptor, for a call that may begin. */
+  #open(operation: string): number {
+    if (this.#closing) {
+      throw new TetcdError(ERROR_CODES.CLOSED, `${operation} ${this.path}: the file is closed`);
+    }
+    return this.#descriptor;
+  }
+
+  #callFinished(): void {
+    this.#callsUnderWay--;
+    if (this.#callsUnderWay === 0) this.#onIdle?.();
+  }
+
+  #writeOnce(bytes: Uint8Array, position: number): Promise<number> {
+    return this.#counted('write', (descriptor, finish) =>
+      write(descriptor, bytes, 0, bytes.length, position, finish),
+    );
+  }
+
+  /** After a short write (a signal, a nearly full disk): the rest, chunk by chunk. */
+  async #writeRest(chunks: readonly Uint8Array[], written: number, position: number) {
+    let start = 0;
+    for (const chunk of chunks) {
+      let done = Math.min(chunk.length, Math.max(0, written - start));
+      while (done < chunk.length) {
+        done += await this.#writeOnce(chunk.subarray(done), position + start + done);
+      }
+      start += chunk.length;
+    }
+  }
+
+  #plain(
+    operation: string,
+    start: (descriptor: number, done: NoParamCallback) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const descriptor = this.#open(operation);
+      this.#callsUnderWay++;
+      start(descriptor, (error) => {
+        this.#callFinished();
+        if (error === null) resolve();
+        else reject(diskError(error, operation, this.path));
+      });
+    });
+  }
+
+  #counted(
+    operation: string,
+    start: (
+      descriptor: number,
+      finish: (error: NodeJS.ErrnoException | null, count: number) => void,
+    ) => void,
+  ): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const descriptor = this.#open(operation);
+      this.#callsUnderWay++;
+      start(descriptor, (error, count) => {
+        this.#callFinished();
+        if (error === null) resolve(count);
+        else reject(diskError(error, operation, this.path));
+      });
+    });
+  }
+}

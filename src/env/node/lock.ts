@@ -1,0 +1,109 @@
+// The exclusive lock of a file, so that two processes never open one data directory.
+//
+// Node cannot call flock(2). What is done instead, by platform:
+//
+// - Linux: `flock(1)` locks the descriptor that it inherits. The lock belongs to the open file, not
+//   to that program, so it stays after the program has ended, until we close the descriptor or die.
+//   It is the lock that etcd takes on its database file. On its log segments etcd takes another kind
+//   (open file description locks), which flock does not see: those are looked up in `/proc/locks`.
+// - macOS and the BSDs: open(2) can take the same lock (O_EXLOCK). A second descriptor holds it.
+// - Windows: a lock file beside the file, held open with sharing denied.
+// - Where none of these works: `lock-file.ts`.
+//
+// What this cannot stop: on Linux, an etcd that opens only log segments (`etcdutl` on a directory in
+// use); on Windows, a real etcd, which locks in a way of its own; a process in another container or
+// machine whose locks the file system does not share (some NFS mounts), and there `/proc/locks`
+// shows nothing either.
+
+import { spawn } from 'node:child_process';
+import { close, constants, open } from 'node:fs';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { lockedError, type ReleaseLock, takeLockFile } from './lock-file.ts';
+import { diskError, errnoOf } from './node-error.ts';
+import { foreignLock } from './proc-locks.ts';
+
+/** open(2): take an exclusive flock; the same bit on macOS, FreeBSD, OpenBSD and NetBSD. */
+const BSD_O_EXLOCK = 0x20;
+/** libuv: deny every other open of the file. */
+const WINDOWS_EXLOCK = 0x1000_0000;
+/** `flock -n` when somebody else holds the lock. */
+const FLOCK_EXIT_CONFLICT = 1;
+/** Bytes of flock's complaints that we keep. */
+const STDERR_SIZE_MAX = 1024;
+
+/**
+ * Locks the file, which is open as `descriptor`. Rejects with LOCKED at once if somebody else has
+ * it. Closing the descriptor is the caller's; the function returned gives up whatever else is held.
+ */
+export async function lockFile(path: string, descriptor: number): Promise<ReleaseLock> {
+  switch (process.platform) {
+    case 'win32':
+      return holdOpen(`${path}.lock`, constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK);
+    case 'darwin':
+    case 'freebsd':
+    case 'openbsd':
+    case 'netbsd':
+      return holdOpen(path, constants.O_RDONLY | constants.O_NONBLOCK | BSD_O_EXLOCK);
+    default:
+      return lockByProgram(path, descriptor, 'flock');
+  }
+}
+
+/** Linux. `program` is a parameter so that a test can take it away. */
+export async function lockByProgram(
+  path: string,
+  descriptor: number,
+  program: string,
+): Promise<ReleaseLock> {
+  const outcome = await runFlock(program, descriptor);
+  if (outcome === 'missing') return takeLockFile(path, descriptor);
+  if (outcome === 'conflict') throw lockedError(path, (await foreignLock(descriptor)) ?? '');
+  if (outcome !== 'locked') {
+    throw new TetcdError(ERROR_CODES.DISK_FAILED, `lock ${path}: ${outcome.complaint}`);
+  }
+  const other = await foreignLock(descriptor, { ignoreFlock: true });
+  if (other !== undefined) throw lockedError(path, other);
+  return async () => {};
+}
+
+type FlockOutcome = 'locked' | 'conflict' | 'missing' | { readonly complaint: string };
+
+function runFlock(program: string, descriptor: number): Promise<FlockOutcome> {
+  return new Promise((resolve) => {
+    const child = spawn(program, ['-x', '-n', '3'], {
+      stdio: ['ignore', 'ignore', 'pipe', descriptor],
+    });
+    let complaint = '';
+    child.stderr?.on('data', (bytes: Buffer) => {
+      if (complaint.length < STDERR_SIZE_MAX) complaint += bytes.toString('utf8');
+    });
+    child.on('error', (error) => {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT' || errno === 'EACCES') resolve('missing');
+      else resolve({ complaint: `${program}: ${error.message}` });
+    });
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve('locked');
+      // A conflict is silent; with words, the same exit code means another failure (busybox).
+      else if (code === FLOCK_EXIT_CONFLICT && complaint === '') resolve('conflict');
+      else resolve({ complaint: `${program} ended with ${signal ?? code}: ${complaint.trim()}` });
+    });
+  });
+}
+
+/** Opens the path with flags that lock it, and keeps it open until released. */
+function holdOpen(path: string, flags: number): Promise<ReleaseLock> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o600, (error, held) => {
+      if (error === null) {
+        resolve(() => new Promise((released) => close(held, () => released())));
+        return;
+      }
+      const errno = errnoOf(error);
+      // macOS says EAGAIN; Windows a sharing violation, which libuv calls EBUSY.
+      if (errno === 'EAGAIN' || errno === 'EWOULDBLOCK' || errno === 'EBUSY') {
+        reject(lockedError(path, ''));
+      } else reject(diskError(error, 'lock', path));
+    });
+  });
+}
