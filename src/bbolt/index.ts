@@ -1,1 +1,18 @@
-export {};
+export type {
+  Bucket,
+  BucketVisitor,
+  CommitResult,
+  CopyResult,
+  Cursor,
+  Database,
+  DatabaseOptions,
+  DatabaseStatistics,
+  EntryVisitor,
+  ReadBucket,
+  ReadTransaction,
+  Violation,
+  WriteBucket,
+  WriteCursor,
+  WriteTransaction,
+} from './api.ts';
+export { openDatabase } from './open.ts';

@@ -1,0 +1,226 @@
+// What other folders see of a bbolt file. The classes behind these interfaces stay in this folder.
+//
+// Bytes: `put` and friends keep references to the caller's key and value until the transaction has
+// ended, so the caller leaves them unchanged until then. `get` and cursors hand out views of cached
+// pages. A page in memory is never changed and never reused for another page, so a view stays valid
+// as long as it is referenced, but it keeps its whole page (a few KiB, or the whole overflow run)
+// alive: copy what is to be kept for long. Nobody writes into a view.
+
+/** A position in one bucket, in key order (byte order), both directions. */
+export interface Cursor {
+  /** Whether the cursor stands on an entry; the fields below describe it, else mean nothing. */
+  readonly valid: boolean;
+  readonly keyBytes: Uint8Array;
+  readonly keyOffset: number;
+  readonly keyLength: number;
+  readonly valueBytes: Uint8Array;
+  readonly valueOffset: number;
+  readonly valueLength: number;
+  /** Whether the entry is a nested bucket; its value is then its header, not data. */
+  readonly isBucket: boolean;
+  /** Moves to the smallest key. Like every move it returns `valid`. */
+  first(): boolean;
+  /** Moves to the largest key. */
+  last(): boolean;
+  /** Moves to the smallest key that is not below `key`; behind the last entry if there is none. */
+  seek(key: Uint8Array): boolean;
+  /** Moves to `key` itself; false if it is missing, the position is then that of `seek`. */
+  seekExact(key: Uint8Array): boolean;
+  /** Moves to the next key; from a new cursor to the first, from the last behind the last. */
+  next(): boolean;
+  /** Moves to the previous key; from behind the last to the last, from the first before it. */
+  prev(): boolean;
+  /** A fresh copy of the key. */
+  key(): Uint8Array;
+  /** A fresh copy of the value. */
+  value(): Uint8Array;
+}
+
+/**
+ * A cursor of a write transaction. It survives any change of its bucket: `next` and `prev` move to
+ * the neighbours, at that moment, of the key it stood on, even when that key is gone.
+ */
+export interface WriteCursor extends Cursor {
+  /** Removes the entry the cursor stands on. INVALID_ARGUMENT if it is a nested bucket. */
+  delete(): void;
+}
+
+/** A bucket as one transaction sees it. Unusable (CLOSED) once the transaction has ended. */
+export interface Bucket {
+  /** A view of the value; undefined if the key is missing or names a nested bucket. */
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** A nested bucket; undefined if the name is missing or holds a plain value. */
+  bucket(name: Uint8Array): Bucket | undefined;
+  cursor(): Cursor;
+  /** The bucket's counter, 0 to 2^64-1; `nextSequence` raises it. */
+  sequence(): bigint;
+}
+
+export interface ReadBucket extends Bucket {
+  bucket(name: Uint8Array): ReadBucket | undefined;
+  /**
+   * Loads pages that hold keys in [from, until) into the page cache with large asynchronous reads,
+   * at most `bytesMax` of them, so that the synchronous reads that follow find them there. Hands
+   * back the bytes loaded.
+   */
+  prefetch(from: Uint8Array, until: Uint8Array | undefined, bytesMax: number): Promise<number>;
+}
+
+export interface WriteBucket extends Bucket {
+  /** How full `commit` makes pages that it must split, 0.1 to 1; default 0.5, not persisted. */
+  fillPercent: number;
+  bucket(name: Uint8Array): WriteBucket | undefined;
+  cursor(): WriteCursor;
+  /**
+   * Stores the value. INVALID_ARGUMENT: `key required`, or `incompatible value` if the key is a
+   * nested bucket; LIMIT_EXCEEDED: `key too large` (32,768 bytes), `value too large` (2^31-2).
+   */
+  put(key: Uint8Array, value: Uint8Array): void;
+  /** Removes the key if it is there. INVALID_ARGUMENT `incompatible value` for a nested bucket. */
+  delete(key: Uint8Array): void;
+  /** ALREADY_EXISTS `bucket already exists`; INVALID_ARGUMENT as for `put`. */
+  createBucket(name: Uint8Array): WriteBucket;
+  createBucketIfNotExists(name: Uint8Array): WriteBucket;
+  /** With everything in it. NOT_FOUND `bucket not found`; INVALID_ARGUMENT for a plain value. */
+  deleteBucket(name: Uint8Array): void;
+  nextSequence(): bigint;
+  setSequence(value: bigint): void;
+}
+
+/** Receives entries in key order. */
+export interface EntryVisitor {
+  /**
+   * One entry that is not a nested bucket: the key and the value lie in `bytes`, which belong to the
+   * visitor during the call only. Returns false to be called no more.
+   */
+  entry(
+    bytes: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    valueOffset: number,
+    valueLength: number,
+  ): boolean;
+}
+
+/** An {@link EntryVisitor} for one bucket of the top level, called while the file is opened. */
+export interface BucketVisitor extends EntryVisitor {
+  readonly bucket: Uint8Array;
+}
+
+/** A snapshot: what the last commit before `beginRead` left, whatever is written later. */
+export interface ReadTransaction {
+  /** Number of the commit it shows. */
+  readonly txid: number;
+  /** Bytes of the database up to its high-water mark, at that commit. */
+  readonly size: number;
+  /** A bucket of the top level. */
+  bucket(name: Uint8Array): ReadBucket | undefined;
+  /** Over the names of the top-level buckets. */
+  cursor(): Cursor;
+  /**
+   * Visits a top-level bucket in key order from key `from` on, with large asynchronous reads past
+   * the page cache and in slices. Nothing is visited if the bucket is missing.
+   */
+  walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void>;
+  /** Unpins the snapshot. Safe to call again. */
+  close(): void;
+}
+
+export interface WriteTransaction {
+  /** Number that the commit will have. */
+  readonly txid: number;
+  bucket(name: Uint8Array): WriteBucket | undefined;
+  cursor(): Cursor;
+  createBucket(name: Uint8Array): WriteBucket;
+  createBucketIfNotExists(name: Uint8Array): WriteBucket;
+  deleteBucket(name: Uint8Array): void;
+  /**
+   * Makes the changes durable, then visible to new read transactions. The work is sliced and never
+   * blocks readers. After DISK_FULL nothing has changed and the database goes on; after any other
+   * failure what the disk holds is unknown and the database takes no more writes.
+   */
+  commit(): Promise<CommitResult>;
+  /** Drops the changes. Safe to call again, and after a failed commit. */
+  rollback(): void;
+}
+
+export interface CommitResult {
+  readonly txid: number;
+  /** Pages written, the meta page not counted; 0 if the transaction changed nothing. */
+  readonly pagesWritten: number;
+}
+
+export interface CopyResult {
+  /** The commit that the copy holds. */
+  readonly txid: number;
+  /** Bytes handed to `write`. */
+  readonly size: number;
+}
+
+/** One rule that a database breaks. */
+export interface Violation {
+  /** Page on which it was found. */
+  readonly page: number;
+  readonly text: string;
+}
+
+export interface DatabaseStatistics {
+  readonly pageSize: number;
+  /** Pages that the next commits may use. */
+  readonly freePages: number;
+  /** Freed pages that a reader or an older meta page may still reach. */
+  readonly pendingPages: number;
+  readonly openReaders: number;
+  readonly cachedBytes: number;
+  readonly cachedPages: number;
+  readonly cacheMisses: number;
+}
+
+export interface DatabaseOptions {
+  /** Neither creates, locks nor writes; the caller sees to it that nobody else writes. */
+  readonly readOnly?: boolean;
+  /** Of a new file: 512 to 65536, a power of two; default 4096. A file's own wins. */
+  readonly pageSize?: number;
+  /** Bound of the page cache; default 64 MiB. */
+  readonly pageCacheBytes?: number;
+  /** Whether commits leave out the list of free pages, as etcd does; default true. */
+  readonly noFreelistSync?: boolean;
+  /** Whether commits do without syncing: fast, and unsafe against a crash of the machine. */
+  readonly noSync?: boolean;
+  /** Permission bits of a new file; default 0o600. */
+  readonly permissions?: number;
+  /**
+   * Called once with the state on disk before `openDatabase` resolves. The buckets for which it
+   * hands back visitors are then visited in the same pass that looks for free pages. The snapshot
+   * is closed by `openDatabase`.
+   */
+  readonly visit?: (snapshot: ReadTransaction) => readonly BucketVisitor[];
+}
+
+export interface Database {
+  readonly path: string;
+  readonly pageSize: number;
+  readonly readOnly: boolean;
+  /** Bytes up to the high-water mark of the last commit: what etcd reports as the size. */
+  size(): number;
+  /** `size()` less the free pages. */
+  sizeInUse(): number;
+  /** Bytes of the file; at least `size()`, since files grow in steps. */
+  fileSize(): number;
+  statistics(): DatabaseStatistics;
+  /** LIMIT_EXCEEDED if too many snapshots are pinned; CLOSED after `close`. */
+  beginRead(): ReadTransaction;
+  /** Waits for the writer before it; LIMIT_EXCEEDED if too many wait; CLOSED after `close`. */
+  beginWrite(): Promise<WriteTransaction>;
+  /**
+   * Writes the last commit as a database file of its own while commits go on. `write` owns the
+   * chunk (at most 1 MiB) until its promise resolves.
+   */
+  copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
+  /** Puts everything of the last commit into `target`, which must hold no bucket yet. */
+  compactInto(target: Database): Promise<void>;
+  /** Every violation in the last commit, up to a limit; empty for a sound database. */
+  check(): Promise<readonly Violation[]>;
+  /** Waits for the writer, then closes the file. Open snapshots get CLOSED when they need a page. */
+  close(): Promise<void>;
+}

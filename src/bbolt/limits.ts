@@ -1,0 +1,71 @@
+// The bounds of the page store: unit, reason, and what happens at the bound.
+
+import { invariant } from '../base/index.ts';
+
+/** Bytes of a key or bucket name; bbolt's limit. `put` answers LIMIT_EXCEEDED `key too large`. */
+export const KEY_BYTES_MAX = 32_768;
+
+/** Bytes of a value; bbolt's limit. `put` answers LIMIT_EXCEEDED `value too large`. */
+export const VALUE_BYTES_MAX = 2 ** 31 - 2;
+
+/** Page sizes that a file may have, powers of two; any other is refused as CORRUPT. */
+export const PAGE_SIZE_MIN = 512;
+export const PAGE_SIZE_MAX = 65_536;
+export const PAGE_SIZE_DEFAULT = 4096;
+
+/**
+ * Levels of one tree. Pages hold two children at least, so that 64 levels are more than any file
+ * can need; a longer descent means a cycle and is refused as CORRUPT.
+ */
+export const TREE_DEPTH_MAX = 64;
+
+/** Levels of buckets in buckets that a whole-file pass follows; deeper is refused as CORRUPT. */
+export const BUCKET_DEPTH_MAX = 64;
+
+/** Bytes of the page cache unless the caller says otherwise: 16,384 pages of 4 KiB. */
+export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
+
+/** The cache keeps no page above this fraction of its bound: one huge value must not empty it. */
+export const PAGE_CACHE_SHARE_MAX = 1 / 16;
+
+/** Snapshots pinned at one time; the next `beginRead` answers LIMIT_EXCEEDED. */
+export const READERS_MAX = 65_536;
+
+/** Callers of `beginWrite` that may wait; the next gets LIMIT_EXCEEDED. */
+export const WRITERS_WAITING_MAX = 1024;
+
+/** Milliseconds of CPU in one slice of a commit, scan or check; then a turn goes to others. */
+export const SLICE_MS = 4;
+
+/**
+ * Entries and bytes of one edited node; beyond, it is cut in two in memory. Bounds the work between
+ * two looks at the clock (1 MiB is copied in 0.2 ms) and the cost of an insertion in the middle.
+ */
+export const NODE_ENTRIES_MAX = 4096;
+export const NODE_BYTES_MAX = 1024 * 1024;
+
+/** Built pages that may wait for their write, bytes; then the commit writes before it builds on. */
+export const DIRTY_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Bytes of one read of the read-ahead, of one chunk of a copy, and of one write of a commit. */
+export const TRANSFER_BYTES_MAX = 1024 * 1024;
+
+/** Bytes between two wanted pages that the read-ahead reads along: cheaper than a second read. */
+export const READ_GAP_BYTES_MAX = 64 * 1024;
+
+/** Pages that one cache miss of a cursor may read along with the wanted one. */
+export const READ_ALONG_PAGES_MAX = 16;
+
+/** Files above this size grow by this much at once (bbolt's `AllocSize`); below, they double. */
+export const GROWTH_STEP_BYTES = 16 * 1024 * 1024;
+export const GROWTH_START_BYTES = 32 * 1024;
+
+/** Keys and bytes of one transaction of a compaction: etcd's defragmentation limit; memory. */
+export const COMPACTION_KEYS_MAX = 10_000;
+export const COMPACTION_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Violations that a check lists before it stops. */
+export const VIOLATIONS_MAX = 10_000;
+
+invariant(PAGE_SIZE_MAX <= TRANSFER_BYTES_MAX, 'a page fits into one transfer');
+invariant(NODE_ENTRIES_MAX < 0xffff, 'a node fits the count field of a page');
