@@ -6,6 +6,10 @@ export interface ClusterVersion {
   readonly minor: number;
 }
 
+/** The release of etcd whose behaviour, protocol and files this package implements. */
+export const SERVER_RELEASE = '3.7.1';
+export const SERVER_VERSION: ClusterVersion = { major: 3, minor: 7 };
+
 /** Negative, zero or positive as `a` is older than, equal to or newer than `b`. */
 export function compareVersions(a: ClusterVersion, b: ClusterVersion): number {
   return a.major - b.major || a.minor - b.minor;
