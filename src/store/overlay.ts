@@ -6,14 +6,8 @@
 // changes, so pinned views may hold it.
 
 import { invariant } from '../base/index.ts';
+import type { ByteSlice } from '../mvcc/index.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from './schema.ts';
-
-/** A reusable answer: where a row's bytes lie. Filled by the `find` functions of this folder. */
-export class RowLocation {
-  buffer: Uint8Array = new Uint8Array(0);
-  offset = 0;
-  length = 0;
-}
 
 /** Rough cost in the file of a row beyond its value: key, element header, share of the branches. */
 const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
@@ -77,7 +71,7 @@ export class Overlay {
   }
 
   /** Finds a row; false if it is not in this overlay. */
-  findRow(main: number, sub: number, into: RowLocation): boolean {
+  findRow(main: number, sub: number, into: ByteSlice): boolean {
     const { mains, subs } = this;
     let low = 0;
     let high = mains.length;
@@ -98,7 +92,11 @@ export class Overlay {
   set(bucket: BucketId, key: string, value: Uint8Array | undefined): void {
     invariant(!this.frozen, 'a frozen overlay takes no change');
     invariant(bucket !== BUCKET.KEY, 'rows of the key bucket go through appendRow');
-    const map = (this.#buckets[bucket] ??= new Map());
+    let map = this.#buckets[bucket];
+    if (map === undefined) {
+      map = new Map();
+      this.#buckets[bucket] = map;
+    }
     map.set(key, value);
     this.changeCount++;
     this.byteCount += key.length + (value === undefined ? 0 : value.length) + ROW_OVERHEAD_BYTES;

@@ -1,0 +1,44 @@
+// Responses in the shape that Go's net/http gives them, since probes compare texts and headers.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+const TEXT = 'text/plain; charset=utf-8';
+
+export function respond(
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    ...headers,
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+export function respondText(response: ServerResponse, status: number, body: string): void {
+  respond(response, status, TEXT, body);
+}
+
+/** As Go's `http.Error`: the text, a newline, and no sniffing. */
+export function respondError(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  respond(response, status, TEXT, `${text}\n`, {
+    ...headers,
+    'X-Content-Type-Options': 'nosniff',
+  });
+}
+
+/** Answers anything but GET with 405 and returns false. */
+export function allowGet(request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.method === 'GET') return true;
+  respondError(response, 405, 'Method Not Allowed', { Allow: 'GET' });
+  return false;
+}

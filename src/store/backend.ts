@@ -1,0 +1,546 @@
+// The durable side of the store: a B+tree file, and in front of it the writes that are not yet in it.
+//
+//     writes ──► live overlay ──freeze──► frozen overlay ──one bbolt transaction──► tree file
+//     reads  ◄── live overlay ◄────────── frozen overlay ◄───────────────────────── tree
+//
+// There is at most one frozen overlay. It is written and synced off the request path, in slices,
+// while writes continue into a new live one. A batch is cut only between log entries, so that the
+// consistent index, term and confState frozen with it match its content exactly.
+
+import {
+  bytesFromLatin1,
+  hasCode,
+  invariant,
+  type LogIndex,
+  latin1FromBytes,
+  type Revision,
+  type Term,
+  TetcdError,
+} from '../base/index.ts';
+import {
+  type BucketVisitor,
+  type Cursor,
+  type Database,
+  type DatabaseOptions,
+  openDatabase,
+  type ReadTransaction,
+  type WriteTransaction,
+} from '../bbolt/index.ts';
+import type { Env, Timer } from '../env/index.ts';
+import {
+  type ByteSlice,
+  REVISION_KEY_BYTES,
+  revisionKey,
+  writeRevisionKey,
+} from '../mvcc/index.ts';
+import {
+  BATCH_CHANGES_DEFAULT,
+  BATCH_INTERVAL_MS_DEFAULT,
+  CHANGES_PER_CLOCK_CHECK,
+  DISK_FULL_RETRY_MS,
+  OVERLAY_BYTES_MAX,
+  SLICE_MS,
+} from './limits.ts';
+import { Overlay } from './overlay.ts';
+import {
+  BUCKET,
+  BUCKET_COUNT,
+  BUCKET_NAMES,
+  type BucketId,
+  META_KEY,
+  uint64Bytes,
+  uint64FromBytes,
+} from './schema.ts';
+
+/**
+ * Proof that everything up to `index` is synced in the file. Only a finished commit makes one, so
+ * raft snapshots, WAL release and log compaction cannot be handed the applied index by mistake.
+ */
+export class DurableIndex {
+  readonly index: LogIndex;
+  readonly term: Term;
+
+  /** @internal Only the backend calls this, after a sync. */
+  constructor(index: LogIndex, term: Term) {
+    this.index = index;
+    this.term = term;
+  }
+}
+
+/** The file as it was when it was opened: what boot reads before anything is applied. */
+export interface BackendSnapshot {
+  get(bucket: BucketId, key: string): Uint8Array | undefined;
+}
+
+/** Receives every row of the key bucket, in revision order, while the file is opened. */
+export interface RowVisitor {
+  row(
+    bytes: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    valueOffset: number,
+    valueLength: number,
+  ): void;
+}
+
+export interface BackendOptions {
+  readonly batchIntervalMs?: number;
+  readonly batchChanges?: number;
+  readonly overlayBytesMax?: number;
+  readonly pageCacheBytes?: number;
+  /** Leaves out every sync: `--unsafe-no-fsync`. */
+  readonly noSync?: boolean;
+  /**
+   * Called when a batch is cut, before it is frozen: adds what must match its content (term,
+   * confState, storage version). The consistent index is added by the backend itself.
+   */
+  readonly beforeFreeze?: (backend: Backend) => void;
+  /** A commit failed: what the file holds is unknown, and the member must stop. */
+  readonly onFailure: (error: unknown) => void;
+  /** The disk is full; the batch will be tried again. */
+  readonly onDiskFull?: (error: unknown) => void;
+  /** A commit finished. */
+  readonly onCommit?: (durable: DurableIndex) => void;
+}
+
+interface CommitWaiter {
+  resolve(durable: DurableIndex): void;
+  reject(error: unknown): void;
+}
+
+/** An overlay with the index that its commit brings the file to, and who waits for that. */
+class Batch {
+  readonly overlay = new Overlay();
+  readonly waiters: CommitWaiter[] = [];
+  index: LogIndex;
+  term: Term;
+
+  constructor(index: LogIndex, term: Term) {
+    this.index = index;
+    this.term = term;
+  }
+}
+
+/** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
+const KEY_FILL_PERCENT = 0.9;
+
+function nameOf(bucket: BucketId): Uint8Array {
+  return bytesFromLatin1(BUCKET_NAMES[bucket]!);
+}
+
+/** One commit of the tree, with the cursor that point reads of the key bucket share. */
+class TreeSight {
+  readonly transaction: ReadTransaction;
+  readonly #rows: Cursor | undefined;
+  readonly #key = new Uint8Array(REVISION_KEY_BYTES);
+
+  constructor(transaction: ReadTransaction) {
+    this.transaction = transaction;
+    this.#rows = transaction.bucket(nameOf(BUCKET.KEY))?.cursor();
+  }
+
+  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
+    const rows = this.#rows;
+    if (rows === undefined) return false;
+    writeRevisionKey(main, sub, false, this.#key, 0);
+    if (!rows.seekExact(this.#key)) return false;
+    into.buffer = rows.valueBytes;
+    into.offset = rows.valueOffset;
+    into.length = rows.valueLength;
+    return true;
+  }
+
+  get(bucket: BucketId, key: string): Uint8Array | undefined {
+    return this.transaction.bucket(nameOf(bucket))?.get(bytesFromLatin1(key));
+  }
+}
+
+/** A consistent sight of all rows at the moment it was taken; holds pages until released. */
+export class PinnedRows {
+  readonly #tree: TreeSight;
+  readonly #overlays: readonly Overlay[];
+  #released = false;
+
+  /** @internal */
+  constructor(transaction: ReadTransaction, overlays: readonly Overlay[]) {
+    this.#tree = new TreeSight(transaction);
+    this.#overlays = overlays;
+  }
+
+  /** As {@link Backend.findRow}. */
+  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
+    invariant(!this.#released, 'a released view is not read');
+    for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;
+    return this.#tree.findRow(main, sub, into);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#tree.transaction.close();
+  }
+}
+
+function rowsOf(rows: RowVisitor): BucketVisitor {
+  return {
+    bucket: nameOf(BUCKET.KEY),
+    entry: (bytes, keyOffset, keyLength, valueOffset, valueLength) => {
+      rows.row(bytes, keyOffset, keyLength, valueOffset, valueLength);
+      return true;
+    },
+  };
+}
+
+export class Backend {
+  readonly #env: Env;
+  readonly #db: Database;
+  readonly #options: BackendOptions;
+  readonly #batchChanges: number;
+  readonly #batchIntervalMs: number;
+  readonly #overlayBytesMax: number;
+
+  #live: Batch;
+  #frozen: Batch | undefined;
+  #tree: TreeSight;
+  #durable: DurableIndex;
+  #timer: Timer | undefined;
+  /** An entry is being applied; no batch is cut. */
+  #entryOpen = false;
+  /** A batch is to be cut as soon as no entry is open and no frozen batch is left. */
+  #cutWanted = false;
+  #failure: { readonly error: unknown } | undefined;
+  #closed = false;
+  /** Who waits for the live overlay to fall below its bound. */
+  readonly #roomWaiters: (() => void)[] = [];
+
+  private constructor(env: Env, db: Database, options: BackendOptions) {
+    this.#env = env;
+    this.#db = db;
+    this.#options = options;
+    this.#batchChanges = options.batchChanges ?? BATCH_CHANGES_DEFAULT;
+    this.#batchIntervalMs = options.batchIntervalMs ?? BATCH_INTERVAL_MS_DEFAULT;
+    this.#overlayBytesMax = options.overlayBytesMax ?? OVERLAY_BYTES_MAX;
+    this.#tree = new TreeSight(db.beginRead());
+    const index = this.#readNumber(META_KEY.CONSISTENT_INDEX);
+    const term = this.#readNumber(META_KEY.TERM);
+    this.#live = new Batch(index, term);
+    this.#durable = new DurableIndex(index, term);
+  }
+
+  /**
+   * Opens (or creates) the file, takes its lock and hands its rows to `rows`, in the same pass that
+   * looks for free pages. `inspect` sees the other buckets before any row is handed out.
+   */
+  static async open(
+    env: Env,
+    path: string,
+    options: BackendOptions,
+    rows: RowVisitor,
+    inspect: (snapshot: BackendSnapshot) => void,
+  ): Promise<Backend> {
+    const settings: DatabaseOptions = {
+      ...(options.pageCacheBytes === undefined ? {} : { pageCacheBytes: options.pageCacheBytes }),
+      noSync: options.noSync === true,
+      visit: (transaction) => {
+        inspect(new TreeSight(transaction));
+        return [rowsOf(rows)];
+      },
+    };
+    return new Backend(env, await openDatabase(env, path, settings), options);
+  }
+
+  // --- Reading -----------------------------------------------------------------------------------
+
+  /** Finds the stored bytes of a revision; they stay valid and unchanged while referenced. */
+  findRow(main: number, sub: number, into: ByteSlice): boolean {
+    if (this.#live.overlay.findRow(main, sub, into)) return true;
+    if (this.#frozen?.overlay.findRow(main, sub, into) === true) return true;
+    return this.#tree.findRow(main, sub, into);
+  }
+
+  /** The value of a key (latin1) in any bucket but the key bucket. */
+  get(bucket: BucketId, key: string): Uint8Array | undefined {
+    for (const overlay of this.#overlays()) {
+      const changes = overlay.changes(bucket);
+      if (changes?.has(key) === true) return changes.get(key);
+    }
+    return this.#tree.get(bucket, key);
+  }
+
+  /** All keys and values of a small bucket, in no particular order. */
+  entries(bucket: BucketId): Map<string, Uint8Array> {
+    const all = new Map<string, Uint8Array>();
+    const cursor = this.#tree.transaction.bucket(nameOf(bucket))?.cursor();
+    if (cursor !== undefined) {
+      for (let found = cursor.first(); found; found = cursor.next()) {
+        all.set(latin1FromBytes(cursor.key()), cursor.value());
+      }
+    }
+    for (const overlay of this.#overlays().reverse()) {
+      for (const [key, value] of overlay.changes(bucket) ?? []) {
+        if (value === undefined) all.delete(key);
+        else all.set(key, value);
+      }
+    }
+    return all;
+  }
+
+  /** A sight of the rows that later writes, commits and compactions do not change. */
+  pin(): PinnedRows {
+    return new PinnedRows(this.#db.beginRead(), this.#overlays());
+  }
+
+  /** For long scans of what is synced: commit first, then read this. The caller closes it. */
+  beginTreeRead(): ReadTransaction {
+    return this.#db.beginRead();
+  }
+
+  get database(): Database {
+    return this.#db;
+  }
+
+  /** Bytes of the file, with what the overlays will add. */
+  get sizeBytes(): number {
+    return this.#db.size() + this.#overlayBytes();
+  }
+
+  /** Bytes of the file that hold something, with what the overlays will add. */
+  get sizeInUseBytes(): number {
+    return this.#db.sizeInUse() + this.#overlayBytes();
+  }
+
+  // --- Writing -----------------------------------------------------------------------------------
+
+  /** The first write of an entry is preceded by this; no batch is cut until {@link endEntry}. */
+  beginEntry(): void {
+    invariant(!this.#entryOpen, 'an entry begins when the one before has ended');
+    this.#entryOpen = true;
+  }
+
+  /** The entry's effects are complete: the batch may be cut here. */
+  endEntry(index: LogIndex, term: Term): void {
+    invariant(this.#entryOpen, 'an entry that ends has begun');
+    const live = this.#live;
+    invariant(index > live.index, 'entries are applied in order and once');
+    this.#entryOpen = false;
+    live.index = index;
+    live.term = term;
+    if (this.#cutWanted || live.overlay.changeCount >= this.#batchChanges) this.#cut();
+    else if (!live.overlay.isEmpty) this.#arm();
+  }
+
+  appendRow(
+    main: number,
+    sub: number,
+    tombstone: boolean,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    this.#live.overlay.appendRow(main, sub, tombstone, slab, offset, length);
+  }
+
+  /** Removes a row that is synced in the tree; for the compactor. */
+  removeRow(key: Uint8Array): void {
+    this.#live.overlay.removeRow(key);
+    if (!this.#entryOpen) this.#arm();
+  }
+
+  /** Sets (or with undefined removes) a key of any bucket but the key bucket. */
+  set(bucket: BucketId, key: string, value: Uint8Array | undefined): void {
+    this.#live.overlay.set(bucket, key, value);
+    if (!this.#entryOpen) this.#arm();
+  }
+
+  // --- Durability --------------------------------------------------------------------------------
+
+  get appliedIndex(): LogIndex {
+    return this.#live.index;
+  }
+
+  get appliedTerm(): Term {
+    return this.#live.term;
+  }
+
+  get durable(): DurableIndex {
+    return this.#durable;
+  }
+
+  /** Whether the live overlay has reached its bound; delivery of committed entries then pauses. */
+  get isFull(): boolean {
+    return this.#frozen !== undefined && this.#live.overlay.byteCount >= this.#overlayBytesMax;
+  }
+
+  /** Resolves when {@link isFull} may have become false. */
+  whenRoom(): Promise<void> {
+    if (!this.isFull) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /**
+   * Makes everything applied so far durable. If an entry is being applied, it is waited for and
+   * included.
+   */
+  commit(): Promise<DurableIndex> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    const live = this.#live;
+    const frozen = this.#frozen;
+    if (live.overlay.isEmpty && !this.#entryOpen) {
+      if (frozen === undefined && live.index === this.#durable.index) {
+        return Promise.resolve(this.#durable);
+      }
+      if (frozen !== undefined && live.index === frozen.index) {
+        return new Promise((resolve, reject) => frozen.waiters.push({ resolve, reject }));
+      }
+    }
+    const done = new Promise<DurableIndex>((resolve, reject) =>
+      live.waiters.push({ resolve, reject }),
+    );
+    this.#cut();
+    return done;
+  }
+
+  /** Commits what is applied, then releases file and lock. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer?.cancel();
+    try {
+      if (this.#failure === undefined) await this.commit();
+    } finally {
+      this.#tree.transaction.close();
+      await this.#db.close();
+    }
+  }
+
+  /** Starts the clock of the batch interval, unless it runs. */
+  #arm(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = this.#env.timers.after(this.#batchIntervalMs, () => {
+      this.#timer = undefined;
+      this.#cut();
+    });
+  }
+
+  /** Freezes the live overlay and writes it; later, if an entry is open or a batch is on its way. */
+  #cut(): void {
+    if (this.#failure !== undefined) return;
+    if (this.#entryOpen || this.#frozen !== undefined) {
+      this.#cutWanted = true;
+      return;
+    }
+    this.#cutWanted = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#options.beforeFreeze?.(this);
+    const batch = this.#live;
+    batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
+    batch.overlay.frozen = true;
+    this.#frozen = batch;
+    this.#live = new Batch(batch.index, batch.term);
+    this.#startWrite(batch);
+  }
+
+  #startWrite(batch: Batch): void {
+    this.#write(batch).then(
+      () => this.#acceptCommit(batch),
+      (error: unknown) => this.#acceptFailure(batch, error),
+    );
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    const transaction = await this.#db.beginWrite();
+    try {
+      await this.#writeRows(transaction, batch.overlay);
+      this.#writeBuckets(transaction, batch.overlay);
+      await transaction.commit();
+    } catch (error) {
+      transaction.rollback();
+      throw error;
+    }
+  }
+
+  async #writeRows(transaction: WriteTransaction, overlay: Overlay): Promise<void> {
+    const { clock, timers } = this.#env;
+    const bucket = transaction.createBucketIfNotExists(nameOf(BUCKET.KEY));
+    bucket.fillPercent = KEY_FILL_PERCENT;
+    let sliceEnd = clock.monotonicMs() + SLICE_MS;
+    const yieldIfDue = async (): Promise<void> => {
+      if (clock.monotonicMs() < sliceEnd) return;
+      await timers.nextTurn();
+      sliceEnd = clock.monotonicMs() + SLICE_MS;
+    };
+    for (let i = 0; i < overlay.removedKeys.length; i++) {
+      bucket.delete(overlay.removedKeys[i]!);
+      if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+    }
+    for (let i = 0; i < overlay.mains.length; i++) {
+      const key = revisionKey(overlay.mains[i]!, overlay.subs[i]!, overlay.tombstones[i]!);
+      const offset = overlay.offsets[i]!;
+      bucket.put(key, overlay.slabs[i]!.subarray(offset, offset + overlay.lengths[i]!));
+      if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+    }
+  }
+
+  /** The other buckets change by a handful of keys per batch: one slice. */
+  #writeBuckets(transaction: WriteTransaction, overlay: Overlay): void {
+    for (let id = 0; id < BUCKET_COUNT; id++) {
+      const changes = overlay.changes(id as BucketId);
+      if (changes === undefined) continue;
+      const bucket = transaction.createBucketIfNotExists(nameOf(id as BucketId));
+      for (const [key, value] of changes) {
+        const bytes = bytesFromLatin1(key);
+        if (value === undefined) bucket.delete(bytes);
+        else bucket.put(bytes, value);
+      }
+    }
+  }
+
+  #acceptCommit(batch: Batch): void {
+    invariant(this.#frozen === batch, 'the batch that was synced is the frozen one');
+    this.#tree.transaction.close();
+    this.#tree = new TreeSight(this.#db.beginRead());
+    this.#frozen = undefined;
+    const durable = new DurableIndex(batch.index, batch.term);
+    this.#durable = durable;
+    for (const waiter of batch.waiters) waiter.resolve(durable);
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#options.onCommit?.(durable);
+    if (this.#cutWanted) this.#cut();
+  }
+
+  /**
+   * A full disk leaves the file as it was: the batch is tried again until there is room, while the
+   * bound of the live overlay holds writers back. After any other failure what the disk holds is
+   * unknown.
+   */
+  #acceptFailure(batch: Batch, error: unknown): void {
+    if (hasCode(error, 'DISK_FULL') && !this.#closed) {
+      this.#options.onDiskFull?.(error);
+      this.#env.timers.after(DISK_FULL_RETRY_MS, () => this.#startWrite(batch));
+      return;
+    }
+    this.#failure = { error };
+    this.#timer?.cancel();
+    for (const waiter of [...batch.waiters, ...this.#live.waiters]) waiter.reject(error);
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    this.#options.onFailure(error);
+  }
+
+  #overlays(): Overlay[] {
+    const live = this.#live.overlay;
+    return this.#frozen === undefined ? [live] : [live, this.#frozen.overlay];
+  }
+
+  #overlayBytes(): number {
+    return this.#live.overlay.byteCount + (this.#frozen?.overlay.byteCount ?? 0);
+  }
+
+  #readNumber(key: string): number {
+    const bytes = this.#tree.get(BUCKET.META, key);
+    if (bytes === undefined) return 0;
+    const value = uint64FromBytes(bytes);
+    if (value !== undefined) return value;
+    throw new TetcdError('CORRUPT', `${this.#db.path}: meta/${key} is not a 64-bit count`);
+  }
+}

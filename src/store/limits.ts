@@ -1,0 +1,31 @@
+// Bounds of the store: what they are, why, and what happens when one is reached.
+
+/** etcd's defaults for `--backend-batch-limit` and `--backend-batch-interval`. */
+export const BATCH_CHANGES_DEFAULT = 10_000;
+export const BATCH_INTERVAL_MS_DEFAULT = 100;
+
+/**
+ * Bytes the live overlay may hold while a frozen one is being written. 64 MiB is about two seconds
+ * of puts at 100,000 per second and 300 bytes. Reached: delivery of committed entries pauses until
+ * the frozen overlay is synced, and new proposals are refused once the backlog limit is reached too.
+ */
+export const OVERLAY_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/** Time one slice of background work may take before it yields the event loop: half of the 10 ms budget. */
+export const SLICE_MS = 4;
+
+/** Changes handed to the B+tree between two looks at the clock. */
+export const CHANGES_PER_CLOCK_CHECK = 256;
+
+/** Rows read between two looks at the clock while hashing or restoring. */
+export const ROWS_PER_CLOCK_CHECK = 512;
+
+/** etcd's defaults for `--compaction-batch-limit` and `--compaction-sleep-interval`. */
+export const COMPACTION_BATCH_ROWS_DEFAULT = 1000;
+export const COMPACTION_SLEEP_MS_DEFAULT = 10;
+
+/** A pinned view holds back compaction; whoever keeps one longer than this loses it. */
+export const PIN_MS_MAX: number = 10 * 60 * 1000;
+
+/** Pause between attempts to write a batch that met a full disk. */
+export const DISK_FULL_RETRY_MS = 1000;
