@@ -40,7 +40,11 @@ function parseTarget(target: string): URL | undefined {
   return URL.canParse(target, base) ? new URL(target, base) : undefined;
 }
 
-function answerVersion(source: HttpSource, request: IncomingMessage, response: ServerResponse): void {
+function answerVersion(
+  source: HttpSource,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (!allowGet(request, response)) return;
   const { server, cluster, storage } = source.versions();
   const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });

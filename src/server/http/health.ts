@@ -66,7 +66,13 @@ export class HealthHandler {
     if (checks === undefined || rest.length > 0) return false;
     if (check !== undefined && !checks.includes(check)) return false;
     if (!allowGet(request, response)) return true;
-    void this.#answerProbe(response, url.searchParams, probe, check === undefined ? checks : [check], check !== undefined);
+    void this.#answerProbe(
+      response,
+      url.searchParams,
+      probe,
+      check === undefined ? checks : [check],
+      check !== undefined,
+    );
     return true;
   }
 
@@ -128,7 +134,11 @@ export class HealthHandler {
       }
     }
     if (!healthy) {
-      this.#log.error('Health check error', { path: `/${probe}`, reason: lines, 'status-code': 503 });
+      this.#log.error('Health check error', {
+        path: `/${probe}`,
+        reason: lines,
+        'status-code': 503,
+      });
       respondError(response, 503, lines);
       return;
     }

@@ -1,0 +1,334 @@
+// The table of flags: one row each. Names, kinds and defaults are etcd 3.7's; the words are ours.
+// Flags that etcd has and this release does not implement yet stand in LATER_FLAGS and are refused
+// by name: a flag that is silently ignored could mean a server without the TLS it was told to use.
+
+import { OLDEST_CLUSTER_VERSION, parseVersion, SERVER_VERSION } from '../../membership/index.ts';
+import { compareVersions, formatVersion } from '../../membership/index.ts';
+import { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES } from './feature-gates.ts';
+import {
+  boolFlag,
+  boundedUintFlag,
+  choiceFlag,
+  durationFlag,
+  type FlagValue,
+  featureGatesFlag,
+  intFlag,
+  listenUrlsFlag,
+  optionalFlag,
+  stringFlag,
+  stringsFlag,
+  uint32Flag,
+  uintFlag,
+  urlsFlag,
+} from './flag-types.ts';
+
+export const FLAGS = {
+  name: stringFlag('default', {
+    group: 'member',
+    help: 'Name of this member, for people; also its key in --initial-cluster.',
+  }),
+  'data-dir': stringFlag('', {
+    group: 'member',
+    help: 'Directory that holds all data. Empty means <name>.etcd in the working directory.',
+  }),
+  'wal-dir': stringFlag('', {
+    group: 'member',
+    help: 'Directory of the write-ahead log, if it shall lie elsewhere (on its own disk, say).',
+  }),
+  'snapshot-count': uintFlag(10_000, {
+    group: 'member',
+    help: 'Number of applied entries after which a snapshot is taken.',
+  }),
+  'heartbeat-interval': uintFlag(100, {
+    group: 'member',
+    help: "Milliseconds between a leader's heartbeats.",
+  }),
+  'election-timeout': uintFlag(1_000, {
+    group: 'member',
+    help: 'Milliseconds without a leader before an election: at least 5 heartbeats, at most 50000.',
+  }),
+  'initial-election-tick-advance': boolFlag(true, {
+    group: 'member',
+    help: 'Whether to hold the first election sooner after the start.',
+  }),
+  'listen-peer-urls': listenUrlsFlag('http://localhost:2380', {
+    group: 'member',
+    help: 'Addresses to listen on for other members.',
+  }),
+  'listen-client-urls': listenUrlsFlag('http://localhost:2379', {
+    group: 'member',
+    help: 'Addresses to listen on for clients: gRPC, and HTTP unless --listen-client-http-urls is given.',
+  }),
+  'listen-client-http-urls': listenUrlsFlag('', {
+    group: 'member',
+    help: 'Addresses to listen on for HTTP only; --listen-client-urls then serve gRPC only.',
+  }),
+  'max-snapshots': uintFlag(5, {
+    group: 'member',
+    help: 'Number of .snap files to keep (0: all). Deprecated.',
+    deprecation: '--max-snapshots is deprecated in 3.6 and will be decommissioned in 3.8.',
+  }),
+  'max-wals': uintFlag(5, {
+    group: 'member',
+    help: 'Number of segments of the write-ahead log to keep (0: all).',
+  }),
+  'quota-backend-bytes': intFlag(0, {
+    group: 'member',
+    help: 'Bytes that the database may take before writes are refused. 0 means 2 GiB, a negative number no limit.',
+  }),
+  'backend-batch-interval': durationFlag('0s', {
+    group: 'member',
+    help: 'Longest time before changes are committed to the database file. 0 means 100ms.',
+  }),
+  'backend-batch-limit': intFlag(0, {
+    group: 'member',
+    help: 'Number of changes after which they are committed to the database file. 0 means 10000.',
+  }),
+  'max-txn-ops': uintFlag(128, {
+    group: 'member',
+    help: 'Largest number of operations in one transaction.',
+  }),
+  'max-request-bytes': uintFlag(1_572_864, {
+    group: 'member',
+    help: 'Size in bytes of the largest request that a client may send.',
+  }),
+  'max-concurrent-streams': uint32Flag(4_294_967_295, {
+    group: 'member',
+    help: 'Number of streams that a client may have open on one connection.',
+  }),
+  'grpc-keepalive-min-time': durationFlag('5s', {
+    group: 'member',
+    help: "Shortest time between a client's pings; a client that pings faster is disconnected.",
+  }),
+  'grpc-keepalive-interval': durationFlag('2h0m0s', {
+    group: 'member',
+    help: 'Time without traffic after which the server pings a client (0: never).',
+  }),
+  'grpc-keepalive-timeout': durationFlag('20s', {
+    group: 'member',
+    help: 'How long to wait for the answer to a ping before closing the connection (0: for ever).',
+  }),
+  'socket-reuse-port': boolFlag(false, {
+    group: 'member',
+    help: 'Whether to set SO_REUSEPORT on sockets that listen.',
+  }),
+  'socket-reuse-address': boolFlag(false, {
+    group: 'member',
+    help: 'Whether to set SO_REUSEADDR on sockets that listen.',
+  }),
+  'feature-gates': featureGatesFlag(DEFAULT_FEATURE_GATES, {
+    group: 'member',
+    help: `Gates to open or close, as Name=bool[,Name=bool...]. Known: AllAlpha, AllBeta, ${FEATURE_GATE_NAMES.join(', ')}.`,
+  }),
+
+  'initial-advertise-peer-urls': urlsFlag('http://localhost:2380', {
+    group: 'clustering',
+    help: 'Addresses under which other members reach this one.',
+  }),
+  'initial-cluster': stringFlag('default=http://localhost:2380', {
+    group: 'clustering',
+    help: 'The members of a new cluster: name=peerURL, comma separated. Used for the first start only.',
+  }),
+  'initial-cluster-state': choiceFlag(['new', 'existing'], {
+    group: 'clustering',
+    help: "'new' to found a cluster, 'existing' to join one. Used for the first start only.",
+  }),
+  'initial-cluster-token': stringFlag('etcd-cluster', {
+    group: 'clustering',
+    help: 'Text that makes the ids of a new cluster differ from those of all others.',
+  }),
+  'advertise-client-urls': urlsFlag('http://localhost:2379', {
+    group: 'clustering',
+    help: 'Addresses under which clients reach this member. Required with --listen-client-urls.',
+  }),
+  'strict-reconfig-check': boolFlag(true, {
+    group: 'clustering',
+    help: 'Whether to refuse a change of members that could cost the quorum.',
+  }),
+  'pre-vote': boolFlag(true, {
+    group: 'clustering',
+    help: 'Whether a member asks if it could win before it calls an election.',
+  }),
+
+  metrics: stringFlag('basic', {
+    group: 'monitoring',
+    help: "'extensive' adds a latency histogram of every gRPC method.",
+  }),
+  'listen-metrics-urls': listenUrlsFlag('', {
+    group: 'monitoring',
+    help: 'More addresses that serve /metrics and /health, and nothing else.',
+  }),
+
+  logger: stringFlag('zap', {
+    group: 'logging',
+    help: "Only 'zap' is accepted: it names the form of the log, which is that of zap.",
+  }),
+  'log-outputs': stringsFlag('default', {
+    group: 'logging',
+    help: "Where to log: 'stderr' (or 'default'), 'stdout', or paths of files, comma separated.",
+  }),
+  'log-level': stringFlag('info', {
+    group: 'logging',
+    help: 'Least important level that is logged: debug, info, warn, error, panic or fatal.',
+  }),
+  'log-format': stringFlag('json', {
+    group: 'logging',
+    help: "'json' for one JSON object per line, 'console' for people.",
+  }),
+  'warning-unary-request-duration': durationFlag('300ms', {
+    group: 'logging',
+    help: 'A request that takes longer is logged as a warning. 0 means 300ms.',
+  }),
+
+  'compaction-batch-limit': intFlag(0, {
+    group: 'features',
+    help: 'Number of revisions that compaction removes at a time. 0 means 1000.',
+  }),
+  'compaction-sleep-interval': durationFlag('0s', {
+    group: 'features',
+    help: 'How long compaction pauses after each batch. 0 means 10ms.',
+  }),
+  'max-learners': intFlag(1, {
+    group: 'features',
+    help: 'Largest number of members that are learners.',
+  }),
+  'snapshot-catchup-entries': uintFlag(5_000, {
+    group: 'features',
+    help: 'Number of entries kept in memory behind a snapshot, for followers that lag.',
+  }),
+  'warning-apply-duration': durationFlag('100ms', {
+    group: 'features',
+    help: 'An entry that takes longer to apply is logged as a warning.',
+  }),
+  'watch-progress-notify-interval': durationFlag('0s', {
+    group: 'features',
+    help: 'How often an idle watch reports its progress. 0 means 10m; less than 100ms means 100ms.',
+  }),
+
+  'max-cluster-version': optionalFlag(parseHeldVersion, {
+    group: 'compatibility',
+    help:
+      'Hold the cluster version at this release (MAJOR.MINOR), so that an etcd of that release can ' +
+      `take the data directory over: ${formatVersion(OLDEST_CLUSTER_VERSION)} to ${formatVersion(SERVER_VERSION)}. ` +
+      'Not a flag of etcd.',
+  }),
+  'v2-deprecation': optionalFlag(parseV2Deprecation, {
+    group: 'compatibility',
+    help: 'Accepted for compatibility, without effect.',
+    deprecation:
+      '--v2-deprecation is deprecated and scheduled for removal in v3.8. ' +
+      'The default value is enforced, ignoring user input.',
+  }),
+
+  'unsafe-no-fsync': boolFlag(false, {
+    group: 'unsafe',
+    help: 'Never wait for the disk. Data is lost when the machine stops.',
+  }),
+
+  version: boolFlag(false, { group: 'misc', help: 'Print versions and exit.' }),
+} as const;
+
+export type FlagName = keyof typeof FLAGS;
+export type FlagValues = { readonly [Name in FlagName]: FlagValue<(typeof FLAGS)[Name]> };
+
+export function isFlagName(name: string): name is FlagName {
+  return Object.hasOwn(FLAGS, name);
+}
+
+/** Flags of etcd 3.7 that this release does not implement. */
+export const LATER_FLAGS: ReadonlySet<string> = new Set([
+  'auth-token',
+  'auth-token-ttl',
+  'auto-compaction-mode',
+  'auto-compaction-retention',
+  'auto-tls',
+  'backend-bbolt-freelist-type',
+  'bcrypt-cost',
+  'bootstrap-defrag-threshold-megabytes',
+  'cert-file',
+  'cipher-suites',
+  'client-cert-allowed-hostname',
+  'client-cert-auth',
+  'client-cert-file',
+  'client-crl-file',
+  'client-key-file',
+  'compact-hash-check-time',
+  'config-file',
+  'corrupt-check-time',
+  'cors',
+  'discovery-cacert',
+  'discovery-cert',
+  'discovery-dial-timeout',
+  'discovery-endpoints',
+  'discovery-fallback',
+  'discovery-insecure-skip-tls-verify',
+  'discovery-insecure-transport',
+  'discovery-keepalive-time',
+  'discovery-keepalive-timeout',
+  'discovery-key',
+  'discovery-password',
+  'discovery-request-timeout',
+  'discovery-srv',
+  'discovery-srv-name',
+  'discovery-token',
+  'discovery-user',
+  'distributed-tracing-address',
+  'distributed-tracing-instance-id',
+  'distributed-tracing-sampling-rate',
+  'distributed-tracing-service-name',
+  'downgrade-check-time',
+  'enable-distributed-tracing',
+  'enable-grpc-gateway',
+  'enable-log-rotation',
+  'enable-pprof',
+  'force-new-cluster',
+  'host-whitelist',
+  'key-file',
+  'log-rotation-config-json',
+  'memory-mlock',
+  'peer-auto-tls',
+  'peer-cert-allowed-cn',
+  'peer-cert-allowed-hostname',
+  'peer-cert-file',
+  'peer-client-cert-auth',
+  'peer-client-cert-file',
+  'peer-client-key-file',
+  'peer-crl-file',
+  'peer-key-file',
+  'peer-skip-client-san-verification',
+  'peer-trusted-ca-file',
+  'raft-read-timeout',
+  'raft-write-timeout',
+  'self-signed-cert-validity',
+  'tls-max-version',
+  'tls-min-version',
+  'trusted-ca-file',
+]);
+
+/** Names from etcd's past: taken as truth values, without effect. */
+export const IGNORED_FLAGS: ReadonlySet<string> = new Set([
+  'cluster-active-size',
+  'cluster-remove-delay',
+  'cluster-sync-interval',
+  'config',
+  'force',
+  'max-result-buffer',
+  'max-retry-attempts',
+  'peer-heartbeat-interval',
+  'peer-election-timeout',
+  'retry-interval',
+  'snapshot',
+  'v',
+  'vv',
+  'test.coverprofile',
+  'test.outputdir',
+]);
+
+function parseHeldVersion(text: string): ReturnType<typeof parseVersion> {
+  const version = parseVersion(text);
+  if (version === undefined) return undefined;
+  const isKnown =
+    compareVersions(version, OLDEST_CLUSTER_VERSION) >= 0 &&
+    compareVersions(version, SERVER_VERSION) <= 0;
+  return isKnown ? version : undefined;
+}
