@@ -1,1 +1,37 @@
-export {};
+// Messages are named as in Go: `etcdserverpb.PutRequest` is the type, `etcdserverpb.PutRequestCodec`
+// its codec, `etcdserverpb.KVService` a service.
+
+export type { Codec, Encoder } from './codec.ts';
+export {
+  EnumInfo,
+  FIELD_TYPES,
+  type FieldInfo,
+  type FieldType,
+  type IntegerPolicy,
+  MessageInfo,
+} from './descriptor.ts';
+export * as authpb from './gen/authpb.ts';
+export * as etcdserverpb from './gen/etcdserverpb.ts';
+export * as health from './gen/health.ts';
+export * as leasepb from './gen/leasepb.ts';
+export * as membershippb from './gen/membershippb.ts';
+export * as mvccpb from './gen/mvccpb.ts';
+export * as raftpb from './gen/raftpb.ts';
+export * as snappb from './gen/snappb.ts';
+export * as v3electionpb from './gen/v3electionpb.ts';
+export * as v3lockpb from './gen/v3lockpb.ts';
+export * as walpb from './gen/walpb.ts';
+export { GeneratedCodec } from './generated-codec.ts';
+export { FIELD_NUMBER_MAX, MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
+export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
+export {
+  putBig,
+  putBytes,
+  putInt,
+  putString,
+  sizeOfBig,
+  sizeOfDelimited,
+  sizeOfInt,
+  sizeOfString,
+  sizeOfUint,
+} from './writer.ts';

@@ -1,0 +1,66 @@
+// The codec object of a message: what generated functions need around them.
+
+import { invariant } from '../base/index.ts';
+import type { Codec } from './codec.ts';
+import type { MessageInfo } from './descriptor.ts';
+import { Reader } from './reader.ts';
+
+/** One for all messages: a decode runs to its end in one go. */
+const reader = new Reader();
+
+/** What the generator writes for a message. */
+export interface MessageFunctions<T, Init> {
+  create(init: Init): T;
+  /** A message with nothing set. */
+  blank(): T;
+  /** Reads up to the reader's limit, into `into` if given: occurrences of a message field merge. */
+  read(reader: Reader, into: T | undefined): T;
+  size(message: T): number;
+  /** Writes bytes that end at `end`; returns where they begin. */
+  put(message: T, target: Uint8Array, end: number): number;
+}
+
+export class GeneratedCodec<T, Init> implements Codec<T, Init> {
+  readonly descriptor: MessageInfo;
+  readonly #functions: MessageFunctions<T, Init>;
+
+  constructor(descriptor: MessageInfo, functions: MessageFunctions<T, Init>) {
+    this.descriptor = descriptor;
+    this.#functions = functions;
+  }
+
+  get name(): string {
+    return this.descriptor.name;
+  }
+
+  create(init?: Init): T {
+    return init === undefined ? this.#functions.blank() : this.#functions.create(init);
+  }
+
+  decode(bytes: Uint8Array, start = 0, end = bytes.length): T {
+    reader.open(this.descriptor, bytes, start, end);
+    const message = this.#functions.read(reader, undefined);
+    invariant(reader.pos === end, 'a decoder reads to the end');
+    reader.close();
+    return message;
+  }
+
+  size(message: T): number {
+    return this.#functions.size(message);
+  }
+
+  write(message: T, target: Uint8Array, offset: number): number {
+    const end = offset + this.#functions.size(message);
+    invariant(end <= target.length, 'the caller made room for the message');
+    const start = this.#functions.put(message, target, end);
+    invariant(start === offset, 'a message has the size it said');
+    return end;
+  }
+
+  encode(message: T): Uint8Array {
+    const bytes = new Uint8Array(this.#functions.size(message));
+    const start = this.#functions.put(message, bytes, bytes.length);
+    invariant(start === 0, 'a message has the size it said');
+    return bytes;
+  }
+}
