@@ -19,3 +19,7 @@ export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
 export { createNodeNetwork, streamFromSocket, takeSocket } from './node/network.ts';
 export { createNodeEnv } from './node/node-env.ts';
+export { type CrashEverywhereOptions, crashEverywhere } from './sim/crash-everywhere.ts';
+export type { CrashFate } from './sim/file-data.ts';
+export type { DiskFault, DiskOperation, OperationKind, Schedule } from './sim/operations.ts';
+export { type CrashOptions, SimDisk, type SimDiskOptions } from './sim/sim-disk.ts';
