@@ -10,6 +10,14 @@ export {
   type IntegerPolicy,
   MessageInfo,
 } from './descriptor.ts';
+export {
+  ETCD_ERRORS,
+  EtcdError,
+  type EtcdErrorDefinition,
+  type EtcdErrorName,
+  etcdErrorOfMessage,
+  isEtcdError,
+} from './errors.ts';
 export * as authpb from './gen/authpb.ts';
 export * as etcdserverpb from './gen/etcdserverpb.ts';
 export * as health from './gen/health.ts';

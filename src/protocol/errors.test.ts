@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { ETCD_ERRORS, EtcdError, type EtcdErrorDefinition, etcdErrorOfMessage } from './errors.ts';
+
+const REFERENCE = new URL('../../../shared/reference/errors.json', import.meta.url);
+
+interface ReferenceError {
+  readonly name: string;
+  readonly alias_of?: string;
+  readonly number: number;
+  readonly message: string;
+}
+
+interface Reference {
+  readonly grpc_errors: readonly ReferenceError[];
+  readonly server_mapping: readonly { wire_number: number; wire_message: string }[];
+  readonly unmapped_internal: readonly { wire_number: number; message: string }[];
+}
+
+const table: readonly (readonly [string, EtcdErrorDefinition])[] = Object.entries(ETCD_ERRORS);
+const hasReference = existsSync(REFERENCE);
+
+test.skipIf(hasReference || process.env['CI'] !== 'true')('the reference table is there', () => {
+  expect.fail(`${REFERENCE.pathname} is missing, which only a run outside CI tolerates`);
+});
+
+test.skipIf(!hasReference)(
+  'the table is the reference table (skipped where that is absent)',
+  () => {
+    const reference = JSON.parse(readFileSync(REFERENCE, 'utf8')) as Reference;
+    const own = new Map(
+      table.map(([name, definition]) => [definition.message, { name, definition }]),
+    );
+    let known = 0;
+    for (const error of reference.grpc_errors) {
+      if (error.alias_of !== undefined) continue;
+      const found = own.get(error.message);
+      expect(found?.definition.status, error.name).toBe(error.number);
+      expect(found?.name.replaceAll('_', ''), error.name).toBe(
+        error.name.replace('ErrGRPC', '').toUpperCase(),
+      );
+      known++;
+    }
+    for (const { wire_message: message, wire_number: number } of reference.server_mapping) {
+      const found = own.get(message);
+      expect(found?.definition.sent ?? found?.definition.status, message).toBe(number);
+    }
+    const inner = new Map(reference.unmapped_internal.map((error) => [error.message, error]));
+    for (const [name, definition] of table.slice(known)) {
+      expect(inner.get(definition.message)?.wire_number, name).toBe(definition.status);
+    }
+  },
+);
+
+test('an error carries the text and the status that is sent, and is found by its text', () => {
+  const error = new EtcdError('REQUEST_TOO_MANY_REQUESTS');
+  expect(error.message).toBe('etcdserver: too many requests');
+  expect(error.status).toBe(2);
+  expect(new EtcdError('COMPACTED').status).toBe(11);
+  for (const [name, definition] of table) expect(etcdErrorOfMessage(definition.message)).toBe(name);
+  expect(etcdErrorOfMessage('no such text')).toBeUndefined();
+});
