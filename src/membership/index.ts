@@ -23,7 +23,7 @@ export {
   targetVersion,
   writtenForms,
 } from './dialect.ts';
-export { clusterIdFor, compareIds, memberIdFor, parseId } from './ids.ts';
+export { clusterIdFor, compareIds, memberIdFor, parseId, sortedUrls } from './ids.ts';
 export type { Attributes, Member, MemberId, RaftAttributes } from './member.ts';
 export { formatId, isStarted } from './member.ts';
 export type { DowngradeInfo, MembershipBucket, Row, RowChange, RowContents } from './rows.ts';

@@ -6,7 +6,6 @@ import {
   clampToNumber,
   INT64,
   type IntegerRange,
-  OUT_OF_RANGE,
   PARSE_ERROR,
   type Parsed,
   parseBool,
@@ -65,10 +64,7 @@ export function stringFlag(byDefault: string, row: Row): Flag<string> {
 }
 
 /** One of `valid`, the first of which is the default. */
-export function choiceFlag<T extends string>(
-  valid: readonly [T, ...T[]],
-  row: Row,
-): Flag<T> {
+export function choiceFlag<T extends string>(valid: readonly [T, ...T[]], row: Row): Flag<T> {
   return flag<T>(row, valid[0], valid[0], (text) => {
     const value = valid.find((choice) => choice === text);
     return value === undefined ? { reason: 'invalid value' } : { value };
@@ -145,27 +141,6 @@ export function featureGatesFlag(byDefault: FeatureGates, row: Row): Flag<Featur
 }
 
 /** Read by `read`; undefined while the flag is not given. */
-export function optionalFlag<T>(
-  read: (text: string) => T | undefined,
-  row: Row,
-): Flag<T | undefined> {
-  return flag<T | undefined>(row, undefined, '', (text) => {
-    const value = read(text);
-    return value === undefined ? { reason: 'invalid value' } : { value };
-  });
-}
-
-/** As `uintFlag`, within bounds. */
-export function boundedUintFlag(
-  byDefault: number,
-  bounds: { readonly min: number; readonly max: number },
-  row: Row,
-): Flag<number> {
-  const plain = uintFlag(byDefault, row);
-  const parse = (text: string, before: number): Parsed<number> => {
-    const parsed = plain.parse(text, before);
-    if ('reason' in parsed) return parsed;
-    return parsed.value < bounds.min || parsed.value > bounds.max ? OUT_OF_RANGE : parsed;
-  };
-  return { ...plain, parse };
+export function optionalFlag<T>(read: (text: string) => Parsed<T>, row: Row): Flag<T | undefined> {
+  return flag<T | undefined>(row, undefined, '', read);
 }

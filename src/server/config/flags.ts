@@ -2,12 +2,17 @@
 // Flags that etcd has and this release does not implement yet stand in LATER_FLAGS and are refused
 // by name: a flag that is silently ignored could mean a server without the TLS it was told to use.
 
-import { OLDEST_CLUSTER_VERSION, parseVersion, SERVER_VERSION } from '../../membership/index.ts';
-import { compareVersions, formatVersion } from '../../membership/index.ts';
+import {
+  type ClusterVersion,
+  compareVersions,
+  formatVersion,
+  OLDEST_CLUSTER_VERSION,
+  parseVersion,
+  SERVER_VERSION,
+} from '../../membership/index.ts';
 import { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES } from './feature-gates.ts';
 import {
   boolFlag,
-  boundedUintFlag,
   choiceFlag,
   durationFlag,
   type FlagValue,
@@ -21,6 +26,7 @@ import {
   uintFlag,
   urlsFlag,
 } from './flag-types.ts';
+import { type Parsed, quote } from './values.ts';
 
 export const FLAGS = {
   name: stringFlag('default', {
@@ -324,11 +330,25 @@ export const IGNORED_FLAGS: ReadonlySet<string> = new Set([
   'test.outputdir',
 ]);
 
-function parseHeldVersion(text: string): ReturnType<typeof parseVersion> {
-  const version = parseVersion(text);
-  if (version === undefined) return undefined;
+function parseHeldVersion(text: string): Parsed<ClusterVersion> {
+  const value = parseVersion(text);
   const isKnown =
-    compareVersions(version, OLDEST_CLUSTER_VERSION) >= 0 &&
-    compareVersions(version, SERVER_VERSION) <= 0;
-  return isKnown ? version : undefined;
+    value !== undefined &&
+    compareVersions(value, OLDEST_CLUSTER_VERSION) >= 0 &&
+    compareVersions(value, SERVER_VERSION) <= 0;
+  if (isKnown) return { value };
+  const [oldest, newest] = [OLDEST_CLUSTER_VERSION, SERVER_VERSION].map(formatVersion);
+  return { reason: `must be MAJOR.MINOR from ${oldest} to ${newest}` };
+}
+
+const V2_DEPRECATION_STAGES: ReadonlySet<string> = new Set([
+  'write-only',
+  'write-only-skip-check',
+  'write-only-drop-data',
+  'gone',
+]);
+
+function parseV2Deprecation(text: string): Parsed<string> {
+  const unknown = text.split(',').find((stage) => !V2_DEPRECATION_STAGES.has(stage));
+  return unknown === undefined ? { value: text } : { reason: `invalid value ${quote(unknown)}` };
 }

@@ -1,5 +1,12 @@
+export { bootstrapProblem } from './bootstrap-check.ts';
+export { DEFAULT_QUOTA_BYTES } from './build.ts';
+export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
-export { DEFAULT_FEATURE_GATES, FEATURE_GATES } from './feature-gates.ts';
+export { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
+export type { About } from './help.ts';
+export type { LogNote } from './log-note.ts';
+export type { ParsedConfig } from './parse-config.ts';
+export { parseConfig } from './parse-config.ts';
 export type {
   GrpcConfig,
   InitialMember,

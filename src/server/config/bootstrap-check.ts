@@ -1,0 +1,50 @@
+// The rules for the flags of a first start. They say nothing about a directory that already holds
+// a member: the flags of bootstrap are ignored then.
+
+import type { ServerConfig } from './server-config.ts';
+import { quote } from './values.ts';
+
+/** Why a new member cannot start with these settings, in etcd's words; undefined if it can. */
+export function bootstrapProblem(config: ServerConfig): string | undefined {
+  if (config.initialCluster.length === 0) {
+    return 'initial cluster unset and no discovery endpoints found';
+  }
+  const self = config.initialCluster.find((member) => member.name === nameOf(config));
+  if (self === undefined) {
+    return `couldn't find local name ${quote(config.name)} in the initial cluster configuration`;
+  }
+  const isNew = config.initialClusterState === 'new';
+  return (isNew ? mismatch(config, self.peerURLs) : undefined) ?? duplicate(config);
+}
+
+function nameOf(config: ServerConfig): string {
+  return config.name === '' ? 'default' : config.name;
+}
+
+function mismatch(config: ServerConfig, clusterUrls: readonly string[]): string | undefined {
+  const advertised = config.advertisePeerUrls;
+  const label = (url: string): string => `${config.name}=${url}`;
+  const unadvertised = clusterUrls.filter((url) => !advertised.includes(url));
+  if (unadvertised.length > 0) {
+    const missing = unadvertised.map(label).join(',');
+    return (
+      `--initial-cluster has ${missing} but missing from ` +
+      `--initial-advertise-peer-urls=${advertised.join(',')}`
+    );
+  }
+  const unlisted = advertised.filter((url) => !clusterUrls.includes(url));
+  if (unlisted.length === 0) return undefined;
+  return (
+    `--initial-advertise-peer-urls has ${unlisted.join(',')} but missing from ` +
+    `--initial-cluster=${advertised.map(label).join(',')}`
+  );
+}
+
+function duplicate(config: ServerConfig): string | undefined {
+  const pairs = config.initialCluster.flatMap(({ name, peerURLs }) =>
+    peerURLs.map((url) => ({ url, text: `${name}=${url}` })),
+  );
+  if (new Set(pairs.map(({ url }) => url)).size === pairs.length) return undefined;
+  const map = pairs.map(({ text }) => text).sort();
+  return `initial cluster ${map.join(',')} has duplicate url`;
+}

@@ -1,0 +1,282 @@
+// From flag values to a checked `ServerConfig`: what a value of 0 or an empty one stands for, and
+// the rules that settings must keep together. The texts of refusals are etcd's.
+
+import type { FlagValues } from './flags.ts';
+import type { LogNote } from './log-note.ts';
+import {
+  type InitialMember,
+  type ListenUrl,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogConfig,
+  type ServerConfig,
+} from './server-config.ts';
+import { advertiseProblem, bindProblem, type ParsedUrl, parseUrls } from './urls.ts';
+import { quote } from './values.ts';
+
+/** 2 GiB. */
+export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
+const DEFAULT_SNAPSHOT_COUNT = 10_000;
+const DEFAULT_CATCHUP_ENTRIES = 5_000;
+const DEFAULT_BATCH_INTERVAL_MS = 100;
+const DEFAULT_BATCH_LIMIT = 10_000;
+const DEFAULT_COMPACTION_BATCH = 1_000;
+const DEFAULT_COMPACTION_SLEEP_MS = 10;
+const DEFAULT_WARNING_UNARY_MS = 300;
+const DEFAULT_PROGRESS_MS = 600_000;
+const PROGRESS_MS_MIN = 100;
+const ELECTION_MS_MAX = 50_000;
+const STREAMS_MAX = 4_294_967_295;
+const DEFAULT_NAME = 'default';
+
+export interface Built {
+  readonly config: ServerConfig;
+  readonly notes: readonly LogNote[];
+}
+
+/** `given` holds the names of the flags that were set. Returns the reason if they contradict. */
+export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Built | string {
+  const log = buildLog(values);
+  if (typeof log === 'string') return log;
+  const problem = urlProblem(values) ?? timingProblem(values, given) ?? negativeProblem(values);
+  if (problem !== undefined) return problem;
+  if (given.has('listen-client-urls') && !given.has('advertise-client-urls')) {
+    return '--advertise-client-urls is required when --listen-client-urls is set explicitly';
+  }
+  const gates = values['feature-gates'].enabled;
+  if (gates.LeaseCheckpointPersist && !gates.LeaseCheckpoint) {
+    return 'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint';
+  }
+  const initialCluster = buildInitialCluster(values, given);
+  if (typeof initialCluster === 'string') return initialCluster;
+  return { config: assemble(values, log, initialCluster), notes: buildNotes(values, given) };
+}
+
+function buildLog(values: FlagValues): LogConfig | string {
+  if (values.logger === 'capnslog') return '--logger=capnslog is removed in v3.5';
+  if (values.logger !== 'zap') return `unknown logger option ${quote(values.logger)}`;
+  const level = LOG_LEVELS.find((known) => known === values['log-level']);
+  if (level === undefined) return `unrecognized level: ${quote(values['log-level'])}`;
+  const format = LOG_FORMATS.find((known) => known === values['log-format']);
+  if (format === undefined) {
+    return `unknown log format: ${values['log-format']}, supported values json, console`;
+  }
+  const outputs = values['log-outputs'];
+  if (outputs.length > 1 && outputs.includes('default')) {
+    return 'multi logoutput for "default" is not supported yet';
+  }
+  if (outputs.includes('systemd/journal')) {
+    return '--log-outputs systemd/journal is not implemented by this release';
+  }
+  if (outputs.includes('')) return '--log-outputs must not contain an empty name';
+  if (outputs.includes('/dev/null')) return { level, format, outputs: ['/dev/null'] };
+  return { level, format, outputs: outputs.map((name) => (name === 'default' ? 'stderr' : name)) };
+}
+
+function urlProblem(values: FlagValues): string | undefined {
+  const peers = values['initial-advertise-peer-urls'];
+  const clients = values['advertise-client-urls'];
+  const bad =
+    bindProblem(values['listen-peer-urls']) ??
+    bindProblem(values['listen-client-urls']) ??
+    bindProblem(values['listen-client-http-urls']) ??
+    bindProblem(values['listen-metrics-urls']);
+  if (bad !== undefined) return bad;
+  const badPeer = advertiseProblem(peers);
+  if (badPeer !== undefined) {
+    return `--initial-advertise-peer-urls ${quote(joined(peers))} must be "host:port" (${badPeer})`;
+  }
+  const badClient = advertiseProblem(clients);
+  if (badClient !== undefined) {
+    return (
+      `--advertise-client-urls ${quote(joined(clients))} must be in the format "host:port", ` +
+      `"unix:/path/to/socket" or "unixs:/path/to/socket" (${badClient})`
+    );
+  }
+  const grpc = new Set(values['listen-client-urls'].map(addressOf));
+  const shared = values['listen-client-http-urls'].find((url) => grpc.has(addressOf(url)));
+  if (shared === undefined) return undefined;
+  return `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${shared.text}`;
+}
+
+function timingProblem(values: FlagValues, given: ReadonlySet<string>): string | undefined {
+  const heartbeat = values['heartbeat-interval'];
+  const election = values['election-timeout'];
+  if (heartbeat === 0) return '--heartbeat-interval must be >0 (set to 0ms)';
+  if (election === 0) return '--election-timeout must be >0 (set to 0ms)';
+  if (5 * heartbeat > election) {
+    return `--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${heartbeat}ms]`;
+  }
+  if (election > ELECTION_MS_MAX) {
+    return `--election-timeout[${election}ms] is too long, and should be set less than ${ELECTION_MS_MAX}ms`;
+  }
+  if (given.has('max-request-bytes') && values['max-request-bytes'] === 0) {
+    return '--max-request-bytes must be >0 (set to 0)';
+  }
+  return undefined;
+}
+
+const NEVER_NEGATIVE = [
+  'backend-batch-interval',
+  'backend-batch-limit',
+  'compaction-batch-limit',
+  'compaction-sleep-interval',
+  'grpc-keepalive-interval',
+  'grpc-keepalive-min-time',
+  'grpc-keepalive-timeout',
+  'max-learners',
+  'warning-apply-duration',
+  'warning-unary-request-duration',
+  'watch-progress-notify-interval',
+] as const;
+
+function negativeProblem(values: FlagValues): string | undefined {
+  const name = NEVER_NEGATIVE.find((flag) => values[flag] < 0);
+  return name && `--${name} must not be negative`;
+}
+
+/** Without `--initial-cluster`, the cluster is this member alone under its peer URLs. */
+function buildInitialCluster(
+  values: FlagValues,
+  given: ReadonlySet<string>,
+): readonly InitialMember[] | string {
+  const text = values['initial-cluster'];
+  const name = values.name === '' ? DEFAULT_NAME : values.name;
+  const followsName = !given.has('initial-cluster') && name !== DEFAULT_NAME;
+  if (followsName) return [{ name, peerURLs: texts(values['initial-advertise-peer-urls']) }];
+  const urlsOf = new Map<string, string[]>();
+  for (const pair of text.split(',')) {
+    if (pair === '') continue;
+    const at = pair.indexOf('=');
+    const member = at < 0 ? pair : pair.slice(0, at);
+    const urls = urlsOf.get(member) ?? [];
+    urls.push(at < 0 ? '' : pair.slice(at + 1));
+    urlsOf.set(member, urls);
+  }
+  const members: InitialMember[] = [];
+  for (const [member, urls] of urlsOf) {
+    const parsed = parseUrls(urls.join(','));
+    if ('reason' in parsed) return `error setting up initial cluster: ${parsed.reason}`;
+    members.push({ name: member, peerURLs: texts(parsed.value) });
+  }
+  return members.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
+  const notes: LogNote[] = [];
+  const warn = (msg: string, fields: LogNote['fields'] = {}): void => {
+    notes.push({ level: 'warn', msg, fields });
+  };
+  if (values['listen-client-http-urls'].length === 0) {
+    warn('Running http and grpc server on single port. This is not recommended for production.');
+  }
+  const gates = values['feature-gates'].enabled;
+  if (gates.LeaseCheckpoint && !gates.LeaseCheckpointPersist) {
+    warn(
+      'Detected that checkpointing is enabled without persistence. ' +
+        'Consider enabling feature gate LeaseCheckpointPersist',
+    );
+  }
+  if (values.name === DEFAULT_NAME) {
+    warn(
+      "it isn't recommended to use default name, please set a value for --name. Note that etcd " +
+        'might run into issue when multiple members have the same default name',
+      { name: values.name },
+    );
+  }
+  const interval = values['watch-progress-notify-interval'];
+  if (interval > 0 && interval < PROGRESS_MS_MIN) {
+    warn('adjusting watch progress notify interval to minimum period', {
+      'min-watch-progress-notify-interval': `${PROGRESS_MS_MIN}ms`,
+    });
+  }
+  if (values['data-dir'] === '') {
+    warn("'data-dir' was empty; using default", { 'data-dir': dataDirOf(values) });
+  }
+  if (given.has('unsafe-no-fsync') && values['unsafe-no-fsync']) {
+    warn('--unsafe-no-fsync is set: data is lost when the machine stops');
+  }
+  return notes;
+}
+
+function dataDirOf(values: FlagValues): string {
+  return values['data-dir'] === '' ? `${values.name}.etcd` : values['data-dir'];
+}
+
+function assemble(
+  values: FlagValues,
+  log: LogConfig,
+  initialCluster: readonly InitialMember[],
+): ServerConfig {
+  const progress = values['watch-progress-notify-interval'];
+  return Object.freeze<ServerConfig>({
+    name: values.name,
+    dataDir: dataDirOf(values),
+    walDir: values['wal-dir'],
+    listenPeerUrls: values['listen-peer-urls'].map(listenUrl),
+    listenClientUrls: values['listen-client-urls'].map(listenUrl),
+    listenClientHttpUrls: values['listen-client-http-urls'].map(listenUrl),
+    listenMetricsUrls: values['listen-metrics-urls'].map(listenUrl),
+    advertisePeerUrls: texts(values['initial-advertise-peer-urls']),
+    advertiseClientUrls: texts(values['advertise-client-urls']),
+    socketReusePort: values['socket-reuse-port'],
+    socketReuseAddress: values['socket-reuse-address'],
+    initialCluster,
+    initialClusterState: values['initial-cluster-state'],
+    initialClusterToken: values['initial-cluster-token'],
+    strictReconfigCheck: values['strict-reconfig-check'],
+    maxLearners: values['max-learners'],
+    heartbeatMs: values['heartbeat-interval'],
+    electionMs: values['election-timeout'],
+    initialElectionTickAdvance: values['initial-election-tick-advance'],
+    preVote: values['pre-vote'],
+    snapshotCount: values['snapshot-count'] || DEFAULT_SNAPSHOT_COUNT,
+    snapshotCatchupEntries: values['snapshot-catchup-entries'] || DEFAULT_CATCHUP_ENTRIES,
+    maxSnapshots: values['max-snapshots'],
+    maxWals: values['max-wals'],
+    unsafeNoFsync: values['unsafe-no-fsync'],
+    quotaBackendBytes: quotaOf(values['quota-backend-bytes']),
+    backendBatchIntervalMs: values['backend-batch-interval'] || DEFAULT_BATCH_INTERVAL_MS,
+    backendBatchLimit: values['backend-batch-limit'] || DEFAULT_BATCH_LIMIT,
+    compactionBatchLimit: values['compaction-batch-limit'] || DEFAULT_COMPACTION_BATCH,
+    compactionSleepIntervalMs: values['compaction-sleep-interval'] || DEFAULT_COMPACTION_SLEEP_MS,
+    maxTxnOps: values['max-txn-ops'],
+    watchProgressNotifyIntervalMs: Math.max(progress || DEFAULT_PROGRESS_MS, PROGRESS_MS_MIN),
+    warningApplyDurationMs: values['warning-apply-duration'],
+    warningUnaryRequestDurationMs:
+      values['warning-unary-request-duration'] || DEFAULT_WARNING_UNARY_MS,
+    grpc: {
+      maxRequestBytes: values['max-request-bytes'],
+      maxConcurrentStreams: values['max-concurrent-streams'] || STREAMS_MAX,
+      keepaliveMinTimeMs: values['grpc-keepalive-min-time'],
+      keepaliveIntervalMs: values['grpc-keepalive-interval'],
+      keepaliveTimeoutMs: values['grpc-keepalive-timeout'],
+    },
+    metrics: values.metrics === 'extensive' ? 'extensive' : 'basic',
+    log,
+    featureGates: values['feature-gates'],
+    maxClusterVersion: values['max-cluster-version'],
+  });
+}
+
+function quotaOf(bytes: number): number | undefined {
+  if (bytes === 0) return DEFAULT_QUOTA_BYTES;
+  return bytes < 0 ? undefined : bytes;
+}
+
+function listenUrl(url: ParsedUrl): ListenUrl {
+  const { host, port, path, text } = url;
+  return { text, scheme: url.scheme === 'unix' ? 'unix' : 'http', host, port, path };
+}
+
+function addressOf({ host, port, path }: ParsedUrl): string {
+  return `${host}:${port}${path}`;
+}
+
+function texts(urls: readonly ParsedUrl[]): string[] {
+  return urls.map((url) => url.text);
+}
+
+function joined(urls: readonly ParsedUrl[]): string {
+  return texts(urls).join(',');
+}

@@ -1,0 +1,75 @@
+// What the command prints about itself.
+
+import { SERVER_RELEASE } from '../../membership/index.ts';
+import { FLAG_GROUPS } from './flag-types.ts';
+import { FLAGS } from './flags.ts';
+
+/** What the program knows of itself and of what runs it. */
+export interface About {
+  /** Version of this package. */
+  readonly packageVersion: string;
+  /** `process.version`. */
+  readonly nodeVersion: string;
+  /** `process.platform`. */
+  readonly platform: string;
+  /** `process.arch`. */
+  readonly arch: string;
+}
+
+export const USAGE = `Usage:
+
+  tetcd [flags]
+    Start a server.
+
+  tetcd --version
+    Print versions.
+
+  tetcd -h | --help
+    Print all flags.
+`;
+
+const LINE_WIDTH = 96;
+const INDENT = '    ';
+
+/** Every flag with its default and meaning, by group. */
+export function helpText(): string {
+  const parts = Object.entries(FLAG_GROUPS).map(([group, title]) => {
+    const rows = Object.entries(FLAGS).filter(([, flag]) => flag.group === group);
+    const lines = rows.map(
+      ([name, flag]) => `  --${name} '${flag.defaultText}'\n${wrap(flag.help)}`,
+    );
+    return `${title}:\n${lines.join('\n')}\n`;
+  });
+  const note =
+    'Every flag but --version can be given in the environment: ETCD_ and its name in upper case,\n' +
+    'with underscores for dashes (ETCD_DATA_DIR). A flag given both ways is refused.\n';
+  return `${parts.join('\n')}\n${note}`;
+}
+
+function wrap(text: string): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > LINE_WIDTH - INDENT.length) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].map((text) => INDENT + text).join('\n');
+}
+
+const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** The four lines of etcd, which scripts read, filled with what is true here. */
+export function versionText(about: About): string {
+  const os = about.platform === 'win32' ? 'windows' : about.platform;
+  const arch = GO_ARCHITECTURES[about.arch] ?? about.arch;
+  return (
+    `etcd Version: ${SERVER_RELEASE}\n` +
+    `Git SHA: tetcd ${about.packageVersion}\n` +
+    `Go Version: none (Node.js ${about.nodeVersion})\n` +
+    `Go OS/Arch: ${os}/${arch}\n`
+  );
+}

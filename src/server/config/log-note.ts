@@ -1,0 +1,7 @@
+// Lines to log once there is a logger: reading the configuration has no effects of its own.
+
+export interface LogNote {
+  readonly level: 'info' | 'warn' | 'fatal';
+  readonly msg: string;
+  readonly fields: Readonly<Record<string, string | readonly string[]>>;
+}

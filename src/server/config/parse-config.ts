@@ -1,0 +1,69 @@
+// The settings of the `tetcd` command from its arguments and environment. Pure: what to print, to
+// log and with which code to exit is returned, not done.
+
+import { buildConfig } from './build.ts';
+import { FlagCollector, parseCommandLine } from './command-line.ts';
+import { applyEnvironment, type Environment } from './environment.ts';
+import { FLAGS, IGNORED_FLAGS, isFlagName } from './flags.ts';
+import { type About, helpText, USAGE, versionText } from './help.ts';
+import type { LogNote } from './log-note.ts';
+import type { ServerConfig } from './server-config.ts';
+import { quote } from './values.ts';
+
+export type ParsedConfig =
+  /** Log the notes with a logger made from `config.log`, then start. */
+  | { readonly kind: 'run'; readonly config: ServerConfig; readonly notes: readonly LogNote[] }
+  /** Write both texts as they are, then exit. */
+  | {
+      readonly kind: 'print';
+      readonly text: string;
+      readonly stderr: string;
+      readonly exitCode: 0 | 2;
+    }
+  /** Log the notes as JSON lines on stderr, then exit with 1. The last one says why. */
+  | { readonly kind: 'fail'; readonly notes: readonly LogNote[]; readonly exitCode: 1 };
+
+/** `argv` without the program's name. */
+export function parseConfig(argv: readonly string[], env: Environment, about: About): ParsedConfig {
+  const collector = new FlagCollector();
+  const result = parseCommandLine(argv, collector);
+  if (result.kind === 'help') {
+    return { kind: 'print', text: helpText(), stderr: USAGE, exitCode: 0 };
+  }
+  if (result.kind === 'error') {
+    return { kind: 'print', text: '', stderr: `${result.message}\n${USAGE}`, exitCode: 2 };
+  }
+  const [stray] = result.commandLine.positional;
+  if (stray !== undefined) return failure([], `${quote(stray)} is not a valid flag`);
+  if (result.commandLine.values.version) {
+    return { kind: 'print', text: versionText(about), stderr: '', exitCode: 0 };
+  }
+  const fromEnvironment = applyEnvironment(env, collector);
+  const notes = [...fromEnvironment.notes];
+  if (fromEnvironment.conflict) return { kind: 'fail', notes, exitCode: 1 };
+  if (fromEnvironment.problem !== undefined) return failure(notes, fromEnvironment.problem);
+  const built = buildConfig(collector.values(), collector.given);
+  if (typeof built === 'string') return failure(notes, built);
+  notes.push(...built.notes, ...givenNotes(collector.given));
+  return { kind: 'run', config: built.config, notes };
+}
+
+function failure(before: readonly LogNote[], error: string): ParsedConfig {
+  const note: LogNote = { level: 'warn', msg: 'failed to verify flags', fields: { error } };
+  return { kind: 'fail', notes: [...before, note], exitCode: 1 };
+}
+
+/** Warnings about flags that are on their way out. */
+function givenNotes(given: ReadonlySet<string>): LogNote[] {
+  const notes: LogNote[] = [];
+  for (const name of [...given].sort()) {
+    if (IGNORED_FLAGS.has(name)) {
+      const fields = { 'flag-name': name };
+      notes.push({ level: 'warn', msg: 'flag is no longer supported - ignoring', fields });
+    } else if (isFlagName(name)) {
+      const { deprecation } = FLAGS[name] as { readonly deprecation?: string };
+      if (deprecation !== undefined) notes.push({ level: 'warn', msg: deprecation, fields: {} });
+    }
+  }
+  return notes;
+}
