@@ -1,0 +1,73 @@
+// A configuration under change. The operations are those of one membership change; what comes out
+// is checked as a whole, so that a refused change leaves nothing behind.
+
+import { compareIds, type NodeId } from '../ids.ts';
+import { EMPTY_ID_SET, hasId, type IdSet, withId, withoutId } from '../quorum/index.ts';
+import { type Configuration, membersOf } from '../tracker/index.ts';
+
+export class Draft {
+  incoming: IdSet;
+  outgoing: IdSet;
+  learners: IdSet;
+  learnersNext: IdSet;
+  /**
+   * Members whose progress survives. One that leaves and comes back within the change starts anew:
+   * it may have lost its log in between.
+   */
+  readonly kept: Set<NodeId>;
+
+  constructor(base: Configuration) {
+    this.incoming = base.voters.incoming;
+    this.outgoing = base.voters.outgoing;
+    this.learners = base.learners;
+    this.learnersNext = base.learnersNext;
+    this.kept = new Set(membersOf(base));
+  }
+
+  /** Adds `id` as a voter, or promotes the learner. */
+  makeVoter(id: NodeId): void {
+    this.learners = withoutId(this.learners, id);
+    this.learnersNext = withoutId(this.learnersNext, id);
+    this.incoming = withId(this.incoming, id);
+  }
+
+  /**
+   * Adds `id` as a learner, or demotes the voter; an outgoing voter becomes a learner only when
+   * the transition ends.
+   */
+  makeLearner(id: NodeId): void {
+    if (hasId(this.learners, id)) return;
+    this.incoming = withoutId(this.incoming, id);
+    if (hasId(this.outgoing, id)) this.learnersNext = withId(this.learnersNext, id);
+    else this.learners = withId(this.learners, id);
+  }
+
+  /** Removes `id`; an outgoing voter remains one until the transition ends. */
+  remove(id: NodeId): void {
+    this.incoming = withoutId(this.incoming, id);
+    this.learners = withoutId(this.learners, id);
+    this.learnersNext = withoutId(this.learnersNext, id);
+    if (!hasId(this.outgoing, id)) this.kept.delete(id);
+  }
+
+  /** The transition begins: today's voters are the outgoing ones. */
+  enterJoint(): void {
+    this.outgoing = this.incoming;
+  }
+
+  /** The transition ends: staged learners become learners, outgoing voters leave. */
+  leaveJoint(): void {
+    this.learners = [...this.learners, ...this.learnersNext].sort(compareIds);
+    this.learnersNext = EMPTY_ID_SET;
+    this.outgoing = EMPTY_ID_SET;
+  }
+
+  finish(autoLeave: boolean): Configuration {
+    return {
+      voters: { incoming: this.incoming, outgoing: this.outgoing },
+      learners: this.learners,
+      learnersNext: this.learnersNext,
+      autoLeave,
+    };
+  }
+}

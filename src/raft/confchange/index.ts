@@ -1,0 +1,3 @@
+export * from './change.ts';
+export * from './conf-change.ts';
+export * from './restore.ts';

@@ -1,0 +1,62 @@
+// A follower's side of replication: appends and heartbeats from the leader.
+
+import type { LogIndex, Term } from '../../base/index.ts';
+import { hexId } from '../ids.ts';
+import type { EntryId } from '../log/index.ts';
+import { type Entry, type Message, MessageType } from '../raftpb.ts';
+import type { Raft } from './raft.ts';
+
+export function answerAppend(raft: Raft, request: Message): void {
+  const { log } = raft;
+  const response = raft.messageTo(request.from, MessageType.MsgAppResp);
+  if (request.index < log.committed) {
+    // An old one: what is committed here is what the leader has.
+    response.index = log.committed;
+    raft.send(response);
+    return;
+  }
+  const prev = { term: request.logTerm, index: request.index };
+  const last = log.maybeAppend({ prev, entries: request.entries }, request.commit);
+  if (last !== undefined) {
+    response.index = last;
+    raft.send(response);
+    return;
+  }
+  raft.debug(
+    () =>
+      `${raft.name} [logterm: ${log.termOrZero(request.index)}, index: ${request.index}] ` +
+      `rejected MsgApp [logterm: ${request.logTerm}, index: ${request.index}] ` +
+      `from ${hexId(request.from)}`,
+  );
+  // Help the leader to find where the logs agree: not after our end, and not where our term is
+  // above the one it has at that place, since terms never fall along a log. That skips the whole
+  // tail that a later leader, now gone, left here uncommitted.
+  const hint = log.findConflictByTerm(Math.min(request.index, log.lastIndex()), request.logTerm);
+  response.index = request.index;
+  response.reject = true;
+  response.rejectHint = hint.index;
+  response.logTerm = hint.term;
+  raft.send(response);
+}
+
+export function answerHeartbeat(raft: Raft, request: Message): void {
+  raft.log.commitTo(request.commit);
+  const response = raft.messageTo(request.from, MessageType.MsgHeartbeatResp);
+  response.context = request.context;
+  raft.send(response);
+}
+
+/**
+ * Whether `entries` can be what a leader of `term` has after `prev`: contiguous, terms never
+ * falling and none above the leader's.
+ */
+export function wellFormed(entries: readonly Entry[], prev: EntryId, term: Term): boolean {
+  let last: Term = prev.term;
+  let next: LogIndex = prev.index + 1;
+  for (let i = 0; i < entries.length; i++, next++) {
+    const entry = entries[i]!;
+    if (entry.index !== next || entry.term < last) return false;
+    last = entry.term;
+  }
+  return last <= term;
+}

@@ -1,0 +1,47 @@
+// Moving the leader's commit index and reporting what was applied.
+
+import type { LogIndex } from '../../base/index.ts';
+import { snapshotIndex } from '../log/index.ts';
+import { EntryType, type Snapshot } from '../raftpb.ts';
+import { describeConfiguration } from '../tracker/index.ts';
+import { proposeAsLeader } from './proposal.ts';
+import { type Raft, ROLES } from './raft.ts';
+import { STEP_RESULTS } from './results.ts';
+
+/** Whether the acknowledgements commit more than is committed; then followers should hear of it. */
+export function maybeCommit(raft: Raft): boolean {
+  return raft.log.maybeCommit(raft.tracker.committedIndex(), raft.term);
+}
+
+/** Whether an entry of this term is committed; before that a leader does not know what is. */
+export function committedInCurrentTerm(raft: Raft): boolean {
+  return raft.log.termOrZero(raft.log.committed) === raft.term;
+}
+
+/** The shell has applied entries up to `index`, `size` bytes of them since the last report. */
+export function appliedTo(raft: Raft, index: LogIndex, size: number): void {
+  const applied = Math.max(index, raft.log.applied);
+  raft.log.appliedTo(applied, size);
+  if (raft.role !== ROLES.LEADER || !raft.tracker.config.autoLeave) return;
+  if (applied < raft.pendingConfIndex) return;
+  // The joint configuration is applied: propose its end. An empty change is never refused for its
+  // size; if it is dropped for a leadership transfer, either the next leader proposes it, or this
+  // one when it has applied something more.
+  const change = { type: EntryType.EntryConfChangeV2, data: undefined };
+  const result = proposeAsLeader(raft, [change]);
+  const config = describeConfiguration(raft.tracker.config);
+  if (result === STEP_RESULTS.OK) {
+    raft.info(() => `initiating automatic transition out of joint configuration ${config}`);
+  } else {
+    raft.debug(
+      () => `not initiating automatic transition out of joint configuration ${config}: ${result}`,
+    );
+  }
+}
+
+/** The shell has stored and applied `snapshot`. */
+export function appliedSnapshot(raft: Raft, snapshot: Snapshot): void {
+  const index = snapshotIndex(snapshot);
+  raft.log.unstable.stableSnapshotTo(index);
+  appliedTo(raft, index, 0);
+}

@@ -1,0 +1,144 @@
+// Proposals on the leader: checked, given term and index, appended, sent.
+
+import { EMPTY_BYTES, ERROR_CODES, hasCode } from '../../base/index.ts';
+import {
+  type AnyConfChange,
+  asV2,
+  decodeConfChange,
+  wantsLeaveJoint,
+} from '../confchange/index.ts';
+import { describeConfChange } from '../describe.ts';
+import { NONE } from '../ids.ts';
+import { EntryType, MessageType, newEntry } from '../raftpb.ts';
+import { describeConfiguration, isJoint } from '../tracker/index.ts';
+import type { Raft } from './raft.ts';
+import { broadcastAppends } from './replication.ts';
+import { STEP_RESULTS, type StepResult } from './results.ts';
+
+/** An entry to be: what the proposer decides. `data` undefined is empty. */
+export interface Proposal {
+  readonly type: number;
+  readonly data: Uint8Array | undefined;
+}
+
+/** The leader takes `proposals`, all or none, in this order. */
+export function proposeAsLeader(raft: Raft, proposals: readonly Proposal[]): StepResult {
+  if (proposals.length === 0) return STEP_RESULTS.MALFORMED;
+  // A leader that was removed goes on until it learns of its successor, and takes nothing new.
+  if (raft.ownProgress() === undefined) return STEP_RESULTS.PROPOSAL_DROPPED;
+  if (raft.leadTransferee !== NONE) {
+    raft.debug(
+      () =>
+        `${raft.name} [term ${raft.term}] transfer leadership to ` +
+        `${raft.leadTransferee.toString(16)} is in progress; dropping proposal`,
+    );
+    return STEP_RESULTS.PROPOSAL_DROPPED;
+  }
+  const checked = checkConfChanges(raft, proposals);
+  if (checked === undefined) return STEP_RESULTS.MALFORMED;
+  if (!appendEntries(raft, checked)) return STEP_RESULTS.PROPOSAL_DROPPED;
+  if (raft.config.deferAppends) raft.appendsDeferred = true;
+  else broadcastAppends(raft);
+  return STEP_RESULTS.OK;
+}
+
+/**
+ * Appends `proposals` to the leader's log. False, and nothing happens, if too much is uncommitted
+ * already; something without payload is never refused.
+ */
+export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boolean {
+  let size = 0;
+  for (let i = 0; i < proposals.length; i++) size += proposals[i]!.data?.length ?? 0;
+  // When nothing is uncommitted a proposal of any size is taken, else a large one never would be.
+  const over = raft.uncommittedSize + size > raft.config.uncommittedBytesMax;
+  if (over && raft.uncommittedSize > 0 && size > 0) {
+    raft.warn(
+      () =>
+        `${raft.name} appending new entries to log would exceed ` +
+        'uncommitted entry size limit; dropping proposal',
+    );
+    return false;
+  }
+  raft.uncommittedSize += size;
+  let index = raft.log.lastIndex();
+  for (let i = 0; i < proposals.length; i++) {
+    const { type, data } = proposals[i]!;
+    raft.log.push(newEntry(type, raft.term, ++index, data ?? EMPTY_BYTES));
+  }
+  if (!raft.config.deferAppends) acknowledgeOwnAppend(raft);
+  else raft.appendsDeferred = true;
+  return true;
+}
+
+/**
+ * The leader counts its own log like a follower's: as soon as it is on disk. This acknowledgement
+ * comes back to it then.
+ */
+export function acknowledgeOwnAppend(raft: Raft): void {
+  const ack = raft.messageTo(raft.id, MessageType.MsgAppResp);
+  ack.index = raft.log.lastIndex();
+  raft.send(ack);
+}
+
+/** Entries of this size are committed and applied. */
+export function reduceUncommittedSize(raft: Raft, size: number): void {
+  // Entries of earlier terms were never counted: do not go below zero for them.
+  raft.uncommittedSize = Math.max(raft.uncommittedSize - size, 0);
+}
+
+/**
+ * Replaces membership changes that cannot be made now by empty entries, so that the index of each
+ * proposal stays. Undefined if one cannot be decoded.
+ */
+function checkConfChanges(
+  raft: Raft,
+  proposals: readonly Proposal[],
+): readonly Proposal[] | undefined {
+  let checked: Proposal[] | undefined;
+  for (let i = 0; i < proposals.length; i++) {
+    const proposal = proposals[i]!;
+    if (proposal.type === EntryType.EntryNormal) continue;
+    const change = tryDecode(proposal);
+    if (change === undefined) return undefined;
+    const refusal = refusalOf(raft, wantsLeaveJoint(asV2(change)));
+    if (refusal !== undefined && !raft.config.disableConfChangeValidation) {
+      raft.info(
+        () =>
+          `${raft.name} ignoring conf change ${describeConfChange(change)} ` +
+          `at config ${describeConfiguration(raft.tracker.config)}: ${refusal}`,
+      );
+      checked ??= proposals.slice();
+      checked[i] = { type: EntryType.EntryNormal, data: undefined };
+    } else {
+      raft.pendingConfIndex = raft.log.lastIndex() + i + 1;
+    }
+  }
+  return checked ?? proposals;
+}
+
+/** Proposals come from other members too: bytes that are no membership change are refused. */
+function tryDecode(proposal: Proposal): AnyConfChange | undefined {
+  try {
+    return decodeConfChange(proposal.type, proposal.data ?? EMPTY_BYTES);
+  } catch (error) {
+    if (hasCode(error, ERROR_CODES.MALFORMED) || hasCode(error, ERROR_CODES.NUMBER_TOO_LARGE)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Why a membership change may not be proposed now, in etcd's words; undefined if it may. */
+function refusalOf(raft: Raft, leavesJoint: boolean): string | undefined {
+  const { applied } = raft.log;
+  if (raft.pendingConfIndex > applied) {
+    return (
+      `possible unapplied conf change at index ${raft.pendingConfIndex} ` +
+      `(applied to ${applied})`
+    );
+  }
+  const joint = isJoint(raft.tracker.config);
+  if (joint && !leavesJoint) return 'must transition out of joint config first';
+  if (!joint && leavesJoint) return 'not in joint state; refusing empty conf change';
+  return undefined;
+}

@@ -1,0 +1,88 @@
+// Linearizable reads without a log entry (thesis, section 6.4). The leader notes its commit index,
+// makes sure that it still leads, and answers with that index; whoever asked serves the read when it
+// has applied that far.
+
+import type { LogIndex } from '../../base/index.ts';
+import { READ_ONLY_MODES } from '../config.ts';
+import { hexId, NONE } from '../ids.ts';
+import { PENDING_READS_MAX } from '../limits.ts';
+import { type Message, MessageType } from '../raftpb.ts';
+import { committedInCurrentTerm } from './commit.ts';
+import type { Raft } from './raft.ts';
+import { broadcastHeartbeats } from './replication.ts';
+
+/** The leader takes a read request, its own or a follower's. */
+export function onReadRequest(raft: Raft, request: Message): void {
+  if (raft.tracker.isSingleton()) {
+    answerRead(raft, request, raft.log.committed);
+    return;
+  }
+  if (raft.pendingReads.length + raft.readOnly.waitingCount >= PENDING_READS_MAX) {
+    raft.warn(() => `${raft.name} too many pending reads; dropping index reading msg`);
+    return;
+  }
+  // Until it has committed in its own term, a leader does not know what is committed (paper, 8).
+  if (!committedInCurrentTerm(raft)) {
+    raft.pendingReads.push(request);
+    return;
+  }
+  beginRead(raft, request);
+}
+
+/** After a commit: starts the reads that waited for the first one of this term. */
+export function releasePendingReads(raft: Raft): void {
+  if (raft.pendingReads.length === 0) return;
+  if (!committedInCurrentTerm(raft)) {
+    raft.error(
+      () => 'pending MsgReadIndex should be released only after first commit in current term',
+    );
+    return;
+  }
+  const requests = raft.pendingReads;
+  raft.pendingReads = [];
+  for (const request of requests) beginRead(raft, request);
+}
+
+/** A heartbeat's answer: answers the reads that now have their quorum. */
+export function confirmReads(raft: Raft, response: Message): void {
+  if (raft.config.readOnlyMode !== READ_ONLY_MODES.SAFE || response.context.length === 0) return;
+  raft.readOnly.acknowledge(response.from, response.context);
+  for (const read of raft.readOnly.takeConfirmed(raft.tracker.config.voters)) {
+    answerRead(raft, read.request, read.index);
+  }
+}
+
+/** A follower got the leader's answer to its request. */
+export function onReadResponse(raft: Raft, response: Message): void {
+  if (response.entries.length !== 1) {
+    raft.error(
+      () =>
+        `${raft.name} invalid format of MsgReadIndexResp from ${hexId(response.from)}, ` +
+        `entries count: ${response.entries.length}`,
+    );
+    return;
+  }
+  raft.readStates.push({ index: response.index, context: response.entries[0]!.data });
+}
+
+function beginRead(raft: Raft, request: Message): void {
+  const index = raft.log.committed;
+  if (raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
+    answerRead(raft, request, index);
+    return;
+  }
+  raft.readOnly.add({ request, index });
+  raft.readOnly.acknowledge(raft.id, raft.readOnly.heartbeatContext());
+  broadcastHeartbeats(raft);
+}
+
+function answerRead(raft: Raft, request: Message, index: LogIndex): void {
+  if (request.from === NONE || request.from === raft.id) {
+    raft.readStates.push({ index, context: request.entries[0]!.data });
+    return;
+  }
+  const response = raft.messageTo(request.from, MessageType.MsgReadIndexResp);
+  response.index = index;
+  response.entries = request.entries;
+  raft.send(response);
+}

@@ -1,0 +1,153 @@
+// The leader sends: appends, snapshots, heartbeats.
+
+import { fail, type LogIndex } from '../../base/index.ts';
+import { hexId, type NodeId } from '../ids.ts';
+import { isEmptySnapshot, payloadsSize, snapshotIndex, snapshotTerm } from '../log/index.ts';
+import { type Entry, MessageType, NO_ENTRIES } from '../raftpb.ts';
+import { PROGRESS_STATES, type Progress } from '../tracker/index.ts';
+import { acknowledgeOwnAppend } from './proposal.ts';
+import type { Raft } from './raft.ts';
+
+/**
+ * A run of entries read once for all followers that stand at the same place. Lives for one
+ * broadcast only, within which the log does not change.
+ */
+interface SharedRun {
+  from: LogIndex;
+  entries: Entry[];
+  payload: number;
+}
+
+/** Brings every follower up to date as far as its window allows; an empty append if there is nothing. */
+export function broadcastAppends(raft: Raft): void {
+  const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
+  const { ids, all } = raft.tracker;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] !== raft.id) sendAppendTo(raft, ids[i]!, all[i]!, true, shared);
+  }
+}
+
+/** With `deferAppends`: acknowledges and sends all that was proposed since the last Ready. */
+export function flushDeferredAppends(raft: Raft): void {
+  if (!raft.appendsDeferred) return;
+  raft.appendsDeferred = false;
+  acknowledgeOwnAppend(raft);
+  const { ids, all } = raft.tracker;
+  const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] === raft.id) continue;
+    // More than one message holds goes out in several, as after an acknowledgement.
+    while (sendAppendTo(raft, ids[i]!, all[i]!, false, shared));
+  }
+}
+
+/** Sends what the new members of the configuration lack, and nothing to those who lack nothing. */
+export function probeFollowers(raft: Raft): void {
+  for (const id of raft.tracker.ids) if (id !== raft.id) maybeSendAppend(raft, id, false);
+}
+
+/** Sends an append, be it an empty one, unless the follower is paused. */
+export function sendAppend(raft: Raft, to: NodeId): void {
+  maybeSendAppend(raft, to, true);
+}
+
+/** Whether an append or a snapshot was sent. Without `evenEmpty` only if there are entries to send. */
+export function maybeSendAppend(raft: Raft, to: NodeId, evenEmpty: boolean): boolean {
+  const progress = raft.tracker.progress(to);
+  return progress !== undefined && sendAppendTo(raft, to, progress, evenEmpty, undefined);
+}
+
+function sendAppendTo(
+  raft: Raft,
+  to: NodeId,
+  progress: Progress,
+  evenEmpty: boolean,
+  shared: SharedRun | undefined,
+): boolean {
+  if (progress.isPaused()) return false;
+  const prevIndex = progress.next - 1;
+  const prevTerm = raft.log.term(prevIndex);
+  // The log does not go back that far any more.
+  if (prevTerm < 0) return maybeSendSnapshot(raft, to, progress);
+  let entries: Entry[] = NO_ENTRIES;
+  let payload = 0;
+  // A full window gets empty appends only. If everything in it was lost, one of them will be
+  // rejected and so open it again.
+  if (progress.state !== PROGRESS_STATES.REPLICATE || !progress.inflights.full()) {
+    if (shared !== undefined && shared.from === progress.next) {
+      entries = shared.entries;
+      payload = shared.payload;
+    } else {
+      const run = raft.log.entriesFrom(progress.next, raft.config.messageBytesMax);
+      if (typeof run === 'number') return maybeSendSnapshot(raft, to, progress);
+      entries = run;
+      payload = payloadsSize(run);
+      if (shared !== undefined) {
+        shared.from = progress.next;
+        shared.entries = run;
+        shared.payload = payload;
+      }
+    }
+  }
+  if (entries.length === 0 && !evenEmpty) return false;
+  const append = raft.messageTo(to, MessageType.MsgApp);
+  append.index = prevIndex;
+  append.logTerm = prevTerm;
+  append.entries = entries;
+  append.commit = raft.log.committed;
+  raft.send(append);
+  progress.sentEntries(entries.length, payload);
+  progress.sentCommit(raft.log.committed);
+  return true;
+}
+
+function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean {
+  if (!progress.recentActive) {
+    raft.debug(() => `ignore sending snapshot to ${hexId(to)} since it is not recently active`);
+    return false;
+  }
+  const snapshot = raft.log.snapshot();
+  if (snapshot === undefined) {
+    raft.debug(
+      () =>
+        `${raft.name} failed to send snapshot to ${hexId(to)} ` +
+        'because snapshot is temporarily unavailable',
+    );
+    return false;
+  }
+  if (isEmptySnapshot(snapshot)) fail('need non-empty snapshot');
+  const index = snapshotIndex(snapshot);
+  raft.debug(
+    () =>
+      `${raft.name} [firstindex: ${raft.log.firstIndex()}, commit: ${raft.log.committed}] ` +
+      `sent snapshot[index: ${index}, term: ${snapshotTerm(snapshot)}] ` +
+      `to ${hexId(to)} [${progress.describe()}]`,
+  );
+  progress.becomeSnapshot(index);
+  raft.debug(
+    () =>
+      `${raft.name} paused sending replication messages to ${hexId(to)} ` +
+      `[${progress.describe()}]`,
+  );
+  const message = raft.messageTo(to, MessageType.MsgSnap);
+  message.snapshot = snapshot;
+  raft.send(message);
+  return true;
+}
+
+/** A heartbeat to every follower; it carries the reads that wait for confirmation. */
+export function broadcastHeartbeats(raft: Raft): void {
+  const context = raft.readOnly.heartbeatContext();
+  const { ids, all } = raft.tracker;
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i] === raft.id) continue;
+    const progress = all[i]!;
+    // The follower may lack entries, or hold others: only what is known to match may be committed.
+    const commit = Math.min(progress.match, raft.log.committed);
+    const heartbeat = raft.messageTo(ids[i]!, MessageType.MsgHeartbeat);
+    heartbeat.commit = commit;
+    heartbeat.context = context;
+    raft.send(heartbeat);
+    progress.sentCommit(commit);
+  }
+}

@@ -1,0 +1,61 @@
+// Handing leadership over (thesis, section 3.10): bring the successor up to date, then tell it to
+// stand for election at once. Meanwhile nothing new is proposed.
+
+import { hexId, NONE, type NodeId } from '../ids.ts';
+import { MessageType } from '../raftpb.ts';
+import type { Progress } from '../tracker/index.ts';
+import type { Raft } from './raft.ts';
+import { sendAppend } from './replication.ts';
+
+/** The leader begins to hand over to `to`, whose progress this is. */
+export function beginTransfer(raft: Raft, to: NodeId, progress: Progress): void {
+  const name = hexId(to);
+  if (progress.isLearner) {
+    raft.debug(() => `${raft.name} is learner. Ignored transferring leadership`);
+    return;
+  }
+  const previous = raft.leadTransferee;
+  if (previous === to) {
+    raft.info(
+      () =>
+        `${raft.name} [term ${raft.term}] transfer leadership to ${name} is in progress, ` +
+        `ignores request to same node ${name}`,
+    );
+    return;
+  }
+  if (previous !== NONE) {
+    abortTransfer(raft);
+    raft.info(
+      () =>
+        `${raft.name} [term ${raft.term}] abort previous transferring leadership ` +
+        `to ${hexId(previous)}`,
+    );
+  }
+  if (to === raft.id) {
+    raft.debug(() => `${raft.name} is already leader. Ignored transferring leadership to self`);
+    return;
+  }
+  raft.info(() => `${raft.name} [term ${raft.term}] starts to transfer leadership to ${name}`);
+  // One election timeout from now is all it may take; see tick.ts.
+  raft.electionElapsed = 0;
+  raft.leadTransferee = to;
+  if (progress.match === raft.log.lastIndex()) {
+    sendTimeoutNow(raft, to);
+    raft.info(
+      () =>
+        `${raft.name} sends MsgTimeoutNow to ${name} immediately ` +
+        `as ${name} already has up-to-date log`,
+    );
+  } else {
+    sendAppend(raft, to);
+  }
+}
+
+export function abortTransfer(raft: Raft): void {
+  raft.leadTransferee = NONE;
+}
+
+/** Tells `to` to stand for election without waiting. */
+export function sendTimeoutNow(raft: Raft, to: NodeId): void {
+  raft.send(raft.messageTo(to, MessageType.MsgTimeoutNow));
+}

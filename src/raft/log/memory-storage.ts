@@ -1,0 +1,133 @@
+// The log in memory, as a member keeps it beside its WAL: what is durable is the WAL's business,
+// this is where raft reads.
+
+import { EMPTY_BYTES, fail, invariant, type LogIndex, type Term } from '../../base/index.ts';
+import type { ConfState, Entry, HardState, Snapshot } from '../raftpb.ts';
+import { EntryList } from './entry-list.ts';
+import { emptyConfState, snapshotIndex, snapshotTerm } from './snapshot.ts';
+import { type InitialState, LOG_GAPS, type LogGap, type Storage } from './storage.ts';
+
+export const STORAGE_OUTCOMES = {
+  DONE: 'done',
+  /** The index is at or before the log's base: that part is gone already. */
+  COMPACTED: 'requested index is unavailable due to compaction',
+  /** The snapshot is not newer than the one at hand. */
+  SNAPSHOT_OUT_OF_DATE: 'requested index is older than the existing snapshot',
+} as const;
+
+export type CompactOutcome = typeof STORAGE_OUTCOMES.DONE | typeof STORAGE_OUTCOMES.COMPACTED;
+export type SnapshotOutcome =
+  | typeof STORAGE_OUTCOMES.DONE
+  | typeof STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
+
+export class MemoryStorage implements Storage {
+  #hardState: HardState | undefined;
+  #snapshot: Snapshot = {
+    data: EMPTY_BYTES,
+    metadata: { confState: emptyConfState(), index: 0, term: 0 },
+  };
+  readonly #entries = new EntryList(1);
+  /** Term of the entry just before the first one, which itself is gone. */
+  #baseTerm: Term = 0;
+
+  initialState(): InitialState {
+    const confState = this.#snapshot.metadata?.confState ?? emptyConfState();
+    return { hardState: this.#hardState, confState };
+  }
+
+  firstIndex(): LogIndex {
+    return this.#entries.first;
+  }
+
+  lastIndex(): LogIndex {
+    return this.#entries.next - 1;
+  }
+
+  term(index: LogIndex): Term | LogGap {
+    const base = this.#entries.first - 1;
+    if (index < base) return LOG_GAPS.COMPACTED;
+    if (index === base) return this.#baseTerm;
+    return index < this.#entries.next ? this.#entries.at(index).term : LOG_GAPS.UNAVAILABLE;
+  }
+
+  entries(from: LogIndex, to: LogIndex, sizeMax: number): Entry[] | LogGap {
+    if (from < this.#entries.first) return LOG_GAPS.COMPACTED;
+    if (to > this.#entries.next) return LOG_GAPS.UNAVAILABLE;
+    return this.#entries.slice(from, this.#entries.limit(from, to, sizeMax));
+  }
+
+  snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  setHardState(hardState: HardState): void {
+    this.#hardState = hardState;
+  }
+
+  /**
+   * Appends `entries`, whose indexes must be contiguous. They replace what the log holds from the
+   * first of them on; those at or before the base are skipped. The log must reach up to the first.
+   */
+  append(entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const from = entries[0]!.index;
+    const skipped = Math.max(this.#entries.first - from, 0);
+    if (skipped >= entries.length) return;
+    const start = from + skipped;
+    if (start > this.#entries.next) {
+      fail(`missing log entry [last: ${this.lastIndex()}, append at: ${start}]`);
+    }
+    if (start < this.#entries.next) this.#entries.truncateTo(start);
+    this.#entries.append(entries, skipped);
+  }
+
+  /** Replaces everything by `snapshot`. */
+  applySnapshot(snapshot: Snapshot): SnapshotOutcome {
+    const current = snapshotIndex(this.#snapshot);
+    const index = snapshotIndex(snapshot);
+    // At bootstrap a snapshot of index 0 may carry the first configuration.
+    if (current !== 0 && current >= index) return STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
+    this.#snapshot = snapshot;
+    this.#entries.clear(index + 1);
+    this.#baseTerm = snapshotTerm(snapshot);
+    return STORAGE_OUTCOMES.DONE;
+  }
+
+  /**
+   * Makes the snapshot that `snapshot()` then returns: `data` is the state machine after the entry
+   * at `index`, which must be in the log or be its base. Without `confState` the previous one
+   * stays. The entries stay too; see `compact`.
+   */
+  createSnapshot(
+    index: LogIndex,
+    confState: ConfState | undefined,
+    data: Uint8Array,
+  ): Snapshot | typeof STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE {
+    if (index <= snapshotIndex(this.#snapshot)) return STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
+    if (index > this.lastIndex()) {
+      fail(`snapshot ${index} is out of bound lastindex(${this.lastIndex()})`);
+    }
+    const term = this.term(index);
+    invariant(term >= 0, 'a snapshot is made where the log still knows the term');
+    this.#snapshot = {
+      data,
+      metadata: {
+        confState: confState ?? this.#snapshot.metadata?.confState ?? emptyConfState(),
+        index,
+        term,
+      },
+    };
+    return this.#snapshot;
+  }
+
+  /** Drops the entries up to and including `index`, which must have been applied. */
+  compact(index: LogIndex): CompactOutcome {
+    if (index < this.#entries.first) return STORAGE_OUTCOMES.COMPACTED;
+    if (index > this.lastIndex()) {
+      fail(`compact ${index} is out of bound lastindex(${this.lastIndex()})`);
+    }
+    this.#baseTerm = this.#entries.at(index).term;
+    this.#entries.dropBefore(index + 1);
+    return STORAGE_OUTCOMES.DONE;
+  }
+}

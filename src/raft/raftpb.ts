@@ -1,0 +1,55 @@
+// Raft's messages and stored structures, by the names used throughout this folder, and how they are
+// made here. All are decoded and made with every field present, so that objects of a type share one
+// shape.
+
+import { EMPTY_BYTES, type LogIndex, type Term } from '../base/index.ts';
+import { raftpb } from '../protocol/index.ts';
+import { NONE, type NodeId } from './ids.ts';
+
+export type Entry = raftpb.Entry;
+export type Message = raftpb.Message;
+export type HardState = raftpb.HardState;
+export type ConfState = raftpb.ConfState;
+export type Snapshot = raftpb.Snapshot;
+export type ConfChange = raftpb.ConfChange;
+export type ConfChangeSingle = raftpb.ConfChangeSingle;
+export type ConfChangeV2 = raftpb.ConfChangeV2;
+
+export const {
+  EntryType,
+  MessageType,
+  ConfChangeType,
+  ConfChangeTransition,
+  ConfChangeCodec,
+  ConfChangeV2Codec,
+} = raftpb;
+
+/** Shared by all messages without entries; nobody appends to it. */
+export const NO_ENTRIES: Entry[] = [];
+/** Shared by all messages without responses; nobody appends to it. */
+export const NO_RESPONSES: Message[] = [];
+
+/** An entry with its place in the log. Immutable from here on: log, messages and storage share it. */
+export function newEntry(type: number, term: Term, index: LogIndex, data: Uint8Array): Entry {
+  return { type, term, index, data };
+}
+
+/** A message with nothing but type and target. */
+export function newMessage(type: number, to: NodeId): Message {
+  return {
+    type,
+    to,
+    from: NONE,
+    term: 0,
+    logTerm: 0,
+    index: 0,
+    entries: NO_ENTRIES,
+    commit: 0,
+    snapshot: undefined,
+    reject: false,
+    rejectHint: 0,
+    context: EMPTY_BYTES,
+    vote: NONE,
+    responses: NO_RESPONSES,
+  };
+}

@@ -1,0 +1,173 @@
+// The configuration together with the progress of everyone in it, and the votes of the current
+// election.
+
+import { fail, invariant, type LogIndex } from '../../base/index.ts';
+import { compareIds, type NodeId } from '../ids.ts';
+import {
+  type AckedIndexes,
+  jointCommittedIndex,
+  jointVoteResult,
+  VOTE_RESULTS,
+  type VoteResult,
+} from '../quorum/index.ts';
+import {
+  type Configuration,
+  checkConfiguration,
+  EMPTY_CONFIGURATION,
+  membersOf,
+} from './configuration.ts';
+import { Progress } from './progress.ts';
+
+/** What an election has brought so far. */
+export interface VoteTally {
+  readonly granted: number;
+  readonly rejected: number;
+  readonly result: VoteResult;
+}
+
+export interface TrackerLimits {
+  /** Most appends under way to one follower. */
+  readonly inflightCountMax: number;
+  /** Most bytes under way to one follower; Infinity for no limit. */
+  readonly inflightBytesMax: number;
+}
+
+export class Tracker implements AckedIndexes {
+  readonly limits: TrackerLimits;
+  #config: Configuration = EMPTY_CONFIGURATION;
+  #progress = new Map<NodeId, Progress>();
+  /** The keys and values of `#progress` in the order of ids: what loops walk. */
+  #ids: NodeId[] = [];
+  #all: Progress[] = [];
+  #votes = new Map<NodeId, boolean>();
+
+  constructor(limits: TrackerLimits) {
+    this.limits = limits;
+  }
+
+  get config(): Configuration {
+    return this.#config;
+  }
+
+  /** Ids of all voters and learners, ascending. */
+  get ids(): readonly NodeId[] {
+    return this.#ids;
+  }
+
+  /** The progress of `ids`, in the same order. */
+  get all(): readonly Progress[] {
+    return this.#all;
+  }
+
+  /** Undefined if `id` is not in the configuration. */
+  progress(id: NodeId): Progress | undefined {
+    return this.#progress.get(id);
+  }
+
+  ackedIndex(id: NodeId): LogIndex | undefined {
+    return this.#progress.get(id)?.match;
+  }
+
+  /** The highest index that the voters' acknowledgements commit. */
+  committedIndex(): LogIndex {
+    return jointCommittedIndex(this.#config.voters, this);
+  }
+
+  /** Whether one voter alone decides. */
+  isSingleton(): boolean {
+    const { incoming, outgoing } = this.#config.voters;
+    return incoming.length === 1 && outgoing.length === 0;
+  }
+
+  /** Whether a quorum was heard from since the flags were last cleared. */
+  quorumActive(): boolean {
+    const active = new Map<NodeId, boolean>();
+    this.#all.forEach((progress, i) => {
+      if (!progress.isLearner) active.set(this.#ids[i]!, progress.recentActive);
+    });
+    return jointVoteResult(this.#config.voters, active) === VOTE_RESULTS.WON;
+  }
+
+  /**
+   * Takes over a new configuration. Members in `kept` keep their progress; the others are new and
+   * are probed at `lastIndex`, which is optimistic: a rejection tells where they stand.
+   */
+  adopt(config: Configuration, kept: ReadonlySet<NodeId>, lastIndex: LogIndex): void {
+    checkConfiguration(config);
+    const progress = new Map<NodeId, Progress>();
+    for (const id of membersOf(config)) {
+      const old = kept.has(id) ? this.#progress.get(id) : undefined;
+      // A new member counts as active: it has had no chance to speak before the next check.
+      const entry = old ?? this.#fresh({ next: Math.max(lastIndex, 1), recentActive: true });
+      entry.isLearner = config.learners.includes(id);
+      progress.set(id, entry);
+    }
+    this.#config = config;
+    this.#replaceProgress(progress);
+  }
+
+  /** A new term: nothing is known of anyone. The local node matches its own log. */
+  resetProgress(local: NodeId, lastIndex: LogIndex): void {
+    const progress = new Map<NodeId, Progress>();
+    for (const [id, old] of this.#progress) {
+      const entry = this.#fresh({ next: lastIndex + 1, recentActive: false });
+      entry.isLearner = old.isLearner;
+      if (id === local) entry.match = lastIndex;
+      progress.set(id, entry);
+    }
+    this.#replaceProgress(progress);
+  }
+
+  /** Begins a new count of votes. */
+  resetVotes(): void {
+    this.#votes = new Map();
+  }
+
+  /** The first vote of a node counts; a repetition changes nothing. */
+  recordVote(id: NodeId, granted: boolean): void {
+    if (!this.#votes.has(id)) this.#votes.set(id, granted);
+  }
+
+  tallyVotes(): VoteTally {
+    let granted = 0;
+    let rejected = 0;
+    for (const [id, progress] of this.#progress) {
+      if (progress.isLearner) continue;
+      const vote = this.#votes.get(id);
+      if (vote === true) granted++;
+      else if (vote === false) rejected++;
+    }
+    return { granted, rejected, result: jointVoteResult(this.#config.voters, this.#votes) };
+  }
+
+  /** One line per member, such as `1: StateReplicate match=11 next=12`. */
+  describeProgress(): string {
+    return describeProgressMap(this.#progress);
+  }
+
+  #fresh(from: { next: LogIndex; recentActive: boolean }): Progress {
+    return new Progress({
+      match: 0,
+      next: from.next,
+      isLearner: false,
+      recentActive: from.recentActive,
+      inflightCountMax: this.limits.inflightCountMax,
+      inflightBytesMax: this.limits.inflightBytesMax,
+    });
+  }
+
+  #replaceProgress(progress: Map<NodeId, Progress>): void {
+    this.#progress = progress;
+    this.#ids = [...progress.keys()].sort(compareIds);
+    this.#all = this.#ids.map((id) => progress.get(id) ?? fail('progress lost while sorting'));
+    invariant(this.#all.length === progress.size, 'tracker: one progress per member');
+  }
+}
+
+/** One line per node in the order of ids; ids in decimal. */
+export function describeProgressMap(progress: ReadonlyMap<NodeId, Progress>): string {
+  return [...progress.keys()]
+    .sort(compareIds)
+    .map((id) => `${id}: ${progress.get(id)!.describe()}\n`)
+    .join('');
+}
