@@ -22,4 +22,7 @@ export { createNodeEnv } from './node/node-env.ts';
 export { type CrashEverywhereOptions, crashEverywhere } from './sim/crash-everywhere.ts';
 export type { CrashFate } from './sim/file-data.ts';
 export type { DiskFault, DiskOperation, OperationKind, Schedule } from './sim/operations.ts';
+export { Scheduler } from './sim/scheduler.ts';
 export { type CrashOptions, SimDisk, type SimDiskOptions } from './sim/sim-disk.ts';
+export { createSimEnv, SimClock, SimEnv, SimWorld, type SimWorldOptions } from './sim/sim-env.ts';
+export { LINK_DEFAULTS, type LinkOptions, SimNetwork } from './sim/sim-network.ts';

@@ -1,10 +1,10 @@
 // Simulated time: one queue of events, ordered by time and then by the order in which they were asked
 // for, and the turns of a simulated event loop.
 //
-// A turn is what a real event loop does in one go: it delivers every event that is due (timers,
-// completed disk operations, arrived bytes), then runs what was asked for with `atEndOfTurn`, once.
-// What those ask for in their turn belongs to the next turn. Each turn takes TURN_MS. When nothing is
-// due, time leaps to the next event.
+// A turn is what a real event loop does in one go: it delivers every event that is due when the turn
+// begins (timers, completed disk operations, arrived bytes), then runs what was asked for with
+// `atEndOfTurn`, once. What these ask for in their turn, even "at once", belongs to the next turn.
+// Each turn takes TURN_MS. When nothing is due, time leaps to the next event.
 //
 // How `await` works in here. Simulated operations return ordinary promises, and code under test
 // awaits them as usual. Something must alternate between events and the code that they wake: the
@@ -53,6 +53,8 @@ export class Scheduler implements Timers {
   #endingNext = 0;
   /** Callbacks for the end of this turn, or of the next one while one is ending. */
   #asked: (() => void)[] = [];
+  /** Events with a lower sequence were asked for before this turn began. */
+  #turnSequence = 0;
   readonly #autoRun: boolean;
   #pumping = false;
   #autoStepArmed = false;
@@ -154,7 +156,11 @@ export class Scheduler implements Timers {
       const event = this.#events[0];
       if (event !== undefined && event.callback === undefined) {
         pop(this.#events);
-      } else if (event !== undefined && event.atMs <= this.#nowMs) {
+      } else if (
+        event !== undefined &&
+        event.atMs <= this.#nowMs &&
+        event.sequence < this.#turnSequence
+      ) {
         pop(this.#events);
         event.callback!();
         return true;
@@ -162,11 +168,16 @@ export class Scheduler implements Timers {
         this.#ending = this.#asked;
         this.#endingNext = 0;
         this.#asked = [];
-        this.#nowMs += TURN_MS;
+        this.#beginTurn(this.#nowMs + TURN_MS);
       } else if (event !== undefined) {
-        this.#nowMs = event.atMs;
+        this.#beginTurn(Math.max(this.#nowMs + TURN_MS, event.atMs));
       } else return false;
     }
+  }
+
+  #beginTurn(nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#turnSequence = this.#sequence;
   }
 
   /** Starts the pump of its own, if that is wanted and nothing else pumps. */
