@@ -1,1 +1,3 @@
-export {};
+export type { Lease } from './lease.ts';
+export { type LeaseRefusal, type LeaseRow, Lessor, type Renewal } from './lessor.ts';
+export { EXPIRED_BATCH_MAX, EXPIRED_RETRY_MS, LEASE_TTL_SEC_MAX } from './limits.ts';
