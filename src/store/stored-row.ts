@@ -44,7 +44,12 @@ let low = 0;
 let high = 0;
 
 /** Reads `bytes[start, end)`; CORRUPT if it is no KeyValue. */
-export function readStoredRow(bytes: Uint8Array, start: number, end: number, into: StoredRow): void {
+export function readStoredRow(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  into: StoredRow,
+): void {
   into.key = '';
   into.createRevision = 0;
   into.version = 0;

@@ -1,0 +1,46 @@
+// Bounds of a member: what they are, why, and what happens when one is reached.
+
+/**
+ * Payloads waiting to be proposed: those of one turn, or of as long as there is no leader. Reached:
+ * new requests get `etcdserver: too many requests`.
+ */
+export const LOOP_PROPOSALS_MAX = 10_000;
+
+/**
+ * Committed entries that are not applied yet. etcd's bound. Reached: new requests get
+ * `etcdserver: too many requests`.
+ */
+export const APPLY_BACKLOG_MAX = 5000;
+
+/** Time the apply loop may take in one turn before reads and ticks have their chance. */
+export const APPLY_SLICE_MS = 4;
+
+/** Raft's bound on the bytes of one append message and of committed entries handed out at once. */
+export const RAFT_MESSAGE_BYTES_MAX: number = 1024 * 1024;
+
+/** Appends that may be under way to one follower. etcd's bound. */
+export const RAFT_INFLIGHT_MESSAGES_MAX = 512;
+
+/** What etcd adds to the size of a request for the envelope around it. */
+export const REQUEST_OVERHEAD_BYTES: number = 512 * 1024;
+
+/** Time for a request beyond two election timeouts: etcd's 5 s for disk and network. */
+export const REQUEST_TIMEOUT_BASE_MS = 5000;
+
+/** How often the log and snapshot directories are purged. */
+export const PURGE_INTERVAL_MS = 30_000;
+
+/** Entries between two snapshots that raft keeps in memory only, for the compaction of its log. */
+export const MEMORY_SNAPSHOT_ENTRIES = 100;
+
+/** Share of V8's heap limit above which writes are refused with `etcdserver: mvcc: database space exceeded`. */
+export const HEAP_SHARE_MAX = 0.85;
+
+/** How often the heap is looked at. */
+export const HEAP_CHECK_INTERVAL_MS = 500;
+
+/** How often expired leases are looked for; etcd's interval. */
+export const LEASE_CHECK_INTERVAL_MS = 500;
+
+/** Shortest `--watch-progress-notify-interval`; a shorter one is raised. */
+export const WATCH_PROGRESS_INTERVAL_MS_MIN = 100;
