@@ -1,0 +1,151 @@
+// The new pages of one commit: where they go, what is in them, and their way to the file.
+//
+// Pages are allocated in ascending order as far as free space allows, and pages that lie side by
+// side are written with one write. They wait until DIRTY_BYTES_MAX of them have come together; where
+// they are written does not matter before the meta page is.
+
+import { COUNT_MAX, fail, invariant, TetcdError, verify } from '../base/index.ts';
+import type { Freelist } from './freelist.ts';
+import { allocatePageBytes, compareKeys, ELEMENT_SIZE, PAGE_HEADER_SIZE } from './layout.ts';
+import {
+  DIRTY_BYTES_MAX,
+  GROWTH_START_BYTES,
+  GROWTH_STEP_BYTES,
+  TRANSFER_BYTES_MAX,
+} from './limits.ts';
+import { type BranchEntry, type LeafEntry, writeBranch, writeLeaf } from './node.ts';
+import { Page, validatePage } from './page.ts';
+import type { Pager } from './pager.ts';
+
+interface DirtyPage {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+export class PageBuilder {
+  /** First page id not used by the last commit nor by this one. */
+  highWater: number;
+  /** Pages built, overflow pages included. */
+  pagesBuilt = 0;
+  readonly pager: Pager;
+  private readonly freelist: Freelist;
+  private dirty: DirtyPage[] = [];
+  private dirtyBytes = 0;
+
+  constructor(pager: Pager, freelist: Freelist, highWater: number) {
+    this.pager = pager;
+    this.freelist = freelist;
+    this.highWater = highWater;
+  }
+
+  /** Whether `flush` should be called before more pages are built. */
+  get full(): boolean {
+    return this.dirtyBytes >= DIRTY_BYTES_MAX;
+  }
+
+  /** Builds a leaf page of entries [from, to) of that total size; its page id. */
+  leaf(entries: readonly LeafEntry[], from: number, to: number, size: number): number {
+    const pages = this.pagesFor(size);
+    const id = this.allocate(pages);
+    const bytes = allocatePageBytes(pages * this.pager.pageSize);
+    writeLeaf(entries, from, to, id, pages - 1, bytes);
+    this.addPage(id, bytes);
+    return id;
+  }
+
+  branch(entries: readonly BranchEntry[], from: number, to: number, size: number): number {
+    const pages = this.pagesFor(size);
+    const id = this.allocate(pages);
+    const bytes = allocatePageBytes(pages * this.pager.pageSize);
+    writeBranch(entries, from, to, id, pages - 1, bytes);
+    this.addPage(id, bytes);
+    return id;
+  }
+
+  /** Pages that elements of that total size need. */
+  pagesFor(size: number): number {
+    return Math.ceil((PAGE_HEADER_SIZE + size) / this.pager.pageSize);
+  }
+
+  /** `count` pages side by side, from free space or at the end. */
+  allocate(count: number): number {
+    const free = this.freelist.allocate(count);
+    if (free > 0) return free;
+    const id = this.highWater;
+    this.highWater += count;
+    if (this.highWater * this.pager.pageSize > COUNT_MAX) {
+      throw new TetcdError('LIMIT_EXCEEDED', `${this.pager.file.path}: the database is too large`);
+    }
+    return id;
+  }
+
+  /** Takes over a page that is no part of a tree. */
+  add(id: number, bytes: Uint8Array): void {
+    this.dirty.push({ id, bytes });
+    this.dirtyBytes += bytes.length;
+    this.pagesBuilt += bytes.length / this.pager.pageSize;
+  }
+
+  /** Writes the pages built so far into the operating system's cache. */
+  async flush(): Promise<void> {
+    const { dirty, pager } = this;
+    this.dirty = [];
+    this.dirtyBytes = 0;
+    if (dirty.length === 0) return;
+    dirty.sort((a, b) => a.id - b.id);
+    const last = dirty[dirty.length - 1]!;
+    await this.growFile(last.id * pager.pageSize + last.bytes.length);
+    for (let from = 0; from < dirty.length; ) {
+      const chunks: Uint8Array[] = [];
+      const start = dirty[from]!.id;
+      let next = start;
+      let size = 0;
+      while (from < dirty.length && dirty[from]!.id === next && size < TRANSFER_BYTES_MAX) {
+        const { bytes } = dirty[from]!;
+        chunks.push(bytes);
+        size += bytes.length;
+        next += bytes.length / pager.pageSize;
+        from++;
+      }
+      await pager.file.write(chunks, start * pager.pageSize);
+    }
+  }
+
+  private async growFile(needed: number): Promise<void> {
+    if (needed <= this.pager.file.size()) return;
+    await this.pager.file.truncate(grownFileSize(needed));
+  }
+
+  private addPage(id: number, bytes: Uint8Array): void {
+    if (verify.all) verifyBuilt(id, bytes, this.highWater);
+    this.add(id, bytes);
+    // No reader reaches the id yet, and the writer reads nothing back: early is harmless.
+    this.pager.cache.put(new Page(id, bytes));
+  }
+}
+
+/** The size a file gets that needs that many bytes: powers of two, then steps of 16 MiB. */
+export function grownFileSize(needed: number): number {
+  let size = GROWTH_START_BYTES;
+  while (size < needed && size < GROWTH_STEP_BYTES) size *= 2;
+  return size >= needed ? size : needed + GROWTH_STEP_BYTES;
+}
+
+/** What the gateway and `check` will say of the page, said before it is written. */
+function verifyBuilt(id: number, bytes: Uint8Array, highWater: number): void {
+  const wrong = validatePage(bytes, highWater);
+  if (wrong !== undefined) fail(`built page ${id}: ${wrong}`);
+  const page = new Page(id, bytes);
+  invariant(PAGE_HEADER_SIZE + page.count * ELEMENT_SIZE <= bytes.length, 'elements fit');
+  for (let i = 1; i < page.count; i++) {
+    const order = compareKeys(
+      bytes,
+      page.keyOffset(i - 1),
+      page.keyLength(i - 1),
+      bytes,
+      page.keyOffset(i),
+      page.keyLength(i),
+    );
+    if (order >= 0) fail(`built page ${id}: key ${i} is not above the one before`);
+  }
+}

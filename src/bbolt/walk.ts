@@ -1,0 +1,146 @@
+// Whole trees in key order, past the page cache: children are read ahead in large asynchronous
+// batches, the next batch while the one before is being visited.
+
+import type { EntryVisitor } from './api.ts';
+import {
+  BUCKET_ELEMENT_FLAG,
+  compareKeys,
+  ELEMENT_SIZE,
+  PAGE_HEADER_SIZE,
+  readU32,
+} from './layout.ts';
+import type { Page } from './page.ts';
+import { batchPagesMax, loadPages } from './page-loader.ts';
+import type { Pager } from './pager.ts';
+import type { Slices } from './slices.ts';
+
+export interface TreeVisitor {
+  /** Every branch page, before what is below it. */
+  branch?(page: Page): void;
+  /** Every leaf page in key order. Returns false to end the walk. */
+  leaf(page: Page): boolean | Promise<boolean>;
+}
+
+/** A batch of children under way. Its failure is for whoever takes it, if anyone does. */
+type Batch = Promise<Page[]>;
+
+export class TreeWalk {
+  private readonly pager: Pager;
+  private readonly slices: Slices;
+  private readonly visitor: TreeVisitor;
+  /** Leaves before the first that may hold this key are left out. */
+  private readonly from: Uint8Array | undefined;
+  private visited = 0;
+  private lastLeaf: Page | undefined;
+
+  constructor(pager: Pager, slices: Slices, visitor: TreeVisitor, from?: Uint8Array) {
+    this.pager = pager;
+    this.slices = slices;
+    this.visitor = visitor;
+    this.from = from;
+  }
+
+  /** False if the visitor ended it. CORRUPT if a page is damaged or leaves are out of order. */
+  async run(rootId: number): Promise<boolean> {
+    const [root] = await loadPages(this.pager, [rootId]);
+    this.slices.restart();
+    return root!.isLeaf ? await this.leaf(root!) : await this.walkBranch(root!, 0, undefined);
+  }
+
+  private async walkBranch(branch: Page, depth: number, first?: Batch): Promise<boolean> {
+    const { pager } = this;
+    this.count(branch);
+    pager.checkDepth(depth, branch.id);
+    this.visitor.branch?.(branch);
+    let index = first === undefined ? this.firstIndex(branch) : 0;
+    let batch = first ?? this.load(branch, index);
+    while (index < branch.count) {
+      const pages = await batch;
+      this.slices.restart();
+      const following = index + pages.length;
+      if (following < branch.count) batch = this.load(branch, following);
+      if (!(await this.walkChildren(pages, depth))) return false;
+      index = following;
+    }
+    return true;
+  }
+
+  private async walkChildren(pages: readonly Page[], depth: number): Promise<boolean> {
+    let ahead: Batch | undefined;
+    for (let i = 0; i < pages.length; i++) {
+      const page = pages[i]!;
+      if (page.isLeaf) {
+        const goOn = this.leaf(page);
+        if (!(typeof goOn === 'boolean' ? goOn : await goOn)) return false;
+      } else {
+        const own = ahead;
+        const next = pages[i + 1];
+        ahead = next === undefined || next.isLeaf ? undefined : this.load(next, 0);
+        if (!(await this.walkBranch(page, depth + 1, own))) return false;
+      }
+      if (this.slices.due) await this.slices.turn();
+    }
+    return true;
+  }
+
+  private leaf(page: Page): boolean | Promise<boolean> {
+    this.count(page);
+    this.checkOrder(page);
+    return this.visitor.leaf(page);
+  }
+
+  /** Children to skip: on the way down to `from` those before it, elsewhere none. */
+  private firstIndex(branch: Page): number {
+    return this.from === undefined ? 0 : branch.searchBranch(this.from);
+  }
+
+  private load(branch: Page, index: number): Batch {
+    const end = Math.min(branch.count, index + batchPagesMax(this.pager));
+    const ids: number[] = [];
+    for (let i = index; i < end; i++) ids.push(branch.childId(i));
+    const batch = loadPages(this.pager, ids);
+    batch.catch(() => undefined);
+    return batch;
+  }
+
+  /** A tree has at most as many pages as the file; more visits mean a cycle. */
+  private count(page: Page): void {
+    this.visited++;
+    if (this.visited > this.pager.highWater) {
+      throw this.pager.corrupt(page.id, 'the tree never ends');
+    }
+  }
+
+  private checkOrder(page: Page): void {
+    const last = this.lastLeaf;
+    if (page.count === 0) return;
+    this.lastLeaf = page;
+    if (last === undefined) return;
+    const end = last.count - 1;
+    const order = compareKeys(
+      last.bytes,
+      last.keyOffset(end),
+      last.keyLength(end),
+      page.bytes,
+      page.keyOffset(0),
+      page.keyLength(0),
+    );
+    if (order >= 0) throw this.pager.corrupt(page.id, 'its keys do not follow those before it');
+  }
+}
+
+/** Hands the plain entries of a leaf to `visitor`, from index `first` on; false once it ends. */
+export function visitLeaf(page: Page, visitor: EntryVisitor, first = 0): boolean {
+  const { bytes, count } = page;
+  for (let i = first; i < count; i++) {
+    const at = PAGE_HEADER_SIZE + i * ELEMENT_SIZE;
+    if ((bytes[at]! & BUCKET_ELEMENT_FLAG) !== 0) continue;
+    const keyOffset = at + readU32(bytes, at + 4);
+    const keyLength = readU32(bytes, at + 8);
+    const valueLength = readU32(bytes, at + 12);
+    if (!visitor.entry(bytes, keyOffset, keyLength, keyOffset + keyLength, valueLength)) {
+      return false;
+    }
+  }
+  return true;
+}
