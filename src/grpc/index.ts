@@ -24,6 +24,9 @@ export type {
 } from './limits.ts';
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
 export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
+export { type ListenOptions, listen, type PortListener } from './node-listener.ts';
+export { SocketStream } from './node-socket.ts';
+export { createServer } from './server.ts';
 export type {
   AcceptOptions,
   Call,

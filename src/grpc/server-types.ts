@@ -78,6 +78,8 @@ export interface UnaryCall extends Call {
 export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
 
 export interface StreamCall extends Call {
+  /** Sends the response head now, for a client that waits for it; otherwise the first message does. */
+  sendHeaders(): void;
   /**
    * Sends one message; encoded before return. False when this stream or its connection now holds
    * more than its high-water mark: the producer should wait for `onDrain`, though nothing is refused.

@@ -1,0 +1,272 @@
+// What both ends of a call share: cutting the DATA of a stream into messages, and sending messages.
+//
+// A message on the wire is a flag byte (1: compressed), a length of four bytes, and that many bytes.
+// A message that lies whole in one frame is delivered in place; otherwise its bytes are kept:
+//
+//     kept   [ taken | incomplete message, or what arrived while paused | free ]
+//                    ^keptStart                                         ^keptEnd
+
+import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../base/index.ts';
+import type { Encoder } from './encoder.ts';
+import { GZIP, gunzip, gzip } from './gzip.ts';
+import { writeFrameHeader, writeUint32 } from './http2/output.ts';
+import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from './http2/protocol.ts';
+import { Http2Stream } from './http2/stream.ts';
+import { STATUS, type StatusCode } from './status.ts';
+
+export const MESSAGE_PREFIX_BYTES = 5;
+const KEPT_BYTES_MIN = 1024;
+
+export abstract class GrpcStream extends Http2Stream {
+  /** Largest message accepted, before and after decompression. */
+  protected receiveBytesMax = 0;
+  /** The peer's `grpc-encoding`; empty for identity. */
+  protected receiveEncoding = '';
+  /** No message is delivered while true. */
+  protected readingPaused = false;
+  /** Nothing more is delivered: the call has ended. */
+  protected receiveEnded = false;
+  #delivering = false;
+  #endArrived = false;
+  /** Bytes that arrived while paused and are not credited. */
+  #owed = 0;
+  #kept: Uint8Array = EMPTY_BYTES;
+  #keptStart = 0;
+  #keptEnd = 0;
+
+  /**
+   * One message, decompressed, valid during the call. `last`: the peer has ended its half and nothing
+   * follows this message, so that `onMessagesEnd` will be next.
+   */
+  protected abstract onMessage(message: Uint8Array, last: boolean): void;
+  /** The peer has sent its last message. */
+  protected abstract onMessagesEnd(): void;
+  /** The peer's messages break the rules or a limit; nothing more is delivered. */
+  protected abstract onReceiveError(status: StatusCode, text: string): void;
+  /** The status for a message in an encoding that we do not know. */
+  protected abstract readonly unknownEncodingStatus: StatusCode;
+
+  // Receiving
+
+  onData(bytes: Uint8Array, start: number, end: number): void {
+    if (this.receiveEnded) return;
+    if (this.readingPaused || this.#delivering || this.#keptEnd > this.#keptStart) {
+      if (!this.#keep(bytes, start, end)) return;
+      if (this.readingPaused || this.#delivering) {
+        // Not credited yet: this is how the sender feels the pause.
+        this.#owed += end - start;
+        return;
+      }
+      this.connection.credit(this, end - start);
+      this.#deliverKept();
+      return;
+    }
+    const taken = this.#deliver(bytes, start, end);
+    if (this.receiveEnded) return this.#dropKept();
+    if (this.readingPaused) {
+      this.connection.credit(this, taken - start);
+      if (taken < end && this.#keep(bytes, taken, end)) this.#owed += end - taken;
+      return;
+    }
+    if (taken < end && !this.#keep(bytes, taken, end)) return;
+    this.connection.credit(this, end - start);
+  }
+
+  onRemoteEnd(): void {
+    if (this.receiveEnded) return;
+    this.#endArrived = true;
+    if (!this.readingPaused && !this.#delivering) this.#deliverEnd();
+  }
+
+  protected pauseReading(): void {
+    this.readingPaused = true;
+  }
+
+  protected resumeReading(): void {
+    if (!this.readingPaused) return;
+    this.readingPaused = false;
+    if (this.#delivering || this.receiveEnded) return;
+    this.#deliverKept();
+    if (this.readingPaused || this.receiveEnded) return;
+    const owed = this.#owed;
+    this.#owed = 0;
+    if (this.#endArrived) this.#deliverEnd();
+    else this.connection.credit(this, owed);
+  }
+
+  #deliverEnd(): void {
+    if (this.#keptEnd > this.#keptStart) {
+      this.#dropKept();
+      this.#receiveFailed(STATUS.INTERNAL, 'unexpected EOF');
+      return;
+    }
+    this.onMessagesEnd();
+  }
+
+  #deliverKept(): void {
+    this.#keptStart = this.#deliver(this.#kept, this.#keptStart, this.#keptEnd);
+    if (this.#keptStart === this.#keptEnd || this.receiveEnded) this.#dropKept();
+  }
+
+  /** Delivers the whole messages in `bytes[start, end)`. Returns where the rest begins. */
+  #deliver(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    this.#delivering = true;
+    while (end - at >= MESSAGE_PREFIX_BYTES && !this.readingPaused && !this.receiveEnded) {
+      const length =
+        bytes[at + 1]! * 0x1000000 +
+        ((bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!);
+      if (length > this.receiveBytesMax) {
+        this.#receiveFailed(
+          STATUS.RESOURCE_EXHAUSTED,
+          `grpc: received message larger than max (${length} vs. ${this.receiveBytesMax})`,
+        );
+        break;
+      }
+      const from = at + MESSAGE_PREFIX_BYTES;
+      const next = from + length;
+      if (next > end) break;
+      at = next;
+      const last = next === end && this.remoteEnded;
+      const message = bytes.subarray(from, next);
+      if (bytes[from - MESSAGE_PREFIX_BYTES] === 0) this.onMessage(message, last);
+      else this.#deliverEncoded(bytes[from - MESSAGE_PREFIX_BYTES]!, message, last);
+    }
+    this.#delivering = false;
+    return at;
+  }
+
+  #deliverEncoded(flag: number, message: Uint8Array, last: boolean): void {
+    const encoding = this.receiveEncoding;
+    if (flag !== 1) {
+      return this.#receiveFailed(
+        STATUS.INTERNAL,
+        `grpc: received unexpected payload format ${flag}`,
+      );
+    }
+    if (encoding === '') {
+      return this.#receiveFailed(
+        STATUS.INTERNAL,
+        'grpc: compressed flag set with identity or empty encoding',
+      );
+    }
+    if (encoding !== GZIP) {
+      return this.#receiveFailed(this.unknownEncodingStatus, unknownEncodingText(encoding));
+    }
+    let plain: Uint8Array;
+    try {
+      plain = gunzip(message, this.receiveBytesMax);
+    } catch (error) {
+      if (hasCode(error, ERROR_CODES.LIMIT_EXCEEDED)) {
+        return this.#receiveFailed(
+          STATUS.RESOURCE_EXHAUSTED,
+          `grpc: received message after decompression larger than max ${this.receiveBytesMax}`,
+        );
+      }
+      if (!hasCode(error, ERROR_CODES.MALFORMED)) throw error;
+      return this.#receiveFailed(
+        STATUS.INTERNAL,
+        `grpc: failed to decompress the message: ${error.message}`,
+      );
+    }
+    this.onMessage(plain, last);
+  }
+
+  #receiveFailed(status: StatusCode, text: string): void {
+    this.receiveEnded = true;
+    this.onReceiveError(status, text);
+  }
+
+  /** Keeps a copy. False if the connection's bound is reached; the stream is then reset. */
+  #keep(bytes: Uint8Array, start: number, end: number): boolean {
+    const count = end - start;
+    if (this.#kept.length - this.#keptEnd < count) this.#makeRoom(count);
+    this.#kept.set(bytes.subarray(start, end), this.#keptEnd);
+    this.#keptEnd += count;
+    if (this.connection.heldBytes <= this.connection.limits.heldBytesMax) return true;
+    this.#dropKept();
+    this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+    return false;
+  }
+
+  #makeRoom(count: number): void {
+    const kept = this.#kept;
+    const length = this.#keptEnd - this.#keptStart;
+    let target = kept;
+    // Doubled, so that a large message is not copied over and over; never sized by what the peer
+    // promises, only by what it has sent.
+    if (kept.length < length + count || kept.length < 2 * length) {
+      target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, 2 * (length + count)));
+      this.connection.heldBytes += target.length - kept.length;
+      this.#kept = target;
+    }
+    target.set(kept.subarray(this.#keptStart, this.#keptEnd), 0);
+    this.#keptStart = 0;
+    this.#keptEnd = length;
+  }
+
+  #dropKept(): void {
+    this.connection.heldBytes -= this.#kept.length;
+    this.#kept = EMPTY_BYTES;
+    this.#keptStart = 0;
+    this.#keptEnd = 0;
+  }
+
+  /** No more is delivered, and what was kept is let go. */
+  protected endReceiving(): void {
+    this.receiveEnded = true;
+    if (!this.#delivering && this.#kept.length > 0) this.#dropKept();
+  }
+
+  // Sending
+
+  /** Sends one message: at once if it fits a frame and the windows, else through the queue. */
+  protected sendMessage<T>(encoder: Encoder<T>, message: T, size: number): void {
+    const { sender, output } = this.connection;
+    const total = MESSAGE_PREFIX_BYTES + size;
+    if (sender.mayWrite(this, total)) {
+      output.reserve(FRAME_HEADER_BYTES + total);
+      const bytes = output.bytes;
+      const at = writeFrameHeader(bytes, output.at, total, FRAME.DATA, 0, this.id);
+      output.at = writeMessage(encoder, message, size, bytes, at);
+      sender.wrote(this, total);
+      this.connection.flushSoon();
+      return;
+    }
+    const bytes = Buffer.allocUnsafe(total);
+    writeMessage(encoder, message, size, bytes, 0);
+    this.connection.sendData(this, bytes);
+  }
+
+  /** As `sendMessage`, compressed. */
+  protected sendCompressed<T>(encoder: Encoder<T>, message: T, size: number): void {
+    const plain = Buffer.allocUnsafe(size);
+    const written = encoder.write(message, plain, 0);
+    invariant(written === size, 'an encoder writes what it announced');
+    const packed = gzip(plain);
+    const bytes = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES + packed.length);
+    bytes[0] = 1;
+    writeUint32(bytes, 1, packed.length);
+    bytes.set(packed, MESSAGE_PREFIX_BYTES);
+    this.connection.sendData(this, bytes);
+  }
+}
+
+/** Writes prefix and message at `offset`; the caller made room. Returns the offset after. */
+export function writeMessage<T>(
+  encoder: Encoder<T>,
+  message: T,
+  size: number,
+  target: Uint8Array,
+  offset: number,
+): number {
+  target[offset] = 0;
+  const start = writeUint32(target, offset + 1, size);
+  const end = encoder.write(message, target, start);
+  invariant(end - start === size, 'an encoder writes what it announced');
+  return end;
+}
+
+export function unknownEncodingText(encoding: string): string {
+  return `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
+}

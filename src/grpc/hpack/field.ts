@@ -1,0 +1,84 @@
+// One header field, checked once when it is made: a field in a table is used by many requests.
+
+/**
+ * Names that HTTP/2 and gRPC give a meaning; a switch over small integers instead of string
+ * comparisons. Negative: pseudo-header fields. 0: no name we know.
+ */
+export const FIELD_KINDS = {
+  PSEUDO_UNKNOWN: -7,
+  STATUS: -5,
+  AUTHORITY: -4,
+  SCHEME: -3,
+  PATH: -2,
+  METHOD: -1,
+  OTHER: 0,
+  CONTENT_TYPE: 1,
+  CONTENT_LENGTH: 2,
+  TE: 3,
+  HOST: 4,
+  USER_AGENT: 5,
+  /** `connection`, `transfer-encoding` and the like: never allowed in HTTP/2. */
+  CONNECTION_SPECIFIC: 6,
+  GRPC_TIMEOUT: 7,
+  GRPC_ENCODING: 8,
+  GRPC_ACCEPT_ENCODING: 9,
+  GRPC_STATUS: 10,
+  GRPC_MESSAGE: 11,
+  GRPC_MESSAGE_TYPE: 12,
+} as const;
+
+export type FieldKind = (typeof FIELD_KINDS)[keyof typeof FIELD_KINDS];
+
+const KIND_BY_NAME: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
+  [':method', FIELD_KINDS.METHOD],
+  [':path', FIELD_KINDS.PATH],
+  [':scheme', FIELD_KINDS.SCHEME],
+  [':authority', FIELD_KINDS.AUTHORITY],
+  [':status', FIELD_KINDS.STATUS],
+  ['content-type', FIELD_KINDS.CONTENT_TYPE],
+  ['content-length', FIELD_KINDS.CONTENT_LENGTH],
+  ['te', FIELD_KINDS.TE],
+  ['host', FIELD_KINDS.HOST],
+  ['user-agent', FIELD_KINDS.USER_AGENT],
+  ['connection', FIELD_KINDS.CONNECTION_SPECIFIC],
+  ['proxy-connection', FIELD_KINDS.CONNECTION_SPECIFIC],
+  ['keep-alive', FIELD_KINDS.CONNECTION_SPECIFIC],
+  ['transfer-encoding', FIELD_KINDS.CONNECTION_SPECIFIC],
+  ['upgrade', FIELD_KINDS.CONNECTION_SPECIFIC],
+  ['grpc-timeout', FIELD_KINDS.GRPC_TIMEOUT],
+  ['grpc-encoding', FIELD_KINDS.GRPC_ENCODING],
+  ['grpc-accept-encoding', FIELD_KINDS.GRPC_ACCEPT_ENCODING],
+  ['grpc-status', FIELD_KINDS.GRPC_STATUS],
+  ['grpc-message', FIELD_KINDS.GRPC_MESSAGE],
+  ['grpc-message-type', FIELD_KINDS.GRPC_MESSAGE_TYPE],
+]);
+
+/** What a table entry costs beyond its characters (RFC 7541 section 4.1). */
+export const FIELD_OVERHEAD = 32;
+
+// RFC 9113 section 8.2.1: what may not be in a name or value, whatever HTTP itself allows. Built from
+// text because the linter refuses control characters in a literal.
+const BAD_NAME = /[\x00-\x20A-Z\x7f-\xff]|.:|^:?$/s;
+const BAD_VALUE = /[\x00\r\n]|^[ \t]|[ \t]$/s;
+
+export class HeaderField {
+  /** One char per byte. */
+  readonly name: string;
+  readonly value: string;
+  /** Name and value plus {@link FIELD_OVERHEAD}. */
+  readonly size: number;
+  readonly kind: FieldKind;
+  /** False if RFC 9113 section 8.2.1 makes a message with this field malformed. */
+  readonly valid: boolean;
+
+  constructor(name: string, value: string) {
+    this.name = name;
+    this.value = value;
+    this.size = name.length + value.length + FIELD_OVERHEAD;
+    const known = KIND_BY_NAME.get(name);
+    if (known !== undefined) this.kind = known;
+    else if (name.charCodeAt(0) === 0x3a) this.kind = FIELD_KINDS.PSEUDO_UNKNOWN;
+    else this.kind = FIELD_KINDS.OTHER;
+    this.valid = (known !== undefined || !BAD_NAME.test(name)) && !BAD_VALUE.test(value);
+  }
+}

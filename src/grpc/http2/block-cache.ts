@@ -1,0 +1,65 @@
+// Header blocks that repeat on a connection are decoded once.
+//
+// A block may be remembered if decoding it did not change the dynamic table: then, as long as nothing
+// else changes the table either (the decoder's generation stands still), the same bytes mean the same
+// fields and do nothing besides. Clients that index all their fields send such blocks for every call
+// but the first; a field that is inserted anew each time (a timeout) makes its blocks pass by here.
+
+const SLOTS = 16;
+const BLOCK_BYTES_MAX = 256;
+
+class Entry<Head> {
+  readonly bytes: Uint8Array;
+  readonly generation: number;
+  readonly head: Head;
+
+  constructor(bytes: Uint8Array, generation: number, head: Head) {
+    this.bytes = bytes;
+    this.generation = generation;
+    this.head = head;
+  }
+}
+
+export class BlockCache<Head> {
+  readonly #entries: Array<Entry<Head> | undefined> = new Array<Entry<Head> | undefined>(
+    SLOTS,
+  ).fill(undefined);
+  #last: Entry<Head> | undefined = undefined;
+
+  /** What {@link put} was given for these bytes at this generation. */
+  get(bytes: Uint8Array, start: number, end: number, generation: number): Head | undefined {
+    const last = this.#last;
+    if (last !== undefined && matches(last, bytes, start, end, generation)) return last.head;
+    if (end - start > BLOCK_BYTES_MAX) return undefined;
+    const entry = this.#entries[slotOf(bytes, start, end)];
+    if (entry === undefined || !matches(entry, bytes, start, end, generation)) return undefined;
+    this.#last = entry;
+    return entry.head;
+  }
+
+  /** The caller has seen that decoding the block did not move the generation. */
+  put(bytes: Uint8Array, start: number, end: number, generation: number, head: Head): void {
+    if (end - start > BLOCK_BYTES_MAX) return;
+    const copy = Uint8Array.from(bytes.subarray(start, end));
+    this.#entries[slotOf(bytes, start, end)] = new Entry(copy, generation, head);
+  }
+}
+
+function matches<Head>(
+  entry: Entry<Head>,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  generation: number,
+): boolean {
+  const known = entry.bytes;
+  if (entry.generation !== generation || known.length !== end - start) return false;
+  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+function slotOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = end - start;
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0;
+  return (hash ^ (hash >>> 8)) & (SLOTS - 1);
+}

@@ -1,0 +1,35 @@
+// Once per turn of the event loop, every connection with something to send sends it: the frames of
+// all calls answered in the turn leave in one write.
+
+import type { Timers } from '../../env/index.ts';
+
+export interface Flushable {
+  flush(): void;
+}
+
+/** One per server or channel. */
+export class FlushScheduler {
+  #waiting: Flushable[] = [];
+  #spare: Flushable[] = [];
+  readonly #timers: Timers;
+  readonly #run: () => void;
+
+  constructor(timers: Timers) {
+    this.#timers = timers;
+    this.#run = () => this.#flushAll();
+  }
+
+  /** The caller adds itself once until it is flushed. */
+  add(connection: Flushable): void {
+    this.#waiting.push(connection);
+    if (this.#waiting.length === 1) this.#timers.atEndOfTurn(this.#run);
+  }
+
+  #flushAll(): void {
+    const batch = this.#waiting;
+    this.#waiting = this.#spare;
+    for (const connection of batch) connection.flush();
+    batch.length = 0;
+    this.#spare = batch;
+  }
+}

@@ -1,0 +1,138 @@
+// Outgoing bytes of one connection. Frames are written straight into a slab; a flush hands the slice
+// written since the last one to the byte stream: one write per connection and turn, whatever the
+// number of frames.
+//
+//     slab   [ flushed, owned by the stream | pending | free ]
+//                                           ^start    ^at
+//
+// Flushed bytes are never touched again, and the free rest goes on being used, by this connection or
+// another: a connection with nothing pending holds no slab.
+
+import { EMPTY_BYTES, invariant } from '../../base/index.ts';
+import type { ByteStream } from '../../env/index.ts';
+import { FRAME_HEADER_BYTES } from './protocol.ts';
+
+const SLAB_BYTES = 65_536;
+/** A slab with less free than this is left to the garbage collector. */
+const SLAB_WORTH_KEEPING = 4_096;
+const SLABS_KEPT_MAX = 64;
+/** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
+const PIECE_COPIED_MAX = 4_096;
+
+/** Partly used slabs, shared by the connections of a server or channel. */
+export class SlabPool {
+  readonly #slabs: Uint8Array[] = [];
+
+  /** A slab with at least `room` bytes, all of them free. */
+  take(room: number): Uint8Array {
+    if (room > SLAB_BYTES) return Buffer.allocUnsafeSlow(room);
+    const slab = this.#slabs.pop();
+    if (slab !== undefined && slab.length >= room) return slab;
+    return Buffer.allocUnsafeSlow(SLAB_BYTES);
+  }
+
+  /** Takes back the free rest of a slab. */
+  give(rest: Uint8Array): void {
+    if (rest.length >= SLAB_WORTH_KEEPING && this.#slabs.length < SLABS_KEPT_MAX) {
+      this.#slabs.push(rest);
+    }
+  }
+}
+
+export class Output {
+  /** Where the next byte goes is `bytes[at]`, after {@link reserve} has made room. */
+  bytes: Uint8Array = EMPTY_BYTES;
+  at = 0;
+  #start = 0;
+  readonly #stream: ByteStream;
+  readonly #pool: SlabPool;
+  /** False since the stream said it has enough; the owner sets it again on drain. */
+  writable = true;
+
+  constructor(stream: ByteStream, pool: SlabPool) {
+    this.#stream = stream;
+    this.#pool = pool;
+  }
+
+  /** Bytes not yet handed to the stream. */
+  get pendingBytes(): number {
+    return this.at - this.#start;
+  }
+
+  /** Makes room for `count` bytes in one piece at `bytes[at]`. */
+  reserve(count: number): void {
+    if (this.bytes.length - this.at >= count) return;
+    this.flush();
+    this.bytes = this.#pool.take(count);
+  }
+
+  /** Writes a frame header; room has been made for it. */
+  frameHeader(length: number, type: number, flags: number, streamId: number): void {
+    this.at = writeFrameHeader(this.bytes, this.at, length, type, flags, streamId);
+  }
+
+  uint32(value: number): void {
+    this.at = writeUint32(this.bytes, this.at, value);
+  }
+
+  /** Copies `source[start, end)`; room has been made for it. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    this.bytes.set(source.subarray(start, end), this.at);
+    this.at += end - start;
+  }
+
+  /** Hands what is pending to the stream and lets the slab go. */
+  flush(): void {
+    const { bytes, at } = this;
+    const start = this.#start;
+    invariant(start <= at && at <= bytes.length, 'output cursors are in order');
+    if (bytes.length > 0) {
+      this.bytes = EMPTY_BYTES;
+      this.at = 0;
+      this.#start = 0;
+    }
+    if (at > start) {
+      const piece = bytes.subarray(start, at);
+      if (piece.length <= PIECE_COPIED_MAX && this.#stream.bufferedBytes > 0) {
+        this.#pool.give(bytes.subarray(start));
+        this.#write(Buffer.from(piece));
+        return;
+      }
+      this.#pool.give(bytes.subarray(at));
+      this.#write(piece);
+    }
+  }
+
+  #write(piece: Uint8Array): void {
+    if (!this.#stream.write(piece)) this.writable = false;
+  }
+}
+
+export function writeFrameHeader(
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  type: number,
+  flags: number,
+  streamId: number,
+): number {
+  target[offset] = length >>> 16;
+  target[offset + 1] = length >>> 8;
+  target[offset + 2] = length;
+  target[offset + 3] = type;
+  target[offset + 4] = flags;
+  writeUint32(target, offset + 5, streamId);
+  return offset + FRAME_HEADER_BYTES;
+}
+
+export function writeUint32(target: Uint8Array, offset: number, value: number): number {
+  target[offset] = value >>> 24;
+  target[offset + 1] = value >>> 16;
+  target[offset + 2] = value >>> 8;
+  target[offset + 3] = value;
+  return offset + 4;
+}
+
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+}

@@ -1,0 +1,210 @@
+// DATA that could not leave at once: streams with something queued and a window for it stand in a
+// ring, and each in turn sends one frame, so that a large response does not delay small ones.
+//
+//     queued, window > 0, socket willing   in the ring, sends
+//     queued, stream's window <= 0         out of the ring until WINDOW_UPDATE or SETTINGS
+//     connection's window <= 0             the ring stands still until WINDOW_UPDATE
+//     socket full                          the ring stands still until it drains
+
+import { invariant } from '../../base/index.ts';
+import type { ConnectionLimits } from '../limits.ts';
+import type { Output } from './output.ts';
+import {
+  ConnectionError,
+  DEFAULT_WINDOW,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  FRAME_PAYLOAD_MAX,
+  HTTP2_ERROR,
+  WINDOW_MAX,
+} from './protocol.ts';
+import { type Http2Stream, QueuedData } from './stream.ts';
+
+/** One connection sends no more DATA than this in one turn, so that others have their share. */
+const TURN_BYTES_MAX = 1024 * 1024;
+
+export class Sender {
+  /** Bytes that the peer allows on the connection. */
+  window: number = DEFAULT_WINDOW;
+  /** The peer's SETTINGS_INITIAL_WINDOW_SIZE. */
+  initialWindow: number = DEFAULT_WINDOW;
+  /** DATA queued on all streams. */
+  queuedBytes = 0;
+  /** DATA frames sent so far. */
+  framesSent = 0;
+  /** The stream that sends next. */
+  #next: Http2Stream | undefined = undefined;
+  readonly #output: Output;
+  readonly #limits: ConnectionLimits;
+
+  constructor(output: Output, limits: ConnectionLimits) {
+    this.#output = output;
+    this.#limits = limits;
+  }
+
+  /** Whether one DATA frame of `bytes` may be written to the output right now. */
+  mayWrite(stream: Http2Stream, bytes: number): boolean {
+    return (
+      bytes <= FRAME_PAYLOAD_MAX &&
+      bytes <= stream.sendWindow &&
+      bytes <= this.window &&
+      stream.queueHead === undefined &&
+      this.#output.writable
+    );
+  }
+
+  /** Accounts for one DATA frame that the caller writes itself, after {@link mayWrite}. */
+  wrote(stream: Http2Stream, bytes: number): void {
+    stream.sendWindow -= bytes;
+    this.window -= bytes;
+    this.framesSent++;
+  }
+
+  /** Queues `bytes[at..]`, which nobody changes any more. {@link pump} sends it. */
+  enqueue(stream: Http2Stream, bytes: Uint8Array, at: number): void {
+    invariant(at < bytes.length, 'an empty piece is not queued');
+    stream.enqueue(new QueuedData(bytes, at));
+    this.queuedBytes += bytes.length - at;
+    this.#enterRing(stream);
+  }
+
+  /** Whether the producer of `stream` should wait. If so it will be told when there is room. */
+  full(stream: Http2Stream): boolean {
+    const queued = stream.queuedBytes;
+    if (queued === 0) return false;
+    const full =
+      queued > this.#limits.streamHighWaterBytes ||
+      this.queuedBytes > this.#limits.connectionHighWaterBytes;
+    if (full) stream.wantsDrain = true;
+    return full;
+  }
+
+  /** Whether {@link pump} could do something now. */
+  get pumpable(): boolean {
+    return this.#next !== undefined && this.window > 0 && this.#output.writable;
+  }
+
+  /** Sends what windows and socket allow, up to this turn's share. */
+  pump(): void {
+    let left = TURN_BYTES_MAX;
+    while (this.pumpable && left > 0) {
+      const stream = this.#next!;
+      left -= this.#sendFrame(stream);
+      if (stream.wantsDrain && this.#hasRoom(stream)) {
+        stream.wantsDrain = false;
+        stream.onDrain();
+      }
+    }
+  }
+
+  #hasRoom(stream: Http2Stream): boolean {
+    if (this.queuedBytes > this.#limits.connectionHighWaterBytes) return stream.queuedBytes === 0;
+    return stream.queuedBytes <= this.#limits.streamHighWaterBytes / 2;
+  }
+
+  #sendFrame(stream: Http2Stream): number {
+    const count = Math.min(FRAME_PAYLOAD_MAX, stream.sendWindow, this.window, stream.queuedBytes);
+    invariant(count > 0, 'a stream in the ring has bytes and a window for them');
+    const last = count === stream.queuedBytes;
+    const flags = last && stream.endAfterQueue ? FLAG.END_STREAM : 0;
+    this.#output.reserve(FRAME_HEADER_BYTES + count);
+    this.#output.frameHeader(count, FRAME.DATA, flags, stream.id);
+    this.#copyFromQueue(stream, count);
+    this.wrote(stream, count);
+    this.queuedBytes -= count;
+    if (last || stream.sendWindow <= 0) this.#leaveRing(stream);
+    else this.#next = stream.readyNext;
+    if (last) this.#queueSent(stream);
+    return count;
+  }
+
+  #queueSent(stream: Http2Stream): void {
+    if (stream.endAfterQueue) {
+      stream.connection.localEndSent(stream);
+    } else if (stream.notifyEmpty) {
+      stream.notifyEmpty = false;
+      stream.onQueueEmpty();
+    }
+  }
+
+  #copyFromQueue(stream: Http2Stream, count: number): void {
+    let left = count;
+    while (left > 0) {
+      const head = stream.queueHead!;
+      const take = Math.min(left, head.bytes.length - head.at);
+      this.#output.copy(head.bytes, head.at, head.at + take);
+      head.at += take;
+      left -= take;
+      if (head.at === head.bytes.length) {
+        stream.queueHead = head.next;
+        if (head.next === undefined) stream.queueTail = undefined;
+      }
+    }
+    stream.queuedBytes -= count;
+  }
+
+  /** WINDOW_UPDATE of the connection. */
+  widen(increment: number): void {
+    this.window += increment;
+    if (this.window > WINDOW_MAX) {
+      throw new ConnectionError(HTTP2_ERROR.FLOW_CONTROL_ERROR, 'connection window overflow');
+    }
+  }
+
+  /** WINDOW_UPDATE of one stream; false if its window overflows. */
+  widenStream(stream: Http2Stream, increment: number): boolean {
+    stream.sendWindow += increment;
+    if (stream.sendWindow > WINDOW_MAX) return false;
+    this.#enterRing(stream);
+    return true;
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE: moves the window of every stream (RFC 9113 section 6.9.2). */
+  setInitialWindow(size: number, streams: Iterable<Http2Stream>): void {
+    const delta = size - this.initialWindow;
+    this.initialWindow = size;
+    if (delta === 0) return;
+    for (const stream of streams) {
+      if (!this.widenStream(stream, delta)) {
+        throw new ConnectionError(HTTP2_ERROR.FLOW_CONTROL_ERROR, 'stream window overflow');
+      }
+      if (stream.ready && stream.sendWindow <= 0) this.#leaveRing(stream);
+    }
+  }
+
+  /** Drops what the stream has queued. */
+  forget(stream: Http2Stream): void {
+    this.queuedBytes -= stream.dropQueue();
+    if (stream.ready) this.#leaveRing(stream);
+  }
+
+  #enterRing(stream: Http2Stream): void {
+    if (stream.ready || stream.queuedBytes === 0 || stream.sendWindow <= 0) return;
+    stream.ready = true;
+    const next = this.#next;
+    if (next === undefined) {
+      stream.readyNext = stream;
+      stream.readyPrevious = stream;
+      this.#next = stream;
+      return;
+    }
+    const previous = next.readyPrevious!;
+    stream.readyNext = next;
+    stream.readyPrevious = previous;
+    previous.readyNext = stream;
+    next.readyPrevious = stream;
+  }
+
+  #leaveRing(stream: Http2Stream): void {
+    invariant(stream.ready, 'a stream leaves the ring once');
+    const next = stream.readyNext!;
+    const previous = stream.readyPrevious!;
+    previous.readyNext = next;
+    next.readyPrevious = previous;
+    if (this.#next === stream) this.#next = next === stream ? undefined : next;
+    stream.ready = false;
+    stream.readyNext = undefined;
+    stream.readyPrevious = undefined;
+  }
+}

@@ -1,0 +1,116 @@
+// A unary call on the server. Hot: one of these, and nothing else, is made per request.
+
+import type { Encoder } from './encoder.ts';
+import { MESSAGE_PREFIX_BYTES } from './grpc-stream.ts';
+import { HTTP2_ERROR } from './http2/protocol.ts';
+import type { RequestHead } from './request-head.ts';
+import type { Route } from './routes.ts';
+import { ServerCall } from './server-call.ts';
+import type { ServerConnection } from './server-connection.ts';
+import type { UnaryCall, UnaryHandler } from './server-types.ts';
+import { STATUS, type StatusCode } from './status.ts';
+
+export class ServerUnaryCall extends ServerCall implements UnaryCall {
+  onCancel: ((call: UnaryCall) => void) | undefined = undefined;
+  readonly #handler: UnaryHandler;
+  /** The request while it waits for the end of the stream, or to be dispatched; our own copy. */
+  #request: Uint8Array | undefined = undefined;
+  #dispatched = false;
+
+  constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
+    super(connection, id, head, route);
+    this.#handler = route.unary!;
+  }
+
+  onMessage(message: Uint8Array, last: boolean): void {
+    if (this.#request !== undefined || this.#dispatched) {
+      return this.onReceiveError(
+        STATUS.INTERNAL,
+        'cardinality violation: received multiple request messages for non-client-streaming RPC',
+      );
+    }
+    this.method.messagesReceived++;
+    this.method.bytesReceived += message.length;
+    if (last && !this.connection.holdsCalls) return this.#dispatch(message);
+    this.#request = Uint8Array.from(message);
+    this.connection.heldBytes += message.length;
+    if (this.connection.heldBytes > this.connection.limits.heldBytesMax) {
+      this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+    }
+  }
+
+  onMessagesEnd(): void {
+    if (this.#dispatched) return;
+    const request = this.#request;
+    if (request === undefined) {
+      return this.onReceiveError(
+        STATUS.INTERNAL,
+        'cardinality violation: received no request message from non-client-streaming RPC',
+      );
+    }
+    if (this.connection.holdsCalls) return this.connection.holdCall(this);
+    this.#dispatch(request);
+  }
+
+  /** The connection's output has room again. */
+  release(): void {
+    if (!this.ended && this.#request !== undefined) this.#dispatch(this.#request);
+  }
+
+  #dispatch(request: Uint8Array): void {
+    this.#dispatched = true;
+    this.#dropRequest();
+    try {
+      this.#handler(this, request);
+    } catch (error) {
+      this.connection.handlerFailed(this, error);
+    }
+  }
+
+  reply<T>(encoder: Encoder<T>, message: T): void {
+    if (this.ended) return;
+    if (
+      this.headSent ||
+      this.responseMetadata !== undefined ||
+      this.trailers !== undefined ||
+      this.compresses
+    ) {
+      this.send(encoder, message);
+      this.finish(STATUS.OK, '');
+      return;
+    }
+    const size = encoder.size(message);
+    if (this.connection.sender.mayWrite(this, MESSAGE_PREFIX_BYTES + size)) {
+      this.connection.writeUnary(this, encoder, message, size);
+      this.countSent(size);
+      this.finishWritten();
+      return;
+    }
+    this.sendHead();
+    this.countSent(size);
+    this.sendMessage(encoder, message, size);
+    this.finish(STATUS.OK, '');
+  }
+
+  fail(status: StatusCode, message: string): void {
+    if (!this.ended) this.finish(status, message);
+  }
+
+  #dropRequest(): void {
+    if (this.#request === undefined) return;
+    this.connection.heldBytes -= this.#request.length;
+    this.#request = undefined;
+  }
+
+  protected tellCancelled(): void {
+    this.#dropRequest();
+    const onCancel = this.onCancel;
+    if (onCancel === undefined) return;
+    this.onCancel = undefined;
+    onCancel(this);
+  }
+
+  onDrain(): void {
+    // A unary call has no producer to wake.
+  }
+}
