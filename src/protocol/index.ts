@@ -30,8 +30,11 @@ export * as v3electionpb from './gen/v3electionpb.ts';
 export * as v3lockpb from './gen/v3lockpb.ts';
 export * as walpb from './gen/walpb.ts';
 export { GeneratedCodec } from './generated-codec.ts';
+export { jsonFromMessage, jsonFromWire, messageFromJson, wireFromJson } from './json.ts';
+export { jsonObjectEnd } from './json-parse.ts';
 export { FIELD_NUMBER_MAX, MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
+export { isUtf8 } from './utf8.ts';
 export {
   putBig,
   putBytes,

@@ -16,8 +16,8 @@ interface FieldSpan {
 }
 
 /**
- * `package.Message.field.field` down to the value that holds the byte at `at`; only the message if
- * the byte belongs to a tag. A field without a name appears as its number.
+ * `package.Message.field.field` down to the field that holds the byte at `at`, in its tag or value;
+ * only the message if no field does. A field without a name appears as its number.
  */
 export function describePlace(
   root: MessageInfo,
@@ -31,9 +31,8 @@ export function describePlace(
   let pos = start;
   let limit = stop;
   for (let depth = 0; depth < MESSAGE_NESTING_MAX; ) {
-    if (pos >= limit) return text;
-    const span = fieldSpan(bytes, pos, limit);
-    if (span === undefined || at < span.tagEnd) return text;
+    const span = pos < limit ? fieldSpan(bytes, pos, limit) : undefined;
+    if (span === undefined) return text;
     const end = span.wireType === 3 ? groupEnd(bytes, span.tagEnd, limit) : span.valueEnd;
     if (at >= end) {
       pos = end;

@@ -182,13 +182,14 @@ export class Reader {
   /** After a tag that the message has no use for: skips an unknown field, refuses a known one. */
   unknown(tag: number, message: MessageInfo): void {
     if (message.fieldByNumber(tag >>> 3) !== undefined) {
-      this.#malformed(`wire type ${tag & 7} does not fit`, this.pos);
+      // The last byte of the tag.
+      this.#malformed(`wire type ${tag & 7} does not fit`, this.pos - 1);
     }
     this.#skip(tag, 0);
   }
 
   #skip(tag: number, groups: number): void {
-    const at = this.pos;
+    const at = this.pos - 1;
     switch (tag & 7) {
       case 0:
         this.#varint64();
@@ -295,7 +296,7 @@ export class Reader {
     this.#fail(ERROR_CODES.NUMBER_TOO_LARGE, 'number beyond 2^53-1', at);
   }
 
-  /** `at` is where the value, or the tag, in question begins. */
+  /** `at` lies in the tag or at the beginning of the value in question. */
   #fail(code: ErrorCode, problem: string, at: number): never {
     invariant(this.#root !== undefined, 'a reader fails only while open');
     const place = describePlace(this.#root, this.#bytes, this.#start, this.#end, at);
