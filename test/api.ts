@@ -1,0 +1,249 @@
+// A client of etcd's gRPC API that shares no code with ours: @grpc/grpc-js for the wire, protobufjs
+// over the schema files for the messages.
+//
+// Messages are plain objects under etcd's own field names. Bytes are latin1 strings (one char per
+// byte) and 64-bit integers decimal strings, both ways. A decoded message has every field.
+
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  Client as GrpcClient,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+import { REPOSITORY } from './real-etcd.ts';
+
+export type Value =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly Value[]
+  | { readonly [field: string]: Value };
+export type Message = { readonly [field: string]: Value };
+
+/** What a call ended with: gRPC code and text, and the response if the code is 0. */
+export interface Reply {
+  readonly code: number;
+  readonly details: string;
+  readonly message?: Message;
+}
+
+const SCHEMA = join(REPOSITORY, 'src', 'protocol', 'schema');
+const FILES = ['kv', 'watch', 'lease', 'maintenance', 'cluster', 'auth'];
+
+let loaded: protobuf.Root | undefined;
+
+function schema(): protobuf.Root {
+  if (loaded === undefined) {
+    const library = dirname(createRequire(import.meta.url).resolve('protobufjs/package.json'));
+    const root = new protobuf.Root();
+    root.resolvePath = (_origin, target) =>
+      target.startsWith('google/') ? join(library, target) : join(SCHEMA, target);
+    root.loadSync(
+      FILES.map((name) => `etcdserverpb/${name}.proto`),
+      { keepCase: true },
+    );
+    root.resolveAll();
+    loaded = root;
+  }
+  return loaded;
+}
+
+/** Latin1 strings in bytes fields become buffers, all the way down. */
+function withBytes(type: protobuf.Type, message: Message): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(message)) {
+    const field = type.fields[name];
+    if (field === undefined) throw new Error(`${type.name} has no field ${name}`);
+    const convert = (one: Value): unknown => {
+      if (field.type === 'bytes') return Buffer.from(one as string, 'latin1');
+      return field.resolvedType instanceof protobuf.Type
+        ? withBytes(field.resolvedType, one as Message)
+        : one;
+    };
+    if (value === undefined || value === null) continue;
+    result[name] = field.repeated ? (value as readonly Value[]).map(convert) : convert(value);
+  }
+  return result;
+}
+
+function withLatin1(value: unknown): Value {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1');
+  if (Array.isArray(value)) return value.map(withLatin1);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, withLatin1(one)]));
+  }
+  return value as Value;
+}
+
+export function encode(typeName: string, message: Message): Buffer {
+  const type = schema().lookupType(`etcdserverpb.${typeName}`);
+  return Buffer.from(type.encode(type.fromObject(withBytes(type, message))).finish());
+}
+
+export function decode(typeName: string, bytes: Uint8Array): Message {
+  const type = schema().lookupType(`etcdserverpb.${typeName}`);
+  const plain = type.toObject(type.decode(bytes), { longs: String, defaults: true });
+  return withLatin1(plain) as Message;
+}
+
+interface Method {
+  readonly path: string;
+  readonly requestType: string;
+  readonly responseType: string;
+}
+
+/** `rpc` is `Service/Method`, as `KV/Range`. */
+function methodOf(rpc: string): Method {
+  const [service, name] = rpc.split('/') as [string, string];
+  const method = schema().lookupService(`etcdserverpb.${service}`).methods[name];
+  if (method === undefined) throw new Error(`no method ${rpc}`);
+  const { requestType, responseType } = method;
+  return { path: `/etcdserverpb.${service}/${name}`, requestType, responseType };
+}
+
+const identity = (bytes: Buffer): Buffer => bytes;
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+}
+
+export class ApiClient {
+  readonly #client: GrpcClient;
+
+  constructor(endpoint: string) {
+    this.#client = new GrpcClient(endpoint, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': -1,
+      'grpc.max_send_message_length': -1,
+      // Each client has its own connection.
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.initial_reconnect_backoff_ms': 20,
+      'grpc.max_reconnect_backoff_ms': 100,
+    });
+  }
+
+  /** Resolves with the outcome whatever it is; after `timeoutMs` (30 s) with code 4. */
+  call(rpc: string, request: Message, options: CallOptions = {}): Promise<Reply> {
+    return this.callRaw(rpc, encode(methodOf(rpc).requestType, request), options);
+  }
+
+  /** As `call`, with the request's bytes as they are. */
+  callRaw(rpc: string, request: Buffer, options: CallOptions = {}): Promise<Reply> {
+    const { path, responseType } = methodOf(rpc);
+    const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(
+        path,
+        identity,
+        identity,
+        request,
+        new Metadata(),
+        { deadline },
+        (error: ServiceError | null, response?: Buffer) => {
+          if (error !== null) resolve({ code: error.code, details: error.details });
+          else resolve({ code: 0, details: '', message: decode(responseType, response!) });
+        },
+      );
+    });
+  }
+
+  /** As `call`; an error status rejects. */
+  async must(rpc: string, request: Message): Promise<Message> {
+    const reply = await this.call(rpc, request);
+    if (reply.message === undefined) {
+      throw new Error(`${rpc} ${JSON.stringify(request)}: ${reply.code} ${reply.details}`);
+    }
+    return reply.message;
+  }
+
+  stream(rpc: string): ApiStream {
+    const { path, requestType, responseType } = methodOf(rpc);
+    const duplex = this.#client.makeBidiStreamRequest(path, identity, identity, new Metadata());
+    return new ApiStream(duplex, requestType, responseType);
+  }
+
+  /** All messages of a server stream; rejects on an error status. */
+  collect(rpc: string, request: Message): Promise<Message[]> {
+    const { path, requestType, responseType } = methodOf(rpc);
+    const stream: ClientReadableStream<Buffer> = this.#client.makeServerStreamRequest(
+      path,
+      identity,
+      identity,
+      encode(requestType, request),
+      new Metadata(),
+    );
+    return new Promise((resolve, reject) => {
+      const messages: Message[] = [];
+      stream.on('data', (bytes: Buffer) => messages.push(decode(responseType, bytes)));
+      stream.on('error', reject);
+      stream.on('end', () => resolve(messages));
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** A bidirectional stream; what arrives is kept in `received`. */
+export class ApiStream {
+  readonly received: Message[] = [];
+  /** Set when the stream has ended. */
+  ended: { readonly code: number; readonly details: string } | undefined;
+  readonly #duplex: ClientDuplexStream<Buffer, Buffer>;
+  readonly #requestType: string;
+  #wake: (() => void)[] = [];
+
+  constructor(
+    duplex: ClientDuplexStream<Buffer, Buffer>,
+    requestType: string,
+    responseType: string,
+  ) {
+    this.#duplex = duplex;
+    this.#requestType = requestType;
+    const changed = (): void => {
+      for (const wake of this.#wake.splice(0)) wake();
+    };
+    duplex.on('data', (bytes: Buffer) => {
+      this.received.push(decode(responseType, bytes));
+      changed();
+    });
+    duplex.on('error', () => {});
+    duplex.on('status', (status: { code: number; details: string }) => {
+      this.ended = { code: status.code, details: status.details };
+      changed();
+    });
+  }
+
+  send(message: Message): void {
+    this.#duplex.write(encode(this.#requestType, message));
+  }
+
+  /** Resolves true when `holds()` does, looking after each message; false after `timeoutMs`. */
+  async until(holds: () => boolean, timeoutMs = 10_000): Promise<boolean> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      for (const wake of this.#wake.splice(0)) wake();
+    }, timeoutMs);
+    while (!late && !holds() && this.ended === undefined) {
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+    clearTimeout(timer);
+    return holds();
+  }
+
+  end(): void {
+    this.#duplex.end();
+  }
+
+  cancel(): void {
+    this.#duplex.cancel();
+  }
+}
