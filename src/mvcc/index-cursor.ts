@@ -1,0 +1,83 @@
+// Reads the keys of a range at one revision, in key order, without allocating per key. The cursor
+// survives writes and compaction between two calls of `next`: it continues after its last key.
+
+import { invariant, type Revision } from '../base/index.ts';
+import type { KeyIndex } from './key-index.ts';
+import { FROM_KEY, SINGLE_KEY } from './key-range.ts';
+import type { Leaf } from './leaf.ts';
+import { KeyState } from './types.ts';
+
+export class IndexCursor {
+  /** The key that `next` came to. */
+  key = '';
+  /** What it says at the revision of the cursor. */
+  readonly state: KeyState = new KeyState();
+
+  readonly #index: KeyIndex;
+  #rangeEnd = '';
+  #atRev: Revision = 0;
+  /** Position of the key to look at next, valid while the tree's layout is the one seen. */
+  #leaf: Leaf | undefined = undefined;
+  #rank = 0;
+  #layout = -1;
+  /** Whether the next key is `key` itself (nothing was read yet) or the one after it. */
+  #started = false;
+  #done = true;
+
+  constructor(index: KeyIndex) {
+    this.#index = index;
+  }
+
+  /** Begins a range at a revision that is not compacted, and stays so while the cursor reads. */
+  open(key: string, rangeEnd: string, atRev: Revision): void {
+    invariant(atRev >= this.#index.compactedRev, 'a read is not below the compacted revision');
+    this.key = key;
+    this.#rangeEnd = rangeEnd;
+    this.#atRev = atRev;
+    this.#started = false;
+    this.#layout = -1;
+    this.#done = rangeEnd !== SINGLE_KEY && rangeEnd !== FROM_KEY && rangeEnd <= key;
+  }
+
+  /** Moves to the next key that exists at the revision; false at the end of the range. */
+  next(): boolean {
+    if (this.#done) return false;
+    const index = this.#index;
+    if (this.#rangeEnd === SINGLE_KEY) {
+      this.#done = true;
+      return index.get(this.key, this.#atRev, this.state);
+    }
+    if (this.#layout !== index.tree.layout) this.#seek();
+    let leaf = this.#leaf;
+    let rank = this.#rank;
+    while (leaf !== undefined) {
+      for (; rank < leaf.size; rank++) {
+        const slot: number = leaf.slotAt(rank);
+        const key: string = leaf.keys[slot]!;
+        if (this.#rangeEnd !== FROM_KEY && key >= this.#rangeEnd) {
+          this.#done = true;
+          return false;
+        }
+        if (index.stateAt(leaf, slot, this.#atRev, this.state)) {
+          this.key = key;
+          this.#started = true;
+          this.#leaf = leaf;
+          this.#rank = rank + 1;
+          return true;
+        }
+      }
+      leaf = leaf.next;
+      rank = 0;
+    }
+    this.#done = true;
+    return false;
+  }
+
+  #seek(): void {
+    const { tree } = this.#index;
+    const exact = tree.locate(this.key);
+    this.#leaf = tree.leaf;
+    this.#rank = this.#started && exact ? tree.rank + 1 : tree.rank;
+    this.#layout = tree.layout;
+  }
+}

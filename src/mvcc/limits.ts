@@ -1,0 +1,47 @@
+// The bounds of this folder: unit, reason, and what happens when one is reached.
+
+import { invariant } from '../base/index.ts';
+
+/**
+ * Keys per leaf of the index; a full leaf splits. Inserting moves at most this many bytes. A slot
+ * takes 53 bytes, so a random workload (leaves 69% full) pays 77 bytes per key.
+ */
+export const LEAF_KEYS_MAX = 128;
+
+/** Leaves that share their columns: 32 * 128 slots of 53 bytes = 217 KB, also the least there is. */
+export const LEAVES_PER_CHUNK = 32;
+
+/** A leaf below this many keys joins its neighbour if both fit into three quarters of a leaf. */
+export const LEAF_KEYS_LOW = 32;
+
+/** Children per inner node of the index; a full node splits. Three levels of nodes hold 18M keys. */
+export const NODE_CHILDREN_MAX = 64;
+
+/** An inner node below this many children joins its neighbour if both fit into three quarters. */
+export const NODE_CHILDREN_LOW = 16;
+
+/** Levels of a tree; with at least two children per node this is never reached. */
+export const TREE_LEVELS_MAX = 32;
+
+/** Sub revisions are stored in 31 bits beside the tombstone flag. More changes fit no heap. */
+export const SUB_MAX = 2 ** 31 - 1;
+
+/** Older revisions per slab of the index's history: 8192 * 48 bytes = 384 KiB. */
+export const HISTORY_SLAB_RECORDS = 8192;
+
+/** Entries of a block of the change log: sorting one takes about 0.5 ms, walking it 0.03 ms. */
+export const CHANGE_BLOCK_ENTRIES = 1024;
+
+/** Blocks that one count sorts, 4 ms; it walks the others, and the next count sorts more. */
+export const CHANGE_BLOCKS_SORTED_PER_COUNT = 8;
+
+/**
+ * Full blocks of the change log: 4096 * 1024 entries of about 22 bytes = 92 MB. Beyond it the
+ * oldest block goes, and a count at a revision before it walks the keys.
+ */
+export const CHANGE_BLOCKS_MAX = 4096;
+
+invariant(LEAF_KEYS_MAX <= 256, 'a position in a leaf fits into a byte');
+invariant(LEAF_KEYS_LOW * 4 <= LEAF_KEYS_MAX, 'a joined leaf is not about to split');
+invariant(NODE_CHILDREN_LOW * 4 <= NODE_CHILDREN_MAX, 'a joined node is not about to split');
+invariant(CHANGE_BLOCK_ENTRIES <= 65536, 'a position in a block fits into 16 bits');
