@@ -29,7 +29,7 @@ export { formatId, isStarted } from './member.ts';
 export type { DowngradeInfo, MembershipBucket, Row, RowChange, RowContents } from './rows.ts';
 export { NO_DOWNGRADE, readRows } from './rows.ts';
 export type { V2Meaning, V2Put, V2RequestInput } from './v2-request.ts';
-export { meaningOfV2Request } from './v2-request.ts';
+export { encodeV2Put, meaningOfV2Request, v2RequestIn } from './v2-request.ts';
 export type { V2Contents } from './v2-store.ts';
 export { readV2Store, writeV2Store } from './v2-store.ts';
 export type { ClusterVersion } from './version.ts';

@@ -3,6 +3,7 @@
 // the log of a cluster without v2 keys; if it does, we refuse the log by name.
 
 import { TetcdError } from '../base/index.ts';
+import { etcdserverpb } from '../protocol/index.ts';
 import { parseId } from './ids.ts';
 import type { Attributes, MemberId } from './member.ts';
 import { parseAttributes, writeAttributes } from './member-json.ts';
@@ -10,16 +11,11 @@ import { mustParseVersion } from './rows.ts';
 import { attributesPath, VERSION_PATH } from './v2-store.ts';
 import { type ClusterVersion, formatStoredVersion } from './version.ts';
 
-/** The fields of etcdserverpb.Request that decide what it means. */
-export interface V2RequestInput {
-  readonly method: string;
-  readonly path: string;
-  readonly val: string;
-  readonly dir: boolean;
-  readonly prevValue: string;
-  readonly prevIndex: number | bigint;
-  readonly prevExist: boolean | undefined;
-}
+/** The fields of a v2 request that decide what it means. */
+export type V2RequestInput = Pick<
+  etcdserverpb.Request,
+  'method' | 'path' | 'val' | 'dir' | 'prevValue' | 'prevIndex' | 'prevExist'
+>;
 
 export type V2Meaning =
   /** It reads, or clears expired v2 keys, of which there are none. */
@@ -49,7 +45,7 @@ export function meaningOfV2Request(request: V2RequestInput): V2Meaning {
     method === 'PUT' &&
     !request.dir &&
     request.prevValue === '' &&
-    Number(request.prevIndex) === 0 &&
+    request.prevIndex === 0 &&
     request.prevExist === undefined;
   if (isPlainPut) {
     const what = `v2 PUT of ${path}`;
@@ -72,4 +68,59 @@ export function attributesPut(id: MemberId, attributes: Attributes): V2Put {
 
 export function versionPut(version: ClusterVersion): V2Put {
   return { method: 'PUT', path: VERSION_PATH, val: formatStoredVersion(version) };
+}
+
+/** The payload of the log entry for a v2 request; a fresh array. Bare, as 3.4 and 3.5 log it. */
+export function encodeV2Put(put: V2Put, requestId: bigint): Uint8Array {
+  const request = etcdserverpb.RequestCodec.create({ id: requestId, ...put });
+  return etcdserverpb.RequestCodec.encode(request);
+}
+
+/**
+ * The v2 request in the payload of a log entry, or undefined if the payload is an
+ * InternalRaftRequest without one. It stands there bare (3.4 and 3.5 log their own so), or as field
+ * 2 of an InternalRaftRequest. MALFORMED if field 2 is there and is no request.
+ *
+ * Both forms begin with an id (field 1, a varint) or with field 2, and requests of the v3 API do
+ * not, so that those cost a look at one byte.
+ */
+export function v2RequestIn(payload: Uint8Array): etcdserverpb.Request | undefined {
+  const first = payload[0];
+  if (first !== ID_TAG && first !== V2_TAG) return undefined;
+  let at = first === ID_TAG ? skipVarint(payload, 1) : 0;
+  if (payload[at] !== V2_TAG) return undefined;
+  const length = readVarint32(payload, at + 1);
+  at = skipVarint(payload, at + 1);
+  const end = at + length;
+  if (end > payload.length) {
+    throw new TetcdError('MALFORMED', 'etcdserverpb.Request: field 2 runs past the end');
+  }
+  // Bare, field 2 is the method and the path (field 3) follows; in the wrapper nothing does but
+  // perhaps the header (field 100).
+  const isBare = payload[end] === PATH_TAG;
+  return isBare
+    ? etcdserverpb.RequestCodec.decode(payload)
+    : etcdserverpb.RequestCodec.decode(payload, at, end);
+}
+
+const ID_TAG = 0x08;
+const V2_TAG = 0x12;
+const PATH_TAG = 0x1a;
+
+/** The offset after the varint at `at`. */
+function skipVarint(bytes: Uint8Array, at: number): number {
+  let next = at;
+  while (next < bytes.length && bytes[next]! >= 128) next++;
+  return next + 1;
+}
+
+/** A length; one of more than 28 bits reads as larger than any payload. */
+function readVarint32(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let i = 0; i < 4; i++) {
+    const byte = bytes[at + i] ?? 0;
+    value |= (byte & 127) << (7 * i);
+    if (byte < 128) return value;
+  }
+  return Number.MAX_SAFE_INTEGER;
 }

@@ -70,7 +70,7 @@ const MISSING = `
   .trim()
   .split(/\s+/);
 
-const rows: readonly MetricRow<unknown>[] = Object.values(METRICS).flatMap((owned) =>
+const rows = Object.values<Readonly<Record<string, MetricRow<unknown>>>>(METRICS).flatMap((owned) =>
   Object.values(owned),
 );
 
