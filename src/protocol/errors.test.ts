@@ -1,59 +1,52 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { ETCD_ERRORS, EtcdError, type EtcdErrorDefinition, etcdErrorOfMessage } from './errors.ts';
-
-const REFERENCE = new URL('../../../shared/reference/errors.json', import.meta.url);
-
-interface ReferenceError {
-  readonly name: string;
-  readonly alias_of?: string;
-  readonly number: number;
-  readonly message: string;
-}
+import {
+  ETCD_ERRORS,
+  EtcdError,
+  type EtcdErrorDefinition,
+  etcdErrorOfMessage,
+  isEtcdError,
+} from './errors.ts';
+import { testWithReference } from './reference.fixture.ts';
 
 interface Reference {
-  readonly grpc_errors: readonly ReferenceError[];
+  readonly grpc_errors: readonly {
+    readonly name: string;
+    readonly alias_of?: string;
+    readonly number: number;
+    readonly message: string;
+  }[];
   readonly server_mapping: readonly { wire_number: number; wire_message: string }[];
   readonly unmapped_internal: readonly { wire_number: number; message: string }[];
 }
 
 const table: readonly (readonly [string, EtcdErrorDefinition])[] = Object.entries(ETCD_ERRORS);
-const hasReference = existsSync(REFERENCE);
 
-test.skipIf(hasReference || process.env['CI'] !== 'true')('the reference table is there', () => {
-  expect.fail(`${REFERENCE.pathname} is missing, which only a run outside CI tolerates`);
-});
-
-test.skipIf(!hasReference)(
-  'the table is the reference table (skipped where that is absent)',
-  () => {
-    const reference = JSON.parse(readFileSync(REFERENCE, 'utf8')) as Reference;
-    const own = new Map(
-      table.map(([name, definition]) => [definition.message, { name, definition }]),
+testWithReference<Reference>('the table is the reference table', 'errors.json', (reference) => {
+  const own = new Map(
+    table.map(([name, definition]) => [definition.message, { name, definition }]),
+  );
+  let known = 0;
+  for (const error of reference.grpc_errors) {
+    if (error.alias_of !== undefined) continue;
+    const found = own.get(error.message);
+    expect(found?.definition.status, error.name).toBe(error.number);
+    expect(found?.name.replaceAll('_', ''), error.name).toBe(
+      error.name.replace('ErrGRPC', '').toUpperCase(),
     );
-    let known = 0;
-    for (const error of reference.grpc_errors) {
-      if (error.alias_of !== undefined) continue;
-      const found = own.get(error.message);
-      expect(found?.definition.status, error.name).toBe(error.number);
-      expect(found?.name.replaceAll('_', ''), error.name).toBe(
-        error.name.replace('ErrGRPC', '').toUpperCase(),
-      );
-      known++;
-    }
-    for (const { wire_message: message, wire_number: number } of reference.server_mapping) {
-      const found = own.get(message);
-      expect(found?.definition.sent ?? found?.definition.status, message).toBe(number);
-    }
-    const others = new Map([
-      ...reference.unmapped_internal.map((error) => [error.message, error.wire_number] as const),
-      ...reference.server_mapping.map((error) => [error.wire_message, error.wire_number] as const),
-    ]);
-    for (const [name, definition] of table.slice(known)) {
-      expect(others.get(definition.message), name).toBe(definition.status);
-    }
-  },
-);
+    known++;
+  }
+  for (const { wire_message: message, wire_number: number } of reference.server_mapping) {
+    const found = own.get(message);
+    expect(found?.definition.sent ?? found?.definition.status, message).toBe(number);
+  }
+  const others = new Map([
+    ...reference.unmapped_internal.map((error) => [error.message, error.wire_number] as const),
+    ...reference.server_mapping.map((error) => [error.wire_message, error.wire_number] as const),
+  ]);
+  for (const [name, definition] of table.slice(known)) {
+    expect(others.get(definition.message), name).toBe(definition.status);
+  }
+});
 
 test('an error carries the text and the status that is sent, and is found by its text', () => {
   const error = new EtcdError('REQUEST_TOO_MANY_REQUESTS');
@@ -62,4 +55,6 @@ test('an error carries the text and the status that is sent, and is found by its
   expect(new EtcdError('COMPACTED').status).toBe(11);
   for (const [name, definition] of table) expect(etcdErrorOfMessage(definition.message)).toBe(name);
   expect(etcdErrorOfMessage('no such text')).toBeUndefined();
+  expect(isEtcdError(error, 'REQUEST_TOO_MANY_REQUESTS')).toBe(true);
+  expect(isEtcdError(error, 'COMPACTED')).toBe(false);
 });

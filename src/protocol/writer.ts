@@ -55,11 +55,11 @@ export function sizeOfBig(value: bigint): number {
 
 /** Any integer from -2^53 to 2^53. */
 export function putInt(value: number, target: Uint8Array, end: number): number {
-  if (value >= 0 && value < 0x80) {
+  if ((value & 0x7f) === value) {
     target[end - 1] = value;
     return end - 1;
   }
-  if (value >= 0 && value < TWO_32) return putHalves(value, 0, target, end);
+  if (value >>> 0 === value) return putHalves(value, 0, target, end);
   if (!Number.isInteger(value) || value > COUNT_MAX + 1 || value < -COUNT_MAX - 1) {
     fail(`${value} is no integer up to 2^53`);
   }
