@@ -3,8 +3,9 @@
 // Bytes: `put` and friends keep references to the caller's key and value until the transaction has
 // ended, so the caller leaves them unchanged until then. `get` and cursors hand out views of cached
 // pages. A page in memory is never changed and never reused for another page, so a view stays valid
-// as long as it is referenced, but it keeps its whole page (a few KiB, or the whole overflow run)
-// alive: copy what is to be kept for long. Nobody writes into a view.
+// as long as it is referenced, but it keeps the memory of its page and of pages that came with it (up
+// to 1 MiB, or the whole overflow run) alive: copy what is to be kept for long. Nobody writes into a
+// view.
 
 /** A position in one bucket, in key order (byte order), both directions. */
 export interface Cursor {

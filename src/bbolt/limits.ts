@@ -47,6 +47,9 @@ export const NODE_BYTES_MAX = 1024 * 1024;
 /** Built pages that may wait for their write, bytes; then the commit writes before it builds on. */
 export const DIRTY_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Bytes of memory that a commit takes at once for leaf pages, which then lie side by side. */
+export const SLAB_BYTES = 64 * 1024;
+
 /** Bytes of one read of the read-ahead, of one chunk of a copy, and of one write of a commit. */
 export const TRANSFER_BYTES_MAX = 1024 * 1024;
 
@@ -68,4 +71,5 @@ export const COMPACTION_BYTES_MAX = 16 * 1024 * 1024;
 export const VIOLATIONS_MAX = 10_000;
 
 invariant(PAGE_SIZE_MAX <= TRANSFER_BYTES_MAX, 'a page fits into one transfer');
+invariant(PAGE_SIZE_MAX <= SLAB_BYTES, 'a slab holds a page');
 invariant(NODE_ENTRIES_MAX < 0xffff, 'a node fits the count field of a page');

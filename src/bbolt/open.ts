@@ -69,7 +69,7 @@ async function openFile(
   options: DatabaseOptions,
 ): Promise<FileDatabase> {
   const meta = readMetas(file);
-  const cache = new PageCache(options.pageCacheBytes ?? PAGE_CACHE_BYTES_DEFAULT);
+  const cache = new PageCache(options.pageCacheBytes ?? PAGE_CACHE_BYTES_DEFAULT, meta.pageSize);
   const pager = new Pager(file, meta.pageSize, meta.highWater, cache);
   const parts = {
     env,

@@ -4,13 +4,14 @@
 // side are written with one write. They wait until DIRTY_BYTES_MAX of them have come together; where
 // they are written does not matter before the meta page is.
 
-import { COUNT_MAX, fail, invariant, TetcdError, verify } from '../base/index.ts';
+import { COUNT_MAX, EMPTY_BYTES, fail, invariant, TetcdError, verify } from '../base/index.ts';
 import type { Freelist } from './freelist.ts';
 import { allocatePageBytes, compareKeys, ELEMENT_SIZE, PAGE_HEADER_SIZE } from './layout.ts';
 import {
   DIRTY_BYTES_MAX,
   GROWTH_START_BYTES,
   GROWTH_STEP_BYTES,
+  SLAB_BYTES,
   TRANSFER_BYTES_MAX,
 } from './limits.ts';
 import { type BranchEntry, type LeafEntry, writeBranch, writeLeaf } from './node.ts';
@@ -31,6 +32,9 @@ export class PageBuilder {
   private readonly freelist: Freelist;
   private dirty: DirtyPage[] = [];
   private dirtyBytes = 0;
+  /** Memory for the next leaf pages, from `slabUsed` on. */
+  private slab = EMPTY_BYTES;
+  private slabUsed = 0;
 
   constructor(pager: Pager, freelist: Freelist, highWater: number) {
     this.pager = pager;
@@ -47,7 +51,7 @@ export class PageBuilder {
   leaf(entries: readonly LeafEntry[], from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
-    const bytes = allocatePageBytes(pages * this.pager.pageSize);
+    const bytes = pages === 1 ? this.slabPage() : allocatePageBytes(pages * this.pager.pageSize);
     writeLeaf(entries, from, to, id, pages - 1, bytes);
     this.addPage(id, bytes);
     return id;
@@ -102,7 +106,7 @@ export class PageBuilder {
       let size = 0;
       while (from < dirty.length && dirty[from]!.id === next && size < TRANSFER_BYTES_MAX) {
         const { bytes } = dirty[from]!;
-        chunks.push(bytes);
+        pushChunk(chunks, bytes);
         size += bytes.length;
         next += bytes.length / pager.pageSize;
         from++;
@@ -116,11 +120,37 @@ export class PageBuilder {
     await this.pager.file.truncate(grownFileSize(needed));
   }
 
+  private slabPage(): Uint8Array {
+    const { pageSize } = this.pager;
+    if (this.slabUsed + pageSize > this.slab.length) {
+      this.slab = allocatePageBytes(SLAB_BYTES);
+      this.slabUsed = 0;
+    }
+    const bytes = this.slab.subarray(this.slabUsed, this.slabUsed + pageSize);
+    this.slabUsed += pageSize;
+    return bytes;
+  }
+
   private addPage(id: number, bytes: Uint8Array): void {
     if (verify.all) verifyBuilt(id, bytes, this.highWater);
     this.add(id, bytes);
     // No reader reaches the id yet, and the writer reads nothing back: early is harmless.
     this.pager.cache.put(new Page(id, bytes));
+  }
+}
+
+/** Adds `bytes`, as part of the last chunk where both lie side by side in memory. */
+function pushChunk(chunks: Uint8Array[], bytes: Uint8Array): void {
+  const last = chunks[chunks.length - 1];
+  if (
+    last !== undefined &&
+    last.buffer === bytes.buffer &&
+    last.byteOffset + last.length === bytes.byteOffset
+  ) {
+    const length = last.length + bytes.length;
+    chunks[chunks.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, length);
+  } else {
+    chunks.push(bytes);
   }
 }
 

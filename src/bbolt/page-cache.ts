@@ -1,19 +1,27 @@
 // The page cache: page id → Page, bounded by bytes, with the CLOCK rule (second chance).
 //
-//   slots   open addressing, linear probing; a slot holds entry + 1, or 0 where it is empty
-//   entry   index into pages, ids, marks; free entries are chained through `nextFree`
-//   marks   1 if the entry was used since the hand last passed it; the hand clears, then evicts
+//   table   open addressing, linear probing, at most half full; NO_PAGE where a slot is empty
+//   marks   per slot: 1 if the page was used since the hand last passed; the hand clears, then evicts
 //
-// A `Map` would do the same at three times the cost per look-up. The number of entries is bounded by
-// capacity / page size, so that growing the tables (doubling) stays below a millisecond.
+// The table has its final size from the start (capacity / page size, doubled): growing a large one
+// would be a stall.
 //
-// Hot: `get` runs once per tree level of every point read.
+// Pages that were read or built together share one buffer, which lives as long as any of them. When
+// the hand spares a page, the page moves into memory of its own, so that a few pages in steady use
+// do not keep the buffers of all their former neighbours.
+//
+// Hot: `get` runs once per tree level of every point read. What it costs is cache misses of the
+// processor (one in the table, one in the page object), which is why there is no `Map`.
 
 import { invariant } from '../base/index.ts';
+import { allocatePageBytes, PAGE_HEADER_SIZE } from './layout.ts';
 import { PAGE_CACHE_SHARE_MAX } from './limits.ts';
-import type { Page } from './page.ts';
+import { Page } from './page.ts';
 
-const ENTRIES_START = 256;
+const TABLE_LENGTH_MIN = 64;
+
+/** Stands in empty slots; its id is that of no page. */
+const NO_PAGE = new Page(-1, new Uint8Array(PAGE_HEADER_SIZE));
 
 export class PageCache {
   readonly capacityBytes: number;
@@ -21,160 +29,124 @@ export class PageCache {
   bytes = 0;
   /** Pages held. */
   count = 0;
-  private slots: Int32Array;
-  private mask: number;
-  private pages: (Page | undefined)[];
-  private ids: Float64Array;
-  private marks: Uint8Array;
-  private nextFree: Int32Array;
-  private firstFree: number;
+  private readonly table: Page[];
+  private readonly marks: Uint8Array;
+  private readonly mask: number;
   private hand = 0;
 
-  constructor(capacityBytes: number) {
+  /** A cache of pages that have `pageSize` bytes, or a multiple of it. */
+  constructor(capacityBytes: number, pageSize: number) {
     this.capacityBytes = capacityBytes;
-    this.slots = new Int32Array(ENTRIES_START * 2);
-    this.mask = ENTRIES_START * 2 - 1;
-    this.pages = new Array<Page | undefined>(ENTRIES_START).fill(undefined);
-    this.ids = new Float64Array(ENTRIES_START);
-    this.marks = new Uint8Array(ENTRIES_START);
-    this.nextFree = new Int32Array(ENTRIES_START);
-    this.firstFree = -1;
-    this.chainFree(0, ENTRIES_START);
+    let length = TABLE_LENGTH_MIN;
+    while (length < (capacityBytes / pageSize) * 2) length *= 2;
+    this.table = new Array<Page>(length).fill(NO_PAGE);
+    this.marks = new Uint8Array(length);
+    this.mask = length - 1;
   }
 
   get(id: number): Page | undefined {
-    const slots = this.slots;
-    let slot = hash(id) & this.mask;
+    const { table, mask } = this;
+    let slot = homeOf(id, mask);
     for (;;) {
-      const entry = slots[slot]! - 1;
-      if (entry < 0) return undefined;
-      if (this.ids[entry] === id) {
-        this.marks[entry] = 1;
-        return this.pages[entry];
+      const page = table[slot]!;
+      if (page.id === id) {
+        this.marks[slot] = 1;
+        return page;
       }
-      slot = (slot + 1) & this.mask;
+      if (page === NO_PAGE) return undefined;
+      slot = (slot + 1) & mask;
     }
   }
 
   /** Whether the page is held; does not count as a use. */
   has(id: number): boolean {
-    return this.slots[this.findSlot(id)] !== 0;
+    return this.table[this.findSlot(id)] !== NO_PAGE;
   }
 
   /** Holds `page` in place of any other with its id; a page too large for the cache is not held. */
   put(page: Page): void {
-    this.remove(page.id);
     const size = page.bytes.length;
+    let slot = this.findSlot(page.id);
+    if (this.table[slot] !== NO_PAGE) {
+      this.vacate(slot);
+      slot = this.findSlot(page.id);
+    }
     if (size > this.capacityBytes * PAGE_CACHE_SHARE_MAX) return;
-    while (this.bytes + size > this.capacityBytes) this.evictOne();
-    if (this.firstFree < 0) this.grow();
-
-    const entry = this.firstFree;
-    this.firstFree = this.nextFree[entry]!;
-    this.pages[entry] = page;
-    this.ids[entry] = page.id;
-    this.marks[entry] = 0;
-    this.slots[this.findSlot(page.id)] = entry + 1;
+    if (this.bytes + size > this.capacityBytes) {
+      do this.evictOne();
+      while (this.bytes + size > this.capacityBytes);
+      slot = this.findSlot(page.id);
+    }
+    this.table[slot] = page;
+    this.marks[slot] = 0;
     this.bytes += size;
     this.count++;
-  }
-
-  remove(id: number): void {
-    const slot = this.findSlot(id);
-    const entry = this.slots[slot]! - 1;
-    if (entry >= 0) this.release(slot, entry);
+    invariant(this.count * 2 <= this.mask + 1, 'the table is at most half full');
   }
 
   clear(): void {
-    for (let entry = 0; entry < this.pages.length; entry++) {
-      if (this.pages[entry] !== undefined) this.remove(this.ids[entry]!);
-    }
-    invariant(this.count === 0 && this.bytes === 0, 'a cleared cache is empty');
+    this.table.fill(NO_PAGE);
+    this.marks.fill(0);
+    this.bytes = 0;
+    this.count = 0;
   }
 
-  /** The slot that refers to the page, or the empty slot where it would go. */
+  /** The slot that holds the page, or the empty slot where it would go. */
   private findSlot(id: number): number {
-    let slot = hash(id) & this.mask;
-    for (;;) {
-      const entry = this.slots[slot]! - 1;
-      if (entry < 0 || this.ids[entry] === id) return slot;
-      slot = (slot + 1) & this.mask;
-    }
+    const { table, mask } = this;
+    let slot = homeOf(id, mask);
+    while (table[slot]!.id !== id && table[slot] !== NO_PAGE) slot = (slot + 1) & mask;
+    return slot;
   }
 
   private evictOne(): void {
     invariant(this.count > 0, 'only a cache that holds something is full');
+    const { table, marks } = this;
     for (;;) {
-      const entry = this.hand;
-      this.hand = entry + 1 < this.pages.length ? entry + 1 : 0;
-      if (this.pages[entry] === undefined) continue;
-      if (this.marks[entry] === 0) {
-        this.release(this.findSlot(this.ids[entry]!), entry);
-        return;
+      const slot = this.hand;
+      const page = table[slot]!;
+      if (page !== NO_PAGE) {
+        if (marks[slot] === 0) {
+          // The slot may be filled from behind: the hand stays.
+          this.vacate(slot);
+          return;
+        }
+        marks[slot] = 0;
+        table[slot] = withOwnMemory(page);
       }
-      this.marks[entry] = 0;
+      this.hand = (slot + 1) & this.mask;
     }
   }
 
-  private release(slot: number, entry: number): void {
-    const page = this.pages[entry];
-    invariant(page !== undefined, 'a slot refers to an entry in use');
-    this.bytes -= page.bytes.length;
+  /** Empties a slot, moving back the pages behind it that probing would no longer reach. */
+  private vacate(slot: number): void {
+    const { table, marks, mask } = this;
+    this.bytes -= table[slot]!.bytes.length;
     this.count--;
-    this.pages[entry] = undefined;
-    this.nextFree[entry] = this.firstFree;
-    this.firstFree = entry;
-    this.closeGap(slot);
-  }
-
-  /** Empties a slot, moving back those behind it that probing would no longer reach. */
-  private closeGap(slot: number): void {
-    const { slots, mask } = this;
     let gap = slot;
-    let next = (slot + 1) & mask;
-    while (slots[next] !== 0) {
-      const home = hash(this.ids[slots[next]! - 1]!) & mask;
+    for (let next = (slot + 1) & mask; table[next] !== NO_PAGE; next = (next + 1) & mask) {
+      const home = homeOf(table[next]!.id, mask);
       if (((next - home) & mask) >= ((next - gap) & mask)) {
-        slots[gap] = slots[next]!;
+        table[gap] = table[next]!;
+        marks[gap] = marks[next]!;
         gap = next;
       }
-      next = (next + 1) & mask;
     }
-    slots[gap] = 0;
-  }
-
-  private chainFree(from: number, to: number): void {
-    for (let entry = to - 1; entry >= from; entry--) {
-      this.nextFree[entry] = this.firstFree;
-      this.firstFree = entry;
-    }
-  }
-
-  private grow(): void {
-    const before = this.pages.length;
-    const after = before * 2;
-    this.ids = widened(this.ids, new Float64Array(after));
-    this.marks = widened(this.marks, new Uint8Array(after));
-    this.nextFree = widened(this.nextFree, new Int32Array(after));
-    while (this.pages.length < after) this.pages.push(undefined);
-    this.chainFree(before, after);
-
-    this.slots = new Int32Array(after * 2);
-    this.mask = after * 2 - 1;
-    for (let entry = 0; entry < before; entry++) {
-      if (this.pages[entry] !== undefined) this.slots[this.findSlot(this.ids[entry]!)] = entry + 1;
-    }
+    table[gap] = NO_PAGE;
+    marks[gap] = 0;
   }
 }
 
-function widened<T extends Float64Array | Uint8Array | Int32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+function withOwnMemory(page: Page): Page {
+  const { bytes } = page;
+  if (bytes.length === bytes.buffer.byteLength) return page;
+  const own = allocatePageBytes(bytes.length);
+  own.set(bytes);
+  return new Page(page.id, own);
 }
 
-/** Neighbouring ids must not share a run of slots with others that are a power of two away. */
-function hash(id: number): number {
-  let h = Math.imul(id | 0, 0x9e3779b1) ^ Math.imul((id / 0x1_0000_0000) | 0, 0x85ebca6b);
-  h ^= h >>> 15;
-  return h;
+/** Scrambled, since runs of neighbouring ids would else pile up behind each other. */
+function homeOf(id: number, mask: number): number {
+  const scrambled = Math.imul(id, 0x9e3779b1);
+  return (scrambled ^ (scrambled >>> 15)) & mask;
 }

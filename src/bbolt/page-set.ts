@@ -1,5 +1,5 @@
 // A set of page ids as a bitmap in chunks of 32,768 pages (128 MiB of file in 4 KiB of memory),
-// chunks only where there are members. Memory is bounded by file size / page size / 8.
+// chunks only where there are, or were, members. Memory is bounded by file size / page size / 8.
 
 import { invariant } from '../base/index.ts';
 
@@ -42,7 +42,6 @@ export class PageSet {
     chunk[bit >>> 5]! &= ~mask;
     this.chunkCounts[at]!--;
     this.count--;
-    if (this.chunkCounts[at] === 0) this.chunks[at] = undefined;
     return true;
   }
 
@@ -52,7 +51,7 @@ export class PageSet {
     let bit = from % CHUNK_BITS;
     for (; at < this.chunks.length; at++, bit = 0) {
       const chunk = this.chunks[at];
-      if (chunk === undefined) continue;
+      if (chunk === undefined || this.chunkCounts[at] === 0) continue;
       const found = nextBit(chunk, bit);
       if (found >= 0) return at * CHUNK_BITS + found;
     }
@@ -84,8 +83,9 @@ export class PageSet {
     let word = first - shift;
     const end = this.chunks.length * CHUNK_BITS;
     while (word < end) {
-      const chunk = this.chunks[Math.floor(word / CHUNK_BITS)];
-      if (chunk === undefined) {
+      const at = Math.floor(word / CHUNK_BITS);
+      const chunk = this.chunks[at];
+      if (chunk === undefined || this.chunkCounts[at] === 0) {
         word += CHUNK_BITS - (word % CHUNK_BITS);
       } else {
         const bits = chunk[(word % CHUNK_BITS) >>> 5]!;

@@ -1,9 +1,8 @@
 // Bringing the pages of a key range into the cache, level by level, with large asynchronous reads.
 
 import { compareBytes } from '../base/index.ts';
-import { allocatePageBytes } from './layout.ts';
 import { TREE_DEPTH_MAX } from './limits.ts';
-import { Page } from './page.ts';
+import type { Page } from './page.ts';
 import { batchPagesMax, loadPages } from './page-loader.ts';
 import type { Pager } from './pager.ts';
 
@@ -44,11 +43,8 @@ async function loadMissing(pager: Pager, ids: readonly number[]): Promise<number
   if (missing.length === 0) return 0;
   let loaded = 0;
   for (const page of await loadPages(pager, missing)) {
-    // The batch's buffer must not live as long as one of its pages is cached.
-    const bytes = allocatePageBytes(page.bytes.length);
-    bytes.set(page.bytes);
-    pager.cache.put(new Page(page.id, bytes));
-    loaded += bytes.length;
+    pager.cache.put(page);
+    loaded += page.bytes.length;
   }
   return loaded;
 }

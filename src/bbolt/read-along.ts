@@ -7,9 +7,6 @@ import { READ_ALONG_PAGES_MAX } from './limits.ts';
 import type { Page } from './page.ts';
 import type { Pager } from './pager.ts';
 
-/** One read's pages before they are copied apart; a read is synchronous, so one buffer serves all. */
-let scratch = new Uint8Array(0);
-
 /** Child `index` of `parent`, and into the cache up to `pagesMax` that lie side by side with it. */
 export function readAlong(pager: Pager, parent: Page, index: number, pagesMax: number): Page {
   const first = parent.childId(index);
@@ -17,26 +14,20 @@ export function readAlong(pager: Pager, parent: Page, index: number, pagesMax: n
   if (count === 1) return pager.page(first);
 
   const { pageSize } = pager;
-  if (scratch.length < READ_ALONG_PAGES_MAX * pageSize) {
-    scratch = new Uint8Array(READ_ALONG_PAGES_MAX * pageSize);
-  }
-  const target = scratch.subarray(0, count * pageSize);
-  pager.readSync(target, first);
+  const bytes = allocatePageBytes(count * pageSize);
+  pager.readSync(bytes, first);
   // Last to first: the page that is wanted must be in the cache in the end.
   for (let i = count - 1; i >= 0; i--) {
-    const source = target.subarray(i * pageSize, (i + 1) * pageSize);
+    const page = bytes.subarray(i * pageSize, (i + 1) * pageSize);
     // A page with overflow pages is left to be read by itself.
-    if (pager.extent(source, first + i) > 1) continue;
-    const bytes = allocatePageBytes(pageSize);
-    bytes.set(source);
-    pager.cache.put(pager.accept(bytes, first + i));
+    if (pager.extent(page, first + i) === 1) pager.cache.put(pager.accept(page, first + i));
   }
   return pager.page(first);
 }
 
 /** How many children from `index` on have consecutive page ids and are not in the cache. */
 function neighbours(pager: Pager, parent: Page, index: number, pagesMax: number): number {
-  invariant(pagesMax <= READ_ALONG_PAGES_MAX, 'the scratch buffer holds what is read');
+  invariant(pagesMax <= READ_ALONG_PAGES_MAX, 'a read along is short');
   const first = parent.childId(index);
   let count = 1;
   while (
