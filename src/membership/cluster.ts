@@ -226,7 +226,8 @@ export class Cluster {
       if (this.#removed.has(id)) return NO_ROWS;
       throw new TetcdError(
         'CORRUPT',
-        `the log sets attributes of ${formatId(id)}, which never was a member of cluster ${formatId(this.id)}`,
+        `the log sets attributes of ${formatId(id)}, which never was a ` +
+          `member of cluster ${formatId(this.id)}`,
       );
     }
     const { name, clientURLs } = attributes;

@@ -77,6 +77,8 @@ test.each([
   [`${'['.repeat(100)}${']'.repeat(100)}`, 'nested too deeply'],
   ['[1,]', 'expected a value'],
   ['{1:2}', 'expected a string'],
+  ['"a', 'broken string'],
+  ['"\\x"', 'broken string'],
   ['{"a" 2}', 'expected ":"'],
   ['[1 2]', 'expected "," or "]"'],
   ['{"a":1 "b":2}', 'expected "," or "}"'],

@@ -1,10 +1,11 @@
 // The JSON forms of a member, byte for byte as etcd writes them:
 //
-// | form            | where                                             | keys, in order
-// | member          | rows of `members`, contexts of conf changes       | id peerURLs isLearner? name? clientURLs?
-// | promotion       | context of the conf change that ends a learnership| id peerURLs:null isPromote:true
-// | raft attributes | v2 store, `/0/members/<id>/raftAttributes`        | peerURLs isLearner?
-// | attributes      | v2 store and v2 request, `.../attributes`         | name? clientURLs?
+// | form            | where                                        | keys, in order
+// | member          | rows of `members`, contexts of conf changes  | id peerURLs isLearner? name?
+// |                 |                                              | clientURLs?
+// | promotion       | context of a learner's promotion             | id peerURLs:null isPromote
+// | raft attributes | v2 store, `/0/members/<id>/raftAttributes`   | peerURLs isLearner?
+// | attributes      | v2 store and v2 request, `.../attributes`    | name? clientURLs?
 //
 // Keys with `?` are left out when empty or false. Example of the first form:
 //   {"id":9372538179322589801,"peerURLs":["http://127.0.0.1:2380"],"name":"default"}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bytesFromUtf8, utf8FromBytes } from '../base/index.ts';
+import { bytesFromUtf8, seededRandom, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Member } from './member.ts';
 import { EXAMPLE_CONTENTS, EXAMPLE_TEXT } from './v2-store.fixture.ts';
 import { readV2Store, type V2Contents, writeV2Store } from './v2-store.ts';
@@ -52,16 +52,22 @@ test('a member that only has a name is written as one that has not published its
   expect(read(write(contents)).members).toEqual([{ ...member, name: '' }]);
 });
 
-const PERMANENT = '"ExpireTime":"0001-01-01T00:00:00Z"';
+const FACTS = '"CreatedIndex":1,"ModifiedIndex":1,"ExpireTime":"0001-01-01T00:00:00Z"';
+const REST = '"WatcherHub":{},"CurrentIndex":1,"Stats":{},"CurrentVersion":2';
 function file(path: string, value = ''): string {
   const text = JSON.stringify(value);
-  return `{"Path":"${path}","CreatedIndex":1,"ModifiedIndex":1,${PERMANENT},"Value":${text},"Children":null}`;
+  return `{"Path":"${path}",${FACTS},"Value":${text},"Children":null}`;
 }
 function directory(path: string, children: string): string {
-  return `{"Path":"${path}","CreatedIndex":1,"ModifiedIndex":1,${PERMANENT},"Value":"","Children":{${children}}}`;
+  return `{"Path":"${path}",${FACTS},"Value":"","Children":{${children}}}`;
 }
 function store(children: string): string {
-  return `{"Root":${directory('/', children)},"WatcherHub":{},"CurrentIndex":1,"Stats":{},"CurrentVersion":2}`;
+  return `{"Root":${directory('/', children)},${REST}}`;
+}
+/** The directory `/0` with a member 1 whose directory holds `children`. */
+function oneMember(children: string): string {
+  const member = `"1":${directory('/0/members/1', children)}`;
+  return `"0":${directory('/0', `"members":${directory('/0/members', member)}`)}`;
 }
 
 test('what is left of deleted v2 users is tolerated', () => {
@@ -88,16 +94,8 @@ test.each([
   ],
   ['another root', `"3":${directory('/3', '')}`, '/3, which is not known'],
   ['another setting', `"0":${directory('/0', `"x":${file('/0/x')}`)}`, '/0/x'],
-  [
-    'another member key',
-    `"0":${directory('/0', `"members":${directory('/0/members', `"1":${directory('/0/members/1', `"zone":${file('/0/members/1/zone')}`)}`)}`)}`,
-    '/0/members/1/zone',
-  ],
-  [
-    'a member without raft attributes',
-    `"0":${directory('/0', `"members":${directory('/0/members', `"1":${directory('/0/members/1', '')}`)}`)}`,
-    '/0/members/1 has no raftAttributes',
-  ],
+  ['another member key', oneMember(`"zone":${file('/0/members/1/zone')}`), '/0/members/1/zone'],
+  ['a member without raft attributes', oneMember(''), '/0/members/1 has no raftAttributes'],
   ['a bad version', `"0":${directory('/0', `"version":${file('/0/version', 'x')}`)}`, '/0/version'],
   [
     'keys that expire',
@@ -116,4 +114,29 @@ test('another form of the whole is refused', () => {
   expect(() => read(EXAMPLE_TEXT.replace('"Stats"', '"stats"'))).toThrow('"stats" is not known');
   expect(() => read(EXAMPLE_TEXT.slice(0, -1))).toThrow('v2 store of a snapshot: JSON');
   expect(() => read('[]')).toThrow('expected an object');
+});
+
+test('a damaged text is refused by a TetcdError or read, never anything else', () => {
+  const seed = Number(process.env['TETCD_SEED'] ?? 1);
+  const random = seededRandom(seed);
+  const example = bytesFromUtf8(EXAMPLE_TEXT.replaceAll(',null', ''));
+  for (let round = 0; round < 3_000; round++) {
+    const damaged = example.slice(
+      0,
+      random.below(20) === 0 ? random.below(example.length) : undefined,
+    );
+    for (let hits = random.below(3); hits >= 0; hits--) {
+      damaged[random.below(damaged.length)] = random.below(256);
+    }
+    try {
+      readV2Store(damaged);
+    } catch (error) {
+      expect(error, `TETCD_SEED=${seed} round ${round}`).toBeInstanceOf(TetcdError);
+    }
+  }
+});
+
+test('values of megabytes are refused by their path like others', () => {
+  const large = file('/1/foo', 'x\\"'.repeat(2_000_000));
+  expect(() => read(store(`"1":${directory('/1', `"foo":${large}`)}`))).toThrow('(/1/foo)');
 });

@@ -2,18 +2,18 @@
 // writes it; releases up to 3.5 boot from it. The format, in order of keys:
 //
 //   Root            node "/" with the children below
-//   WatcherHub      EventHistory {Queue {Events, Size, Front, Back, Capacity}, StartIndex, LastIndex}:
-//                   a ring of exactly 1000 slots with the store's latest changes; readers up to 3.5
-//                   go on filling it, a shorter array crashes them
+//   WatcherHub      EventHistory {Queue {Events, Size, Front, Back, Capacity}, StartIndex,
+//                   LastIndex}: a ring of exactly 1000 slots with the store's latest changes;
+//                   readers up to 3.5 go on filling it, a shorter array crashes them
 //   CurrentIndex    number of changes so far
 //   Stats           16 counters of the old HTTP API
 //   CurrentVersion  2
 //
-// A node is {Path, CreatedIndex, ModifiedIndex, ExpireTime, Value, Children}; Children is null for a
-// file and an object, sorted by key, for a directory. The paths:
+// A node is {Path, CreatedIndex, ModifiedIndex, ExpireTime, Value, Children}; Children is null for
+// a file and an object, sorted by key, for a directory. The paths:
 //
 //   /0/members/<hex id>/raftAttributes   {"peerURLs":[...],"isLearner":true?}
-//   /0/members/<hex id>/attributes       {"name":"..","clientURLs":[..]}, once the member published it
+//   /0/members/<hex id>/attributes       {"name":"..","clientURLs":[..]}, once it was published
 //   /0/removed_members/<hex id>          empty
 //   /0/version                           3.7.0
 //   /1                                   keys of the v2 API: must be empty, else we refuse
@@ -128,8 +128,9 @@ function directory(path: string, index: number): WrittenNode {
 }
 
 function writeNode(node: WrittenNode): string {
+  const indexes = `"CreatedIndex":${node.index},"ModifiedIndex":${node.index}`;
   return (
-    `{"Path":${writeString(node.path)},"CreatedIndex":${node.index},"ModifiedIndex":${node.index},` +
+    `{"Path":${writeString(node.path)},${indexes},` +
     `"ExpireTime":"${PERMANENT}","Value":${writeString(node.value)},` +
     `"Children":${writeChildren(node.children)}}`
   );
@@ -242,7 +243,8 @@ function refuseUsers(node: ReadNode): void {
     if (isLeftOver) continue;
     throw new TetcdError(
       'UNSUPPORTED',
-      `the snapshot holds users or settings of etcd's v2 API (${child.path}), which this release cannot keep`,
+      `the snapshot holds users or settings of etcd's v2 API ` +
+        `(${child.path}), which this release cannot keep`,
     );
   }
 }

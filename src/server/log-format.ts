@@ -18,9 +18,12 @@ function zoneOf(eastMinutes: number): string {
   return `${eastMinutes < 0 ? '-' : '+'}${hours}${String(distance % 60).padStart(2, '0')}`;
 }
 
-const JSON_LINE =
-  /^\{"level":"([a-z]+)","ts":"([^"]+)","caller":"((?:[^"\\]|\\.)*)","msg":("(?:[^"\\]|\\.)*")(?:,(.*))?\}\n$/s;
-const OUTSIDE_STRINGS = /"(?:[^"\\]|\\.)*"|[,:]/g;
+const STRING = '"(?:[^"\\\\]|\\\\.)*"';
+const JSON_LINE = new RegExp(
+  `^\\{"level":"([a-z]+)","ts":"([^"]+)","caller":(${STRING}),"msg":(${STRING})(?:,(.*))?\\}\n$`,
+  's',
+);
+const STRINGS_AND_MARKS = new RegExp(`${STRING}|[,:]`, 'gs');
 
 /**
  * The console form of a line in JSON form: tabs between the parts, the fields as JSON with a space
@@ -29,9 +32,11 @@ const OUTSIDE_STRINGS = /"(?:[^"\\]|\\.)*"|[,:]/g;
 export function consoleLine(line: string): string {
   const match = JSON_LINE.exec(line);
   if (match === null) return line;
-  const [, level, time, caller, msg = '""', fields] = match;
-  const text = `${time}\t${level}\t${caller}\t${JSON.parse(msg)}`;
+  const [, level, time, caller = '""', msg = '""', fields] = match;
+  const text = `${time}\t${level}\t${JSON.parse(caller)}\t${JSON.parse(msg)}`;
   if (fields === undefined) return `${text}\n`;
-  const spaced = fields.replace(OUTSIDE_STRINGS, (part) => (part.length === 1 ? `${part} ` : part));
+  const spaced = fields.replace(STRINGS_AND_MARKS, (part) =>
+    part.length === 1 ? `${part} ` : part,
+  );
   return `${text}\t{${spaced}}\n`;
 }

@@ -1,8 +1,9 @@
 // The log: constant texts plus fields, one line each, in the form of etcd's own log, so that what
 // reads etcd's logs reads ours. Lines are made by pino; what differs from its habits is here.
 //
-//   json     {"level":"info","ts":"2026-01-02T15:04:05.999999Z","caller":"server/boot.ts","msg":"..","key":"value"}
-//   console  2026-01-02T15:04:05.999999Z<TAB>info<TAB>server/boot.ts<TAB>..<TAB>{"key": "value"}
+//   json     {"level":"info","ts":"2026-01-02T15:04:05.999999Z","caller":"server/boot.ts",
+//            "msg":"...","key":"value"}
+//   console  2026-01-02T15:04:05.999999Z<TAB>info<TAB>server/boot.ts<TAB>...<TAB>{"key": "value"}
 //
 // Levels: `debug` what a developer follows step by step; `info` what happens seconds apart at
 // most; `warn` worth a look though the server copes; `error` something failed for somebody;
@@ -25,7 +26,7 @@ export type LogValue =
   | Error
   | undefined;
 
-/** In the order in which they are printed; undefined ones are left out, of errors the message is shown. */
+/** In the order of printing; undefined ones are left out, of errors the message is shown. */
 export type LogFields = Readonly<Record<string, LogValue>>;
 
 export interface Logger {

@@ -114,7 +114,7 @@ describeWith('beside the reference', [reference], () => {
   });
 });
 
-test('the page is sorted, and a histogram is printed as the Prometheus libraries print it', async () => {
+test('the page is sorted, and a histogram looks as Prometheus libraries print it', async () => {
   const metrics = createMetrics({ extensive: false, runtime: false });
   metrics.records.lease.ttlSeconds.observe(5);
   metrics.records.lease.ttlSeconds.observe(2_000_000);
@@ -132,13 +132,14 @@ test('the page is sorted, and a histogram is printed as the Prometheus libraries
   expect(body).toContain('etcd_debugging_lease_ttl_total_sum 1002000005\n');
   expect(body).toContain('etcd_debugging_lease_ttl_total_count 3\n');
   expect(body).toContain(
-    'etcd_server_apply_duration_seconds_bucket{op="Put",success="true",version="v3",le="0.0004"} 1\n',
+    'etcd_server_apply_duration_seconds_bucket' +
+      '{op="Put",success="true",version="v3",le="0.0004"} 1\n',
   );
   expect(body).not.toContain('\n\n');
   expect(body.endsWith('\n')).toBe(true);
 });
 
-test('a family without samples is left out, one without labels is there from the start', async () => {
+test('a family without samples is left out, one without labels always has one', async () => {
   const metrics = createMetrics({ extensive: false, runtime: false });
   const { body } = await metrics.render();
   expect(body).not.toContain('etcd_server_healthchecks_total');

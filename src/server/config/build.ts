@@ -45,7 +45,10 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
   }
   const gates = values['feature-gates'].enabled;
   if (gates.LeaseCheckpointPersist && !gates.LeaseCheckpoint) {
-    return 'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint';
+    return (
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature ' +
+      'gate LeaseCheckpoint'
+    );
   }
   const initialCluster = buildInitialCluster(values, given);
   if (typeof initialCluster === 'string') return initialCluster;
@@ -96,7 +99,10 @@ function urlProblem(values: FlagValues): string | undefined {
   const grpc = new Set(values['listen-client-urls'].map(addressOf));
   const shared = values['listen-client-http-urls'].find((url) => grpc.has(addressOf(url)));
   if (shared === undefined) return undefined;
-  return `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${shared.text}`;
+  return (
+    `cannot bind both --listen-client-urls and --listen-client-http-urls on ` +
+    `the same url ${shared.text}`
+  );
 }
 
 function timingProblem(values: FlagValues, given: ReadonlySet<string>): string | undefined {
@@ -105,10 +111,16 @@ function timingProblem(values: FlagValues, given: ReadonlySet<string>): string |
   if (heartbeat === 0) return '--heartbeat-interval must be >0 (set to 0ms)';
   if (election === 0) return '--election-timeout must be >0 (set to 0ms)';
   if (5 * heartbeat > election) {
-    return `--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${heartbeat}ms]`;
+    return (
+      `--election-timeout[${election}ms] should be at least as 5 times as ` +
+      `--heartbeat-interval[${heartbeat}ms]`
+    );
   }
   if (election > ELECTION_MS_MAX) {
-    return `--election-timeout[${election}ms] is too long, and should be set less than ${ELECTION_MS_MAX}ms`;
+    return (
+      `--election-timeout[${election}ms] is too long, and should be set less ` +
+      `than ${ELECTION_MS_MAX}ms`
+    );
   }
   if (given.has('max-request-bytes') && values['max-request-bytes'] === 0) {
     return '--max-request-bytes must be >0 (set to 0)';

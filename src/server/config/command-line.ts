@@ -1,5 +1,6 @@
 // Go's flag syntax, which etcd's command line has: one dash or two, `-f=v` or `-f v`, truth values
-// only as `-f` or `-f=v`, a repeated flag overrides, `--` and the first word that is no flag end it.
+// only as `-f` or `-f=v`, a repeated flag overrides, `--` and the first word that is no flag end
+// the flags.
 
 import type { Flag } from './flag-types.ts';
 import {

@@ -73,7 +73,10 @@ export function parseFeatureGates(text: string): FeatureGates | string {
     const parsed = parseBool(value);
     if (parsed === undefined) {
       const quoted = JSON.stringify(value);
-      return `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing ${quoted}: invalid syntax`;
+      return (
+        `invalid value of ${name}=${value}, err: strconv.ParseBool: parsing ` +
+        `${quoted}: invalid syntax`
+      );
     }
     given.set(name, parsed);
   }

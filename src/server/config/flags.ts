@@ -28,6 +28,8 @@ import {
 } from './flag-types.ts';
 import { type Parsed, quote } from './values.ts';
 
+const HELD_VERSIONS = [OLDEST_CLUSTER_VERSION, SERVER_VERSION].map(formatVersion).join(' to ');
+
 export const FLAGS = {
   name: stringFlag('default', {
     group: 'member',
@@ -63,7 +65,9 @@ export const FLAGS = {
   }),
   'listen-client-urls': listenUrlsFlag('http://localhost:2379', {
     group: 'member',
-    help: 'Addresses to listen on for clients: gRPC, and HTTP unless --listen-client-http-urls is given.',
+    help:
+      'Addresses to listen on for clients: gRPC, and HTTP unless ' +
+      '--listen-client-http-urls is given.',
   }),
   'listen-client-http-urls': listenUrlsFlag('', {
     group: 'member',
@@ -80,7 +84,9 @@ export const FLAGS = {
   }),
   'quota-backend-bytes': intFlag(0, {
     group: 'member',
-    help: 'Bytes that the database may take before writes are refused. 0 means 2 GiB, a negative number no limit.',
+    help:
+      'Bytes that the database may take before writes are refused. 0 means 2 ' +
+      'GiB, a negative number no limit.',
   }),
   'backend-batch-interval': durationFlag('0s', {
     group: 'member',
@@ -124,7 +130,9 @@ export const FLAGS = {
   }),
   'feature-gates': featureGatesFlag(DEFAULT_FEATURE_GATES, {
     group: 'member',
-    help: `Gates to open or close, as Name=bool[,Name=bool...]. Known: AllAlpha, AllBeta, ${FEATURE_GATE_NAMES.join(', ')}.`,
+    help:
+      `Gates to open or close, as Name=bool[,Name=bool...]. Known: AllAlpha, ` +
+      `AllBeta, ${FEATURE_GATE_NAMES.join(', ')}.`,
   }),
 
   'initial-advertise-peer-urls': urlsFlag('http://localhost:2380', {
@@ -133,7 +141,9 @@ export const FLAGS = {
   }),
   'initial-cluster': stringFlag('default=http://localhost:2380', {
     group: 'clustering',
-    help: 'The members of a new cluster: name=peerURL, comma separated. Used for the first start only.',
+    help:
+      'The members of a new cluster: name=peerURL, comma separated. Used for ' +
+      'the first start only.',
   }),
   'initial-cluster-state': choiceFlag(['new', 'existing'], {
     group: 'clustering',
@@ -214,9 +224,8 @@ export const FLAGS = {
   'max-cluster-version': optionalFlag(parseHeldVersion, {
     group: 'compatibility',
     help:
-      'Hold the cluster version at this release (MAJOR.MINOR), so that an etcd of that release can ' +
-      `take the data directory over: ${formatVersion(OLDEST_CLUSTER_VERSION)} to ${formatVersion(SERVER_VERSION)}. ` +
-      'Not a flag of etcd.',
+      'Hold the cluster version at this release (MAJOR.MINOR), so that an etcd of that release ' +
+      `can take the data directory over: ${HELD_VERSIONS}. Not a flag of etcd.`,
   }),
   'v2-deprecation': optionalFlag(parseV2Deprecation, {
     group: 'compatibility',
@@ -337,8 +346,7 @@ function parseHeldVersion(text: string): Parsed<ClusterVersion> {
     compareVersions(value, OLDEST_CLUSTER_VERSION) >= 0 &&
     compareVersions(value, SERVER_VERSION) <= 0;
   if (isKnown) return { value };
-  const [oldest, newest] = [OLDEST_CLUSTER_VERSION, SERVER_VERSION].map(formatVersion);
-  return { reason: `must be MAJOR.MINOR from ${oldest} to ${newest}` };
+  return { reason: `must be MAJOR.MINOR from ${HELD_VERSIONS}` };
 }
 
 const V2_DEPRECATION_STAGES: ReadonlySet<string> = new Set([

@@ -41,8 +41,8 @@ export function helpText(): string {
     return `${title}:\n${lines.join('\n')}\n`;
   });
   const note =
-    'Every flag but --version can be given in the environment: ETCD_ and its name in upper case,\n' +
-    'with underscores for dashes (ETCD_DATA_DIR). A flag given both ways is refused.\n';
+    'Every flag but --version can be given in the environment: ETCD_ and its name in upper\n' +
+    'case, with underscores for dashes (ETCD_DATA_DIR). A flag given both ways is refused.\n';
   return `${parts.join('\n')}\n${note}`;
 }
 

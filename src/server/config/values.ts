@@ -28,8 +28,15 @@ export const INT64: IntegerRange = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 
 // Decimal, 0x, 0o, 0b, or a leading 0 for octal; underscores may stand between digits and after a
 // prefix.
-const INTEGER =
-  /^([+-]?)(?:0[xX]_?([\da-fA-F]+(?:_[\da-fA-F]+)*)|0[bB]_?([01]+(?:_[01]+)*)|(?:0[oO]_?|0_?)([0-7]+(?:_[0-7]+)*)|(0|[1-9]\d*(?:_\d+)*))$/;
+const DIGITS = {
+  hex: '0[xX]_?([\\da-fA-F]+(?:_[\\da-fA-F]+)*)',
+  binary: '0[bB]_?([01]+(?:_[01]+)*)',
+  octal: '(?:0[oO]_?|0_?)([0-7]+(?:_[0-7]+)*)',
+  decimal: '(0|[1-9]\\d*(?:_\\d+)*)',
+};
+const INTEGER = new RegExp(
+  `^([+-]?)(?:${DIGITS.hex}|${DIGITS.binary}|${DIGITS.octal}|${DIGITS.decimal})$`,
+);
 
 /** An integer in Go's base-prefix syntax; a sign is refused where the range has no negatives. */
 export function parseInteger(text: string, range: IntegerRange): Parsed<bigint> {
