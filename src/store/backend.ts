@@ -27,12 +27,14 @@ import {
   type WriteTransaction,
 } from '../bbolt/index.ts';
 import type { Env, Timer } from '../env/index.ts';
+import type { ClusterState } from '../membership/index.ts';
 import {
   type ByteSlice,
   REVISION_KEY_BYTES,
   revisionKey,
   writeRevisionKey,
 } from '../mvcc/index.ts';
+import type { raftpb } from '../protocol/index.ts';
 import {
   BATCH_CHANGES_DEFAULT,
   BATCH_INTERVAL_MS_DEFAULT,
@@ -52,6 +54,12 @@ import {
   uint64FromBytes,
 } from './schema.ts';
 
+/** The membership as of the entry at which a batch was cut: what a raft snapshot of it says. */
+export interface MembershipImage {
+  readonly confState: raftpb.ConfState;
+  readonly cluster: ClusterState;
+}
+
 /**
  * Proof that everything up to `index` is synced in the file. Only a finished commit makes one, so
  * raft snapshots, WAL release and log compaction cannot be handed the applied index by mistake.
@@ -59,11 +67,14 @@ import {
 export class DurableIndex {
   readonly index: LogIndex;
   readonly term: Term;
+  /** Captured when the batch was cut; undefined for what was found when the file was opened. */
+  readonly membership: MembershipImage | undefined;
 
   /** @internal Only the backend calls this, after a sync. */
-  constructor(index: LogIndex, term: Term) {
+  constructor(index: LogIndex, term: Term, membership: MembershipImage | undefined) {
     this.index = index;
     this.term = term;
+    this.membership = membership;
   }
 }
 
@@ -90,11 +101,6 @@ export interface BackendOptions {
   readonly pageCacheBytes?: number;
   /** Leaves out every sync: `--unsafe-no-fsync`. */
   readonly noSync?: boolean;
-  /**
-   * Called when a batch is cut, before it is frozen: adds what must match its content (term,
-   * confState, storage version). The consistent index is added by the backend itself.
-   */
-  readonly beforeFreeze?: (backend: Backend) => void;
   /** A commit failed: what the file holds is unknown, and the member must stop. */
   readonly onFailure: (error: unknown) => void;
   /** The disk is full; the batch will be tried again. */
@@ -114,6 +120,7 @@ class Batch {
   readonly waiters: CommitWaiter[] = [];
   index: LogIndex;
   term: Term;
+  membership: MembershipImage | undefined = undefined;
 
   constructor(index: LogIndex, term: Term) {
     this.index = index;
@@ -206,6 +213,7 @@ export class Backend {
   #timer: Timer | undefined;
   /** An entry is being applied; no batch is cut. */
   #entryOpen = false;
+  #beforeFreeze: (() => MembershipImage) | undefined;
   /** A batch is to be cut as soon as no entry is open and no frozen batch is left. */
   #cutWanted = false;
   #failure: { readonly error: unknown } | undefined;
@@ -224,7 +232,7 @@ export class Backend {
     const index = this.#readNumber(META_KEY.CONSISTENT_INDEX);
     const term = this.#readNumber(META_KEY.TERM);
     this.#live = new Batch(index, term);
-    this.#durable = new DurableIndex(index, term);
+    this.#durable = new DurableIndex(index, term, undefined);
   }
 
   /**
@@ -352,6 +360,15 @@ export class Backend {
     if (!this.#entryOpen) this.#arm();
   }
 
+  /**
+   * Sets what is called when a batch is cut, before it is frozen: it adds what must match the
+   * batch's content (term, confState, storage version) and returns the membership. The consistent
+   * index is added by the backend itself.
+   */
+  captureMembership(beforeFreeze: () => MembershipImage): void {
+    this.#beforeFreeze = beforeFreeze;
+  }
+
   // --- Durability --------------------------------------------------------------------------------
 
   get appliedIndex(): LogIndex {
@@ -432,8 +449,8 @@ export class Backend {
     this.#cutWanted = false;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#options.beforeFreeze?.(this);
     const batch = this.#live;
+    batch.membership = this.#beforeFreeze?.();
     batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
     batch.overlay.frozen = true;
     this.#frozen = batch;
@@ -501,7 +518,7 @@ export class Backend {
     this.#tree.transaction.close();
     this.#tree = new TreeSight(this.#db.beginRead());
     this.#frozen = undefined;
-    const durable = new DurableIndex(batch.index, batch.term);
+    const durable = new DurableIndex(batch.index, batch.term, batch.membership);
     this.#durable = durable;
     for (const waiter of batch.waiters) waiter.resolve(durable);
     for (const resolve of this.#roomWaiters.splice(0)) resolve();

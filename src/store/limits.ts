@@ -29,3 +29,9 @@ export const PIN_MS_MAX: number = 10 * 60 * 1000;
 
 /** Pause between attempts to write a batch that met a full disk. */
 export const DISK_FULL_RETRY_MS = 1000;
+
+/** Keys and revisions that one step of the index's compaction works through: about a millisecond. */
+export const INDEX_STEP_KEYS = 4096;
+
+/** Checksums of compactions that are kept; etcd keeps ten. */
+export const COMPACTION_HASHES_MAX = 10;

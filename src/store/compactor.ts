@@ -1,0 +1,233 @@
+// Compaction: forgetting what no reader may ask for any more.
+//
+//   accepted   (in apply)  the revision is noted; reads below it are refused from here on
+//   scheduled              wait until no pinned view is below it; sync the backend
+//   hashed                 the checksum of what the compaction covers, for comparison with others
+//   index, rows            in slices: the index drops revisions, their rows are removed in batches
+//   finished               noted in the meta bucket together with the last batch
+//
+// Interrupted anywhere, it is run again at boot. One compaction runs at a time; others wait.
+
+import { invariant, type Revision } from '../base/index.ts';
+import type { Env } from '../env/index.ts';
+import { type IndexCompaction, revisionKey, SlicedSort } from '../mvcc/index.ts';
+import type { Backend } from './backend.ts';
+import { hashKv } from './hash.ts';
+import type { KvStore } from './kv-store.ts';
+import {
+  COMPACTION_BATCH_ROWS_DEFAULT,
+  COMPACTION_HASHES_MAX,
+  COMPACTION_SLEEP_MS_DEFAULT,
+  INDEX_STEP_KEYS,
+} from './limits.ts';
+import type { StoreMetrics } from './metrics.ts';
+import { BUCKET, META_KEY } from './schema.ts';
+import { Slices } from './slices.ts';
+
+/** A checksum of the keys at a revision, as HashKV answers it. */
+export interface KvHash {
+  readonly hash: number;
+  /** The compacted revision below which rows were left out; -1 for none. */
+  readonly compactRevision: Revision;
+  readonly hashRevision: Revision;
+}
+
+export interface CompactorOptions {
+  readonly env: Env;
+  readonly backend: Backend;
+  readonly kv: KvStore;
+  readonly metrics: StoreMetrics;
+  readonly batchRows?: number;
+  readonly sleepMs?: number;
+  readonly onFinished?: (rev: Revision, rows: number, tookMs: number) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Job {
+  readonly rev: Revision;
+  /** The compacted revision before this one; -1 for none. */
+  readonly previousRev: Revision;
+  /** Whether every revision since the compaction before is still there to be hashed. */
+  readonly complete: boolean;
+  finish(): void;
+}
+
+/** Revisions that the index has dropped, in columns, since there may be millions. */
+class DroppedRows {
+  readonly #mains: number[] = [];
+  readonly #subs: number[] = [];
+  readonly #tombstones: boolean[] = [];
+  #sort: SlicedSort | undefined;
+
+  get size(): number {
+    return this.#mains.length;
+  }
+
+  readonly add = (main: Revision, sub: number, tombstone: boolean): void => {
+    this.#mains.push(main);
+    this.#subs.push(sub);
+    this.#tombstones.push(tombstone);
+  };
+
+  /** Sorts by revision, about `budget` steps per call; true when done. */
+  sort(budget: number): boolean {
+    const mains = this.#mains;
+    const subs = this.#subs;
+    if (this.#sort === undefined) {
+      this.#sort = new SlicedSort();
+      this.#sort.start(mains.length, (a, b) => mains[a]! - mains[b]! || subs[a]! - subs[b]!);
+    }
+    return this.#sort.step(budget);
+  }
+
+  /** The key of the row at a place in revision order. */
+  keyAt(place: number): Uint8Array {
+    const at = this.#sort!.order[place]!;
+    return revisionKey(this.#mains[at]!, this.#subs[at]!, this.#tombstones[at]!);
+  }
+}
+
+export class Compactor {
+  readonly #options: CompactorOptions;
+  /** Waiting compactions; each was accepted by the log, which keeps their number small. */
+  readonly #queue: Job[] = [];
+  #running = false;
+  #stopped = false;
+  /** Whether the newest scheduled compaction has finished. */
+  #finished = true;
+  /** Checksums made by compactions, by revision, oldest first. */
+  readonly #hashes = new Map<Revision, KvHash>();
+
+  constructor(options: CompactorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Accepts a compaction that the log asks for; the caller has checked the revision. Resolves when
+   * the rows are gone.
+   */
+  accept(rev: Revision): Promise<void> {
+    const { backend, kv } = this.#options;
+    invariant(rev > kv.compactedRev && rev <= kv.currentRev, 'a compaction goes forward');
+    const complete = this.#finished;
+    backend.set(BUCKET.META, META_KEY.SCHEDULED_COMPACT, revisionKey(rev, 0));
+    const previousRev = kv.compactedRev;
+    kv.compactedRev = rev;
+    return this.#schedule(rev, previousRev, complete);
+  }
+
+  /** Runs a compaction again that was accepted before the last stop and did not finish. */
+  resume(rev: Revision): Promise<void> {
+    const { kv } = this.#options;
+    const previousRev = kv.compactedRev;
+    kv.compactedRev = rev;
+    return this.#schedule(rev, previousRev, false);
+  }
+
+  /** The checksum that a compaction made at exactly this revision. */
+  hashAt(rev: Revision): KvHash | undefined {
+    return this.#hashes.get(rev);
+  }
+
+  /** Begins nothing more; what runs ends at its next slice and is resumed at boot. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  #schedule(rev: Revision, previousRev: Revision, complete: boolean): Promise<void> {
+    this.#finished = false;
+    return new Promise((resolve) => {
+      this.#queue.push({ rev, previousRev, complete, finish: resolve });
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+        await this.#compact(job);
+        job.finish();
+      }
+    } catch (error) {
+      if (!this.#stopped) this.#options.onFailure(error);
+    }
+    this.#running = false;
+  }
+
+  async #compact(job: Job): Promise<void> {
+    const { env, backend, kv, metrics, onFinished } = this.#options;
+    // No view below it can be pinned any more: reads there have been refused since it was accepted.
+    await kv.unpinnedBelow(job.rev);
+    await backend.commit();
+    if (this.#stopped) return;
+    const began = env.clock.monotonicMs();
+    const compaction = kv.index.startCompaction(job.rev);
+    if (job.complete) await this.#hash(job);
+    const dropped = await this.#compactIndex(compaction);
+    await this.#removeRows(dropped);
+    if (this.#stopped) return;
+    backend.set(BUCKET.META, META_KEY.FINISHED_COMPACT, revisionKey(job.rev, 0));
+    if (this.#queue.length === 0) this.#finished = true;
+    const tookMs = env.clock.monotonicMs() - began;
+    metrics.mvcc.dbCompactionTotalMs.observe(tookMs);
+    metrics.mvcc.dbCompactionLast.value = env.clock.wallMs() / 1000;
+    onFinished?.(job.rev, dropped.size, tookMs);
+  }
+
+  async #compactIndex(compaction: IndexCompaction): Promise<DroppedRows> {
+    const { env, metrics } = this.#options;
+    const slices = new Slices(env);
+    const dropped = new DroppedRows();
+    for (let done = false; !done && !this.#stopped; ) {
+      const pauseBegan = env.clock.monotonicMs();
+      done = compaction.step(INDEX_STEP_KEYS, dropped.add);
+      metrics.mvcc.indexCompactionPauseMs.observe(env.clock.monotonicMs() - pauseBegan);
+      if (slices.isOver) await slices.next();
+    }
+    return dropped;
+  }
+
+  /**
+   * In ascending order, so that neighbours in the file go together, and in batches, so that the tree
+   * writer is never far behind.
+   */
+  async #removeRows(dropped: DroppedRows): Promise<void> {
+    const { env, backend, metrics } = this.#options;
+    const batchRows = this.#options.batchRows ?? COMPACTION_BATCH_ROWS_DEFAULT;
+    const sleepMs = this.#options.sleepMs ?? COMPACTION_SLEEP_MS_DEFAULT;
+    const slices = new Slices(env);
+    while (!dropped.sort(INDEX_STEP_KEYS)) if (slices.isOver) await slices.next();
+    for (let start = 0; start < dropped.size && !this.#stopped; start += batchRows) {
+      const pauseBegan = env.clock.monotonicMs();
+      const end = Math.min(dropped.size, start + batchRows);
+      for (let i = start; i < end; i++) backend.removeRow(dropped.keyAt(i));
+      metrics.mvcc.dbCompactionKeys.value += end - start;
+      metrics.mvcc.dbCompactionPauseMs.observe(env.clock.monotonicMs() - pauseBegan);
+      await new Promise<void>((resolve) => env.timers.after(sleepMs, resolve));
+      await backend.whenRoom();
+    }
+  }
+
+  async #hash(job: Job): Promise<void> {
+    const { env, backend, kv } = this.#options;
+    const tree = backend.beginTreeRead();
+    try {
+      const { rev, previousRev } = job;
+      const hash = await hashKv({
+        env,
+        tree,
+        index: kv.index,
+        revision: rev,
+        compactedRev: previousRev,
+      });
+      this.#hashes.set(rev, { hash, compactRevision: previousRev, hashRevision: rev });
+    } finally {
+      tree.close();
+    }
+    if (this.#hashes.size > COMPACTION_HASHES_MAX) {
+      const oldest = this.#hashes.keys().next();
+      if (!oldest.done) this.#hashes.delete(oldest.value);
+    }
+  }
+}

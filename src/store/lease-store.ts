@@ -1,0 +1,60 @@
+// Leases as they are persisted: the lessor's decisions together with the lease bucket.
+
+import { TetcdError } from '../base/index.ts';
+import { type Lease, type LeaseRefusal, Lessor } from '../lease/index.ts';
+import { leasepb } from '../protocol/index.ts';
+import type { Backend } from './backend.ts';
+import { BUCKET, leaseIdFromKey, leaseKey } from './schema.ts';
+
+const { LeaseCodec } = leasepb;
+
+/** The lessor with every persisted lease; called before the keys are attached. */
+export function restoreLessor(
+  entries: Iterable<readonly [string, Uint8Array]>,
+  minTtlSec: number,
+): Lessor {
+  const lessor = new Lessor(minTtlSec);
+  for (const [key, value] of entries) {
+    const { id, ttl, remainingTTL } = LeaseCodec.decode(value);
+    if (leaseIdFromKey(key) !== id) {
+      throw new TetcdError('CORRUPT', `lease bucket: the row of lease ${id} has another key`);
+    }
+    lessor.restore({ id, ttlSec: ttl, remainingSec: remainingTTL });
+  }
+  return lessor;
+}
+
+export class LeaseStore {
+  readonly lessor: Lessor;
+  readonly #backend: Backend;
+  /** Whether checkpoints are written: from cluster version 3.6 on. */
+  persistsCheckpoints = true;
+
+  constructor(lessor: Lessor, backend: Backend) {
+    this.lessor = lessor;
+    this.#backend = backend;
+  }
+
+  grant(id: bigint, ttlSec: number, nowMs: number): Lease | LeaseRefusal {
+    const lease = this.lessor.grant(id, ttlSec, nowMs);
+    if (typeof lease !== 'string') this.#persist(lease);
+    return lease;
+  }
+
+  /** The lease's keys have been deleted in this entry. */
+  remove(lease: Lease): void {
+    this.lessor.remove(lease);
+    this.#backend.set(BUCKET.LEASE, leaseKey(lease.id), undefined);
+  }
+
+  checkpoint(id: bigint, remainingSec: number): void {
+    const lease = this.lessor.checkpoint(id, remainingSec);
+    if (lease !== undefined && this.persistsCheckpoints) this.#persist(lease);
+  }
+
+  #persist(lease: Lease): void {
+    const { id, ttlSec, remainingSec } = lease;
+    const row = LeaseCodec.create({ id, ttl: ttlSec, remainingTTL: remainingSec });
+    this.#backend.set(BUCKET.LEASE, leaseKey(id), LeaseCodec.encode(row));
+  }
+}

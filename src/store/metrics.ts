@@ -1,0 +1,23 @@
+// What the store counts. The server's registry gives these records their names.
+
+import type { Counter, Gauge, Histogram } from '../base/index.ts';
+
+export interface StoreMetrics {
+  readonly mvcc: {
+    readonly puts: Counter;
+    readonly deletes: Counter;
+    readonly ranges: Counter;
+    readonly txns: Counter;
+    readonly totalPutBytes: Gauge;
+    readonly indexCompactionPauseMs: Histogram;
+    readonly dbCompactionPauseMs: Histogram;
+    readonly dbCompactionTotalMs: Histogram;
+    readonly dbCompactionLast: Gauge;
+    readonly dbCompactionKeys: Counter;
+  };
+  readonly lease: {
+    readonly granted: Counter;
+    readonly revoked: Counter;
+    readonly ttlSeconds: Histogram;
+  };
+}
