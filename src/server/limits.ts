@@ -44,3 +44,12 @@ export const LEASE_CHECK_INTERVAL_MS = 500;
 
 /** Shortest `--watch-progress-notify-interval`; a shorter one is raised. */
 export const WATCH_PROGRESS_INTERVAL_MS_MIN = 100;
+
+/** How long raft may leave a read index unanswered before it is asked again; etcd's interval. */
+export const READ_RETRY_MS = 500;
+
+/**
+ * Linearizable reads that wait for their round. Reached: new ones get
+ * `etcdserver: too many requests`. Connections bound it too: each has a limit of streams.
+ */
+export const READS_WAITING_MAX = 100_000;

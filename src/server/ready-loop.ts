@@ -35,6 +35,8 @@ export interface ReadyLoopOptions {
   readonly timers: Timers;
   /** Takes committed entries; it answers with {@link ReadyLoop.acceptApplied}. */
   readonly apply: (message: Message) => void;
+  /** The context of a read index to ask for now, if any; asked once per turn. */
+  readonly nextQuestion: () => Uint8Array | undefined;
   readonly onReadStates: (states: readonly ReadState[]) => void;
   readonly onSoftState: (state: SoftState) => void;
   readonly onTerm: (hardState: HardState) => void;
@@ -74,7 +76,6 @@ export class ReadyLoop {
   readonly #options: ReadyLoopOptions;
   /** Proposed in this turn, or waiting for a leader. */
   #proposals: Uint8Array[] = [];
-  #readContexts: Uint8Array[] = [];
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -98,12 +99,6 @@ export class ReadyLoop {
   propose(payload: Uint8Array): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#proposals.push(payload);
-    this.schedule();
-  }
-
-  /** Asks for a read index; a ReadState with this context follows if there is a leader. */
-  readIndex(context: Uint8Array): void {
-    this.#readContexts.push(context);
     this.schedule();
   }
 
@@ -168,15 +163,14 @@ export class ReadyLoop {
 
   /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
   #feed(): void {
-    const { node } = this.#options;
-    if (this.#leader === NONE) return;
-    if (this.#proposals.length > 0) {
+    const { node, nextQuestion } = this.#options;
+    if (this.#proposals.length > 0 && this.#leader !== NONE) {
       const result = node.proposeBatch(this.#proposals);
       if (result === STEP_RESULTS.OK) this.#proposals = [];
       else invariant(result === STEP_RESULTS.PROPOSAL_DROPPED, 'proposals are taken or dropped');
     }
-    for (const context of this.#readContexts) node.readIndex(context);
-    this.#readContexts = [];
+    const question = nextQuestion();
+    if (question !== undefined) node.readIndex(question);
   }
 
   #take(): void {

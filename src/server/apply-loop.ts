@@ -1,0 +1,127 @@
+// Takes committed entries to the state machine, one after the other.
+//
+// Usually a message's entries are applied in the turn in which they arrive. The loop gives the turn
+// back when its time is over, when an entry must be cut into slices, or when the backend's overlay is
+// full; ticks, reads at the previous revision and sockets then have their chance. Order is kept: no
+// entry begins before the one before it has ended.
+
+import { invariant } from '../base/index.ts';
+import type { Clock, Timers } from '../env/index.ts';
+import type { Message } from '../raft/index.ts';
+import { APPLY_SLICE_MS } from './limits.ts';
+
+type Entry = Message['entries'][number];
+
+/** Applies entries; `begin` and `step` return whether the entry is complete. */
+export interface EntryApplier {
+  begin(entry: Entry): boolean;
+  /** Continues the entry that `begin` left incomplete. */
+  step(): boolean;
+  /** Resolves when the backend takes more; undefined if it does now. */
+  whenReady(): Promise<void> | undefined;
+}
+
+export interface ApplyLoopOptions {
+  readonly applier: EntryApplier;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** All entries of a message are applied. */
+  readonly onApplied: (message: Message) => void;
+  /** An entry cannot be applied: the member must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class ApplyLoop {
+  readonly #options: ApplyLoopOptions;
+  /** Raft bounds it: it hands out no more than a fixed number of bytes that are not applied. */
+  #queue: Message[] = [];
+  /** Next entry of the first message. */
+  #next = 0;
+  /** The entry before `#next` has begun and not ended. */
+  #open = false;
+  #running = false;
+  #stopped = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: ApplyLoopOptions) {
+    this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  deliver(message: Message): void {
+    if (this.#stopped) return;
+    this.#queue.push(message);
+    if (!this.#running) this.#run();
+  }
+
+  /** Takes no more entries, ends the one that is open, and resolves. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (!this.#running) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Runs until there is nothing to do or the turn must be given back. */
+  #run(): void {
+    this.#running = true;
+    let wait: Promise<void> | undefined;
+    try {
+      wait = this.#applySome();
+    } catch (error) {
+      this.#stopped = true;
+      this.#queue = [];
+      this.#settle();
+      this.#options.onFailure(error);
+      return;
+    }
+    if (wait === undefined) this.#settle();
+    else void wait.then(() => this.#run());
+  }
+
+  #settle(): void {
+    this.#running = false;
+    this.#onIdle?.();
+  }
+
+  /** What to wait for before going on; undefined if all is done. */
+  #applySome(): Promise<void> | undefined {
+    const { applier, clock, timers } = this.#options;
+    const sliceEnd = clock.monotonicMs() + APPLY_SLICE_MS;
+    for (;;) {
+      if (this.#open) {
+        this.#open = !applier.step();
+      } else {
+        if (this.#stopped) return undefined;
+        const entry = this.#nextEntry();
+        if (entry === undefined) return undefined;
+        const wait = applier.whenReady();
+        if (wait !== undefined) return wait;
+        this.#next++;
+        this.#open = !applier.begin(entry);
+      }
+      if (!this.#open) this.#finishMessage();
+      if (clock.monotonicMs() >= sliceEnd) return timers.nextTurn();
+    }
+  }
+
+  #nextEntry(): Entry | undefined {
+    const message = this.#queue[0];
+    if (message === undefined) return undefined;
+    invariant(this.#next < message.entries.length, 'a message that waits has entries left');
+    return message.entries[this.#next];
+  }
+
+  #finishMessage(): void {
+    const message = this.#queue[0];
+    invariant(message !== undefined, 'an entry that ends belongs to a message');
+    if (this.#next < message.entries.length) return;
+    this.#queue.shift();
+    this.#next = 0;
+    this.#options.onApplied(message);
+  }
+}

@@ -1,0 +1,41 @@
+// One member's parts, as its services, HTTP handlers and background duties see them.
+
+import type { LogIndex, Term } from '../base/index.ts';
+import type { Env } from '../env/index.ts';
+import type { ClusterVersion } from '../membership/index.ts';
+import type { StateMachine } from '../store/index.ts';
+import type { ServerConfig } from './config/index.ts';
+import type { Logger } from './log.ts';
+import type { ServerMetrics } from './metrics-table.ts';
+import type { Proposals } from './proposals.ts';
+import type { Quota } from './quota.ts';
+import type { Reads } from './reads.ts';
+import type { RequestIds } from './request-ids.ts';
+import type { ResponseHeaderWriter } from './response-header.ts';
+
+/** What raft says of itself. */
+export interface RaftView {
+  /** 0n if no leader is known. */
+  readonly leader: bigint;
+  readonly term: Term;
+  readonly committedIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+}
+
+export interface MemberCore {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly header: ResponseHeaderWriter;
+  readonly machine: StateMachine;
+  readonly proposals: Proposals;
+  readonly reads: Reads;
+  readonly requestIds: RequestIds;
+  readonly quota: Quota;
+  readonly raft: RaftView;
+  /** The version in the backend's meta bucket; undefined before 3.6 or while undecided. */
+  readonly storageVersion: ClusterVersion | undefined;
+}

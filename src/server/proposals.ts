@@ -1,0 +1,126 @@
+// Proposals that wait for their entry to be applied, by request id.
+//
+// A proposal is one object with `complete` and `fail`, made by the service that wants the answer:
+// no promise and no closure per request. All proposals have the same time limit, so they expire in
+// the order in which they were made, which is the order of the map.
+
+import { invariant } from '../base/index.ts';
+import type { Clock } from '../env/index.ts';
+import type { EtcdErrorName } from '../protocol/index.ts';
+import type { ApplyResult } from '../store/index.ts';
+import { encodeEnvelope, type RequestKind } from '../store/index.ts';
+import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import type { ReadyLoop } from './ready-loop.ts';
+import type { RequestIds } from './request-ids.ts';
+
+/** Who waits for an entry. Exactly one of the methods is called, once, and must not throw. */
+export interface Proposal {
+  complete(result: ApplyResult): void;
+  fail(error: EtcdErrorName): void;
+}
+
+/** A proposal with the time at which it is given up, on the monotonic clock. */
+interface Pending {
+  readonly proposal: Proposal;
+  readonly deadlineMs: number;
+}
+
+export interface ProposalsOptions {
+  readonly ids: RequestIds;
+  readonly loop: Pick<ReadyLoop, 'hasRoom' | 'propose'>;
+  readonly clock: Clock;
+  /** Committed entries that are not applied yet. */
+  readonly backlog: () => number;
+  /** Largest payload in bytes. */
+  readonly requestBytesMax: number;
+  readonly electionMs: number;
+}
+
+export class Proposals {
+  readonly #options: ProposalsOptions;
+  readonly #timeoutMs: number;
+  /** By the lower part of the request id. */
+  readonly #pending = new Map<number, Pending>();
+  #stopped = false;
+
+  /** Counters for the metrics of the same names. */
+  failedCount = 0;
+
+  constructor(options: ProposalsOptions) {
+    this.#options = options;
+    this.#timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * options.electionMs;
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Proposes an operation, whose encoded request is `body[start, end)` (copied before return). The
+   * proposal hears of it in this turn if it is refused, in a later one otherwise.
+   */
+  propose(
+    kind: RequestKind,
+    body: Uint8Array,
+    start: number,
+    end: number,
+    proposal: Proposal,
+  ): void {
+    const { ids, loop, clock, backlog, requestBytesMax } = this.#options;
+    if (this.#stopped) {
+      proposal.fail('STOPPED');
+      return;
+    }
+    if (backlog() > APPLY_BACKLOG_MAX || !loop.hasRoom) {
+      proposal.fail('REQUEST_TOO_MANY_REQUESTS');
+      return;
+    }
+    const idLow = ids.next();
+    const payload = encodeEnvelope(kind, ids.high, idLow, body, start, end);
+    if (payload.length > requestBytesMax) {
+      proposal.fail('REQUEST_TOO_LARGE');
+      return;
+    }
+    invariant(!this.#pending.has(idLow), 'a request id is given out once');
+    this.#pending.set(idLow, { proposal, deadlineMs: clock.monotonicMs() + this.#timeoutMs });
+    loop.propose(payload);
+  }
+
+  /** Waits for an entry that was proposed elsewhere, such as a configuration change. */
+  expect(idLow: number, proposal: Proposal): void {
+    const deadlineMs = this.#options.clock.monotonicMs() + this.#timeoutMs;
+    this.#pending.set(idLow, { proposal, deadlineMs });
+  }
+
+  /** The proposal of an applied entry, if it was made here and is still waited for. */
+  take(idHigh: number, idLow: number): Proposal | undefined {
+    if (idHigh !== this.#options.ids.high) return undefined;
+    const pending = this.#pending.get(idLow);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(idLow);
+    return pending.proposal;
+  }
+
+  /** Whether somebody here waits for this entry's result. */
+  isAwaited(idHigh: number, idLow: number): boolean {
+    return idHigh === this.#options.ids.high && this.#pending.has(idLow);
+  }
+
+  /** Gives up what has waited too long: what became of it is unknown to the client. */
+  expire(): void {
+    const now = this.#options.clock.monotonicMs();
+    for (const [idLow, { proposal, deadlineMs }] of this.#pending) {
+      if (deadlineMs > now) return;
+      this.#pending.delete(idLow);
+      this.failedCount++;
+      proposal.fail('TIMEOUT');
+    }
+  }
+
+  /** The member stops: everybody who waits is told. */
+  stop(): void {
+    this.#stopped = true;
+    for (const { proposal } of this.#pending.values()) proposal.fail('STOPPED');
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,152 @@
+// Linearizable reads: which read index they need, and when it is applied.
+//
+// Raft is asked for one read index at a time, at the end of a turn. Reads that arrive while a round
+// is under way wait for the next one, which serves them all; a read must not join a round for which
+// raft was asked before it arrived, since the answer could be older than the read.
+//
+//     waiting ──takeQuestion──► round ──ReadState(index)──► confirmed ──applied >= index──► served
+
+import type { Clock } from '../env/index.ts';
+import type { EtcdErrorName } from '../protocol/index.ts';
+import type { ReadState } from '../raft/index.ts';
+import { READ_RETRY_MS, READS_WAITING_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+
+/** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
+export interface Read {
+  /** The state machine now shows everything acknowledged before the read arrived. */
+  serve(): void;
+  fail(error: EtcdErrorName): void;
+}
+
+export interface ReadsOptions {
+  readonly clock: Clock;
+  readonly electionMs: number;
+  /** Sees to it that {@link Reads.takeQuestion} is called at the end of this turn. */
+  readonly schedule: () => void;
+  readonly appliedIndex: () => number;
+}
+
+interface Round {
+  readonly number: number;
+  readonly reads: Read[];
+  readonly deadlineMs: number;
+  /** When raft was asked last; it may have lost the question with its leadership. */
+  askedMs: number;
+}
+
+/** Reads whose index is known but not applied yet. */
+interface Confirmed {
+  readonly index: number;
+  readonly reads: Read[];
+}
+
+export class Reads {
+  readonly #options: ReadsOptions;
+  readonly #timeoutMs: number;
+  #waiting: Read[] = [];
+  #round: Round | undefined;
+  #confirmed: Confirmed[] = [];
+  #roundCount = 0;
+  #stopped = false;
+
+  /** Rounds that were given up, for the metric of slow read indexes. */
+  failedCount = 0;
+
+  constructor(options: ReadsOptions) {
+    this.#options = options;
+    this.#timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * options.electionMs;
+  }
+
+  request(read: Read): void {
+    if (this.#stopped) read.fail('STOPPED');
+    else if (this.#waiting.length >= READS_WAITING_MAX) read.fail('REQUEST_TOO_MANY_REQUESTS');
+    else {
+      this.#waiting.push(read);
+      if (this.#round === undefined) this.#options.schedule();
+    }
+  }
+
+  /**
+   * The context to ask raft with now, if there is something to ask. The answer comes by
+   * {@link acceptStates}, or never. All reads that wait make up the round.
+   */
+  takeQuestion(): Uint8Array | undefined {
+    const now = this.#options.clock.monotonicMs();
+    if (this.#round === undefined) {
+      if (this.#waiting.length === 0) return undefined;
+      this.#roundCount++;
+      this.#round = {
+        number: this.#roundCount,
+        reads: this.#waiting,
+        deadlineMs: now + this.#timeoutMs,
+        askedMs: now,
+      };
+      this.#waiting = [];
+    } else {
+      if (now - this.#round.askedMs < READ_RETRY_MS) return undefined;
+      this.#round.askedMs = now;
+    }
+    return contextOf(this.#round.number);
+  }
+
+  acceptStates(states: readonly ReadState[]): void {
+    for (const { index, context } of states) {
+      const round = this.#round;
+      if (round === undefined || numberOf(context) !== round.number) continue;
+      this.#round = undefined;
+      this.#confirmed.push({ index, reads: round.reads });
+      if (this.#waiting.length > 0) this.#options.schedule();
+    }
+    this.acceptApplied();
+  }
+
+  /** Serves what the state machine has caught up with. */
+  acceptApplied(): void {
+    if (this.#confirmed.length === 0) return;
+    const applied = this.#options.appliedIndex();
+    while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
+      for (const read of this.#confirmed.shift()!.reads) read.serve();
+    }
+  }
+
+  /** The leader has changed: a round under way may never be answered. */
+  acceptLeaderChange(): void {
+    this.#failRound('LEADER_CHANGED');
+  }
+
+  /** Gives up rounds that take too long, and asks raft again for one that may have been lost. */
+  tick(): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    if (this.#options.clock.monotonicMs() >= round.deadlineMs) this.#failRound('TIMEOUT');
+    else this.#options.schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#failRound('STOPPED');
+    for (const { reads } of this.#confirmed.splice(0))
+      for (const read of reads) read.fail('STOPPED');
+    for (const read of this.#waiting.splice(0)) read.fail('STOPPED');
+  }
+
+  #failRound(error: EtcdErrorName): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    this.#round = undefined;
+    this.failedCount++;
+    for (const read of round.reads) read.fail(error);
+    if (this.#waiting.length > 0 && !this.#stopped) this.#options.schedule();
+  }
+}
+
+function contextOf(round: number): Uint8Array {
+  const context = new Uint8Array(8);
+  new DataView(context.buffer).setFloat64(0, round);
+  return context;
+}
+
+function numberOf(context: Uint8Array): number {
+  if (context.length !== 8) return -1;
+  return new DataView(context.buffer, context.byteOffset, 8).getFloat64(0);
+}

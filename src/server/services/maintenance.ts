@@ -1,0 +1,101 @@
+// etcdserverpb.Maintenance: status, alarms, hashes.
+
+import { invariant } from '../../base/index.ts';
+import { type Server, STATUS, type UnaryCall } from '../../grpc/index.ts';
+import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
+import { ETCD_ERRORS, EtcdError, etcdserverpb } from '../../protocol/index.ts';
+import { REQUEST_KIND } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import { failWith, headerOf, registerUnary } from './reply.ts';
+import { WrittenResponse } from './written-response.ts';
+
+const { AlarmType, MaintenanceService } = etcdserverpb;
+const methods = MaintenanceService.methods;
+
+const ALARM_NAMES: Readonly<Record<number, string>> = {
+  [AlarmType.NONE]: 'NONE',
+  [AlarmType.NOSPACE]: 'NOSPACE',
+  [AlarmType.CORRUPT]: 'CORRUPT',
+};
+
+export function alarmName(type: number): string {
+  return ALARM_NAMES[type] ?? String(type);
+}
+
+export function registerMaintenanceService(server: Server, core: MemberCore): void {
+  registerUnary(server, core, methods.status, (call) =>
+    call.reply(methods.status.response, statusOf(core)),
+  );
+  registerUnary(server, core, methods.alarm, (call, _request, bytes) =>
+    core.proposals.propose(
+      REQUEST_KIND.ALARM,
+      bytes,
+      0,
+      bytes.length,
+      new WrittenResponse(call, (result) => {
+        invariant(result.kind === 'alarm', 'an alarm request has an alarm result');
+        call.reply(methods.alarm.response, {
+          header: headerOf(core),
+          alarms: [...result.alarms],
+        });
+      }),
+    ),
+  );
+  registerUnary(server, core, methods.hashKV, (call, request) => {
+    void answer(call, async () => {
+      const { hash, compactRevision, hashRevision } = await core.machine.hashKv(request.revision);
+      call.reply(methods.hashKV.response, {
+        header: headerOf(core),
+        hash,
+        compactRevision,
+        hashRevision,
+      });
+    });
+  });
+  registerUnary(server, core, methods.hash, (call) => {
+    void answer(call, async () => {
+      const hash = await core.machine.hash();
+      call.reply(methods.hash.response, { header: headerOf(core), hash });
+    });
+  });
+}
+
+/** Runs what takes several turns; its failure is the answer. */
+async function answer(call: UnaryCall, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof EtcdError) failWith(call, error.code);
+    else call.fail(STATUS.UNKNOWN, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function statusOf(core: MemberCore): etcdserverpb.StatusResponse {
+  const { raft, machine } = core;
+  const downgrade = machine.cluster.downgrade;
+  const errors: string[] = [];
+  if (raft.leader === 0n) errors.push(ETCD_ERRORS.NO_LEADER.message);
+  for (const { memberID, alarm } of machine.alarms.list(AlarmType.NONE)) {
+    // The text form of an AlarmMember, which leaves out an id of zero.
+    const member = memberID === 0n ? '' : `memberID:${memberID} `;
+    errors.push(`${member}alarm:${alarmName(alarm)}`);
+  }
+  return {
+    header: headerOf(core),
+    version: SERVER_RELEASE,
+    dbSize: machine.backend.sizeBytes,
+    leader: raft.leader,
+    raftIndex: raft.committedIndex,
+    raftTerm: raft.term,
+    raftAppliedIndex: raft.appliedIndex,
+    errors,
+    dbSizeInUse: machine.backend.sizeInUseBytes,
+    isLearner: machine.cluster.member(core.memberId)?.isLearner === true,
+    storageVersion:
+      core.storageVersion === undefined ? '' : formatStoredVersion(core.storageVersion),
+    dbSizeQuota: core.quota.limitBytes ?? 0,
+    downgradeInfo: downgrade.enabled
+      ? { enabled: true, targetVersion: downgrade.targetVersion }
+      : { enabled: false, targetVersion: '' },
+  };
+}

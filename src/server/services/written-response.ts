@@ -1,0 +1,25 @@
+import type { UnaryCall } from '../../grpc/index.ts';
+import type { EtcdErrorName } from '../../protocol/index.ts';
+import type { ApplyResult } from '../../store/index.ts';
+import type { Proposal } from '../proposals.ts';
+import { failWith } from './reply.ts';
+
+/** Answers a unary call when its entry has been applied. For calls off the hot paths. */
+export class WrittenResponse implements Proposal {
+  readonly #call: UnaryCall;
+  readonly #reply: (result: ApplyResult) => void;
+
+  constructor(call: UnaryCall, reply: (result: ApplyResult) => void) {
+    this.#call = call;
+    this.#reply = reply;
+  }
+
+  complete(result: ApplyResult): void {
+    if (result.kind === 'error') failWith(this.#call, result.error);
+    else this.#reply(result);
+  }
+
+  fail(error: EtcdErrorName): void {
+    failWith(this.#call, error);
+  }
+}
