@@ -180,6 +180,13 @@ export class Member {
     await this.#launch();
   }
 
+  /** Starts again and kills it at the given line of its log, or when it is ready if that is before. */
+  async restartAndKillAtLine(line: number): Promise<void> {
+    if (this.#child !== undefined) throw new Error('restart of a running member');
+    await this.#launch(line).catch(() => {});
+    if (this.#child !== undefined) await this.kill();
+  }
+
   /** Ends the process and removes the directory, unless it was given. Safe to call twice. */
   async dispose(): Promise<void> {
     if (this.#child !== undefined) await this.#end('SIGKILL');
@@ -203,7 +210,7 @@ export class Member {
     ];
   }
 
-  async #launch(): Promise<void> {
+  async #launch(killAtLine = 0): Promise<void> {
     const command = [
       ...DIE_WITH_PARENT,
       ...(this.#options.prefix ?? []),
@@ -233,6 +240,7 @@ export class Member {
       const noteLine = (line: string): void => {
         this.#lines.push(line);
         if (this.#lines.length > LOG_LINES_MAX) this.#lines.splice(0, LOG_LINES_MAX / 2);
+        if (this.#lines.length === killAtLine) child.kill('SIGKILL');
         if (READY.test(line)) {
           clearTimeout(timer);
           resolve();

@@ -1,0 +1,27 @@
+// The short form of `npm run crash`.
+
+import { expect, test } from 'vitest';
+import { realProgram, serverUnderTest } from '../member.ts';
+import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { runCrashes } from './crash.ts';
+
+const SEED = Number(process.env['CRASH_SEED'] ?? 1);
+
+const ours = serverUnderTest();
+const real35 = realEtcd('3.5');
+
+describeWith('kill -9 under load, again and again', [ours], () => {
+  test('loses nothing that was acknowledged', { timeout: 180_000 }, async () => {
+    const options = { program: need(ours), seed: SEED, rounds: 8, seconds: 90 };
+    const report = await runCrashes(options);
+    expect(report.wrong, `npm run crash -- --seed ${SEED}`).toEqual([]);
+    expect(report.rounds).toBeGreaterThan(2);
+  });
+});
+
+describeWith('the crash run itself, on real etcd', [real35], () => {
+  test('finds nothing wrong', { timeout: 60_000 }, async () => {
+    const options = { program: realProgram(need(real35)), seed: SEED, rounds: 2, seconds: 40 };
+    expect((await runCrashes(options)).wrong).toEqual([]);
+  });
+});

@@ -1,0 +1,36 @@
+// npm run crash -- [--seconds 60] [--rounds 1000000] [--seed 1] [--server 3.4|3.5|<path>] [-- flag …]
+
+import { parseArgs } from 'node:util';
+import { type Program, realProgram, serverUnderTest } from '../member.ts';
+import { need, realEtcd } from '../real-etcd.ts';
+import { runCrashes } from './crash.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '60' },
+    rounds: { type: 'string', default: '1000000' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    server: { type: 'string' },
+  },
+});
+
+function program(): Program {
+  const { server } = values;
+  if (server === undefined) return need(serverUnderTest());
+  if (server === '3.4' || server === '3.5') return realProgram(need(realEtcd(server)));
+  return { name: server, release: '3.7', command: [server] };
+}
+
+console.info(`seed ${values.seed}: npm run crash -- --seed ${values.seed} repeats the choices`);
+const report = await runCrashes({
+  program: program(),
+  flags: positionals,
+  seed: Number(values.seed),
+  rounds: Number(values.rounds),
+  seconds: Number(values.seconds),
+  log: (line) => console.info(line),
+});
+console.info(`${report.rounds} crashes, ${report.acknowledged} writes acknowledged`);
+for (const line of report.wrong) console.error(line);
+if (report.wrong.length > 0) process.exitCode = 1;
