@@ -1,6 +1,29 @@
+export { ChangeList } from './change-list.ts';
+export { DeleteResult, DeleteRun } from './delete-range.ts';
 export { type DropRevision, IndexCompaction } from './index-compaction.ts';
 export { IndexCursor } from './index-cursor.ts';
 export { KeyIndex, NOT_ALIVE, RevisionList } from './key-index.ts';
 export * from './key-range.ts';
+export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
+export { checkPut, evaluatePut, executePut, PutResult } from './put.ts';
+export {
+  evaluateRange,
+  evaluateRange,
+  hasRevisionFilters,
+  isDefaultOrder,
+  RangeRun,
+  RangeRun,
+  type ReadView,
+  type ReadView,
+} from './range.ts';
+export { RangeResult, RangeResult } from './range-result.ts';
 export * from './revision.ts';
+export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './txn.ts';
 export * from './types.ts';
+export {
+  checkDeleteRangeRequest,
+  checkPutRequest,
+  checkRangeRequest,
+  checkTxnRequest,
+} from './validate.ts';
+export { WriteTxn } from './write-txn.ts';
