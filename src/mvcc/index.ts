@@ -8,15 +8,12 @@ export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
 export { checkPut, evaluatePut, executePut, PutResult } from './put.ts';
 export {
   evaluateRange,
-  evaluateRange,
   hasRevisionFilters,
   isDefaultOrder,
   RangeRun,
-  RangeRun,
-  type ReadView,
   type ReadView,
 } from './range.ts';
-export { RangeResult, RangeResult } from './range-result.ts';
+export { RangeResult } from './range-result.ts';
 export * from './revision.ts';
 export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './txn.ts';
 export * from './types.ts';
