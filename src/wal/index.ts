@@ -1,1 +1,39 @@
-export {};
+// The write-ahead log and the `.snap` files, byte for byte as etcd's.
+
+export { createWal } from './create-wal.ts';
+export { SEGMENT_SIZE_DEFAULT } from './limits.ts';
+export {
+  type OpenedWal,
+  openWal,
+  readWal,
+  summarizeWal,
+  validSnapshots,
+  type WalSummary,
+} from './open-wal.ts';
+export { purgeSegments } from './purge.ts';
+export { walExists } from './segments.ts';
+export {
+  cleanSnapDirectory,
+  type FoundSnap,
+  listSnapFiles,
+  newestSnapFile,
+  purgeSnapFiles,
+  readSnapFile,
+  removeSnapDatabases,
+  type SnapName,
+  type SnapObserver,
+  snapDatabasePath,
+  snapName,
+  writeSnapFile,
+} from './snap-file.ts';
+export type {
+  WalAppend,
+  WalContent,
+  WalEnv,
+  WalObserver,
+  WalOptions,
+  WalPosition,
+  WalRepair,
+  WalSnapshot,
+} from './types.ts';
+export { Wal } from './wal.ts';

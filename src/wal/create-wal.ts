@@ -1,0 +1,118 @@
+// Creates a log so that it is there wholly or not at all: the first segment is made in a staging
+// directory beside the final one, which is then renamed.
+
+import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
+import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { raftpb, walpb } from '../protocol/index.ts';
+import { FrameBuffer } from './frame-buffer.ts';
+import { SEGMENT_SIZE_DEFAULT } from './limits.ts';
+import { syncFile, syncNames } from './observe.ts';
+import { RECORD_TYPES } from './record-types.ts';
+import { parseSegmentName, segmentName } from './segment-name.ts';
+import { parentOf, TEMPORARY_SUFFIX, walExists } from './segments.ts';
+import type { WalEnv, WalOptions } from './types.ts';
+import { putSegmentHead, Wal } from './wal.ts';
+
+const FIRST_NAME = segmentName(0, 0);
+
+/**
+ * A new log in `directory`, whose parent must exist; a directory there without a log is replaced.
+ * `metadata` (kept) is repeated at the head of every segment and given back by `openWal`. Throws
+ * ALREADY_EXISTS if there is a log, DISK_FULL, DISK_FAILED. Layout as etcd's
+ * `server/storage/wal` v3.7.1.
+ */
+export async function createWal(
+  env: WalEnv,
+  directory: string,
+  metadata: Uint8Array,
+  options: WalOptions = {},
+): Promise<Wal> {
+  if (await walExists(env, directory)) {
+    throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, `wal: ${directory} has a log already`);
+  }
+  const { disk } = env;
+  const staging = `${directory}${TEMPORARY_SUFFIX}`;
+  await disk.removeTree(staging);
+  const frames = new FrameBuffer(0);
+  putSegmentHead(frames, metadata);
+  const origin = walpb.SnapshotCodec.encode(walpb.SnapshotCodec.create());
+  frames.record(RECORD_TYPES.SNAPSHOT, origin);
+
+  let file: DiskFile | undefined;
+  try {
+    await disk.makeDirectory(staging);
+    file = await disk.open(`${staging}/${FIRST_NAME}`, OPEN_MODES.CREATE);
+    await file.zeroFill(0, Math.max(options.segmentSize ?? SEGMENT_SIZE_DEFAULT, frames.length));
+    await file.write([frames.bytes.subarray(0, frames.length)], 0);
+    await syncFile(env, file, options);
+    await syncNames(env, staging, options);
+    await disk.removeTree(directory);
+    file = await renameStaging(env, staging, directory, file);
+    await file.lock();
+  } catch (error) {
+    await file?.close();
+    await disk.removeTree(staging).catch(() => {});
+    throw error;
+  }
+  await makeNameDurable(env, directory, file, options);
+
+  const name = parseSegmentName(FIRST_NAME)!;
+  const segment = { name, sequence: 0, path: `${directory}/${FIRST_NAME}`, file };
+  return new Wal(
+    env,
+    directory,
+    {
+      metadata,
+      segments: [segment],
+      offset: frames.length,
+      crc: frames.crc,
+      lastIndex: 0,
+      hardState: raftpb.HardStateCodec.create(),
+    },
+    options,
+  );
+}
+
+/** Returns the segment, opened under its final name. */
+async function renameStaging(
+  env: WalEnv,
+  staging: string,
+  directory: string,
+  file: DiskFile,
+): Promise<DiskFile> {
+  try {
+    await env.disk.rename(staging, directory);
+  } catch (error) {
+    if (!hasCode(error, ERROR_CODES.DISK_FAILED)) throw error;
+    // Windows and some network file systems do not rename a directory with an open file in it.
+    await file.close();
+    await env.disk.rename(staging, directory);
+  }
+  const opened = await env.disk.open(`${directory}/${FIRST_NAME}`, OPEN_MODES.WRITE);
+  await file.close();
+  return opened;
+}
+
+/** If the name cannot be made durable, the log is moved aside: it must not be used by accident. */
+async function makeNameDurable(
+  env: WalEnv,
+  directory: string,
+  file: DiskFile,
+  options: WalOptions,
+): Promise<void> {
+  try {
+    await syncNames(env, parentOf(directory), options);
+  } catch (error) {
+    await file.close();
+    const aside = `${directory}.broken.${timestamp(env.clock.wallMs())}`;
+    await env.disk.rename(directory, aside).catch(() => {});
+    throw error;
+  }
+}
+
+/** `YYYYMMDD.HHMMSS.micros`, UTC. */
+function timestamp(wallMs: number): string {
+  const [date, time] = new Date(wallMs).toISOString().split('T') as [string, string];
+  const [clock, millis] = time.replaceAll(':', '').split('.') as [string, string];
+  return `${date.replaceAll('-', '')}.${clock}.${millis.slice(0, 3)}000`;
+}

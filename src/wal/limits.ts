@@ -1,0 +1,54 @@
+// Sizes of the format, and the bounds of the queue and buffers.
+
+import { invariant } from '../base/index.ts';
+
+/** Size of a segment beyond which the next one is begun, and to which it is filled with zeros. */
+export const SEGMENT_SIZE_DEFAULT = 64_000_000;
+
+/** The length word before each record. */
+export const LENGTH_WORD_SIZE = 8;
+
+/** Frames begin at multiples of this, so that a length word is never torn. */
+export const FRAME_ALIGNMENT = 8;
+
+/** A write can be torn between, not within, these. */
+export const SECTOR_SIZE = 512;
+
+/**
+ * Appends that may wait for the disk. One Ready makes one append, so this is as many turns of the
+ * event loop; whoever appends without looking at `waitingAppends` gets LIMIT_EXCEEDED at the bound.
+ */
+export const APPENDS_WAITING_MAX = 100_000;
+
+/**
+ * Encoded bytes after which a batch takes no more appends: one write and one sync of it take about
+ * 10 ms on a slow SSD (400 MB/s). One append larger than that is a batch of its own.
+ */
+export const BATCH_SIZE_MAX = 4 * 1024 * 1024;
+
+/** What the encode buffer begins with and shrinks back to after a larger batch. */
+export const BUFFER_SIZE = 256 * 1024;
+
+/** An encode buffer larger than this is given back after use. */
+export const BUFFER_SIZE_KEPT_MAX: number = BATCH_SIZE_MAX + BUFFER_SIZE;
+
+/**
+ * Bytes up to which a batch is written in this turn rather than by the thread pool. Measured: a
+ * hop to the pool and back takes 20 to 60 us, which is what copying this much to the cache takes.
+ */
+export const WRITE_SYNC_SIZE_MAX = 128 * 1024;
+
+/** Bytes read at a time; entries are views of such blocks, which they keep alive. */
+export const READ_BLOCK_SIZE = 1024 * 1024;
+
+/** Bytes of zeros written at a time while the next segment is prepared. */
+export const PREPARE_CHUNK_SIZE = 1024 * 1024;
+
+/** Part of a segment that is in use when the next one is begun to be prepared. */
+export const PREPARE_AT_FRACTION = 0.5;
+
+/** While preparing, rest this many times as long as the last chunk took: commits go first. */
+export const PREPARE_REST_FACTOR = 2;
+
+invariant(SECTOR_SIZE % FRAME_ALIGNMENT === 0, 'a length word never crosses a sector');
+invariant(LENGTH_WORD_SIZE <= FRAME_ALIGNMENT, 'a length word never crosses a sector');

@@ -1,0 +1,247 @@
+// Reads the segments of a log in order and puts together what they say: the checks here are on the
+// sequence of records, those on a single record are in `segment-reader.ts`.
+//
+// Stricter than etcd, which skips what it does not know: a record with a field of unknown number is
+// refused, and so are a segment that does not begin with checksum and metadata, and terms that go
+// back. The checksum does not cover a record's type; these rules notice a type that has changed.
+
+import {
+  ERROR_CODES,
+  equalBytes,
+  fail,
+  hasCode,
+  type LogIndex,
+  TetcdError,
+} from '../base/index.ts';
+import type { DiskFile } from '../env/index.ts';
+import { raftpb, walpb } from '../protocol/index.ts';
+import { corrupt } from './corrupt.ts';
+import { RECORD_TYPES } from './record-types.ts';
+import { type Ending, SegmentReader, STEPS } from './segment-reader.ts';
+import type { WalPosition } from './types.ts';
+
+/** Numbers of the fields that each kind of data may have, as a bit set. */
+const FIELDS_ENTRY = 0b11110;
+const FIELDS_STATE = 0b1110;
+const FIELDS_SNAPSHOT = 0b1110;
+
+const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
+
+export interface OpenSegment {
+  readonly file: DiskFile;
+  readonly path: string;
+  readonly sequence: number;
+}
+
+export class LogReader {
+  readonly #start: WalPosition;
+  readonly #keepEntries: boolean;
+
+  metadata: Uint8Array | undefined;
+  hardState: raftpb.HardState = raftpb.HardStateCodec.create();
+  /** After the start, without those that were replaced. */
+  readonly entries: raftpb.Entry[] = [];
+  /** Every snapshot record, in the order written. */
+  readonly snapshots: walpb.Snapshot[] = [];
+  /** Index of the newest entry or snapshot. */
+  lastIndex: LogIndex = 0;
+  /** Whether the snapshot to start from has its record. */
+  startFound = false;
+  /** Running checksum. */
+  crc = 0;
+  /** Where the last segment's records end. */
+  offset = 0;
+  /** How the last segment ended. */
+  ending: Ending = 'end';
+  #recordsInSegment = 0;
+
+  /** Reads everything after `start`, which counts as found only with the same term. */
+  constructor(start: WalPosition, options?: { readonly keepEntries: boolean }) {
+    this.#start = start;
+    this.#keepEntries = options?.keepEntries ?? true;
+  }
+
+  async read(segments: readonly OpenSegment[]): Promise<void> {
+    for (const [i, segment] of segments.entries()) {
+      const isLast = i === segments.length - 1;
+      await this.#readSegment(segment, { isFirst: i === 0, isLast });
+    }
+  }
+
+  async #readSegment(
+    segment: OpenSegment,
+    { isFirst, isLast }: { readonly isFirst: boolean; readonly isLast: boolean },
+  ): Promise<void> {
+    const { file, path } = segment;
+    const reader = new SegmentReader({ file, path, isLast, crc: this.crc });
+    this.#recordsInSegment = 0;
+    // The checksum that the first segment begins with is only known for the very first one.
+    const crcKnown = !isFirst || segment.sequence === 0;
+    for (;;) {
+      const step = reader.step();
+      if (step === STEPS.RECORD) this.#accept(reader, crcKnown);
+      else if (step === STEPS.MORE) await reader.fill();
+      else break;
+    }
+    this.ending = await reader.judge();
+    this.offset = reader.offset;
+    this.crc = reader.crc;
+    if (this.#recordsInSegment < 2) {
+      throw corrupt(path, reader.offset, 'the segment has no head (checksum and metadata)');
+    }
+  }
+
+  #accept(reader: SegmentReader, crcKnown: boolean): void {
+    const position = this.#recordsInSegment++;
+    const { type } = reader;
+    const expected = [RECORD_TYPES.CRC, RECORD_TYPES.METADATA][position];
+    if (expected !== undefined && type !== expected) {
+      throw this.#corrupt(reader, `expected a record of type ${expected}, found ${type}`);
+    }
+    switch (type) {
+      case RECORD_TYPES.CRC:
+        this.#acceptCrc(reader, crcKnown || position > 0);
+        return;
+      case RECORD_TYPES.METADATA:
+        this.#acceptMetadata(reader);
+        return;
+      case RECORD_TYPES.ENTRY:
+        this.#acceptEntry(reader);
+        return;
+      case RECORD_TYPES.STATE:
+        this.#acceptState(reader);
+        return;
+      case RECORD_TYPES.SNAPSHOT:
+        this.#acceptSnapshot(reader);
+        return;
+      default:
+        throw this.#corrupt(reader, `unexpected block type ${type}`);
+    }
+  }
+
+  #acceptCrc(reader: SegmentReader, crcKnown: boolean): void {
+    if (reader.dataEnd > reader.dataStart) {
+      throw this.#corrupt(reader, 'a checksum record has data');
+    }
+    if (crcKnown && reader.storedCrc !== reader.crc) {
+      throw this.#corrupt(reader, 'walpb: crc mismatch: the chain of checksums is broken');
+    }
+    reader.crc = reader.storedCrc;
+  }
+
+  #acceptMetadata(reader: SegmentReader): void {
+    const metadata = reader.data.slice(reader.dataStart, reader.dataEnd);
+    if (this.metadata !== undefined && !equalBytes(metadata, this.metadata)) {
+      throw this.#corrupt(reader, 'conflicting metadata found');
+    }
+    this.metadata = metadata;
+  }
+
+  #acceptEntry(reader: SegmentReader): void {
+    const entry = this.#decode(reader, raftpb.EntryCodec, FIELDS_ENTRY);
+    const { index, term } = entry;
+    if (index === 0 || term === 0 || entry.type < 0 || entry.type > ENTRY_TYPE_MAX) {
+      throw this.#corrupt(reader, `entry of type ${entry.type}, term ${term}, index ${index}`);
+    }
+    this.lastIndex = index;
+    if (!this.#keepEntries || index <= this.#start.index) return;
+    const { entries } = this;
+    const position = index - this.#start.index - 1;
+    if (position > entries.length) {
+      const last = this.#start.index + entries.length;
+      throw this.#corrupt(reader, `slice bounds out of range: entry ${index} follows ${last}`);
+    }
+    // The new entry takes the place of an old one and all that followed it.
+    if (position < entries.length) entries.length = position;
+    const termBefore = position === 0 ? 0 : entries[position - 1]!.term;
+    if (term < termBefore) {
+      throw this.#corrupt(reader, `entry ${index} has term ${term}, the one before ${termBefore}`);
+    }
+    entries.push(entry);
+  }
+
+  #acceptState(reader: SegmentReader): void {
+    const state = this.#decode(reader, raftpb.HardStateCodec, FIELDS_STATE);
+    if (state.term < this.hardState.term) {
+      throw this.#corrupt(reader, `term ${state.term} follows term ${this.hardState.term}`);
+    }
+    this.hardState = state;
+  }
+
+  #acceptSnapshot(reader: SegmentReader): void {
+    const snapshot = this.#decode(reader, walpb.SnapshotCodec, FIELDS_SNAPSHOT);
+    this.snapshots.push(snapshot);
+    this.lastIndex = Math.max(this.lastIndex, snapshot.index);
+    if (snapshot.index !== this.#start.index) return;
+    if (snapshot.term !== this.#start.term) {
+      const terms = `term ${snapshot.term}, wanted ${this.#start.term}`;
+      throw this.#corrupt(reader, `snapshot mismatch at index ${snapshot.index}: ${terms}`);
+    }
+    this.startFound = true;
+  }
+
+  #decode<T>(
+    reader: SegmentReader,
+    codec: { decode(bytes: Uint8Array, start: number, end: number): T },
+    fields: number,
+  ): T {
+    const { data, dataStart, dataEnd } = reader;
+    if (dataStart === dataEnd || !hasOnlyFields(data, dataStart, dataEnd, fields)) {
+      throw this.#corrupt(reader, `a record of type ${reader.type} with empty or unknown data`);
+    }
+    try {
+      return codec.decode(data, dataStart, dataEnd);
+    } catch (error) {
+      if (hasCode(error, ERROR_CODES.MALFORMED) || hasCode(error, ERROR_CODES.NUMBER_TOO_LARGE)) {
+        throw this.#corrupt(reader, error.message, error);
+      }
+      throw error;
+    }
+  }
+
+  #corrupt(reader: SegmentReader, what: string, cause?: unknown): TetcdError {
+    return corrupt(reader.path, reader.recordOffset, what, cause);
+  }
+}
+
+/**
+ * Whether every field of the message is a varint or a length-delimited one with a number in `fields`
+ * (bit n for number n, up to 15). A message that does not parse has the answer true: its decoder
+ * says more about it.
+ */
+export function hasOnlyFields(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  fields: number,
+): boolean {
+  let at = start;
+  while (at < end) {
+    const tag = bytes[at++]!;
+    if (tag > 0x7f || (fields & (1 << (tag >> 3))) === 0) return false;
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = bytes[at++];
+      if (byte === undefined || at > end) return true;
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+      if (byte < 0x80) break;
+    }
+    if ((tag & 7) === 2) at += value;
+    else if ((tag & 7) !== 0) return false;
+  }
+  return true;
+}
+
+/** The metadata of a log that was read. */
+export function metadataOf(reader: LogReader): Uint8Array {
+  return reader.metadata ?? fail('LogReader: a segment was read without its head');
+}
+
+/** Throws NOT_FOUND unless the record of the snapshot to start from was found. */
+export function assertStartFound(reader: LogReader, directory: string, start: WalPosition): void {
+  if (reader.startFound) return;
+  const text = `wal: snapshot not found: ${directory} has no record of the one at index ${start.index}`;
+  throw new TetcdError(ERROR_CODES.NOT_FOUND, text);
+}

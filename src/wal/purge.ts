@@ -1,0 +1,40 @@
+// Removes old segments.
+
+import { ERROR_CODES, hasCode } from '../base/index.ts';
+import { OPEN_MODES } from '../env/index.ts';
+import { listSegments } from './segments.ts';
+import type { WalEnv, WalObserver } from './types.ts';
+import type { Wal } from './wal.ts';
+
+/**
+ * Removes the oldest segments until `keep` are left, but none that the log holds (see
+ * `Wal.releaseTo`) and none that another process has locked. Returns how many.
+ */
+export async function purgeSegments(
+  env: WalEnv,
+  wal: Wal,
+  keep: number,
+  observer?: WalObserver,
+): Promise<number> {
+  const segments = await listSegments(env, wal.directory);
+  let removed = 0;
+  while (removed < segments.length - keep) {
+    const { name, sequence } = segments[removed]!;
+    // Asked each time: the log may let go of more while we wait for the disk.
+    if (sequence >= wal.oldestHeld) break;
+    const path = `${wal.directory}/${name}`;
+    const file = await env.disk.open(path, OPEN_MODES.WRITE);
+    try {
+      await file.lock();
+      await env.disk.remove(path);
+    } catch (error) {
+      if (hasCode(error, ERROR_CODES.LOCKED)) break;
+      throw error;
+    } finally {
+      await file.close();
+    }
+    observer?.purged?.(path);
+    removed++;
+  }
+  return removed;
+}

@@ -1,0 +1,104 @@
+// The segment files of a directory.
+
+import { dirname } from 'node:path';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import type { OpenSegment } from './log-reader.ts';
+import { parseSegmentName, type SegmentName } from './segment-name.ts';
+import type { WalEnv, WalObserver, WalPosition } from './types.ts';
+
+/** Suffix of a next segment that is being prepared, and of a log that is being created. */
+export const TEMPORARY_SUFFIX = '.tmp';
+
+/** A segment whose file is open, for reading or, locked, for writing. */
+export interface Segment extends OpenSegment {
+  readonly name: SegmentName;
+}
+
+/** Whether the directory has a log. */
+export async function walExists(env: WalEnv, directory: string): Promise<boolean> {
+  const found = await env.disk.stat(directory);
+  if (found?.kind !== 'directory') return false;
+  return (await env.disk.list(directory)).some((name) => parseSegmentName(name) !== undefined);
+}
+
+/** All of them, oldest first. Throws NOT_FOUND if there is none. */
+export async function listSegments(
+  env: WalEnv,
+  directory: string,
+  observer?: WalObserver,
+): Promise<SegmentName[]> {
+  const segments: SegmentName[] = [];
+  for (const name of await env.disk.list(directory)) {
+    const parsed = parseSegmentName(name);
+    if (parsed !== undefined) segments.push(parsed);
+    else if (!name.endsWith(TEMPORARY_SUFFIX)) observer?.ignoredFile?.(`${directory}/${name}`);
+  }
+  if (segments.length === 0) {
+    throw new TetcdError(ERROR_CODES.NOT_FOUND, `wal: file not found: no segment in ${directory}`);
+  }
+  return segments;
+}
+
+/**
+ * Those to read for what follows the position: the newest one that begins at or before it, and all
+ * after. Throws NOT_FOUND, or CORRUPT if one is missing in between.
+ */
+export function selectSegments(
+  all: readonly SegmentName[],
+  position: WalPosition,
+  directory: string,
+): readonly SegmentName[] {
+  const first = all.findLastIndex((segment) => segment.firstIndex <= position.index);
+  if (first === -1) {
+    const text = `wal: ${directory}: file not found which matches the snapshot index ${position.index}`;
+    throw new TetcdError(ERROR_CODES.NOT_FOUND, text);
+  }
+  const selected = all.slice(first);
+  assertContiguous(selected, directory);
+  return selected;
+}
+
+export function assertContiguous(segments: readonly SegmentName[], directory: string): void {
+  for (let i = 1; i < segments.length; i++) {
+    const [before, after] = [segments[i - 1]!, segments[i]!];
+    if (after.sequence !== before.sequence + 1 || after.firstIndex < before.firstIndex) {
+      const text = `wal: ${directory}: ${after.name} does not continue ${before.name}`;
+      throw new TetcdError(ERROR_CODES.CORRUPT, text);
+    }
+  }
+}
+
+/** Opens them; for writing, locked. All or none. */
+export async function openSegments(
+  env: WalEnv,
+  directory: string,
+  names: readonly SegmentName[],
+  mode: 'read' | 'write',
+): Promise<Segment[]> {
+  const files: DiskFile[] = [];
+  try {
+    for (const { name } of names) {
+      const path = `${directory}/${name}`;
+      files.push(await env.disk.open(path, mode === 'read' ? OPEN_MODES.READ : OPEN_MODES.WRITE));
+    }
+    if (mode === 'write') await Promise.all(files.map((file) => file.lock()));
+  } catch (error) {
+    await closeAll(files);
+    throw error;
+  }
+  return names.map((name, i) => ({
+    name,
+    sequence: name.sequence,
+    path: `${directory}/${name.name}`,
+    file: files[i]!,
+  }));
+}
+
+export async function closeAll(files: readonly DiskFile[]): Promise<void> {
+  for (const file of files) await file.close();
+}
+
+export function parentOf(directory: string): string {
+  return dirname(directory);
+}

@@ -1,0 +1,82 @@
+// What callers give to the log and get from it.
+
+import type { LogIndex, Term, TetcdError } from '../base/index.ts';
+import type { Env } from '../env/index.ts';
+import type { raftpb, walpb } from '../protocol/index.ts';
+
+/** The effects that the log uses. */
+export type WalEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
+
+/** A snapshot record: since 3.5 `confState` is there unless the index is 0. */
+export type WalSnapshot = walpb.Snapshot;
+
+/** Where reading begins: everything after this snapshot. `{ index: 0, term: 0 }` is the beginning. */
+export interface WalPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/**
+ * One append. The caller makes the record (a class with a `complete` method, pooled on a hot path),
+ * leaves it and what it refers to alone until `complete`, and owns it again from then on.
+ */
+export interface WalAppend {
+  /** Written after the entries; nothing is written if it is undefined or all zero. */
+  readonly hardState: raftpb.HardState | undefined;
+  /** Contiguous; they replace what the log has from the first one's index on. */
+  readonly entries: readonly raftpb.Entry[];
+  /** Complete only when it is on the disk; else when the operating system has it. */
+  readonly mustSync: boolean;
+  /**
+   * Called once, never from within `append`, in the order of the appends. After an error (DISK_FULL,
+   * DISK_FAILED, LOCKED, CLOSED) every later append fails too: what the disk holds is unknown.
+   */
+  complete(error: TetcdError | undefined): void;
+}
+
+/** Told of what happens, for metrics and logs. Every method is optional. */
+export interface WalObserver {
+  /** Seconds of one `fdatasync` or directory sync: `etcd_disk_wal_fsync_duration_seconds`. */
+  synced?(seconds: number): void;
+  /** Bytes and seconds of one write: `etcd_disk_wal_write_bytes_total`, `..._duration_seconds`. */
+  wrote?(bytes: number, seconds: number): void;
+  /** A new segment is in use. */
+  segmentCreated?(path: string): void;
+  /** The next segment could not be made ready (the disk is full, say); the cut will try again. */
+  prepareFailed?(error: TetcdError): void;
+  /** A torn tail was cut off on opening. */
+  repaired?(repair: WalRepair): void;
+  /** A file in the directory that is none of the log's; it is left alone. */
+  ignoredFile?(path: string): void;
+  /** An old segment was removed. */
+  purged?(path: string): void;
+}
+
+export interface WalOptions {
+  /** Bytes; 64,000,000 by default. */
+  readonly segmentSize?: number;
+  /** Never sync: fast, and unsafe against anything but a crash of this process alone. */
+  readonly unsafeNoFsync?: boolean;
+  readonly observer?: WalObserver;
+}
+
+export interface WalRepair {
+  readonly path: string;
+  /** A copy of the segment as it was found. */
+  readonly brokenPath: string;
+  /** Where the torn record began; the segment now ends there. */
+  readonly offset: number;
+}
+
+/** What a log holds after a position. */
+export interface WalContent {
+  /** The caller's bytes given to `createWal`. */
+  readonly metadata: Uint8Array;
+  /** The newest one; all zero if there is none. */
+  readonly hardState: raftpb.HardState;
+  /**
+   * Every entry after the position, contiguous, without those that were replaced; some may not be
+   * committed. Their data are views of larger blocks.
+   */
+  readonly entries: raftpb.Entry[];
+}

@@ -1,0 +1,403 @@
+// The log that is open for appending. Hot: the path of an append.
+//
+// Appends are noted in a queue. One pump takes all that wait, up to a size, encodes them into one
+// buffer, writes it once, syncs once if any of them wants it, and completes them in order; meanwhile
+// the next ones gather. No promise, closure or array per append.
+//
+//   append ─> waiting ─(pump: encode, write, sync)─> complete
+//
+// When the segment is full, the pump changes to the next one between two batches:
+//   1. cut off what the old segment has beyond its records, sync it;
+//   2. take the prepared file, write its head (checksum so far, metadata, hard state), sync it;
+//   3. give it its name, sync the directory.
+// A crash between any two steps leaves a log that ends in the old segment or in the new one; nothing
+// is acknowledged in the new one before step 3 is done. Locking the new file is left to the
+// background: until then the lock of an older segment keeps others out.
+
+import {
+  ERROR_CODES,
+  hasCode,
+  invariant,
+  type LogIndex,
+  TetcdError,
+  verify,
+} from '../base/index.ts';
+import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { type raftpb, walpb } from '../protocol/index.ts';
+import { FrameBuffer } from './frame-buffer.ts';
+import {
+  APPENDS_WAITING_MAX,
+  BATCH_SIZE_MAX,
+  PREPARE_AT_FRACTION,
+  SEGMENT_SIZE_DEFAULT,
+  WRITE_SYNC_SIZE_MAX,
+} from './limits.ts';
+import { syncFile, syncNames } from './observe.ts';
+import { RECORD_TYPES } from './record-types.ts';
+import { segmentName } from './segment-name.ts';
+import { SegmentPreparer } from './segment-preparer.ts';
+import type { Segment } from './segments.ts';
+import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
+
+/** Where appending goes on. */
+export interface WalTail {
+  readonly metadata: Uint8Array;
+  /** All locked; the last one is appended to. */
+  readonly segments: readonly Segment[];
+  /** Where its records end. Everything after is zeros. */
+  readonly offset: number;
+  /** Running checksum. */
+  readonly crc: number;
+  readonly lastIndex: LogIndex;
+  readonly hardState: raftpb.HardState;
+}
+
+export class Wal {
+  readonly directory: string;
+  readonly #env: WalEnv;
+  readonly #options: WalOptions;
+  readonly #segmentSize: number;
+  readonly #metadata: Uint8Array;
+  readonly #preparer: SegmentPreparer;
+  readonly #frames: FrameBuffer;
+
+  /** Held, oldest first; the last one is appended to. */
+  #segments: Segment[];
+  #offset: number;
+  /** Index of the newest entry or snapshot; names the next segment. */
+  #lastIndex: LogIndex;
+  /** Newest one written; heads the next segment. */
+  #hardState: raftpb.HardState;
+  /** Something was written since the last sync. */
+  #unsynced = false;
+
+  /** Appends that wait, from `#waitingFrom` on. */
+  #waiting: WalAppend[] = [];
+  #waitingFrom = 0;
+  #pumping = false;
+  /** The first failure; final. */
+  #failure: TetcdError | undefined;
+  #closing = false;
+  /** Locks the newest segment. */
+  #locking: Promise<void> = Promise.resolve();
+  /** Resolves when the pump has nothing left to do. */
+  #pumped: Promise<void> = Promise.resolve();
+
+  /** Through `createWal` and `openWal`. */
+  constructor(env: WalEnv, directory: string, tail: WalTail, options: WalOptions) {
+    this.directory = directory;
+    this.#env = env;
+    this.#options = options;
+    this.#segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
+    this.#metadata = tail.metadata;
+    this.#segments = [...tail.segments];
+    this.#offset = tail.offset;
+    this.#lastIndex = tail.lastIndex;
+    this.#hardState = { ...tail.hardState };
+    this.#frames = new FrameBuffer(tail.crc);
+    this.#preparer = new SegmentPreparer(env, directory, this.#segmentSize, options);
+    this.#maybePrepare();
+  }
+
+  /** Appends that wait or are being written. Bounded by `APPENDS_WAITING_MAX`. */
+  get waitingAppends(): number {
+    return this.#waiting.length - this.#waitingFrom;
+  }
+
+  /** The first failure, after which every append fails. */
+  get failure(): TetcdError | undefined {
+    return this.#failure;
+  }
+
+  /** Index of the newest entry or snapshot that was taken. */
+  get lastIndex(): LogIndex {
+    return this.#lastIndex;
+  }
+
+  /**
+   * Takes an append; any number may be outstanding. Throws LIMIT_EXCEEDED, with nothing taken, at the
+   * bound of the queue, and CLOSED after `close`. A hard state and entries must not go back, and
+   * entries must not leave a gap.
+   */
+  append(append: WalAppend): void {
+    if (this.#closing) throw new TetcdError(ERROR_CODES.CLOSED, 'wal: append after close');
+    if (this.waitingAppends >= APPENDS_WAITING_MAX) {
+      const text = `wal: more than ${APPENDS_WAITING_MAX} appends wait for the disk`;
+      throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, text);
+    }
+    this.#waiting.push(append);
+    if (!this.#pumping) {
+      this.#pumping = true;
+      // Not now: `complete` is never called from within `append`, and what else is appended in
+      // this piece of code shares the write.
+      this.#pumped = Promise.resolve().then(this.#pump);
+    }
+  }
+
+  /**
+   * Records that a snapshot exists, after all earlier appends; durable when it resolves. Its file
+   * must be on the disk before, and a hard state with commit ≥ its index must have been appended.
+   */
+  saveSnapshot(snapshot: WalSnapshot): Promise<void> {
+    if (snapshot.confState === undefined && snapshot.index > 0) {
+      const text = 'wal: a snapshot record with an index needs a confState';
+      return Promise.reject(new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text));
+    }
+    return this.#appendControl(snapshot);
+  }
+
+  /** Everything appended before is durable when it resolves, whether it asked for that or not. */
+  sync(): Promise<void> {
+    return this.#appendControl(undefined);
+  }
+
+  #appendControl(snapshot: WalSnapshot | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.append(new ControlAppend(snapshot, resolve, reject));
+    });
+  }
+
+  /**
+   * Lets go of the segments that hold only what is before `index`; `purge` may then remove them. The
+   * newest segment that begins before `index` is kept: it may hold `index` itself. Only for an index
+   * that a durable snapshot covers.
+   */
+  async releaseTo(index: LogIndex): Promise<void> {
+    const following = this.#segments.findIndex((segment) => segment.name.firstIndex >= index);
+    const kept = following === -1 ? this.#segments.length - 1 : Math.max(0, following - 1);
+    const released = this.#segments.splice(0, kept);
+    for (const segment of released) await segment.file.close();
+  }
+
+  /** Sequence of the oldest segment that is held. */
+  get oldestHeld(): number {
+    return this.#segments[0]!.sequence;
+  }
+
+  /** Completes what was appended, syncs, and gives everything up. Rejects if the log has failed. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    const synced = this.#failure === undefined ? this.sync() : Promise.reject(this.#failure);
+    synced.catch(() => {});
+    this.#closing = true;
+    await this.#pumped;
+    await this.#locking.catch(() => {});
+    await this.#preparer.stop();
+    for (const segment of this.#segments) await segment.file.close();
+    await synced;
+  }
+
+  // --- the pump ----------------------------------------------------------------------------------
+
+  get #tail(): Segment {
+    return this.#segments[this.#segments.length - 1]!;
+  }
+
+  readonly #pump = async (): Promise<void> => {
+    while (this.#waitingFrom < this.#waiting.length && this.#failure === undefined) {
+      let end = 0;
+      try {
+        end = this.#encodeBatch();
+        await this.#writeBatch();
+        if (this.#mustSync) await this.#sync();
+      } catch (error) {
+        this.#fail(error);
+        break;
+      }
+      this.#completeTo(end, undefined);
+      if (this.#offset < this.#segmentSize) continue;
+      try {
+        await this.#cut();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    if (this.#failure !== undefined) this.#completeTo(this.#waiting.length, this.#failure);
+    this.#pumping = false;
+  };
+
+  /** Whether an append of the batch wants a sync. */
+  #mustSync = false;
+
+  /** Encodes appends until the batch is full. Returns the end of what it took. */
+  #encodeBatch(): number {
+    const frames = this.#frames;
+    frames.clear();
+    this.#mustSync = false;
+    let at = this.#waitingFrom;
+    while (at < this.#waiting.length && frames.length < BATCH_SIZE_MAX) {
+      const append = this.#waiting[at++]!;
+      const { entries, hardState } = append;
+      if (entries.length > 0) this.#encodeEntries(entries);
+      if (hardState !== undefined) this.#encodeHardState(hardState);
+      if (append instanceof ControlAppend && append.snapshot !== undefined) {
+        this.#encodeSnapshot(append.snapshot);
+      }
+      if (append.mustSync) this.#mustSync = true;
+    }
+    return at;
+  }
+
+  #encodeEntries(entries: readonly raftpb.Entry[]): void {
+    const first = entries[0]!.index;
+    invariant(first >= 1 && first <= this.#lastIndex + 1, 'wal: entries leave a gap');
+    if (verify.all) {
+      for (const [i, entry] of entries.entries()) {
+        invariant(entry.index === first + i && entry.term > 0, 'wal: entries are not contiguous');
+      }
+    }
+    for (let i = 0; i < entries.length; i++) this.#frames.entry(entries[i]!);
+    this.#lastIndex = first + entries.length - 1;
+  }
+
+  #encodeHardState(state: raftpb.HardState): void {
+    if (isEmpty(state)) return;
+    invariant(state.term >= this.#hardState.term, 'wal: the term of the hard state goes back');
+    this.#hardState.term = state.term;
+    this.#hardState.vote = state.vote;
+    this.#hardState.commit = state.commit;
+    this.#frames.hardState(state);
+  }
+
+  #encodeSnapshot(snapshot: WalSnapshot): void {
+    this.#frames.record(RECORD_TYPES.SNAPSHOT, walpb.SnapshotCodec.encode(snapshot));
+    this.#lastIndex = Math.max(this.#lastIndex, snapshot.index);
+  }
+
+  async #writeBatch(): Promise<void> {
+    const size = this.#frames.length;
+    if (size === 0) return;
+    const { file } = this.#tail;
+    const bytes = this.#frames.bytes.subarray(0, size);
+    const startMs = this.#env.clock.monotonicMs();
+    this.#unsynced = true;
+    if (size <= WRITE_SYNC_SIZE_MAX) file.writeSync(bytes, this.#offset);
+    else await file.write([bytes], this.#offset);
+    this.#offset += size;
+    const { observer } = this.#options;
+    observer?.wrote?.(size, (this.#env.clock.monotonicMs() - startMs) / 1000);
+    this.#maybePrepare();
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#unsynced) return;
+    await syncFile(this.#env, this.#tail.file, this.#options);
+    this.#unsynced = false;
+  }
+
+  /** Completes the appends before `end` and forgets them. */
+  #completeTo(end: number, error: TetcdError | undefined): void {
+    while (this.#waitingFrom < end) {
+      const append = this.#waiting[this.#waitingFrom++]!;
+      append.complete(error);
+    }
+    // Appends made meanwhile stand after `end`; without any, the array begins anew.
+    if (this.#waitingFrom === this.#waiting.length) this.#waiting = [];
+    else if (this.#waitingFrom > 1024 && this.#waitingFrom * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#waitingFrom);
+    } else return;
+    this.#waitingFrom = 0;
+  }
+
+  #fail(error: unknown): void {
+    // Anything else than a failure of the disk is our own mistake.
+    if (!(error instanceof TetcdError)) throw error;
+    this.#failure ??= error;
+  }
+
+  // --- segments ----------------------------------------------------------------------------------
+
+  #maybePrepare(): void {
+    if (this.#offset >= this.#segmentSize * PREPARE_AT_FRACTION) this.#preparer.start();
+  }
+
+  async #cut(): Promise<void> {
+    const tail = this.#tail;
+    if (tail.file.size() > this.#offset) {
+      await tail.file.truncate(this.#offset);
+      this.#unsynced = true;
+    }
+    await this.#sync();
+
+    const prepared = await this.#preparer.take();
+    const frames = this.#frames;
+    frames.clear();
+    putSegmentHead(frames, this.#metadata);
+    if (!isEmpty(this.#hardState)) frames.hardState(this.#hardState);
+    const headSize = frames.length;
+    await prepared.write([frames.bytes.subarray(0, headSize)], 0);
+    await syncFile(this.#env, prepared, this.#options);
+
+    const sequence = tail.sequence + 1;
+    const name = segmentName(sequence, this.#lastIndex + 1);
+    const path = `${this.directory}/${name}`;
+    const file = await this.#giveName(prepared, path);
+    await syncNames(this.#env, this.directory, this.#options);
+
+    const firstIndex = this.#lastIndex + 1;
+    this.#segments.push({ name: { name, sequence, firstIndex }, sequence, path, file });
+    this.#offset = headSize;
+    this.#lock(file);
+    this.#options.observer?.segmentCreated?.(path);
+  }
+
+  /** Renames the file and opens it under its new name, so that errors and locks go by that. */
+  async #giveName(prepared: DiskFile, path: string): Promise<DiskFile> {
+    const from = prepared.path;
+    try {
+      await this.#env.disk.rename(from, path);
+    } catch (error) {
+      if (!hasCode(error, ERROR_CODES.DISK_FAILED)) throw error;
+      // Where an open file cannot be renamed.
+      await prepared.close();
+      await this.#env.disk.rename(from, path);
+    }
+    const file = await this.#env.disk.open(path, OPEN_MODES.WRITE);
+    await prepared.close();
+    return file;
+  }
+
+  #lock(file: DiskFile): void {
+    const locking = file.lock();
+    this.#locking = locking;
+    locking.catch((error) => {
+      if (!this.#closing) this.#fail(error);
+    });
+  }
+}
+
+/** The first two records of every segment. */
+export function putSegmentHead(frames: FrameBuffer, metadata: Uint8Array): void {
+  // A record without data leaves the running checksum as it is and so records it.
+  frames.record(RECORD_TYPES.CRC, new Uint8Array(0));
+  frames.record(RECORD_TYPES.METADATA, metadata);
+}
+
+function isEmpty(state: raftpb.HardState): boolean {
+  return state.term === 0 && state.vote === 0n && state.commit === 0;
+}
+
+/** A snapshot record, or just the wish for a sync, in the queue of appends. */
+class ControlAppend implements WalAppend {
+  readonly hardState = undefined;
+  readonly entries: readonly raftpb.Entry[] = [];
+  readonly mustSync = true;
+  readonly snapshot: WalSnapshot | undefined;
+  readonly #resolve: () => void;
+  readonly #reject: (error: TetcdError) => void;
+
+  constructor(
+    snapshot: WalSnapshot | undefined,
+    resolve: () => void,
+    reject: (error: TetcdError) => void,
+  ) {
+    this.snapshot = snapshot;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  complete(error: TetcdError | undefined): void {
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
