@@ -57,10 +57,15 @@ export class KeySet {
     return true;
   }
 
+  /** The keys in pieces of bounded size, in no particular order; not to be changed meanwhile. */
+  *pieces(): Generator<ReadonlySet<string>> {
+    for (const bucket of new Set(this.#directory)) yield bucket.keys;
+  }
+
   /** All keys in byte order; a fresh array. */
   sorted(): string[] {
     const all: string[] = [];
-    for (const bucket of new Set(this.#directory)) for (const key of bucket.keys) all.push(key);
+    for (const piece of this.pieces()) for (const key of piece) all.push(key);
     return all.sort((a, b) => (a < b ? -1 : 1));
   }
 

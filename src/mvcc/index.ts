@@ -24,3 +24,4 @@ export {
   checkTxnRequest,
 } from './validate.ts';
 export { WriteTxn } from './write-txn.ts';
+export { SlicedSort } from './sliced-sort.ts';

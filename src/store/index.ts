@@ -1,1 +1,28 @@
-export {};
+// The replicated state machine on disk. Start with `StateMachine`.
+
+export { AlarmStore } from './alarm-store.ts';
+export type { ApplyResult } from './apply-result.ts';
+export {
+  Backend,
+  type BackendOptions,
+  type BackendSnapshot,
+  DurableIndex,
+  type MembershipImage,
+} from './backend.ts';
+export type { KvHash } from './compactor.ts';
+export { confStateOf, encodeConfState } from './conf-state.ts';
+export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
+export { restoreLessor } from './lease-store.ts';
+export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
+export type { StoreMetrics } from './metrics.ts';
+export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './request-cost.ts';
+export {
+  encodeEnvelope,
+  REQUEST_ID_LOW_BITS,
+  REQUEST_KIND,
+  type RequestKind,
+} from './request-envelope.ts';
+export { BUCKET, type BucketId, META_KEY } from './schema.ts';
+export { Slices } from './slices.ts';
+export { StateMachine, type StateMachineHost, type StateMachineOptions } from './state-machine.ts';
+export { replayMembership } from './takeover.ts';

@@ -25,7 +25,7 @@ import { readStoredRow, StoredRow } from './stored-row.ts';
 /** The revision of a store without any write. */
 export const FIRST_REVISION: Revision = 1;
 
-/** What boot knows of compaction before rows are restored; 0 where there was none. */
+/** What boot knows of compaction before rows are restored; -1 where there was none. */
 export interface CompactionMarks {
   readonly scheduledRev: Revision;
   readonly finishedRev: Revision;
@@ -42,7 +42,7 @@ export class KvRestore implements RowVisitor {
   /** Before the first row. Leases must be restored already, so that keys find theirs. */
   begin(lessor: Lessor, marks: CompactionMarks): void {
     this.#lessor = lessor;
-    if (marks.finishedRev > 0) this.index.setCompactedRev(marks.finishedRev);
+    if (marks.finishedRev >= 0) this.index.setCompactedRev(marks.finishedRev);
   }
 
   row(
@@ -155,7 +155,7 @@ export class KvStore implements ReadView {
     this.#backend = backend;
     this.index = restored.index;
     this.rows = new KvRows(backend);
-    this.compactedRev = marks.finishedRev > 0 ? marks.finishedRev : -1;
+    this.compactedRev = marks.finishedRev;
     // Every row up to a compaction may be gone: its revision then is the newest that is known.
     this.currentRev = Math.max(
       FIRST_REVISION,

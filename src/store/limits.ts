@@ -35,3 +35,6 @@ export const INDEX_STEP_KEYS = 4096;
 
 /** Checksums of compactions that are kept; etcd keeps ten. */
 export const COMPACTION_HASHES_MAX = 10;
+
+/** Keys that one step of a large entry works through: about a millisecond of deletions. */
+export const APPLY_STEP_KEYS = 1024;
