@@ -62,7 +62,10 @@ export abstract class GrpcStream extends Http2Stream {
       return;
     }
     const taken = this.#deliver(bytes, start, end);
-    if (this.receiveEnded) return this.#dropKept();
+    if (this.receiveEnded) {
+      this.#dropKept();
+      return;
+    }
     if (this.readingPaused) {
       this.connection.credit(this, taken - start);
       if (taken < end && this.#keep(bytes, taken, end)) this.#owed += end - taken;
@@ -139,35 +142,37 @@ export abstract class GrpcStream extends Http2Stream {
   #deliverEncoded(flag: number, message: Uint8Array, last: boolean): void {
     const encoding = this.receiveEncoding;
     if (flag !== 1) {
-      return this.#receiveFailed(
-        STATUS.INTERNAL,
-        `grpc: received unexpected payload format ${flag}`,
-      );
+      this.#receiveFailed(STATUS.INTERNAL, `grpc: received unexpected payload format ${flag}`);
+      return;
     }
     if (encoding === '') {
-      return this.#receiveFailed(
+      this.#receiveFailed(
         STATUS.INTERNAL,
         'grpc: compressed flag set with identity or empty encoding',
       );
+      return;
     }
     if (encoding !== GZIP) {
-      return this.#receiveFailed(this.unknownEncodingStatus, unknownEncodingText(encoding));
+      this.#receiveFailed(this.unknownEncodingStatus, unknownEncodingText(encoding));
+      return;
     }
     let plain: Uint8Array;
     try {
       plain = gunzip(message, this.receiveBytesMax);
     } catch (error) {
       if (hasCode(error, ERROR_CODES.LIMIT_EXCEEDED)) {
-        return this.#receiveFailed(
+        this.#receiveFailed(
           STATUS.RESOURCE_EXHAUSTED,
           `grpc: received message after decompression larger than max ${this.receiveBytesMax}`,
         );
+        return;
       }
       if (!hasCode(error, ERROR_CODES.MALFORMED)) throw error;
-      return this.#receiveFailed(
+      this.#receiveFailed(
         STATUS.INTERNAL,
         `grpc: failed to decompress the message: ${error.message}`,
       );
+      return;
     }
     this.onMessage(plain, last);
   }

@@ -1,5 +1,6 @@
 // HTTP/2 and gRPC, server and client, over byte streams. Knows no message: bytes in, bytes out.
 
+export { createChannel } from './channel.ts';
 export type {
   CallOptions,
   CallStatus,
@@ -24,6 +25,7 @@ export type {
 } from './limits.ts';
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
 export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
+export { type SocketConnectOptions, socketConnect } from './node-connect.ts';
 export { type ListenOptions, listen, type PortListener } from './node-listener.ts';
 export { SocketStream } from './node-socket.ts';
 export { createServer } from './server.ts';

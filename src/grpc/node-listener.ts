@@ -131,8 +131,14 @@ class Port implements PortListener {
       socket.destroy();
       return;
     }
-    if (socket.alpnProtocol === 'h2') return this.#acceptGrpc(socket, undefined);
-    if (socket.alpnProtocol === 'http/1.1') return this.#acceptHttp(socket, undefined);
+    if (socket.alpnProtocol === 'h2') {
+      this.#acceptGrpc(socket, undefined);
+      return;
+    }
+    if (socket.alpnProtocol === 'http/1.1') {
+      this.#acceptHttp(socket, undefined);
+      return;
+    }
     this.#sniff(socket);
   }
 

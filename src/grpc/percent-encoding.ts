@@ -22,9 +22,9 @@ export function percentDecode(text: string): string {
   const bytes = new Uint8Array(text.length);
   let length = 0;
   for (let i = 0; i < text.length; i++) {
-    const escape = text.slice(i, i + 3);
-    if (escape.length === 3 && ESCAPE.test(escape)) {
-      bytes[length++] = Number.parseInt(escape.slice(1), 16);
+    const piece = text.slice(i, i + 3);
+    if (piece.length === 3 && ESCAPE.test(piece)) {
+      bytes[length++] = Number.parseInt(piece.slice(1), 16);
       i += 2;
     } else {
       bytes[length++] = text.charCodeAt(i);

@@ -176,7 +176,7 @@ function classify(head: RequestHead, reader: HeadReader): void {
     return;
   }
   if (reader.authorities > 1 || reader.hosts > 1) {
-    return refuse(
+    refuse(
       head,
       400,
       STATUS.INTERNAL,
@@ -188,7 +188,10 @@ function classify(head: RequestHead, reader: HeadReader): void {
     return;
   }
   const headerError = reader.timeoutError ?? reader.binaryError;
-  if (headerError !== undefined) return refuse(head, 400, STATUS.INTERNAL, headerError);
+  if (headerError !== undefined) {
+    refuse(head, 400, STATUS.INTERNAL, headerError);
+    return;
+  }
   if (head.method !== 'POST') {
     refuse(
       head,

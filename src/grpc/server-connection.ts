@@ -12,7 +12,8 @@ import {
   INDEXING,
   RepeatedBlock,
 } from './hpack/index.ts';
-import { Connection } from './http2/connection.ts';
+import { Connection, type ConnectionRole } from './http2/connection.ts';
+import { writeHeaders } from './http2/control-frames.ts';
 import { writeFrameHeader } from './http2/output.ts';
 import {
   ConnectionError,
@@ -48,6 +49,8 @@ const OK_TRAILERS: Pairs = [['grpc-status', '0']];
 
 /** Payload of the PING whose answer says that the client has seen the first GOAWAY. */
 const DRAIN_PING = Uint8Array.from([0x74, 0x65, 0x74, 0x63, 0x64, 0x2d, 0x67, 0x6f]);
+const ROLE: ConnectionRole = { peerIsClient: true, pausesReading: true };
+
 const KEEPALIVE_PING = new Uint8Array(8);
 /** The second step of a drain does not wait longer than this for that answer. */
 const DRAIN_PING_MS_MAX = 5_000;
@@ -55,8 +58,6 @@ const DRAIN_PING_MS_MAX = 5_000;
 export class ServerConnection extends Connection<RequestHead> {
   readonly server: ServerCore;
   readonly peer: Peer;
-  protected override readonly pushAllowed = true;
-  protected override readonly pausesReading = true;
   readonly #rawOpener: RawOpener | undefined;
   readonly #headBlock = new RepeatedBlock(HEAD_FIELDS);
   readonly #trailersBlock = new RepeatedBlock(OK_TRAILERS);
@@ -80,7 +81,7 @@ export class ServerConnection extends Connection<RequestHead> {
   #drainingMs = Number.POSITIVE_INFINITY;
 
   constructor(transport: ByteStream, server: ServerCore, options: AcceptOptions) {
-    super(transport, server.limits, server.context);
+    super(transport, server.limits, server.context, ROLE);
     this.server = server;
     this.peer = options.peer ?? {
       address: transport.remoteAddress,
@@ -134,23 +135,33 @@ export class ServerConnection extends Connection<RequestHead> {
     if (id > this.#lastServedId) return;
     if (this.streams.size >= this.server.limits.maxConcurrentStreams) {
       this.#chargeReset();
-      return this.writeReset(id, HTTP2_ERROR.REFUSED_STREAM);
+      this.writeReset(id, HTTP2_ERROR.REFUSED_STREAM);
+      return;
     }
     if (head === undefined) {
       const text = `received header list larger than max (${this.limits.headerListBytesMax})`;
-      return this.#refuse(id, 431, STATUS.RESOURCE_EXHAUSTED, text, endStream);
+      this.#refuse(id, 431, STATUS.RESOURCE_EXHAUSTED, text, endStream);
+      return;
     }
-    if (head.kind !== HEAD_KINDS.GRPC) return this.#openOther(id, head, endStream);
+    if (head.kind !== HEAD_KINDS.GRPC) {
+      this.#openOther(id, head, endStream);
+      return;
+    }
     const route = head.route as Route | undefined;
     if (route === undefined) {
       const text = this.server.routes.unknownText(head.path);
-      return this.#refuse(id, 200, STATUS.UNIMPLEMENTED, text, endStream);
+      this.#refuse(id, 200, STATUS.UNIMPLEMENTED, text, endStream);
+      return;
     }
     if (head.encoding !== '' && head.encoding !== GZIP) {
       const text = unknownEncodingText(head.encoding);
-      return this.#refuse(id, 200, STATUS.UNIMPLEMENTED, text, endStream);
+      this.#refuse(id, 200, STATUS.UNIMPLEMENTED, text, endStream);
+      return;
     }
-    if (endStream && head.contentLength > 0) return this.#resetMalformed(id);
+    if (endStream && head.contentLength > 0) {
+      this.#resetMalformed(id);
+      return;
+    }
     this.#openCall(id, head, route, endStream);
   }
 
@@ -184,19 +195,26 @@ export class ServerConnection extends Connection<RequestHead> {
   #openOther(id: number, head: RequestHead, endStream: boolean): void {
     switch (head.kind) {
       case HEAD_KINDS.REFUSED:
-        return this.#refuse(id, head.httpStatus, head.status, head.message, endStream);
+        this.#refuse(id, head.httpStatus, head.status, head.message, endStream);
+        return;
       case HEAD_KINDS.RAW:
-        return this.#openRaw(id, head, endStream);
+        this.#openRaw(id, head, endStream);
+        return;
       default:
-        return this.#resetMalformed(id);
+        this.#resetMalformed(id);
+        return;
     }
   }
 
   #openRaw(id: number, head: RequestHead, endStream: boolean): void {
-    if (endStream && head.contentLength > 0) return this.#resetMalformed(id);
+    if (endStream && head.contentLength > 0) {
+      this.#resetMalformed(id);
+      return;
+    }
     if (this.#rawOpener === undefined) {
       const text = `invalid gRPC request content-type ${JSON.stringify(head.contentType)}`;
-      return this.#refuse(id, 415, STATUS.INVALID_ARGUMENT, text, endStream);
+      this.#refuse(id, 415, STATUS.INVALID_ARGUMENT, text, endStream);
+      return;
     }
     const stream = new ServerRawStream(this, id, head);
     this.#register(stream, head);
@@ -240,7 +258,8 @@ export class ServerConnection extends Connection<RequestHead> {
     const head = this.#headBlock;
     const trailers = this.#trailersBlock;
     if (!head.settled(this.encoder) || !trailers.settled(this.encoder)) {
-      return this.#writeUnaryInSteps(call, encoder, message, size);
+      this.#writeUnaryInSteps(call, encoder, message, size);
+      return;
     }
     const output = this.output;
     const total = MESSAGE_PREFIX_BYTES + size;
@@ -282,7 +301,8 @@ export class ServerConnection extends Connection<RequestHead> {
 
   writeHead(call: ServerCall, compressed: boolean, pairs: Pairs | undefined): void {
     if (!compressed && pairs === undefined) {
-      return this.#writeRepeated(call.id, this.#headBlock, FLAG.END_HEADERS);
+      this.#writeRepeated(call.id, this.#headBlock, FLAG.END_HEADERS);
+      return;
     }
     const encoding: Pairs = compressed ? [['grpc-encoding', GZIP]] : [];
     this.writeFields(call, [...HEAD_FIELDS, ...encoding, ...(pairs ?? [])], false);
@@ -296,7 +316,8 @@ export class ServerConnection extends Connection<RequestHead> {
   ): void {
     if (status === STATUS.OK && message === '' && pairs === undefined) {
       const flags = FLAG.END_HEADERS | FLAG.END_STREAM;
-      return this.#writeRepeated(call.id, this.#trailersBlock, flags);
+      this.#writeRepeated(call.id, this.#trailersBlock, flags);
+      return;
     }
     this.writeFields(call, statusFields(status, message, pairs), true);
   }
@@ -325,8 +346,9 @@ export class ServerConnection extends Connection<RequestHead> {
   writeFields(stream: Http2Stream, fields: Pairs, endStream: boolean): void {
     let listBytes = 0;
     for (const [name, value] of fields) listBytes += name.length + value.length + FIELD_OVERHEAD;
-    if (listBytes > this.peerHeaderListMax) {
-      return this.resetStream(stream, HTTP2_ERROR.INTERNAL_ERROR);
+    if (listBytes > this.peerSettings.headerListMax) {
+      this.resetStream(stream, HTTP2_ERROR.INTERNAL_ERROR);
+      return;
     }
     this.#writeBlock(stream.id, fields, endStream);
   }
@@ -340,7 +362,8 @@ export class ServerConnection extends Connection<RequestHead> {
       const indexing = REPEATING.has(name) ? INDEXING.YES : INDEXING.NO;
       length = this.encoder.field(name, value, indexing, block, length);
     }
-    this.writeHeaderFrames(id, block, length, endStream);
+    writeHeaders(this.output, id, block, length, endStream);
+    this.flushSoon();
     this.#headsSent++;
   }
 
@@ -370,7 +393,8 @@ export class ServerConnection extends Connection<RequestHead> {
 
   holdCall(call: ServerUnaryCall): void {
     if (this.#heldCalls.length >= this.server.limits.heldCallsMax) {
-      return this.abortStream(call, HTTP2_ERROR.REFUSED_STREAM);
+      this.abortStream(call, HTTP2_ERROR.REFUSED_STREAM);
+      return;
     }
     this.#heldCalls.push(call);
   }
@@ -446,7 +470,10 @@ export class ServerConnection extends Connection<RequestHead> {
   /** First step: no id is excluded yet, since requests may be on their way. */
   drain(): void {
     if (this.closed || this.#drainingMs !== Number.POSITIVE_INFINITY) return;
-    if (!this.settled) return this.shut(undefined);
+    if (!this.settled) {
+      this.shut(undefined);
+      return;
+    }
     this.#drainingMs = this.context.clock.monotonicMs();
     this.goAway(STREAM_ID_MAX, HTTP2_ERROR.NO_ERROR, 'graceful_stop');
     this.ping(DRAIN_PING);

@@ -24,14 +24,18 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
 
   onMessage(message: Uint8Array, last: boolean): void {
     if (this.#request !== undefined || this.#dispatched) {
-      return this.onReceiveError(
+      this.onReceiveError(
         STATUS.INTERNAL,
         'cardinality violation: received multiple request messages for non-client-streaming RPC',
       );
+      return;
     }
     this.method.messagesReceived++;
     this.method.bytesReceived += message.length;
-    if (last && !this.connection.holdsCalls) return this.#dispatch(message);
+    if (last && !this.connection.holdsCalls) {
+      this.#dispatch(message);
+      return;
+    }
     this.#request = Uint8Array.from(message);
     this.connection.heldBytes += message.length;
     if (this.connection.heldBytes > this.connection.limits.heldBytesMax) {
@@ -43,12 +47,16 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     if (this.#dispatched) return;
     const request = this.#request;
     if (request === undefined) {
-      return this.onReceiveError(
+      this.onReceiveError(
         STATUS.INTERNAL,
         'cardinality violation: received no request message from non-client-streaming RPC',
       );
+      return;
     }
-    if (this.connection.holdsCalls) return this.connection.holdCall(this);
+    if (this.connection.holdsCalls) {
+      this.connection.holdCall(this);
+      return;
+    }
     this.#dispatch(request);
   }
 

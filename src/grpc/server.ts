@@ -92,7 +92,8 @@ export class ServerCore implements Server {
     const connection = new ServerConnection(stream, this, options);
     this.#connections.add(connection);
     if (this.#stopped || this.#connections.size > this.limits.connectionsMax) {
-      return stream.destroy();
+      stream.destroy();
+      return;
     }
     this.#timer ??= this.#options.timers.after(this.#tickMs, () => this.#tick());
   }

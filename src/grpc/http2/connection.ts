@@ -5,31 +5,44 @@
 // Three ways for things to end. A ConnectionError is thrown by whatever finds the violation and ends
 // here with GOAWAY. A violation of one stream resets that stream (`abortStream`). An error of the
 // embedding program passes through untouched: it is not the peer's fault.
+//
+// Longer than most files because the states of stream and connection are one subject: what may come
+// when, and what it then does to windows, queues and ids. Shape of frames, settings, header blocks,
+// sending and timeouts are files of their own.
 
 import { ERROR_CODES, latin1FromBytes, TetcdError } from '../../base/index.ts';
 import type { ByteStream, ByteStreamHandler, Clock } from '../../env/index.ts';
 import { type HeaderField, HpackEncoder } from '../hpack/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
+import {
+  DEBUG_BYTES_MAX,
+  writeGoAway,
+  writePing,
+  writeReset,
+  writeSettings,
+  writeSettingsAck,
+  writeWindowUpdate,
+} from './control-frames.ts';
 import type { Flushable, FlushScheduler } from './flush-scheduler.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
+import { checkFrame, frameSizeError, protocolError } from './frame-rules.ts';
 import { HeaderBlocks } from './header-blocks.ts';
 import { Output, readUint32, type SlabPool } from './output.ts';
+import { PeerSettings } from './peer-settings.ts';
 import {
   ConnectionError,
   DEFAULT_WINDOW,
   FLAG,
   FRAME,
   FRAME_HEADER_BYTES,
-  FRAME_PAYLOAD_MAX,
   HTTP2_ERROR,
   type Http2ErrorCode,
   http2ErrorName,
-  SETTING,
-  WINDOW_MAX,
 } from './protocol.ts';
 import { Sender } from './sender.ts';
 import type { Http2Stream } from './stream.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { Watchdog } from './watchdog.ts';
 
 /** What all connections of a server or channel share. */
 export interface ConnectionContext {
@@ -38,12 +51,19 @@ export interface ConnectionContext {
   readonly scheduler: FlushScheduler;
 }
 
+export interface ConnectionRole {
+  readonly peerIsClient: boolean;
+  /**
+   * Whether a full socket stops reading. Only servers do it: if both sides did, two full sockets
+   * would wait for each other.
+   */
+  readonly pausesReading: boolean;
+}
+
 /** Streams that we reset and whose late frames we forgive. */
 const RESETS_REMEMBERED_MAX = 1024;
 /** A closed connection whose peer does not close too is cut off after this. */
 const LINGER_MS = 2_000;
-/** Debug data of GOAWAY that we keep. */
-const DEBUG_BYTES_MAX = 256;
 
 export abstract class Connection<Head = unknown>
   implements ByteStreamHandler, FrameSink, Flushable
@@ -53,6 +73,8 @@ export abstract class Connection<Head = unknown>
   readonly output: Output;
   readonly sender: Sender;
   readonly encoder = new HpackEncoder();
+  /** What the peer has told in SETTINGS. */
+  readonly peerSettings: PeerSettings;
   /** Streams of which at least one half is open. */
   readonly streams = new Map<number, Http2Stream>();
   /** Nothing more is read: a violation was found, or the transport or its owner closed. */
@@ -61,50 +83,53 @@ export abstract class Connection<Head = unknown>
   heldBytes = 0;
   /** Highest stream id that the peer has opened. */
   lastRemoteId = 0;
-  /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
-  peerStreamsMax = Number.POSITIVE_INFINITY;
-  /** The peer's SETTINGS_MAX_HEADER_LIST_SIZE. */
-  peerHeaderListMax = Number.POSITIVE_INFINITY;
   /** Whether the peer's first SETTINGS have arrived. */
   settled = false;
-  /** Frames received; says at a glance whether the peer is alive. */
+  /** Says at a glance whether the peer is alive. */
   framesReceived = 0;
 
   protected readonly context: ConnectionContext;
+  readonly #role: ConnectionRole;
   readonly #reader = new FrameReader();
   readonly #blocks: HeaderBlocks<Head>;
   readonly #controlFrames: TokenBucket;
+  /** Bytes of DATA that the peer may still send on all streams. */
   #receiveWindow: number;
+  /** Bytes received for which no WINDOW_UPDATE has been sent. */
   #uncredited = 0;
   #flushWaiting = false;
   #readingPaused = false;
+  /** Ids that we reset, until there are too many to remember. */
   readonly #resets = new Set<number>();
   #resetsForgotten = false;
-  #ended = false;
+  /** The sending half of the transport has been closed. */
+  #transportEnded = false;
+  /** The transport is gone. */
   #gone = false;
   #closeError: Error | undefined = undefined;
-
-  // What `tick` saw last, to notice what has not moved.
-  readonly #openedMs: number;
-  #framesSeen = 0;
-  #partialSinceMs = Number.POSITIVE_INFINITY;
-  #stalledSinceMs = Number.POSITIVE_INFINITY;
-  #bufferedSeen = 0;
   #closedAtMs = Number.POSITIVE_INFINITY;
-  #sentSeen = 0;
+  readonly #watchdog: Watchdog;
   #tickMs: number;
+  #framesSentSeen = 0;
 
-  constructor(transport: ByteStream, limits: ConnectionLimits, context: ConnectionContext) {
+  constructor(
+    transport: ByteStream,
+    limits: ConnectionLimits,
+    context: ConnectionContext,
+    role: ConnectionRole,
+  ) {
     this.transport = transport;
     this.limits = limits;
     this.context = context;
+    this.#role = role;
     this.output = new Output(transport, context.pool);
     this.sender = new Sender(this.output, limits);
+    this.peerSettings = new PeerSettings(this.encoder, role.peerIsClient);
     this.#controlFrames = new TokenBucket(limits.controlFramesBurst);
     this.#blocks = new HeaderBlocks<Head>(limits, (fields) => this.parseHead(fields));
-    this.#receiveWindow = limits.connectionWindowBytes;
-    this.#openedMs = context.clock.monotonicMs();
-    this.#tickMs = this.#openedMs;
+    this.#receiveWindow = Math.max(limits.connectionWindowBytes, DEFAULT_WINDOW);
+    this.#tickMs = context.clock.monotonicMs();
+    this.#watchdog = new Watchdog(limits, this.#tickMs);
     transport.handler = this;
   }
 
@@ -120,9 +145,9 @@ export abstract class Connection<Head = unknown>
     head: Head | undefined,
     endStream: boolean,
   ): void;
-  /** Whether the peer can not have opened or known a stream of this id yet. */
+  /** Whether a stream of this id has never been opened. */
   protected abstract isIdle(id: number): boolean;
-  /** The peer's byte that the reader should begin with; -1 while its preface is incomplete. */
+  /** Where in `bytes` the first frame begins; -1 while the peer's preface is incomplete. */
   protected abstract takePreface(bytes: Uint8Array): number;
   protected abstract onPing(): void;
   protected abstract onPingAck(bytes: Uint8Array, start: number): void;
@@ -133,8 +158,9 @@ export abstract class Connection<Head = unknown>
    */
   protected abstract onStreamReset(stream: Http2Stream): void;
   protected abstract onStreamClosed(stream: Http2Stream): void;
-  /** The peer's SETTINGS changed something. */
   protected abstract onSettingsChanged(): void;
+  /** Pings and their timeouts; `moved` if frames have arrived since the last time. */
+  protected abstract keepAlive(nowMs: number, moved: boolean): void;
   /** Last of all; streams that were open have been told. */
   protected abstract onGone(error: Error | undefined): void;
 
@@ -146,15 +172,20 @@ export abstract class Connection<Head = unknown>
       const from = this.settled ? 0 : this.takePreface(bytes);
       if (from >= 0) this.#reader.push(bytes, from, this);
     } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
-      this.fail(error);
+      if (error instanceof ConnectionError) {
+        this.fail(error);
+        return;
+      }
+      // The rest of the input is lost with the place in it.
+      this.cutOff('a handler threw');
+      throw error;
     }
   }
 
   onFrame(
     type: number,
     flags: number,
-    streamId: number,
+    id: number,
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -166,41 +197,54 @@ export abstract class Connection<Head = unknown>
     if (!this.settled && (type !== FRAME.SETTINGS || (flags & FLAG.ACK) !== 0)) {
       throw protocolError('the first frame is not SETTINGS');
     }
-    switch (type) {
-      case FRAME.DATA:
-        return this.#onDataFrame(flags, streamId, bytes, start, end);
-      case FRAME.HEADERS:
-        return this.#onHeadersFrame(flags, streamId, bytes, start, end);
-      case FRAME.CONTINUATION:
-        return this.#onContinuation(flags, streamId, bytes, start, end);
-      case FRAME.WINDOW_UPDATE:
-        return this.#onWindowUpdate(streamId, bytes, start, end);
-      case FRAME.SETTINGS:
-        return this.#onSettings(flags, streamId, bytes, start, end);
-      case FRAME.PING:
-        return this.#onPingFrame(flags, streamId, bytes, start, end);
-      case FRAME.RST_STREAM:
-        return this.#onRstStream(streamId, bytes, start, end);
-      case FRAME.GOAWAY:
-        return this.#onGoAwayFrame(streamId, bytes, start, end);
-      case FRAME.PRIORITY:
-        return this.#onPriority(streamId, start, end);
-      case FRAME.PUSH_PROMISE:
-        throw protocolError('PUSH_PROMISE');
-      default:
-        // Unknown frames are ignored (section 5.5).
-        this.#chargeControlFrame(1);
-    }
+    checkFrame(type, flags, id, end - start);
+    if (type === FRAME.DATA) this.#onDataFrame(flags, id, bytes, start, end);
+    else if (type === FRAME.HEADERS) this.#onHeadersFrame(flags, id, bytes, start, end);
+    else if (type === FRAME.CONTINUATION) this.#onContinuation(flags, id, bytes, start, end);
+    else this.#onControlFrame(type, flags, id, bytes, start, end);
   }
 
-  #onDataFrame(
+  /** A frame that costs work and carries nothing: each takes a token. */
+  #onControlFrame(
+    type: number,
     flags: number,
-    streamId: number,
+    id: number,
     bytes: Uint8Array,
     start: number,
     end: number,
   ): void {
-    if (streamId === 0) throw protocolError('DATA on stream 0');
+    this.#chargeControlFrame(1);
+    switch (type) {
+      case FRAME.WINDOW_UPDATE:
+        this.#onWindowUpdate(id, readUint32(bytes, start) & 0x7fffffff);
+        break;
+      case FRAME.SETTINGS:
+        if ((flags & FLAG.ACK) === 0) this.#onSettings(bytes, start, end);
+        break;
+      case FRAME.PING:
+        this.#onPingFrame(flags, bytes, start);
+        break;
+      case FRAME.RST_STREAM:
+        this.#onRstStream(id, readUint32(bytes, start));
+        break;
+      case FRAME.GOAWAY:
+        this.#onGoAwayFrame(bytes, start, end);
+        break;
+      case FRAME.PRIORITY:
+        if (end - start !== 5) this.#onBadPriority(id);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #chargeControlFrame(count: number): void {
+    if (!this.#controlFrames.take(count)) {
+      throw new ConnectionError(HTTP2_ERROR.ENHANCE_YOUR_CALM, 'too many control frames');
+    }
+  }
+
+  #onDataFrame(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     const flowBytes = end - start;
     this.#receiveWindow -= flowBytes;
     if (this.#receiveWindow < 0) {
@@ -210,30 +254,42 @@ export abstract class Connection<Head = unknown>
     let from = start;
     let to = end;
     if (flags & FLAG.PADDED) {
-      if (flowBytes === 0) throw frameSizeError('padded DATA without its length');
+      if (flowBytes === 0) throw frameSizeError('padded DATA');
       from = start + 1;
       to = end - bytes[start]!;
       if (to < from) throw protocolError('padding exceeds the frame');
     }
-    const stream = this.streams.get(streamId);
-    if (stream === undefined) return this.#frameOnAbsentStream(streamId, 'DATA');
-    if (stream.remoteEnded) {
-      return this.abortStream(stream, HTTP2_ERROR.STREAM_CLOSED);
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      this.#onAbsentData(id);
+      return;
     }
     stream.receiveWindow -= flowBytes;
-    if (stream.receiveWindow < 0) {
-      return this.abortStream(stream, HTTP2_ERROR.FLOW_CONTROL_ERROR);
-    }
     const endStream = (flags & FLAG.END_STREAM) !== 0;
+    const wrong = this.#wrongData(stream, to - from, endStream);
+    if (wrong !== HTTP2_ERROR.NO_ERROR) {
+      this.abortStream(stream, wrong);
+      return;
+    }
     if (to > from) this.#controlFrames.give(this.limits.controlFramesPerUsefulFrame);
     else if (!endStream) this.#chargeControlFrame(1);
     if (flowBytes > to - from) this.credit(stream, flowBytes - (to - from));
-    if (stream.contentLeft >= 0 && !contentAgrees(stream, to - from, endStream)) {
-      return this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
-    }
     if (endStream) stream.remoteEnded = true;
     if (to > from) stream.onData(bytes, from, to);
     if (endStream && !stream.closed) this.#remoteEnded(stream);
+  }
+
+  /** What DATA of `count` bytes on an open stream violates, if anything. */
+  #wrongData(stream: Http2Stream, count: number, endStream: boolean): Http2ErrorCode {
+    if (stream.remoteEnded) return HTTP2_ERROR.STREAM_CLOSED;
+    if (stream.receiveWindow < 0) return HTTP2_ERROR.FLOW_CONTROL_ERROR;
+    if (stream.contentLeft >= 0) {
+      stream.contentLeft -= count;
+      // Content-length must be true (section 8.1.1).
+      const agrees = endStream ? stream.contentLeft === 0 : stream.contentLeft >= 0;
+      if (!agrees) return HTTP2_ERROR.PROTOCOL_ERROR;
+    }
+    return HTTP2_ERROR.NO_ERROR;
   }
 
   #remoteEnded(stream: Http2Stream): void {
@@ -241,223 +297,147 @@ export abstract class Connection<Head = unknown>
     if (stream.localEnded && !stream.closed) this.#closeStream(stream);
   }
 
-  #onHeadersFrame(
-    flags: number,
-    streamId: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    if (streamId === 0) throw protocolError('HEADERS on stream 0');
+  /** DATA on a stream that is not open (section 5.1). */
+  #onAbsentData(id: number): void {
+    if (this.isIdle(id)) throw protocolError('DATA on an idle stream');
+    this.#chargeControlFrame(1);
+    if (!this.#resets.has(id)) this.writeReset(id, HTTP2_ERROR.STREAM_CLOSED);
+  }
+
+  #onHeadersFrame(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     let from = start;
     let to = end;
     if (flags & FLAG.PADDED) {
-      if (from === to) throw frameSizeError('padded HEADERS without its length');
+      if (from === to) throw frameSizeError('padded HEADERS');
       to -= bytes[from]!;
       from++;
     }
     if (flags & FLAG.PRIORITY) from += 5;
-    if (from > to) {
-      if (from > end) throw frameSizeError('HEADERS without its priority');
-      throw protocolError('padding exceeds the frame');
-    }
+    if (from > end) throw frameSizeError('HEADERS with priority');
+    if (from > to) throw protocolError('padding exceeds the frame');
     const endStream = (flags & FLAG.END_STREAM) !== 0;
     if (flags & FLAG.END_HEADERS) {
-      this.#onBlock(streamId, this.#blocks.decode(bytes, from, to), endStream);
+      this.#onBlock(id, this.#blocks.decode(bytes, from, to), endStream);
     } else {
-      this.#blocks.begin(streamId, endStream, bytes, from, to);
+      this.#blocks.begin(id, endStream, bytes, from, to);
     }
   }
 
-  #onContinuation(
-    flags: number,
-    streamId: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  #onContinuation(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     const blocks = this.#blocks;
-    if (streamId === 0 || blocks.streamId !== streamId) {
-      throw protocolError('CONTINUATION without its HEADERS');
-    }
+    if (blocks.streamId !== id) throw protocolError('CONTINUATION without its HEADERS');
     blocks.add(bytes, start, end);
     if (flags & FLAG.END_HEADERS) {
       const endStream = blocks.endStream;
-      this.#onBlock(streamId, blocks.finish(), endStream);
+      this.#onBlock(id, blocks.finish(), endStream);
     }
   }
 
-  #onBlock(streamId: number, head: Head | undefined, endStream: boolean): void {
-    const stream = this.streams.get(streamId);
+  #onBlock(id: number, head: Head | undefined, endStream: boolean): void {
+    const stream = this.streams.get(id);
     if (stream !== undefined) {
-      if (stream.remoteEnded) return this.abortStream(stream, HTTP2_ERROR.STREAM_CLOSED);
-      if (stream.contentLeft > 0 && endStream) {
-        return this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
-      }
-      if (endStream) stream.remoteEnded = true;
-      this.onHeaders(stream, head, endStream);
-      if (endStream && !stream.closed) this.#remoteEnded(stream);
+      this.#onLaterBlock(stream, head, endStream);
       return;
     }
-    if (this.isIdle(streamId)) {
+    if (this.isIdle(id)) {
       this.#controlFrames.give(this.limits.controlFramesPerUsefulFrame);
-      this.openStream(streamId, head, endStream);
+      this.openStream(id, head, endStream);
       return;
     }
-    if (this.#resets.has(streamId)) return this.#chargeControlFrame(1);
-    if (this.#resetsForgotten) {
-      this.#chargeControlFrame(1);
-      return this.writeReset(streamId, HTTP2_ERROR.STREAM_CLOSED);
+    this.#chargeControlFrame(1);
+    if (this.#resets.has(id)) return;
+    if (!this.#resetsForgotten) {
+      throw new ConnectionError(HTTP2_ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
     }
-    throw new ConnectionError(HTTP2_ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
+    // Perhaps we have reset it ourselves: then it is no reason to end the connection.
+    this.writeReset(id, HTTP2_ERROR.STREAM_CLOSED);
   }
 
-  /** DATA on a stream that is not open (section 5.1). */
-  #frameOnAbsentStream(streamId: number, name: string): void {
-    if (this.isIdle(streamId)) throw protocolError(`${name} on an idle stream`);
-    this.#chargeControlFrame(1);
-    if (!this.#resets.has(streamId)) this.writeReset(streamId, HTTP2_ERROR.STREAM_CLOSED);
+  /** HEADERS after the first of their stream. */
+  #onLaterBlock(stream: Http2Stream, head: Head | undefined, endStream: boolean): void {
+    if (stream.remoteEnded) {
+      this.abortStream(stream, HTTP2_ERROR.STREAM_CLOSED);
+      return;
+    }
+    if (endStream && stream.contentLeft > 0) {
+      this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
+      return;
+    }
+    if (!endStream) this.#chargeControlFrame(1);
+    if (endStream) stream.remoteEnded = true;
+    this.onHeaders(stream, head, endStream);
+    if (endStream && !stream.closed) this.#remoteEnded(stream);
   }
 
-  #onWindowUpdate(streamId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (end - start !== 4) throw frameSizeError('WINDOW_UPDATE');
-    this.#chargeControlFrame(1);
-    const increment = readUint32(bytes, start) & 0x7fffffff;
-    if (streamId === 0) {
+  #onWindowUpdate(id: number, increment: number): void {
+    if (id === 0) {
       if (increment === 0) throw protocolError('WINDOW_UPDATE of 0');
       this.sender.widen(increment);
       this.#pumpSoon();
       return;
     }
-    const stream = this.streams.get(streamId);
+    const stream = this.streams.get(id);
     if (stream === undefined) {
-      if (this.isIdle(streamId)) throw protocolError('WINDOW_UPDATE on an idle stream');
-      return;
+      if (this.isIdle(id)) throw protocolError('WINDOW_UPDATE on an idle stream');
+    } else if (increment === 0) {
+      this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
+    } else if (!this.sender.widenStream(stream, increment)) {
+      this.abortStream(stream, HTTP2_ERROR.FLOW_CONTROL_ERROR);
+    } else {
+      this.#pumpSoon();
     }
-    if (increment === 0) return this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
-    if (!this.sender.widenStream(stream, increment)) {
-      return this.abortStream(stream, HTTP2_ERROR.FLOW_CONTROL_ERROR);
-    }
-    this.#pumpSoon();
   }
 
-  #onSettings(
-    flags: number,
-    streamId: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    if (streamId !== 0) throw protocolError('SETTINGS on a stream');
-    if (flags & FLAG.ACK) {
-      if (end !== start) throw frameSizeError('SETTINGS acknowledgement with content');
-      this.#chargeControlFrame(1);
-      return;
-    }
-    if ((end - start) % 6 !== 0) throw frameSizeError('SETTINGS');
-    let initialWindow = this.sender.initialWindow;
-    for (let at = start; at < end; at += 6) {
-      const id = (bytes[at]! << 8) | bytes[at + 1]!;
-      const value = readUint32(bytes, at + 2);
-      if (id === SETTING.INITIAL_WINDOW_SIZE) initialWindow = checkedWindow(value);
-      else this.#applySetting(id, value);
-    }
+  #onSettings(bytes: Uint8Array, start: number, end: number): void {
+    const { peerSettings, sender } = this;
+    peerSettings.apply(bytes, start, end);
     // Once per frame, however often it is named: it costs a pass over all streams.
-    if (initialWindow !== this.sender.initialWindow) {
-      this.#chargeControlFrame(1 + this.streams.size / 100);
-      this.sender.setInitialWindow(initialWindow, this.streams.values());
+    if (peerSettings.initialWindow !== sender.initialWindow) {
+      this.#chargeControlFrame(this.streams.size / 100);
+      sender.setInitialWindow(peerSettings.initialWindow, this.streams.values());
+      this.#pumpSoon();
     }
-    this.#chargeControlFrame(1);
     this.settled = true;
-    const output = this.output;
-    output.reserve(FRAME_HEADER_BYTES);
-    output.frameHeader(0, FRAME.SETTINGS, FLAG.ACK, 0);
+    writeSettingsAck(this.output);
     this.flushSoon();
     this.onSettingsChanged();
   }
 
-  #applySetting(id: number, value: number): void {
-    switch (id) {
-      case SETTING.HEADER_TABLE_SIZE:
-        this.encoder.setTableSize(value);
-        break;
-      case SETTING.ENABLE_PUSH:
-        if (value > (this.pushAllowed ? 1 : 0)) throw protocolError('SETTINGS_ENABLE_PUSH');
-        break;
-      case SETTING.MAX_CONCURRENT_STREAMS:
-        this.peerStreamsMax = value;
-        break;
-      case SETTING.MAX_FRAME_SIZE:
-        // Larger frames are never sent, so that the value itself does not matter.
-        if (value < FRAME_PAYLOAD_MAX || value > 0xffffff) {
-          throw protocolError('SETTINGS_MAX_FRAME_SIZE');
-        }
-        break;
-      case SETTING.MAX_HEADER_LIST_SIZE:
-        this.peerHeaderListMax = value;
-        break;
-      default:
-        break;
+  #onPingFrame(flags: number, bytes: Uint8Array, start: number): void {
+    if (flags & FLAG.ACK) {
+      this.onPingAck(bytes, start);
+      return;
     }
-  }
-
-  /** Whether the peer may set SETTINGS_ENABLE_PUSH to 1: a client may, a server may not. */
-  protected abstract readonly pushAllowed: boolean;
-
-  #onPingFrame(
-    flags: number,
-    streamId: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    if (streamId !== 0) throw protocolError('PING on a stream');
-    if (end - start !== 8) throw frameSizeError('PING');
-    this.#chargeControlFrame(1);
-    if (flags & FLAG.ACK) return this.onPingAck(bytes, start);
-    this.#writePing(FLAG.ACK, bytes, start);
+    writePing(this.output, true, bytes, start);
+    this.flushSoon();
     this.onPing();
   }
 
-  #onRstStream(streamId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (streamId === 0) throw protocolError('RST_STREAM on stream 0');
-    if (end - start !== 4) throw frameSizeError('RST_STREAM');
-    this.#chargeControlFrame(1);
-    const stream = this.streams.get(streamId);
+  #onRstStream(id: number, code: number): void {
+    const stream = this.streams.get(id);
     if (stream === undefined) {
-      if (this.isIdle(streamId)) throw protocolError('RST_STREAM on an idle stream');
+      if (this.isIdle(id)) throw protocolError('RST_STREAM on an idle stream');
       return;
     }
     this.onStreamReset(stream);
     if (stream.closed) return;
     this.#closeStream(stream);
-    stream.onAborted(readUint32(bytes, start), true);
+    stream.onAborted(code, true);
   }
 
-  #onGoAwayFrame(streamId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (streamId !== 0) throw protocolError('GOAWAY on a stream');
-    if (end - start < 8) throw frameSizeError('GOAWAY');
-    this.#chargeControlFrame(1);
+  #onGoAwayFrame(bytes: Uint8Array, start: number, end: number): void {
     const lastStreamId = readUint32(bytes, start) & 0x7fffffff;
     const debugEnd = Math.min(end, start + 8 + DEBUG_BYTES_MAX);
     const debug = latin1FromBytes(bytes, start + 8, debugEnd);
     this.onGoAway(lastStreamId, readUint32(bytes, start + 4), debug);
   }
 
-  #onPriority(streamId: number, start: number, end: number): void {
-    if (streamId === 0) throw protocolError('PRIORITY on stream 0');
-    this.#chargeControlFrame(1);
-    if (end - start === 5) return;
-    const stream = this.streams.get(streamId);
-    if (stream !== undefined) return this.abortStream(stream, HTTP2_ERROR.FRAME_SIZE_ERROR);
+  /** A PRIORITY frame of a wrong size (section 6.3); of a right one we take no notice. */
+  #onBadPriority(id: number): void {
+    const stream = this.streams.get(id);
+    if (stream !== undefined) this.abortStream(stream, HTTP2_ERROR.FRAME_SIZE_ERROR);
     // RST_STREAM may not be sent for an idle stream.
-    if (this.isIdle(streamId)) throw frameSizeError('PRIORITY');
-  }
-
-  #chargeControlFrame(count: number): void {
-    if (!this.#controlFrames.take(count)) {
-      throw new ConnectionError(HTTP2_ERROR.ENHANCE_YOUR_CALM, 'too many control frames');
-    }
+    else if (this.isIdle(id)) throw frameSizeError('PRIORITY');
   }
 
   // Receive windows
@@ -466,18 +446,20 @@ export abstract class Connection<Head = unknown>
     this.#uncredited += count;
     if (this.#uncredited < this.limits.connectionWindowBytes / 2) return;
     this.#receiveWindow += this.#uncredited;
-    this.#writeWindowUpdate(0, this.#uncredited);
+    writeWindowUpdate(this.output, 0, this.#uncredited);
     this.#uncredited = 0;
+    this.flushSoon();
   }
 
   /** `count` bytes received on the stream are no longer in the way: the peer may send as many more. */
   credit(stream: Http2Stream, count: number): void {
-    if (stream.remoteEnded) return;
+    if (stream.remoteEnded || stream.closed) return;
     stream.uncredited += count;
     if (stream.uncredited < this.limits.streamWindowBytes / 2) return;
     stream.receiveWindow += stream.uncredited;
-    this.#writeWindowUpdate(stream.id, stream.uncredited);
+    writeWindowUpdate(this.output, stream.id, stream.uncredited);
     stream.uncredited = 0;
+    this.flushSoon();
   }
 
   // Output
@@ -493,36 +475,30 @@ export abstract class Connection<Head = unknown>
     this.#flushWaiting = false;
     if (this.#gone) return;
     this.sender.pump();
-    const sent = this.sender.framesSent;
-    if (sent !== this.#sentSeen) {
-      this.#controlFrames.give((sent - this.#sentSeen) * this.limits.controlFramesPerUsefulFrame);
-      this.#sentSeen = sent;
+    const sent = this.sender.framesSent - this.#framesSentSeen;
+    if (sent > 0) {
+      this.#controlFrames.give(sent * this.limits.controlFramesPerUsefulFrame);
+      this.#framesSentSeen += sent;
     }
     this.output.flush();
-    if (this.closed) return this.#endTransport();
-    if (!this.output.writable) this.#pauseReading();
+    if (this.closed) this.#endTransport();
+    else if (!this.output.writable) this.#pauseReading();
     else if (this.sender.pumpable) this.flushSoon();
   }
 
   #endTransport(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#transportEnded) return;
+    this.#transportEnded = true;
     this.transport.end();
   }
 
   /** A peer that does not read what it asked for is not read from either. */
   #pauseReading(): void {
-    if (!this.pausesReading || this.#readingPaused) return;
+    if (!this.#role.pausesReading || this.#readingPaused) return;
     if (this.transport.bufferedBytes <= this.limits.socketHighWaterBytes) return;
     this.#readingPaused = true;
     this.transport.pause();
   }
-
-  /**
-   * Whether a full socket stops reading. Only servers do it: if both sides did, two full sockets
-   * would wait for each other.
-   */
-  protected abstract readonly pausesReading: boolean;
 
   onDrain(): void {
     if (this.#gone) return;
@@ -581,16 +557,19 @@ export abstract class Connection<Head = unknown>
   }
 
   /** RST_STREAM for a stream that is not, or will at once no longer be, in `streams`. */
-  writeReset(streamId: number, code: Http2ErrorCode): void {
+  writeReset(id: number, code: Http2ErrorCode): void {
     if (this.#resets.size >= RESETS_REMEMBERED_MAX) {
       this.#resets.clear();
       this.#resetsForgotten = true;
     }
-    this.#resets.add(streamId);
-    this.output.reserve(FRAME_HEADER_BYTES + 4);
-    this.output.frameHeader(4, FRAME.RST_STREAM, 0, streamId);
-    this.output.uint32(code);
+    this.#resets.add(id);
+    writeReset(this.output, id, code);
     this.flushSoon();
+  }
+
+  /** The stream is forgotten without a word to the peer or to itself. */
+  dropStream(stream: Http2Stream): void {
+    if (!stream.closed) this.#closeStream(stream);
   }
 
   #closeStream(stream: Http2Stream): void {
@@ -600,62 +579,21 @@ export abstract class Connection<Head = unknown>
     this.onStreamClosed(stream);
   }
 
-  /** A whole header block as HEADERS and, if it is long, CONTINUATION frames. */
-  writeHeaderFrames(id: number, block: Uint8Array, length: number, endStream: boolean): void {
-    const output = this.output;
-    let at = 0;
-    do {
-      const next = Math.min(length, at + FRAME_PAYLOAD_MAX);
-      const type = at === 0 ? FRAME.HEADERS : FRAME.CONTINUATION;
-      let flags = next === length ? FLAG.END_HEADERS : 0;
-      if (endStream && type === FRAME.HEADERS) flags |= FLAG.END_STREAM;
-      output.reserve(FRAME_HEADER_BYTES + next - at);
-      output.frameHeader(next - at, type, flags, id);
-      output.copy(block, at, next);
-      at = next;
-    } while (at < length);
-    this.flushSoon();
-  }
-
-  #writeWindowUpdate(streamId: number, increment: number): void {
-    this.output.reserve(FRAME_HEADER_BYTES + 4);
-    this.output.frameHeader(4, FRAME.WINDOW_UPDATE, 0, streamId);
-    this.output.uint32(increment);
-    this.flushSoon();
-  }
-
-  #writePing(flags: number, bytes: Uint8Array, start: number): void {
-    this.output.reserve(FRAME_HEADER_BYTES + 8);
-    this.output.frameHeader(8, FRAME.PING, flags, 0);
-    this.output.copy(bytes, start, start + 8);
-    this.flushSoon();
-  }
-
   protected ping(payload: Uint8Array): void {
-    this.#writePing(0, payload, 0);
+    writePing(this.output, false, payload, 0);
+    this.flushSoon();
   }
 
   protected goAway(lastStreamId: number, code: Http2ErrorCode, debug: string): void {
-    const text = debug.slice(0, DEBUG_BYTES_MAX);
-    this.output.reserve(FRAME_HEADER_BYTES + 8 + text.length);
-    this.output.frameHeader(8 + text.length, FRAME.GOAWAY, 0, 0);
-    this.output.uint32(lastStreamId);
-    this.output.uint32(code);
-    for (let i = 0; i < text.length; i++) this.output.bytes[this.output.at++] = text.charCodeAt(i);
+    writeGoAway(this.output, lastStreamId, code, debug);
     this.flushSoon();
   }
 
   /** Our SETTINGS, and the connection window beyond the default. */
   protected sendSettings(settings: ReadonlyArray<readonly [id: number, value: number]>): void {
-    this.output.reserve(FRAME_HEADER_BYTES + settings.length * 6);
-    this.output.frameHeader(settings.length * 6, FRAME.SETTINGS, 0, 0);
-    for (const [id, value] of settings) {
-      this.output.bytes[this.output.at++] = id >>> 8;
-      this.output.bytes[this.output.at++] = id;
-      this.output.uint32(value);
-    }
+    writeSettings(this.output, settings);
     const more = this.limits.connectionWindowBytes - DEFAULT_WINDOW;
-    if (more > 0) this.#writeWindowUpdate(0, more);
+    if (more > 0) writeWindowUpdate(this.output, 0, more);
     this.flushSoon();
   }
 
@@ -665,13 +603,8 @@ export abstract class Connection<Head = unknown>
   fail(error: ConnectionError): void {
     if (this.closed) return;
     this.goAway(this.lastRemoteId, error.code, error.message);
-    this.shut(
-      new TetcdError(
-        ERROR_CODES.MALFORMED,
-        `http2: ${error.message} (${http2ErrorName(error.code)})`,
-        { cause: error },
-      ),
-    );
+    const text = `http2: ${error.message} (${http2ErrorName(error.code)})`;
+    this.shut(new TetcdError(ERROR_CODES.MALFORMED, text, { cause: error }));
   }
 
   /** Stops reading, loses every open stream, sends what is pending and closes. */
@@ -707,45 +640,6 @@ export abstract class Connection<Head = unknown>
     this.onGone(this.#closeError);
   }
 
-  /** Looks at what should have moved since the last time. Called about once a second. */
-  tick(nowMs: number): void {
-    if (this.closed) {
-      if (nowMs - this.#closedAtMs > LINGER_MS) this.transport.destroy();
-      return;
-    }
-    this.#controlFrames.give(
-      Math.ceil(((nowMs - this.#tickMs) * this.limits.controlFramesPerSecond) / 1000),
-    );
-    this.#tickMs = nowMs;
-    const moved = this.framesReceived !== this.#framesSeen;
-    this.#framesSeen = this.framesReceived;
-    const partial = this.#reader.partial || this.#blocks.streamId !== 0;
-    if (!partial || (moved && this.#blocks.streamId === 0)) {
-      this.#partialSinceMs = Number.POSITIVE_INFINITY;
-    }
-    if (partial) this.#partialSinceMs = Math.min(this.#partialSinceMs, nowMs);
-    if (!this.settled && nowMs - this.#openedMs > this.limits.prefaceTimeoutMs) {
-      return this.cutOff('no HTTP/2 preface in time');
-    }
-    if (nowMs - this.#partialSinceMs > this.limits.frameTimeoutMs) {
-      return this.cutOff('a frame did not arrive whole in time');
-    }
-    if (this.#outputStalled(nowMs)) return this.cutOff('output is not read');
-    this.keepAlive(nowMs, moved);
-  }
-
-  #outputStalled(nowMs: number): boolean {
-    const buffered = this.transport.bufferedBytes;
-    const stalled = buffered > 0 && buffered >= this.#bufferedSeen;
-    this.#bufferedSeen = buffered;
-    if (!stalled) this.#stalledSinceMs = Number.POSITIVE_INFINITY;
-    else this.#stalledSinceMs = Math.min(this.#stalledSinceMs, nowMs);
-    return nowMs - this.#stalledSinceMs > this.limits.writeStallTimeoutMs;
-  }
-
-  /** Pings and their timeouts; `moved` if frames have arrived since the last time. */
-  protected abstract keepAlive(nowMs: number, moved: boolean): void;
-
   /** Closes without ceremony: the peer would not listen. */
   protected cutOff(reason: string): void {
     this.closed = true;
@@ -753,25 +647,26 @@ export abstract class Connection<Head = unknown>
     this.#loseStreams();
     this.transport.destroy();
   }
-}
 
-/** Whether DATA of `count` bytes agrees with the `content-length` sent (section 8.1.1). */
-function contentAgrees(stream: Http2Stream, count: number, endStream: boolean): boolean {
-  stream.contentLeft -= count;
-  return stream.contentLeft === 0 || (stream.contentLeft > 0 && !endStream);
-}
-
-function checkedWindow(value: number): number {
-  if (value > WINDOW_MAX) {
-    throw new ConnectionError(HTTP2_ERROR.FLOW_CONTROL_ERROR, 'SETTINGS_INITIAL_WINDOW_SIZE');
+  /** Looks at what should have moved since the last time. Called about once a second. */
+  tick(nowMs: number): void {
+    if (this.closed) {
+      if (nowMs - this.#closedAtMs > LINGER_MS) this.transport.destroy();
+      return;
+    }
+    const elapsedMs = nowMs - this.#tickMs;
+    this.#tickMs = nowMs;
+    this.#controlFrames.give((elapsedMs * this.limits.controlFramesPerSecond) / 1000);
+    const reason = this.#watchdog.look({
+      nowMs,
+      settled: this.settled,
+      framesReceived: this.framesReceived,
+      framePartial: this.#reader.partial,
+      blockPartial: this.#blocks.streamId !== 0,
+      handedBytes: this.output.handedBytes,
+      bufferedBytes: this.transport.bufferedBytes,
+    });
+    if (reason !== undefined) this.cutOff(reason);
+    else this.keepAlive(nowMs, this.#watchdog.moved);
   }
-  return value;
-}
-
-function protocolError(text: string): ConnectionError {
-  return new ConnectionError(HTTP2_ERROR.PROTOCOL_ERROR, text);
-}
-
-function frameSizeError(text: string): ConnectionError {
-  return new ConnectionError(HTTP2_ERROR.FRAME_SIZE_ERROR, `wrong size of ${text}`);
 }

@@ -44,6 +44,8 @@ export class Output {
   bytes: Uint8Array = EMPTY_BYTES;
   at = 0;
   #start = 0;
+  /** Bytes handed to the stream since the beginning. */
+  handedBytes = 0;
   readonly #stream: ByteStream;
   readonly #pool: SlabPool;
   /** False since the stream said it has enough; the owner sets it again on drain. */
@@ -104,6 +106,7 @@ export class Output {
   }
 
   #write(piece: Uint8Array): void {
+    this.handedBytes += piece.length;
     if (!this.#stream.write(piece)) this.writable = false;
   }
 }
