@@ -1,12 +1,36 @@
 import { defineConfig } from 'vitest/config';
 
+// Two groups, one after the other: the units, side by side; then what starts real programs, one
+// file at a time, since those programs compete for the same cores and some measure time.
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
     env: { TETCD_VERIFY: 'all' },
     pool: 'forks',
-    maxWorkers: 2,
-    testTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'units',
+          include: ['src/**/*.test.ts', 'test/tidy.test.ts'],
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'programs',
+          include: ['test/**/*.test.ts', 'bench/**/*.test.ts'],
+          exclude: ['test/tidy.test.ts'],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,0 +1,314 @@
+// The repository polices itself. Works on text: good enough for formatted code, and independent of
+// any compiler's interface. Exceptions stand in tidy-allowances.ts and long-functions.txt.
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { REPOSITORY } from './real-etcd.ts';
+import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
+
+/** A folder may import those before it; within a row (see ARCHITECTURE.md), those to its left. */
+const ORDER = [
+  ...['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership', 'env', 'bbolt', 'wal'],
+  ...['grpc', 'store', 'peer', 'client', 'server', 'cli'],
+];
+const PURE = new Set(['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership']);
+
+const COLUMNS_MAX = 100;
+/** No tool wraps comments; a little more than in code is let pass. */
+const COMMENT_COLUMNS_MAX = 110;
+const LINES_MAX = 600;
+const FUNCTION_LINES_MAX = 70;
+const FILE_BYTES_MAX = 300_000;
+const SKIPPED = new Set(['node_modules', 'dist', '.git', 'coverage']);
+
+function listFiles(directory = ''): string[] {
+  return readdirSync(join(REPOSITORY, directory), { withFileTypes: true }).flatMap((entry) => {
+    if (SKIPPED.has(entry.name)) return [];
+    const path = directory === '' ? entry.name : `${directory}/${entry.name}`;
+    return entry.isDirectory() ? listFiles(path) : [path];
+  });
+}
+
+const files = listFiles().sort();
+const texts = new Map<string, string>();
+
+function textOf(path: string): string {
+  let text = texts.get(path);
+  if (text === undefined) {
+    text = readFileSync(join(REPOSITORY, path), 'utf8');
+    texts.set(path, text);
+  }
+  return text;
+}
+
+const code = files.filter((path) => /\.(ts|mjs)$/.test(path) && !path.endsWith('.d.ts'));
+const isTest = (path: string): boolean => /\.(test|fixture)\.ts$/.test(path);
+const isGenerated = (path: string): boolean => path.startsWith('src/protocol/gen/');
+/** What ships. */
+const sources = code.filter((path) => path.startsWith('src/') && !isTest(path));
+const folderOf = (path: string): string => path.split('/')[1]!;
+
+/** Text with comments and the insides of string literals blanked, line by line as it was. */
+function withoutComments(text: string): string {
+  const blank = (part: string): string => part.replace(/[^\n]/g, ' ');
+  return text.replace(/\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/[^\n]*/g, blank);
+}
+
+interface Import {
+  readonly target: string;
+  readonly line: number;
+}
+
+function importsOf(path: string): Import[] {
+  const text = textOf(path);
+  const pattern =
+    /^(?:import|export)\b[^'";]*?from '([^']+)'|^import '([^']+)'|import\('([^']+)'\)/gm;
+  return [...text.matchAll(pattern)].map((match) => ({
+    target: (match[1] ?? match[2] ?? match[3])!,
+    line: text.slice(0, match.index).split('\n').length,
+  }));
+}
+
+const usedAllowances = new Set<object>();
+
+function isAllowed(path: string, what: string): boolean {
+  const found = ALLOWANCES.find((one) => one.what === what && path.startsWith(one.where));
+  if (found !== undefined) usedAllowances.add(found);
+  return found !== undefined;
+}
+
+describe('imports', () => {
+  test('follow the order of the folders and go through index.ts', () => {
+    const wrong: string[] = [];
+    for (const path of sources) {
+      const folder = folderOf(path);
+      for (const { target, line } of importsOf(path)) {
+        const at = `${path}:${line} imports ${target}`;
+        if (target.startsWith('.')) {
+          const resolved = normalize(join(dirname(path), target)).replaceAll('\\', '/');
+          const other = folderOf(resolved);
+          if (!resolved.startsWith('src/')) wrong.push(`${at}: outside src`);
+          else if (other === folder) continue;
+          else if (ORDER.indexOf(other) >= ORDER.indexOf(folder)) wrong.push(`${at}: upward`);
+          else if (resolved !== `src/${other}/index.ts`) wrong.push(`${at}: not its index.ts`);
+        } else if (target.startsWith('node:')) {
+          if (PURE.has(folder)) wrong.push(`${at}: ${folder} is pure`);
+        } else if (!PACKAGES[folder]?.includes(target)) {
+          wrong.push(`${at}: package not listed for ${folder}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('every folder is in the order, and its project refers to earlier folders only', () => {
+    const wrong: string[] = [];
+    for (const folder of readdirSync(join(REPOSITORY, 'src'))) {
+      if (!ORDER.includes(folder)) wrong.push(`src/${folder} is not in the order`);
+      const project = `src/${folder}/tsconfig.json`;
+      if (!existsSync(join(REPOSITORY, project))) continue;
+      for (const match of textOf(project).matchAll(/"path": "\.\.\/([^"]+)"/g)) {
+        if (ORDER.indexOf(match[1]!) >= ORDER.indexOf(folder)) {
+          wrong.push(`${project} refers to ${match[1]}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('every source file is imported by another', () => {
+    const imported = new Set<string>();
+    for (const path of code) {
+      if (isTest(path)) continue;
+      for (const { target } of importsOf(path)) {
+        if (target.startsWith('.')) imported.add(normalize(join(dirname(path), target)));
+      }
+    }
+    const roots = new Set(
+      [...textOf('package.json').matchAll(/"\.\/dist\/([^"]+)\.js"/g)].map(
+        (match) => `src/${match[1]}.ts`,
+      ),
+    );
+    const alone = sources.filter(
+      (path) => !imported.has(path) && !roots.has(path) && !path.endsWith('/index.ts'),
+    );
+    expect(alone).toEqual([]);
+  });
+});
+
+describe('banned names', () => {
+  const BANNED: readonly (readonly [string, RegExp])[] = [
+    ['clock', /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bhrtime\b/],
+    ['dice', /\bMath\.random\b|\brandomBytes\b|\brandomUUID\b|\bgetRandomValues\b/],
+    ['timer', /\b(?:setTimeout|setInterval|setImmediate)\(|node:timers/],
+    ['files', /'node:fs(?:\/promises)?'/],
+    ['windows-1252', /TextDecoder\('latin1'\)/],
+    ['enum', /^\s*(?:export )?(?:const )?enum /],
+    ['unfinished', /\bFIXME\b|\bXXX\b/],
+    ['any', /\bas any\b|: any\b|@ts-(?:ignore|nocheck)/],
+  ];
+
+  test('stay out of what ships', () => {
+    const wrong: string[] = [];
+    for (const path of sources) {
+      const plain = path.includes('/gen/') ? '' : withoutComments(textOf(path));
+      for (const [index, line] of plain.split('\n').entries()) {
+        for (const [what, pattern] of BANNED) {
+          if (pattern.test(line) && !isAllowed(path, what)) {
+            wrong.push(`${path}:${index + 1} ${what}: ${line.trim()}`);
+          }
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('no test waits on the real clock', () => {
+    const sleep = /await .*\bset(?:Timeout|Immediate)\(|timers\/promises|setTimeout\(resolve/;
+    const wrong = code
+      .filter((path) => /\.test\.ts$/.test(path))
+      .filter((path) => sleep.test(withoutComments(textOf(path))));
+    expect(wrong).toEqual([]);
+  });
+
+  test('nothing is left to be fixed, anywhere', () => {
+    const marker = new RegExp(['FIX', 'ME'].join(''));
+    const wrong = [...code, ...files.filter((path) => path.endsWith('.md'))].filter(
+      (path) => !path.startsWith('test/tidy') && marker.test(textOf(path)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('nothing names the machine it was written on', () => {
+    const places = /(?<![\w.$}*)])\/(?:opt|work|root|home\/\w+)\//;
+    const wrong = files
+      .filter((path) => /\.(ts|mjs|md|json|ya?ml|sh|txt|proto)$|\/run$/.test(path))
+      .filter((path) => !path.startsWith('test/tidy'))
+      .flatMap((path) =>
+        textOf(path)
+          .split('\n')
+          .flatMap((line, index) => (places.test(line) ? [`${path}:${index + 1} ${line}`] : [])),
+      );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('sizes', () => {
+  // A long literal that nothing can break is let pass.
+  const LITERAL = /'[^']*'|`[^`]*`|"[^"]*"|\/(?:\\.|[^/\s])+\/[a-z]*/g;
+
+  test('100 columns in code', () => {
+    const limit = (line: string): number =>
+      /^\s*(?:\/\/|\/?\*)/.test(line) ? COMMENT_COLUMNS_MAX : COLUMNS_MAX;
+    const wrong = code
+      .filter((path) => !isGenerated(path))
+      .flatMap((path) =>
+        textOf(path)
+          .split('\n')
+          .flatMap((line, i) =>
+            line.length > limit(line) && line.replace(LITERAL, '').length > 60
+              ? [`${path}:${i + 1}`]
+              : [],
+          ),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  test('600 lines in a file, unless a reason is recorded', () => {
+    const wrong = code.filter(
+      (path) =>
+        textOf(path).split('\n').length > LINES_MAX &&
+        !LONG_FILES.some((one) => path.startsWith(one.where)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no large files', () => {
+    const wrong = files.filter((path) => statSync(join(REPOSITORY, path)).size > FILE_BYTES_MAX);
+    expect(wrong).toEqual([]);
+  });
+
+  // Each line of the list is `lines path name`; numbers only go down and lines only disappear.
+  test('70 lines in a function, and the recorded ones only shrink', () => {
+    const recorded = new Map(
+      textOf('test/long-functions.txt')
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => {
+          const [lines, ...name] = line.split(' ');
+          return [name.join(' '), Number(lines)] as const;
+        }),
+    );
+    const found = new Map<string, number>();
+    for (const path of code) {
+      if (isTest(path) || isGenerated(path)) continue;
+      for (const { name, lines } of functionsOf(textOf(path))) {
+        if (lines > FUNCTION_LINES_MAX) found.set(`${path} ${name}`, lines);
+      }
+    }
+    const wrong: string[] = [];
+    for (const [name, lines] of found) {
+      const limit = recorded.get(name) ?? FUNCTION_LINES_MAX;
+      if (lines > limit) wrong.push(`${name}: ${lines} lines, at most ${limit}`);
+      if (lines < limit) wrong.push(`${name}: lower its record to ${lines}`);
+    }
+    for (const name of recorded.keys()) {
+      if (!found.has(name)) wrong.push(`${name}: remove its record`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('a function is found by its indentation', () => {
+    const body = 'a();\n'.repeat(3);
+    const text = `export async function one(\n  a: string,\n): void {\n${body}}\n\nclass A {
+  #two(): void {\n    if (a) {\n      b();\n    }\n  }\n}\nconst three = () => {\n};\n`;
+    expect(functionsOf(text)).toEqual([
+      { name: 'one', lines: 7 },
+      { name: '#two', lines: 5 },
+      { name: 'three', lines: 2 },
+    ]);
+  });
+});
+
+interface FunctionSize {
+  readonly name: string;
+  readonly lines: number;
+}
+
+const OPENING = new RegExp(
+  '^( *)(?:(?:export|default|async|static|private|override|get|set|readonly)\\s+)*' +
+    '(?:function\\s*\\*?\\s*([\\w$]+)|(?:const|let)\\s+([\\w$]+).*=\\s*(?:async\\s*)?\\(|(#?[\\w$]+)(?:<[^(]*>)?\\()',
+);
+const CONTROL = new Set(['if', 'for', 'while', 'switch', 'catch', 'return', 'await', 'super']);
+
+/** Named functions and methods; code is formatted, so a body ends at the indent of its start. */
+function functionsOf(text: string): FunctionSize[] {
+  const lines = text.split('\n');
+  const sizes: FunctionSize[] = [];
+  for (const [start, line] of lines.entries()) {
+    const match = OPENING.exec(line);
+    if (match === null) continue;
+    const indent = match[1]!;
+    const name = (match[2] ?? match[3] ?? match[4])!;
+    if (CONTROL.has(name)) continue;
+    // The body opens on this line, or on the line that closes the parameter list.
+    let open = start;
+    if (!line.endsWith('{')) {
+      const closes = new RegExp(`^${indent}\\).*\\{$`);
+      while (open < lines.length && !closes.test(lines[open]!)) {
+        if (open > start && !lines[open]!.startsWith(`${indent} `)) open = lines.length;
+        else open++;
+      }
+    }
+    if (open >= lines.length) continue;
+    const end = lines.findIndex((one, i) => i > open && one.startsWith(`${indent}}`));
+    if (end > 0) sizes.push({ name, lines: end - start + 1 });
+  }
+  return sizes;
+}
+
+test('every allowance is needed', () => {
+  const unneeded = ALLOWANCES.filter((one) => !usedAllowances.has(one));
+  expect(unneeded).toEqual([]);
+});
