@@ -152,11 +152,15 @@ export class RawNode {
    * entry is reported applied, with node 0 in place of a change that it decided not to make.
    * Returns the configuration that results. INVALID_ARGUMENT, and nothing changes, if the change
    * does not fit the configuration.
+   *
+   * `index` is that of its entry. With asynchronous storage writes it must be given: a snapshot may
+   * overtake the apply thread, and a change that the snapshot contains is then left alone. (Entries
+   * that a snapshot contains must not be applied to the state machine either.)
    */
-  applyConfChange(change: AnyConfChange): ConfState {
+  applyConfChange(change: AnyConfChange, index?: LogIndex): ConfState {
     this.#throwFailure();
     try {
-      return applyConfChange(this.#raft, change);
+      return applyConfChange(this.#raft, change, index);
     } catch (error) {
       if (this.failure === undefined) throw error;
       throw this.#failureError();

@@ -84,7 +84,9 @@ export function bootstrap(raft: Raft, peers: readonly Peer[]): void {
   raft.log.committed = additions.length;
   // Effective at once, so that the node may campaign; the shell applies the entries once more when
   // they come as committed, which changes nothing.
-  for (const change of additions) applyConfChange(raft, { ...change, context: EMPTY_BYTES });
+  for (const change of additions) {
+    applyConfChange(raft, { ...change, context: EMPTY_BYTES }, undefined);
+  }
 }
 
 function restoreApplied(raft: Raft, applied: number): void {

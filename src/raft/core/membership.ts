@@ -1,7 +1,7 @@
 // Configurations take effect when they are applied, not when they are appended (unlike in the
 // paper): every node switches at the same index of the log.
 
-import { ERROR_CODES, fail, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, fail, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
 import {
   type AnyConfChange,
   asV2,
@@ -27,12 +27,20 @@ import { abortTransfer } from './transfer.ts';
 const NOBODY: ReadonlySet<NodeId> = new Set();
 
 /**
- * Applies a committed change and returns the configuration that results. INVALID_ARGUMENT, and
- * nothing changes, if the change cannot be made now.
+ * Applies a committed change, whose entry is at `index` if that is given, and returns the
+ * configuration that results. INVALID_ARGUMENT, and nothing changes, if the change cannot be made now.
  */
-export function applyConfChange(raft: Raft, change: AnyConfChange): ConfState {
-  const v2 = asV2(change);
+export function applyConfChange(
+  raft: Raft,
+  change: AnyConfChange,
+  index: LogIndex | undefined,
+): ConfState {
   const base = raft.tracker.config;
+  // The configuration came with a snapshot that this change is older than. (While the snapshot waits,
+  // nothing after it is handed out for application.)
+  const overtaken = index !== undefined && index <= raft.restoredIndex;
+  if (overtaken || raft.log.hasPendingSnapshot()) return confStateOf(base);
+  const v2 = asV2(change);
   const wish = wantsJoint(v2);
   const outcome = wantsLeaveJoint(v2)
     ? leaveJoint(base)

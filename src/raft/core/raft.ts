@@ -67,6 +67,8 @@ export class Raft {
    * newest change in the log. Leader only.
    */
   pendingConfIndex: LogIndex = 0;
+  /** Index of the snapshot that the configuration was last restored from; 0 if it never was. */
+  restoredIndex: LogIndex = 0;
   /** Payload bytes in the uncommitted tail; may underestimate. Leader only. */
   uncommittedSize = 0;
   /** Something was appended and will be sent when the next Ready is taken. Leader only. */

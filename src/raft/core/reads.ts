@@ -7,26 +7,22 @@ import { READ_ONLY_MODES } from '../config.ts';
 import { hexId, NONE } from '../ids.ts';
 import { PENDING_READS_MAX } from '../limits.ts';
 import { type Message, MessageType } from '../raftpb.ts';
+import { isVoter } from '../tracker/index.ts';
 import { committedInCurrentTerm } from './commit.ts';
 import type { Raft } from './raft.ts';
 import { broadcastHeartbeats } from './replication.ts';
 
 /** The leader takes a read request, its own or a follower's. */
 export function onReadRequest(raft: Raft, request: Message): void {
-  if (raft.tracker.isSingleton()) {
-    answerRead(raft, request, raft.log.committed);
-    return;
-  }
   if (raft.pendingReads.length + raft.readOnly.waitingCount >= PENDING_READS_MAX) {
     raft.warn(() => `${raft.name} too many pending reads; dropping index reading msg`);
     return;
   }
-  // Until it has committed in its own term, a leader does not know what is committed (paper, 8).
-  if (!committedInCurrentTerm(raft)) {
-    raft.pendingReads.push(request);
-    return;
-  }
-  beginRead(raft, request);
+  // Until it has committed in its own term, a leader does not know what is committed (paper, 8). That
+  // holds for a leader alone in its group as well, where etcd answers at once: the commit index on
+  // disk lags behind what was acknowledged, so that after a crash it would answer with an old one.
+  if (!committedInCurrentTerm(raft)) raft.pendingReads.push(request);
+  else beginRead(raft, request);
 }
 
 /** After a commit: starts the reads that waited for the first one of this term. */
@@ -67,7 +63,9 @@ export function onReadResponse(raft: Raft, response: Message): void {
 
 function beginRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
-  if (raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
+  // Nobody else can have been elected. (A leader that was removed may lead a group of one other.)
+  const alone = raft.tracker.isSingleton() && isVoter(raft.tracker.config, raft.id);
+  if (alone || raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
     answerRead(raft, request, index);
     return;
   }

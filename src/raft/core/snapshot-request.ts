@@ -56,6 +56,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   }
   raft.log.restore(snapshot);
   restoreConfiguration(raft, confState);
+  raft.restoredIndex = index;
   raft.info(() => describeProgressTo(raft, 'restored', { index, term }));
   return true;
 }
