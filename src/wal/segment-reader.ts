@@ -202,7 +202,7 @@ export class SegmentReader {
     this.dataEnd = at;
     if (at === end || block[at] !== 0x1a) return at;
     at = this.#varint32(at + 1, end);
-    if (at < 0 || this.#value === 0) return -1;
+    if (at < 0) return -1;
     this.dataStart = at;
     this.dataEnd = at + this.#value;
     return this.dataEnd;

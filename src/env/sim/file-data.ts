@@ -104,7 +104,8 @@ export class FileData {
   /** What a crash leaves, as a file of its own. This one stays as it is. */
   afterCrash(random: Random, fate: CrashFate): FileData {
     const survivor = new FileData();
-    const image = this.#durable.copy();
+    // Not a single page may be shared with this file: each would change the other's.
+    const image = this.#durable.deepCopy();
     if (fate === 'kept') for (const change of this.#pending) apply(change, image, this.#durable);
     else if (fate === 'random') loseSome(this.#pending, image, this.#durable, random);
     survivor.#durable = image;
@@ -128,6 +129,14 @@ class Image {
     const copied = new Image();
     copied.size = this.size;
     copied.pages = new Map(this.pages);
+    return copied;
+  }
+
+  deepCopy(): Image {
+    const copied = this.copy();
+    for (const [number, page] of copied.pages) {
+      if (page !== ZERO_PAGE) copied.pages.set(number, page.slice());
+    }
     return copied;
   }
 

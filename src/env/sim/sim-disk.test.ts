@@ -117,6 +117,22 @@ describe('a crash', () => {
     expect(lost).toBeLessThan(35);
   });
 
+  test('outcomes do not touch each other, nor the disk they come from', async () => {
+    const { disk, file } = await withFile(8, 3000);
+    await file.write([text('n'.repeat(100))], 50);
+    const before = latin1FromBytes(disk.outcome({ seed: 1, unsynced: 'lost' }).contentOf('/a'));
+    for (let seed = 0; seed < 10; seed++) {
+      const outcome = disk.outcome({ seed });
+      const opened = await outcome.open('/a', OPEN_MODES.WRITE);
+      await opened.write([text('z'.repeat(2000))], 0);
+      await opened.sync();
+      await opened.write([text('y'.repeat(2000))], 0);
+      await opened.sync();
+    }
+    const after = disk.crash({ seed: 1, unsynced: 'lost' });
+    expect(latin1FromBytes(after.contentOf('/a'))).toBe(before);
+  });
+
   test('same seed, same outcome', async () => {
     const run = async (): Promise<string> => {
       const { disk, file } = await withFile(6, 3000);

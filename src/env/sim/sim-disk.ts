@@ -118,6 +118,11 @@ export class SimDisk implements Disk {
    */
   crash(options: CrashOptions): SimDisk {
     this.#operations.dead = true;
+    return this.outcome(options);
+  }
+
+  /** What `crash` would return, while this disk goes on. */
+  outcome(options: CrashOptions): SimDisk {
     const fate = options.unsynced ?? 'random';
     const names = this.#names.afterCrash(seededRandom(options.seed), fate);
     const schedule = options.schedule ?? this.#options.schedule;
