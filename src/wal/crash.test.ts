@@ -192,7 +192,7 @@ test.each([7, 8, 9])(
 );
 
 test('mending a torn tail, over and over', { timeout: 120_000 }, async () => {
-  // The crash comes while the log is opened after a crash.
+  // The crash comes while the log is opened after a crash, or right after.
   let torn = 0;
   for (let seed = 0; seed < 40; seed++) {
     const promises = newPromises();
@@ -221,6 +221,12 @@ test('mending a torn tail, over and over', { timeout: 120_000 }, async () => {
       work: async (disk) => {
         const opened = await openWal(envOf(disk), DIRECTORY, START, options);
         if (opened.repair !== undefined) torn++;
+        promises.items.length = matchingPrefix(
+          promises,
+          describe(opened.entries, opened.hardState),
+        );
+        const small = [entry(opened.wal.lastIndex + 1, 1, 'x')];
+        await appendNoting(opened.wal, promises, small, undefined, true);
         await opened.wal.close();
       },
       check: (disk) => checkPromises(disk, promises, seed),

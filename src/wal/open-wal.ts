@@ -48,9 +48,11 @@ export async function openWal(
     assertStartFound(reader, directory, position);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
-    const repair =
-      reader.ending === 'torn' ? await repairTail(env, tail, offset, options) : undefined;
+    const torn = reader.ending === 'torn';
+    const brokenPath = torn ? await copyTorn(env, tail, options) : '';
     await zeroTail(env, tail, offset, options);
+    const repair = torn ? { path: tail.path, brokenPath, offset } : undefined;
+    if (repair !== undefined) options.observer?.repaired?.(repair);
     const metadata = metadataOf(reader);
     const { crc, lastIndex, hardState, entries } = reader;
     const wal = new Wal(
@@ -129,13 +131,12 @@ async function readSegments(
   return reader;
 }
 
-/** Keeps a copy of the torn segment and cuts it off where the torn record begins. */
-async function repairTail(
+/** Keeps a copy of the torn segment, durable before the segment is changed. Returns its path. */
+async function copyTorn(
   env: WalEnv,
   { file, path }: Segment,
-  offset: number,
   options: WalOptions,
-): Promise<WalRepair> {
+): Promise<string> {
   const brokenPath = path + BROKEN_SUFFIX;
   const copy = await env.disk.open(brokenPath, OPEN_MODES.OPEN_OR_CREATE);
   try {
@@ -150,11 +151,7 @@ async function repairTail(
   } finally {
     await copy.close();
   }
-  await file.truncate(offset);
-  await syncFile(env, file, options);
-  const repair: WalRepair = { path, brokenPath, offset };
-  options.observer?.repaired?.(repair);
-  return repair;
+  return brokenPath;
 }
 
 /**

@@ -64,7 +64,7 @@ export interface WalRepair {
   readonly path: string;
   /** A copy of the segment as it was found. */
   readonly brokenPath: string;
-  /** Where the torn record began; the segment now ends there. */
+  /** Where the torn record began; from there on the segment is zeros now. */
   readonly offset: number;
 }
 
