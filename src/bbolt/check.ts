@@ -8,7 +8,7 @@ import type { Freelist } from './freelist.ts';
 import { BUCKET_HEADER_SIZE, compareKeys, PAGE_HEADER_SIZE, readU32, readU64 } from './layout.ts';
 import { BUCKET_DEPTH_MAX, TREE_DEPTH_MAX, VIOLATIONS_MAX } from './limits.ts';
 import type { Meta } from './meta.ts';
-import { Page, validateHeader, validatePage } from './page.ts';
+import { Page, validateBounds, validateHeader } from './page.ts';
 import { PageSet } from './page-set.ts';
 import type { Pager } from './pager.ts';
 import { readFreelist } from './read-freelist.ts';
@@ -44,6 +44,8 @@ class Check {
   private readonly meta: Meta;
   private readonly slices: Slices;
   private readonly reached = new PageSet();
+  /** Of the trees being checked, outermost bucket first: the depth of their leaves, once known. */
+  private readonly leafDepths: number[] = [];
   /** Free and pending pages; undefined where there is no list to compare with. */
   private unused: PageSet | undefined;
 
@@ -57,7 +59,8 @@ class Check {
   async freePages(unused: PageSet | undefined): Promise<void> {
     const { freelistPage } = this.meta;
     this.unused = unused;
-    if (freelistPage === undefined) return;
+    // The list that a file was opened with is not in use any more.
+    if (freelistPage === undefined || unused?.has(freelistPage)) return;
     try {
       const listed = await readFreelist(this.pager, this.meta);
       this.unused ??= listed;
@@ -84,10 +87,11 @@ class Check {
     if (this.violations.length >= VIOLATIONS_MAX) return;
     const page = this.read(id);
     if (page === undefined || !this.reach(id, page.overflow)) return;
-    const wrong = validatePage(page.bytes, this.meta.highWater);
+    const wrong = validateBounds(page.bytes, this.meta.highWater);
     if (wrong !== undefined) return this.report(id, wrong);
     this.keyOrder(page, id, min, max);
     if (page.isLeaf) {
+      this.leafDepth(page, depth, bucketDepth);
       await this.buckets(page, bucketDepth);
     } else {
       for (let i = 0; i < page.count; i++) {
@@ -96,6 +100,14 @@ class Check {
       }
     }
     if (this.slices.due) await this.slices.turn();
+  }
+
+  /** All leaves of one tree are on one level. */
+  private leafDepth(page: Page, depth: number, bucketDepth: number): void {
+    this.leafDepths[bucketDepth] ??= depth;
+    if (this.leafDepths[bucketDepth] !== depth) {
+      this.report(page.id, `a leaf at depth ${depth}, others at ${this.leafDepths[bucketDepth]}`);
+    }
   }
 
   /** Pages below the high-water mark that are in no tree and in no list. */
@@ -121,6 +133,7 @@ class Check {
       const start = page.keyOffset(i) + page.keyLength(i);
       const rootId = readU64(page.bytes, start);
       if (rootId !== 0) {
+        this.leafDepths.length = bucketDepth + 1;
         await this.tree(rootId, 0, bucketDepth + 1, NO_BOUND, NO_BOUND);
         continue;
       }

@@ -15,9 +15,11 @@ export async function copyDatabase(
 ): Promise<CopyResult> {
   const { pageSize } = pager;
   const metas = new Uint8Array(2 * pageSize);
-  encodeMeta(meta, 0, metas.subarray(0, pageSize));
+  // The pages of a free list may be written anew while the copy is made, so it does without one.
+  const copied: Meta = { ...meta, freelistPage: undefined };
+  encodeMeta(copied, 0, metas.subarray(0, pageSize));
   // The second meta is one commit behind, so that there is no doubt which one counts.
-  encodeMeta({ ...meta, txid: Math.max(0, meta.txid - 1) }, 1, metas.subarray(pageSize));
+  encodeMeta({ ...copied, txid: Math.max(0, meta.txid - 1) }, 1, metas.subarray(pageSize));
   await write(metas);
 
   const size = meta.highWater * pageSize;

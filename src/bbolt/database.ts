@@ -13,7 +13,7 @@ import type {
 import { checkDatabase } from './check.ts';
 import { compactInto } from './compact.ts';
 import { copyDatabase } from './copy.ts';
-import type { Freelist } from './freelist.ts';
+import type { Freelist, PageRuns } from './freelist.ts';
 import { WRITERS_WAITING_MAX } from './limits.ts';
 import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
@@ -45,6 +45,7 @@ export class FileDatabase implements Database, WriteHost {
   readonly noSync: boolean;
   readonly noFreelistSync: boolean;
   readonly metaPage: Uint8Array;
+  freelistPages: PageRuns = [];
   private readonly env: BboltEnv;
   /** The newest commit. */
   private meta: Meta;

@@ -60,7 +60,10 @@ export class Freelist {
   private longFrom = 0;
   private longLength = 0;
 
-  /** `free` is what is free at commit `txid`, the state the file was opened at. */
+  /**
+   * `free` is what the trees do not reach at commit `txid`, the state the file was opened at. The
+   * pages of a free list in the file are among them: nobody needs them again.
+   */
   constructor(free: PageSet, txid: number) {
     this.free = free;
     this.usableFrom = txid + 2;
@@ -83,7 +86,7 @@ export class Freelist {
     while (released < this.pending.length) {
       const { txid: freedBy, runs } = this.pending[released]!;
       if (freedBy > txid - 2 || freedBy > oldestReader) break;
-      this.addToFree(runs);
+      addAll(this.free, runs);
       released++;
     }
     this.pending.splice(0, released);
@@ -124,7 +127,7 @@ export class Freelist {
   rollback(): void {
     const { taken } = this;
     this.taken = [];
-    this.addToFree(taken);
+    addAll(this.free, taken);
   }
 
   /** What the commit under way leaves unused, its own freed pages aside: free and pending pages. */
@@ -186,17 +189,14 @@ export class Freelist {
     }
     return start;
   }
-
-  private addToFree(runs: PageRuns): void {
-    addAll(this.free, runs);
-  }
 }
 
-function addAll(set: PageSet, runs: PageRuns): void {
+/** Adds pages that are in no list yet. */
+export function addAll(set: PageSet, runs: PageRuns): void {
   forEachPage(runs, (id) => invariant(set.add(id), 'an unused page is in one list only'));
 }
 
-export function forEachPage(runs: PageRuns, visit: (id: number) => void): void {
+function forEachPage(runs: PageRuns, visit: (id: number) => void): void {
   for (let i = 0; i < runs.length; i += 2) {
     const end = runs[i]! + runs[i + 1]!;
     for (let id = runs[i]!; id < end; id++) visit(id);

@@ -1,6 +1,6 @@
 // Opening: the lock, the meta pages, the free pages.
 
-import { invariant, TetcdError } from '../base/index.ts';
+import { TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { BucketVisitor, Database, DatabaseOptions } from './api.ts';
 import { type BboltEnv, FileDatabase } from './database.ts';
@@ -22,9 +22,7 @@ import {
 } from './limits.ts';
 import { decodeMeta, encodeMeta, isPageSize, type Meta } from './meta.ts';
 import { PageCache } from './page-cache.ts';
-import type { PageSet } from './page-set.ts';
 import { Pager } from './pager.ts';
-import { readFreelist } from './read-freelist.ts';
 import { scanDatabase } from './scan.ts';
 
 /**
@@ -82,20 +80,16 @@ async function openFile(
   const visitors = visitorsOf(reader, options);
   const readOnly = options.readOnly === true;
 
-  let free: PageSet | undefined;
-  if (visitors.length > 0 || (!readOnly && meta.freelistPage === undefined)) {
-    const reached = await scanDatabase(pager, meta, visitors, reader.slices());
-    free = reached.complement(2, meta.highWater);
-  } else if (!readOnly) {
-    free = await readFreelist(pager, meta);
-  }
+  if (readOnly && visitors.length === 0) return reader;
+  // A free list in the file is not believed: a wrong one would have pages in use overwritten.
+  const reached = await scanDatabase(pager, meta, visitors, reader.slices());
   if (readOnly) return reader;
 
   // The state just read may be in the operating system's cache only. Overwriting pages that the
   // older meta page needs is sound only once the newer one is on disk.
   if (!parts.noSync) await file.sync();
-  invariant(free !== undefined, 'a writable database knows its free pages');
-  const database = new FileDatabase({ ...parts, freelist: new Freelist(free, meta.txid) });
+  const freelist = new Freelist(reached.complement(2, meta.highWater), meta.txid);
+  const database = new FileDatabase({ ...parts, freelist });
   if (!parts.noFreelistSync && meta.freelistPage === undefined) {
     // Programs that know no unsynced free list are to find one from now on.
     await (await database.writer()).commitWhole(true);

@@ -6,6 +6,7 @@
 import {
   BUCKET_ELEMENT_FLAG,
   BUCKET_HEADER_SIZE,
+  compareKeys,
   ELEMENT_SIZE,
   PAGE_FLAGS,
   PAGE_HEADER_SIZE,
@@ -168,15 +169,40 @@ export function validateHeader(bytes: Uint8Array, id: number, idEnd: number): st
 
 /**
  * The gateway for pages that come from disk: what is wrong with the elements of a page whose header
- * is sound, undefined if nothing. `idEnd` is the high-water mark. Key order is left to `check()`.
+ * is sound, undefined if nothing. `idEnd` is the high-water mark.
  */
 export function validatePage(bytes: Uint8Array, idEnd: number): string | undefined {
+  return validateBounds(bytes, idEnd) ?? validateOrder(bytes);
+}
+
+/** The first half of the gateway: every element lies inside the page and refers to a page in use. */
+export function validateBounds(bytes: Uint8Array, idEnd: number): string | undefined {
   const count = readU16(bytes, 10);
   const dataStart = PAGE_HEADER_SIZE + count * ELEMENT_SIZE;
   if (dataStart > bytes.length) return `${count} elements do not fit`;
   if (readU16(bytes, 8) === PAGE_FLAGS.LEAF) return validateLeaf(bytes, count, dataStart);
   if (count === 0) return 'a branch page without elements';
   return validateBranch(bytes, count, dataStart, idEnd);
+}
+
+/** The second half: keys ascend. */
+function validateOrder(bytes: Uint8Array): string | undefined {
+  const count = readU16(bytes, 10);
+  // Leaf elements have their flags in front.
+  const fields = readU16(bytes, 8) === PAGE_FLAGS.LEAF ? 4 : 0;
+  let lastOffset = 0;
+  let lastLength = 0;
+  for (let i = 0; i < count; i++) {
+    const at = PAGE_HEADER_SIZE + i * ELEMENT_SIZE;
+    const offset = at + readU32(bytes, at + fields);
+    const length = readU32(bytes, at + fields + 4);
+    if (i > 0 && compareKeys(bytes, lastOffset, lastLength, bytes, offset, length) >= 0) {
+      return `key ${i} is not above the one before`;
+    }
+    lastOffset = offset;
+    lastLength = length;
+  }
+  return undefined;
 }
 
 function validateLeaf(bytes: Uint8Array, count: number, dataStart: number): string | undefined {

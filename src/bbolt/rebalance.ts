@@ -1,7 +1,7 @@
 // Before a tree is written: nodes that deletions emptied go, and nodes that they left small are
 // merged with a neighbour, from the leaves up.
 
-import { invariant } from '../base/index.ts';
+import { fail } from '../base/index.ts';
 import type { EditTree } from './edit-tree.ts';
 import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from './limits.ts';
 import { type BranchEntry, type BranchNode, LeafNode, type TreeNode } from './node.ts';
@@ -67,12 +67,12 @@ function isSmall(tree: EditTree, node: TreeNode | undefined): boolean {
 
 function mergeInto(left: TreeNode, right: TreeNode): void {
   left.shrunk = true;
-  if (left.isLeaf) {
-    invariant(right.isLeaf, 'siblings are on one level');
+  if (left.isLeaf && right.isLeaf) {
     for (const entry of right.entries) left.entries.push(entry);
     left.size += right.size;
-  } else {
-    invariant(!right.isLeaf, 'siblings are on one level');
+  } else if (!left.isLeaf && !right.isLeaf) {
     for (const entry of right.entries) left.entries.push(entry);
+  } else {
+    fail('siblings are on one level');
   }
 }

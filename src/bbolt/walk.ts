@@ -32,6 +32,8 @@ export class TreeWalk {
   private readonly from: Uint8Array | undefined;
   private visited = 0;
   private lastLeaf: Page | undefined;
+  /** Of all leaves, once one has been reached. */
+  private leafDepth = -1;
 
   constructor(pager: Pager, slices: Slices, visitor: TreeVisitor, from?: Uint8Array) {
     this.pager = pager;
@@ -44,7 +46,7 @@ export class TreeWalk {
   async run(rootId: number): Promise<boolean> {
     const [root] = await loadPages(this.pager, [rootId]);
     this.slices.restart();
-    return root!.isLeaf ? await this.leaf(root!) : await this.walkBranch(root!, 0, undefined);
+    return root!.isLeaf ? await this.leaf(root!, 0) : await this.walkBranch(root!, 0, undefined);
   }
 
   private async walkBranch(branch: Page, depth: number, first?: Batch): Promise<boolean> {
@@ -59,33 +61,44 @@ export class TreeWalk {
       this.slices.restart();
       const following = index + pages.length;
       if (following < branch.count) batch = this.load(branch, following);
-      if (!(await this.walkChildren(pages, depth))) return false;
+      if (!(await this.walkChildren(branch, index, pages, depth + 1))) return false;
       index = following;
     }
     return true;
   }
 
-  private async walkChildren(pages: readonly Page[], depth: number): Promise<boolean> {
+  /** `pages` are the children of `parent` from `first` on. */
+  private async walkChildren(
+    parent: Page,
+    first: number,
+    pages: readonly Page[],
+    depth: number,
+  ): Promise<boolean> {
     let ahead: Batch | undefined;
     for (let i = 0; i < pages.length; i++) {
       const page = pages[i]!;
+      this.checkOrder(parent, first + i, page);
       if (page.isLeaf) {
-        const goOn = this.leaf(page);
+        const goOn = this.leaf(page, depth);
         if (!(typeof goOn === 'boolean' ? goOn : await goOn)) return false;
       } else {
         const own = ahead;
         const next = pages[i + 1];
         ahead = next === undefined || next.isLeaf ? undefined : this.load(next, 0);
-        if (!(await this.walkBranch(page, depth + 1, own))) return false;
+        if (!(await this.walkBranch(page, depth, own))) return false;
       }
       if (this.slices.due) await this.slices.turn();
     }
     return true;
   }
 
-  private leaf(page: Page): boolean | Promise<boolean> {
+  private leaf(page: Page, depth: number): boolean | Promise<boolean> {
     this.count(page);
-    this.checkOrder(page);
+    if (this.leafDepth < 0) this.leafDepth = depth;
+    if (this.leafDepth !== depth) {
+      throw this.pager.corrupt(page.id, 'a leaf is not on the level of the others');
+    }
+    if (page.count > 0) this.lastLeaf = page;
     return this.visitor.leaf(page);
   }
 
@@ -111,22 +124,30 @@ export class TreeWalk {
     }
   }
 
-  private checkOrder(page: Page): void {
-    const last = this.lastLeaf;
-    if (page.count === 0) return;
-    this.lastLeaf = page;
-    if (last === undefined) return;
-    const end = last.count - 1;
-    const order = compareKeys(
-      last.bytes,
-      last.keyOffset(end),
-      last.keyLength(end),
-      page.bytes,
-      page.keyOffset(0),
-      page.keyLength(0),
-    );
-    if (order >= 0) throw this.pager.corrupt(page.id, 'its keys do not follow those before it');
+  /** Child `index` of `parent` must hold keys from the parent's key on, which is above all before. */
+  private checkOrder(parent: Page, index: number, child: Page): void {
+    const { lastLeaf } = this;
+    if (
+      lastLeaf !== undefined &&
+      compareElements(lastLeaf, lastLeaf.count - 1, parent, index) >= 0
+    ) {
+      throw this.pager.corrupt(parent.id, `key ${index} is not above the keys of the child before`);
+    }
+    if (child.count > 0 && compareElements(parent, index, child, 0) > 0) {
+      throw this.pager.corrupt(child.id, 'its first key is below its key in the branch');
+    }
   }
+}
+
+function compareElements(a: Page, i: number, b: Page, j: number): number {
+  return compareKeys(
+    a.bytes,
+    a.keyOffset(i),
+    a.keyLength(i),
+    b.bytes,
+    b.keyOffset(j),
+    b.keyLength(j),
+  );
 }
 
 /** Hands the plain entries of a leaf to `visitor`, from index `first` on; false once it ends. */

@@ -14,9 +14,9 @@ import { hasCode, invariant, TetcdError } from '../base/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from './api.ts';
 import { freeTrees } from './free-trees.ts';
 import {
+  addAll,
   countRuns,
   type Freelist,
-  forEachPage,
   freelistSize,
   type PageRuns,
   pushRun,
@@ -41,6 +41,8 @@ import { type BucketOwner, EditBucket } from './write-bucket.ts';
 export interface WriteHost {
   readonly pager: Pager;
   readonly freelist: Freelist;
+  /** Pages of the free list that the last commit wrote; none if it wrote none. */
+  freelistPages: PageRuns;
   readonly noSync: boolean;
   readonly noFreelistSync: boolean;
   /** Bytes of meta page to write; reused by all commits. */
@@ -136,6 +138,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       await file.write([host.metaPage], (this.txid % 2) * pageSize);
       if (!host.noSync) await file.sync();
       host.freelist.commit(this.txid, this.freed);
+      host.freelistPages = built.list;
       host.publish(built.meta);
       return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
     } catch (error) {
@@ -150,7 +153,9 @@ export class Writer implements WriteTransaction, BucketOwner {
   /** Undefined if nothing has changed. */
   private async build(
     always: boolean,
-  ): Promise<{ readonly builder: PageBuilder; readonly meta: Meta } | undefined> {
+  ): Promise<
+    { readonly builder: PageBuilder; readonly meta: Meta; readonly list: PageRuns } | undefined
+  > {
     const { host, base, freed } = this;
     const slices = host.slices();
     await freeTrees(host.pager, this.freedTrees, freed, slices);
@@ -161,29 +166,23 @@ export class Writer implements WriteTransaction, BucketOwner {
     const rootChanged = (await this.root.spill({ builder, slices }, false)) !== undefined;
     if (!rootChanged && !always) return undefined;
 
-    if (base.freelistPage !== undefined) await this.freeOldFreelist(base.freelistPage);
-    const freelistPage = host.noFreelistSync
-      ? undefined
-      : await this.buildFreelist(builder, slices);
+    for (let i = 0; i < host.freelistPages.length; i += 2) {
+      pushRun(freed, host.freelistPages[i]!, host.freelistPages[i + 1]!);
+    }
+    const list = host.noFreelistSync ? [] : await this.buildFreelist(builder, slices);
     const meta: Meta = {
       ...base,
       rootPage: rootChanged ? this.root.tree.rootId : base.rootPage,
-      freelistPage,
+      freelistPage: list[0],
       highWater: builder.highWater,
       txid: this.txid,
     };
     invariant(meta.highWater >= base.highWater, 'the high-water mark never goes back');
-    return { builder, meta };
+    return { builder, meta, list };
   }
 
-  private async freeOldFreelist(id: number): Promise<void> {
-    const header = new Uint8Array(PAGE_HEADER_SIZE);
-    await this.pager.read(header, id);
-    pushRun(this.freed, id, new DataView(header.buffer).getUint32(12, true) + 1);
-  }
-
-  /** A page with the ids of all pages that this state does not reach; its page id. */
-  private async buildFreelist(builder: PageBuilder, slices: Slices): Promise<number> {
+  /** A page with the ids of all pages that this state does not reach; where it is. */
+  private async buildFreelist(builder: PageBuilder, slices: Slices): Promise<PageRuns> {
     const { freelist } = this.host;
     const { pageSize } = this.pager;
     // Its own pages may come out of the free ones: then the list is shorter than its page allows.
@@ -191,7 +190,7 @@ export class Writer implements WriteTransaction, BucketOwner {
     const pages = Math.ceil(freelistSize(bound) / pageSize);
     const id = builder.allocate(pages);
     const unused = freelist.unused();
-    forEachPage(this.freed, (page) => invariant(unused.add(page), 'a freed page was in use'));
+    addAll(unused, this.freed);
 
     const bytes = allocatePageBytes(pages * pageSize);
     bytes.fill(0);
@@ -209,7 +208,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       if (at % 65_536 === 0 && slices.due) await slices.turn();
     }
     builder.add(id, bytes);
-    return id;
+    return [id, pages];
   }
 
   private end(): void {
