@@ -36,6 +36,8 @@ export interface MemberCore {
   readonly requestIds: RequestIds;
   readonly quota: Quota;
   readonly raft: RaftView;
+  /** Raises the NOSPACE alarm, unless it is raised; `then` is called when that is settled. */
+  raiseNoSpace(then: () => void): void;
   /** The version in the backend's meta bucket; undefined before 3.6 or while undecided. */
   readonly storageVersion: ClusterVersion | undefined;
 }

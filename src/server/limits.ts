@@ -53,3 +53,9 @@ export const READ_RETRY_MS = 500;
  * `etcdserver: too many requests`. Connections bound it too: each has a limit of streams.
  */
 export const READS_WAITING_MAX = 100_000;
+
+/** Keys of a range that are read before the turn may be given back: about half a millisecond. */
+export const RANGE_STEP_KEYS = 2048;
+
+/** Keys in the first piece of a range stream; etcd's number. */
+export const RANGE_STREAM_FIRST_KEYS = 10;

@@ -3,16 +3,9 @@
 // A request that would not fit raises the NOSPACE alarm for the whole cluster, which stops writes
 // until an operator has made room and disarmed it. The heap counts too: V8 aborts at its limit, so
 // close to it writes are refused in the same way, while reads, deletes and compaction go on.
-//
-// Costs: etcd v3.7.1 `server/storage/quota.go`.
 
 import type { Backend } from '../store/index.ts';
 import { HEAP_SHARE_MAX } from './limits.ts';
-
-/** What a put costs beyond key and value. */
-export const PUT_OVERHEAD_BYTES = 256;
-/** What a lease costs. */
-export const LEASE_COST_BYTES = 64;
 
 export interface HeapUse {
   readonly usedBytes: number;

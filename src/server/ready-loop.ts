@@ -25,7 +25,7 @@ import {
   type SoftState,
   STEP_RESULTS,
 } from '../raft/index.ts';
-import type { AppendRecord, Wal } from '../wal/index.ts';
+import type { Wal, WalAppend } from '../wal/index.ts';
 import { LOOP_PROPOSALS_MAX } from './limits.ts';
 
 export interface ReadyLoopOptions {
@@ -45,7 +45,7 @@ export interface ReadyLoopOptions {
 }
 
 /** One append under way: what the WAL writes, and what raft is told when it is durable. */
-class Append implements AppendRecord {
+class Append implements WalAppend {
   readonly message: Message;
   readonly hardState: HardState | undefined;
   readonly mustSync: boolean;

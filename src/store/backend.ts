@@ -81,6 +81,9 @@ export class DurableIndex {
 /** The file as it was when it was opened: what boot reads before anything is applied. */
 export interface BackendSnapshot {
   get(bucket: BucketId, key: string): Uint8Array | undefined;
+  entries(bucket: BucketId): Map<string, Uint8Array>;
+  /** Names of all buckets, known or not. */
+  bucketNames(): string[];
 }
 
 /** Receives every row of the key bucket, in revision order, while the file is opened. */
@@ -106,7 +109,7 @@ export interface BackendOptions {
   /** The disk is full; the batch will be tried again. */
   readonly onDiskFull?: (error: unknown) => void;
   /** A commit finished. */
-  readonly onCommit?: (durable: DurableIndex) => void;
+  readonly onCommit?: (durable: DurableIndex, tookMs: number) => void;
 }
 
 interface CommitWaiter {
@@ -136,7 +139,7 @@ function nameOf(bucket: BucketId): Uint8Array {
 }
 
 /** One commit of the tree, with the cursor that point reads of the key bucket share. */
-class TreeSight {
+class TreeSight implements BackendSnapshot {
   readonly transaction: ReadTransaction;
   readonly #rows: Cursor | undefined;
   readonly #key = new Uint8Array(REVISION_KEY_BYTES);
@@ -159,6 +162,25 @@ class TreeSight {
 
   get(bucket: BucketId, key: string): Uint8Array | undefined {
     return this.transaction.bucket(nameOf(bucket))?.get(bytesFromLatin1(key));
+  }
+
+  entries(bucket: BucketId): Map<string, Uint8Array> {
+    const all = new Map<string, Uint8Array>();
+    const cursor = this.transaction.bucket(nameOf(bucket))?.cursor();
+    if (cursor === undefined) return all;
+    for (let found = cursor.first(); found; found = cursor.next()) {
+      all.set(latin1FromBytes(cursor.key()), cursor.value());
+    }
+    return all;
+  }
+
+  bucketNames(): string[] {
+    const names: string[] = [];
+    const cursor = this.transaction.cursor();
+    for (let found = cursor.first(); found; found = cursor.next()) {
+      names.push(latin1FromBytes(cursor.key()));
+    }
+    return names;
   }
 }
 
@@ -277,13 +299,7 @@ export class Backend {
 
   /** All keys and values of a small bucket, in no particular order. */
   entries(bucket: BucketId): Map<string, Uint8Array> {
-    const all = new Map<string, Uint8Array>();
-    const cursor = this.#tree.transaction.bucket(nameOf(bucket))?.cursor();
-    if (cursor !== undefined) {
-      for (let found = cursor.first(); found; found = cursor.next()) {
-        all.set(latin1FromBytes(cursor.key()), cursor.value());
-      }
-    }
+    const all = this.#tree.entries(bucket);
     for (const overlay of this.#overlays().reverse()) {
       for (const [key, value] of overlay.changes(bucket) ?? []) {
         if (value === undefined) all.delete(key);
@@ -459,8 +475,9 @@ export class Backend {
   }
 
   #startWrite(batch: Batch): void {
+    const began = this.#env.clock.monotonicMs();
     this.#write(batch).then(
-      () => this.#acceptCommit(batch),
+      () => this.#acceptCommit(batch, this.#env.clock.monotonicMs() - began),
       (error: unknown) => this.#acceptFailure(batch, error),
     );
   }
@@ -513,7 +530,7 @@ export class Backend {
     }
   }
 
-  #acceptCommit(batch: Batch): void {
+  #acceptCommit(batch: Batch, tookMs: number): void {
     invariant(this.#frozen === batch, 'the batch that was synced is the frozen one');
     this.#tree.transaction.close();
     this.#tree = new TreeSight(this.#db.beginRead());
@@ -522,7 +539,7 @@ export class Backend {
     this.#durable = durable;
     for (const waiter of batch.waiters) waiter.resolve(durable);
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
-    this.#options.onCommit?.(durable);
+    this.#options.onCommit?.(durable, tookMs);
     if (this.#cutWanted) this.#cut();
   }
 

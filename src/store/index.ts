@@ -12,7 +12,7 @@ export {
 export type { KvHash } from './compactor.ts';
 export { confStateOf, encodeConfState } from './conf-state.ts';
 export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
-export { restoreLessor } from './lease-store.ts';
+
 export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
 export type { StoreMetrics } from './metrics.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './request-cost.ts';
@@ -22,6 +22,7 @@ export {
   REQUEST_KIND,
   type RequestKind,
 } from './request-envelope.ts';
+export { Restore } from './restore.ts';
 export { BUCKET, type BucketId, META_KEY } from './schema.ts';
 export { Slices } from './slices.ts';
 export { StateMachine, type StateMachineHost, type StateMachineOptions } from './state-machine.ts';

@@ -4,10 +4,9 @@ import { bytesFromLatin1 } from '../../base/index.ts';
 import type { Server, StreamCall, StreamHandler, UnaryCall } from '../../grpc/index.ts';
 import { STATUS } from '../../grpc/index.ts';
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
-import { REQUEST_KIND } from '../../store/index.ts';
+import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
-import { LEASE_COST_BYTES } from '../quota.ts';
 import { failWith, headerOf, lacksRequiredLeader, registerUnary } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
@@ -60,8 +59,7 @@ function grant(
   bytes: Uint8Array,
 ): void {
   if (!core.quota.isAvailable(LEASE_COST_BYTES)) {
-    core.machine.raiseNoSpace();
-    failWith(call, 'NO_SPACE');
+    core.raiseNoSpace(() => failWith(call, 'NO_SPACE'));
     return;
   }
   let body = bytes;

@@ -1,0 +1,223 @@
+// KV.RangeStream: a range in pieces of about the size of a request. Merged, the pieces are the answer
+// of Range: only the last one carries header, count and `more`.
+
+import type { Revision } from '../../base/index.ts';
+import { latin1FromBytes } from '../../base/index.ts';
+import {
+  type Server,
+  STATUS,
+  type StatusCode,
+  type StreamCall,
+  type StreamHandler,
+} from '../../grpc/index.ts';
+import {
+  checkRangeRequest,
+  hasRevisionFilters,
+  isDefaultOrder,
+  KeyValueScanner,
+  RangeResult,
+  RangeRun,
+} from '../../mvcc/index.ts';
+import {
+  ETCD_ERRORS,
+  EtcdError,
+  type EtcdErrorDefinition,
+  type EtcdErrorName,
+  etcdserverpb,
+  mvccpb,
+} from '../../protocol/index.ts';
+import { type PinnedView, Slices } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import { RANGE_STEP_KEYS, RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
+import type { Read } from '../reads.ts';
+import { headerOf, lacksRequiredLeader } from './reply.ts';
+
+const method = etcdserverpb.KVService.methods.rangeStream;
+
+export function registerRangeStream(server: Server, core: MemberCore): void {
+  server.stream(method.path, (call) => new RangeStream(core, call));
+}
+
+class RangeStream implements StreamHandler, Read {
+  readonly #core: MemberCore;
+  readonly #call: StreamCall;
+  #request: etcdserverpb.RangeRequest | undefined;
+  #ended = false;
+  #onRoom: (() => void) | undefined;
+
+  constructor(core: MemberCore, call: StreamCall) {
+    this.#core = core;
+    this.#call = call;
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (this.#request !== undefined || this.#ended) return;
+    if (lacksRequiredLeader(this.#core, this.#call)) {
+      this.fail('NO_LEADER');
+      return;
+    }
+    const request = method.request.decode(Uint8Array.from(message));
+    this.#request = request;
+    try {
+      checkRangeRequest(request);
+    } catch (error) {
+      this.#failWith(error);
+      return;
+    }
+    if (!isDefaultOrder(request)) {
+      this.#end(STATUS.UNIMPLEMENTED, 'RangeStream does not support custom sort orders');
+    } else if (hasRevisionFilters(request)) {
+      this.#end(STATUS.UNIMPLEMENTED, 'RangeStream does not support revision filters');
+    } else if (request.serializable) {
+      this.serve();
+    } else {
+      this.#core.reads.request(this);
+    }
+  }
+
+  onEnd(): void {
+    // The one request has come already, or never will: gRPC reports that itself.
+  }
+
+  onCancel(): void {
+    this.#ended = true;
+    this.#onRoom?.();
+  }
+
+  onDrain(): void {
+    this.#onRoom?.();
+  }
+
+  serve(): void {
+    if (!this.#ended) void this.#send();
+  }
+
+  fail(error: EtcdErrorName): void {
+    const definition: EtcdErrorDefinition = ETCD_ERRORS[error];
+    this.#end((definition.sent ?? definition.status) as StatusCode, definition.message);
+  }
+
+  async #send(): Promise<void> {
+    const request = this.#request!;
+    const { kv } = this.#core.machine;
+    let pin: PinnedView | undefined;
+    try {
+      if (request.countOnly) this.#sendCount(request);
+      else {
+        if (request.revision > kv.currentRev) throw new EtcdError('FUTURE_REV');
+        if (request.revision > 0 && request.revision < kv.compactedRev) {
+          throw new EtcdError('COMPACTED');
+        }
+        const revision = request.revision > 0 ? request.revision : kv.currentRev;
+        pin = kv.pin(revision);
+        await this.#sendPieces({ ...request, revision });
+      }
+      this.#end(STATUS.OK, '');
+    } catch (error) {
+      this.#failWith(error);
+    } finally {
+      pin?.release();
+    }
+  }
+
+  #sendCount(request: etcdserverpb.RangeRequest): void {
+    const result = new RangeResult();
+    new RangeRun().start(this.#core.machine.kv, request, result);
+    const rangeResponse = { ...emptyResponse(), header: headerOf(this.#core), count: result.count };
+    this.#call.write(method.response, { rangeResponse });
+  }
+
+  async #sendPieces(request: etcdserverpb.RangeRequest): Promise<void> {
+    const { machine, config, env } = this.#core;
+    const slices = new Slices(env);
+    const header = headerOf(this.#core);
+    const totalLimit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
+    const run = new RangeRun();
+    const result = new RangeResult();
+    let { key } = request;
+    let limit = Math.min(RANGE_STREAM_FIRST_KEYS, totalLimit);
+    let sent = 0;
+    while (!this.#ended) {
+      run.start(machine.kv, { ...request, key, limit }, result, false);
+      while (!run.step(RANGE_STEP_KEYS)) if (slices.isOver) await slices.next();
+      sent += result.size;
+      const done = !result.more || sent >= totalLimit;
+      const rangeResponse = emptyResponse();
+      rangeResponse.kvs = decodeAll(result);
+      const nextKey = result.more ? keyAfter(result) : undefined;
+      if (done) {
+        rangeResponse.header = header;
+        rangeResponse.more = result.more;
+        rangeResponse.count = sent + this.#countFrom(nextKey, request, request.revision);
+      }
+      const hasRoom = this.#call.write(method.response, { rangeResponse });
+      if (done || nextKey === undefined) return;
+      key = nextKey;
+      limit = Math.min(
+        nextLimit(limit, result.byteCount(), config.grpc.maxRequestBytes),
+        totalLimit - sent,
+      );
+      if (!hasRoom) await this.#room();
+      if (slices.isOver) await slices.next();
+    }
+  }
+
+  #countFrom(
+    key: Uint8Array | undefined,
+    request: etcdserverpb.RangeRequest,
+    revision: Revision,
+  ): number {
+    if (key === undefined) return 0;
+    const { index } = this.#core.machine.kv;
+    return index.count(latin1FromBytes(key), latin1FromBytes(request.rangeEnd), revision);
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRoom = resolve;
+    });
+  }
+
+  #failWith(error: unknown): void {
+    if (!(error instanceof EtcdError)) throw error;
+    this.fail(error.code);
+  }
+
+  #end(status: StatusCode, message: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call.end(status, message);
+  }
+}
+
+function emptyResponse(): etcdserverpb.RangeResponse {
+  return { header: undefined, kvs: [], more: false, count: 0 };
+}
+
+/** The pairs as messages: streams are for large answers, whose pieces are few. */
+function decodeAll(result: RangeResult): mvccpb.KeyValue[] {
+  const kvs: mvccpb.KeyValue[] = [];
+  for (let i = 0; i < result.size; i++) {
+    const start = result.offsets[i]!;
+    kvs.push(mvccpb.KeyValueCodec.decode(result.buffers[i]!, start, start + result.lengths[i]!));
+  }
+  return kvs;
+}
+
+/** The smallest key after the last one answered. */
+function keyAfter(result: RangeResult): Uint8Array {
+  const last = result.size - 1;
+  const scanner = new KeyValueScanner();
+  scanner.scan(result.buffers[last]!, result.offsets[last]!, result.lengths[last]!);
+  const key = scanner.key();
+  const after = new Uint8Array(key.length + 1);
+  for (let i = 0; i < key.length; i++) after[i] = key.charCodeAt(i);
+  return after;
+}
+
+/** Doubles or halves the keys of a piece until its size is near the target. */
+function nextLimit(limit: number, bytes: number, targetBytes: number): number {
+  if (bytes < targetBytes / 2) return limit * 2;
+  if (bytes > targetBytes * 2) return Math.max(1, Math.floor(limit / 2));
+  return limit;
+}
