@@ -15,6 +15,7 @@ export {
 } from './range.ts';
 export { RangeResult } from './range-result.ts';
 export * from './revision.ts';
+export { SlicedSort } from './sliced-sort.ts';
 export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './txn.ts';
 export * from './types.ts';
 export {
@@ -23,5 +24,19 @@ export {
   checkRangeRequest,
   checkTxnRequest,
 } from './validate.ts';
+export {
+  READ_STATE,
+  type RowCursor,
+  type RowSource,
+} from './watch/catch-up.ts';
+export { EncodedEvents, EventBatch, EventWindow } from './watch/event-batch.ts';
+export { type WatchAnswer, WatchHub } from './watch/watch-hub.ts';
+export {
+  WATCHER_STATE,
+  Watcher,
+  type WatcherState,
+  type WatchOptions,
+  type WatchSink,
+  WatchStream,
+} from './watch/watcher.ts';
 export { WriteTxn } from './write-txn.ts';
-export { SlicedSort } from './sliced-sort.ts';

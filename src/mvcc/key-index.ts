@@ -292,6 +292,27 @@ export class KeyIndex {
     return list.sort();
   }
 
+  /**
+   * The revisions of one key in `[fromRev, toRev]`, ascending: O(log of its revisions + those found).
+   */
+  revisionsOfKey(key: string, fromRev: Revision, toRev: Revision): RevisionList {
+    const list = new RevisionList();
+    if (!this.tree.locate(key)) return list;
+    const { leaf } = this.tree;
+    const slot = leaf.slotAt(this.tree.rank);
+    const main = leaf.floats[slot * FLOATS + F_MAIN]!;
+    if (main >= fromRev && main <= toRev) list.push(main, leaf.integers[slot * INTEGERS + I_SUB]!);
+    const { history } = this;
+    let handle = history.find(leaf.head(slot), toRev);
+    for (; handle !== 0 && history.main(handle) >= fromRev; handle = history.previous(handle)) {
+      list.push(history.main(handle), history.packedSub(handle));
+    }
+    list.mains.reverse();
+    list.subs.reverse();
+    list.tombstones.reverse();
+    return list;
+  }
+
   #collectSince(leaf: Leaf, slot: number, fromRev: Revision, list: RevisionList): void {
     const main = leaf.floats[slot * FLOATS + F_MAIN]!;
     if (main < fromRev) return;

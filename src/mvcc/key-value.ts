@@ -142,7 +142,8 @@ function copyBytes(
   else for (let i = 0; i < length; i++) target[offset + i] = source[start + i]!;
 }
 
-function writeVarint(value: number, target: Uint8Array, offset: number): number {
+/** Writes an integer from 0 to 2^53-1; returns the offset after. */
+export function writeVarint(value: number, target: Uint8Array, offset: number): number {
   let at = offset;
   let rest = value;
   while (rest >= TWO_POW_28) {

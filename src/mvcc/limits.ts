@@ -41,6 +41,21 @@ export const CHANGE_BLOCKS_SORTED_PER_COUNT = 8;
  */
 export const CHANGE_BLOCKS_MAX = 4096;
 
+/**
+ * Changes of one revision that synced watchers are told of at once, about 2 ms. Watchers of a larger
+ * revision get it in a pass over the store, in slices.
+ */
+export const WATCH_NOTIFY_CHANGES_MAX = 1024;
+
+/** Watchers that one pass catches up together, as in etcd; the others wait for the next pass. */
+export const WATCH_PASS_WATCHERS_MAX = 512;
+
+/** Changes in the window of a pass; a window ends at the first whole revision beyond. */
+export const WATCH_WINDOW_CHANGES_MAX = 1024;
+
+/** Bytes in the window of a pass; a window ends at the first whole revision beyond. */
+export const WATCH_WINDOW_BYTES_MAX = 1024 * 1024;
+
 invariant(LEAF_KEYS_MAX <= 256, 'a position in a leaf fits into a byte');
 invariant(LEAF_KEYS_LOW * 4 <= LEAF_KEYS_MAX, 'a joined leaf is not about to split');
 invariant(NODE_CHILDREN_LOW * 4 <= NODE_CHILDREN_MAX, 'a joined node is not about to split');

@@ -1,0 +1,169 @@
+// Brings the changes of one window to the watchers of one set, in slices: first every change is
+// matched with the ranges that contain it, then every watcher is offered its batch.
+
+import { invariant, type Revision } from '../../base/index.ts';
+import type { ReadView } from '../range.ts';
+import { EventBatch, type EventWindow } from './event-batch.ts';
+import type { WatchRange, WatchSet } from './watch-set.ts';
+import {
+  NO_DELETE,
+  NO_PUT,
+  VARIANTS,
+  WATCHER_STATE,
+  type Watcher,
+  WITH_PREVIOUS,
+} from './watcher.ts';
+
+/** What becomes of watchers that did not take their batch. */
+export type Refused = (watcher: Watcher) => void;
+
+/** One window at a time: `start`, then `step` until it says true. */
+export class Dispatch {
+  #window!: EventWindow;
+  #set!: WatchSet;
+  #revision: Revision = 0;
+  #refused: Refused = () => {};
+  #busy = false;
+
+  /** Next change to match. */
+  #matchAt = 0;
+  readonly #found: WatchRange[] = [];
+  /** Ranges with changes; those before `#rangeAt` are done. */
+  #touched: WatchRange[] = [];
+  #rangeAt = 0;
+  #variant = 0;
+  /** The group under way: its changes, how many are encoded, its watchers, how many were offered. */
+  #changes: number[] = [];
+  #encoded = 0;
+  #watchers: readonly Watcher[] = [];
+  #offered = 0;
+  #batch: EventBatch | undefined;
+
+  /** Whether a window is under way. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** `revision` is for the headers of the responses. */
+  start(window: EventWindow, set: WatchSet, revision: Revision, refused: Refused): void {
+    invariant(!this.#busy, 'one window is dispatched before the next');
+    this.#window = window;
+    this.#set = set;
+    this.#revision = revision;
+    this.#refused = refused;
+    this.#busy = true;
+    this.#matchAt = 0;
+    this.#touched = [];
+    this.#rangeAt = 0;
+    this.#variant = -1;
+    this.#watchers = [];
+    this.#offered = 0;
+  }
+
+  /** Handles about `budget` changes and watchers; true when every watcher was offered its batch. */
+  step(view: ReadView, budget: number): boolean {
+    invariant(this.#busy, 'a window is under way');
+    let left = this.#match(budget);
+    while (this.#matchAt === this.#window.size) {
+      if (this.#offered === this.#watchers.length && !this.#nextGroup()) {
+        this.#busy = false;
+        return true;
+      }
+      left = this.#encode(view, left);
+      left = this.#offer(left);
+      if (left <= 0) return false;
+    }
+    return false;
+  }
+
+  /** Gives up the window under way, if any; its set must not be dispatched to again. */
+  abandon(): void {
+    this.#busy = false;
+  }
+
+  #match(budget: number): number {
+    const { keys } = this.#window;
+    const found = this.#found;
+    let left = budget;
+    for (; this.#matchAt < keys.length && left > 0; left--, this.#matchAt++) {
+      found.length = 0;
+      this.#set.match(keys[this.#matchAt]!, found);
+      for (const range of found) {
+        if (range.matched.length === 0) this.#touched.push(range);
+        range.matched.push(this.#matchAt);
+      }
+    }
+    return left;
+  }
+
+  /** Goes on to the next group that has watchers and changes for them; false if there is none. */
+  #nextGroup(): boolean {
+    for (; this.#rangeAt < this.#touched.length; this.#rangeAt++) {
+      const range = this.#touched[this.#rangeAt]!;
+      while (++this.#variant < VARIANTS) {
+        // A copy: a stream may be closed between two slices.
+        const watchers = range.groups[this.#variant]!.slice();
+        if (watchers.length === 0) continue;
+        const changes = this.#wanted(range.matched, this.#variant);
+        if (changes.length === 0) continue;
+        this.#watchers = watchers;
+        this.#offered = 0;
+        this.#changes = changes;
+        this.#encoded = 0;
+        this.#batch = undefined;
+        return true;
+      }
+      this.#variant = -1;
+      range.matched = [];
+    }
+    return false;
+  }
+
+  #wanted(matched: number[], variant: number): number[] {
+    if ((variant & (NO_PUT | NO_DELETE)) === 0) return matched;
+    const { deletions } = this.#window;
+    const noPut = (variant & NO_PUT) !== 0;
+    const noDelete = (variant & NO_DELETE) !== 0;
+    return matched.filter((at) => (deletions[at] ? !noDelete : !noPut));
+  }
+
+  #encode(view: ReadView, budget: number): number {
+    const withPrevious = (this.#variant & WITH_PREVIOUS) !== 0;
+    let left = budget;
+    for (; this.#encoded < this.#changes.length && left > 0; left--) {
+      this.#window.encode(this.#changes[this.#encoded++]!, withPrevious, view);
+    }
+    return left;
+  }
+
+  #offer(budget: number): number {
+    if (this.#encoded < this.#changes.length) return 0;
+    let left = budget;
+    for (; this.#offered < this.#watchers.length && left > 0; left--) {
+      const watcher = this.#watchers[this.#offered++]!;
+      if (watcher.state !== WATCHER_STATE.SYNCED && watcher.state !== WATCHER_STATE.PASSING) {
+        continue;
+      }
+      const batch = this.#batchFor(watcher);
+      if (batch === undefined || watcher.stream.sink.offer(watcher, batch)) {
+        watcher.minRev = Math.max(watcher.minRev, this.#window.lastMain + 1);
+      } else {
+        this.#refused(watcher);
+      }
+    }
+    return left;
+  }
+
+  /** The group's batch, or one of its own for a watcher that begins within the window. */
+  #batchFor(watcher: Watcher): EventBatch | undefined {
+    const { mains } = this.#window;
+    const withPrevious = (this.#variant & WITH_PREVIOUS) !== 0;
+    if (mains[this.#changes[0]!]! >= watcher.minRev) {
+      this.#batch ??= new EventBatch(this.#revision, this.#window, this.#changes, withPrevious);
+      return this.#batch;
+    }
+    const own = this.#changes.filter((at) => mains[at]! >= watcher.minRev);
+    if (own.length === 0) return undefined;
+    return new EventBatch(this.#revision, this.#window, own, withPrevious);
+  }
+}
