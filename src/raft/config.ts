@@ -61,7 +61,9 @@ export interface Config {
   readonly inflightMessagesMax: number;
   /** The same in bytes, not less than `messageBytesMax`. Default: no limit. */
   readonly inflightBytesMax?: number;
-  /** A leader that has not heard from a quorum for an election timeout steps down. Default false. */
+  /**
+   * A leader that has not heard from a quorum for an election timeout steps down. Default false.
+   */
   readonly checkQuorum?: boolean;
   /** Ask for votes without raising the term first (thesis, section 9.6). Default false. */
   readonly preVote?: boolean;

@@ -29,7 +29,9 @@ export const NO_ENTRIES: Entry[] = [];
 /** Shared by all messages without responses; nobody appends to it. */
 export const NO_RESPONSES: Message[] = [];
 
-/** An entry with its place in the log. Immutable from here on: log, messages and storage share it. */
+/**
+ * An entry with its place in the log. Immutable from here on: log, messages and storage share it.
+ */
 export function newEntry(type: number, term: Term, index: LogIndex, data: Uint8Array): Entry {
   return { type, term, index, data };
 }

@@ -279,7 +279,9 @@ export class RawNode {
     return this.#raft.log.lastIndex();
   }
 
-  /** For tests and simulation: the ticks after which this node stands for election, until redrawn. */
+  /**
+   * For tests and simulation: the ticks after which this node stands for election, until redrawn.
+   */
   setRandomizedElectionTimeout(ticks: number): void {
     this.#raft.randomizedElectionTimeout = ticks;
   }

@@ -1,6 +1,6 @@
 // The promises of raft (paper, figure 3) under random schedules: election safety, log matching,
-// leader completeness, state machine safety; besides, that reads are linearizable, that a hard state
-// never goes back, and that the group agrees once the faults have ended.
+// leader completeness, state machine safety; besides, that reads are linearizable, that a hard
+// state never goes back, and that the group agrees once the faults have ended.
 //
 // TETCD_SEED=N repeats one schedule, TETCD_SCHEDULES=N runs more of them.
 
@@ -28,6 +28,7 @@ test('no random schedule breaks a promise', { timeout: 600_000 }, () => {
     }
   }
   if (process.env['TETCD_SCHEDULES'] !== undefined) console.log(totals, seeds.length);
+  if (only !== undefined) return;
   // The schedules would prove nothing if nothing happened in them.
   expect(totals.committed / seeds.length).toBeGreaterThan(10);
   expect(totals.leaders / seeds.length).toBeGreaterThan(2);

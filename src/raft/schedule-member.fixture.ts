@@ -1,5 +1,5 @@
-// A member of a random schedule: a node, what it has on disk, what it has applied, and the work that
-// its storage threads have not done yet. A crash loses the node and the work, never the disk.
+// A member of a random schedule: a node, what it has on disk, what it has applied, and the work
+// that its storage threads have not done yet. A crash loses the node and the work, never the disk.
 
 import { ERROR_CODES, fail, hasCode, type LogIndex, type Random } from '../base/index.ts';
 import {
@@ -17,6 +17,7 @@ import {
   MemoryStorage,
   type Message,
   type NodeId,
+  type RaftLogger,
   RawNode,
   type Ready,
   type Snapshot,
@@ -37,6 +38,7 @@ export interface MemberSettings {
   readonly deferAppends: boolean;
   readonly messageBytesMax: number;
   readonly inflightMessagesMax: number;
+  readonly logger: RaftLogger;
 }
 
 /** What the whole schedule wants to know. */
@@ -125,6 +127,7 @@ export class Member {
       preVote,
       checkQuorum,
       deferAppends,
+      logger: this.settings.logger,
       stepDownOnRemoval: true,
     });
   }
@@ -147,7 +150,9 @@ export class Member {
     if (!expected) fail(`step returned ${result}`);
   }
 
-  /** Takes a Ready if there is one. `dies` (synchronous mode) crashes between writing and sending. */
+  /**
+   * Takes a Ready if there is one. `dies` (synchronous mode) crashes between writing and sending.
+   */
   handleReady(dies: boolean): void {
     if (!this.node.hasReady()) return;
     const ready = this.node.ready();
@@ -175,7 +180,9 @@ export class Member {
     this.#respond(message);
   }
 
-  /** Makes a snapshot of what is applied, as far as the disk knows it committed, and drops the log. */
+  /**
+   * Makes a snapshot of what is applied, as far as the disk knows it committed, and drops the log.
+   */
   compact(keep: number): void {
     const index = Math.min(this.applied, this.#hardState.commit);
     if (index <= snapshotIndex(this.storage.snapshot()) || index !== this.applied) return;

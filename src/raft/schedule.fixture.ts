@@ -13,7 +13,9 @@ import {
   jointVoteResult,
   type Message,
   type NodeId,
+  type RaftLogger,
   ROLES,
+  SILENT_LOGGER,
   type Snapshot,
   snapshotIndex,
   snapshotTerm,
@@ -24,6 +26,11 @@ import { Member, type Observer } from './schedule-member.fixture.ts';
 
 const MEMBERS = 5;
 const MESSAGES_MAX = 400;
+/**
+ * Ticks until the group must agree. Many, since a node with an old configuration may keep its term
+ * one ahead of the only one that can win, which then must time out twice before it does once.
+ */
+const HEALING_ROUNDS_MAX = 10_000;
 
 export class Schedule implements Observer {
   readonly members: Member[] = [];
@@ -40,7 +47,8 @@ export class Schedule implements Observer {
   #counter = 0;
   readsServed = 0;
 
-  constructor(seed: number) {
+  /** `logger` gets what all nodes log. */
+  constructor(seed: number, logger: RaftLogger = SILENT_LOGGER) {
     this.#random = seededRandom(seed);
     const voters = [1n, 2n, 3n];
     const chance = (): boolean => this.#random.below(2) === 1;
@@ -55,6 +63,7 @@ export class Schedule implements Observer {
         deferAppends: chance(),
         preVote,
         checkQuorum,
+        logger,
         messageBytesMax: [0, 60, 1_000][this.#random.below(3)]!,
         inflightMessagesMax: 1 + this.#random.below(4),
       };
@@ -88,7 +97,7 @@ export class Schedule implements Observer {
   heal(): boolean {
     this.#cut.clear();
     for (const member of this.members) if (!member.up) member.restart();
-    for (let round = 1; round <= 800; round++) {
+    for (let round = 1; round <= HEALING_ROUNDS_MAX; round++) {
       const up = this.members.filter((member) => member.up);
       for (const member of up) {
         member.node.tick();
@@ -120,8 +129,9 @@ export class Schedule implements Observer {
   }
 
   /**
-   * Members outside of the configuration are turned off, as an operator would: they may not know that
-   * they were removed, and without pre-votes their campaigns go on for ever. One that a late change adds again is turned on.
+   * Members outside of the configuration are turned off, as an operator would: they may not know
+   * that they were removed, and without pre-votes their campaigns go on for ever. One that a late
+   * change adds again is turned on.
    */
   #retireRemoved(): void {
     const leader = this.#leader();
@@ -137,7 +147,8 @@ export class Schedule implements Observer {
     return this.members
       .map((member) => {
         const { role, term, commit, lead } = member.node.basicStatus();
-        return `${member.id}: ${role} term ${term} lead ${lead} commit ${commit} applied ${member.applied}`;
+        const at = `term ${term} lead ${lead} commit ${commit}`;
+        return `${member.id}: ${role} ${at} applied ${member.applied}`;
       })
       .join('; ');
   }
@@ -325,10 +336,10 @@ export class Schedule implements Observer {
 
   /**
    * Whether anyone could win an election in the configuration that it has applied. Configurations
-   * take effect when they are applied, so there is a way into a state without an exit, in etcd's raft
-   * as in ours: a leader demotes itself, and with it the majority that has the longer logs; it crashes
-   * before the one remaining voter hears that this is committed; that one still counts the others'
-   * votes, which they refuse to its shorter log, and they may not stand.
+   * take effect when they are applied, so there is a way into a state without an exit, in etcd's
+   * raft as in ours: a leader demotes itself, and with it the majority that has the longer logs; it
+   * crashes before the one remaining voter hears that this is committed; that one still counts the
+   * others' votes, which they refuse to its shorter log, and they may not stand.
    */
   #someoneCanWin(): boolean {
     const last = (member: Member): { term: number; index: LogIndex } =>
@@ -350,8 +361,8 @@ export class Schedule implements Observer {
 
   /**
    * Whether learners ignore their leader: a member that was removed and did not know it has raised
-   * their term, they may not stand for election, and without check-quorum and pre-vote nobody answers
-   * a leader of an earlier term.
+   * their term, they may not stand for election, and without check-quorum and pre-vote nobody
+   * answers a leader of an earlier term.
    */
   #leaderIsIgnored(): boolean {
     const leader = this.#leader();
@@ -363,7 +374,9 @@ export class Schedule implements Observer {
     return !checkQuorum && !preVote && learners.some(ahead);
   }
 
-  /** Whether all whom the leader counts in have applied the same, and the last proposal is in it. */
+  /**
+   * Whether all whom the leader counts in have applied the same, and the last proposal is in it.
+   */
   #agreed(): boolean {
     const leader = this.#leader();
     if (leader === undefined || leader.applied !== this.#committedMax) return false;

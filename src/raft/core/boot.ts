@@ -57,8 +57,8 @@ export function bootRaft(config: ResolvedConfig): Raft {
 }
 
 /**
- * Begins a new group: the log starts with one committed entry per peer that adds it. INVALID_ARGUMENT
- * without peers or if the log is not empty.
+ * Begins a new group: the log starts with one committed entry per peer that adds it.
+ * INVALID_ARGUMENT without peers or if the log is not empty.
  */
 export function bootstrap(raft: Raft, peers: readonly Peer[]): void {
   if (peers.length === 0) {

@@ -21,7 +21,9 @@ export type Campaign = (typeof CAMPAIGNS)[keyof typeof CAMPAIGNS];
 
 const TRANSFER_CONTEXT = bytesFromUtf8(CAMPAIGNS.TRANSFER);
 
-/** Whether this node may become leader: a voter in its own configuration, no snapshot in between. */
+/**
+ * Whether this node may become leader: a voter in its own configuration, no snapshot in between.
+ */
 export function promotable(raft: Raft): boolean {
   const own = raft.ownProgress();
   return own !== undefined && !own.isLearner && !raft.log.hasPendingSnapshot();
@@ -97,7 +99,10 @@ export function leaseForbids(raft: Raft, request: Message): boolean {
   );
 }
 
-/** Such as `1 [logterm: 1, index: 10, vote: 0] cast MsgVote from 2 [logterm: 1, index: 11] at term 1`. */
+/**
+ * Such as `1 [logterm: 1, index: 10, vote: 0] cast MsgVote from 2 [logterm: 1, index: 11] at term
+ * 1`.
+ */
 export function describeVote(raft: Raft, verb: string, request: Message): string {
   const last = raft.log.lastEntryId();
   const type = describeMessageType(request.type);

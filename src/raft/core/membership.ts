@@ -28,7 +28,8 @@ const NOBODY: ReadonlySet<NodeId> = new Set();
 
 /**
  * Applies a committed change, whose entry is at `index` if that is given, and returns the
- * configuration that results. INVALID_ARGUMENT, and nothing changes, if the change cannot be made now.
+ * configuration that results. INVALID_ARGUMENT, and nothing changes, if the change cannot be made
+ * now.
  */
 export function applyConfChange(
   raft: Raft,
@@ -36,8 +37,8 @@ export function applyConfChange(
   index: LogIndex | undefined,
 ): ConfState {
   const base = raft.tracker.config;
-  // The configuration came with a snapshot that this change is older than. (While the snapshot waits,
-  // nothing after it is handed out for application.)
+  // The configuration came with a snapshot that this change is older than. (While the snapshot
+  // waits, nothing after it is handed out for application.)
   const overtaken = index !== undefined && index <= raft.restoredIndex;
   if (overtaken || raft.log.hasPendingSnapshot()) return confStateOf(base);
   const v2 = asV2(change);
@@ -51,7 +52,9 @@ export function applyConfChange(
   return switchTo(raft, outcome.config, outcome.kept);
 }
 
-/** Starts over with the configuration of a snapshot or of the storage. The caller has checked it. */
+/**
+ * Starts over with the configuration of a snapshot or of the storage. The caller has checked it.
+ */
 export function restoreConfiguration(raft: Raft, confState: ConfState): void {
   const outcome = configurationFrom(confState);
   if (!outcome.ok) fail(`unable to restore config: ${outcome.reason}`);
@@ -67,7 +70,8 @@ function switchTo(raft: Raft, config: Configuration, kept: ReadonlySet<NodeId>):
   const confState = confStateOf(config);
   if (raft.role !== ROLES.LEADER) return confState;
   if (raft.ownProgress() === undefined || raft.isLearner) {
-    // Removed or demoted. Unless told to step down, it leads on without a vote until it is replaced.
+    // Removed or demoted. Unless told to step down, it leads on without a vote until it is
+    // replaced.
     if (raft.config.stepDownOnRemoval) becomeFollower(raft, raft.term, NONE);
     return confState;
   }

@@ -1,6 +1,6 @@
 // Linearizable reads without a log entry (thesis, section 6.4). The leader notes its commit index,
-// makes sure that it still leads, and answers with that index; whoever asked serves the read when it
-// has applied that far.
+// makes sure that it still leads, and answers with that index; whoever asked serves the read when
+// it has applied that far.
 
 import type { LogIndex } from '../../base/index.ts';
 import { READ_ONLY_MODES } from '../config.ts';
@@ -18,9 +18,10 @@ export function onReadRequest(raft: Raft, request: Message): void {
     raft.warn(() => `${raft.name} too many pending reads; dropping index reading msg`);
     return;
   }
-  // Until it has committed in its own term, a leader does not know what is committed (paper, 8). That
-  // holds for a leader alone in its group as well, where etcd answers at once: the commit index on
-  // disk lags behind what was acknowledged, so that after a crash it would answer with an old one.
+  // Until it has committed in its own term, a leader does not know what is committed (paper, 8).
+  // That holds for a leader alone in its group as well, where etcd answers at once: the commit
+  // index on disk lags behind what was acknowledged, so that after a crash it would answer with an
+  // old one.
   if (!committedInCurrentTerm(raft)) raft.pendingReads.push(request);
   else beginRead(raft, request);
 }

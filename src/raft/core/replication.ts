@@ -18,7 +18,10 @@ interface SharedRun {
   payload: number;
 }
 
-/** Brings every follower up to date as far as its window allows; an empty append if there is nothing. */
+/**
+ * Brings every follower up to date as far as its window allows; an empty append if there is
+ * nothing.
+ */
 export function broadcastAppends(raft: Raft): void {
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
   const { ids, all } = raft.tracker;
@@ -51,7 +54,9 @@ export function sendAppend(raft: Raft, to: NodeId): void {
   maybeSendAppend(raft, to, true);
 }
 
-/** Whether an append or a snapshot was sent. Without `evenEmpty` only if there are entries to send. */
+/**
+ * Whether an append or a snapshot was sent. Without `evenEmpty` only if there are entries to send.
+ */
 export function maybeSendAppend(raft: Raft, to: NodeId, evenEmpty: boolean): boolean {
   const progress = raft.tracker.progress(to);
   return progress !== undefined && sendAppendTo(raft, to, progress, evenEmpty, undefined);

@@ -11,11 +11,11 @@ import { becomeFollower } from './roles.ts';
 
 export function answerSnapshot(raft: Raft, request: Message): void {
   const restored = request.snapshot !== undefined && restore(raft, request.snapshot);
-  raft.info(
-    () =>
-      `${raft.name} [commit: ${raft.log.committed}] ${restored ? 'restored' : 'ignored'} snapshot ` +
-      `[index: ${snapshotIndex(request.snapshot)}, term: ${snapshotTerm(request.snapshot)}]`,
-  );
+  raft.info(() => {
+    const at = `[index: ${snapshotIndex(request.snapshot)}, term: ${snapshotTerm(request.snapshot)}]`;
+    const verb = restored ? 'restored' : 'ignored';
+    return `${raft.name} [commit: ${raft.log.committed}] ${verb} snapshot ${at}`;
+  });
   const response = raft.messageTo(request.from, MessageType.MsgAppResp);
   response.index = restored ? raft.log.lastIndex() : raft.log.committed;
   raft.send(response);

@@ -54,7 +54,9 @@ export function step(raft: Raft, message: Message): StepResult {
   }
 }
 
-/** Whether the message can have been sent by a node that works. The gateway: nothing later checks. */
+/**
+ * Whether the message can have been sent by a node that works. The gateway: nothing later checks.
+ */
 function plausible(message: Message): boolean {
   switch (message.type) {
     case MessageType.MsgProp:
@@ -119,9 +121,10 @@ function answerEarlierTerm(raft: Raft, message: Message): void {
     case MessageType.MsgApp:
     case MessageType.MsgHeartbeat:
       if (!checkQuorum && !preVote) break;
-      // A leader that we left behind, by standing for election while cut off. Our requests for votes
-      // are ignored as long as it is in its lease, so we would be stuck; an answer of our term makes
-      // it step down. A node that was removed gets no appends, and so disrupts nothing this way.
+      // A leader that we left behind, by standing for election while cut off. Our requests for
+      // votes are ignored as long as it is in its lease, so we would be stuck; an answer of our
+      // term makes it step down. A node that was removed gets no appends, and so disrupts nothing
+      // this way.
       raft.send(raft.messageTo(message.from, MessageType.MsgAppResp));
       return;
     case MessageType.MsgPreVote: {

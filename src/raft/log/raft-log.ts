@@ -1,4 +1,5 @@
-// The log as raft sees it: storage and unstable part as one, and the three marks that move along it.
+// The log as raft sees it: storage and unstable part as one, and the three marks that move along
+// it.
 //
 //   applied <= applying <= committed <= lastIndex
 //
@@ -86,7 +87,9 @@ export class RaftLog {
     return this.term(index) === term;
   }
 
-  /** Whether a log that ends with `theirs` is at least as complete as ours (paper, section 5.4.1). */
+  /**
+   * Whether a log that ends with `theirs` is at least as complete as ours (paper, section 5.4.1).
+   */
   isUpToDate(theirs: EntryId): boolean {
     const ours = this.lastEntryId();
     return theirs.term > ours.term || (theirs.term === ours.term && theirs.index >= ours.index);
@@ -193,7 +196,10 @@ export class RaftLog {
     return this.unstable.snapshot !== undefined;
   }
 
-  /** Entries from `from` on, `sizeMax` bytes at most but at least one; none if `from` is past the end. */
+  /**
+   * Entries from `from` on, `sizeMax` bytes at most but at least one; none if `from` is past the
+   * end.
+   */
   entriesFrom(from: LogIndex, sizeMax: number): Entry[] | LogGap {
     const next = this.lastIndex() + 1;
     return from >= next ? [] : this.slice(from, next, sizeMax);

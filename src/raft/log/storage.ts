@@ -4,7 +4,9 @@
 import type { LogIndex, Term } from '../../base/index.ts';
 import type { ConfState, Entry, HardState, Snapshot } from '../raftpb.ts';
 
-/** Why an entry or a term cannot be had. Negative, so that a term is never taken for one of them. */
+/**
+ * Why an entry or a term cannot be had. Negative, so that a term is never taken for one of them.
+ */
 export const LOG_GAPS = {
   /** It is older than the log's first entry: a snapshot covers it. */
   COMPACTED: -1,

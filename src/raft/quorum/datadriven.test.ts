@@ -34,7 +34,7 @@ function runCase(c: Case): string {
   };
   const order = [...new Set([...input.incoming, ...(input.outgoing ?? [])])];
   if (order.length !== input.values.length) {
-    return `error: mismatched input (explicit or _) for voters ${jointIds(voters)}: ${input.values}`;
+    return `error: mismatched input for voters ${jointIds(voters)}: ${input.values}`;
   }
   const given = new Map<NodeId, string>();
   order.forEach((id, i) => {

@@ -52,7 +52,9 @@ export class Progress {
    * from elsewhere; a report of success makes this index the start of the next probe.
    */
   pendingSnapshot: LogIndex = 0;
-  /** Whether a message came from it since the last check of the quorum. Always true of the leader. */
+  /**
+   * Whether a message came from it since the last check of the quorum. Always true of the leader.
+   */
   recentActive: boolean;
   /**
    * No appends until something is heard from the follower: after a probe, and in `replicate` with
@@ -72,7 +74,9 @@ export class Progress {
     this.inflights = new Inflights(init.inflightCountMax, init.inflightBytesMax);
   }
 
-  /** Starts over one after what is known to match, or after the pending snapshot if that is later. */
+  /**
+   * Starts over one after what is known to match, or after the pending snapshot if that is later.
+   */
   becomeProbe(): void {
     const base = this.state === SNAPSHOT ? Math.max(this.match, this.pendingSnapshot) : this.match;
     this.#enter(PROBE);
