@@ -138,10 +138,10 @@ function matchingPrefix({ items, durable, start }: Promises, found: string): num
   throw new Error(`lost or wrong: ${durable} of ${items.length} records were promised`);
 }
 
-test.each([1, 2, 3, 4, 5, 6])('appends and cuts, seed %i', { timeout: 120_000 }, async (seed) => {
+test.each([1, 2, 3, 4])('appends and cuts, seed %i', { timeout: 120_000 }, async (seed) => {
   const points = await crashEverywhere<Promises>({
     seed,
-    outcomes: 4,
+    outcomes: 3,
     prepare: prepareDirectory,
     newState: newPromises,
     work: async (disk, promises) => {
@@ -155,46 +155,42 @@ test.each([1, 2, 3, 4, 5, 6])('appends and cuts, seed %i', { timeout: 120_000 },
   expect(points).toBeGreaterThan(40);
 });
 
-test.each([7, 8, 9])(
-  'snapshots, release and purge, seed %i',
-  { timeout: 120_000 },
-  async (seed) => {
-    await crashEverywhere<Promises>({
-      seed,
-      outcomes: 4,
-      prepare: prepareDirectory,
-      newState: newPromises,
-      work: async (disk, promises) => {
-        const env = envOf(disk);
-        const random = seededRandom(seed);
-        const wal = await createWal(env, DIRECTORY, METADATA, options);
-        promises.created = true;
-        for (let index = 1; index <= 24; index++) {
-          const entries = [entry(index, 1, randomBytes(random, 400))];
-          await appendNoting(wal, promises, entries, state(1, index), true);
-          if (index % 8 !== 0) continue;
-          await wal.saveSnapshot(snapshot(index - 2, 1));
-          promises.start = { index: index - 2, term: 1 };
-          await wal.releaseTo(index - 2);
-          await purgeSegments(env, wal, 1);
-        }
-        await wal.close();
-      },
-      check: async (disk, promises) => {
-        await checkPromises(disk, promises, seed);
-        if (!promises.created) return;
-        const summary = await summarizeWal(envOf(disk.outcome({ seed })), DIRECTORY);
-        const indexes = summary.validSnapshots.map((found) => found.index);
-        expect(indexes).toContain(promises.start.index);
-      },
-    });
-  },
-);
+test.each([7, 8])('snapshots, release and purge, seed %i', { timeout: 120_000 }, async (seed) => {
+  await crashEverywhere<Promises>({
+    seed,
+    outcomes: 3,
+    prepare: prepareDirectory,
+    newState: newPromises,
+    work: async (disk, promises) => {
+      const env = envOf(disk);
+      const random = seededRandom(seed);
+      const wal = await createWal(env, DIRECTORY, METADATA, options);
+      promises.created = true;
+      for (let index = 1; index <= 24; index++) {
+        const entries = [entry(index, 1, randomBytes(random, 400))];
+        await appendNoting(wal, promises, entries, state(1, index), true);
+        if (index % 8 !== 0) continue;
+        await wal.saveSnapshot(snapshot(index - 2, 1));
+        promises.start = { index: index - 2, term: 1 };
+        await wal.releaseTo(index - 2);
+        await purgeSegments(env, wal, 1);
+      }
+      await wal.close();
+    },
+    check: async (disk, promises) => {
+      await checkPromises(disk, promises, seed);
+      if (!promises.created) return;
+      const summary = await summarizeWal(envOf(disk.outcome({ seed })), DIRECTORY);
+      const indexes = summary.validSnapshots.map((found) => found.index);
+      expect(indexes).toContain(promises.start.index);
+    },
+  });
+});
 
 test('mending a torn tail, over and over', { timeout: 120_000 }, async () => {
   // The crash comes while the log is opened after a crash, or right after.
   let torn = 0;
-  for (let seed = 0; seed < 40; seed++) {
+  for (let seed = 0; seed < 25; seed++) {
     const promises = newPromises();
     await crashEverywhere<Promises>({
       seed,

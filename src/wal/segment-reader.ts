@@ -117,7 +117,8 @@ export class SegmentReader {
     if (frameSize > left) return this.#stop('record goes beyond the end of the file');
     if (!this.#has(frameSize)) return STEPS.MORE;
     const start = at + LENGTH_WORD_SIZE;
-    if (this.#parse(start, start + recordSize) !== start + recordSize) {
+    const end = start + recordSize;
+    if (this.#parse(start, end) !== end || !isZero(block, end, end + padding)) {
       return this.#stop('record malformed');
     }
     if (this.type !== RECORD_TYPES.CRC) {
@@ -152,7 +153,13 @@ export class SegmentReader {
       if (this.#isLast) return 'torn';
       throw this.#corrupt(trouble);
     }
-    if (!this.#isLast || trouble === 'length word malformed') throw this.#corrupt(trouble);
+    if (!this.#isLast) throw this.#corrupt(trouble);
+    if (trouble === 'length word malformed') {
+      // Every record begins with a tag that is not zero: without one, nothing was written here.
+      const bodyEnd = Math.min(left, LENGTH_WORD_SIZE + FRAME_ALIGNMENT);
+      if (isZero(this.#block, LENGTH_WORD_SIZE, bodyEnd)) return 'torn';
+      throw this.#corrupt(trouble);
+    }
     if (await this.#isIntact()) throw this.#corrupt('length word is wrong');
     if (trouble === 'record goes beyond the end of the file') return 'torn';
     if (this.#hasZeroSector()) return 'torn';

@@ -120,18 +120,21 @@ export class Wal {
    * entries must not leave a gap.
    */
   append(append: WalAppend): void {
-    if (this.#closing) throw new TetcdError(ERROR_CODES.CLOSED, 'wal: append after close');
     if (this.waitingAppends >= APPENDS_WAITING_MAX) {
       const text = `wal: more than ${APPENDS_WAITING_MAX} appends wait for the disk`;
       throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, text);
     }
+    this.#enqueue(append);
+  }
+
+  #enqueue(append: WalAppend): void {
+    if (this.#closing) throw new TetcdError(ERROR_CODES.CLOSED, 'wal: append after close');
     this.#waiting.push(append);
-    if (!this.#pumping) {
-      this.#pumping = true;
-      // Not now: `complete` is never called from within `append`, and what else is appended in
-      // this piece of code shares the write.
-      this.#pumped = Promise.resolve().then(this.#pump);
-    }
+    if (this.#pumping) return;
+    this.#pumping = true;
+    // Not now: `complete` is never called from within `append`, and what else is appended in this
+    // piece of code shares the write.
+    this.#pumped = Promise.resolve().then(this.#pump);
   }
 
   /**
@@ -153,7 +156,8 @@ export class Wal {
 
   #appendControl(snapshot: WalSnapshot | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.append(new ControlAppend(snapshot, resolve, reject));
+      // Beyond the bound of the queue: these are rare, and `close` must not fail for it.
+      this.#enqueue(new ControlAppend(snapshot, resolve, reject));
     });
   }
 
@@ -205,7 +209,7 @@ export class Wal {
         break;
       }
       this.#completeTo(end, undefined);
-      if (this.#offset < this.#segmentSize) continue;
+      if (this.#offset < this.#segmentSize || this.#frames.length === 0) continue;
       try {
         await this.#cut();
       } catch (error) {
