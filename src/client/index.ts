@@ -1,1 +1,60 @@
-export {};
+// The TypeScript client: `tetcd/client`.
+
+export { hasCode, TetcdError } from '../base/index.ts';
+export { GrpcStatusError, STATUS, type StatusCode } from '../grpc/index.ts';
+export {
+  EtcdError,
+  type EtcdErrorName,
+  etcdserverpb,
+  health,
+  isEtcdError,
+  mvccpb,
+  v3electionpb,
+  v3lockpb,
+} from '../protocol/index.ts';
+export { Client, connect } from './client.ts';
+export type { ClusterClient } from './cluster.ts';
+export { parseEndpoint } from './endpoint.ts';
+export { statusOf, WatchCompactedError } from './errors.ts';
+export type { KeepAliveOptions, KeepAliveResponse, LeaseKeeper } from './keep-alive.ts';
+export { type Bytes, prefixEnd, type RangeOptions } from './key-range.ts';
+export { KeyValue } from './key-value.ts';
+export type { CompactOptions, KvClient, ScanOptions } from './kv.ts';
+export type {
+  LeaseClient,
+  LeaseGrantResult,
+  LeaseListResult,
+  LeaseTimeToLiveResult,
+} from './lease.ts';
+export type { AlarmSelection, MaintenanceClient } from './maintenance.ts';
+export type {
+  AuthOptions,
+  CallOptions,
+  ClientOptions,
+  KeepaliveOptions,
+  Runtime,
+  TlsOptions,
+} from './options.ts';
+export {
+  type CompareOperator,
+  type CompareValues,
+  type Comparison,
+  compare,
+  type DeleteOptions,
+  type GetOptions,
+  type Op,
+  op,
+  type PutOptions,
+  type SortTarget,
+  type TxnParts,
+} from './requests.ts';
+export type {
+  DeleteResult,
+  GetResult,
+  OpResult,
+  PutResult,
+  ResponseHeader,
+  TxnResult,
+} from './results.ts';
+export type { Txn } from './txn.ts';
+export type { WatchEvent, Watcher, WatchOptions, WatchResponse } from './watcher.ts';

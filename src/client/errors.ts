@@ -1,0 +1,47 @@
+// What the client's promises reject with: an EtcdError where etcd has a name for what went wrong
+// (`code` is that name, such as 'COMPACTED'), else a GrpcStatusError (`code` is the gRPC status).
+// Arguments that make no sense are a TetcdError, INVALID_ARGUMENT; a closed client is CLOSED.
+
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { type CallStatus, GrpcStatusError, STATUS, type StatusCode } from '../grpc/index.ts';
+import { EtcdError, etcdErrorOfMessage } from '../protocol/index.ts';
+
+/** A watch asked for a revision that was compacted. */
+export class WatchCompactedError extends EtcdError {
+  /** The oldest revision that can still be watched. */
+  readonly compactRevision: number;
+
+  constructor(compactRevision: number) {
+    super('COMPACTED');
+    this.compactRevision = compactRevision;
+  }
+}
+
+/** The error for a status that is not OK. */
+export function errorOfStatus(status: Pick<CallStatus, 'code' | 'message'>): Error {
+  const name = etcdErrorOfMessage(status.message);
+  const error = new GrpcStatusError(status.code, status.message);
+  // Texts of etcd's inner layers arrive with UNKNOWN whatever they are defined with.
+  return name === undefined ? error : new EtcdError(name, { cause: error });
+}
+
+/** gRPC status of an error of this client; UNKNOWN for one that has none. */
+export function statusOf(error: unknown): StatusCode {
+  if (error instanceof GrpcStatusError) return error.code;
+  if (error instanceof EtcdError) {
+    return error.cause instanceof GrpcStatusError ? error.cause.code : (error.status as StatusCode);
+  }
+  return STATUS.UNKNOWN;
+}
+
+export function deadlineExceeded(): Error {
+  return new GrpcStatusError(STATUS.DEADLINE_EXCEEDED, 'context deadline exceeded');
+}
+
+export function invalidArgument(text: string): TetcdError {
+  return new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
+}
+
+export function clientClosed(): TetcdError {
+  return new TetcdError(ERROR_CODES.CLOSED, 'the client is closed');
+}

@@ -1,0 +1,359 @@
+// Leases kept alive over one stream, which is opened again when it breaks. A lease is lost when the
+// server says so, or when its time is over without an answer.
+
+import type { Timer } from '../env/index.ts';
+import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../grpc/index.ts';
+import { EtcdError, etcdserverpb } from '../protocol/index.ts';
+import type { Calls } from './calls.ts';
+import { clientClosed, errorOfStatus, invalidArgument } from './errors.ts';
+import {
+  DELAY_MS_MAX,
+  KEEP_ALIVE_BUFFER_MAX,
+  KEEP_ALIVE_FRACTION,
+  KEEP_ALIVE_REPEAT_MS,
+  REOPEN_WAIT_MS_MAX,
+  REOPEN_WAIT_MS_MIN,
+} from './limits.ts';
+import { headerOf, type ResponseHeader } from './results.ts';
+import { backoffMs } from './wait.ts';
+
+const method = etcdserverpb.LeaseService.methods.leaseKeepAlive;
+
+/** Ends of the stream after which nothing will be served however often it is asked for. */
+const FINAL: ReadonlySet<StatusCode> = new Set<StatusCode>([
+  STATUS.INVALID_ARGUMENT,
+  STATUS.PERMISSION_DENIED,
+  STATUS.UNIMPLEMENTED,
+  STATUS.UNAUTHENTICATED,
+]);
+
+export interface KeepAliveResponse {
+  readonly header: ResponseHeader;
+  readonly id: bigint;
+  /** Seconds that the lease now lives without being renewed. */
+  readonly ttl: number;
+}
+
+export interface KeepAliveOptions {
+  readonly signal?: AbortSignal;
+}
+
+type Waiter = {
+  readonly resolve: (result: IteratorResult<KeepAliveResponse, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+const DONE: IteratorResult<KeepAliveResponse, undefined> = { done: true, value: undefined };
+
+/**
+ * A lease that is being renewed until it is closed or lost; nobody needs to read it. A loop over it
+ * yields the server's answers (the newest few, if it is slow), ends when it is closed, and throws
+ * LEASE_NOT_FOUND when the lease has expired or was revoked.
+ */
+export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, undefined> {
+  readonly id: bigint;
+  /** Resolves with the reason when the lease is lost; never, if it is closed before. */
+  readonly lost: Promise<unknown>;
+  /** When the next renewal is due, and when the lease is over, on the monotonic clock. */
+  dueMs: number;
+  expiresMs: number;
+  readonly #remove: (keeper: LeaseKeeper) => void;
+  readonly #signal: AbortSignal | undefined;
+  #buffer: KeepAliveResponse[] = [];
+  #waiter: Waiter | undefined = undefined;
+  #state: 'kept' | 'lost' | 'closed' = 'kept';
+  #error: unknown = undefined;
+  #resolveLost!: (reason: unknown) => void;
+
+  constructor(
+    id: bigint,
+    times: { readonly nowMs: number; readonly firstTimeoutMs: number },
+    options: KeepAliveOptions,
+    remove: (keeper: LeaseKeeper) => void,
+  ) {
+    this.id = id;
+    this.dueMs = times.nowMs;
+    this.expiresMs = times.nowMs + times.firstTimeoutMs;
+    this.#remove = remove;
+    this.lost = new Promise((resolve) => {
+      this.#resolveLost = resolve;
+    });
+    this.#signal = options.signal;
+    if (this.#signal?.aborted === true) this.onLost(this.#signal.reason);
+    else this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  readonly #onAbort = (): void => {
+    this.#remove(this);
+    this.onLost(this.#signal?.reason);
+  };
+
+  get kept(): boolean {
+    return this.#state === 'kept';
+  }
+
+  /** Stops renewing; the lease then runs out by itself. Revoke it to end it at once. */
+  close(): void {
+    if (this.#state !== 'kept') return;
+    this.#remove(this);
+    this.#end('closed');
+    this.#waiter?.resolve(DONE);
+    this.#waiter = undefined;
+  }
+
+  next(): Promise<IteratorResult<KeepAliveResponse, undefined>> {
+    const first = this.#buffer.shift();
+    if (first !== undefined) return Promise.resolve({ done: false, value: first });
+    if (this.#state === 'lost') {
+      this.#state = 'closed';
+      return Promise.reject(this.#error);
+    }
+    if (this.#state === 'closed') return Promise.resolve(DONE);
+    if (this.#waiter !== undefined) {
+      return Promise.reject(invalidArgument('next() was called before the last one was answered'));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+  }
+
+  async return(): Promise<IteratorResult<KeepAliveResponse, undefined>> {
+    this.close();
+    return DONE;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  onAnswer(response: KeepAliveResponse, nowMs: number): void {
+    if (this.#state !== 'kept') return;
+    const ttlMs = response.ttl * 1_000;
+    this.dueMs = nowMs + ttlMs * KEEP_ALIVE_FRACTION;
+    this.expiresMs = nowMs + ttlMs;
+    const waiter = this.#waiter;
+    if (waiter !== undefined) {
+      this.#waiter = undefined;
+      waiter.resolve({ done: false, value: response });
+      return;
+    }
+    if (this.#buffer.length >= KEEP_ALIVE_BUFFER_MAX) this.#buffer.shift();
+    this.#buffer.push(response);
+  }
+
+  onLost(reason: unknown): void {
+    if (this.#state !== 'kept') return;
+    this.#end('lost');
+    this.#error = reason;
+    this.#resolveLost(reason);
+    const waiter = this.#waiter;
+    if (waiter === undefined) return;
+    this.#waiter = undefined;
+    this.#state = 'closed';
+    waiter.reject(reason);
+  }
+
+  #end(state: 'lost' | 'closed'): void {
+    this.#state = state;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+/** The stream that all kept leases of a client share. */
+export class KeepAliveStream {
+  readonly #calls: Calls;
+  readonly #firstTimeoutMs: number;
+  /** By lease; a lease may be kept by several. */
+  readonly #keepers = new Map<bigint, Set<LeaseKeeper>>();
+  #stream: ClientStream | undefined = undefined;
+  #generation = 0;
+  #isOpening = false;
+  #isFull = false;
+  #failures = 0;
+  #timer: Timer | undefined = undefined;
+  #timerMs = 0;
+  #reopenTimer: Timer | undefined = undefined;
+
+  /** `firstTimeoutMs`: how long a lease of unknown time to live is tried for. */
+  constructor(calls: Calls, firstTimeoutMs: number) {
+    this.#calls = calls;
+    this.#firstTimeoutMs = firstTimeoutMs;
+  }
+
+  keep(id: bigint, options: KeepAliveOptions): LeaseKeeper {
+    if (this.#calls.closed) throw clientClosed();
+    const times = { nowMs: this.#nowMs(), firstTimeoutMs: this.#firstTimeoutMs };
+    const keeper = new LeaseKeeper(id, times, options, (each) => this.#remove(each));
+    if (!keeper.kept) return keeper;
+    const others = this.#keepers.get(id);
+    if (others === undefined) this.#keepers.set(id, new Set([keeper]));
+    else others.add(keeper);
+    this.#open();
+    this.#work();
+    return keeper;
+  }
+
+  close(): void {
+    for (const keeper of this.#all()) keeper.close();
+    this.#stop();
+  }
+
+  #all(): LeaseKeeper[] {
+    return [...this.#keepers.values()].flatMap((keepers) => [...keepers]);
+  }
+
+  #remove(keeper: LeaseKeeper): void {
+    const keepers = this.#keepers.get(keeper.id);
+    if (keepers === undefined) return;
+    keepers.delete(keeper);
+    if (keepers.size === 0) this.#keepers.delete(keeper.id);
+    if (this.#keepers.size === 0) this.#stop();
+  }
+
+  #stop(): void {
+    this.#generation++;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#reopenTimer?.cancel();
+    this.#reopenTimer = undefined;
+    this.#stream?.cancel();
+    this.#stream = undefined;
+  }
+
+  #nowMs(): number {
+    return this.#calls.runtime.clock.monotonicMs();
+  }
+
+  // Time
+
+  /** Sends what is due, gives up what is over, and sets the timer for what comes next. */
+  #work(): void {
+    const nowMs = this.#nowMs();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [id, keepers] of [...this.#keepers]) {
+      let isDue = false;
+      for (const keeper of [...keepers]) {
+        if (nowMs >= keeper.expiresMs) {
+          this.#remove(keeper);
+          keeper.onLost(new EtcdError('LEASE_NOT_FOUND'));
+          continue;
+        }
+        if (nowMs >= keeper.dueMs && this.#stream !== undefined && !this.#isFull) {
+          isDue = true;
+          keeper.dueMs = nowMs + KEEP_ALIVE_REPEAT_MS;
+        }
+        // What is due without a stream is sent when there is one.
+        const wakeMs = keeper.dueMs > nowMs ? keeper.dueMs : keeper.expiresMs;
+        nextMs = Math.min(nextMs, wakeMs, keeper.expiresMs);
+      }
+      if (isDue) this.#isFull = this.#stream?.write(method.request, { id }) === false;
+    }
+    this.#wakeAt(nextMs, nowMs);
+  }
+
+  #wakeAt(atMs: number, nowMs: number): void {
+    if (this.#timer !== undefined && this.#timerMs <= atMs && this.#timerMs > nowMs) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#timerMs = atMs;
+    const delayMs = Math.min(Math.max(0, atMs - nowMs), DELAY_MS_MAX);
+    this.#timer = this.#calls.runtime.timers.after(delayMs, () => {
+      this.#timer = undefined;
+      this.#work();
+    });
+  }
+
+  // The stream
+
+  #open(): void {
+    if (this.#stream !== undefined || this.#isOpening || this.#reopenTimer !== undefined) return;
+    this.#isOpening = true;
+    const { tokens } = this.#calls;
+    if (tokens.ready) this.#opened();
+    else {
+      tokens.obtain().then(
+        () => {
+          this.#opened();
+          this.#work();
+        },
+        (error: unknown) => {
+          this.#isOpening = false;
+          this.#loseAll(error);
+        },
+      );
+    }
+  }
+
+  #opened(): void {
+    this.#isOpening = false;
+    if (this.#keepers.size === 0 || this.#calls.closed) return;
+    const generation = ++this.#generation;
+    const isCurrent = (): boolean => generation === this.#generation;
+    const token = this.#calls.tokens.current;
+    this.#isFull = false;
+    const handler = {
+      onMessage: (bytes: Uint8Array): void => {
+        if (isCurrent()) this.#onMessage(bytes);
+      },
+      onStatus: (status: CallStatus): void => {
+        if (isCurrent()) this.#onStatus(status, token);
+      },
+      onDrain: (): void => {
+        if (!isCurrent()) return;
+        this.#isFull = false;
+        this.#work();
+      },
+    };
+    this.#stream = this.#calls.stream(method.path, handler, { waitForReady: true });
+    // What was asked for on the stream before may never have arrived.
+    const nowMs = this.#nowMs();
+    for (const keeper of this.#all()) keeper.dueMs = nowMs;
+  }
+
+  #onStatus(status: CallStatus, token: string | undefined): void {
+    this.#generation++;
+    this.#stream = undefined;
+    const error = errorOfStatus(status);
+    if (FINAL.has(status.code) && !this.#calls.tokens.refresh(error, token)) {
+      this.#loseAll(error);
+      return;
+    }
+    const { timers, entropy } = this.#calls.runtime;
+    const bounds = { minMs: REOPEN_WAIT_MS_MIN, maxMs: REOPEN_WAIT_MS_MAX };
+    this.#reopenTimer = timers.after(backoffMs(entropy, this.#failures, bounds), () => {
+      this.#reopenTimer = undefined;
+      this.#open();
+      this.#work();
+    });
+    this.#failures++;
+  }
+
+  #loseAll(reason: unknown): void {
+    const keepers = this.#all();
+    this.#keepers.clear();
+    this.#stop();
+    for (const keeper of keepers) keeper.onLost(reason);
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    let response: etcdserverpb.LeaseKeepAliveResponse;
+    try {
+      response = method.response.decode(Uint8Array.from(bytes));
+    } catch (error) {
+      this.#loseAll(error);
+      return;
+    }
+    this.#failures = 0;
+    const { id, ttl } = response;
+    const header = headerOf(response.header);
+    for (const keeper of [...(this.#keepers.get(id) ?? [])]) {
+      if (ttl > 0) keeper.onAnswer({ header, id, ttl }, this.#nowMs());
+      else {
+        this.#remove(keeper);
+        keeper.onLost(new EtcdError('LEASE_NOT_FOUND'));
+      }
+    }
+    this.#work();
+  }
+}

@@ -1,0 +1,136 @@
+// Keys and values.
+
+import { etcdserverpb } from '../protocol/index.ts';
+import type { Calls } from './calls.ts';
+import { invalidArgument } from './errors.ts';
+import { type Bytes, rangeOf } from './key-range.ts';
+import type { KeyValue } from './key-value.ts';
+import { SCAN_PAGE_KEYS } from './limits.ts';
+import type { CallOptions } from './options.ts';
+import {
+  type DeleteOptions,
+  deleteRequest,
+  type GetOptions,
+  type PutOptions,
+  putRequest,
+  rangeRequest,
+} from './requests.ts';
+import {
+  type DeleteResult,
+  deleteResultOf,
+  type GetResult,
+  getResultOf,
+  headerOf,
+  type PutResult,
+  putResultOf,
+  type ResponseHeader,
+} from './results.ts';
+import { serverStream } from './server-stream.ts';
+import { Txn } from './txn.ts';
+
+const { methods } = etcdserverpb.KVService;
+
+export interface ScanOptions
+  extends Pick<
+    GetOptions,
+    'prefix' | 'fromKey' | 'rangeEnd' | 'revision' | 'serializable' | 'keysOnly'
+  > {
+  /** Keys fetched at a time. Default 1,000. */
+  readonly pageKeys?: number;
+}
+
+export interface CompactOptions {
+  /** Resolve only when the old revisions are gone from the disk. */
+  readonly physical?: boolean;
+}
+
+export class KvClient {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** One key, or a range of keys, sorted by key unless told otherwise. */
+  async get(key: Bytes, options: GetOptions & CallOptions = {}): Promise<GetResult> {
+    const request = rangeRequest(key, options);
+    return getResultOf(await this.#calls.unary(methods.range, request, options, 'read'));
+  }
+
+  /**
+   * As `get`, received in pieces: the server need not build the whole answer. Servers older than 3.7
+   * answer UNIMPLEMENTED.
+   */
+  async *getStream(
+    key: Bytes,
+    options: GetOptions & CallOptions = {},
+  ): AsyncGenerator<GetResult, void, undefined> {
+    const request = rangeRequest(key, options);
+    for await (const { rangeResponse } of serverStream(
+      this.#calls,
+      methods.rangeStream,
+      request,
+      options,
+    )) {
+      if (rangeResponse !== undefined) yield getResultOf(rangeResponse);
+    }
+  }
+
+  /** Every key of a range in order, fetched page by page, all at the revision of the first page. */
+  async *scan(
+    key: Bytes,
+    options: ScanOptions & CallOptions = {},
+  ): AsyncGenerator<KeyValue, void, undefined> {
+    const { pageKeys = SCAN_PAGE_KEYS, prefix: _, fromKey: __, ...rest } = options;
+    if (!Number.isSafeInteger(pageKeys) || pageKeys < 1) {
+      throw invalidArgument(`pageKeys is not a positive integer: ${pageKeys}`);
+    }
+    const range = rangeOf(key, options);
+    let { key: from } = range;
+    let { revision = 0 } = options;
+    for (;;) {
+      const page = await this.get(from, {
+        ...rest,
+        ...(range.rangeEnd.length === 0 ? {} : { rangeEnd: range.rangeEnd }),
+        limit: pageKeys,
+        revision,
+      });
+      if (revision === 0) revision = page.header.revision;
+      yield* page.kvs;
+      const last = page.kvs.at(-1);
+      if (!page.more || last === undefined) return;
+      // The next possible key: the last one and a zero byte.
+      from = new Uint8Array(last.key.length + 1);
+      from.set(last.key);
+    }
+  }
+
+  async put(key: Bytes, value: Bytes, options: PutOptions & CallOptions = {}): Promise<PutResult> {
+    const request = putRequest(key, value, options);
+    return putResultOf(await this.#calls.unary(methods.put, request, options, 'write'));
+  }
+
+  async delete(key: Bytes, options: DeleteOptions & CallOptions = {}): Promise<DeleteResult> {
+    const request = deleteRequest(key, options);
+    return deleteResultOf(await this.#calls.unary(methods.deleteRange, request, options, 'write'));
+  }
+
+  /** Begins a transaction. */
+  txn(): Txn {
+    return new Txn(this.#calls);
+  }
+
+  /** Forgets what was overwritten or deleted before `revision`; reads of older ones then fail. */
+  async compact(
+    revision: number,
+    options: CompactOptions & CallOptions = {},
+  ): Promise<ResponseHeader> {
+    if (!Number.isInteger(revision)) throw invalidArgument(`not a revision: ${revision}`);
+    const request = methods.compact.request.create({
+      revision,
+      physical: options.physical ?? false,
+    });
+    const response = await this.#calls.unary(methods.compact, request, options, 'write');
+    return headerOf(response.header);
+  }
+}

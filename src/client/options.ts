@@ -1,0 +1,73 @@
+// What a user tells the client: once for all calls, and per call.
+
+import type { Clock, Entropy, Timers } from '../env/index.ts';
+import type { Connect } from '../grpc/index.ts';
+
+/** As `node:tls` has them. Text is PEM. */
+export interface TlsOptions {
+  /** Certificates that vouch for the server; default: the system's. */
+  readonly ca?: string | Uint8Array;
+  /** The client's own certificate, and its key. */
+  readonly cert?: string | Uint8Array;
+  readonly key?: string | Uint8Array;
+  /** Name that the server's certificate must carry; default: the endpoint's host. */
+  readonly serverName?: string;
+  /** True takes any certificate: for tests only. Default false. */
+  readonly skipVerify?: boolean;
+}
+
+/** A user with a password, or a token that was given out elsewhere. */
+export type AuthOptions =
+  | { readonly user: string; readonly password: string }
+  | { readonly token: string };
+
+export interface KeepaliveOptions {
+  /** A ping is sent after this long without input; Infinity for never. */
+  readonly intervalMs: number;
+  /** The connection is given up if nothing arrives for this long after a ping. */
+  readonly timeoutMs: number;
+}
+
+/** Where the client's effects come from; replaced in simulations. */
+export interface Runtime {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly entropy: Entropy;
+  readonly connect: Connect;
+}
+
+export interface ClientOptions {
+  /**
+   * `host:port`, `http://host:port`, `https://host:port`, `unix:/path`; the port is 2379 if left
+   * out. Calls are spread over all that answer.
+   */
+  readonly endpoints: string | readonly string[];
+  /** TLS for endpoints that do not say `http://`; `true` is TLS with defaults. */
+  readonly tls?: TlsOptions | true;
+  readonly auth?: AuthOptions;
+  /** Time limit of a unary call that brings none of its own. Default: none. */
+  readonly timeoutMs?: number;
+  /** Time for one endpoint to connect. Default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /**
+   * A call waits for a connection as long as its time limit allows, instead of failing UNAVAILABLE
+   * when all endpoints have refused repeatedly. Default false. Watches and kept leases always wait.
+   */
+  readonly waitForReady?: boolean;
+  /** Default: no pings. */
+  readonly keepalive?: KeepaliveOptions;
+  /** Largest request sent. Default 2 MiB. */
+  readonly sendBytesMax?: number;
+  /** Largest response accepted. Default 2^31-1. */
+  readonly receiveBytesMax?: number;
+  /** How often a call that is safe to repeat is repeated. Default 5. */
+  readonly retriesMax?: number;
+  readonly runtime?: Runtime;
+}
+
+export interface CallOptions {
+  /** The call fails DEADLINE_EXCEEDED after this long; Infinity for never. */
+  readonly timeoutMs?: number;
+  /** Cancels the call, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}

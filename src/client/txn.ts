@@ -1,0 +1,65 @@
+// A transaction as a chain of calls.
+
+import { etcdserverpb } from '../protocol/index.ts';
+import type { Calls } from './calls.ts';
+import { invalidArgument } from './errors.ts';
+import type { CallOptions } from './options.ts';
+import { type Comparison, type Op, txnRequest } from './requests.ts';
+import { type TxnResult, txnResultOf } from './results.ts';
+
+/**
+ * `client.kv.txn().if(…).then(…).else(…).commit()`. Each part may be called several times and adds up;
+ * nothing is sent before `commit`.
+ */
+export class Txn {
+  readonly #calls: Calls;
+  readonly #if: Comparison[] = [];
+  readonly #then: Op[] = [];
+  readonly #else: Op[] = [];
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** All of these must hold for `then`; without any, `then` is executed. */
+  if(...comparisons: readonly Comparison[]): this {
+    this.#if.push(...comparisons);
+    return this;
+  }
+
+  /**
+   * Operations if all comparisons hold. An `await` of the chain without `commit` would call this
+   * with functions: it is told so.
+   */
+  // biome-ignore lint/suspicious/noThenProperty: etcd's word for it; `await` is met above
+  then(...ops: readonly Op[]): this {
+    const [, reject] = ops as readonly unknown[];
+    if (typeof reject === 'function') {
+      reject(invalidArgument('a transaction is sent by commit(); await that'));
+      return this;
+    }
+    this.#then.push(...ops);
+    return this;
+  }
+
+  /** Operations if a comparison does not hold. */
+  else(...ops: readonly Op[]): this {
+    this.#else.push(...ops);
+    return this;
+  }
+
+  /** Executes the one or the other list, atomically. */
+  async commit(options: CallOptions = {}): Promise<TxnResult> {
+    const request = txnRequest(this.#if, this.#then, this.#else);
+    const repeat = isReadOnly(request) ? 'read' : 'write';
+    const method = etcdserverpb.KVService.methods.txn;
+    return txnResultOf(await this.#calls.unary(method, request, options, repeat));
+  }
+}
+
+function isReadOnly(request: etcdserverpb.TxnRequest): boolean {
+  return [...request.success, ...request.failure].every(
+    ({ request: each }) =>
+      each?.case === 'requestRange' || (each?.case === 'requestTxn' && isReadOnly(each.value)),
+  );
+}
