@@ -272,11 +272,13 @@ export class KeyValueScanner {
     this.#varint();
     const type = this.#low & 7;
     if (this.#low >>> 3 === 0) this.#corrupt();
+    let skipped = 0;
     if (type === 0) this.#varint();
-    else if (type === 1) this.#at += 8;
-    else if (type === 2) this.#at += this.#length();
-    else if (type === 5) this.#at += 4;
+    else if (type === 1) skipped = 8;
+    else if (type === 2) skipped = this.#length();
+    else if (type === 5) skipped = 4;
     else this.#corrupt();
+    this.#at += skipped;
     if (this.#at > this.#end) this.#corrupt();
   }
 
