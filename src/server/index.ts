@@ -1,1 +1,6 @@
-export {};
+// One member of a cluster: start one with `Member.start`.
+
+export * from './config/index.ts';
+export { createLogger, type LogFields, type Logger, openOutputs } from './log.ts';
+export { logProcessTrouble } from './log-process.ts';
+export { Member, type MemberOptions } from './member.ts';

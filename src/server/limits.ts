@@ -59,3 +59,9 @@ export const RANGE_STEP_KEYS = 2048;
 
 /** Keys in the first piece of a range stream; etcd's number. */
 export const RANGE_STREAM_FIRST_KEYS = 10;
+
+/** Time for the head of an HTTP request to arrive; etcd's. */
+export const HTTP_HEADERS_TIMEOUT_MS: number = 5 * 60 * 1000;
+
+/** Time for calls under way to end when the member stops; then they are cut off. */
+export const STOP_GRACE_MS = 2000;

@@ -66,7 +66,7 @@ export class Proposals {
     end: number,
     proposal: Proposal,
   ): void {
-    const { ids, loop, clock, backlog, requestBytesMax } = this.#options;
+    const { ids, loop, backlog, requestBytesMax } = this.#options;
     if (this.#stopped) {
       proposal.fail('STOPPED');
       return;
@@ -81,13 +81,24 @@ export class Proposals {
       proposal.fail('REQUEST_TOO_LARGE');
       return;
     }
-    invariant(!this.#pending.has(idLow), 'a request id is given out once');
-    this.#pending.set(idLow, { proposal, deadlineMs: clock.monotonicMs() + this.#timeoutMs });
+    this.#wait(idLow, proposal);
     loop.propose(payload);
   }
 
-  /** Waits for an entry that was proposed elsewhere, such as a configuration change. */
-  expect(idLow: number, proposal: Proposal): void {
+  /** Proposes a payload of the v2 dialect, which is made for the id that it gets. */
+  proposeV2(encode: (id: bigint) => Uint8Array, proposal: Proposal): void {
+    const { ids, loop } = this.#options;
+    if (this.#stopped) {
+      proposal.fail('STOPPED');
+      return;
+    }
+    const idLow = ids.next();
+    this.#wait(idLow, proposal);
+    loop.propose(encode(ids.whole(idLow)));
+  }
+
+  #wait(idLow: number, proposal: Proposal): void {
+    invariant(!this.#pending.has(idLow), 'a request id is given out once');
     const deadlineMs = this.#options.clock.monotonicMs() + this.#timeoutMs;
     this.#pending.set(idLow, { proposal, deadlineMs });
   }

@@ -39,7 +39,7 @@ export interface ReadyLoopOptions {
   readonly nextQuestion: () => Uint8Array | undefined;
   readonly onReadStates: (states: readonly ReadState[]) => void;
   readonly onSoftState: (state: SoftState) => void;
-  readonly onTerm: (hardState: HardState) => void;
+  readonly onHardState: (state: HardState) => void;
   /** The log can no longer be written, or raft has failed: the member must stop. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -174,9 +174,9 @@ export class ReadyLoop {
   }
 
   #take(): void {
-    const { node, onReadStates, onSoftState, onTerm } = this.#options;
+    const { node, onReadStates, onSoftState, onHardState } = this.#options;
     const ready = node.ready();
-    if (ready.hardState !== undefined) onTerm(ready.hardState);
+    if (ready.hardState !== undefined) onHardState(ready.hardState);
     if (ready.softState !== undefined) {
       const hadLeader = this.#leader !== NONE;
       this.#leader = ready.softState.lead;

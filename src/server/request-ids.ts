@@ -29,6 +29,11 @@ export class RequestIds {
 
   /** The whole 64 bits, for ids that leave this member as such (a lease's chosen id, a conf change). */
   nextWhole(): bigint {
-    return (BigInt(this.high) << BigInt(REQUEST_ID_LOW_BITS)) | BigInt(this.next());
+    return this.whole(this.next());
+  }
+
+  /** The 64 bits of which {@link next} gave the lower part. */
+  whole(low: number): bigint {
+    return (BigInt(this.high) << BigInt(REQUEST_ID_LOW_BITS)) | BigInt(low);
   }
 }

@@ -44,6 +44,7 @@ import {
   SLICE_MS,
 } from './limits.ts';
 import { Overlay } from './overlay.ts';
+import { BackendRowCursor } from './row-cursor.ts';
 import {
   BUCKET,
   BUCKET_COUNT,
@@ -309,6 +310,12 @@ export class Backend {
     return all;
   }
 
+  /** Rows from (main, sub) on, for use within this turn. */
+  openRows(main: Revision, sub: number): BackendRowCursor {
+    const tree = this.#tree.transaction.bucket(nameOf(BUCKET.KEY))?.cursor();
+    return new BackendRowCursor(tree, this.#overlays().reverse(), main, sub);
+  }
+
   /** A sight of the rows that later writes, commits and compactions do not change. */
   pin(): PinnedRows {
     return new PinnedRows(this.#db.beginRead(), this.#overlays());
@@ -383,6 +390,11 @@ export class Backend {
    */
   captureMembership(beforeFreeze: () => MembershipImage): void {
     this.#beforeFreeze = beforeFreeze;
+  }
+
+  /** Notes the term of the newest applied entry; for {@link captureMembership}'s callback. */
+  setTerm(): void {
+    this.#live.overlay.set(BUCKET.META, META_KEY.TERM, uint64Bytes(this.#live.term));
   }
 
   // --- Durability --------------------------------------------------------------------------------

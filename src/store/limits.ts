@@ -38,3 +38,6 @@ export const COMPACTION_HASHES_MAX = 10;
 
 /** Keys that one step of a large entry works through: about a millisecond of deletions. */
 export const APPLY_STEP_KEYS = 1024;
+
+/** Rows, events and watchers that one step of catching up works through: under a millisecond. */
+export const WATCH_CATCH_UP_BUDGET = 512;

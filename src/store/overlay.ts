@@ -70,8 +70,8 @@ export class Overlay {
     this.changeCount++;
   }
 
-  /** Finds a row; false if it is not in this overlay. */
-  findRow(main: number, sub: number, into: ByteSlice): boolean {
+  /** Place of the first row at or after (main, sub). */
+  lowerBound(main: number, sub: number): number {
     const { mains, subs } = this;
     let low = 0;
     let high = mains.length;
@@ -81,10 +81,18 @@ export class Overlay {
       if (there < main || (there === main && subs[middle]! < sub)) low = middle + 1;
       else high = middle;
     }
-    if (low === mains.length || mains[low] !== main || subs[low] !== sub) return false;
-    into.buffer = this.slabs[low]!;
-    into.offset = this.offsets[low]!;
-    into.length = this.lengths[low]!;
+    return low;
+  }
+
+  /** Finds a row; false if it is not in this overlay. */
+  findRow(main: number, sub: number, into: ByteSlice): boolean {
+    const { mains, subs } = this;
+    if (mains.length === 0 || main < mains[0]!) return false;
+    const at = this.lowerBound(main, sub);
+    if (at === mains.length || mains[at] !== main || subs[at] !== sub) return false;
+    into.buffer = this.slabs[at]!;
+    into.offset = this.offsets[at]!;
+    into.length = this.lengths[at]!;
     return true;
   }
 

@@ -37,6 +37,7 @@ import {
   type RequestKind,
   readEnvelope,
 } from './request-envelope.ts';
+import { WatchFeed } from './watch-feed.ts';
 
 const { AlarmType } = etcdserverpb;
 
@@ -52,8 +53,6 @@ export interface StateMachineHost {
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void;
   /** The leader's first entry of a term has been applied. */
   onEmptyEntry(): void;
-  /** Changes are visible at this revision: watchers are told. */
-  onChanges(revision: Revision, txn: WriteTxn): void;
   /** Whether the backend has room for a request of this cost. */
   hasRoomFor(costBytes: number): boolean;
 }
@@ -87,6 +86,7 @@ export class StateMachine {
   readonly leases: LeaseStore;
   readonly alarms: AlarmStore;
   readonly compactor: Compactor;
+  readonly watch: WatchFeed;
   /** Raft's configuration as of the last applied entry. */
   confState: raftpb.ConfState;
 
@@ -107,6 +107,7 @@ export class StateMachine {
     this.confState = options.confState;
     this.leases = new LeaseStore(options.lessor, backend);
     this.alarms = new AlarmStore(backend);
+    this.watch = new WatchFeed(env, backend, kv);
     this.compactor = new Compactor({ env, backend, kv, metrics, ...options.compaction });
     const base = new KvApplier({
       kv,
@@ -116,7 +117,7 @@ export class StateMachine {
       compactor: this.compactor,
       clock: env.clock,
       metrics,
-      onChanges: (revision, txn) => host.onChanges(revision, txn),
+      onChanges: (revision, txn) => this.watch.notify(revision, txn.changes),
     });
     const quota = new QuotaApplier(base, (cost) => host.hasRoomFor(cost));
     const noSpace = AlarmApplier.forNoSpace(quota, () => this.alarms.has(AlarmType.NOSPACE));

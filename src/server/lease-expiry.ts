@@ -1,0 +1,68 @@
+// Looks for expired leases and proposes to revoke them. Only the leader's lessor lets leases expire.
+
+import type { Timer } from '../env/index.ts';
+import type { EtcdErrorName } from '../protocol/index.ts';
+import { etcdserverpb } from '../protocol/index.ts';
+import { type ApplyResult, REQUEST_KIND } from '../store/index.ts';
+import type { MemberCore } from './core.ts';
+import { LEASE_CHECK_INTERVAL_MS } from './limits.ts';
+import type { Proposal } from './proposals.ts';
+
+export class LeaseExpiry {
+  readonly #core: MemberCore;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(core: MemberCore) {
+    this.#core = core;
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(): void {
+    this.#timer = this.#core.env.timers.after(LEASE_CHECK_INTERVAL_MS, () => {
+      if (this.#stopped) return;
+      this.#revokeExpired();
+      this.#schedule();
+    });
+  }
+
+  #revokeExpired(): void {
+    const { machine, env, proposals, metrics } = this.#core;
+    for (const { id } of machine.leases.lessor.takeExpired(env.clock.monotonicMs())) {
+      const body = etcdserverpb.LeaseRevokeRequestCodec.encode({ id });
+      const revocation = new Revocation(this.#core, id, () => metrics.lease.expired.value++);
+      proposals.propose(REQUEST_KIND.LEASE_REVOKE, body, 0, body.length, revocation);
+    }
+  }
+}
+
+class Revocation implements Proposal {
+  readonly #core: MemberCore;
+  readonly #id: bigint;
+  readonly #onRevoked: () => void;
+
+  constructor(core: MemberCore, id: bigint, onRevoked: () => void) {
+    this.#core = core;
+    this.#id = id;
+    this.#onRevoked = onRevoked;
+  }
+
+  complete(result: ApplyResult): void {
+    if (result.kind !== 'error') this.#onRevoked();
+    // Somebody else has revoked it meanwhile.
+    else if (result.error !== 'LEASE_NOT_FOUND') this.fail(result.error);
+  }
+
+  /** The lessor hands the lease out again. */
+  fail(error: EtcdErrorName): void {
+    this.#core.log.warn('failed to revoke lease', {
+      'lease-id': BigInt.asUintN(64, this.#id).toString(16).padStart(16, '0'),
+      error,
+    });
+  }
+}

@@ -1,0 +1,614 @@
+// One member: its parts, put together, started and stopped.
+//
+// What happens to a request is in the services, the order of effects in `ready-loop.ts`, what is on
+// disk at start in `boot.ts`. This file only connects them and runs the clock.
+
+import { getHeapStatistics } from 'node:v8';
+import type { LogIndex, Term } from '../base/index.ts';
+import { bytesFromUtf8, utf8FromBytes } from '../base/index.ts';
+import type { Env, StreamAddress, Timer } from '../env/index.ts';
+import { createServer, type Server } from '../grpc/index.ts';
+import {
+  type ClusterVersion,
+  formatId,
+  formatStoredVersion,
+  formatVersion,
+  MEMBERSHIP_REFUSALS,
+  type MembershipRefusal,
+  parseStoredVersion,
+  SERVER_RELEASE,
+  targetVersion,
+  writtenForms,
+} from '../membership/index.ts';
+import { etcdserverpb, type raftpb } from '../protocol/index.ts';
+import type { AnyConfChange, SoftState } from '../raft/index.ts';
+import {
+  type ApplyResult,
+  BUCKET,
+  encodeConfState,
+  META_KEY,
+  type MembershipImage,
+  REQUEST_KIND,
+  StateMachine,
+  type StateMachineHost,
+} from '../store/index.ts';
+import { purgeSegments, purgeSnapFiles, type WalObserver } from '../wal/index.ts';
+import { ApplyLoop } from './apply-loop.ts';
+import { type Booted, boot } from './boot.ts';
+import type { ServerConfig } from './config/index.ts';
+import type { MemberCore, RaftView } from './core.ts';
+import { createHttpHandler } from './http/handler.ts';
+import { HealthHandler } from './http/health.ts';
+import { LeaseExpiry } from './lease-expiry.ts';
+import {
+  HEAP_CHECK_INTERVAL_MS,
+  PURGE_INTERVAL_MS,
+  REQUEST_OVERHEAD_BYTES,
+  STOP_GRACE_MS,
+} from './limits.ts';
+import { Listeners } from './listeners.ts';
+import type { Logger } from './log.ts';
+import { collectMemberMetrics } from './member-metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import type { ServerMetrics } from './metrics-table.ts';
+import { Proposals } from './proposals.ts';
+import { noSpaceAlarm, publishAttributes, publishVersion, TetcdStopped } from './publication.ts';
+import { type HeapUse, Quota } from './quota.ts';
+import { Reads } from './reads.ts';
+import { ReadyLoop } from './ready-loop.ts';
+import { RequestIds } from './request-ids.ts';
+import { ResponseHeaderWriter } from './response-header.ts';
+import { registerClusterService } from './services/cluster.ts';
+import { registerHealthService } from './services/health.ts';
+import { registerKvService } from './services/kv.ts';
+import { registerLeaseService } from './services/lease.ts';
+import { alarmName, registerMaintenanceService } from './services/maintenance.ts';
+import { registerWatchService } from './services/watch.ts';
+import { Snapshotter } from './snapshotter.ts';
+
+const { AlarmType } = etcdserverpb;
+
+export interface MemberOptions {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  /** The member cannot go on and has stopped; for the program to end with an error. */
+  readonly onFatal: (error: unknown) => void;
+  /** Use of the JavaScript heap; default: V8's own numbers. */
+  readonly heapUse?: () => HeapUse;
+  /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
+  readonly listen?: boolean;
+}
+
+export class Member implements MemberCore, StateMachineHost {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  readonly header: ResponseHeaderWriter;
+  readonly machine: StateMachine;
+  readonly proposals: Proposals;
+  readonly reads: Reads;
+  readonly requestIds: RequestIds;
+  readonly quota: Quota;
+  /** The gRPC server; a program that embeds the member may hand it connections. */
+  readonly grpc: Server;
+
+  readonly #options: MemberOptions;
+  readonly #booted: Booted;
+  readonly #metrics: Metrics;
+  readonly #loop: ReadyLoop;
+  readonly #applyLoop: ApplyLoop;
+  readonly #snapshotter: Snapshotter;
+  readonly #timers: Timer[] = [];
+  #tickTimer: Timer | undefined;
+  #leaseExpiry: LeaseExpiry | undefined;
+  #listeners: Listeners | undefined;
+  #term: Term;
+  #committed: LogIndex;
+  #leading = false;
+  #storageVersion: ClusterVersion | undefined;
+  /** Who waits for the NOSPACE alarm that is being raised. */
+  #alarmWaiters: (() => void)[] | undefined;
+  #stopping: Promise<void> | undefined;
+
+  /** Boots, serves, and resolves when the member is ready: published and listening. */
+  static async start(options: MemberOptions): Promise<Member> {
+    const metrics = createMetrics({
+      extensive: options.config.metrics === 'extensive',
+      runtime: options.listen !== false,
+    });
+    const late: { member?: Member } = {};
+    const booted = await boot({
+      ...options,
+      walObserver: walObserver(options.log.child('wal'), metrics.records),
+      onBackendFailure: (error) => late.member?.fail(error),
+      onBackendDiskFull: (error) =>
+        options.log.error('the disk is full; the backend cannot be written', {
+          error: asError(error),
+        }),
+      onBackendCommit: (tookMs) => {
+        metrics.records.disk.backendCommitSeconds.observe(tookMs / 1000);
+        late.member?.acceptCommit();
+      },
+    });
+    const member = new Member(options, booted, metrics);
+    late.member = member;
+    try {
+      await member.#begin();
+      return member;
+    } catch (error) {
+      await member.stop().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private constructor(options: MemberOptions, booted: Booted, metrics: Metrics) {
+    const { config, env, log } = options;
+    const { memberId, clusterId, backend, kv, cluster, node, storage, wal } = booted;
+    this.#options = options;
+    this.#booted = booted;
+    this.#metrics = metrics;
+    this.config = config;
+    this.env = env;
+    this.log = log;
+    this.memberId = memberId;
+    this.clusterId = clusterId;
+    this.header = new ResponseHeaderWriter(clusterId, memberId);
+    this.requestIds = new RequestIds(memberId, env.clock.wallMs());
+    this.quota = new Quota({ backend, limitBytes: config.quotaBackendBytes });
+    this.#term = node.basicStatus().term;
+    this.#committed = node.basicStatus().commit;
+    this.header.term = this.#term;
+    const onFailure = (error: unknown) => this.fail(error);
+    this.machine = new StateMachine({
+      env,
+      backend,
+      kv,
+      lessor: booted.restore.lessor,
+      cluster,
+      confState: booted.confState,
+      host: this,
+      metrics: metrics.records,
+      compaction: {
+        batchRows: config.compactionBatchLimit,
+        sleepMs: config.compactionSleepIntervalMs,
+        onFinished: (rev, rows, tookMs) =>
+          log.info('finished scheduled compaction', {
+            'compact-revision': rev,
+            'removed-rows': rows,
+            'took-ms': Math.round(tookMs),
+          }),
+        onFailure,
+      },
+    });
+    this.#storageVersion = storageVersionOf(this.machine);
+    backend.captureMembership(() => this.#captureMembership());
+    this.#applyLoop = new ApplyLoop({
+      applier: this.machine,
+      clock: env.clock,
+      timers: env.timers,
+      onApplied: (message) => this.#acceptApplied(message),
+      onFailure,
+    });
+    this.#loop = new ReadyLoop({
+      node,
+      storage,
+      wal,
+      timers: env.timers,
+      apply: (message) => this.#applyLoop.deliver(message),
+      nextQuestion: () => this.reads.takeQuestion(),
+      onReadStates: (states) => this.reads.acceptStates(states),
+      onSoftState: (state) => this.#acceptSoftState(state),
+      onHardState: (state) => this.#acceptHardState(state),
+      onFailure,
+    });
+    this.reads = new Reads({
+      clock: env.clock,
+      electionMs: config.electionMs,
+      schedule: () => this.#loop.schedule(),
+      appliedIndex: () => this.machine.appliedIndex,
+    });
+    this.proposals = new Proposals({
+      ids: this.requestIds,
+      loop: this.#loop,
+      clock: env.clock,
+      backlog: () => this.#committed - this.machine.appliedIndex,
+      requestBytesMax: config.grpc.maxRequestBytes,
+      electionMs: config.electionMs,
+    });
+    this.#snapshotter = new Snapshotter({
+      ...booted,
+      config,
+      env,
+      log,
+      onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
+      onFailure,
+    });
+    this.grpc = this.#createGrpc();
+  }
+
+  // --- What others see ---------------------------------------------------------------------------
+
+  get metrics(): ServerMetrics {
+    return this.#metrics.records;
+  }
+
+  get raft(): RaftView {
+    return {
+      leader: this.#loop.leader,
+      term: this.#term,
+      committedIndex: this.#committed,
+      appliedIndex: this.machine.appliedIndex,
+    };
+  }
+
+  get storageVersion(): ClusterVersion | undefined {
+    return this.#storageVersion;
+  }
+
+  /** Where clients are served; the chosen ports if 0 was asked for. */
+  get clientAddresses(): readonly StreamAddress[] {
+    return this.#listeners?.clientAddresses ?? [];
+  }
+
+  raiseNoSpace(then: () => void): void {
+    if (this.machine.alarms.has(AlarmType.NOSPACE)) {
+      then();
+      return;
+    }
+    if (this.#alarmWaiters !== undefined) {
+      this.#alarmWaiters.push(then);
+      return;
+    }
+    const waiters = [then];
+    this.#alarmWaiters = waiters;
+    this.log.warn('the backend or the heap is full; raising the NOSPACE alarm', {
+      'quota-size-bytes': this.quota.limitBytes,
+      'heap-full': this.quota.heapFull,
+    });
+    const settle = () => {
+      this.#alarmWaiters = undefined;
+      for (const waiter of waiters) waiter();
+    };
+    const body = noSpaceAlarm(this.memberId);
+    const waiter = { complete: settle, fail: settle };
+    this.proposals.propose(REQUEST_KIND.ALARM, body, 0, body.length, waiter);
+  }
+
+  // --- What the state machine asks ---------------------------------------------------------------
+
+  isAwaited(idHigh: number, idLow: number): boolean {
+    return this.proposals.isAwaited(idHigh, idLow);
+  }
+
+  onResult(idHigh: number, idLow: number, result: ApplyResult): void {
+    this.proposals.take(idHigh, idLow)?.complete(result);
+  }
+
+  applyConfChange(change: AnyConfChange): raftpb.ConfState {
+    return this.#booted.node.applyConfChange(change);
+  }
+
+  onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void {
+    if (refusal !== undefined)
+      this.log.warn('refused a membership change', { id, reason: MEMBERSHIP_REFUSALS[refusal] });
+  }
+
+  /** The first entry of a leader's term: what came before is applied, leases may be let expire. */
+  onEmptyEntry(): void {
+    if (!this.#leading) return;
+    const { lessor } = this.machine.leases;
+    lessor.promote(this.env.clock.monotonicMs(), this.config.electionMs);
+  }
+
+  hasRoomFor(costBytes: number): boolean {
+    return this.quota.isAvailable(costBytes);
+  }
+
+  // --- Start and stop ----------------------------------------------------------------------------
+
+  async #begin(): Promise<void> {
+    const { config, log, env } = this;
+    this.#resumeCompaction();
+    this.#tick();
+    this.#leaseExpiry = new LeaseExpiry(this);
+    this.#every(PURGE_INTERVAL_MS, () => void this.#purge());
+    this.#every(HEAP_CHECK_INTERVAL_MS, () => this.#checkHeap());
+    if (config.initialElectionTickAdvance) this.#campaignIfAlone();
+    this.#loop.schedule();
+    await publishAttributes(this);
+    await publishVersion(this);
+    log.info('published local member to cluster through raft', {
+      'local-member-id': formatId(this.memberId),
+      'cluster-id': formatId(this.clusterId),
+      'cluster-version':
+        this.machine.cluster.version === undefined
+          ? 'not_decided'
+          : formatVersion(this.machine.cluster.version),
+    });
+    if (this.#options.listen !== false) {
+      collectMemberMetrics(this.#metrics, this, this.grpc);
+      const health = new HealthHandler(
+        this.#healthSource(),
+        this.#healthMetrics(),
+        log.child('http'),
+      );
+      const source = {
+        health,
+        versions: () => this.#versions(),
+        metrics: () => this.#metrics.render(),
+      };
+      this.#listeners = await Listeners.open({
+        config,
+        log,
+        grpc: this.grpc,
+        handler: createHttpHandler(source),
+        metricsHandler: createHttpHandler(source, true),
+      });
+    }
+    await env.timers.nextTurn();
+    log.info('ready to serve client requests');
+  }
+
+  /** Serves no more, makes everything applied durable, and lets go of the directory. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { env, log } = this;
+    log.info('closing etcd server', { 'local-member-id': formatId(this.memberId) });
+    this.#stopTimers();
+    await this.#listeners?.close();
+    const drained = this.grpc.drain();
+    let timer: Timer | undefined;
+    const grace = new Promise<void>((resolve) => {
+      timer = env.timers.after(STOP_GRACE_MS, resolve);
+    });
+    await Promise.race([drained, grace]);
+    timer?.cancel();
+    await this.#letGo();
+    log.info('closed etcd server', { 'local-member-id': formatId(this.memberId) });
+  }
+
+  #stopTimers(): void {
+    this.#tickTimer?.cancel();
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#leaseExpiry?.stop();
+  }
+
+  async #letGo(): Promise<void> {
+    this.proposals.stop();
+    this.reads.stop();
+    this.grpc.close();
+    this.machine.watch.stop();
+    this.machine.compactor.stop();
+    await this.#applyLoop.stop();
+    await this.#snapshotter.stop();
+    this.#loop.stop();
+    const closed = await Promise.allSettled([
+      this.#booted.wal.close(),
+      this.#booted.backend.close(),
+    ]);
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Something failed after which the member must not go on. */
+  fail(error: unknown): void {
+    if (this.#stopping !== undefined || error instanceof TetcdStopped) return;
+    this.log.fatal('the member cannot go on', { error: asError(error) });
+    this.#stopTimers();
+    this.#stopping = (async () => {
+      await this.#listeners?.close();
+      await this.#letGo().catch(() => undefined);
+    })();
+    void this.#stopping.then(() => this.#options.onFatal(error));
+  }
+
+  // --- The clock ---------------------------------------------------------------------------------
+
+  #tick(): void {
+    this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
+      this.#loop.tick();
+      this.reads.tick();
+      this.proposals.expire();
+      this.#tick();
+    });
+  }
+
+  #every(intervalMs: number, work: () => void): void {
+    const place = this.#timers.length;
+    const run = () => {
+      work();
+      this.#timers[place] = this.env.timers.after(intervalMs, run);
+    };
+    this.#timers[place] = this.env.timers.after(intervalMs, run);
+  }
+
+  /** A member alone in its cluster need not wait for anybody's election timeout. */
+  #campaignIfAlone(): void {
+    const { node } = this.#booted;
+    const { voters } = this.machine.confState;
+    if (voters.length !== 1 || voters[0] !== this.memberId || this.#loop.leader !== 0n) return;
+    node.campaign();
+    this.#loop.schedule();
+  }
+
+  async #purge(): Promise<void> {
+    const { config, env } = this;
+    const { directory, wal } = this.#booted;
+    try {
+      if (config.maxWals > 0) await purgeSegments(env, wal, config.maxWals);
+      if (config.maxSnapshots > 0) {
+        await purgeSnapFiles(env.disk, directory.snap, config.maxSnapshots);
+      }
+    } catch (error) {
+      if (this.#stopping === undefined) {
+        this.log.warn('failed to purge old files', { error: asError(error) });
+      }
+    }
+  }
+
+  #checkHeap(): void {
+    const use = this.#options.heapUse?.() ?? v8HeapUse();
+    if (!this.quota.acceptHeapUse(use)) return;
+    this.raiseNoSpace(() => undefined);
+  }
+
+  #resumeCompaction(): void {
+    const { scheduledRev, finishedRev } = this.#booted.restore.marks;
+    if (scheduledRev <= finishedRev) return;
+    this.log.info('resume scheduled compaction', { 'scheduled-compact-revision': scheduledRev });
+    void this.machine.compactor.resume(scheduledRev);
+  }
+
+  // --- What raft and the backend report ----------------------------------------------------------
+
+  #acceptApplied(message: raftpb.Message): void {
+    this.#loop.acceptApplied(message);
+    // Raft refuses to campaign before it knows that its first membership change is applied.
+    if (this.config.initialElectionTickAdvance) this.#campaignIfAlone();
+    this.reads.acceptApplied();
+    this.#snapshotter.acceptApplied(this.machine.appliedIndex);
+  }
+
+  #acceptHardState(state: raftpb.HardState): void {
+    this.#term = state.term;
+    this.#committed = state.commit;
+    this.header.term = state.term;
+  }
+
+  #acceptSoftState(state: SoftState): void {
+    const leads = state.lead === this.memberId;
+    if (this.#leading && !leads) this.machine.leases.lessor.demote();
+    this.#leading = leads;
+    if (state.lead !== 0n) this.metrics.server.leaderChangesSeen.value++;
+    this.reads.acceptLeaderChange();
+  }
+
+  acceptCommit(): void {
+    this.#snapshotter.acceptCommit(this.machine.backend.durable);
+  }
+
+  /** What is frozen with a batch, in the forms that the cluster's version allows. */
+  #captureMembership(): MembershipImage {
+    const { machine } = this;
+    const { backend, cluster, confState } = machine;
+    const version = cluster.version ?? targetVersion(this.config.maxClusterVersion);
+    const forms = writtenForms(version);
+    if (forms.metaTermAndConfState) {
+      backend.setTerm();
+      backend.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confState));
+    }
+    if (forms.metaStorageVersion && cluster.version !== undefined) {
+      this.#storageVersion = cluster.version;
+      const text = bytesFromUtf8(formatStoredVersion(cluster.version));
+      backend.set(BUCKET.META, META_KEY.STORAGE_VERSION, text);
+    }
+    machine.leases.persistsCheckpoints = forms.metaStorageVersion;
+    return { confState, cluster: cluster.state() };
+  }
+
+  // --- gRPC and HTTP -----------------------------------------------------------------------------
+
+  #createGrpc(): Server {
+    const { config, env, log } = this;
+    const server = createServer({
+      timers: env.timers,
+      clock: env.clock,
+      limits: {
+        receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
+        maxConcurrentStreams: config.grpc.maxConcurrentStreams,
+      },
+      keepalive: {
+        minTimeMs: config.grpc.keepaliveMinTimeMs,
+        intervalMs: config.grpc.keepaliveIntervalMs,
+        timeoutMs: config.grpc.keepaliveTimeoutMs,
+      },
+      onHandlerError: (call, error) => {
+        log.error('a request failed unexpectedly', { method: call.path, error: asError(error) });
+      },
+      onConnectionError: (peer, error) =>
+        log.debug('closed a connection', { address: peer.address, error }),
+    });
+    registerKvService(server, this);
+    registerWatchService(server, this);
+    registerLeaseService(server, this);
+    registerClusterService(server, this);
+    registerMaintenanceService(server, this);
+    registerHealthService(server);
+    return server;
+  }
+
+  #versions(): { server: string; cluster: string; storage: string } {
+    const { version } = this.machine.cluster;
+    return {
+      server: SERVER_RELEASE,
+      cluster: version === undefined ? 'not_decided' : formatStoredVersion(version),
+      storage:
+        this.#storageVersion === undefined ? 'unknown' : formatStoredVersion(this.#storageVersion),
+    };
+  }
+
+  #healthSource() {
+    const member = this;
+    return {
+      activeAlarms: () =>
+        this.machine.alarms.list(AlarmType.NONE).map(({ alarm }) => alarmName(alarm)),
+      get hasLeader() {
+        return member.raft.leader !== 0n;
+      },
+      isLearner: false,
+      serializableRead: async () => undefined,
+      linearizableRead: () =>
+        new Promise<void>((resolve, reject) =>
+          this.reads.request({ serve: resolve, fail: (error) => reject(new Error(error)) }),
+        ),
+    };
+  }
+
+  #healthMetrics() {
+    const { server } = this.metrics;
+    return {
+      healthAnswered: (healthy: boolean) => {
+        if (healthy) server.healthSuccess.value++;
+        else server.healthFailures.value++;
+      },
+      checkAnswered: (probe: string, check: string, healthy: boolean) => {
+        server.healthcheck.with(probe, check).value = healthy ? 1 : 0;
+        server.healthchecks.with(probe, check, healthy ? 'success' : 'error').value++;
+      },
+    };
+  }
+}
+
+function storageVersionOf(machine: StateMachine): ClusterVersion | undefined {
+  const stored = machine.backend.get(BUCKET.META, META_KEY.STORAGE_VERSION);
+  return stored === undefined ? undefined : parseStoredVersion(utf8FromBytes(stored));
+}
+
+function walObserver(log: Logger, metrics: ServerMetrics): WalObserver {
+  return {
+    synced: (seconds) => metrics.disk.walFsyncSeconds.observe(seconds),
+    wrote: (bytes, seconds) => {
+      metrics.disk.walWriteBytes.value += bytes;
+      metrics.disk.walWriteSeconds.observe(seconds);
+    },
+    segmentCreated: (path) => log.info('created a new WAL segment', { path }),
+    prepareFailed: (error) => log.warn('the next WAL segment could not be made ready', { error }),
+    ignoredFile: (path) => log.warn('ignored file in WAL directory', { path }),
+    purged: (path) => log.info('purged', { path }),
+  };
+}
+
+function v8HeapUse(): HeapUse {
+  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
+  return { usedBytes, limitBytes };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,293 @@
+// etcdserverpb.Watch: one stream, many watchers.
+//
+// The hub decides who sees what and when; this file turns requests into watchers and batches into
+// responses. A stream whose client does not read is felt: once the connection's buffer is full the
+// hub is refused, and the watchers go on from the store when there is room again. Requests are not
+// read meanwhile either, so that a client cannot make us queue answers without bound.
+
+import { latin1FromBytes, type Revision } from '../../base/index.ts';
+import type { Timer } from '../../env/index.ts';
+import type { Encoder, Server, StatusCode, StreamCall, StreamHandler } from '../../grpc/index.ts';
+import {
+  type EventBatch,
+  FROM_KEY,
+  SINGLE_KEY,
+  type Watcher,
+  type WatchSink,
+  WatchStream,
+} from '../../mvcc/index.ts';
+import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
+import type { MemberCore } from '../core.ts';
+import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
+import { lacksRequiredLeader } from './reply.ts';
+import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
+
+const { WatchRequestCodec, FilterType } = etcdserverpb;
+const method = etcdserverpb.WatchService.methods.watch;
+
+/** The id of a response that is for no watcher in particular. */
+const NO_WATCHER_FIELD = watchIdField(-1n);
+
+const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
+const REASON_DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
+
+export function registerWatchService(server: Server, core: MemberCore): void {
+  const encoder = watchEncoder(core.header);
+  server.stream(method.path, (call) => new WatchCall(core, call, encoder));
+}
+
+/** What a stream remembers of one of its watchers. */
+class Watch {
+  readonly idField: Uint8Array;
+  /** Whether a large response may be cut into several. */
+  readonly fragment: boolean;
+  /** Whether the client wants to hear of progress now and then. */
+  readonly progressNotify: boolean;
+  /** No events since the last time: the client is due to hear of progress. */
+  quiet = true;
+
+  constructor(id: bigint, request: etcdserverpb.WatchCreateRequest) {
+    this.idField = watchIdField(id);
+    this.fragment = request.fragment;
+    this.progressNotify = request.progressNotify;
+  }
+}
+
+class WatchCall implements StreamHandler, WatchSink {
+  readonly #core: MemberCore;
+  readonly #call: StreamCall;
+  readonly #encoder: Encoder<WatchResponse>;
+  readonly #stream: WatchStream;
+  readonly #watches = new Map<Watcher, Watch>();
+  readonly #response = new WatchResponse();
+  readonly #fragmentBytesMax: number;
+  /** The connection takes no more: batches are refused, requests are not read. */
+  #full = false;
+  #ended = false;
+  #progressTimer: Timer | undefined;
+  #leaderTimer: Timer | undefined;
+
+  constructor(core: MemberCore, call: StreamCall, encoder: Encoder<WatchResponse>) {
+    this.#core = core;
+    this.#call = call;
+    this.#encoder = encoder;
+    this.#stream = new WatchStream(this);
+    this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
+    core.metrics.mvcc.watchStreams.value++;
+    if (lacksRequiredLeader(core, call)) this.#endWith('NO_LEADER');
+    else {
+      this.#scheduleProgress();
+      if (call.metadata.get('hasleader') === 'true') this.#watchLeader(0);
+    }
+  }
+
+  // --- From the client ---------------------------------------------------------------------------
+
+  onMessage(message: Uint8Array): void {
+    if (this.#ended) return;
+    const { requestUnion } = WatchRequestCodec.decode(message);
+    switch (requestUnion?.case) {
+      case 'createRequest':
+        this.#create(requestUnion.value);
+        break;
+      case 'cancelRequest':
+        this.#cancel(requestUnion.value.watchId);
+        break;
+      case 'progressRequest':
+        this.#answerProgressRequest();
+        break;
+      case undefined:
+        this.#core.log.info('a watch request without content was passed over');
+        break;
+    }
+  }
+
+  onEnd(): void {
+    this.#close();
+    this.#call.end();
+  }
+
+  onCancel(): void {
+    this.#close();
+  }
+
+  onDrain(): void {
+    if (this.#ended || !this.#full) return;
+    this.#full = false;
+    this.#call.resume();
+    this.#core.machine.watch.resume(this.#stream);
+  }
+
+  #create(request: etcdserverpb.WatchCreateRequest): void {
+    const { watch, kv } = this.#core.machine;
+    if (request.startRevision < 0) {
+      this.#refuse(ETCD_ERRORS.COMPACTED.message);
+      return;
+    }
+    // An empty key means the smallest one.
+    const key = request.key.length === 0 ? '\0' : latin1FromBytes(request.key);
+    const answer = watch.hub.watch(this.#stream, request.watchId, {
+      key,
+      rangeEnd: rangeEndOf(request.rangeEnd),
+      startRev: request.startRevision,
+      noPut: request.filters.includes(FilterType.NOPUT),
+      noDelete: request.filters.includes(FilterType.NODELETE),
+      withPrevious: request.prevKv,
+    });
+    if (!answer.ok) {
+      this.#refuse(answer.reason === 'empty range' ? REASON_EMPTY_RANGE : REASON_DUPLICATE_ID);
+      return;
+    }
+    const made = new Watch(answer.watcher.id, request);
+    this.#watches.set(answer.watcher, made);
+    const response = this.#response.reset(kv.currentRev, made.idField);
+    response.created = true;
+    this.#send(response);
+    watch.schedule();
+  }
+
+  /** There will be no watcher. */
+  #refuse(reason: string): void {
+    const response = this.#response.reset(this.#core.machine.kv.currentRev, NO_WATCHER_FIELD);
+    response.created = true;
+    response.canceled = true;
+    response.cancelReason = reason;
+    this.#send(response);
+  }
+
+  /** A watcher that the stream does not have is not answered, as in etcd. */
+  #cancel(id: bigint): void {
+    const { watch, kv } = this.#core.machine;
+    const watcher = this.#stream.watchers.get(id);
+    if (watcher === undefined || !watch.hub.cancel(this.#stream, id)) return;
+    this.#watches.delete(watcher);
+    const response = this.#response.reset(kv.currentRev, watchIdField(id));
+    response.canceled = true;
+    this.#send(response);
+  }
+
+  // --- From the hub ------------------------------------------------------------------------------
+
+  offer(watcher: Watcher, batch: EventBatch): boolean {
+    if (this.#full) return false;
+    const made = this.#watches.get(watcher);
+    if (made === undefined) return true;
+    made.quiet = false;
+    this.#core.metrics.mvcc.events.value += batch.size;
+    const bytes = batch.byteCount();
+    if (made.fragment && bytes >= this.#fragmentBytesMax && batch.size > 1) {
+      this.#sendFragments(made, batch);
+    } else {
+      const response = this.#response.reset(batch.revision, made.idField);
+      response.batch = batch;
+      response.from = 0;
+      response.to = batch.size;
+      response.eventBytes = bytes;
+      this.#send(response);
+    }
+    return true;
+  }
+
+  /** Events of one revision in several responses, each but the last marked as a fragment. */
+  #sendFragments(made: Watch, batch: EventBatch): void {
+    const { lengths } = batch.encoded;
+    let from = 0;
+    while (from < batch.size) {
+      let to = from;
+      let bytes = 0;
+      while (to < batch.size) {
+        const length = lengths[batch.changes[to]!]!;
+        if (to > from && bytes + length >= this.#fragmentBytesMax) break;
+        bytes += length;
+        to++;
+      }
+      const response = this.#response.reset(batch.revision, made.idField);
+      response.batch = batch;
+      response.from = from;
+      response.to = to;
+      response.eventBytes = bytes;
+      response.fragment = to < batch.size;
+      this.#send(response);
+      from = to;
+    }
+  }
+
+  compacted(watcher: Watcher, compactedRev: Revision): void {
+    const made = this.#watches.get(watcher);
+    if (made === undefined) return;
+    const response = this.#response.reset(0, made.idField);
+    response.canceled = true;
+    response.compactRevision = compactedRev;
+    this.#send(response);
+  }
+
+  // --- Progress ----------------------------------------------------------------------------------
+
+  /** Answered on behalf of all watchers, or not at all while one is behind. */
+  #answerProgressRequest(): void {
+    if (this.#watches.size === 0) return;
+    const revision = this.#core.machine.watch.hub.progressRev(this.#stream.watchers.values());
+    if (revision !== undefined) this.#send(this.#response.reset(revision, NO_WATCHER_FIELD));
+  }
+
+  /** With a tenth of jitter, so that streams made together do not report together. */
+  #scheduleProgress(): void {
+    const { env, config } = this.#core;
+    const interval = Math.max(config.watchProgressNotifyIntervalMs, WATCH_PROGRESS_INTERVAL_MS_MIN);
+    const jitter = (interval / 10) * (env.entropy.bytes(1)[0]! / 256);
+    this.#progressTimer = env.timers.after(interval + jitter, () => {
+      if (this.#ended) return;
+      this.#notifyProgress();
+      this.#scheduleProgress();
+    });
+  }
+
+  #notifyProgress(): void {
+    const { hub } = this.#core.machine.watch;
+    for (const [watcher, made] of this.#watches) {
+      if (!made.progressNotify) continue;
+      const revision = made.quiet ? hub.progressRev([watcher]) : undefined;
+      if (revision !== undefined) this.#send(this.#response.reset(revision, made.idField));
+      made.quiet = true;
+    }
+  }
+
+  // --- The stream --------------------------------------------------------------------------------
+
+  #send(response: WatchResponse): void {
+    if (this.#ended || this.#call.write(this.#encoder, response) || this.#full) return;
+    this.#full = true;
+    this.#call.pause();
+  }
+
+  /** A client that demands a leader loses its stream after three election timeouts without one. */
+  #watchLeader(missedTimeouts: number): void {
+    const { env, config } = this.#core;
+    this.#leaderTimer = env.timers.after(config.electionMs, () => {
+      const missed = this.#core.raft.leader === 0n ? missedTimeouts + 1 : 0;
+      if (missed >= 3) this.#endWith('NO_LEADER');
+      else this.#watchLeader(missed);
+    });
+  }
+
+  #endWith(error: 'NO_LEADER'): void {
+    const { status, message } = ETCD_ERRORS[error];
+    this.#close();
+    this.#call.end(status as StatusCode, message);
+  }
+
+  #close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#progressTimer?.cancel();
+    this.#leaderTimer?.cancel();
+    this.#core.machine.watch.hub.close(this.#stream);
+    this.#watches.clear();
+    this.#core.metrics.mvcc.watchStreams.value--;
+  }
+}
+
+function rangeEndOf(rangeEnd: Uint8Array): string {
+  if (rangeEnd.length === 0) return SINGLE_KEY;
+  return rangeEnd.length === 1 && rangeEnd[0] === 0 ? FROM_KEY : latin1FromBytes(rangeEnd);
+}
