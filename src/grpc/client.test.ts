@@ -188,7 +188,8 @@ describe.each(['@grpc/grpc-js', 'ours'])('our client against the server of %s', 
       channel.request('/test.Echo/Hang', BYTES_ENCODER, bytes(''), { timeoutMs: 60 }),
     );
     expect(error.code).toBe(STATUS.DEADLINE_EXCEEDED);
-    expect(error.details).toBe('context deadline exceeded');
+    // Either side may be the first to notice.
+    expect(error.details).toMatch(/deadline exceeded/i);
   });
 
   test('cancelling', async () => {

@@ -495,7 +495,11 @@ export abstract class Connection<Head = unknown>
   /** A peer that does not read what it asked for is not read from either. */
   #pauseReading(): void {
     if (!this.#role.pausesReading || this.#readingPaused) return;
-    if (this.transport.bufferedBytes <= this.limits.socketHighWaterBytes) return;
+    const { socketHighWaterBytes, connectionHighWaterBytes } = this.limits;
+    const full =
+      this.transport.bufferedBytes > socketHighWaterBytes ||
+      this.sender.queuedBytes > connectionHighWaterBytes;
+    if (!full) return;
     this.#readingPaused = true;
     this.transport.pause();
   }
