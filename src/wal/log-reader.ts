@@ -16,12 +16,12 @@ import {
 import type { DiskFile } from '../env/index.ts';
 import { raftpb, walpb } from '../protocol/index.ts';
 import { corrupt } from './corrupt.ts';
+import { EntryScanner } from './entry-scanner.ts';
 import { RECORD_TYPES } from './record-types.ts';
 import { type Ending, SegmentReader, STEPS } from './segment-reader.ts';
 import type { WalPosition } from './types.ts';
 
 /** Numbers of the fields that each kind of data may have, as a bit set. */
-const FIELDS_ENTRY = 0b11110;
 const FIELDS_STATE = 0b1110;
 const FIELDS_SNAPSHOT = 0b1110;
 
@@ -54,6 +54,7 @@ export class LogReader {
   /** How the last segment ended. */
   ending: Ending = 'end';
   #recordsInSegment = 0;
+  readonly #scanner = new EntryScanner();
 
   /** Reads everything after `start`, which counts as found only with the same term. */
   constructor(start: WalPosition, options?: { readonly keepEntries: boolean }) {
@@ -138,10 +139,13 @@ export class LogReader {
   }
 
   #acceptEntry(reader: SegmentReader): void {
-    const entry = this.#decode(reader, raftpb.EntryCodec, FIELDS_ENTRY);
-    const { index, term } = entry;
-    if (index === 0 || term === 0 || entry.type < 0 || entry.type > ENTRY_TYPE_MAX) {
-      throw this.#corrupt(reader, `entry of type ${entry.type}, term ${term}, index ${index}`);
+    const scanner = this.#scanner;
+    if (!scanner.scan(reader.data, reader.dataStart, reader.dataEnd)) {
+      throw this.#corrupt(reader, 'an entry that is malformed or has unknown fields');
+    }
+    const { type, term, index } = scanner;
+    if (index === 0 || term === 0 || type > ENTRY_TYPE_MAX) {
+      throw this.#corrupt(reader, `entry of type ${type}, term ${term}, index ${index}`);
     }
     this.lastIndex = index;
     if (!this.#keepEntries || index <= this.#start.index) return;
@@ -157,7 +161,7 @@ export class LogReader {
     if (term < termBefore) {
       throw this.#corrupt(reader, `entry ${index} has term ${term}, the one before ${termBefore}`);
     }
-    entries.push(entry);
+    entries.push(scanner.entry());
   }
 
   #acceptState(reader: SegmentReader): void {
