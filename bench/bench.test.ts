@@ -1,0 +1,59 @@
+// The small form of `npm run bench`: every case runs and its numbers are numbers.
+
+import { rmSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Program, realProgram, serverUnderTest, temporaryDirectory } from '../test/member.ts';
+import { describeWith, need, realEtcd } from '../test/real-etcd.ts';
+import { runBench } from './bench.ts';
+import { CASES, type Case, SMALL } from './cases.ts';
+import { median, reportCase, table } from './report.ts';
+import { PreparedDirectories } from './servers.ts';
+
+const root = temporaryDirectory();
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+async function tryOut(program: Program, cases: readonly Case[]): Promise<void> {
+  const report = await runBench({
+    ...{ programs: [program], cases, rounds: 1, sizes: SMALL, log: () => {} },
+    directories: new PreparedDirectories(root),
+  });
+  for (const one of report.cases) {
+    const measured = Object.values(one.servers[program.name]!);
+    expect(measured.length, one.name).toBeGreaterThan(1);
+    for (const value of measured) expect(value, one.name).toBeGreaterThanOrEqual(0);
+  }
+  expect(table(report.cases).split('\n')).toHaveLength(cases.length + 2);
+}
+
+const ours = serverUnderTest();
+const real35 = realEtcd('3.5');
+
+describeWith('the bench, in small', [ours], () => {
+  for (const one of CASES) {
+    test(one.title, { timeout: 120_000 }, () => tryOut(need(ours), [one]));
+  }
+});
+
+describeWith('the bench on real etcd', [real35], () => {
+  const few = CASES.filter((one) => ['put', 'watch'].includes(one.name));
+  test('a few cases', { timeout: 120_000 }, () => tryOut(realProgram(need(real35)), few));
+});
+
+describe('the report', () => {
+  test('medians', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+  });
+
+  test('compares with the better of the others, rates the other way round', () => {
+    const one: Case = { ...CASES[0]!, goal: { field: 'cpuUsPerRequest', ratio: 2.5 } };
+    const runs = new Map([
+      ['ours', [{ cpuUsPerRequest: 10, requestsPerSecond: 100 }]],
+      ['a', [{ cpuUsPerRequest: 30, requestsPerSecond: 40 }]],
+      ['b', [{ cpuUsPerRequest: 20, requestsPerSecond: 50 }]],
+    ]);
+    const report = reportCase(one, 'ours', runs);
+    expect(report.ratios).toEqual({ cpuUsPerRequest: 2, requestsPerSecond: 2 });
+    expect(report.goal?.reached).toBe(false);
+  });
+});

@@ -1,0 +1,272 @@
+// What is measured. Each case starts a fresh server process over a prepared directory.
+
+import type { Program } from '../test/member.ts';
+import { residentMebibytes } from './loader/process-stats.ts';
+import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
+import type { WorkloadName } from './loader/workloads.ts';
+import { load, MeasuredServer, type PreparedDirectories } from './servers.ts';
+
+/** How large and how long; the small form keeps the programs from rotting. */
+export interface Sizes {
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+  /** Keys in the directory of most cases. */
+  readonly keysFew: number;
+  /** Keys in the large directory, and its changes of one revision each. */
+  readonly keysMany: number;
+  readonly changes: number;
+  /** How many of the changes `page-past` goes back. */
+  readonly back: number;
+  readonly watchers: number;
+  readonly events: number;
+  readonly putsPerSecond: number;
+  readonly quietMs: number;
+}
+
+export const CANONICAL: Sizes = {
+  ...{ warmUpMs: 1_500, measureMs: 4_000, keysFew: 10_000, keysMany: 1_000_000 },
+  ...{
+    changes: 110_000,
+    back: 100_000,
+    watchers: 1_000,
+    events: 1_000,
+    putsPerSecond: 1_000,
+    quietMs: 1_000,
+  },
+};
+
+export const SMALL: Sizes = {
+  ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
+  ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50 },
+};
+
+/** Numbers that one run of a case gave; medians are taken per field. */
+export interface Measurement {
+  readonly cpuUsPerRequest?: number;
+  /** The loader's own; above 8 or so, rates say more about it than about the server. */
+  readonly loaderUsPerRequest?: number;
+  readonly requestsPerSecond?: number;
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly maxMs?: number;
+  /** Of one long operation, or of a start. */
+  readonly seconds?: number;
+  readonly cpuSeconds?: number;
+  readonly rssMiB?: number;
+  readonly gcMaxMs?: number;
+  readonly gcTotalMs?: number;
+  readonly turnMaxMs?: number;
+}
+
+export interface Context {
+  readonly directories: PreparedDirectories;
+  readonly sizes: Sizes;
+  readonly round: number;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  /** What etcd's figure divided by ours should reach, and in which field. */
+  readonly goal?: { readonly field: keyof Measurement; readonly ratio: number };
+  readonly run: (program: Program, context: Context) => Promise<Measurement>;
+}
+
+interface UnaryShape {
+  readonly workload: WorkloadName;
+  readonly connections: number;
+  readonly calls: number;
+  readonly large?: boolean;
+  readonly requests?: number;
+  /** For calls that take long. */
+  readonly measureTimes?: number;
+}
+
+async function runUnaryCase(shape: UnaryShape, program: Program, context: Context) {
+  const { directories, sizes } = context;
+  const keys = shape.large ? sizes.keysMany : sizes.keysFew;
+  const changes = shape.large ? sizes.changes : 0;
+  const prepared = await directories.get(program, keys, changes);
+  // The large one is only read.
+  const directory = shape.large ? prepared : directories.copy(prepared);
+  const server = await MeasuredServer.start(program, directory);
+  try {
+    const result = await load({
+      ...{ kind: 'unary', workload: shape.workload, keys, seed: context.round, back: sizes.back },
+      ...{ requests: shape.requests ?? Math.min(20_000, 2 * keys) },
+      ...{ endpoint: server.endpoint, pid: server.pid },
+      ...{ connections: shape.connections, callsPerConnection: shape.calls },
+      warmUpMs: sizes.warmUpMs,
+      measureMs: sizes.measureMs * (shape.measureTimes ?? 1),
+    });
+    const seen = await server.observe();
+    return {
+      cpuUsPerRequest: result.serverCpuUs / result.requests,
+      loaderUsPerRequest: result.loaderCpuUs / result.requests,
+      requestsPerSecond: result.requests / result.seconds,
+      p50Ms: result.latency.p50Ms,
+      p99Ms: result.latency.p99Ms,
+      maxMs: result.latency.maxMs,
+      rssMiB: residentMebibytes(server.pid).now,
+      ...(seen === undefined ? {} : { gcMaxMs: seen.gcMaxMs, gcTotalMs: seen.gcTotalMs }),
+    };
+  } finally {
+    await server.stop();
+    if (!shape.large) directories.remove(directory);
+  }
+}
+
+function unary(
+  name: string,
+  title: string,
+  shape: UnaryShape,
+  goal?: { readonly field: keyof Measurement; readonly ratio: number },
+): Case {
+  return {
+    ...{ name, title, run: (program, context) => runUnaryCase(shape, program, context) },
+    ...(goal === undefined ? {} : { goal }),
+  };
+}
+
+const WATCH_CONNECTIONS = 10;
+
+async function runWatchCase(program: Program, context: Context): Promise<Measurement> {
+  const { directories, sizes } = context;
+  const directory = directories.copy(await directories.get(program, sizes.keysFew, 0));
+  const server = await MeasuredServer.start(program, directory);
+  try {
+    const result = await load({
+      ...{ kind: 'watch', endpoint: server.endpoint, pid: server.pid, events: sizes.events },
+      connections: WATCH_CONNECTIONS,
+      watchersPerConnection: sizes.watchers / WATCH_CONNECTIONS,
+    });
+    const seen = await server.observe();
+    return {
+      cpuUsPerRequest: result.serverCpuUs / result.delivered,
+      loaderUsPerRequest: result.loaderCpuUs / result.delivered,
+      requestsPerSecond: result.delivered / result.seconds,
+      rssMiB: residentMebibytes(server.pid).now,
+      ...(seen === undefined ? {} : { gcMaxMs: seen.gcMaxMs, gcTotalMs: seen.gcTotalMs }),
+    };
+  } finally {
+    await server.stop();
+    directories.remove(directory);
+  }
+}
+
+/** The operations come one after the other in one process: the earlier ones are its history. */
+const stalls = new Map<string, Map<StallOperation, Measurement>>();
+
+async function runStalls(program: Program, context: Context) {
+  const { directories, sizes } = context;
+  const { keysMany, changes } = sizes;
+  const directory = directories.copy(await directories.get(program, keysMany, changes));
+  const server = await MeasuredServer.start(program, directory, { turns: true });
+  const results = new Map<StallOperation, Measurement>();
+  try {
+    await server.observe();
+    for (const operation of STALL_OPERATIONS) {
+      const result = await load({
+        ...{ kind: 'stall', operation, keys: keysMany, quietMs: sizes.quietMs },
+        ...{ endpoint: server.endpoint, pid: server.pid, putsPerSecond: sizes.putsPerSecond },
+      });
+      const seen = await server.observe();
+      results.set(operation, {
+        ...{ seconds: result.operationSeconds, rssMiB: residentMebibytes(server.pid).now },
+        ...{ p50Ms: result.latency.p50Ms, p99Ms: result.latency.p99Ms },
+        maxMs: result.latency.maxMs,
+        ...(seen === undefined ? {} : { gcMaxMs: seen.gcMaxMs, gcTotalMs: seen.gcTotalMs }),
+        ...(seen?.turnMaxMs == null ? {} : { turnMaxMs: seen.turnMaxMs }),
+      });
+    }
+  } finally {
+    await server.stop();
+    directories.remove(directory);
+  }
+  return results;
+}
+
+function stall(operation: StallOperation, title: string): Case {
+  return {
+    name: `stall-${operation}`,
+    title,
+    run: async (program, context) => {
+      const key = `${program.name} ${context.round}`;
+      let results = stalls.get(key);
+      if (results === undefined) {
+        results = await runStalls(program, context);
+        stalls.set(key, results);
+      }
+      return results.get(operation)!;
+    },
+  };
+}
+
+async function runBoot(program: Program, context: Context): Promise<Measurement> {
+  const { directories, sizes } = context;
+  const directory = await directories.get(program, sizes.keysMany, sizes.changes);
+  const server = await MeasuredServer.start(program, directory);
+  try {
+    return {
+      ...{ seconds: server.startedInSeconds, cpuSeconds: server.cpuSeconds() },
+      rssMiB: residentMebibytes(server.pid).now,
+    };
+  } finally {
+    await server.stop();
+  }
+}
+
+const cpu = (ratio: number) => ({ field: 'cpuUsPerRequest', ratio }) as const;
+
+export const CASES: readonly Case[] = [
+  unary('put', 'Put 256 B, 100 clients', { workload: 'put', connections: 10, calls: 10 }, cpu(2.5)),
+  unary(
+    'put-serial',
+    'Put 256 B, one client, one at a time',
+    { workload: 'put', connections: 1, calls: 1 },
+    { field: 'p50Ms', ratio: 1 },
+  ),
+  unary(
+    'range-one',
+    'Range of one key, linearizable',
+    { workload: 'range-one', connections: 10, calls: 10 },
+    cpu(2.5),
+  ),
+  unary(
+    'range-one-serializable',
+    'Range of one key, serializable',
+    { workload: 'range-one-serializable', connections: 10, calls: 10 },
+    cpu(2.5),
+  ),
+  unary(
+    'range-1000',
+    'Range of 1,000 keys',
+    { workload: 'range-1000', connections: 4, calls: 1 },
+    cpu(2.5),
+  ),
+  unary('txn-mix', 'Mixed transactions', { workload: 'txn-mix', connections: 10, calls: 10 }),
+  { name: 'watch', title: 'Watch fan-out, per event', goal: cpu(4), run: runWatchCase },
+  unary(
+    'page-now',
+    'A page of 1,000 keys out of a million',
+    { workload: 'page-now', connections: 2, calls: 1, large: true, measureTimes: 2 },
+    { field: 'requestsPerSecond', ratio: 100 },
+  ),
+  unary(
+    'page-past',
+    'A page, 100,000 changes back',
+    { workload: 'page-past', connections: 2, calls: 1, large: true, measureTimes: 2 },
+    { field: 'requestsPerSecond', ratio: 100 },
+  ),
+  {
+    name: 'boot',
+    title: 'Start with a million keys',
+    goal: { field: 'seconds', ratio: 1 / 0.7 },
+    run: runBoot,
+  },
+  stall('none', 'Steady puts alone'),
+  stall('hash', 'HashKV under puts'),
+  stall('range-all', 'Range of everything under puts'),
+  stall('delete-all', 'Delete of everything under puts'),
+  stall('compact', 'Compaction under puts'),
+];

@@ -1,0 +1,73 @@
+// The loader's process: takes one job as JSON in its argument, prints one result as JSON. A process
+// of its own, so that it can be bound to a core of its own.
+
+import { ApiClient, type Message } from '../../test/api.ts';
+import { type FillOptions, runFill } from './fill.ts';
+import { runStall, type StallOptions, type StallResult } from './stall.ts';
+import { runUnary, type UnaryOptions, type UnaryResult } from './unary.ts';
+import { runWatch, type WatchOptions, type WatchResult } from './watch.ts';
+import { makeWorkload, type WorkloadName } from './workloads.ts';
+
+export type Job =
+  | ({ readonly kind: 'fill' } & FillOptions)
+  | ({
+      readonly kind: 'unary';
+      readonly workload: WorkloadName;
+      readonly keys: number;
+      readonly requests: number;
+      readonly seed: number;
+      readonly back: number;
+    } & UnaryOptions)
+  | ({ readonly kind: 'watch' } & WatchOptions)
+  | ({ readonly kind: 'stall' } & Omit<StallOptions, 'revision'>);
+
+export type JobResult =
+  | { readonly kind: 'fill' }
+  | ({ readonly kind: 'unary' } & UnaryResult)
+  | ({ readonly kind: 'watch' } & WatchResult)
+  | ({ readonly kind: 'stall' } & StallResult);
+
+async function revisionOf(endpoint: string): Promise<number> {
+  const client = new ApiClient(endpoint);
+  const response = await client.must('KV/Range', { key: 'none' });
+  client.close();
+  return Number((response['header'] as Message)['revision']);
+}
+
+/** The revision must have risen by exactly what the loader believes to have written. */
+async function checkRevision(job: Job, before: number, raised: number): Promise<void> {
+  const after = await revisionOf(job.endpoint);
+  if (after - before !== raised) {
+    throw new Error(`the revision rose by ${after - before}, but ${raised} writes succeeded`);
+  }
+}
+
+async function run(job: Job): Promise<JobResult> {
+  if (job.kind === 'fill') {
+    await runFill(job);
+    return { kind: 'fill' };
+  }
+  const revision = await revisionOf(job.endpoint);
+  switch (job.kind) {
+    case 'unary': {
+      const workload = makeWorkload({ ...job, name: job.workload, revision });
+      const result = await runUnary(workload, job);
+      await checkRevision(job, revision, result.raised);
+      return { kind: 'unary', ...result };
+    }
+    case 'watch': {
+      const result = await runWatch(job);
+      await checkRevision(job, revision, job.events);
+      return { kind: 'watch', ...result };
+    }
+    case 'stall': {
+      const result = await runStall({ ...job, revision });
+      const deleted = job.operation === 'delete-all' ? 1 : 0;
+      await checkRevision(job, revision, result.raised + deleted);
+      return { kind: 'stall', ...result };
+    }
+  }
+}
+
+const result = await run(JSON.parse(process.argv[2]!) as Job);
+console.log(JSON.stringify(result));

@@ -1,0 +1,151 @@
+// Long operations under a steady load of puts: how long does a put wait at worst?
+
+import { LoadConnection, type Slot } from './connection.ts';
+import { Latencies, type LatencySummary } from './latencies.ts';
+import { grpcMessage, makeWorkload, NOW } from './workloads.ts';
+
+export interface StallOptions {
+  readonly endpoint: string;
+  readonly pid: number;
+  readonly keys: number;
+  readonly putsPerSecond: number;
+  /** Load alone, before the operation and after it. */
+  readonly quietMs: number;
+  readonly operation: StallOperation;
+  readonly revision: number;
+}
+
+export const STALL_OPERATIONS = ['none', 'hash', 'range-all', 'delete-all', 'compact'] as const;
+export type StallOperation = (typeof STALL_OPERATIONS)[number];
+
+export interface StallResult {
+  readonly operationSeconds: number;
+  readonly operationBytes: number;
+  /** Of the puts, from the time each was due. */
+  readonly latency: LatencySummary;
+  readonly raised: number;
+}
+
+const TICK_MS = 2;
+const ALL = { key: '\0', range_end: '\0' } as const;
+
+function operationOf(options: StallOptions): { path: string; message: Buffer } | undefined {
+  switch (options.operation) {
+    case 'none':
+      return undefined;
+    case 'hash':
+      return {
+        path: '/etcdserverpb.Maintenance/HashKV',
+        message: grpcMessage('HashKVRequest', { revision: '0' }),
+      };
+    case 'range-all':
+      return { path: '/etcdserverpb.KV/Range', message: grpcMessage('RangeRequest', ALL) };
+    case 'delete-all':
+      return {
+        path: '/etcdserverpb.KV/DeleteRange',
+        message: grpcMessage('DeleteRangeRequest', ALL),
+      };
+    case 'compact': {
+      const request = { revision: String(options.revision), physical: true };
+      const message = grpcMessage('CompactionRequest', request);
+      return { path: '/etcdserverpb.KV/Compact', message };
+    }
+  }
+}
+
+class SteadyPuts {
+  readonly latencies = new Latencies();
+  raised = 0;
+  failure: Error | undefined;
+  readonly #connection: LoadConnection;
+  readonly #messages: readonly Buffer[];
+  readonly #perMs: number;
+  readonly #startedAt = performance.now();
+  #sent = 0;
+  #ended = 0;
+  #stopping = false;
+  #onIdle: () => void = () => {};
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(connection: LoadConnection, messages: readonly Buffer[], putsPerSecond: number) {
+    this.#connection = connection;
+    this.#messages = messages;
+    this.#perMs = putsPerSecond / 1000;
+    this.#timer = setInterval(() => this.#send(), TICK_MS);
+  }
+
+  /** Resolves when the last put has been answered. */
+  stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopping = true;
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+      if (this.#sent === this.#ended) resolve();
+    });
+  }
+
+  #send(): void {
+    const due = Math.floor((performance.now() - this.#startedAt) * this.#perMs);
+    for (; this.#sent < due; this.#sent++) {
+      const dueAt = this.#startedAt + this.#sent / this.#perMs;
+      this.#connection.call(this.#messages[this.#sent % this.#messages.length]!, this.#slot(dueAt));
+    }
+    this.#connection.flush();
+  }
+
+  #slot(dueAt: number): Slot {
+    return {
+      wantsMessages: false,
+      onMessage: () => {},
+      onEnd: (status, text) => {
+        this.latencies.add(performance.now() - dueAt);
+        this.#ended++;
+        if (status === 0) this.raised++;
+        else this.failure ??= new Error(`a put failed: ${status} ${text}`);
+        if (this.#stopping && this.#sent === this.#ended) this.#onIdle();
+      },
+    };
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function runStall(options: StallOptions): Promise<StallResult> {
+  const requests = { keys: options.keys, requests: 5_000, seed: 3, ...NOW };
+  const workload = makeWorkload({ name: 'put', ...requests });
+  let broken: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    broken = reject;
+  });
+  failed.catch(() => {});
+  const putting = await LoadConnection.open(options.endpoint, workload.path, broken);
+  const puts = new SteadyPuts(putting, workload.messages, options.putsPerSecond);
+  await pause(options.quietMs);
+  const operation = operationOf(options);
+  const startedAt = performance.now();
+  let operationBytes = 0;
+  if (operation !== undefined) {
+    const connection = await LoadConnection.open(options.endpoint, operation.path, broken);
+    const done = new Promise<void>((resolve, reject) => {
+      connection.call(operation.message, {
+        wantsMessages: false,
+        onMessage: () => {},
+        onEnd: (status, text, bytes) => {
+          operationBytes = bytes;
+          if (status === 0) resolve();
+          else reject(new Error(`${options.operation}: ${status} ${text}`));
+        },
+      });
+      connection.flush();
+    });
+    await Promise.race([done, failed]);
+    connection.close();
+  }
+  const operationSeconds = (performance.now() - startedAt) / 1000;
+  await pause(options.quietMs);
+  await Promise.race([puts.stop(), failed]);
+  putting.close();
+  if (puts.failure !== undefined) throw puts.failure;
+  const { latencies, raised } = puts;
+  return { operationSeconds, operationBytes, latency: latencies.summary(), raised };
+}

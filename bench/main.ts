@@ -1,0 +1,60 @@
+// npm run bench -- [--servers tetcd,3.4,3.5] [--cases put,range-one] [--rounds 3] [--small]
+//                  [--directory kept-between-runs] [--json file]
+//
+// Needs two idle cores: the server gets one, the loader the other.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Program, realProgram, serverUnderTest } from '../test/member.ts';
+import { need, realEtcd } from '../test/real-etcd.ts';
+import { runBench } from './bench.ts';
+import { CANONICAL, CASES, SMALL } from './cases.ts';
+import { table } from './report.ts';
+import { PreparedDirectories } from './servers.ts';
+
+const { values } = parseArgs({
+  options: {
+    servers: { type: 'string', default: 'tetcd,3.4,3.5' },
+    cases: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '3' },
+    small: { type: 'boolean', default: false },
+    directory: { type: 'string' },
+    json: { type: 'string', default: 'bench-result.json' },
+  },
+});
+
+function programOf(name: string): Program {
+  if (name === 'tetcd') return need(serverUnderTest());
+  if (name === '3.4' || name === '3.5') return realProgram(need(realEtcd(name)));
+  throw new Error(`--servers: ${name} is none of tetcd, 3.4 and 3.5`);
+}
+
+function casesOf(names: string) {
+  if (names === '') return CASES;
+  return names.split(',').map((name) => {
+    const found = CASES.find((one) => one.name === name);
+    if (found === undefined)
+      throw new Error(`--cases: ${name} is none of ${CASES.map((one) => one.name).join(', ')}`);
+    return found;
+  });
+}
+
+const kept = values.directory;
+const root = kept ?? mkdtempSync(join(tmpdir(), 'tetcd-bench-'));
+try {
+  const report = await runBench({
+    programs: values.servers.split(',').map(programOf),
+    cases: casesOf(values.cases),
+    rounds: Number(values.rounds),
+    sizes: values.small ? SMALL : CANONICAL,
+    directories: new PreparedDirectories(root),
+    log: (line) => console.info(line),
+  });
+  console.info(`\n${report.machine}, Node ${report.node}, medians of ${report.rounds} rounds\n`);
+  console.info(table(report.cases));
+  writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+} finally {
+  if (kept === undefined) rmSync(root, { recursive: true, force: true });
+}
