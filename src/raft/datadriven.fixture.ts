@@ -1,7 +1,7 @@
 // Reads data-driven cases: a command line with arguments, input lines, `----`, the expected output,
 // a blank line. Output that contains blank lines stands between two pairs of `----` lines.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -46,6 +46,34 @@ export function testEveryFile(folder: string, begin: () => (c: Case) => string):
     const file = path.join(directory, name);
     test(`${folder}/${name}`, () => runFile(file, begin()));
   }
+}
+
+/**
+ * Defines one test per file of `directory`, which is ours. With TETCD_REWRITE=1 the expected output
+ * is replaced by what comes out; the difference is then for review.
+ */
+export function testOwnFiles(directory: string, begin: () => (c: Case) => string): void {
+  for (const name of readdirSync(directory).sort()) {
+    const file = path.join(directory, name);
+    test(name, () => {
+      if (process.env['TETCD_REWRITE'] === '1') rewriteFile(file, begin());
+      runFile(file, begin());
+    });
+  }
+}
+
+function rewriteFile(file: string, run: (c: Case) => string): void {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  let text = '';
+  let at = 0;
+  for (const c of parseCases(lines.join('\n'))) {
+    const separator = lines.indexOf('----', c.line);
+    text += lines.slice(at, separator + 1).join('\n');
+    const output = run(c);
+    text += `\n${output}${output.endsWith('\n') ? '' : '\n'}`;
+    at = separator + 1 + c.expected.split('\n').length - 1;
+  }
+  writeFileSync(file, `${text}${lines.slice(at).join('\n')}`);
 }
 
 function runFile(file: string, run: (c: Case) => string): void {
