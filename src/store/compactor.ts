@@ -49,6 +49,8 @@ interface Job {
   readonly previousRev: Revision;
   /** Whether every revision since the compaction before is still there to be hashed. */
   readonly complete: boolean;
+  /** Told of the checksum, or that there is none. */
+  hashed(hash: KvHash | undefined): void;
   finish(): void;
 }
 
@@ -95,8 +97,8 @@ export class Compactor {
   #stopped = false;
   /** Whether the newest scheduled compaction has finished. */
   #finished = true;
-  /** Checksums made by compactions, by revision, oldest first. */
-  readonly #hashes = new Map<Revision, KvHash>();
+  /** Checksums made (or being made) by compactions, by revision, oldest first. */
+  readonly #hashes = new Map<Revision, Promise<KvHash | undefined>>();
 
   constructor(options: CompactorOptions) {
     this.#options = options;
@@ -124,9 +126,12 @@ export class Compactor {
     return this.#schedule(rev, previousRev, false);
   }
 
-  /** The checksum that a compaction made at exactly this revision. */
-  hashAt(rev: Revision): KvHash | undefined {
-    return this.#hashes.get(rev);
+  /**
+   * The checksum that a compaction made at exactly this revision; one that runs is waited for. It
+   * covers rows that the compaction has removed since.
+   */
+  hashAt(rev: Revision): Promise<KvHash | undefined> {
+    return this.#hashes.get(rev) ?? Promise.resolve(undefined);
   }
 
   /** Begins nothing more; what runs ends at its next slice and is resumed at boot. */
@@ -137,9 +142,21 @@ export class Compactor {
   #schedule(rev: Revision, previousRev: Revision, complete: boolean): Promise<void> {
     this.#finished = false;
     return new Promise((resolve) => {
-      this.#queue.push({ rev, previousRev, complete, finish: resolve });
+      const hash = new Promise<KvHash | undefined>((hashed) => {
+        this.#queue.push({ rev, previousRev, complete, hashed, finish: resolve });
+      });
+      if (complete) this.#keepHash(rev, hash);
       if (!this.#running) void this.#run();
     });
+  }
+
+  #keepHash(rev: Revision, hash: Promise<KvHash | undefined>): void {
+    this.#hashes.set(rev, hash);
+    if (this.#hashes.size <= COMPACTION_HASHES_MAX) return;
+    for (const oldest of this.#hashes.keys()) {
+      this.#hashes.delete(oldest);
+      return;
+    }
   }
 
   async #run(): Promise<void> {
@@ -147,11 +164,13 @@ export class Compactor {
     try {
       for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
         await this.#compact(job);
+        job.hashed(undefined);
         job.finish();
       }
     } catch (error) {
       if (!this.#stopped) this.#options.onFailure(error);
     }
+    for (const job of this.#queue) job.hashed(undefined);
     this.#running = false;
   }
 
@@ -221,13 +240,10 @@ export class Compactor {
         revision: rev,
         compactedRev: previousRev,
       });
-      this.#hashes.set(rev, { hash, compactRevision: previousRev, hashRevision: rev });
+      job.hashed({ hash, compactRevision: previousRev, hashRevision: rev });
     } finally {
       tree.close();
-    }
-    if (this.#hashes.size > COMPACTION_HASHES_MAX) {
-      const oldest = this.#hashes.keys().next();
-      if (!oldest.done) this.#hashes.delete(oldest.value);
+      job.hashed(undefined);
     }
   }
 }

@@ -241,19 +241,22 @@ export class StateMachine {
 
   // --- Reading it all ----------------------------------------------------------------------------
 
-  /** HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. */
+  /**
+   * HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. As in etcd, at a
+   * negative revision there is nothing, and nothing has a checksum too.
+   */
   async hashKv(revision: Revision): Promise<KvHash> {
-    const { kv, backend } = this;
+    const { kv } = this;
     if (revision > 0 && revision < kv.compactedRev) throw new EtcdError('COMPACTED');
     if (revision > kv.currentRev) throw new EtcdError('FUTURE_REV');
-    const stored = this.compactor.hashAt(revision);
-    if (stored !== undefined) return stored;
-    const hashRevision = revision > 0 ? revision : kv.currentRev;
+    const hashRevision = revision === 0 ? kv.currentRev : revision;
     const compactRevision = kv.compactedRev;
-    const pin = kv.pin(Math.max(hashRevision, kv.index.compactedRev));
+    const pin = kv.pin(Math.max(hashRevision, compactRevision, kv.index.compactedRev));
     try {
-      await backend.commit();
-      const tree = backend.beginTreeRead();
+      const stored = revision > 0 ? await this.compactor.hashAt(revision) : undefined;
+      if (stored !== undefined) return stored;
+      await this.backend.commit();
+      const tree = this.backend.beginTreeRead();
       try {
         const hash = await hashKv({
           env: this.#env,
