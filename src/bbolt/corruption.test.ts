@@ -91,7 +91,9 @@ function readAll(bucket: Pick<Bucket, 'cursor' | 'bucket'>, depth = 0): void {
       on = cursor[way](), steps++
     ) {
       expect(cursor.value().length).toBe(cursor.valueLength);
-      if (cursor.isBucket && depth < 5) readAll(bucket.bucket(cursor.key())!, depth + 1);
+      // Where branch keys are wrong, a search may miss what a walk meets.
+      const nested = cursor.isBucket ? bucket.bucket(cursor.key()) : undefined;
+      if (nested !== undefined && depth < 5) readAll(nested, depth + 1);
       else bucket.cursor().seekExact(cursor.key());
     }
   }
@@ -118,7 +120,7 @@ async function write(database: Database): Promise<void> {
     const bucket = tx.createBucketIfNotExists(bytesFromLatin1('big'));
     for (let i = 0; i < 300; i += 2) bucket.delete(bytesFromLatin1(`key-${i}`));
     for (let i = 0; i < 50; i++) bucket.put(bytesFromLatin1(`new-${i}`), new Uint8Array(100));
-    tx.deleteBucket(bytesFromLatin1('inline'));
+    if (tx.bucket(bytesFromLatin1('inline'))) tx.deleteBucket(bytesFromLatin1('inline'));
     if (bucket.bucket(bytesFromLatin1('nested'))) bucket.deleteBucket(bytesFromLatin1('nested'));
     await tx.commit();
   } finally {

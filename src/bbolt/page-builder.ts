@@ -134,8 +134,10 @@ export class PageBuilder {
   private addPage(id: number, bytes: Uint8Array): void {
     if (verify.all) verifyBuilt(id, bytes, this.highWater);
     this.add(id, bytes);
-    // No reader reaches the id yet, and the writer reads nothing back: early is harmless.
-    this.pager.cache.put(new Page(id, bytes));
+    // No reader reaches the id yet, and the writer reads nothing back: early is harmless. Branches
+    // are wanted; of the leaves of a large commit most are not.
+    const page = new Page(id, bytes);
+    this.pager.cache.put(page, !page.isLeaf);
   }
 }
 

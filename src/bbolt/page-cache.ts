@@ -63,8 +63,11 @@ export class PageCache {
     return this.table[this.findSlot(id)] !== NO_PAGE;
   }
 
-  /** Holds `page` in place of any other with its id; a page too large for the cache is not held. */
-  put(page: Page): void {
+  /**
+   * Holds `page` in place of any other with its id; a page too large for the cache is not held. One
+   * that is `wanted` counts as used; else the hand may take it at once.
+   */
+  put(page: Page, wanted: boolean): void {
     const size = page.bytes.length;
     let slot = this.findSlot(page.id);
     if (this.table[slot] !== NO_PAGE) {
@@ -78,7 +81,7 @@ export class PageCache {
       slot = this.findSlot(page.id);
     }
     this.table[slot] = page;
-    this.marks[slot] = 0;
+    this.marks[slot] = wanted ? 1 : 0;
     this.bytes += size;
     this.count++;
     invariant(this.count * 2 <= this.mask + 1, 'the table is at most half full');

@@ -100,7 +100,7 @@ export class Pager {
       this.readSync(bytes.subarray(this.pageSize), id + 1);
     }
     const page = this.accept(bytes, id);
-    this.cache.put(page);
+    this.cache.put(page, true);
     return page;
   }
 

@@ -43,7 +43,7 @@ async function loadMissing(pager: Pager, ids: readonly number[]): Promise<number
   if (missing.length === 0) return 0;
   let loaded = 0;
   for (const page of await loadPages(pager, missing)) {
-    pager.cache.put(page);
+    pager.cache.put(page, true);
     loaded += page.bytes.length;
   }
   return loaded;

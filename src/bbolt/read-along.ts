@@ -20,7 +20,8 @@ export function readAlong(pager: Pager, parent: Page, index: number, pagesMax: n
   for (let i = count - 1; i >= 0; i--) {
     const page = bytes.subarray(i * pageSize, (i + 1) * pageSize);
     // A page with overflow pages is left to be read by itself.
-    if (pager.extent(page, first + i) === 1) pager.cache.put(pager.accept(page, first + i));
+    if (pager.extent(page, first + i) > 1) continue;
+    pager.cache.put(pager.accept(page, first + i), i === 0);
   }
   return pager.page(first);
 }
