@@ -44,6 +44,7 @@ import {
   summarizeWal,
   type Wal,
   type WalObserver,
+  type WalOptions,
   walExists,
 } from '../wal/index.ts';
 import { bootstrapProblem, type ServerConfig } from './config/index.ts';
@@ -59,6 +60,8 @@ export interface BootOptions {
   readonly env: Env;
   readonly log: Logger;
   readonly walObserver: WalObserver;
+  /** Bytes of a segment of the log; default etcd's. */
+  readonly walSegmentSize?: number | undefined;
   readonly onBackendFailure: (error: unknown) => void;
   readonly onBackendDiskFull: (error: unknown) => void;
   readonly onBackendCommit: (tookMs: number) => void;
@@ -336,8 +339,12 @@ function recoverCluster(
 
 // --- Both ------------------------------------------------------------------------------------------
 
-function walOptions({ config, walObserver }: BootOptions) {
-  return { unsafeNoFsync: config.unsafeNoFsync, observer: walObserver };
+function walOptions({ config, walObserver, walSegmentSize }: BootOptions): WalOptions {
+  return {
+    unsafeNoFsync: config.unsafeNoFsync,
+    observer: walObserver,
+    ...(walSegmentSize === undefined ? {} : { segmentSize: walSegmentSize }),
+  };
 }
 
 function newNode(

@@ -76,6 +76,8 @@ export interface MemberOptions {
   readonly onFatal: (error: unknown) => void;
   /** Use of the JavaScript heap; default: V8's own numbers. */
   readonly heapUse?: () => HeapUse;
+  /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
+  readonly walSegmentSize?: number;
   /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
   readonly listen?: boolean;
 }
