@@ -1,11 +1,24 @@
-// Micro benchmark of the key index, on the built code: restore, get, range, count, put, delete and
-// compaction, and memory per key.
+// Micro benchmark of `src/mvcc`, on the built code: the key index (restore, get, range, count, put,
+// delete, compaction, memory per key), requests evaluated over rows in memory, and watch matching.
 //
 //   npm run build && node --expose-gc bench/micro/mvcc.mjs [keys, default 1000000]
 //
 // Prints one line per case: time per operation and a checksum of the results.
 
-import { KeyIndex, KeyState } from '../../dist/mvcc/index.js';
+import {
+  evaluatePut,
+  evaluateRange,
+  KeyIndex,
+  KeyState,
+  PutResult,
+  RangeResult,
+  RangeRun,
+  TxnRun,
+  WatchHub,
+  WatchStream,
+  WriteTxn,
+} from '../../dist/mvcc/index.js';
+import { etcdserverpb } from '../../dist/protocol/index.js';
 
 const keyTotal = Number(process.argv[2] ?? 1_000_000);
 const state = new KeyState();
@@ -135,4 +148,147 @@ for (const order of ['ascending', 'random']) {
     return sum;
   });
   console.log(`  check: ${index.check().length} violations`);
+}
+
+// --- Requests over rows in memory -----------------------------------------------------------------
+
+class Rows {
+  offsets = [];
+  lengths = [];
+  arena = new Uint8Array(1 << 24);
+  used = 0;
+  /** One row per revision here: the first has main 2. */
+  readRow(main, _sub, into) {
+    into.buffer = this.arena;
+    into.offset = this.offsets[main - 2];
+    into.length = this.lengths[main - 2];
+  }
+  appendRow(_main, _sub, _tombstone, length, into) {
+    if (this.used + length > this.arena.length) this.used = 0;
+    this.offsets.push(this.used);
+    this.lengths.push(length);
+    into.buffer = this.arena;
+    into.offset = this.used;
+    into.length = length;
+    this.used += length;
+  }
+}
+
+const noLeases = { slotOf: () => 0, attach() {}, detach() {} };
+const text = (value) => Uint8Array.from(Buffer.from(value, 'latin1'));
+
+function openStore() {
+  const rows = new Rows();
+  const index = new KeyIndex();
+  const txn = new WriteTxn(index, rows, noLeases);
+  const view = { currentRev: 1, compactedRev: -1, index, rows };
+  const write = (body) => {
+    txn.begin(view.currentRev, -1);
+    body(txn);
+    view.currentRev = txn.end();
+  };
+  return { view, txn, write };
+}
+
+{
+  const { PutRequestCodec, RangeRequestCodec, TxnRequestCodec, RequestOpCodec } = etcdserverpb;
+  const { view, write } = openStore();
+  const total = Math.min(keyTotal, 100_000);
+  const value = new Uint8Array(256).fill(120);
+  const puts = [];
+  for (let i = 0; i < total; i++) {
+    const key = text(`/registry/pods/${String((i * 7919) % total).padStart(9, '0')}`);
+    puts.push(PutRequestCodec.create({ key, value }));
+  }
+  const result = new PutResult();
+  const each = (request) => (txn) => evaluatePut(txn, request, result);
+  for (let round = 0; round < 3; round++) {
+    measure(`put request of 256 bytes, round ${round}`, total, () => {
+      for (const request of puts) write(each(request));
+      return view.currentRev;
+    });
+  }
+  const run = new RangeRun();
+  const range = new RangeResult();
+  const gets = puts.map(({ key }) => RangeRequestCodec.create({ key }));
+  measure('range request of one key', total, () => {
+    let sum = 0;
+    for (const request of gets) {
+      evaluateRange(run, view, request, range);
+      sum += range.lengths[0];
+    }
+    return sum;
+  });
+  const page = { rangeEnd: text('0'), limit: 1000 };
+  const pages = puts.slice(0, 1000).map(({ key }) => RangeRequestCodec.create({ ...page, key }));
+  measure('range request, per key, pages of 1000', 1_000_000, () => {
+    let sum = 0;
+    for (const request of pages) {
+      evaluateRange(run, view, request, range);
+      sum += range.size;
+    }
+    return sum;
+  });
+  const txnRun = new TxnRun();
+  const txns = puts.map((put, i) =>
+    TxnRequestCodec.create({
+      compare: [
+        {
+          key: put.key,
+          rangeEnd: new Uint8Array(0),
+          target: 2,
+          result: 0,
+          targetUnion: { case: 'modRevision', value: 2 + 2 * total + i },
+        },
+      ],
+      success: [RequestOpCodec.create({ request: { case: 'requestPut', value: put } })],
+      failure: [],
+    }),
+  );
+  measure('compare-and-put transaction', total, () => {
+    let succeeded = 0;
+    for (const request of txns) {
+      write((txn) => {
+        txnRun.start(txn, request, false);
+        while (!txnRun.step(1000));
+        if (txnRun.result.succeeded) succeeded++;
+      });
+    }
+    return succeeded;
+  });
+}
+
+// --- Watch ----------------------------------------------------------------------------------------
+
+for (const [name, watchers, rangeOf] of [
+  ['1000 watchers of one prefix', 1000, () => ['/registry/', '0']],
+  ['1000 watchers of 1000 ranges around the key', 1000, (i) => [`/r${i}`, '0']],
+  ['1 watcher of one key among 10000', 10_000, (i) => [`/registry/${i}`, '']],
+]) {
+  const { view, txn, write } = openStore();
+  const hub = new WatchHub(1);
+  let bytes = 0;
+  const target = new Uint8Array(4096);
+  const sink = {
+    offer(_watcher, batch) {
+      bytes += batch.write(target, 0);
+      return true;
+    },
+    compacted() {},
+  };
+  for (let i = 0; i < watchers; i++) {
+    const [key, rangeEnd] = rangeOf(i);
+    const options = { key, rangeEnd, startRev: 0, noPut: false, noDelete: false };
+    hub.watch(new WatchStream(sink), 0n, { ...options, withPrevious: false });
+  }
+  const value = new Uint8Array(100).fill(120);
+  const events = 2000;
+  const told = watchers === 10_000 ? 1 : watchers;
+  measure(`${name}, per event and watcher`, events * told, () => {
+    for (let i = 0; i < events; i++) {
+      write(() => txn.put('/registry/5', value, 0, value.length, 0n));
+      hub.notify(view, view.currentRev, txn.changes);
+    }
+    return bytes;
+  });
 }

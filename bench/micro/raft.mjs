@@ -2,7 +2,8 @@
 // network: storage threads answer at once, messages are delivered by reference. What is measured is
 // the consensus core's own cost per entry, and what it leaves for the collector.
 //
-//   npx tsc -b src/raft && node --expose-gc bench/micro/raft.mjs [--entries N] [--batch N] [--size N]
+//   npx tsc -b src/raft
+//   node --expose-gc bench/micro/raft.mjs [--entries N] [--batch N] [--size N] [--case NAME]
 //
 // `batch` proposals arrive between two Readys, as they do in one turn of the event loop.
 

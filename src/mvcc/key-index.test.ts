@@ -196,13 +196,20 @@ test('grows to three levels and shrinks to nothing', () => {
   expect(index.get('again', 3 * total, state)).toBe(true);
 });
 
-test('a key that arrives in order leaves full leaves behind', () => {
+test.each([
+  ['ascending', 1, 1],
+  ['descending', 1, -1],
+  ['20 ascending sequences at once', 20, 1],
+  ['20 descending sequences at once', 20, -1],
+])('keys that arrive in order leave full leaves behind: %s', (_, sequences, sign) => {
   const index = new KeyIndex();
-  for (let i = 0; i < 1280; i++) {
-    const key = `/k/${String(i).padStart(6, '0')}`;
-    index.restoreRow(key, i + 2, 0, false, i + 2, 1, 0);
+  const total = 128 * 20 * 10;
+  for (let i = 0; i < total; i++) {
+    const number = 500_000 + sign * Math.floor(i / sequences);
+    index.restoreRow(`/k/${i % sequences}/${number}`, i + 2, 0, false, i + 2, 1, 0);
   }
-  expect(index.tree.leafCount).toBe(10);
+  expect(index.check()).toEqual([]);
+  expect(index.tree.leafCount).toBeLessThan((total / 128) * 1.25);
 });
 
 test('a long history is searched in few steps and compacted in bounded slices', () => {

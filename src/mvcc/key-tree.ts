@@ -131,8 +131,7 @@ export class KeyTree {
     const { size } = leaf;
     if (size < LEAF_KEYS_MAX) return;
 
-    // Keys that arrive in order leave full leaves behind, not half empty ones.
-    const from = this.rank === size ? size : size >>> 1;
+    const from = splitRank(leaf, this.rank);
     const right = this.#pool.make();
     leaf.moveTail(from, right);
     right.next = leaf.next;
@@ -250,6 +249,16 @@ export class KeyTree {
     if (live !== this.liveCount) wrong.push(`${live} live keys, liveCount ${this.liveCount}`);
     return wrong;
   }
+}
+
+/**
+ * The first rank to move out of a full leaf, which is to take a key at `rank`. Keys that arrive in
+ * order, several such sequences at once too, leave full leaves behind, not half empty ones.
+ */
+function splitRank(leaf: Leaf, rank: number): number {
+  const { size, lastRank } = leaf;
+  const inOrder = rank === size || rank === lastRank + 1 || rank === lastRank;
+  return inOrder ? Math.max(rank, 1) : size >>> 1;
 }
 
 function liveOf(child: Child): number {

@@ -81,6 +81,8 @@ export class Leaf {
   live = 0;
   /** Keys that have older revisions. */
   withHistory = 0;
+  /** Rank of the key that came last: keys that arrive in order come beside it. */
+  lastRank = -1;
   /** The leaves beside this one in key order. */
   next: Leaf | undefined = undefined;
   previous: Leaf | undefined = undefined;
@@ -156,6 +158,7 @@ export class Leaf {
     const slot = base + size;
     this.keys[slot] = key;
     this.size = size + 1;
+    this.lastRank = rank;
     // A key between two others shares what they share; one at an end may share less.
     if (rank === 0 || rank === size) {
       const shared = sharedChars(this.keyAt(0), this.keyAt(size));
