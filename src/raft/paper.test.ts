@@ -340,7 +340,7 @@ describe('5.4.2 committing entries from previous terms', () => {
     expect(s3.logTerms).toEqual([1, 3, 5]);
   });
 
-  test('figure 8 (e): once an entry of the own term is on a majority, all before it is safe', () => {
+  test('figure 8 (e): an entry of the own term on a majority makes all before it safe', () => {
     const { s1, s5, network } = figure8();
     network.isolate(4n, 5n);
     s1.propose('command');

@@ -12,7 +12,8 @@ import { becomeFollower } from './roles.ts';
 export function answerSnapshot(raft: Raft, request: Message): void {
   const restored = request.snapshot !== undefined && restore(raft, request.snapshot);
   raft.info(() => {
-    const at = `[index: ${snapshotIndex(request.snapshot)}, term: ${snapshotTerm(request.snapshot)}]`;
+    const { snapshot } = request;
+    const at = `[index: ${snapshotIndex(snapshot)}, term: ${snapshotTerm(snapshot)}]`;
     const verb = restored ? 'restored' : 'ignored';
     return `${raft.name} [commit: ${raft.log.committed}] ${verb} snapshot ${at}`;
   });
