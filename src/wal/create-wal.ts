@@ -57,7 +57,7 @@ export async function createWal(
   await makeNameDurable(env, directory, file, options);
 
   const name = parseSegmentName(FIRST_NAME)!;
-  const segment = { name, sequence: 0, path: `${directory}/${FIRST_NAME}`, file };
+  const segment = { name, path: `${directory}/${FIRST_NAME}`, file };
   return new Wal(
     env,
     directory,

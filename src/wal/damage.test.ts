@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, seededRandom, TetcdError } from '../base/index.ts';
 import type { SimDisk } from '../env/index.ts';
-import { createWal, openWal, readWal } from './index.ts';
+import { checkWal, createWal, openWal, readWal } from './index.ts';
 import {
   DIRECTORY,
   entry,
@@ -149,6 +149,35 @@ describe('torn tails', () => {
     ).toBe(true);
     expect(await disk.list(DIRECTORY)).toHaveLength(paths.length);
   });
+});
+
+test('the checker lists all that is wrong', async () => {
+  const env = await newEnv(0);
+  const { disk, paths } = await smallLog(8);
+  expect(await checkWal({ ...env, disk }, DIRECTORY)).toEqual([]);
+  disk.flipBit(paths[0]!, 8 * 300);
+  disk.flipBit(paths[2]!, 8 * 200);
+  const problems = await checkWal({ ...env, disk }, DIRECTORY);
+  expect(problems).toHaveLength(2);
+  expect(problems[0]).toContain(`${paths[0]} at offset`);
+  expect(problems[1]).toContain(`${paths[2]} at offset`);
+  await disk.remove(paths[1]!);
+  expect((await checkWal({ ...env, disk }, DIRECTORY))[0]).toMatch(/does not continue/);
+  await disk.remove(paths[0]!);
+  for (const path of paths.slice(2)) await disk.remove(path).catch(() => {});
+  await expect(checkWal({ ...env, disk }, DIRECTORY)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a log that contradicts itself is refused', async () => {
+  const env = await newEnv(9);
+  const wal = await createWal(env, DIRECTORY, METADATA, options);
+  await save(wal, [entry(1, 1)], state(1, 1));
+  await save(wal, [], state(1, 7));
+  await wal.close();
+  await expect(readWal(env, DIRECTORY, START)).rejects.toThrow(
+    /commit 7 is beyond the last index 1/,
+  );
+  expect(await checkWal(env, DIRECTORY)).toHaveLength(1);
 });
 
 test('a segment that is missing or out of order is refused', async () => {

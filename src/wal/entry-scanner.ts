@@ -2,7 +2,9 @@
 // the snapshot) it makes no object; measured, 0.05 us against 1 us of decoding.
 
 import { COUNT_MAX, EMPTY_BYTES } from '../base/index.ts';
-import type { raftpb } from '../protocol/index.ts';
+import { raftpb } from '../protocol/index.ts';
+
+const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
 
 const TAG_TYPE = 0x08;
 const TAG_TERM = 0x10;
@@ -20,7 +22,7 @@ export class EntryScanner {
 
   /**
    * Reads a raftpb.Entry in bytes[start, end) into the fields; absent ones are 0. False if it is
-   * malformed, has a field that entries do not have, or a number above 2^53-1.
+   * malformed, has a type or a field that entries do not have, or a number above 2^53-1.
    */
   scan(bytes: Uint8Array, start: number, end: number): boolean {
     this.type = 0;
@@ -42,7 +44,7 @@ export class EntryScanner {
         this.#dataEnd = at;
       } else if (tag === TAG_INDEX) this.index = value;
       else if (tag === TAG_TERM) this.term = value;
-      else if (tag === TAG_TYPE) this.type = value;
+      else if (tag === TAG_TYPE && value <= ENTRY_TYPE_MAX) this.type = value;
       else return false;
     }
     return true;

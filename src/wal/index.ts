@@ -1,5 +1,6 @@
 // The write-ahead log and the `.snap` files, byte for byte as etcd's.
 
+export { checkWal } from './check-wal.ts';
 export { createWal } from './create-wal.ts';
 export { SEGMENT_SIZE_DEFAULT } from './limits.ts';
 export {

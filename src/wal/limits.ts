@@ -47,6 +47,9 @@ export const PREPARE_CHUNK_SIZE = 1024 * 1024;
 /** Part of a segment that is in use when the next one is begun to be prepared. */
 export const PREPARE_AT_FRACTION = 0.5;
 
+/** After a failure to prepare it, the next attempt comes this part of a segment later. */
+export const PREPARE_RETRY_FRACTION = 0.125;
+
 /** While preparing, rest this many times as long as the last chunk took: commits go first. */
 export const PREPARE_REST_FACTOR = 2;
 

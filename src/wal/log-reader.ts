@@ -18,6 +18,7 @@ import { raftpb, walpb } from '../protocol/index.ts';
 import { corrupt } from './corrupt.ts';
 import { EntryScanner } from './entry-scanner.ts';
 import { RECORD_TYPES } from './record-types.ts';
+import type { SegmentName } from './segment-name.ts';
 import { type Ending, SegmentReader, STEPS } from './segment-reader.ts';
 import type { WalPosition } from './types.ts';
 
@@ -25,12 +26,10 @@ import type { WalPosition } from './types.ts';
 const FIELDS_STATE = 0b1110;
 const FIELDS_SNAPSHOT = 0b1110;
 
-const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
-
 export interface OpenSegment {
   readonly file: DiskFile;
   readonly path: string;
-  readonly sequence: number;
+  readonly name: SegmentName;
 }
 
 export class LogReader {
@@ -65,19 +64,21 @@ export class LogReader {
   async read(segments: readonly OpenSegment[]): Promise<void> {
     for (const [i, segment] of segments.entries()) {
       const isLast = i === segments.length - 1;
-      await this.#readSegment(segment, { isFirst: i === 0, isLast });
+      await this.readSegment(segment, { isFirst: i === 0, isLast });
     }
   }
 
-  async #readSegment(
+  /** `isFirst`: nothing is known of the segment before. Throws CORRUPT. */
+  async readSegment(
     segment: OpenSegment,
     { isFirst, isLast }: { readonly isFirst: boolean; readonly isLast: boolean },
   ): Promise<void> {
-    const { file, path } = segment;
+    const { file, path, name } = segment;
+    if (isFirst) this.lastIndex = Math.max(this.lastIndex, name.firstIndex - 1);
     const reader = new SegmentReader({ file, path, isLast, crc: this.crc });
     this.#recordsInSegment = 0;
     // The checksum that the first segment begins with is only known for the very first one.
-    const crcKnown = !isFirst || segment.sequence === 0;
+    const crcKnown = !isFirst || name.sequence === 0;
     for (;;) {
       const step = reader.step();
       if (step === STEPS.RECORD) this.#accept(reader, crcKnown);
@@ -141,11 +142,11 @@ export class LogReader {
   #acceptEntry(reader: SegmentReader): void {
     const scanner = this.#scanner;
     if (!scanner.scan(reader.data, reader.dataStart, reader.dataEnd)) {
-      throw this.#corrupt(reader, 'an entry that is malformed or has unknown fields');
+      throw this.#corrupt(reader, 'an entry that is malformed or of an unknown kind');
     }
-    const { type, term, index } = scanner;
-    if (index === 0 || term === 0 || type > ENTRY_TYPE_MAX) {
-      throw this.#corrupt(reader, `entry of type ${type}, term ${term}, index ${index}`);
+    const { term, index } = scanner;
+    if (index === 0 || term === 0) {
+      throw this.#corrupt(reader, `an entry with term ${term} and index ${index}`);
     }
     this.lastIndex = index;
     if (!this.#keepEntries || index <= this.#start.index) return;
@@ -243,9 +244,23 @@ export function metadataOf(reader: LogReader): Uint8Array {
   return reader.metadata ?? fail('LogReader: a segment was read without its head');
 }
 
-/** Throws NOT_FOUND unless the record of the snapshot to start from was found. */
-export function assertStartFound(reader: LogReader, directory: string, start: WalPosition): void {
-  if (reader.startFound) return;
-  const text = `wal: snapshot not found: ${directory} has no record of the one at index ${start.index}`;
-  throw new TetcdError(ERROR_CODES.NOT_FOUND, text);
+/**
+ * Throws NOT_FOUND unless the record of the snapshot to start from was found, and CORRUPT if the log as
+ * a whole contradicts itself.
+ */
+export function assertComplete(reader: LogReader, directory: string, start: WalPosition): void {
+  if (!reader.startFound) {
+    const what = `${directory} has no record of the one at index ${start.index}`;
+    throw new TetcdError(ERROR_CODES.NOT_FOUND, `wal: snapshot not found: ${what}`);
+  }
+  const { commit } = reader.hardState;
+  if (commit > reader.lastIndex) {
+    const text = `wal: ${directory}: commit ${commit} is beyond the last index ${reader.lastIndex}`;
+    throw new TetcdError(ERROR_CODES.CORRUPT, text);
+  }
+  const first = reader.entries[0];
+  if (first !== undefined && first.term < start.term) {
+    const what = `entry ${first.index} has term ${first.term}, the snapshot before ${start.term}`;
+    throw new TetcdError(ERROR_CODES.CORRUPT, `wal: ${directory}: ${what}`);
+  }
 }

@@ -4,14 +4,13 @@ import { invariant } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
 import { READ_BLOCK_SIZE, SEGMENT_SIZE_DEFAULT } from './limits.ts';
-import { assertStartFound, LogReader, metadataOf } from './log-reader.ts';
+import { assertComplete, LogReader, metadataOf, type OpenSegment } from './log-reader.ts';
 import { syncFile } from './observe.ts';
 import {
   assertContiguous,
   closeAll,
   listSegments,
   openSegments,
-  type Segment,
   selectSegments,
 } from './segments.ts';
 import type { WalContent, WalEnv, WalOptions, WalPosition, WalRepair } from './types.ts';
@@ -45,7 +44,7 @@ export async function openWal(
   try {
     const reader = new LogReader(position);
     await reader.read(segments);
-    assertStartFound(reader, directory, position);
+    assertComplete(reader, directory, position);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
     const torn = reader.ending === 'torn';
@@ -79,7 +78,7 @@ export async function readWal(
 ): Promise<WalContent> {
   const names = selectSegments(await listSegments(env, directory), position, directory);
   const reader = await readSegments(env, directory, names, new LogReader(position));
-  assertStartFound(reader, directory, position);
+  assertComplete(reader, directory, position);
   const { hardState, entries } = reader;
   return { metadata: metadataOf(reader), hardState, entries };
 }
@@ -134,7 +133,7 @@ async function readSegments(
 /** Keeps a copy of the torn segment, durable before the segment is changed. Returns its path. */
 async function copyTorn(
   env: WalEnv,
-  { file, path }: Segment,
+  { file, path }: OpenSegment,
   options: WalOptions,
 ): Promise<string> {
   const brokenPath = path + BROKEN_SUFFIX;
@@ -160,7 +159,7 @@ async function copyTorn(
  */
 async function zeroTail(
   env: WalEnv,
-  { file }: Segment,
+  { file }: OpenSegment,
   offset: number,
   options: WalOptions,
 ): Promise<void> {

@@ -10,10 +10,8 @@ import type { WalEnv, WalObserver, WalPosition } from './types.ts';
 /** Suffix of a next segment that is being prepared, and of a log that is being created. */
 export const TEMPORARY_SUFFIX = '.tmp';
 
-/** A segment whose file is open, for reading or, locked, for writing. */
-export interface Segment extends OpenSegment {
-  readonly name: SegmentName;
-}
+/** What the lock of a file leaves beside it on platforms without a better one. */
+const LOCK_SUFFIX = '.lock';
 
 /** Whether the directory has a log. */
 export async function walExists(env: WalEnv, directory: string): Promise<boolean> {
@@ -32,7 +30,9 @@ export async function listSegments(
   for (const name of await env.disk.list(directory)) {
     const parsed = parseSegmentName(name);
     if (parsed !== undefined) segments.push(parsed);
-    else if (!name.endsWith(TEMPORARY_SUFFIX)) observer?.ignoredFile?.(`${directory}/${name}`);
+    else if (!name.endsWith(TEMPORARY_SUFFIX) && !name.endsWith(LOCK_SUFFIX)) {
+      observer?.ignoredFile?.(`${directory}/${name}`);
+    }
   }
   if (segments.length === 0) {
     throw new TetcdError(ERROR_CODES.NOT_FOUND, `wal: file not found: no segment in ${directory}`);
@@ -75,7 +75,7 @@ export async function openSegments(
   directory: string,
   names: readonly SegmentName[],
   mode: 'read' | 'write',
-): Promise<Segment[]> {
+): Promise<OpenSegment[]> {
   const files: DiskFile[] = [];
   try {
     for (const { name } of names) {
@@ -89,7 +89,6 @@ export async function openSegments(
   }
   return names.map((name, i) => ({
     name,
-    sequence: name.sequence,
     path: `${directory}/${name.name}`,
     file: files[i]!,
   }));

@@ -38,6 +38,48 @@ test('what was appended is read back', async () => {
   expect(plainEntries(found.entries)).toEqual(plainEntries(opened.entries));
 });
 
+test('a log is continued in a segment that has no entry yet', async () => {
+  const env = await newEnv(9);
+  const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 300 });
+  for (let i = 1; i <= 6; i++) await save(wal, [entry(i, 1, 'x'.repeat(40))], state(1, i));
+  await wal.saveSnapshot(snapshot(6, 1));
+  await wal.close();
+  const position = { index: 6, term: 1 };
+  for (let i = 7; i <= 9; i++) {
+    const opened = await openWal(env, DIRECTORY, position, { segmentSize: 300 });
+    expect(opened.wal.lastIndex).toBe(i - 1);
+    await save(opened.wal, [entry(i, 1, 'x'.repeat(300))], state(1, i));
+    await opened.wal.close();
+  }
+  const found = await readWal(env, DIRECTORY, position);
+  expect(found.entries.map(({ index }) => index)).toEqual([7, 8, 9]);
+});
+
+test('a snapshot that the leader sent leaps over entries', async () => {
+  const env = await newEnv(10);
+  const wal = await createWal(env, DIRECTORY, METADATA, options);
+  await save(wal, [entry(1, 1), entry(2, 1)], state(1, 1));
+  const done = [wal.saveSnapshot(snapshot(100, 3)), save(wal, [], state(3, 100))];
+  await Promise.all([...done, save(wal, [entry(101, 3, 'after')])]);
+  await wal.close();
+  const found = await readWal(env, DIRECTORY, { index: 100, term: 3 });
+  expect(plainEntries(found.entries)).toEqual(['101/3/0/after']);
+  await expect(readWal(env, DIRECTORY, START)).rejects.toThrow(/entry 101 follows 2/);
+});
+
+test('where an open file forbids the rename it is closed first', async () => {
+  const env = await newEnv(11);
+  let renames = 0;
+  // As Windows does for a directory with an open file in it, and some file systems for the file.
+  env.disk.intercept = ({ kind }) =>
+    kind === 'rename' && renames++ % 2 === 0 ? 'failed' : undefined;
+  const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 300 });
+  for (let i = 1; i <= 6; i++) await save(wal, [entry(i, 1, 'x'.repeat(100))]);
+  await wal.close();
+  expect(renames).toBeGreaterThan(3);
+  expect((await readWal(env, DIRECTORY, START)).entries).toHaveLength(6);
+});
+
 test('later entries replace earlier ones', async () => {
   const env = await newEnv(2);
   const wal = await createWal(env, DIRECTORY, METADATA, options);

@@ -29,21 +29,22 @@ import {
   APPENDS_WAITING_MAX,
   BATCH_SIZE_MAX,
   PREPARE_AT_FRACTION,
+  PREPARE_RETRY_FRACTION,
   SEGMENT_SIZE_DEFAULT,
   WRITE_SYNC_SIZE_MAX,
 } from './limits.ts';
+import type { OpenSegment } from './log-reader.ts';
 import { syncFile, syncNames } from './observe.ts';
 import { RECORD_TYPES } from './record-types.ts';
 import { segmentName } from './segment-name.ts';
 import { SegmentPreparer } from './segment-preparer.ts';
-import type { Segment } from './segments.ts';
 import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
 
 /** Where appending goes on. */
 export interface WalTail {
   readonly metadata: Uint8Array;
   /** All locked; the last one is appended to. */
-  readonly segments: readonly Segment[];
+  readonly segments: readonly OpenSegment[];
   /** Where its records end. Everything after is zeros. */
   readonly offset: number;
   /** Running checksum. */
@@ -62,7 +63,7 @@ export class Wal {
   readonly #frames: FrameBuffer;
 
   /** Held, oldest first; the last one is appended to. */
-  #segments: Segment[];
+  #segments: OpenSegment[];
   #offset: number;
   /** Index of the newest entry or snapshot; names the next segment. */
   #lastIndex: LogIndex;
@@ -70,6 +71,8 @@ export class Wal {
   #hardState: raftpb.HardState;
   /** Something was written since the last sync. */
   #unsynced = false;
+  /** Offset at which to see to the next segment. */
+  #prepareAt = 0;
 
   /** Appends that wait, from `#waitingFrom` on. */
   #waiting: WalAppend[] = [];
@@ -96,6 +99,7 @@ export class Wal {
     this.#hardState = { ...tail.hardState };
     this.#frames = new FrameBuffer(tail.crc);
     this.#preparer = new SegmentPreparer(env, directory, this.#segmentSize, options);
+    this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
     this.#maybePrepare();
   }
 
@@ -138,8 +142,10 @@ export class Wal {
   }
 
   /**
-   * Records that a snapshot exists, after all earlier appends; durable when it resolves. Its file
-   * must be on the disk before, and a hard state with commit ≥ its index must have been appended.
+   * Records that a snapshot exists, after all earlier appends; durable when it resolves. What it
+   * stands for must be on the disk before. It counts only together with a hard state whose commit is
+   * not below its index: for a snapshot of our own log that one was appended before; for one that
+   * the leader sent, append it right after, and only then, in a later append, entries that follow.
    */
   saveSnapshot(snapshot: WalSnapshot): Promise<void> {
     if (snapshot.confState === undefined && snapshot.index > 0) {
@@ -175,7 +181,7 @@ export class Wal {
 
   /** Sequence of the oldest segment that is held. */
   get oldestHeld(): number {
-    return this.#segments[0]!.sequence;
+    return this.#segments[0]!.name.sequence;
   }
 
   /** Completes what was appended, syncs, and gives everything up. Rejects if the log has failed. */
@@ -193,7 +199,7 @@ export class Wal {
 
   // --- the pump ----------------------------------------------------------------------------------
 
-  get #tail(): Segment {
+  get #tail(): OpenSegment {
     return this.#segments[this.#segments.length - 1]!;
   }
 
@@ -257,6 +263,7 @@ export class Wal {
   #encodeHardState(state: raftpb.HardState): void {
     if (isEmpty(state)) return;
     invariant(state.term >= this.#hardState.term, 'wal: the term of the hard state goes back');
+    invariant(state.commit >= this.#hardState.commit, 'wal: the commit index goes back');
     this.#hardState.term = state.term;
     this.#hardState.vote = state.vote;
     this.#hardState.commit = state.commit;
@@ -312,7 +319,10 @@ export class Wal {
   // --- segments ----------------------------------------------------------------------------------
 
   #maybePrepare(): void {
-    if (this.#offset >= this.#segmentSize * PREPARE_AT_FRACTION) this.#preparer.start();
+    if (this.#offset < this.#prepareAt) return;
+    // If it fails, the disk being full, not every batch shall try again.
+    this.#prepareAt = this.#offset + this.#segmentSize * PREPARE_RETRY_FRACTION;
+    this.#preparer.start();
   }
 
   async #cut(): Promise<void> {
@@ -332,15 +342,16 @@ export class Wal {
     await prepared.write([frames.bytes.subarray(0, headSize)], 0);
     await syncFile(this.#env, prepared, this.#options);
 
-    const sequence = tail.sequence + 1;
+    const sequence = tail.name.sequence + 1;
     const name = segmentName(sequence, this.#lastIndex + 1);
     const path = `${this.directory}/${name}`;
     const file = await this.#giveName(prepared, path);
     await syncNames(this.#env, this.directory, this.#options);
 
     const firstIndex = this.#lastIndex + 1;
-    this.#segments.push({ name: { name, sequence, firstIndex }, sequence, path, file });
+    this.#segments.push({ name: { name, sequence, firstIndex }, path, file });
     this.#offset = headSize;
+    this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
     this.#lock(file);
     this.#options.observer?.segmentCreated?.(path);
   }

@@ -1,0 +1,63 @@
+// The checker of a log: everything that is wrong with it, not only the first thing.
+
+import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
+import { assertComplete, LogReader } from './log-reader.ts';
+import { assertContiguous, closeAll, listSegments, openSegments } from './segments.ts';
+import type { WalEnv } from './types.ts';
+
+/**
+ * One line for each thing that is wrong; none for a log in order. A torn tail is reported: it is what
+ * a crash leaves and opening for appending mends it. After damage in one segment the next is read as
+ * if nothing was known of those before. Changes nothing. Throws NOT_FOUND, DISK_FAILED.
+ */
+export async function checkWal(env: WalEnv, directory: string): Promise<string[]> {
+  const names = await listSegments(env, directory);
+  const problems: string[] = [];
+  const note = (error: unknown): void => {
+    const known = hasCode(error, ERROR_CODES.CORRUPT) || hasCode(error, ERROR_CODES.NOT_FOUND);
+    if (!known) throw error;
+    problems.push(error.message);
+  };
+  const check = (assertion: () => void): void => {
+    try {
+      assertion();
+    } catch (error) {
+      note(error);
+    }
+  };
+  check(() => assertContiguous(names, directory));
+  const start = { index: 0, term: 0 };
+  const reader = new LogReader(start, { keepEntries: false });
+  const segments = await openSegments(env, directory, names, 'read');
+  try {
+    let isFirst = true;
+    for (const [i, segment] of segments.entries()) {
+      const isLast = i === segments.length - 1;
+      try {
+        await reader.readSegment(segment, { isFirst, isLast });
+        isFirst = false;
+      } catch (error) {
+        note(error);
+        isFirst = true;
+      }
+    }
+    if (problems.length === 0 && reader.ending === 'torn') {
+      const { path } = segments[segments.length - 1]!;
+      check(() => {
+        const text = `wal: ${path} at offset ${reader.offset}: torn`;
+        throw new TetcdError(ERROR_CODES.CORRUPT, text);
+      });
+    }
+  } finally {
+    await closeAll(segments.map((segment) => segment.file));
+  }
+  if (problems.length === 0) {
+    // Old segments may be gone, and with them the record of the snapshot at the beginning.
+    reader.startFound = true;
+    check(() => assertComplete(reader, directory, start));
+    if (!reader.snapshots.some(({ index }) => index <= reader.hardState.commit)) {
+      problems.push(`wal: ${directory}: no record of a snapshot to start from`);
+    }
+  }
+  return problems;
+}
