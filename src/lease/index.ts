@@ -1,3 +1,9 @@
 export type { Lease } from './lease.ts';
-export { type LeaseRefusal, type LeaseRow, Lessor, type Renewal } from './lessor.ts';
+export {
+  type LeaseRefusal,
+  type LeaseRest,
+  type LeaseRow,
+  Lessor,
+  type Renewal,
+} from './lessor.ts';
 export { EXPIRED_BATCH_MAX, EXPIRED_RETRY_MS, LEASE_TTL_SEC_MAX } from './limits.ts';

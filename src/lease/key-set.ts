@@ -17,8 +17,11 @@ interface Bucket {
   readonly bits: number;
 }
 
-/** Bits beyond which an overflowing set is left as it is: keys that collide so far are equal in hash. */
-const BITS_MAX = 24;
+/**
+ * Bits beyond which an overflowing set is left as it is: 2^14 sets hold 67 million keys. More would
+ * only serve keys chosen so that their hashes collide, and let those double the directory for ever.
+ */
+const BITS_MAX = 14;
 
 /** FNV-1a over the chars. */
 function hashOf(key: string): number {

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { KeySet } from './key-set.ts';
 import type { Lease } from './lease.ts';
 import { type LeaseRefusal, Lessor } from './lessor.ts';
-import { EXPIRED_BATCH_MAX, EXPIRED_RETRY_MS, LEASE_TTL_SEC_MAX } from './limits.ts';
+import {
+  CHECKPOINT_BATCH_MAX,
+  EXPIRED_BATCH_MAX,
+  EXPIRED_RETRY_MS,
+  LEASE_TTL_SEC_MAX,
+} from './limits.ts';
 
 function mustGrant(lessor: Lessor, id: bigint, ttlSec: number, nowMs: number): Lease {
   const lease = lessor.grant(id, ttlSec, nowMs);
@@ -88,6 +93,61 @@ describe('expiry', () => {
     const first = expiries.filter((ms) => ms < 11_000).length;
     expect(first).toBeLessThanOrEqual(1000);
     expect(lessor.check()).toEqual([]);
+  });
+});
+
+describe('checkpoints, where they are on', () => {
+  const HOUR_SEC = 3600;
+  const open = () => {
+    const lessor = new Lessor(2, true);
+    lessor.promote(0, 0);
+    return lessor;
+  };
+
+  test('a long lease is checkpointed an interval after its grant, a short one never', () => {
+    const lessor = open();
+    mustGrant(lessor, 1n, HOUR_SEC, 0);
+    mustGrant(lessor, 2n, 300, 0);
+    expect(lessor.takeCheckpoints(299_999)).toEqual([]);
+    expect(lessor.takeCheckpoints(300_000)).toEqual([{ id: 1n, remainingSec: 3300 }]);
+    expect(lessor.takeCheckpoints(900_000)).toEqual([]);
+    // Once applied, the next one is an interval later.
+    lessor.checkpoint(1n, 3300, 310_000);
+    expect(lessor.takeCheckpoints(609_999)).toEqual([]);
+    expect(lessor.takeCheckpoints(610_500)).toEqual([{ id: 1n, remainingSec: 2990 }]);
+  });
+
+  test('a checkpointed lease is renewed only after the checkpoint is cleared', () => {
+    const lessor = open();
+    const lease = mustGrant(lessor, 1n, HOUR_SEC, 0);
+    lessor.checkpoint(1n, 3300, 300_000);
+    expect(lessor.renew(1n, 400_000)).toEqual({ kind: 'checkpointed' });
+    expect(lease.expiryMs).toBe(HOUR_SEC * 1000);
+    lessor.checkpoint(1n, 0, 400_000);
+    expect(lessor.renew(1n, 400_000)).toEqual({ kind: 'renewed', ttlSec: HOUR_SEC });
+    expect(lease.expiryMs).toBe(400_000 + HOUR_SEC * 1000);
+  });
+
+  test('leases that are renewed, gone or expired need none, and nobody asks a follower', () => {
+    const lessor = open();
+    for (const id of [1n, 2n, 3n]) mustGrant(lessor, id, HOUR_SEC, 0);
+    lessor.renew(1n, 300_000);
+    lessor.remove(lessor.lookup(2n)!);
+    expect(lessor.takeCheckpoints(300_000)).toEqual([{ id: 3n, remainingSec: 3300 }]);
+    mustGrant(lessor, 4n, HOUR_SEC, 300_000);
+    lessor.demote();
+    expect(lessor.takeCheckpoints(10_000_000)).toEqual([]);
+    // A new term starts leases and their checkpoints afresh.
+    lessor.promote(400_000, 0);
+    expect(lessor.takeCheckpoints(699_999)).toEqual([]);
+    expect(lessor.takeCheckpoints(700_000).map(({ id }) => id)).toEqual([1n, 3n, 4n]);
+  });
+
+  test('a batch is bounded, and no lease is lost', () => {
+    const lessor = open();
+    for (let id = 1n; id <= 2500n; id++) mustGrant(lessor, id, HOUR_SEC, 0);
+    const sizes = [0, 0, 0, 0].map(() => lessor.takeCheckpoints(300_000).length);
+    expect(sizes).toEqual([CHECKPOINT_BATCH_MAX, CHECKPOINT_BATCH_MAX, 500, 0]);
   });
 });
 

@@ -8,9 +8,11 @@
 // Behaviour: etcd v3.7.1 `server/lease/lessor.go`.
 
 import { fail, invariant } from '../base/index.ts';
+import { CheckpointQueue } from './checkpoint-queue.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
 import { Lease } from './lease.ts';
 import {
+  CHECKPOINT_BATCH_MAX,
   EXPIRED_BATCH_MAX,
   EXPIRED_RETRY_MS,
   LEASE_REVOKES_PER_SEC_MAX,
@@ -32,10 +34,22 @@ export type Renewal =
   | { readonly kind: 'missing' }
   /** Expired and about to be revoked: ask again when it is gone. */
   | { readonly kind: 'expiring' }
+  /**
+   * A rest of its TTL is checkpointed, which a new leader would count from: propose a checkpoint of 0
+   * and ask again when it is applied. Only where checkpoints are on.
+   */
+  | { readonly kind: 'checkpointed' }
   | { readonly kind: 'notPrimary' };
+
+/** How much is left of a lease's TTL, to be proposed. */
+export interface LeaseRest {
+  readonly id: bigint;
+  readonly remainingSec: number;
+}
 
 export class Lessor {
   readonly #minTtlSec: number;
+  readonly #checkpoints: CheckpointQueue | undefined;
   readonly #leases = new Map<bigint, Lease>();
   /** Slot to lease; slot 0 is nobody's. Freed slots are used again. */
   readonly #slots: (Lease | undefined)[] = [undefined];
@@ -43,9 +57,14 @@ export class Lessor {
   readonly #expiry = new ExpiryHeap();
   #primary = false;
 
-  /** @param minTtlSec shorter TTLs are raised to it, at grant and when restored. */
-  constructor(minTtlSec: number) {
+  /**
+   * @param minTtlSec shorter TTLs are raised to it, at grant and when restored.
+   * @param withCheckpoints whether this member, as primary, has long leases checkpointed; etcd's
+   *   feature gate LeaseCheckpoint, off by default.
+   */
+  constructor(minTtlSec: number, withCheckpoints = false) {
     this.#minTtlSec = minTtlSec;
+    this.#checkpoints = withCheckpoints ? new CheckpointQueue() : undefined;
   }
 
   get size(): number {
@@ -75,7 +94,10 @@ export class Lessor {
     if (ttlSec > LEASE_TTL_SEC_MAX) return 'LEASE_TTL_TOO_LARGE';
     if (this.#leases.has(id)) return 'LEASE_EXIST';
     const lease = this.#add({ id, ttlSec, remainingSec: 0 });
-    if (this.#primary) this.#refresh(lease, nowMs, 0);
+    if (this.#primary) {
+      this.#refresh(lease, nowMs, 0);
+      this.#checkpoints?.maybeAdd(lease, nowMs);
+    }
     return lease;
   }
 
@@ -94,14 +116,20 @@ export class Lessor {
     invariant(lease.keys.size === 0, 'the keys of a revoked lease are deleted before it');
     this.#leases.delete(lease.id);
     this.#expiry.remove(lease);
+    this.#checkpoints?.remove(lease);
     this.#slots[lease.slot] = undefined;
     this.#freeSlots.push(lease.slot);
   }
 
-  /** Notes how much of the TTL was left; it counts when a primary is promoted. */
-  checkpoint(id: bigint, remainingSec: number): Lease | undefined {
+  /**
+   * Notes how much of the TTL was left; it counts when a primary is promoted. With `nowMs` the next
+   * checkpoint is due an interval later.
+   */
+  checkpoint(id: bigint, remainingSec: number, nowMs?: number): Lease | undefined {
     const lease = this.#leases.get(id);
-    if (lease !== undefined) lease.remainingSec = remainingSec;
+    if (lease === undefined) return undefined;
+    lease.remainingSec = remainingSec;
+    if (this.#primary && nowMs !== undefined) this.#checkpoints?.maybeAdd(lease, nowMs);
     return lease;
   }
 
@@ -130,7 +158,10 @@ export class Lessor {
   /** This member leads: every lease starts its TTL afresh, `extendMs` later. */
   promote(nowMs: number, extendMs: number): void {
     this.#primary = true;
-    for (const lease of this.#leases.values()) this.#refresh(lease, nowMs, extendMs);
+    for (const lease of this.#leases.values()) {
+      this.#refresh(lease, nowMs, extendMs);
+      this.#checkpoints?.maybeAdd(lease, nowMs);
+    }
     if (this.#leases.size >= LEASE_REVOKES_PER_SEC_MAX) this.#spread(nowMs, extendMs);
   }
 
@@ -139,6 +170,7 @@ export class Lessor {
     this.#primary = false;
     for (const lease of this.#leases.values()) lease.expiryMs = Number.POSITIVE_INFINITY;
     this.#expiry.clear();
+    this.#checkpoints?.clear();
   }
 
   renew(id: bigint, nowMs: number): Renewal {
@@ -146,6 +178,7 @@ export class Lessor {
     const lease = this.#leases.get(id);
     if (lease === undefined) return { kind: 'missing' };
     if (lease.expiryMs <= nowMs) return { kind: 'expiring' };
+    if (this.#checkpoints !== undefined && lease.remainingSec > 0) return { kind: 'checkpointed' };
     this.#refresh(lease, nowMs, 0);
     return { kind: 'renewed', ttlSec: lease.ttlSec };
   }
@@ -169,6 +202,23 @@ export class Lessor {
       if (lease.expiryMs <= nowMs) expired.push(lease);
     }
     return expired;
+  }
+
+  /**
+   * Checkpoints to be proposed, at most {@link CHECKPOINT_BATCH_MAX}; empty while not primary and
+   * where checkpoints are off. A lease that was renewed just now needs none.
+   */
+  takeCheckpoints(nowMs: number): LeaseRest[] {
+    const rests: LeaseRest[] = [];
+    if (!this.#primary || this.#checkpoints === undefined) return rests;
+    while (rests.length < CHECKPOINT_BATCH_MAX) {
+      const lease = this.#checkpoints.take(nowMs);
+      if (lease === undefined) break;
+      if (lease.expiryMs <= nowMs) continue;
+      const remainingSec = Math.ceil((lease.expiryMs - nowMs) / 1000);
+      if (remainingSec < lease.ttlSec) rests.push({ id: lease.id, remainingSec });
+    }
+    return rests;
   }
 
   /** Every violation of the lessor's rules. */

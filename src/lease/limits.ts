@@ -17,3 +17,9 @@ export const EXPIRED_RETRY_MS = 3000;
  * of this size grow within a millisecond.
  */
 export const KEYS_PER_SET_MAX = 4096;
+
+/** A lease whose TTL is above this is checkpointed this often, where checkpoints are on; seconds. */
+export const CHECKPOINT_INTERVAL_SEC = 300;
+
+/** Checkpoints proposed in one entry; the rest wait for the next look. */
+export const CHECKPOINT_BATCH_MAX = 1000;

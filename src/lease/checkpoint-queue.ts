@@ -1,0 +1,54 @@
+// When leases with a long TTL are to be checkpointed: how much of the TTL is left goes into the log, so
+// that a new leader does not start them afresh. All wait equally long, so a queue is in order of time.
+
+import type { Lease } from './lease.ts';
+import { CHECKPOINT_INTERVAL_SEC } from './limits.ts';
+
+interface Entry {
+  readonly lease: Lease;
+  readonly dueMs: number;
+}
+
+export class CheckpointQueue {
+  #entries: Entry[] = [];
+  /** Entries before this one are spent. */
+  #first = 0;
+  /** Leases that wait: a lease waits once. */
+  readonly #waiting = new Set<Lease>();
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Has the lease checkpointed one interval from now, unless its TTL is too short or it waits. */
+  maybeAdd(lease: Lease, nowMs: number): void {
+    if (lease.effectiveSec <= CHECKPOINT_INTERVAL_SEC || this.#waiting.has(lease)) return;
+    this.#waiting.add(lease);
+    this.#entries.push({ lease, dueMs: nowMs + CHECKPOINT_INTERVAL_SEC * 1000 });
+  }
+
+  /** Takes out the next lease that is due and still waits. */
+  take(nowMs: number): Lease | undefined {
+    for (;;) {
+      const entry = this.#entries[this.#first];
+      if (entry === undefined || entry.dueMs > nowMs) return undefined;
+      this.#first++;
+      if (this.#first * 2 > this.#entries.length) {
+        this.#entries = this.#entries.slice(this.#first);
+        this.#first = 0;
+      }
+      if (this.#waiting.delete(entry.lease)) return entry.lease;
+    }
+  }
+
+  /** The lease is gone. Its entry is passed over when its time comes. */
+  remove(lease: Lease): void {
+    this.#waiting.delete(lease);
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#first = 0;
+    this.#waiting.clear();
+  }
+}
