@@ -265,6 +265,12 @@ test('what HashKV keeps: what lives at the hashed revision, never a tombstone', 
   expect(kept(4)).toEqual(['a 3.0', 'b 4.0']);
   expect(kept(5)).toEqual(['a 3.0']);
   expect(kept(6)).toEqual(['a 3.0', 'c 6.1']);
+  expect(index.keepsNothing(6)).toBe(false);
+  index.tombstone('a', 7, 0);
+  index.tombstone('c', 7, 1);
+  expect(index.keepsNothing(7)).toBe(true);
+  expect(index.keepsNothing(6)).toBe(false);
+  expect(index.keepsNothing(1)).toBe(true);
 });
 
 describe('compaction, by the worked example of the index', () => {

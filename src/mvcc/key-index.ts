@@ -325,12 +325,22 @@ export class KeyIndex {
   }
 
   /**
-   * Whether HashKV at revision `atRev` counts a row at or before the compacted revision: the row is
-   * what its key says at `atRev`. (A tombstone never is.)
+   * Whether HashKV at revision `atRev` keeps a row at or before the compacted revision: the row is
+   * what its key says at `atRev`. (A tombstone never is.) Rows that are not kept are left out of the
+   * checksum, except when {@link keepsNothing}.
    */
   isKept(key: string, main: Revision, sub: number, atRev: Revision): boolean {
     const state = this.#scratch;
     return this.get(key, atRev, state) && state.modMain === main && state.modSub === sub;
+  }
+
+  /**
+   * Whether no row is kept at all, since no key lives at `atRev`. etcd takes an empty set of kept rows
+   * for none given: HashKV then counts every row at or before the compacted revision too (tombstones
+   * exactly at it excepted, as always).
+   */
+  keepsNothing(atRev: Revision): boolean {
+    return this.count('', FROM_KEY, atRev) === 0;
   }
 
   /**
