@@ -63,7 +63,10 @@ export class Comparison {
   async run(): Promise<number> {
     const random = seededRandom(this.#options.seed);
     const { watchesFromCompacted } = this.#options;
-    const progress: Progress = { revision: 1, compacted: 0, watches: 0, watchesFromCompacted };
+    const progress: Progress = {
+      ...{ revision: 1, compacted: 0, watches: 0, compactionFinished: true },
+      watchesFromCompacted,
+    };
     const edges = edgeCases();
     let count = 0;
     for (; count < edges.length + this.#options.operations; count++) {
@@ -73,7 +76,10 @@ export class Comparison {
         await this.#settle(`before #${count}`);
       await this.#one(operation, `#${count} ${describe(operation)}`);
       progress.revision = this.#right.revision;
-      progress.compacted = this.#right.compacted;
+      if (this.#right.compacted !== progress.compacted && operation.kind === 'call') {
+        progress.compacted = this.#right.compacted;
+        progress.compactionFinished = operation.request['physical'] === true;
+      }
       if (operation.kind === 'watch') progress.watches++;
       const next = followUp(operation);
       if (next !== undefined) await this.#one(next, `after #${count} ${describe(operation)}`);

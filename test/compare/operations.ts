@@ -18,6 +18,8 @@ export interface Progress {
   revision: number;
   compacted: number;
   watches: number;
+  /** Whether the last compaction is known to be finished: it was asked to wait for that. */
+  compactionFinished: boolean;
   /**
    * Whether a watch may start at the very revision of the last compaction: 3.4 has removed a
    * deletion at that revision and never delivers it.
@@ -278,6 +280,13 @@ function leaseOperation(random: Random): Operation {
   return { kind: 'call', rpc: 'Lease/LeaseLeases', request: {} };
 }
 
+/** At the revision of a compaction the answer changes when that is finished. */
+function hashOperation(random: Random, progress: Progress): Operation {
+  const at = chance(random, 50) ? '0' : revision(random, progress);
+  const unsettled = at === String(progress.compacted) && !progress.compactionFinished;
+  return { kind: 'hash', revision: unsettled ? '0' : at };
+}
+
 /** The next random operation; the same random numbers and progress give the same one. */
 export function randomOperation(random: Random, progress: Progress): Operation {
   const kind = random.below(100);
@@ -295,5 +304,5 @@ export function randomOperation(random: Random, progress: Progress): Operation {
   }
   if (kind < 91) return leaseOperation(random);
   if (kind < 98) return { kind: 'watch', request: watchRequest(random, progress) };
-  return { kind: 'hash', revision: chance(random, 50) ? '0' : revision(random, progress) };
+  return hashOperation(random, progress);
 }
