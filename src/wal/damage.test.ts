@@ -136,6 +136,27 @@ describe('torn tails', () => {
     expect((await readWal({ ...env, disk }, DIRECTORY, START)).entries).toHaveLength(15);
   });
 
+  test('what looks torn far from the end is corrupt', async () => {
+    const env = await newEnv(0);
+    const big = { segmentSize: 24_000_000 };
+    const wal = await createWal(env, DIRECTORY, METADATA, big);
+    // Zeros: a sector of each record is as if it had not been written.
+    const data = new Uint8Array(1_000_000).fill(7, 0, 500_000);
+    for (let index = 1; index <= 20; index++) await save(wal, [entry(index, 1, data)]);
+    await wal.close();
+    const path = `${DIRECTORY}/0000000000000000-0000000000000000.wal`;
+    const opened = async (record: number): Promise<number> => {
+      const disk = env.disk.outcome({ seed: 1, unsynced: 'kept' });
+      disk.flipBit(path, 8 * 1_000_000 * record);
+      const found = await openWal({ ...env, disk }, DIRECTORY, START, big);
+      await found.wal.close();
+      return found.entries.length;
+    };
+    await expect(opened(2)).rejects.toThrow(/at offset 1000\d{3}: checksum mismatch/);
+    // Nearer to the end etcd's rule decides.
+    expect(await opened(19)).toBe(18);
+  });
+
   test('the same damage in the middle is corrupt', async () => {
     const { disk, paths } = await smallLog(4);
     const [first] = paths;

@@ -38,6 +38,13 @@ export const BUFFER_SIZE_KEPT_MAX: number = BATCH_SIZE_MAX + BUFFER_SIZE;
  */
 export const WRITE_SYNC_SIZE_MAX = 1024 * 1024;
 
+/**
+ * A record that looks torn although intact ones follow it for more than this is damaged: a torn one
+ * is in the last write, and our writes are smaller than this (`BATCH_SIZE_MAX` and one append), as are
+ * etcd's.
+ */
+export const TORN_REACH_MAX: number = 16 * 1024 * 1024;
+
 /** Bytes read at a time; entries are views of such blocks, which they keep alive. */
 export const READ_BLOCK_SIZE = 1024 * 1024;
 
@@ -53,5 +60,6 @@ export const PREPARE_RETRY_FRACTION = 0.125;
 /** While preparing, rest this many times as long as the last chunk took: commits go first. */
 export const PREPARE_REST_FACTOR = 2;
 
+invariant(TORN_REACH_MAX > 2 * BATCH_SIZE_MAX, 'a torn batch is within reach');
 invariant(SECTOR_SIZE % FRAME_ALIGNMENT === 0, 'a length word never crosses a sector');
 invariant(LENGTH_WORD_SIZE <= FRAME_ALIGNMENT, 'a length word never crosses a sector');

@@ -47,6 +47,7 @@ export async function openWal(
     assertComplete(reader, directory, position);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
+    await removePrepared(env, directory);
     const torn = reader.ending === 'torn';
     const brokenPath = torn ? await copyTorn(env, tail, options) : '';
     await zeroTail(env, tail, offset, options);
@@ -128,6 +129,13 @@ async function readSegments(
     await closeAll(segments.map((segment) => segment.file));
   }
   return reader;
+}
+
+/** Removes next segments that a process has prepared and not used. */
+async function removePrepared(env: WalEnv, directory: string): Promise<void> {
+  for (const name of await env.disk.list(directory)) {
+    if (/^[01]\.tmp$/.test(name)) await env.disk.remove(`${directory}/${name}`);
+  }
 }
 
 /** Keeps a copy of the torn segment, durable before the segment is changed. Returns its path. */

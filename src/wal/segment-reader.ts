@@ -9,7 +9,9 @@
 //   the 512-byte sectors that it touches holds only zeros where the record should be.
 // - Anything else is corrupt, with file and offset.
 //
-// One kind of damage looks torn and is not: a length word that has changed. It cannot be torn, since
+// Two kinds of damage look torn and are not. A record with a sector of zeros in its own data, and a bit
+// of it changed: known by the intact records behind it, if they are more than one write can hold. And
+// a length word that has changed. It cannot be torn, since
 // it never crosses a sector. Taken at its word it would make an intact record, and with it all later
 // ones, look like a torn tail to be cut off. So before a tail is cut, the record is read once more by
 // its own inner lengths: if its checksum holds, the length word is corrupt. Only a length word of zero
@@ -18,7 +20,13 @@
 import { crc32c, invariant } from '../base/index.ts';
 import type { DiskFile } from '../env/index.ts';
 import { corrupt } from './corrupt.ts';
-import { FRAME_ALIGNMENT, LENGTH_WORD_SIZE, READ_BLOCK_SIZE, SECTOR_SIZE } from './limits.ts';
+import {
+  FRAME_ALIGNMENT,
+  LENGTH_WORD_SIZE,
+  READ_BLOCK_SIZE,
+  SECTOR_SIZE,
+  TORN_REACH_MAX,
+} from './limits.ts';
 import { RECORD_TYPES } from './record-types.ts';
 
 export const STEPS = {
@@ -162,8 +170,28 @@ export class SegmentReader {
     }
     if (await this.#isIntact()) throw this.#corrupt('length word is wrong');
     if (trouble === 'record goes beyond the end of the file') return 'torn';
-    if (this.#hasZeroSector()) return 'torn';
-    throw this.#corrupt(trouble);
+    if (!this.#hasZeroSector() || (await this.#isFarFromEnd())) throw this.#corrupt(trouble);
+    return 'torn';
+  }
+
+  /** Whether so many intact records follow the bad one that it cannot be part of the last write. */
+  async #isFarFromEnd(): Promise<boolean> {
+    if (this.#trouble !== 'checksum mismatch') return false;
+    // The chain goes on from the checksum that the bad record says it had.
+    const following = new SegmentReader({
+      file: this.#file,
+      path: this.path,
+      isLast: false,
+      crc: this.storedCrc,
+    });
+    const start = this.offset + this.#frameSize;
+    following.offset = start;
+    for (;;) {
+      const step = following.step();
+      if (step === STEPS.STOP || following.offset - start > TORN_REACH_MAX) break;
+      if (step === STEPS.MORE) await following.fill();
+    }
+    return following.offset - start > TORN_REACH_MAX;
   }
 
   #corrupt(what: string): Error {

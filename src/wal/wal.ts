@@ -113,7 +113,7 @@ export class Wal {
     return this.#failure;
   }
 
-  /** Index of the newest entry or snapshot that was taken. */
+  /** Index of the newest entry or snapshot that was written or is being written. */
   get lastIndex(): LogIndex {
     return this.#lastIndex;
   }

@@ -26,6 +26,8 @@ import { foreignLock } from './proc-locks.ts';
 const BSD_O_EXLOCK = 0x20;
 /** libuv: deny every other open of the file. */
 const WINDOWS_EXLOCK = 0x1000_0000;
+/** libuv: the file goes when it is closed. */
+const WINDOWS_TEMPORARY = 0x40;
 /** `flock -n` when somebody else holds the lock. */
 const FLOCK_EXIT_CONFLICT = 1;
 /** Bytes of flock's complaints that we keep. */
@@ -38,7 +40,10 @@ const STDERR_SIZE_MAX = 1024;
 export async function lockFile(path: string, descriptor: number): Promise<ReleaseLock> {
   switch (process.platform) {
     case 'win32':
-      return holdOpen(`${path}.lock`, constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK);
+      return holdOpen(
+        `${path}.lock`,
+        constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK | WINDOWS_TEMPORARY,
+      );
     case 'darwin':
     case 'freebsd':
     case 'openbsd':
