@@ -475,10 +475,11 @@ export class Backend {
       return;
     }
     this.#cutWanted = false;
-    this.#timer?.cancel();
-    this.#timer = undefined;
     const batch = this.#live;
     batch.membership = this.#beforeFreeze?.();
+    // Only now: what is set before freezing starts the clock, and belongs to this batch.
+    this.#timer?.cancel();
+    this.#timer = undefined;
     batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
     batch.overlay.frozen = true;
     this.#frozen = batch;
