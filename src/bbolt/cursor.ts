@@ -69,7 +69,23 @@ export class PageCursor implements Cursor {
   }
 
   seekExact(key: Uint8Array): boolean {
-    return this.seekLeaf(key);
+    const leaf = this.leafAround(key);
+    if (leaf === undefined) return this.seekLeaf(key);
+    const found = leaf.searchLeaf(key);
+    if (found < 0) return this.seekLeaf(key);
+    this.indexes[this.depth] = found;
+    return this.load(leaf, found);
+  }
+
+  /**
+   * The leaf that the cursor stands on, if `key` can only be there: keys that are asked for one
+   * after the other are often neighbours, and the way from the root is the larger part of a search.
+   */
+  private leafAround(key: Uint8Array): Page | undefined {
+    if (this.state !== ON) return undefined;
+    this.assertOpen();
+    const leaf = this.pages[this.depth]!;
+    return leaf.spans(key) ? leaf : undefined;
   }
 
   next(): boolean {

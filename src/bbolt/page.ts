@@ -82,6 +82,15 @@ export class Page {
     return -1 - low;
   }
 
+  /** Of a leaf: whether `key` lies between its first and its last key. */
+  spans(key: Uint8Array): boolean {
+    const last = this.count - 1;
+    return (
+      compareAt(this.bytes, this.keyOffset(0), this.keyLength(0), key) <= 0 &&
+      compareAt(this.bytes, this.keyOffset(last), this.keyLength(last), key) >= 0
+    );
+  }
+
   /** Of a branch: the index of the child that would hold `key`; the first for a key below all. */
   searchBranch(key: Uint8Array): number {
     const heads = this.heads ?? this.buildHeads();
