@@ -365,6 +365,7 @@ function newNode(
     messageBytesMax: RAFT_MESSAGE_BYTES_MAX,
     inflightMessagesMax: RAFT_INFLIGHT_MESSAGES_MAX,
     checkQuorum: true,
+    deferAppends: true,
     preVote: config.preVote,
     logger: raftLogger(log.child('raft')),
   });

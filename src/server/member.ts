@@ -289,8 +289,8 @@ export class Member implements MemberCore, StateMachineHost {
     this.proposals.take(idHigh, idLow)?.complete(result);
   }
 
-  applyConfChange(change: AnyConfChange): raftpb.ConfState {
-    return this.#booted.node.applyConfChange(change);
+  applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState {
+    return this.#booted.node.applyConfChange(change, index);
   }
 
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void {

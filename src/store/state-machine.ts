@@ -47,8 +47,8 @@ export interface StateMachineHost {
   isAwaited(idHigh: number, idLow: number): boolean;
   /** A request has been applied. Called when its effects are visible. */
   onResult(idHigh: number, idLow: number, result: ApplyResult): void;
-  /** Tells raft of a membership change; node 0 in place of one that was refused. */
-  applyConfChange(change: AnyConfChange): raftpb.ConfState;
+  /** Tells raft of the membership change at `index`; node 0 in place of one that was refused. */
+  applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState;
   /** A membership change has been applied or refused. */
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void;
   /** The leader's first entry of a term has been applied. */
@@ -221,10 +221,10 @@ export class StateMachine {
     const outcome = this.cluster.applyConfChange(entry.index, change);
     invariant(outcome.kind !== 'replayed', 'an entry beyond the backend is new to the membership');
     if (outcome.kind === 'refused') {
-      this.confState = this.#host.applyConfChange({ ...change, nodeId: 0n });
+      this.confState = this.#host.applyConfChange({ ...change, nodeId: 0n }, entry.index);
       return () => this.#host.onConfChange(change.id, outcome.refusal);
     }
-    this.confState = this.#host.applyConfChange(change);
+    this.confState = this.#host.applyConfChange(change, entry.index);
     writeMembershipRows(this.backend, outcome.rows);
     return () => this.#host.onConfChange(change.id, undefined);
   }
