@@ -34,7 +34,7 @@ export class CompareRun {
     this.#at = 0;
     this.#opened = false;
     this.holds = true;
-    this.#cursor = view.index.cursor();
+    this.#cursor = view.index.pausingCursor();
   }
 
   /** Compares about `budget` keys; true when it is clear whether all comparisons hold. */
@@ -51,6 +51,7 @@ export class CompareRun {
         if (!this.#holdsFor(compare, cursor.state)) return this.#fails();
         continue;
       }
+      if (cursor.paused) return false;
       if (!this.#sawKey && !holdsForNothing(compare)) return this.#fails();
       this.#opened = false;
       this.#at++;

@@ -46,7 +46,7 @@ export class DeleteRun {
     this.#result = result;
     this.#withPrevious = withPrevious;
     // Reads at the revision before its own deletions; they are behind the cursor anyway.
-    this.#cursor = txn.index.cursor();
+    this.#cursor = txn.index.pausingCursor();
     this.#cursor.open(key, rangeEnd, txn.currentRev);
   }
 
@@ -57,6 +57,7 @@ export class DeleteRun {
     const result = this.#result;
     for (let left = budget; left > 0; left--) {
       if (!cursor.next()) {
+        if (cursor.paused) return false;
         result.revision = txn.currentRev;
         result.previous.revision = result.revision;
         return true;

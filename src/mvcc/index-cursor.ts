@@ -1,5 +1,9 @@
 // Reads the keys of a range at one revision, in key order, without allocating per key. The cursor
 // survives writes and compaction between two calls of `next`: it continues after its last key.
+//
+// Between two keys that exist there may be a million that do not (deleted, not compacted yet). Leaves
+// without any live key are skipped where that answers the question; otherwise a cursor can be told to
+// pause after so many leaves.
 
 import { invariant, type Revision } from '../base/index.ts';
 import type { KeyIndex } from './key-index.ts';
@@ -13,6 +17,11 @@ export class IndexCursor {
   /** What it says at the revision of the cursor. */
   readonly state: KeyState = new KeyState();
 
+  /** Leaves that one call of `next` looks through at most. */
+  leavesMax: number = Number.POSITIVE_INFINITY;
+  /** Whether `next` said false only since it looked through `leavesMax` leaves: call it again. */
+  paused = false;
+
   readonly #index: KeyIndex;
   #rangeEnd = '';
   #atRev: Revision = 0;
@@ -20,7 +29,7 @@ export class IndexCursor {
   #leaf: Leaf | undefined = undefined;
   #rank = 0;
   #layout = -1;
-  /** Whether the next key is `key` itself (nothing was read yet) or the one after it. */
+  /** Whether to go on after `key`, or at it: nothing was read yet, or the cursor paused there. */
   #started = false;
   #done = true;
 
@@ -34,13 +43,15 @@ export class IndexCursor {
     this.key = key;
     this.#rangeEnd = rangeEnd;
     this.#atRev = atRev;
+    this.paused = false;
     this.#started = false;
     this.#layout = -1;
     this.#done = rangeEnd !== SINGLE_KEY && rangeEnd !== FROM_KEY && rangeEnd <= key;
   }
 
-  /** Moves to the next key that exists at the revision; false at the end of the range. */
+  /** Moves to the next key that exists at the revision; false at the end of the range, or `paused`. */
   next(): boolean {
+    this.paused = false;
     if (this.#done) return false;
     const index = this.#index;
     if (this.#rangeEnd === SINGLE_KEY) {
@@ -48,9 +59,14 @@ export class IndexCursor {
       return index.get(this.key, this.#atRev, this.state);
     }
     if (this.#layout !== index.tree.layout) this.#seek();
+    // At the newest revision a key exists if it is live now.
+    const onlyLive = this.#atRev >= index.newestRev;
     let leaf = this.#leaf;
     let rank = this.#rank;
-    while (leaf !== undefined) {
+    let looks = 0;
+    for (; leaf !== undefined; leaf = leaf.next, rank = 0) {
+      if (onlyLive && leaf.live === 0 && !this.#endsIn(leaf)) continue;
+      if (++looks > this.leavesMax) return this.#pause(leaf);
       for (; rank < leaf.size; rank++) {
         const slot: number = leaf.slotAt(rank);
         const key: string = leaf.keys[slot]!;
@@ -66,10 +82,25 @@ export class IndexCursor {
           return true;
         }
       }
-      leaf = leaf.next;
-      rank = 0;
     }
     this.#done = true;
+    return false;
+  }
+
+  /** Whether the range ends within a leaf or before it. */
+  #endsIn(leaf: Leaf): boolean {
+    return (
+      this.#rangeEnd !== FROM_KEY && leaf.size > 0 && leaf.keyAt(leaf.size - 1) >= this.#rangeEnd
+    );
+  }
+
+  /** Goes on at the first key of `leaf` with the next call. */
+  #pause(leaf: Leaf): false {
+    this.paused = true;
+    this.key = leaf.keyAt(0);
+    this.#started = false;
+    this.#leaf = leaf;
+    this.#rank = 0;
     return false;
   }
 

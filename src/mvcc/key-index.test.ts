@@ -158,11 +158,11 @@ describe('the index and its naive twin agree', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const twins = new Twins(seed, 4);
-        for (let i = 0; i < 500; i++) twins.write();
+        for (let i = 0; i < 400; i++) twins.write();
         for (let i = 0; i < 60; i++) twins.step();
         twins.finish();
       }),
-      { numRuns: 12 },
+      { numRuns: 6 },
     );
   });
 });

@@ -36,6 +36,7 @@ import {
   INTEGERS,
   type Leaf,
 } from './leaf.ts';
+import { CURSOR_LEAVES_MAX } from './limits.ts';
 import type { KeyState } from './types.ts';
 
 /** Answer of {@link KeyIndex.tombstone}: the key is not alive. */
@@ -138,6 +139,13 @@ export class KeyIndex {
   /** A reader of ranges; it may be opened again and again. */
   cursor(): IndexCursor {
     return new IndexCursor(this);
+  }
+
+  /** A {@link cursor} that pauses rather than look through many keys that do not exist. */
+  pausingCursor(): IndexCursor {
+    const cursor = new IndexCursor(this);
+    cursor.leavesMax = CURSOR_LEAVES_MAX;
+    return cursor;
   }
 
   /**

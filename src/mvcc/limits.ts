@@ -42,6 +42,15 @@ export const CHANGE_BLOCKS_SORTED_PER_COUNT = 8;
 export const CHANGE_BLOCKS_MAX = 4096;
 
 /**
+ * Leaves that a range, a comparison or a deletion looks through for its next key before its slice
+ * ends: 8192 keys, less than a millisecond. Only keys that do not exist at its revision make it many.
+ */
+export const CURSOR_LEAVES_MAX = 64;
+
+/** Watchers that are looked at to choose those of a pass. */
+export const WATCH_PASS_LOOKS_MAX = 2048;
+
+/**
  * Changes of one revision that synced watchers are told of at once, about 2 ms. Watchers of a larger
  * revision get it in a pass over the store, in slices.
  */

@@ -138,7 +138,7 @@ export class RangeRun {
       return;
     }
     if (this.#cursor === undefined || this.#index !== view.index) {
-      this.#cursor = view.index.cursor();
+      this.#cursor = view.index.pausingCursor();
       this.#index = view.index;
     }
     this.#cursor.open(this.#key, this.#rangeEnd, atRev);
@@ -160,7 +160,7 @@ export class RangeRun {
     let left = budget;
     while (left > 0) {
       if (this.#fetched >= this.#fetchMax) return this.#walked(false, left);
-      if (!cursor.next()) return this.#walked(true, left);
+      if (!cursor.next()) return cursor.paused ? 0 : this.#walked(true, left);
       left--;
       if (this.#filters && !passes(this.#request, cursor.state)) {
         this.#fetched++;

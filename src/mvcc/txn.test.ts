@@ -353,7 +353,7 @@ test('answers and leaves behind what the naive store does, in slices of any size
         }
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

@@ -239,7 +239,7 @@ test('every watcher sees what happened, in order, once, and nothing else', () =>
       for (let i = 0; i < 150; i++) world.step();
       world.finish();
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 
@@ -401,4 +401,19 @@ test('closing a stream in the middle of a pass leaves nothing behind', () => {
   expect(hub.unsyncedCount).toBe(0);
   expect(hub.syncedCount).toBe(0);
   expect(hub.check()).toEqual([]);
+});
+
+test('many watchers of many single keys and ranges all get there', () => {
+  const { hub, sink, watch, put, settle } = openHub();
+  for (let i = 0; i < 40; i++) put(`k${i}`);
+  const watchers = Array.from({ length: 3000 }, (_, i) =>
+    accepted(watch({ key: `k${i % 40}`, rangeEnd: i % 3 === 0 ? 'l' : '', startRev: 2 })),
+  );
+  settle();
+  expect(hub.unsyncedCount).toBe(0);
+  for (const [i, watcher] of watchers.entries()) {
+    expect(sink.of(watcher).length).toBe(
+      i % 3 === 0 ? [...Array(40).keys()].filter((n) => `k${n}` >= `k${i % 40}`).length : 1,
+    );
+  }
 });

@@ -23,6 +23,7 @@ import type { ChangeList } from '../change-list.ts';
 import { FROM_KEY, SINGLE_KEY } from '../key-range.ts';
 import {
   WATCH_NOTIFY_CHANGES_MAX,
+  WATCH_PASS_LOOKS_MAX,
   WATCH_PASS_WATCHERS_MAX,
   WATCH_WINDOW_BYTES_MAX,
   WATCH_WINDOW_CHANGES_MAX,
@@ -201,13 +202,14 @@ export class WatchHub {
   catchUp(view: ReadView, rows: RowSource, budget: number): boolean {
     invariant(view.currentRev === this.currentRev, 'passes end at the revision that was notified');
     if (this.#pass === undefined && !this.#beginPass(view)) return true;
-    const pass = this.#pass!;
+    const pass = this.#pass;
+    if (pass === undefined) return false;
     if (this.#passDispatch.busy) {
       if (this.#passDispatch.step(view, budget)) this.#windowDone(pass);
       return !this.hasCatchUp;
     }
-    // Rows of the window that is not complete may be gone by now.
-    if (pass.reader.nextMain < view.compactedRev) {
+    // Everybody left, or rows of the window that is not complete may be gone by now.
+    if (pass.watchers.size === 0 || pass.reader.nextMain < view.compactedRev) {
       this.#endPass(WATCHER_STATE.WAITING);
       return !this.hasCatchUp;
     }
@@ -222,13 +224,14 @@ export class WatchHub {
     return !this.hasCatchUp;
   }
 
-  /** Chooses watchers for a pass; false if none is left to choose. */
+  /** Chooses watchers for a pass; false if none waits. It may find none yet. */
   #beginPass(view: ReadView): boolean {
     const chosen = new Set<Watcher>();
     let first: Watcher | undefined;
     let fromMain = Number.POSITIVE_INFINITY;
+    let looks = 0;
     for (const watcher of this.#waiting) {
-      if (chosen.size === WATCH_PASS_WATCHERS_MAX) break;
+      if (chosen.size === WATCH_PASS_WATCHERS_MAX || ++looks > WATCH_PASS_LOOKS_MAX) break;
       if (watcher.minRev < view.compactedRev) {
         this.#waiting.delete(watcher);
         watcher.state = WATCHER_STATE.COMPACTED;
@@ -240,17 +243,15 @@ export class WatchHub {
         this.#becomeSynced(watcher);
         continue;
       }
-      // Watchers of one single key go together, through the index; all others go through the rows.
+      // Watchers of one single key in a row go together, through the index; all others, through the
+      // rows of the store.
       first ??= watcher;
-      const together =
-        first.rangeEnd === SINGLE_KEY
-          ? watcher.rangeEnd === SINGLE_KEY && watcher.key === first.key
-          : watcher.rangeEnd !== SINGLE_KEY;
-      if (!together) continue;
+      if (first.rangeEnd === SINGLE_KEY && !isSameRange(first, watcher)) break;
+      if (first.rangeEnd !== SINGLE_KEY && watcher.rangeEnd === SINGLE_KEY) continue;
       chosen.add(watcher);
       fromMain = Math.min(fromMain, watcher.minRev);
     }
-    if (first === undefined) return false;
+    if (first === undefined) return this.#waiting.size > 0;
     const reader =
       first.rangeEnd === SINGLE_KEY
         ? new RowReaderOfKey(first.key, fromMain, BOUNDS)
@@ -350,4 +351,8 @@ export class WatchHub {
     if (this.#syncedWatchers.size !== this.#synced.size) wrong.push('synced watchers miscounted');
     return wrong;
   }
+}
+
+function isSameRange(a: Watcher, b: Watcher): boolean {
+  return a.key === b.key && a.rangeEnd === b.rangeEnd;
 }
