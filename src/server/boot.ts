@@ -9,8 +9,9 @@
 // rows where they are to be trusted (releases from 3.6 on write `storageVersion`), else from the
 // `.snap` at S and the log's entries between S and C, whereupon the rows are written anew.
 
+import { dirname } from 'node:path';
 import { invariant, type LogIndex, seededRandom, TetcdError } from '../base/index.ts';
-import type { Env } from '../env/index.ts';
+import type { Disk, Env } from '../env/index.ts';
 import {
   bootstrapClusterId,
   bootstrapMembers,
@@ -40,6 +41,7 @@ import {
   cleanSnapDirectory,
   createWal,
   newestSnapFile,
+  type OpenedWal,
   openWal,
   summarizeWal,
   type Wal,
@@ -99,8 +101,10 @@ export function minLeaseTtlSec(config: ServerConfig): number {
 export async function boot(options: BootOptions): Promise<Booted> {
   const { config, env, log } = options;
   const directory = dataDirectoryOf(config);
-  await env.disk.makeDirectory(directory.snap);
-  await cleanSnapDirectory(env.disk, directory.snap);
+  const isNew = !(await walExists(env, directory.wal));
+  // `member` and what is in it are ours; the data directory may have been there before.
+  if (isNew) await makeDurableDirectory(env.disk, directory.snap, 2);
+  else await env.disk.makeDirectory(directory.snap);
   const restore = new Restore(minLeaseTtlSec(config));
   const backend = await Backend.open(
     env,
@@ -117,6 +121,8 @@ export async function boot(options: BootOptions): Promise<Booted> {
     (snapshot) => restore.inspect(snapshot),
   );
   try {
+    // Only with the lock: until then these may be the files of another process.
+    await cleanSnapDirectory(env.disk, directory.snap);
     restore.rows.attachLeases();
     const kv = new KvStore(env, backend, restore.rows, restore.marks);
     log.info('recovered v3 backend', {
@@ -150,12 +156,39 @@ type Parts = Pick<
 
 // --- The first start -------------------------------------------------------------------------------
 
+/**
+ * Makes the directory and its missing parents so that no crash takes their names away. The lowest
+ * `ownLevels` are synced even if they are there: a process that died may have made them.
+ */
+async function makeDurableDirectory(disk: Disk, path: string, ownLevels: number): Promise<void> {
+  const parents: string[] = [];
+  for (let at = path; dirname(at) !== at; at = dirname(at)) {
+    if (parents.length >= ownLevels && (await disk.stat(at)) !== undefined) break;
+    parents.push(dirname(at));
+  }
+  await disk.makeDirectory(path);
+  for (const parent of parents) await disk.syncDirectory(parent);
+}
+
 async function begin(
   options: BootOptions,
   directory: DataDirectory,
   backend: Backend,
 ): Promise<Parts> {
-  const { config, env, log } = options;
+  const { env } = options;
+  const { members, memberId, clusterId } = foundersOf(options, directory, backend);
+  const metadata = MetadataCodec.encode({ nodeID: memberId, clusterID: clusterId });
+  await makeDurableDirectory(env.disk, dirname(directory.wal), 0);
+  const wal = await createWal(env, directory.wal, metadata, walOptions(options));
+  return found(options, members, clusterId, wal);
+}
+
+/** The cluster that the settings ask for. */
+function foundersOf(
+  { config }: BootOptions,
+  directory: DataDirectory,
+  backend: Backend,
+): { members: readonly Member[]; memberId: bigint; clusterId: bigint } {
   const problem = bootstrapProblem(config);
   if (problem !== undefined) throw new TetcdError('INVALID_ARGUMENT', problem);
   if (backend.appliedIndex > 0) {
@@ -173,9 +206,18 @@ async function begin(
   }
   const members = bootstrapMembers(config.initialCluster, config.initialClusterToken);
   const clusterId = bootstrapClusterId(members);
+  return { members, memberId: members[0]!.id, clusterId };
+}
+
+/** A new cluster; the log holds nothing yet. */
+function found(
+  options: BootOptions,
+  members: readonly Member[],
+  clusterId: bigint,
+  wal: Wal,
+): Parts {
+  const { config, log } = options;
   const memberId = members[0]!.id;
-  const metadata = MetadataCodec.encode({ nodeID: memberId, clusterID: clusterId });
-  const wal = await createWal(env, directory.wal, metadata, walOptions(options));
   const storage = new MemoryStorage();
   const node = newNode(options, memberId, storage, 0);
   node.bootstrap(members.map(peerOf));
@@ -213,6 +255,11 @@ async function restart(
       });
     }
     const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(opened.metadata);
+    if (base.index === 0 && backend.appliedIndex === 0 && isUnfounded(opened)) {
+      const founders = foundersOf(options, directory, backend);
+      checkFounders(directory, founders, memberId, clusterId);
+      return found(options, founders.members, clusterId, opened.wal);
+    }
     const lastIndex = base.index + opened.entries.length;
     checkOrder(directory, base.index, backend.appliedIndex, lastIndex);
     const limits = { clusterId, maxLearners: config.maxLearners };
@@ -260,6 +307,31 @@ async function restart(
     await opened.wal.close().catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * Whether the first start was cut off before its first entries were committed: there is no voter who
+ * could ever commit them, and nothing was acknowledged. The cluster is then founded again.
+ */
+function isUnfounded({ entries, hardState }: OpenedWal): boolean {
+  const { term, vote, commit } = hardState;
+  return commit === 0 && vote === 0n && term <= 1 && entries.every((entry) => entry.term === 1);
+}
+
+function checkFounders(
+  directory: DataDirectory,
+  asked: { readonly memberId: bigint; readonly clusterId: bigint },
+  memberId: bigint,
+  clusterId: bigint,
+): void {
+  if (asked.memberId === memberId && asked.clusterId === clusterId) return;
+  const name = (member: bigint, cluster: bigint) =>
+    `member ${formatId(member)} of cluster ${formatId(cluster)}`;
+  throw new TetcdError(
+    'INVALID_ARGUMENT',
+    `${directory.wal} was made for ${name(memberId, clusterId)}, whose first start was cut off; the ` +
+      `settings ask for ${name(asked.memberId, asked.clusterId)}`,
+  );
 }
 
 /** Where the log is read from: a snapshot that the log records, or its beginning. */
