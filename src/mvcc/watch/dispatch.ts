@@ -141,13 +141,12 @@ export class Dispatch {
     let left = budget;
     for (; this.#offered < this.#watchers.length && left > 0; left--) {
       const watcher = this.#watchers[this.#offered++]!;
-      if (watcher.state !== WATCHER_STATE.SYNCED && watcher.state !== WATCHER_STATE.PASSING) {
-        continue;
-      }
+      if (!isListening(watcher)) continue;
       const batch = this.#batchFor(watcher);
       if (batch === undefined || watcher.stream.sink.offer(watcher, batch)) {
         watcher.minRev = Math.max(watcher.minRev, this.#window.lastMain + 1);
-      } else {
+      } else if (isListening(watcher)) {
+        // A stream that broke while it took the batch may have been closed in the meantime.
         this.#refused(watcher);
       }
     }
@@ -166,4 +165,8 @@ export class Dispatch {
     if (own.length === 0) return undefined;
     return new EventBatch(this.#revision, this.#window, own, withPrevious);
   }
+}
+
+function isListening({ state }: Watcher): boolean {
+  return state === WATCHER_STATE.SYNCED || state === WATCHER_STATE.PASSING;
 }

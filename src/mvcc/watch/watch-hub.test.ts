@@ -417,3 +417,31 @@ test('many watchers of many single keys and ranges all get there', () => {
     );
   }
 });
+
+test.each([true, false])('a stream that breaks in the middle of a batch (answer %s)', (taken) => {
+  const { hub, store, put, sink, watch, settle } = openHub();
+  const breaking: WatchSink = {
+    offer: (watcher) => {
+      hub.close(watcher.stream);
+      return taken;
+    },
+    compacted: () => {},
+  };
+  const open = (startRev: number) => {
+    const stream = new WatchStream(breaking);
+    for (let i = 0; i < 3; i++) {
+      hub.watch(stream, 0n, { key: 'a', rangeEnd: 'b', startRev, ...PLAIN });
+    }
+  };
+  put('a', '0');
+  const other = accepted(watch({ rangeEnd: 'b', startRev: 2 }));
+  open(0);
+  open(2);
+  settle();
+  put('a', '1');
+  open(2);
+  for (let i = 0; !hub.catchUp(store, store, 1); i++) expect(i).toBeLessThan(1000);
+  expect(sink.of(other)).toEqual(['put a@2=0 v1', 'put a@3=1 v2']);
+  expect([hub.syncedCount, hub.unsyncedCount]).toEqual([1, 0]);
+  expect(hub.check()).toEqual([]);
+});

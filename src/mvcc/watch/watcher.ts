@@ -22,7 +22,10 @@ export const WATCHER_STATE = {
 } as const;
 export type WatcherState = (typeof WATCHER_STATE)[keyof typeof WATCHER_STATE];
 
-/** What the stream's owner does with events. Its methods must not call the hub. */
+/**
+ * What the stream's owner does with events. Its methods may close their own stream, if it breaks
+ * under them, and call nothing else of the hub.
+ */
 export interface WatchSink {
   /**
    * Takes over a batch for one watcher, or refuses it with false since its buffer is full; then the
