@@ -272,15 +272,12 @@ describe('TLS', () => {
   });
 
   test('HTTP/1.1 by ALPN', async () => {
+    const agent = new https.Agent({ ca: CA_CERT, ALPNProtocols: ['http/1.1'] });
     const body = await new Promise<string>((resolve, reject) => {
       https
-        .get(
-          `https://${rig.target}/v`,
-          { ca: CA_CERT, ALPNProtocols: ['http/1.1'] },
-          (response) => {
-            readAll(response).then((bytes) => resolve(bytes.toString()), reject);
-          },
-        )
+        .get(`https://${rig.target}/v`, { agent }, (response) => {
+          readAll(response).then((bytes) => resolve(bytes.toString()), reject);
+        })
         .on('error', reject);
     });
     expect(JSON.parse(body).url).toBe('/v');

@@ -5,7 +5,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { ByteStream } from '../env/index.ts';
 import type { Connect, Endpoint } from './client-types.ts';
-import { SocketStream } from './node-socket.ts';
+import { SharedReads, SocketStream } from './node-socket.ts';
 
 const TCP_KEEPALIVE_MS = 30_000;
 
@@ -35,7 +35,9 @@ function open(
       keepAliveInitialDelay: TCP_KEEPALIVE_MS,
     };
     let socket: Socket | TLSSocket;
-    if (tls === undefined) socket = connectPlain({ ...where, ...socketOptions });
+    const reads = new SharedReads();
+    const plain = { ...where, ...socketOptions, onread: reads.onread };
+    if (tls === undefined) socket = connectPlain(plain);
     else socket = connectTls({ ...where, ...socketOptions, ...tls, ALPNProtocols: ['h2'] });
     const refuse = (error: Error) => {
       leave();
@@ -58,7 +60,10 @@ function open(
         return;
       }
       leave();
-      resolve(new SocketStream(socket));
+      if (tls !== undefined) return resolve(SocketStream.overEvents(socket));
+      const stream = new SocketStream(socket);
+      reads.stream = stream;
+      resolve(stream);
     });
   });
 }

@@ -179,7 +179,10 @@ class Port implements PortListener {
       return;
     }
     const peer = peerOf(socket);
-    const stream = new SocketStream(socket);
+    // Bytes that were looked at came from the socket's events; from now on they need not.
+    const stream = peer.encrypted
+      ? SocketStream.overEvents(socket)
+      : SocketStream.overAccepted(socket);
     const raw = peer.encrypted && http !== undefined ? bridgeToHttp(http) : undefined;
     grpc.accept(stream, raw === undefined ? { peer } : { peer, onRawRequest: raw });
     if (seen !== undefined) stream.handler.onData(seen);

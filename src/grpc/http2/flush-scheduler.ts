@@ -4,7 +4,7 @@
 import type { Timers } from '../../env/index.ts';
 
 export interface Flushable {
-  flush(): void;
+  flushTurn(): void;
 }
 
 /** One per server or channel. */
@@ -28,7 +28,7 @@ export class FlushScheduler {
   #flushAll(): void {
     const batch = this.#waiting;
     this.#waiting = this.#spare;
-    for (const connection of batch) connection.flush();
+    for (const connection of batch) connection.flushTurn();
     batch.length = 0;
     this.#spare = batch;
   }
