@@ -5,6 +5,7 @@ export { IndexCursor } from './index-cursor.ts';
 export { KeyIndex, NOT_ALIVE, RevisionList } from './key-index.ts';
 export * from './key-range.ts';
 export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
+export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
 export { checkPut, evaluatePut, executePut, PutResult } from './put.ts';
 export {
   evaluateRange,

@@ -19,6 +19,8 @@ export interface EntryApplier {
   step(): boolean;
   /** Resolves when the backend takes more; undefined if it does now. */
   whenReady(): Promise<void> | undefined;
+  /** No entry follows in this turn: what was put together for several is handed on. */
+  endTurn(): void;
 }
 
 export interface ApplyLoopOptions {
@@ -72,6 +74,7 @@ export class ApplyLoop {
     let wait: Promise<void> | undefined;
     try {
       wait = this.#applySome();
+      this.#options.applier.endTurn();
     } catch (error) {
       this.#stopped = true;
       this.#queue = [];

@@ -135,6 +135,11 @@ export class StateMachine {
     return this.backend.isFull ? this.backend.whenRoom() : undefined;
   }
 
+  /** No entry follows in this turn: watchers are told. */
+  endTurn(): void {
+    this.watch.flush();
+  }
+
   /** Begins the next committed entry; true if it is complete. */
   begin(entry: raftpb.Entry): boolean {
     invariant(this.#entry === undefined, 'an entry begins when the one before has ended');

@@ -1,19 +1,31 @@
 // Drives the watch hub: tells it what happens, and lets it catch up watchers that are behind, in
 // slices, between the turns' other work.
+//
+// Revisions of one turn are told together: a watcher gets their events in one response, which costs
+// little more than a single event. Whoever asks the hub for anything else first has it told what is
+// pending (`hub` sees to that), so that nothing overtakes events.
 
 import type { Revision } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
-import { type ChangeList, WatchHub, type WatchStream } from '../mvcc/index.ts';
+import {
+  type ChangeList,
+  EventWindow,
+  WATCH_NOTIFY_CHANGES_MAX,
+  WatchHub,
+  type WatchStream,
+} from '../mvcc/index.ts';
 import type { Backend } from './backend.ts';
 import type { KvStore } from './kv-store.ts';
 import { WATCH_CATCH_UP_BUDGET } from './limits.ts';
 import { Slices } from './slices.ts';
 
 export class WatchFeed {
-  readonly hub: WatchHub;
+  readonly #hub: WatchHub;
   readonly #env: Env;
   readonly #backend: Backend;
   readonly #kv: KvStore;
+  /** Revisions that the hub has not been told of; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
+  #pending: EventWindow | undefined;
   #catchingUp = false;
   #stopped = false;
 
@@ -21,13 +33,40 @@ export class WatchFeed {
     this.#env = env;
     this.#backend = backend;
     this.#kv = kv;
-    this.hub = new WatchHub(kv.currentRev);
+    this.#hub = new WatchHub(kv.currentRev);
   }
 
-  /** A revision has become current. */
+  /** The hub, told of everything up to the current revision. */
+  get hub(): WatchHub {
+    this.flush();
+    return this.#hub;
+  }
+
+  /** A revision has become current. Watchers are told at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
-    this.hub.notify(this.#kv, revision, changes);
+    if (changes.size > WATCH_NOTIFY_CHANGES_MAX) {
+      this.#flushBefore();
+      this.#hub.leaveToPasses(revision);
+      this.schedule();
+      return;
+    }
+    this.#pending ??= new EventWindow();
+    this.#pending.addChanges(revision, changes);
+    if (this.#pending.size >= WATCH_NOTIFY_CHANGES_MAX) this.flush();
+  }
+
+  /** Tells the hub what is pending; called when the entries of a turn have been applied. */
+  flush(): void {
+    if (this.#pending === undefined) return;
+    this.#flushBefore();
     this.schedule();
+  }
+
+  #flushBefore(): void {
+    const window = this.#pending;
+    if (window === undefined) return;
+    this.#pending = undefined;
+    this.#hub.notifyWindow(this.#kv, window);
   }
 
   /** The stream has room again. */
@@ -38,7 +77,7 @@ export class WatchFeed {
 
   /** Sees to it that watchers that are behind are caught up. */
   schedule(): void {
-    if (this.#catchingUp || this.#stopped || !this.hub.hasCatchUp) return;
+    if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
     this.#catchingUp = true;
     void this.#catchUp();
   }

@@ -138,23 +138,40 @@ export class WatchHub {
    * it. A revision of many changes is left to the next passes, so that this never takes long.
    */
   notify(view: ReadView, main: Revision, changes: ChangeList): void {
-    invariant(main > this.currentRev, 'revisions come in order');
     if (changes.size > WATCH_NOTIFY_CHANGES_MAX) {
-      for (const watcher of [...this.#syncedWatchers]) {
-        watcher.minRev = Math.max(watcher.minRev, this.currentRev + 1);
-        this.#leave(watcher);
-        this.#becomeWaiting(watcher);
-      }
-      this.currentRev = main;
+      this.leaveToPasses(main);
       return;
     }
-    this.currentRev = main;
-    if (this.#synced.size === 0) return;
     const window = new EventWindow();
     window.addChanges(main, changes);
+    this.notifyWindow(view, window);
+  }
+
+  /**
+   * {@link notify} for one or several whole revisions at once: each watcher is offered all that is
+   * for it in one batch. The view is the store as of the last one.
+   */
+  notifyWindow(view: ReadView, window: EventWindow): void {
+    const firstMain = window.mains[0];
+    invariant(firstMain !== undefined && firstMain > this.currentRev, 'revisions come in order');
+    this.currentRev = window.lastMain;
+    if (this.#synced.size === 0) return;
     const dispatch = this.#notifyDispatch;
-    dispatch.start(window, this.#synced, main, (watcher) => this.#block(watcher, main));
+    dispatch.start(window, this.#synced, this.currentRev, (watcher) =>
+      this.#block(watcher, firstMain),
+    );
     while (!dispatch.step(view, Number.MAX_SAFE_INTEGER));
+  }
+
+  /** Takes note of a revision that watchers get from the store: it has too many changes. */
+  leaveToPasses(main: Revision): void {
+    invariant(main > this.currentRev, 'revisions come in order');
+    for (const watcher of [...this.#syncedWatchers]) {
+      watcher.minRev = Math.max(watcher.minRev, this.currentRev + 1);
+      this.#leave(watcher);
+      this.#becomeWaiting(watcher);
+    }
+    this.currentRev = main;
   }
 
   /**
