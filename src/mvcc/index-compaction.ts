@@ -42,6 +42,8 @@ export class IndexCompaction {
     invariant(!this.done, 'a finished compaction is not continued');
     invariant(this.#index.compactedRev === this.rev, 'one compaction is finished before the next');
     const end = this.#spent + budget;
+    // Before the leaf is looked at: without these revisions it may have nothing to compact.
+    if (!this.#dropCondemned(end, drop)) return false;
     let leaf: Leaf | undefined = this.#leafOf(this.#resumeAt);
     while (leaf !== undefined) {
       // Nothing to do where every key is alive and has one revision.
@@ -65,7 +67,6 @@ export class IndexCompaction {
 
   /** Cuts the history of every key of a leaf; false if the budget ended before. */
   #cutHistories(leaf: Leaf, end: number, drop: DropRevision): boolean {
-    if (!this.#dropCondemned(end, drop)) return false;
     for (let slot = leaf.base; slot < leaf.base + leaf.size; slot++) {
       this.#spent++;
       const head = leaf.head(slot);

@@ -242,6 +242,17 @@ test('a long history is searched in few steps and compacted in bounded slices', 
   }
 });
 
+test('revisions cut in one slice are dropped in the next, though their leaf has nothing else', () => {
+  const index = new KeyIndex();
+  for (let rev = 2; rev < 12; rev++) index.put('k', rev, 0, 0, state);
+  const compaction = index.startCompaction(11);
+  const dropped: number[] = [];
+  for (let i = 0; !compaction.step(2, (main) => dropped.push(main)); i++)
+    expect(i).toBeLessThan(20);
+  expect(dropped).toEqual([10, 9, 8, 7, 6, 5, 4, 3, 2]);
+  expect(index.check()).toEqual([]);
+});
+
 test('what HashKV keeps: what lives at the hashed revision, never a tombstone', () => {
   const index = new KeyIndex();
   index.put('a', 2, 0, 0, state);
