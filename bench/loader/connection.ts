@@ -221,7 +221,7 @@ export class LoadConnection {
       literal(0x5f, undefined, 'application/grpc'),
       literal(0x7a, undefined, 'grpc-go/1.71.1'),
       literal(0x40, 'te', 'trailers'),
-      literal(0x40, 'grpc-timeout', '4999999u'),
+      literal(0x40, 'grpc-timeout', '59999999u'),
     ]);
   }
 
