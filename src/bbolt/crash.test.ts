@@ -100,7 +100,7 @@ for (const noFreelistSync of [true, false]) {
   }, async () => {
     const options: DatabaseOptions = { pageSize: 512, noFreelistSync };
     let points = 0;
-    for (const seed of [SEED, SEED + 1, SEED + 2, SEED + 3]) {
+    for (const seed of [SEED, SEED + 1]) {
       points += await crashEverywhere<Promised>({
         seed,
         outcomes: 1,
@@ -109,7 +109,7 @@ for (const noFreelistSync of [true, false]) {
         check: (disk, state) => checkFound(disk, options, state),
       });
     }
-    expect(points).toBeGreaterThan(4 * 40);
+    expect(points).toBeGreaterThan(2 * 40);
   });
 }
 
@@ -124,7 +124,7 @@ test('either meta page may rot, even while a commit has written its pages', asyn
     return undefined;
   };
   let twin = twinOf().root;
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 25; round++) {
     twin = twin.copy();
     const tx = await database.beginWrite();
     const bucket = tx.createBucketIfNotExists(bytesFromLatin1(BUCKET));

@@ -320,7 +320,7 @@ test('long work is cut into slices', async () => {
       ...testEnv(disk).timers,
       nextTurn: async () => {
         turns++;
-        await new Promise((resolve) => setImmediate(resolve));
+        await testEnv(disk).timers.nextTurn();
       },
     },
   };

@@ -7,7 +7,7 @@
 // Hot: `put` of keys in ascending order costs one comparison with the last key.
 
 import { EMPTY_BYTES, invariant, TetcdError } from '../base/index.ts';
-import { BUCKET_ELEMENT_FLAG, compareKeys } from './layout.ts';
+import { BUCKET_ELEMENT_FLAG } from './layout.ts';
 import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from './limits.ts';
 import {
   BranchEntry,
@@ -60,18 +60,16 @@ export class EditTree {
   put(entry: LeafEntry): void {
     const { key, keyOffset, keyLength } = entry;
     const { tail } = this;
-    if (tail !== undefined) {
-      const last = tail.entries[tail.entries.length - 1]!;
-      if (
-        tail.entries.length < NODE_ENTRIES_MAX &&
-        tail.size < NODE_BYTES_MAX &&
-        compareKeys(last.key, last.keyOffset, last.keyLength, key, keyOffset, keyLength) < 0
-      ) {
-        tail.entries.push(entry);
-        tail.size += entry.size;
-        this.changes++;
-        return;
-      }
+    if (
+      tail !== undefined &&
+      tail.slots.length < NODE_ENTRIES_MAX &&
+      tail.size < NODE_BYTES_MAX &&
+      tail.compareKey(tail.slots.length - 1, key, keyOffset, keyLength) < 0
+    ) {
+      tail.slots.push(entry);
+      tail.size += entry.size;
+      this.changes++;
+      return;
     }
     this.insert(this.leafForEdit(key, keyOffset, keyLength), entry);
   }
@@ -81,8 +79,8 @@ export class EditTree {
     const leaf = this.leafForEdit(key, keyOffset, keyLength);
     const index = leaf.search(key, keyOffset, keyLength);
     invariant(index >= 0, 'what is removed is there');
-    leaf.size -= leaf.entries[index]!.size;
-    leaf.entries.splice(index, 1);
+    leaf.size -= leaf.sizeOf(index);
+    leaf.slots.splice(index, 1);
     leaf.shrunk = true;
     this.tail = undefined;
     this.changes++;
@@ -99,8 +97,9 @@ export class EditTree {
     return this.root;
   }
 
-  /** The child of a branch as a node. */
-  editChild(entry: BranchEntry): TreeNode {
+  /** Child `index` of a branch as a node. */
+  editChild(branch: BranchNode, index: number): TreeNode {
+    const entry = branch.entry(index);
     if (entry.child === undefined) {
       entry.child = this.nodeInPlaceOf(this.pager.page(entry.childId));
       entry.childId = 0;
@@ -128,7 +127,7 @@ export class EditTree {
       const index = node.search(key, offset, length);
       path.push(node);
       pathIndexes.push(index);
-      node = this.editChild(node.entries[index]!);
+      node = this.editChild(node, index);
     }
     return node;
   }
@@ -136,22 +135,21 @@ export class EditTree {
   private insert(leaf: LeafNode, entry: LeafEntry): void {
     const found = leaf.search(entry.key, entry.keyOffset, entry.keyLength);
     if (found >= 0) {
-      const old = leaf.entries[found]!;
-      if (old.flags !== entry.flags) {
+      if (leaf.flagsOf(found) !== entry.flags) {
         throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
       }
-      leaf.entries[found] = entry;
-      leaf.size += entry.size - old.size;
+      leaf.size += entry.size - leaf.sizeOf(found);
+      leaf.slots[found] = entry;
       this.changes++;
       return;
     }
     const index = -1 - found;
-    if (index === leaf.entries.length) leaf.entries.push(entry);
-    else leaf.entries.splice(index, 0, entry);
+    if (index === leaf.count) leaf.slots.push(entry);
+    else leaf.slots.splice(index, 0, entry);
     leaf.size += entry.size;
     this.changes++;
-    const atEnd = index === leaf.entries.length - 1;
-    if (leaf.entries.length > NODE_ENTRIES_MAX || leaf.size > NODE_BYTES_MAX) {
+    const atEnd = index === leaf.count - 1;
+    if (leaf.count > NODE_ENTRIES_MAX || leaf.size > NODE_BYTES_MAX) {
       this.tail = undefined;
       this.splitLeaf(leaf, atEnd);
     } else {
@@ -161,46 +159,45 @@ export class EditTree {
 
   /** Whether the last descent took the last child everywhere. */
   private onRightEdge(): boolean {
-    return this.path.every((branch, i) => this.pathIndexes[i] === branch.entries.length - 1);
+    return this.path.every((branch, i) => this.pathIndexes[i] === branch.count - 1);
   }
 
   private splitLeaf(leaf: LeafNode, atEnd: boolean): void {
-    const { entries } = leaf;
-    if (entries.length < 2) return;
+    if (leaf.count < 2) return;
     // Keys that arrive in order leave full nodes behind.
-    const at = atEnd ? entries.length - 1 : entries.length >>> 1;
-    const right = new LeafNode(entries.slice(at), 0);
-    for (const entry of right.entries) right.size += entry.size;
+    const at = atEnd ? leaf.count - 1 : leaf.count >>> 1;
+    const right = new LeafNode(leaf.base, leaf.slots.splice(at), 0);
+    for (let i = 0; i < right.count; i++) right.size += right.sizeOf(i);
     leaf.size -= right.size;
-    leaf.entries.length = at;
-    const first = right.entries[0]!;
-    const entry = new BranchEntry(first.key, first.keyOffset, first.keyLength, 0, right);
-    this.insertAbove(this.path.length - 1, leaf, leaf.entries[0]!, entry);
+    this.insertAbove(this.path.length - 1, leaf, leaf.entry(0), right, right.entry(0));
   }
 
   /** Puts the right half of `left`, which was cut, into the branch at `level` of the path. */
   private insertAbove(
     level: number,
     left: TreeNode,
-    leftFirst: { key: Uint8Array; keyOffset: number; keyLength: number },
-    right: BranchEntry,
+    leftFirst: LeafEntry | BranchEntry,
+    right: TreeNode,
+    rightFirst: LeafEntry | BranchEntry,
   ): void {
+    const entry = entryFor(right, rightFirst);
     if (level < 0) {
-      const { key, keyOffset, keyLength } = leftFirst;
-      this.root = new BranchNode([new BranchEntry(key, keyOffset, keyLength, 0, left), right]);
+      this.root = new BranchNode(undefined, [entryFor(left, leftFirst), entry]);
       return;
     }
     const branch = this.path[level]!;
     const index = this.pathIndexes[level]! + 1;
-    const atEnd = index === branch.entries.length;
-    branch.entries.splice(index, 0, right);
-    if (branch.entries.length <= NODE_ENTRIES_MAX) return;
-    const at = atEnd ? branch.entries.length - 2 : branch.entries.length >>> 1;
-    const half = new BranchNode(branch.entries.splice(at));
-    const first = half.entries[0]!;
-    const entry = new BranchEntry(first.key, first.keyOffset, first.keyLength, 0, half);
-    this.insertAbove(level - 1, branch, branch.entries[0]!, entry);
+    const atEnd = index === branch.count;
+    branch.slots.splice(index, 0, entry);
+    if (branch.count <= NODE_ENTRIES_MAX) return;
+    const at = atEnd ? branch.count - 2 : branch.count >>> 1;
+    const half = new BranchNode(branch.base, branch.slots.splice(at));
+    this.insertAbove(level - 1, branch, branch.entry(0), half, half.entry(0));
   }
+}
+
+function entryFor(child: TreeNode, first: LeafEntry | BranchEntry): BranchEntry {
+  return new BranchEntry(first.key, first.keyOffset, first.keyLength, 0, child);
 }
 
 /** What `findEntry` found; valid until its next call. One object serves all: calls do not nest. */
@@ -220,7 +217,7 @@ export function findEntry(tree: EditTree, key: Uint8Array): boolean {
     if (view instanceof LeafNode) {
       const index = view.search(key, 0, key.length);
       if (index < 0) return false;
-      const entry = view.entries[index]!;
+      const entry = view.entry(index);
       found.bytes = entry.value;
       found.offset = entry.valueOffset;
       found.length = entry.valueLength;
@@ -229,8 +226,8 @@ export function findEntry(tree: EditTree, key: Uint8Array): boolean {
       return true;
     }
     if (view instanceof BranchNode) {
-      const entry: BranchEntry = view.entries[view.search(key, 0, key.length)]!;
-      view = entry.child ?? tree.pager.page(entry.childId);
+      const index = view.search(key, 0, key.length);
+      view = view.childOf(index) ?? tree.pager.page(view.childIdOf(index));
     } else if (view.isLeaf) {
       const index = view.searchLeaf(key);
       if (index < 0) return false;

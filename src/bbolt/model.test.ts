@@ -35,7 +35,7 @@ const SHAPES: readonly Shape[] = [
     options: { pageSize: 512 },
     keyCount: 400,
     valueMax: 60,
-    rounds: 40,
+    rounds: 24,
     operations: 200,
   },
   {
@@ -43,7 +43,7 @@ const SHAPES: readonly Shape[] = [
     options: { pageSize: 512, pageCacheBytes: 16_384 },
     keyCount: 60,
     valueMax: 5000,
-    rounds: 30,
+    rounds: 18,
     operations: 40,
   },
   {
@@ -51,7 +51,7 @@ const SHAPES: readonly Shape[] = [
     options: { noFreelistSync: false },
     keyCount: 3000,
     valueMax: 300,
-    rounds: 25,
+    rounds: 14,
     operations: 600,
   },
   {
@@ -59,7 +59,7 @@ const SHAPES: readonly Shape[] = [
     options: { pageSize: 1024, pageCacheBytes: 0 },
     keyCount: 300,
     valueMax: 200,
-    rounds: 15,
+    rounds: 10,
     operations: 150,
   },
 ];

@@ -1,21 +1,12 @@
-// Pages under edit: the elements of a page as objects. Only pages that a write transaction changes,
-// and their ancestors, are nodes; everything else stays bytes.
+// Pages under edit. Only pages that a write transaction changes, and their ancestors, are nodes;
+// everything else stays bytes. Even in a node only what is new is an object: an element that stands
+// as it stood in the page is its index in that page, the node's `base`. Thus a deletion among a
+// hundred keys makes one array of small integers, not a hundred objects for the collector.
 //
-// Keys and values are (bytes, offset, length) and point into the page they came from or into the
-// caller's arrays, which both stay as they are until the transaction has ended.
+// Keys and values are (bytes, offset, length) and point into the base page or into the caller's
+// arrays, which both stay as they are until the transaction has ended.
 
-import {
-  BUCKET_ELEMENT_FLAG,
-  BUCKET_HEADER_SIZE,
-  compareKeys,
-  copyBytes,
-  ELEMENT_SIZE,
-  PAGE_FLAGS,
-  PAGE_HEADER_SIZE,
-  writePageHeader,
-  writeU32,
-  writeU64,
-} from './layout.ts';
+import { BUCKET_ELEMENT_FLAG, compareKeys, ELEMENT_SIZE } from './layout.ts';
 import type { Page } from './page.ts';
 
 export class LeafEntry {
@@ -81,153 +72,196 @@ export class BranchEntry {
   }
 }
 
+/** An element of a leaf under edit: its index in the base page, or what it has become. */
+export type LeafSlot = number | LeafEntry;
+
+/** As {@link LeafSlot}; a child under edit has an entry. */
+export type BranchSlot = number | BranchEntry;
+
 export class LeafNode {
   readonly isLeaf = true;
-  entries: LeafEntry[];
-  /** Sum of the sizes of the entries. */
+  /** The page that the numbers in `slots` refer to. */
+  base: Page | undefined;
+  slots: LeafSlot[];
+  /** Sum of the sizes of the elements. */
   size: number;
-  /** Whether entries were removed since it was read: a candidate for merging. */
+  /** Whether elements were removed since it was read: a candidate for merging. */
   shrunk = false;
 
-  constructor(entries: LeafEntry[], size: number) {
-    this.entries = entries;
+  constructor(base: Page | undefined, slots: LeafSlot[], size: number) {
+    this.base = base;
+    this.slots = slots;
     this.size = size;
+  }
+
+  get count(): number {
+    return this.slots.length;
   }
 
   /** The index of the key, or `-1 - i` where i is the index it would be inserted at. */
   search(key: Uint8Array, offset: number, length: number): number {
-    const { entries } = this;
     let low = 0;
-    let high = entries.length;
+    let high = this.slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const entry = entries[middle]!;
-      const order = compareKeys(entry.key, entry.keyOffset, entry.keyLength, key, offset, length);
+      const order = this.compareKey(middle, key, offset, length);
       if (order === 0) return middle;
       if (order < 0) low = middle + 1;
       else high = middle;
     }
     return -1 - low;
   }
+
+  /** How the key of an element compares with the given one. */
+  compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') {
+      return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
+    }
+    const base = this.base!;
+    const at = base.keyOffset(slot);
+    return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
+  }
+
+  /** Bytes that an element takes in a page. */
+  sizeOf(index: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot.size;
+    return ELEMENT_SIZE + this.base!.keyLength(slot) + this.base!.valueLength(slot);
+  }
+
+  flagsOf(index: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot.flags;
+    return this.base!.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0;
+  }
+
+  /** An element as an object; made anew for one that stands in the base page. */
+  entry(index: number): LeafEntry {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot;
+    const base = this.base!;
+    const key = base.keyOffset(slot);
+    const keyLength = base.keyLength(slot);
+    return new LeafEntry(
+      base.bytes,
+      key,
+      keyLength,
+      base.bytes,
+      key + keyLength,
+      base.valueLength(slot),
+      base.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0,
+    );
+  }
+
+  /** Takes over all elements of the right neighbour. */
+  append(right: LeafNode): void {
+    this.leaveBase();
+    for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
+    this.size += right.size;
+  }
+
+  /** Makes every element an object. */
+  private leaveBase(): void {
+    if (this.base === undefined) return;
+    for (let i = 0; i < this.slots.length; i++) this.slots[i] = this.entry(i);
+    this.base = undefined;
+  }
 }
 
 export class BranchNode {
   readonly isLeaf = false;
-  entries: BranchEntry[];
+  base: Page | undefined;
+  slots: BranchSlot[];
   shrunk = false;
 
-  constructor(entries: BranchEntry[]) {
-    this.entries = entries;
+  constructor(base: Page | undefined, slots: BranchSlot[]) {
+    this.base = base;
+    this.slots = slots;
+  }
+
+  get count(): number {
+    return this.slots.length;
   }
 
   get size(): number {
-    return branchSize(this.entries, 0, this.entries.length);
+    let size = 0;
+    for (let i = 0; i < this.slots.length; i++) size += this.sizeOf(i);
+    return size;
   }
 
   /** The index of the child that would hold the key. */
   search(key: Uint8Array, offset: number, length: number): number {
-    const { entries } = this;
     let low = 1;
-    let high = entries.length;
+    let high = this.slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const entry = entries[middle]!;
-      const order = compareKeys(entry.key, entry.keyOffset, entry.keyLength, key, offset, length);
-      if (order <= 0) low = middle + 1;
+      if (this.compareKey(middle, key, offset, length) <= 0) low = middle + 1;
       else high = middle;
     }
     return low - 1;
+  }
+
+  sizeOf(index: number): number {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? ELEMENT_SIZE + this.base!.keyLength(slot) : slot.size;
+  }
+
+  /** The child, if it is under edit. */
+  childOf(index: number): TreeNode | undefined {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? undefined : slot.child;
+  }
+
+  /** The page of the child; 0 if it has none of its own yet. */
+  childIdOf(index: number): number {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? this.base!.childId(slot) : slot.childId;
+  }
+
+  /** An element as an object, from now on. */
+  entry(index: number): BranchEntry {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot;
+    const base = this.base!;
+    const { bytes } = base;
+    const key = base.keyOffset(slot);
+    const entry = new BranchEntry(bytes, key, base.keyLength(slot), base.childId(slot), undefined);
+    this.slots[index] = entry;
+    return entry;
+  }
+
+  /** Takes over all elements of the right neighbour. */
+  append(right: BranchNode): void {
+    for (let i = 0; i < this.slots.length; i++) this.entry(i);
+    this.base = undefined;
+    for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
+  }
+
+  private compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') {
+      return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
+    }
+    const base = this.base!;
+    const at = base.keyOffset(slot);
+    return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
   }
 }
 
 export type TreeNode = LeafNode | BranchNode;
 
-export function branchSize(entries: readonly BranchEntry[], from: number, to: number): number {
-  let size = 0;
-  for (let i = from; i < to; i++) size += entries[i]!.size;
-  return size;
-}
-
 /** The node with the elements of `page`. */
 export function nodeFromPage(page: Page): TreeNode {
-  const { bytes, count } = page;
-  if (!page.isLeaf) {
-    const entries: BranchEntry[] = [];
-    for (let i = 0; i < count; i++) {
-      const child = page.childId(i);
-      entries.push(new BranchEntry(bytes, page.keyOffset(i), page.keyLength(i), child, undefined));
-    }
-    return new BranchNode(entries);
-  }
-  const entries: LeafEntry[] = [];
-  let size = 0;
-  for (let i = 0; i < count; i++) {
-    const key = page.keyOffset(i);
-    const keyLength = page.keyLength(i);
-    const valueLength = page.valueLength(i);
-    const flags = page.isBucket(i) ? BUCKET_ELEMENT_FLAG : 0;
-    entries.push(new LeafEntry(bytes, key, keyLength, bytes, key + keyLength, valueLength, flags));
-    size += ELEMENT_SIZE + keyLength + valueLength;
-  }
-  return new LeafNode(entries, size);
+  const slots: number[] = [];
+  for (let i = 0; i < page.count; i++) slots.push(i);
+  if (!page.isLeaf) return new BranchNode(page, slots);
+  const node = new LeafNode(page, slots, 0);
+  for (let i = 0; i < page.count; i++) node.size += node.sizeOf(i);
+  return node;
 }
 
-/** Writes entries [from, to) as the leaf page `id` at the start of `target`, zeros behind. */
-export function writeLeaf(
-  entries: readonly LeafEntry[],
-  from: number,
-  to: number,
-  id: number,
-  overflow: number,
-  target: Uint8Array,
-): void {
-  writePageHeader(target, id, PAGE_FLAGS.LEAF, to - from, overflow);
-  let element = PAGE_HEADER_SIZE;
-  let data = element + (to - from) * ELEMENT_SIZE;
-  for (let i = from; i < to; i++) {
-    const entry = entries[i]!;
-    const { keyLength, valueLength } = entry;
-    writeU32(target, element, entry.flags);
-    writeU32(target, element + 4, data - element);
-    writeU32(target, element + 8, keyLength);
-    writeU32(target, element + 12, valueLength);
-    copyBytes(entry.key, entry.keyOffset, keyLength, target, data);
-    data += keyLength;
-    copyBytes(entry.value, entry.valueOffset, valueLength, target, data);
-    data += valueLength;
-    element += ELEMENT_SIZE;
-  }
-  target.fill(0, data);
-}
-
-/** Writes entries [from, to), whose children all have pages, as the branch page `id`. */
-export function writeBranch(
-  entries: readonly BranchEntry[],
-  from: number,
-  to: number,
-  id: number,
-  overflow: number,
-  target: Uint8Array,
-): void {
-  writePageHeader(target, id, PAGE_FLAGS.BRANCH, to - from, overflow);
-  let element = PAGE_HEADER_SIZE;
-  let data = element + (to - from) * ELEMENT_SIZE;
-  for (let i = from; i < to; i++) {
-    const entry = entries[i]!;
-    writeU32(target, element, data - element);
-    writeU32(target, element + 4, entry.keyLength);
-    writeU64(target, element + 8, entry.childId);
-    copyBytes(entry.key, entry.keyOffset, entry.keyLength, target, data);
-    data += entry.keyLength;
-    element += ELEMENT_SIZE;
-  }
-  target.fill(0, data);
-}
-
-/** The value of an inline bucket: header, then the leaf as a page of its own with id 0. */
-export function encodeInlineBucket(leaf: LeafNode, sequence: bigint): Uint8Array {
-  const value = new Uint8Array(BUCKET_HEADER_SIZE + PAGE_HEADER_SIZE + leaf.size);
-  new DataView(value.buffer).setBigUint64(8, sequence, true);
-  writeLeaf(leaf.entries, 0, leaf.entries.length, 0, 0, value.subarray(BUCKET_HEADER_SIZE));
-  return value;
+/** An empty tree. */
+export function emptyLeaf(): LeafNode {
+  return new LeafNode(undefined, [], 0);
 }

@@ -14,9 +14,10 @@ import {
   SLAB_BYTES,
   TRANSFER_BYTES_MAX,
 } from './limits.ts';
-import { type BranchEntry, type LeafEntry, writeBranch, writeLeaf } from './node.ts';
+import type { BranchNode, LeafNode } from './node.ts';
 import { Page, validatePage } from './page.ts';
 import type { Pager } from './pager.ts';
+import { writeBranch, writeLeaf } from './write-page.ts';
 
 interface DirtyPage {
   readonly id: number;
@@ -47,21 +48,21 @@ export class PageBuilder {
     return this.dirtyBytes >= DIRTY_BYTES_MAX;
   }
 
-  /** Builds a leaf page of entries [from, to) of that total size; its page id. */
-  leaf(entries: readonly LeafEntry[], from: number, to: number, size: number): number {
+  /** Builds a leaf page of elements [from, to) of that total size; its page id. */
+  leaf(node: LeafNode, from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
     const bytes = pages === 1 ? this.slabPage() : allocatePageBytes(pages * this.pager.pageSize);
-    writeLeaf(entries, from, to, id, pages - 1, bytes);
+    writeLeaf(node, from, to, id, pages - 1, bytes);
     this.addPage(id, bytes);
     return id;
   }
 
-  branch(entries: readonly BranchEntry[], from: number, to: number, size: number): number {
+  branch(node: BranchNode, from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
     const bytes = allocatePageBytes(pages * this.pager.pageSize);
-    writeBranch(entries, from, to, id, pages - 1, bytes);
+    writeBranch(node, from, to, id, pages - 1, bytes);
     this.addPage(id, bytes);
     return id;
   }

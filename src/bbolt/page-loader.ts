@@ -14,7 +14,8 @@ export function batchPagesMax(pager: Pager): number {
 
 /**
  * The pages with these ids, in that order, each validated; overflow pages come along. Their bytes
- * are views of a few large buffers, which live as long as any page of theirs does. The caller keeps the pages from being freed meanwhile, and asks for `batchPagesMax` at most.
+ * are views of a few large buffers, which live as long as any page of theirs does. The caller keeps
+ * the pages from being freed meanwhile, and asks for `batchPagesMax` at most.
  */
 export async function loadPages(pager: Pager, ids: readonly number[]): Promise<Page[]> {
   const gap = READ_GAP_BYTES_MAX / pager.pageSize;

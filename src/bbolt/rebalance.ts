@@ -4,7 +4,7 @@
 import { fail } from '../base/index.ts';
 import type { EditTree } from './edit-tree.ts';
 import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from './limits.ts';
-import { type BranchEntry, type BranchNode, LeafNode, type TreeNode } from './node.ts';
+import { type BranchNode, emptyLeaf, type TreeNode } from './node.ts';
 import type { Slices } from './slices.ts';
 
 /** A node that shrank below this part of a page is merged; bbolt's rule at its default fill. */
@@ -14,35 +14,35 @@ const SMALL_SHARE = 1 / 4;
 export async function rebalance(tree: EditTree, slices: Slices): Promise<void> {
   if (tree.root === undefined) return;
   if (!tree.root.isLeaf) await rebalanceBranch(tree, tree.root, slices);
-  while (!tree.root.isLeaf && tree.root.entries.length <= 1) {
-    const only: BranchEntry | undefined = tree.root.entries[0];
-    tree.root = only === undefined ? new LeafNode([], 0) : tree.editChild(only);
+  while (!tree.root.isLeaf && tree.root.count <= 1) {
+    tree.root = tree.root.count === 0 ? emptyLeaf() : tree.editChild(tree.root, 0);
   }
 }
 
 async function rebalanceBranch(tree: EditTree, branch: BranchNode, slices: Slices): Promise<void> {
   let candidates = false;
-  for (const { child } of branch.entries) {
+  for (let i = 0; i < branch.count; i++) {
+    const child = branch.childOf(i);
     if (child === undefined) continue;
     if (!child.isLeaf) await rebalanceBranch(tree, child, slices);
     candidates ||= child.shrunk;
   }
   if (!candidates) return;
 
-  const kept: BranchEntry[] = [];
-  for (const entry of branch.entries) {
+  // Children [0, kept) stay; the slots behind them up to i are already looked at.
+  let kept = 0;
+  for (let i = 0; i < branch.count; i++) {
     if (slices.due) await slices.turn();
-    const { child } = entry;
-    if (child?.shrunk && child.entries.length === 0) continue;
-    const left = kept.at(-1);
-    if (left !== undefined && wantMerge(tree, left.child, child)) {
-      mergeInto(tree.editChild(left), tree.editChild(entry));
+    const child = branch.childOf(i);
+    if (child?.shrunk && child.count === 0) continue;
+    if (kept > 0 && wantMerge(tree, branch.childOf(kept - 1), child)) {
+      mergeInto(tree.editChild(branch, kept - 1), tree.editChild(branch, i));
     } else {
-      kept.push(entry);
+      branch.slots[kept++] = branch.slots[i]!;
     }
   }
-  if (kept.length < branch.entries.length) branch.shrunk = true;
-  branch.entries = kept;
+  if (kept < branch.count) branch.shrunk = true;
+  branch.slots.length = kept;
 }
 
 function wantMerge(
@@ -53,26 +53,18 @@ function wantMerge(
   if (!isSmall(tree, left) && !isSmall(tree, right)) return false;
   // A neighbour that has already swallowed much leaves the rest to the next one.
   return (
-    left === undefined ||
-    (left.entries.length < NODE_ENTRIES_MAX / 2 && left.size < NODE_BYTES_MAX / 2)
+    left === undefined || (left.count < NODE_ENTRIES_MAX / 2 && left.size < NODE_BYTES_MAX / 2)
   );
 }
 
 function isSmall(tree: EditTree, node: TreeNode | undefined): boolean {
   if (!node?.shrunk) return false;
-  return (
-    node.size <= tree.pager.pageSize * SMALL_SHARE || (!node.isLeaf && node.entries.length < 2)
-  );
+  return node.size <= tree.pager.pageSize * SMALL_SHARE || (!node.isLeaf && node.count < 2);
 }
 
 function mergeInto(left: TreeNode, right: TreeNode): void {
   left.shrunk = true;
-  if (left.isLeaf && right.isLeaf) {
-    for (const entry of right.entries) left.entries.push(entry);
-    left.size += right.size;
-  } else if (!left.isLeaf && !right.isLeaf) {
-    for (const entry of right.entries) left.entries.push(entry);
-  } else {
-    fail('siblings are on one level');
-  }
+  if (left.isLeaf && right.isLeaf) left.append(right);
+  else if (!left.isLeaf && !right.isLeaf) left.append(right);
+  else fail('siblings are on one level');
 }

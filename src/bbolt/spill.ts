@@ -1,10 +1,17 @@
 // Writing an edited tree as pages, from the leaves up: nodes are cut into pages of the wanted
 // fullness, and each page's id and first key go into the branch above.
 
-import { invariant } from '../base/index.ts';
+import { EMPTY_BYTES, invariant } from '../base/index.ts';
 import type { EditTree } from './edit-tree.ts';
 import { PAGE_HEADER_SIZE } from './layout.ts';
-import { BranchEntry, type BranchNode, branchSize, type LeafNode, type TreeNode } from './node.ts';
+import {
+  BranchEntry,
+  BranchNode,
+  type BranchSlot,
+  type LeafEntry,
+  type LeafNode,
+  type TreeNode,
+} from './node.ts';
 import type { PageBuilder } from './page-builder.ts';
 import type { Slices } from './slices.ts';
 
@@ -24,7 +31,7 @@ export async function spillTree(
   const fullness = Math.floor(pageSize * Math.min(Math.max(fillPercent, 0.1), 1));
   const cut: Cut = { pageSize, fullness, builder: target.builder };
   let top = await spillNode(tree.root, cut, target);
-  while (top.length > 1) top = cutBranch(top, cut);
+  while (top.length > 1) top = cutBranch(new BranchNode(undefined, top), cut);
   return top[0]!.childId;
 }
 
@@ -39,25 +46,25 @@ interface Cut {
 /** The entries for the branch above that stand for the pages the node has become. */
 async function spillNode(node: TreeNode, cut: Cut, target: SpillTarget): Promise<BranchEntry[]> {
   if (node.isLeaf) return cutLeaf(node, cut);
-  const children = await spillChildren(node, cut, target);
-  return cutBranch(children, cut);
+  return cutBranch(await spillChildren(node, cut, target), cut);
 }
 
+/** The branch with all its children as pages. */
 async function spillChildren(
   branch: BranchNode,
   cut: Cut,
   target: SpillTarget,
-): Promise<BranchEntry[]> {
+): Promise<BranchNode> {
   const { builder, slices } = target;
-  const children: BranchEntry[] = [];
-  for (const entry of branch.entries) {
-    const { child } = entry;
+  const slots: BranchSlot[] = [];
+  for (const slot of branch.slots) {
+    const child = typeof slot === 'number' ? undefined : slot.child;
     if (child === undefined) {
-      children.push(entry);
+      slots.push(slot);
       continue;
     }
     const pages = child.isLeaf ? cutLeaf(child, cut) : await spillNode(child, cut, target);
-    for (const page of pages) children.push(page);
+    for (const page of pages) slots.push(page);
     if (builder.full) {
       await builder.flush();
       slices.restart();
@@ -65,11 +72,11 @@ async function spillChildren(
       await slices.turn();
     }
   }
-  return children;
+  return new BranchNode(branch.base, slots);
 }
 
 function cutLeaf(leaf: LeafNode, cut: Cut): BranchEntry[] {
-  const { entries } = leaf;
+  const { count } = leaf;
   const pages: BranchEntry[] = [];
   let remaining = leaf.size;
   let from = 0;
@@ -77,63 +84,63 @@ function cutLeaf(leaf: LeafNode, cut: Cut): BranchEntry[] {
     let to = from;
     let size = 0;
     if (PAGE_HEADER_SIZE + remaining <= cut.pageSize) {
-      to = entries.length;
+      to = count;
       size = remaining;
     } else {
       do {
-        size += entries[to]!.size;
+        size += leaf.sizeOf(to);
         to++;
-      } while (to < entries.length && joinsLeaf(size, entries[to]!.size, cut));
+      } while (to < count && joinsLeaf(size, leaf.sizeOf(to), cut));
     }
-    const id = cut.builder.leaf(entries, from, to, size);
-    const first = entries[from];
-    pages.push(
-      first === undefined
-        ? new BranchEntry(new Uint8Array(0), 0, 0, id, undefined)
-        : new BranchEntry(first.key, first.keyOffset, first.keyLength, id, undefined),
-    );
+    const id = cut.builder.leaf(leaf, from, to, size);
+    pages.push(entryFor(id, from < count ? leaf.entry(from) : undefined));
     remaining -= size;
     from = to;
-  } while (from < entries.length);
+  } while (from < count);
   return pages;
 }
 
-/** Whether a page with entries of `size` takes one more of `entrySize`. */
-function joinsLeaf(size: number, entrySize: number, cut: Cut): boolean {
-  const together = PAGE_HEADER_SIZE + size + entrySize;
+/** Whether a page with elements of `size` takes one more of `nextSize`. */
+function joinsLeaf(size: number, nextSize: number, cut: Cut): boolean {
+  const together = PAGE_HEADER_SIZE + size + nextSize;
   if (together <= cut.fullness) return true;
-  if (PAGE_HEADER_SIZE + entrySize <= cut.pageSize) return false;
-  // An entry that needs overflow pages anyway comes along if that saves a page.
+  if (PAGE_HEADER_SIZE + nextSize <= cut.pageSize) return false;
+  // An element that needs overflow pages anyway comes along if that saves a page.
   const { builder } = cut;
-  return builder.pagesFor(size + entrySize) < builder.pagesFor(size) + builder.pagesFor(entrySize);
+  return builder.pagesFor(size + nextSize) < builder.pagesFor(size) + builder.pagesFor(nextSize);
 }
 
-/** As `cutLeaf`, but every page has two entries at least: a branch of one leads nowhere. */
-function cutBranch(entries: BranchEntry[], cut: Cut): BranchEntry[] {
+/** As `cutLeaf`, but every page has two elements at least: a branch of one leads nowhere. */
+function cutBranch(branch: BranchNode, cut: Cut): BranchEntry[] {
+  const { count } = branch;
   const pages: BranchEntry[] = [];
-  let remaining = branchSize(entries, 0, entries.length);
+  let remaining = branch.size;
   let from = 0;
-  while (from < entries.length) {
+  while (from < count) {
     let to = from;
     let size = 0;
-    if (PAGE_HEADER_SIZE + remaining <= cut.pageSize || entries.length - from <= 3) {
-      to = entries.length;
+    if (PAGE_HEADER_SIZE + remaining <= cut.pageSize || count - from <= 3) {
+      to = count;
       size = remaining;
     } else {
-      const end = entries.length - 2;
       do {
-        size += entries[to]!.size;
+        size += branch.sizeOf(to);
         to++;
       } while (
-        to < end &&
-        (to < from + 2 || PAGE_HEADER_SIZE + size + entries[to]!.size <= cut.fullness)
+        to < count - 2 &&
+        (to < from + 2 || PAGE_HEADER_SIZE + size + branch.sizeOf(to) <= cut.fullness)
       );
     }
-    const first = entries[from]!;
-    const id = cut.builder.branch(entries, from, to, size);
-    pages.push(new BranchEntry(first.key, first.keyOffset, first.keyLength, id, undefined));
+    const id = cut.builder.branch(branch, from, to, size);
+    pages.push(entryFor(id, branch.entry(from)));
     remaining -= size;
     from = to;
   }
   return pages;
+}
+
+/** The element of the branch above for page `id`, whose first element is `first`. */
+function entryFor(id: number, first: LeafEntry | BranchEntry | undefined): BranchEntry {
+  if (first === undefined) return new BranchEntry(EMPTY_BYTES, 0, 0, id, undefined);
+  return new BranchEntry(first.key, first.keyOffset, first.keyLength, id, undefined);
 }

@@ -6,11 +6,12 @@ import { decodeBucketValue, encodeBucketHeader } from './bucket-value.ts';
 import { EditTree, findEntry, found, type TreeOwner } from './edit-tree.ts';
 import { BUCKET_ELEMENT_FLAG, PAGE_HEADER_SIZE } from './layout.ts';
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from './limits.ts';
-import { encodeInlineBucket, LeafEntry, LeafNode, type TreeNode } from './node.ts';
+import { emptyLeaf, LeafEntry, type LeafNode, type TreeNode } from './node.ts';
 import type { Page } from './page.ts';
 import { rebalance } from './rebalance.ts';
 import { type SpillTarget, spillTree } from './spill.ts';
 import { TreeCursor } from './write-cursor.ts';
+import { encodeInlineBucket } from './write-page.ts';
 
 /** The part of a page that a bucket may take to be kept inline, bbolt's rule. */
 const INLINE_SHARE = 1 / 4;
@@ -173,22 +174,22 @@ export class EditBucket implements WriteBucket {
   }
 
   private dropNode(node: TreeNode): void {
-    if (!node.isLeaf) {
-      for (const { child, childId } of node.entries) {
-        if (child === undefined) this.owner.freeTree(childId);
+    for (let i = 0; i < node.count; i++) {
+      if (!node.isLeaf) {
+        const child = node.childOf(i);
+        if (child === undefined) this.owner.freeTree(node.childIdOf(i));
         else this.dropNode(child);
+      } else if (node.flagsOf(i) !== 0) {
+        this.dropNested(node.entry(i));
       }
-      return;
     }
-    for (const entry of node.entries) {
-      if ((entry.flags & BUCKET_ELEMENT_FLAG) === 0) continue;
-      const name = entry.key.subarray(entry.keyOffset, entry.keyOffset + entry.keyLength);
-      if (this.children.has(latin1FromBytes(name))) continue;
-      const { value, valueOffset, valueLength } = entry;
-      const { pager } = this.tree;
-      const header = decodeBucketValue(pager, 0, value, valueOffset, valueLength);
-      if (header.inline === undefined) this.owner.freeTree(header.rootId);
-    }
+  }
+
+  private dropNested(entry: LeafEntry): void {
+    const { key, keyOffset, keyLength, value, valueOffset, valueLength } = entry;
+    if (this.children.has(latin1FromBytes(key, keyOffset, keyOffset + keyLength))) return;
+    const header = decodeBucketValue(this.tree.pager, 0, value, valueOffset, valueLength);
+    if (header.inline === undefined) this.owner.freeTree(header.rootId);
   }
 
   /** Whether there is a bucket of that name; INVALID_ARGUMENT if there is a plain value. */
@@ -202,7 +203,7 @@ export class EditBucket implements WriteBucket {
   }
 
   private insertBucket(name: Uint8Array): EditBucket {
-    const value = encodeInlineBucket(new LeafNode([], 0), 0n);
+    const value = encodeInlineBucket(emptyLeaf(), 0n);
     const key = name.slice();
     this.tree.put(new LeafEntry(key, 0, key.length, value, 0, value.length, BUCKET_ELEMENT_FLAG));
     const child = this.bucket(name);
@@ -219,5 +220,6 @@ export class EditBucket implements WriteBucket {
 /** Whether the tree is one small leaf without buckets. */
 function fitsInline(root: TreeNode, pageSize: number): root is LeafNode {
   if (!root.isLeaf || PAGE_HEADER_SIZE + root.size > pageSize * INLINE_SHARE) return false;
-  return root.entries.every((entry) => entry.flags === 0);
+  for (let i = 0; i < root.count; i++) if (root.flagsOf(i) !== 0) return false;
+  return true;
 }

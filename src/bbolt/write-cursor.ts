@@ -137,7 +137,7 @@ export class TreeCursor implements WriteCursor {
   private descend(toFirst: boolean): void {
     for (;;) {
       const view = this.views[this.views.length - 1]!;
-      const index = toFirst ? 0 : countOf(view) - 1;
+      const index = toFirst ? 0 : view.count - 1;
       this.indexes.push(index);
       if (view.isLeaf) return;
       this.push(this.child(view, index));
@@ -155,7 +155,7 @@ export class TreeCursor implements WriteCursor {
         throw pager.corrupt(this.tree.rootId, 'the tree never ends');
       }
       const index = this.indexes[this.indexes.length - 1]!;
-      if (index >= 0 && index < countOf(leaf)) return this.load(leaf, index);
+      if (index >= 0 && index < leaf.count) return this.load(leaf, index);
       if (!this.toNeighbour(forward)) return this.stop(forward ? BEHIND : BEFORE);
     }
   }
@@ -169,7 +169,7 @@ export class TreeCursor implements WriteCursor {
       indexes[indexes.length - 1]! += forward ? 1 : -1;
     } while (
       indexes[indexes.length - 1]! < 0 ||
-      indexes[indexes.length - 1]! >= countOf(views[views.length - 1]!)
+      indexes[indexes.length - 1]! >= views[views.length - 1]!.count
     );
     this.push(this.child(views[views.length - 1]!, indexes[indexes.length - 1]!));
     this.descend(forward);
@@ -179,13 +179,12 @@ export class TreeCursor implements WriteCursor {
   private child(view: View, index: number): View {
     const { pager } = this.tree;
     if (!(view instanceof BranchNode)) return pager.page((view as Page).childId(index));
-    const entry = view.entries[index]!;
-    return entry.child ?? pager.page(entry.childId);
+    return view.childOf(index) ?? pager.page(view.childIdOf(index));
   }
 
   private load(view: View, index: number): boolean {
     if (view instanceof LeafNode) {
-      const entry = view.entries[index]!;
+      const entry = view.entry(index);
       this.keyBytes = entry.key;
       this.keyOffset = entry.keyOffset;
       this.keyLength = entry.keyLength;
@@ -218,8 +217,4 @@ export class TreeCursor implements WriteCursor {
     this.isBucket = false;
     return false;
   }
-}
-
-function countOf(view: View): number {
-  return view instanceof LeafNode || view instanceof BranchNode ? view.entries.length : view.count;
 }
