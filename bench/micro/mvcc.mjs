@@ -21,6 +21,8 @@ import {
 import { etcdserverpb } from '../../dist/protocol/index.js';
 
 const keyTotal = Number(process.argv[2] ?? 1_000_000);
+/** A number of operations, fewer for a small run. */
+const scaled = (operations) => Math.max(10, Math.round((operations * keyTotal) / 1_000_000));
 const state = new KeyState();
 
 /** Deterministic integers below 2^32. */
@@ -86,29 +88,33 @@ for (const order of ['ascending', 'random']) {
   console.log(`  memory per key beside the string: ${perKey.toFixed(1)} bytes`);
   if (order === 'ascending') continue;
 
+  const MANY = scaled(1_000_000);
+  const UPDATES = scaled(200_000);
+  const SOME = scaled(100_000);
+  const FEW = scaled(10_000);
   let rev = keyTotal + 1;
-  measure('get, random key', 1_000_000, () => {
+  measure('get, random key', MANY, () => {
     let sum = 0;
-    for (let i = 0; i < 1_000_000; i++) {
+    for (let i = 0; i < MANY; i++) {
       if (index.get(keys[next() % keyTotal], rev, state)) sum += state.version;
     }
     return sum;
   });
-  measure('put, random existing key', 200_000, () => {
-    for (let i = 0; i < 200_000; i++) index.put(keys[next() % keyTotal], ++rev, 0, 0, state);
+  measure('put, random existing key', UPDATES, () => {
+    for (let i = 0; i < UPDATES; i++) index.put(keys[next() % keyTotal], ++rev, 0, 0, state);
     return index.revisionCount;
   });
   const cursor = index.cursor();
   const page = (atRev) => () => {
     let sum = 0;
-    for (let i = 0; i < 1000; i++) {
+    for (let i = 0; i < scaled(1000); i++) {
       cursor.open(keys[next() % keyTotal], '\0', atRev);
       for (let n = 0; n < 1000 && cursor.next(); n++) sum += cursor.state.version;
     }
     return sum;
   };
-  measure('range, per key, pages of 1000', 1_000_000, page(rev));
-  measure('range at a revision 100000 changes back', 1_000_000, page(rev - 100_000));
+  measure('range, per key, pages of 1000', scaled(1000) * 1000, page(rev));
+  measure('range at a revision 100000 changes back', scaled(1000) * 1000, page(rev - SOME));
   const count = (atRev, times) => () => {
     let sum = 0;
     for (let i = 0; i < times; i++) {
@@ -116,15 +122,15 @@ for (const order of ['ascending', 'random']) {
     }
     return sum;
   };
-  measure('count of a range, current revision', 100_000, count(rev, 100_000));
-  measure('count, 100000 updates back', 100_000, count(rev - 100_000, 100_000));
-  measure('delete 100000 keys', 100_000, () => {
+  measure('count of a range, current revision', SOME, count(rev, SOME));
+  measure('count, 100000 updates back', SOME, count(rev - SOME, SOME));
+  measure('delete 100000 keys', SOME, () => {
     rev++;
-    for (let i = 0; i < 100_000; i++) index.tombstone(keys[i], rev + i, 0);
-    rev += 100_000;
+    for (let i = 0; i < SOME; i++) index.tombstone(keys[i], rev + i, 0);
+    rev += SOME;
     return index.liveCount;
   });
-  measure('count, 100000 deletions back', 10_000, count(rev - 100_000, 10_000));
+  measure('count, 100000 deletions back', FEW, count(rev - SOME, FEW));
   measure('compaction, whole', 1, () => {
     let dropped = 0;
     const compaction = index.startCompaction(rev);
@@ -136,14 +142,14 @@ for (const order of ['ascending', 'random']) {
     }
     return `${dropped} dropped, longest slice ${longest.toFixed(1)} ms`;
   });
-  measure('put, 1000000 updates of one key', 1_000_000, () => {
-    for (let i = 0; i < 1_000_000; i++) index.put('hot', ++rev, 0, 0, state);
+  measure('put, 1000000 updates of one key', MANY, () => {
+    for (let i = 0; i < MANY; i++) index.put('hot', ++rev, 0, 0, state);
     return index.revisionCount;
   });
-  measure('get of it at random older revisions', 100_000, () => {
+  measure('get of it at random older revisions', SOME, () => {
     let sum = 0;
-    for (let i = 0; i < 100_000; i++) {
-      if (index.get('hot', rev - (next() % 1_000_000), state)) sum += state.version;
+    for (let i = 0; i < SOME; i++) {
+      if (index.get('hot', rev - (next() % MANY), state)) sum += state.version;
     }
     return sum;
   });
@@ -220,8 +226,10 @@ function openStore() {
     return sum;
   });
   const page = { rangeEnd: text('0'), limit: 1000 };
-  const pages = puts.slice(0, 1000).map(({ key }) => RangeRequestCodec.create({ ...page, key }));
-  measure('range request, per key, pages of 1000', 1_000_000, () => {
+  const pages = puts
+    .slice(0, scaled(1000))
+    .map(({ key }) => RangeRequestCodec.create({ ...page, key }));
+  measure('range request, per key, pages of 1000', pages.length * 1000, () => {
     let sum = 0;
     for (const request of pages) {
       evaluateRange(run, view, request, range);
@@ -282,7 +290,7 @@ for (const [name, watchers, rangeOf] of [
     hub.watch(new WatchStream(sink), 0n, { ...options, withPrevious: false });
   }
   const value = new Uint8Array(100).fill(120);
-  const events = 2000;
+  const events = scaled(2000);
   const told = watchers === 10_000 ? 1 : watchers;
   measure(`${name}, per event and watcher`, events * told, () => {
     for (let i = 0; i < events; i++) {
