@@ -230,41 +230,6 @@ function found(
   return { memberId, cluster, confState, wal, storage, node, snapshotIndex: 0, isNew: true };
 }
 
-interface InitialCluster {
-  readonly members: readonly Member[];
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
-}
-
-function initialCluster(config: ServerConfig): InitialCluster {
-  const members = bootstrapMembers(config.initialCluster, config.initialClusterToken);
-  return { members, memberId: members[0]!.id, clusterId: bootstrapClusterId(members) };
-}
-
-/**
- * The first start was cut off after the log was made and before its first entries were in it: it is
- * begun again. INVALID_ARGUMENT if the flags now name another member.
- */
-function beginAgain(
-  config: ServerConfig,
-  node: RawNode,
-  memberId: bigint,
-  clusterId: bigint,
-): void {
-  const problem = bootstrapProblem(config);
-  if (problem !== undefined) throw new TetcdError('INVALID_ARGUMENT', problem);
-  const initial = initialCluster(config);
-  if (initial.memberId !== memberId || initial.clusterId !== clusterId) {
-    throw new TetcdError(
-      'INVALID_ARGUMENT',
-      `${config.dataDir} was begun for member ${formatId(memberId)} of cluster ` +
-        `${formatId(clusterId)}; the flags name ${formatId(initial.memberId)} of ` +
-        formatId(initial.clusterId),
-    );
-  }
-  node.bootstrap(initial.members.map(peerOf));
-}
-
 function peerOf(member: Member): Peer {
   // As etcd's first entries have it: a member that has not published itself has no name there.
   return { id: member.id, context: confChangeContext(member) };
@@ -307,20 +272,17 @@ async function restart(
       );
     }
     const confState = confStateOf(cluster.members());
-    const applied = backend.appliedIndex;
     const storage = new MemoryStorage();
-    if (base.index > 0 || applied > 0) {
-      storage.applySnapshot({
-        data: new Uint8Array(0),
-        metadata: { confState, index: base.index, term: base.term },
-      });
-    }
+    storage.applySnapshot({
+      data: new Uint8Array(0),
+      metadata: { confState, index: base.index, term: base.term },
+    });
+    const applied = backend.appliedIndex;
     // What is applied was committed, even if the log lost the note of it.
     const commit = Math.max(opened.hardState.commit, applied);
     storage.setHardState({ ...opened.hardState, commit });
     storage.append(opened.entries);
     const node = newNode(options, memberId, storage, applied);
-    if (lastIndex === 0) beginAgain(config, node, memberId, clusterId);
     log.info('restarting local member', {
       'local-member-id': formatId(memberId),
       'cluster-id': formatId(clusterId),
