@@ -1,0 +1,85 @@
+// Flags as commander options, with the kinds that Go's pflag has. Values are checked when the command
+// line is read (`command-line.ts`), so that what is wrong is told in pflag's words.
+
+import { Option } from 'commander';
+import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
+import { textOfWord, type Word } from './words.ts';
+
+export type FlagValue = boolean | bigint | number | string | readonly string[];
+
+export interface FlagInit<Value> {
+  /** As `--name`, or `-n, --name`. */
+  readonly flag: string;
+  readonly help: string;
+  readonly initial: Value;
+}
+
+/** A commander option that knows pflag's kind of its value. */
+export class Flag extends Option {
+  readonly kind: 'bool' | 'int' | 'duration' | 'string' | 'strings';
+  /** Reads a word; the reason is what pflag's message ends with. */
+  readonly read: (word: Word) => Parsed<FlagValue>;
+
+  constructor(
+    kind: Flag['kind'],
+    init: FlagInit<FlagValue>,
+    read: (word: Word) => Parsed<FlagValue>,
+  ) {
+    // Every flag takes a value for commander; a bool without one is given `true` before it looks.
+    super(`${init.flag} <${kind}>`, init.help);
+    this.kind = kind;
+    this.read = read;
+    this.default(init.initial, shownDefault(kind, init.initial));
+    this.argParser((word: string) => {
+      const parsed = read(word);
+      if (parsed.reason !== undefined) throw new Error(parsed.reason);
+      return parsed.value;
+    });
+  }
+
+  /** What it is for, and its default if that says something. */
+  get shownHelp(): string {
+    const initial = this.defaultValueDescription;
+    return initial === undefined ? this.description : `${this.description} (default ${initial})`;
+  }
+
+  /** As help shows it: the kind of value, none for a bool. */
+  get term(): string {
+    const name = this.short === undefined ? `    ${this.long}` : `${this.short}, ${this.long}`;
+    return this.kind === 'bool' ? name : `${name} ${this.kind}`;
+  }
+}
+
+function shownDefault(kind: Flag['kind'], initial: FlagValue): string | undefined {
+  if (kind === 'duration') return `${Number(initial) / 1_000}s`;
+  if (kind === 'strings') return `[${(initial as readonly string[]).join(',')}]`;
+  if (initial === false || initial === 0n || initial === '') return undefined;
+  return kind === 'string' ? JSON.stringify(initial) : String(initial);
+}
+
+export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: boolean }): Flag {
+  return new Flag('bool', { ...init, initial: init.initial ?? false }, parseGoBool);
+}
+
+/** An int64; the value is a bigint. */
+export function intFlag(init: Omit<FlagInit<bigint>, 'initial'>): Flag {
+  return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(word, 0));
+}
+
+/** In milliseconds. */
+export function durationFlag(init: FlagInit<number>): Flag {
+  return new Flag('duration', init, (word) => parseGoDuration(textOfWord(word)));
+}
+
+export function stringFlag(init: Omit<FlagInit<string>, 'initial'> & { initial?: string }): Flag {
+  return new Flag('string', { ...init, initial: init.initial ?? '' }, (word) => ({
+    value: textOfWord(word),
+  }));
+}
+
+/** A list with commas between; given several times, the lists are put together. */
+export function stringsFlag(init: FlagInit<readonly string[]>): Flag {
+  return new Flag('strings', init, (word) => ({
+    value: word === '' ? [] : textOfWord(word).split(','),
+  }));
+}

@@ -1,0 +1,28 @@
+// What a command may touch of its process.
+
+/** How a program that a command started came to its end. */
+export interface ExecResult {
+  /** Null if a signal ended it, or if it could not be started. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why it could not be started. */
+  readonly error: Error | undefined;
+}
+
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Standard output. Text is UTF-8. */
+  out(data: string | Uint8Array): void;
+  /** Standard error. */
+  err(text: string): void;
+  /** All that is left of standard input. */
+  readAll(): Promise<Uint8Array>;
+  /** The next line of standard input, without its end; undefined if there is no whole one. */
+  readLine(): Promise<Uint8Array | undefined>;
+  wallMs(): number;
+  /** Nanoseconds since an arbitrary start. */
+  monotonicNs(): number;
+  sleep(ms: number): Promise<void>;
+  /** Runs a program with these variables added; its output goes where ours goes. */
+  exec(command: readonly string[], env: Readonly<Record<string, string>>): Promise<ExecResult>;
+}

@@ -1,0 +1,101 @@
+// A process in memory, to run commands in a test.
+
+import type { ExecResult, Io } from './io.ts';
+
+export class MemoryIo implements Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr: string[] = [];
+  readonly slept: number[] = [];
+  readonly executed: Array<{ readonly command: readonly string[]; readonly env: object }> = [];
+  /** What `exec` answers. */
+  execResult: ExecResult = { code: 0, signal: null, error: undefined };
+  /** Called after each piece of output. */
+  onOut: (() => void) | undefined = undefined;
+  readonly #out: Uint8Array[] = [];
+  #input: Uint8Array;
+  /** Standard input is open: more may come. */
+  #open: boolean;
+  #wake: (() => void) | undefined = undefined;
+
+  constructor(
+    init: {
+      readonly env?: Readonly<Record<string, string>>;
+      readonly input?: string | Uint8Array;
+      readonly keepOpen?: boolean;
+    } = {},
+  ) {
+    this.env = init.env ?? {};
+    this.#input = Buffer.from(init.input ?? '');
+    this.#open = init.keepOpen ?? false;
+  }
+
+  type(text: string): void {
+    this.#input = Buffer.concat([this.#input, Buffer.from(text)]);
+    this.#wake?.();
+  }
+
+  endInput(): void {
+    this.#open = false;
+    this.#wake?.();
+  }
+
+  get outBytes(): Buffer {
+    return Buffer.concat(this.#out);
+  }
+
+  get outText(): string {
+    return this.outBytes.toString();
+  }
+
+  get errText(): string {
+    return this.stderr.join('');
+  }
+
+  out(data: string | Uint8Array): void {
+    this.#out.push(Buffer.from(data));
+    this.onOut?.();
+  }
+
+  err(text: string): void {
+    this.stderr.push(text);
+    this.onOut?.();
+  }
+
+  async readAll(): Promise<Uint8Array> {
+    const all = this.#input;
+    this.#input = new Uint8Array(0);
+    return all;
+  }
+
+  async readLine(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const end = this.#input.indexOf(0x0a);
+      if (end >= 0) {
+        const line = this.#input.subarray(0, end);
+        this.#input = this.#input.subarray(end + 1);
+        return line;
+      }
+      if (!this.#open) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  wallMs(): number {
+    return 0;
+  }
+
+  monotonicNs(): number {
+    return performance.now() * 1e6;
+  }
+
+  async sleep(ms: number): Promise<void> {
+    this.slept.push(ms);
+  }
+
+  async exec(command: readonly string[], env: object): Promise<ExecResult> {
+    this.executed.push({ command, env });
+    return this.execResult;
+  }
+}

@@ -1,0 +1,114 @@
+// The real process: the only file of the tools that touches it.
+
+import { spawn } from 'node:child_process';
+import type { ExecResult, Io } from './io.ts';
+
+const LINE_FEED = 0x0a;
+/** Output is gathered up to this and then written: a large range is many small pieces. */
+const OUT_CHUNK_BYTES = 64 * 1024;
+
+/** Standard input, line by line and then the rest. */
+class StdinReader {
+  #chunks: AsyncIterator<Uint8Array> | undefined;
+  #rest: Uint8Array = new Uint8Array(0);
+  #ended = false;
+
+  async #more(): Promise<boolean> {
+    this.#chunks ??= process.stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+    const next = await this.#chunks.next();
+    if (next.done === true) {
+      this.#ended = true;
+      return false;
+    }
+    this.#rest = Buffer.concat([this.#rest, next.value]);
+    return true;
+  }
+
+  async line(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const end = this.#rest.indexOf(LINE_FEED);
+      if (end >= 0) {
+        const line = this.#rest.subarray(0, end);
+        this.#rest = this.#rest.subarray(end + 1);
+        return line;
+      }
+      if (this.#ended || !(await this.#more())) return undefined;
+    }
+  }
+
+  async all(): Promise<Uint8Array> {
+    const pieces = [this.#rest];
+    this.#rest = new Uint8Array(0);
+    while (!this.#ended && (await this.#more())) {
+      pieces.push(this.#rest);
+      this.#rest = new Uint8Array(0);
+    }
+    return Buffer.concat(pieces);
+  }
+}
+
+export interface NodeIo extends Io {
+  /** Everything written has left. */
+  flush(): Promise<void>;
+}
+
+export function createNodeIo(): NodeIo {
+  const stdin = new StdinReader();
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  const writePending = (): void => {
+    if (pendingBytes === 0) return;
+    const data = Buffer.concat(pending);
+    pending = [];
+    pendingBytes = 0;
+    process.stdout.write(data);
+  };
+  return {
+    env: process.env,
+    out(data) {
+      const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+      // What waits is written when the turn ends, so that a watch prints as it goes.
+      if (pendingBytes === 0) setImmediate(writePending);
+      pending.push(bytes);
+      pendingBytes += bytes.length;
+      if (pendingBytes >= OUT_CHUNK_BYTES) writePending();
+    },
+    err(text) {
+      writePending();
+      process.stderr.write(text);
+    },
+    readAll: () => stdin.all(),
+    readLine: () => stdin.line(),
+    wallMs: () => Date.now(),
+    monotonicNs: () => Number(process.hrtime.bigint()),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    exec: (command, env) => {
+      writePending();
+      return exec(command, env);
+    },
+    async flush() {
+      writePending();
+      await Promise.all([process.stdout, process.stderr].map(drained));
+    },
+  };
+}
+
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}
+
+function exec(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<ExecResult> {
+  return new Promise((resolve) => {
+    const child = spawn(command[0]!, command.slice(1), {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    child.once('error', (error) => resolve({ code: null, signal: null, error }));
+    child.once('close', (code, signal) => resolve({ code, signal, error: undefined }));
+  });
+}

@@ -1,0 +1,139 @@
+// What a command works with once its flags are known: a client and a printer.
+
+import { readFileSync } from 'node:fs';
+import {
+  type AuthOptions,
+  type CallOptions,
+  Client,
+  type ClientOptions,
+  parseEndpoint,
+  type TlsOptions,
+} from '../../client/index.ts';
+import { makePrinter } from '../printers/index.ts';
+import type { Printer } from '../printers/printer.ts';
+import { errorText } from './error-text.ts';
+import { EXIT, ExitError } from './exit.ts';
+import type { GlobalOptions } from './global-flags.ts';
+import { clampedNumber } from './go-numbers.ts';
+import type { Io } from './io.ts';
+
+/** Refused by name: what would silently be less than what was asked for. */
+const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
+  ['discoverySrv', '--discovery-srv'],
+  ['discoverySrvName', '--discovery-srv-name'],
+];
+
+export class Session {
+  readonly io: Io;
+  readonly options: GlobalOptions;
+  readonly printer: Printer;
+  readonly #clients: Client[] = [];
+  #client: Client | undefined;
+
+  /** BAD_FEATURE, BAD_ARGS if a global flag makes no sense. */
+  constructor(io: Io, options: GlobalOptions) {
+    this.io = io;
+    this.options = options;
+    for (const [name, flag] of NOT_YET) {
+      if (options[name] !== '') {
+        throw new ExitError(EXIT.BAD_FEATURE, `${flag} is not implemented yet`);
+      }
+    }
+    this.printer = makePrinter(io, options.writeOut, options.hex);
+  }
+
+  /** Talks to all endpoints. */
+  get client(): Client {
+    this.#client ??= this.clientOf(this.endpoints);
+    return this.#client;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.options.endpoints.map((endpoint) => endpoint.trim());
+  }
+
+  /** A client of its own for these endpoints; closed with the session. */
+  clientOf(endpoints: readonly string[]): Client {
+    try {
+      const client = new Client(clientOptions(this.options, endpoints));
+      this.#clients.push(client);
+      return client;
+    } catch (error) {
+      if (error instanceof ExitError) throw error;
+      throw new ExitError(EXIT.BAD_ARGS, errorText(error));
+    }
+  }
+
+  /** Time limit of a short call. */
+  get limits(): CallOptions {
+    return { timeoutMs: this.options.commandTimeout };
+  }
+
+  /** Awaits a call; a failure ends the program with `code` and the error in etcdctl's words. */
+  async ask<T>(call: Promise<T>, code: number = EXIT.ERROR, prefix = '', suffix = ''): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      throw new ExitError(code, `${prefix}${errorText(error)}${suffix}`);
+    }
+  }
+
+  close(): void {
+    for (const client of this.#clients) client.close();
+  }
+}
+
+function clientOptions(options: GlobalOptions, endpoints: readonly string[]): ClientOptions {
+  const auth = authOptions(options);
+  const tls = tlsOptions(options, endpoints);
+  return {
+    endpoints,
+    waitForReady: true,
+    connectTimeoutMs: options.dialTimeout,
+    keepalive: { intervalMs: options.keepaliveTime, timeoutMs: options.keepaliveTimeout },
+    ...(auth === undefined ? {} : { auth }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(options.maxRequestBytes > 0n
+      ? { sendBytesMax: clampedNumber(options.maxRequestBytes) }
+      : {}),
+    ...(options.maxRecvBytes > 0n ? { receiveBytesMax: clampedNumber(options.maxRecvBytes) } : {}),
+  };
+}
+
+function authOptions({ authJwtToken, user, password }: GlobalOptions): AuthOptions | undefined {
+  if (authJwtToken !== '') return { token: authJwtToken };
+  if (user === '') return undefined;
+  if (password !== '') return { user, password };
+  const colon = user.indexOf(':');
+  if (colon < 0) {
+    const text = '--user without a password: give --password or --user name:password';
+    throw new ExitError(EXIT.BAD_ARGS, text);
+  }
+  return { user: user.slice(0, colon), password: user.slice(colon + 1) };
+}
+
+function tlsOptions(options: GlobalOptions, endpoints: readonly string[]): TlsOptions | undefined {
+  const { cert, key, cacert, insecureTransport, insecureSkipTlsVerify } = options;
+  if ((cert === '') !== (key === '')) {
+    const text = `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`;
+    throw new ExitError(EXIT.BAD_ARGS, text);
+  }
+  const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint).secure);
+  const isAsked = cert !== '' || cacert !== '' || !insecureTransport;
+  // Certificates in the environment do not turn plain endpoints into encrypted ones.
+  const isPlain = parsed.length > 0 && parsed.every((secure) => secure === false);
+  if (isPlain || (!isAsked && !parsed.includes(true))) return undefined;
+  return {
+    ...(cert === '' ? {} : { cert: fileOf('--cert', cert), key: fileOf('--key', key) }),
+    ...(cacert === '' ? {} : { ca: fileOf('--cacert', cacert) }),
+    skipVerify: insecureSkipTlsVerify,
+  };
+}
+
+function fileOf(flag: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ExitError(EXIT.BAD_ARGS, `${flag}: ${errorText(error)}`);
+  }
+}
