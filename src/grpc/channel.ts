@@ -213,6 +213,7 @@ export class ChannelCore implements Channel {
 
   /** A backoff has passed. */
   linkIdle(): void {
+    this.#dropEnded();
     if (this.#waiting.length > 0) this.#connectWhatIsIdle();
   }
 

@@ -568,7 +568,8 @@ export abstract class Connection<Head = unknown>
   /** Resets a stream for our own reasons; it is not told. */
   resetStream(stream: Http2Stream, code: Http2ErrorCode): void {
     if (stream.closed) return;
-    this.writeReset(stream.id, code);
+    // With both halves ended the peer has closed it already.
+    if (!stream.localEnded || !stream.remoteEnded) this.writeReset(stream.id, code);
     this.#closeStream(stream);
   }
 
