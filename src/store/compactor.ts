@@ -12,7 +12,7 @@ import { invariant, type Revision } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import { type IndexCompaction, revisionKey, SlicedSort } from '../mvcc/index.ts';
 import type { Backend } from './backend.ts';
-import { hashKv } from './hash.ts';
+import { hashKv, hasTombstoneAt } from './hash.ts';
 import type { KvStore } from './kv-store.ts';
 import {
   COMPACTION_BATCH_ROWS_DEFAULT,
@@ -239,6 +239,8 @@ export class Compactor {
         index: kv.index,
         revision: rev,
         compactedRev: previousRev,
+        // What a compaction keeps includes the tombstones exactly at its revision.
+        keepsNothing: kv.index.keepsNothing(rev) && !hasTombstoneAt(tree, rev),
       });
       job.hashed({ hash, compactRevision: previousRev, hashRevision: rev });
     } finally {

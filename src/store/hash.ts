@@ -11,7 +11,7 @@
 import { bytesFromLatin1, crc32c, latin1FromBytes, type Revision } from '../base/index.ts';
 import type { ReadTransaction } from '../bbolt/index.ts';
 import type { Env } from '../env/index.ts';
-import { isTombstoneKey, type KeyIndex, mainOfKey, subOfKey } from '../mvcc/index.ts';
+import { isTombstoneKey, type KeyIndex, mainOfKey, revisionKey, subOfKey } from '../mvcc/index.ts';
 import { ROWS_PER_CLOCK_CHECK } from './limits.ts';
 import { BUCKET, BUCKET_NAMES, HASH_IGNORED } from './schema.ts';
 import { Slices } from './slices.ts';
@@ -26,11 +26,13 @@ export interface HashKvInput {
   readonly revision: Revision;
   /** -1 before any compaction. */
   readonly compactedRev: Revision;
+  /** Nothing would be kept at the revision; etcd then leaves nothing out. */
+  readonly keepsNothing: boolean;
 }
 
 /** The checksum, unsigned 32 bits. In slices. */
 export async function hashKv(input: HashKvInput): Promise<number> {
-  const { env, tree, index, revision, compactedRev } = input;
+  const { env, tree, index, revision, compactedRev, keepsNothing } = input;
   const slices = new Slices(env);
   const name = bytesFromLatin1(BUCKET_NAMES[BUCKET.KEY]!);
   const row = new StoredRow();
@@ -45,8 +47,9 @@ export async function hashKv(input: HashKvInput): Promise<number> {
     const valueEnd = valueOffset + valueLength;
     let kept = true;
     if (main <= compactedRev) {
-      if (isTombstoneKey(keyLength)) kept = false;
-      else {
+      if (isTombstoneKey(keyLength)) {
+        kept = keepsNothing && main !== compactedRev;
+      } else if (!keepsNothing) {
         readStoredRow(valueBytes, valueOffset, valueEnd, row);
         kept = index.isKept(row.key, main, subOfKey(keyBytes, keyOffset), revision);
       }
@@ -61,6 +64,17 @@ export async function hashKv(input: HashKvInput): Promise<number> {
     }
   }
   return hash;
+}
+
+/** Whether a key was deleted exactly at this revision. */
+export function hasTombstoneAt(tree: ReadTransaction, revision: Revision): boolean {
+  const cursor = tree.bucket(bytesFromLatin1(BUCKET_NAMES[BUCKET.KEY]!))?.cursor();
+  if (cursor === undefined) return false;
+  for (let found = cursor.seek(revisionKey(revision, 0)); found; found = cursor.next()) {
+    if (mainOfKey(cursor.keyBytes, cursor.keyOffset) !== revision) return false;
+    if (isTombstoneKey(cursor.keyLength)) return true;
+  }
+  return false;
 }
 
 /** Maintenance.Hash over one commit of the file. In slices. */

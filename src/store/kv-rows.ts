@@ -4,6 +4,8 @@ import { type Revision, TetcdError } from '../base/index.ts';
 import type { ByteSlice, RowWriter } from '../mvcc/index.ts';
 import type { Backend } from './backend.ts';
 import { ByteArena } from './byte-arena.ts';
+import { ROW_CACHE_BYTES } from './limits.ts';
+import { RowCache } from './row-cache.ts';
 
 /** Whatever finds the bytes of a revision: the backend, or a pinned sight of it. */
 export interface RowFinder {
@@ -17,14 +19,20 @@ export function readRowFrom(finder: RowFinder, main: Revision, sub: number, into
 
 export class KvRows implements RowWriter {
   readonly #backend: Backend;
+  /** For rows that the cache does not take. */
   readonly #arena = new ByteArena();
+  readonly #cache = new RowCache(ROW_CACHE_BYTES);
 
   constructor(backend: Backend) {
     this.#backend = backend;
   }
 
   readRow(main: Revision, sub: number, into: ByteSlice): void {
+    if (this.#cache.find(main, sub, into)) return;
     readRowFrom(this.#backend, main, sub, into);
+    const { buffer, offset, length } = into;
+    if (!this.#cache.reserve(main, sub, length, into)) return;
+    into.buffer.set(buffer.subarray(offset, offset + length), into.offset);
   }
 
   appendRow(
@@ -34,11 +42,14 @@ export class KvRows implements RowWriter {
     length: number,
     into: ByteSlice,
   ): void {
-    const arena = this.#arena;
-    arena.reserve(length);
-    into.buffer = arena.slab;
-    into.offset = arena.offset;
-    into.length = length;
-    this.#backend.appendRow(main, sub, tombstone, arena.slab, arena.offset, length);
+    // A tombstone's row is never read by its revision.
+    if (tombstone || !this.#cache.reserve(main, sub, length, into)) {
+      const arena = this.#arena;
+      arena.reserve(length);
+      into.buffer = arena.slab;
+      into.offset = arena.offset;
+      into.length = length;
+    }
+    this.#backend.appendRow(main, sub, tombstone, into.buffer, into.offset, length);
   }
 }

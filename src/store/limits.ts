@@ -41,3 +41,9 @@ export const APPLY_STEP_KEYS = 1024;
 
 /** Rows, events and watchers that one step of catching up works through: under a millisecond. */
 export const WATCH_CATCH_UP_BUDGET = 512;
+
+/**
+ * Bytes of rows kept in memory beside the page cache; about 200,000 rows of 300 bytes. Reached: the
+ * oldest are forgotten.
+ */
+export const ROW_CACHE_BYTES: number = 48 * 1024 * 1024;

@@ -107,7 +107,7 @@ export class StateMachine {
     this.confState = options.confState;
     this.leases = new LeaseStore(options.lessor, backend);
     this.alarms = new AlarmStore(backend);
-    this.watch = new WatchFeed(env, backend, kv);
+    this.watch = new WatchFeed(env, backend, kv, options.compaction.onFailure);
     this.compactor = new Compactor({ env, backend, kv, metrics, ...options.compaction });
     const base = new KvApplier({
       kv,
@@ -269,6 +269,7 @@ export class StateMachine {
           index: kv.index,
           revision: hashRevision,
           compactedRev: compactRevision,
+          keepsNothing: revision >= 0 && kv.index.keepsNothing(hashRevision),
         });
         return { hash, compactRevision, hashRevision };
       } finally {

@@ -21,6 +21,7 @@ import { Slices } from './slices.ts';
 
 export class WatchFeed {
   readonly #hub: WatchHub;
+  readonly #onFailure: (error: unknown) => void;
   readonly #env: Env;
   readonly #backend: Backend;
   readonly #kv: KvStore;
@@ -29,7 +30,9 @@ export class WatchFeed {
   #catchingUp = false;
   #stopped = false;
 
-  constructor(env: Env, backend: Backend, kv: KvStore) {
+  /** `onFailure` is told if the store cannot be read: the member must stop. */
+  constructor(env: Env, backend: Backend, kv: KvStore, onFailure: (error: unknown) => void) {
+    this.#onFailure = onFailure;
     this.#env = env;
     this.#backend = backend;
     this.#kv = kv;
@@ -79,7 +82,7 @@ export class WatchFeed {
   schedule(): void {
     if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
     this.#catchingUp = true;
-    void this.#catchUp();
+    this.#catchUp().catch(this.#onFailure);
   }
 
   stop(): void {
