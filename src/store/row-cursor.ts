@@ -65,14 +65,14 @@ export class BackendRowCursor implements RowCursor {
     return true;
   }
 
-  /** The first row that is wanted: all of an overlay but where reading begins in its middle. */
+  /** The first row that is wanted: the beginning, unless reading begins behind that. */
   #enterOverlay(): void {
     const overlay = this.#overlays[this.#overlay];
     if (overlay !== undefined) this.#row = overlay.lowerBound(this.main, this.sub);
   }
 
   #nextInOverlays(): boolean {
-    for (; this.#overlay < this.#overlays.length; this.#overlay++, this.#row = 0) {
+    for (; this.#overlay < this.#overlays.length; this.#overlay++, this.#enterOverlay()) {
       const overlay = this.#overlays[this.#overlay]!;
       const row = this.#row;
       if (row >= overlay.mains.length) continue;
