@@ -62,7 +62,8 @@ export class ApplyLoop {
   /** Takes no more entries, ends the one that is open, and resolves. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (!this.#running) return;
+    // Between entries it may wait for room in the backend, which need not come.
+    if (!this.#running || !this.#open) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });

@@ -234,6 +234,10 @@ export class Backend {
   #tree: TreeSight;
   #durable: DurableIndex;
   #timer: Timer | undefined;
+  /** Runs while the frozen batch waits for room on the disk. */
+  #retry: Timer | undefined;
+  /** The write of the frozen batch; never rejects. */
+  #writing: Promise<void> = Promise.resolve();
   /** An entry is being applied; no batch is cut. */
   #entryOpen = false;
   #beforeFreeze: (() => MembershipImage) | undefined;
@@ -277,7 +281,13 @@ export class Backend {
         return [rowsOf(rows)];
       },
     };
-    return new Backend(env, await openDatabase(env, path, settings), options);
+    const db = await openDatabase(env, path, settings);
+    try {
+      return new Backend(env, db, options);
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
   }
 
   // --- Reading -----------------------------------------------------------------------------------
@@ -445,14 +455,21 @@ export class Backend {
     return done;
   }
 
-  /** Commits what is applied, then releases file and lock. */
+  /**
+   * Commits what is applied, then releases file and lock. Within an entry (one that could not be
+   * applied) nothing more is committed, since its effects are not complete.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#timer?.cancel();
+    if (this.#entryOpen) this.#giveUp(new TetcdError('CLOSED', 'closed within an entry'));
+    else if (this.#retry !== undefined) this.#startWrite(this.#frozen!);
+    this.#retry?.cancel();
     try {
       if (this.#failure === undefined) await this.commit();
     } finally {
+      await this.#writing;
       this.#tree.transaction.close();
       await this.#db.close();
     }
@@ -489,7 +506,7 @@ export class Backend {
 
   #startWrite(batch: Batch): void {
     const began = this.#env.clock.monotonicMs();
-    this.#write(batch).then(
+    this.#writing = this.#write(batch).then(
       () => this.#acceptCommit(batch, this.#env.clock.monotonicMs() - began),
       (error: unknown) => this.#acceptFailure(batch, error),
     );
@@ -564,14 +581,23 @@ export class Backend {
   #acceptFailure(batch: Batch, error: unknown): void {
     if (hasCode(error, 'DISK_FULL') && !this.#closed) {
       this.#options.onDiskFull?.(error);
-      this.#env.timers.after(DISK_FULL_RETRY_MS, () => this.#startWrite(batch));
+      this.#retry = this.#env.timers.after(DISK_FULL_RETRY_MS, () => {
+        this.#retry = undefined;
+        this.#startWrite(batch);
+      });
       return;
     }
+    this.#giveUp(error);
+    this.#options.onFailure(error);
+  }
+
+  /** Nothing is written any more. */
+  #giveUp(error: unknown): void {
     this.#failure = { error };
     this.#timer?.cancel();
-    for (const waiter of [...batch.waiters, ...this.#live.waiters]) waiter.reject(error);
+    const waiters = [...(this.#frozen?.waiters.splice(0) ?? []), ...this.#live.waiters.splice(0)];
+    for (const waiter of waiters) waiter.reject(error);
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
-    this.#options.onFailure(error);
   }
 
   #overlays(): Overlay[] {
