@@ -1,0 +1,296 @@
+// A short run of a member on the simulated disk, crashed before each of its effects on the disk.
+//
+// The run happens once. Before an effect that is to be looked at, outcomes of a crash at this moment
+// are taken from the disk while the run goes on; afterwards a member is booted on each of them and
+// checked against what had been promised by then.
+
+import { hasCode, type Random, seededRandom } from '../base/index.ts';
+import {
+  type CrashFate,
+  createSimEnv,
+  type DiskOperation,
+  type SimDisk,
+  SimEnv,
+  SimWorld,
+} from '../env/index.ts';
+import type { ServerConfig } from './config/index.ts';
+import { type Attempt, Journal, type Write } from './crash-journal.fixture.ts';
+import { type Answer, RequestFailed, SimMember, simConfig } from './sim-member.fixture.ts';
+
+const WRITERS = 4;
+const KEYS_PER_WRITER = 4;
+const REQUESTS_PER_PHASE = 12;
+const VALUE_BYTES_MAX = 700;
+/** Longer than the interval at which old files are purged. */
+const PURGE_WAIT_MS = 31_000;
+/** Simulated; a boot that takes longer hangs. */
+const BOOT_MS_MAX = 30_000;
+const WALL_JUMP_MS = 3_600_000;
+
+/** One member's run: requests of several writers, leases, compactions, hashes. */
+export class Workload {
+  readonly journal = new Journal();
+  readonly #random: Random;
+  #sequence = 0;
+  /** Acknowledged so far. */
+  #newest = 1;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+  }
+
+  /** Ends when all is done, or rejects with what the member said when it stopped. */
+  async run(member: SimMember): Promise<void> {
+    for (let phase = 0; phase < 2; phase++) {
+      const writers = Array.from({ length: WRITERS }, (_, writer) => this.#write(member, writer));
+      await Promise.all([...writers, this.#lease(member, phase), this.#maintain(member)]);
+      if (phase === 0) await pause(member, PURGE_WAIT_MS);
+    }
+  }
+
+  async #write(member: SimMember, writer: number): Promise<void> {
+    const random = this.#random;
+    const key = () => `${writer}/${random.below(KEYS_PER_WRITER)}`;
+    for (let i = 0; i < REQUESTS_PER_PHASE; i++) {
+      await pause(member, random.below(30) / 10);
+      const kind = random.below(6);
+      const first = { key: key(), value: this.#value() };
+      if (kind === 0) {
+        const writes = [{ key: first.key, value: undefined }];
+        await this.#ask({ writes }, () => member.delete(first.key));
+      } else if (kind === 1) {
+        const second = { key: `${writer}/txn`, value: kind < i ? this.#value() : undefined };
+        const writes: Write[] = [first, second];
+        await this.#ask({ writes }, () => member.txn(writes));
+      } else {
+        await this.#ask({ writes: [first] }, () => member.put(first.key, first.value));
+      }
+    }
+  }
+
+  async #lease(member: SimMember, phase: number): Promise<void> {
+    const ttl = 100_000 + phase;
+    const [kept, revoked] = [BigInt(10 + phase), BigInt(20 + phase)];
+    for (const id of [kept, revoked]) {
+      await this.#ask({ lease: { id, ttl } }, () => member.grant(id, ttl));
+      for (let i = 0; i < 2; i++) {
+        const write = { key: `leased/${id}/${i}`, value: this.#value(), lease: id };
+        await this.#ask({ writes: [write] }, () => member.put(write.key, write.value, id));
+      }
+    }
+    const writes = [0, 1].map((i) => ({ key: `leased/${revoked}/${i}`, value: undefined }));
+    const lease = { id: revoked, ttl: undefined };
+    await this.#ask({ lease, writes }, () => member.revoke(revoked));
+  }
+
+  async #maintain(member: SimMember): Promise<void> {
+    let compacted = 0;
+    for (let i = 0; i < 3; i++) {
+      await pause(member, 3 + this.#random.below(60) / 10);
+      const revision = this.#newest;
+      const { hash, compactRevision } = await member.hashKv(revision);
+      this.journal.noteHash({ revision, hash, compactRevision });
+      const compact = revision - this.#random.below(3);
+      if (compact <= compacted || compact < 2 || i === 2) continue;
+      compacted = compact;
+      await this.#ask({ compact }, () => member.compact(compact)).catch((error: unknown) => {
+        // The phase before may have compacted further.
+        if (!(error instanceof RequestFailed) || error.code !== 'COMPACTED') throw error;
+      });
+    }
+  }
+
+  async #ask(attempt: Attempt, request: () => Promise<Answer>): Promise<void> {
+    this.journal.begin(attempt);
+    const { revision } = await request();
+    this.journal.acknowledge(attempt, revision);
+    this.#newest = Math.max(this.#newest, revision);
+  }
+
+  #value(): string {
+    return `${this.#sequence++}.${'x'.repeat(this.#random.below(VALUE_BYTES_MAX))}`;
+  }
+}
+
+function pause(member: SimMember, durationMs: number): Promise<void> {
+  return new Promise((resolve) => member.env.timers.after(durationMs, resolve));
+}
+
+/** The disk as a crash before an effect left it. */
+export interface Outcome {
+  readonly effect: number;
+  readonly operation: string;
+  readonly number: number;
+  readonly disk: SimDisk;
+  /** What had been promised. */
+  readonly mark: number;
+  readonly seed: number;
+}
+
+export interface CrashRunOptions {
+  readonly seed: number;
+  readonly config?: ServerConfig;
+  /** How many outcomes to look at before this effect. */
+  readonly outcomes: (operation: DiskOperation) => number;
+  /** Called with each boot that was checked. */
+  readonly onChecked?: (outcome: Outcome) => void;
+  /** Looks no further when it returns true. */
+  readonly isOver?: () => boolean;
+}
+
+export interface CrashRunReport {
+  readonly effects: number;
+  readonly acknowledged: number;
+  readonly checked: number;
+  /** Each with what repeats it. */
+  readonly wrong: readonly string[];
+  readonly outcomes: readonly Outcome[];
+  readonly trace: readonly DiskOperation[];
+}
+
+const FATES: readonly CrashFate[] = ['random', 'lost', 'random', 'kept', 'random'];
+
+/** Runs, crashes and checks; ends at the first outcome with something wrong. */
+export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport> {
+  const { seed, config = simConfig() } = options;
+  const env = createSimEnv({ seed, autoRun: false });
+  const workload = new Workload(seed);
+  const outcomes: Outcome[] = [];
+  const take = (operation: DiskOperation, count: number): void => {
+    for (let number = 0; number < count; number++) {
+      const outcomeSeed = seed * 100_000 + operation.effect * 10 + number;
+      const unsynced = FATES[(operation.effect + number) % FATES.length]!;
+      outcomes.push({
+        effect: operation.effect,
+        operation: `${operation.kind} ${operation.path}`,
+        number,
+        disk: env.disk.outcome({ seed: outcomeSeed, unsynced }),
+        mark: workload.journal.mark,
+        seed: outcomeSeed,
+      });
+    }
+  };
+  env.disk.startTrace();
+  env.disk.intercept = (operation) => {
+    if (operation.effect > 0) take(operation, options.outcomes(operation));
+    return undefined;
+  };
+  await env.run(async () => {
+    const member = await SimMember.start(env, config);
+    await workload.run(member);
+    await member.stop();
+    if (member.fatal.length > 0) throw member.fatal[0];
+  });
+  const effects = env.disk.effectCount;
+  const { journal } = workload;
+  const wrong: string[] = [];
+  let checked = 0;
+  for (const outcome of outcomes) {
+    if (options.isOver?.() === true || wrong.length > 0) break;
+    wrong.push(...(await checkOutcome(outcome, journal, config)));
+    checked++;
+    options.onChecked?.(outcome);
+  }
+  const trace = env.disk.trace.filter(({ effect }) => effect > 0);
+  const acknowledged = journal.until(journal.mark).acknowledgedCount;
+  return { effects, acknowledged, checked, wrong, outcomes, trace };
+}
+
+/** A process on a disk that a crash left. */
+export function envOn(disk: SimDisk, seed: number): SimEnv {
+  const world = new SimWorld({ seed, autoRun: false });
+  const late: { env?: SimEnv } = {};
+  const own = disk.outcome({
+    seed,
+    unsynced: 'kept',
+    schedule: (delayMs, callback) => late.env!.timers.after(delayMs, callback),
+  });
+  const env = new SimEnv(world, 'localhost', undefined, own);
+  late.env = env;
+  // Restarts take time; request ids begin with the time.
+  env.clock.jumpWall(WALL_JUMP_MS);
+  return env;
+}
+
+/** What is wrong with one outcome, each line with what repeats it. */
+export async function checkOutcome(
+  outcome: Outcome,
+  journal: Journal,
+  config: ServerConfig,
+): Promise<string[]> {
+  const { disk, mark, seed } = outcome;
+  const log: string[] = [];
+  const where = `crash before effect ${outcome.effect} (${outcome.operation}), outcome ${outcome.number}`;
+  try {
+    let env = envOn(disk, seed);
+    // Now and then the next boot crashes too.
+    if (seed % 3 === 0) env = await crashWhileBooting(env, config, seed);
+    const wrong = await env.run(() => checkOn(env, journal, mark, config, log));
+    return wrong.map((text) => `${where}: ${text}`);
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return [`${where}: ${text}\n${log.slice(-12).join('\n')}`];
+  }
+}
+
+async function crashWhileBooting(env: SimEnv, config: ServerConfig, seed: number): Promise<SimEnv> {
+  const random = seededRandom(seed);
+  env.disk.crashAtEffect(1 + random.below(30));
+  await env.run(async () => {
+    try {
+      const member = await within(env, BOOT_MS_MAX, SimMember.start(env, config));
+      await member.stop();
+    } catch (error) {
+      if (!env.disk.dead) throw error;
+    }
+  });
+  const next = envOn(env.disk.crash({ seed }), seed);
+  next.clock.jumpWall(WALL_JUMP_MS);
+  return next;
+}
+
+async function checkOn(
+  env: SimEnv,
+  journal: Journal,
+  mark: number,
+  config: ServerConfig,
+  log: string[],
+): Promise<string[]> {
+  const member = await within(env, BOOT_MS_MAX, SimMember.start(env, config, log));
+  await within(env, BOOT_MS_MAX, member.linearizable());
+  const wrong = await journal.until(mark).check(member);
+  // It lives: it writes, compacts, takes a snapshot, and says the same after a proper stop.
+  for (let i = 0; i <= config.snapshotCount; i++) await member.put(`after/${i % 3}`, `${i}`);
+  await (await member.compact(member.revision - 5)).physical;
+  const { revision } = member;
+  const hash = await member.hashKv(revision);
+  await member.stop();
+  if (member.fatal.length > 0) throw member.fatal[0];
+  const again = await within(env, BOOT_MS_MAX, SimMember.start(env, config, log));
+  const hashAgain = await again.hashKv(revision);
+  if (again.revision !== revision) wrong.push(`revision ${revision} became ${again.revision}`);
+  if (hashAgain.hash !== hash.hash) {
+    wrong.push(`HashKV at ${revision} was ${hash.hash} and is ${hashAgain.hash} after a restart`);
+  }
+  wrong.push(...(await again.violations()));
+  await again.stop();
+  return wrong;
+}
+
+/** Rejects if the promise has not settled in that much simulated time. */
+export async function within<T>(env: SimEnv, limitMs: number, work: Promise<T>): Promise<T> {
+  let cancel = () => {};
+  const late = new Promise<never>((_, reject) => {
+    const timer = env.timers.after(limitMs, () =>
+      reject(new Error(`nothing after ${limitMs} ms of simulated time`)),
+    );
+    cancel = () => timer.cancel();
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    cancel();
+  }
+}
+
+export { hasCode };
