@@ -1,13 +1,17 @@
 // The client against other people's servers, and against ours.
 
+import { mkdtempSync, rmSync } from 'node:fs';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createChannel } from './channel.ts';
 import type { CallStatus, Channel, ChannelOptions, ClientStreamHandler } from './client-types.ts';
 import { BYTES_ENCODER } from './encoder.ts';
 import { socketConnect } from './node-connect.ts';
+import { listen } from './node-listener.ts';
 import { clock, entropy, type Rig, startRig, timers } from './rig.fixture.ts';
 import { GrpcStatusError, STATUS } from './status.ts';
 
@@ -246,7 +250,7 @@ describe.each(['@grpc/grpc-js', 'ours'])('our client against the server of %s', 
       count++;
       if (count % 300 === 0) {
         call.pause();
-        setTimeout(() => call.resume(), 3);
+        setImmediate(() => setImmediate(() => call.resume()));
       }
     });
     const call = channel.stream('/test.Echo/Count', seen.handler);
@@ -436,14 +440,14 @@ describe('several endpoints', () => {
         while (!stop) await call(channel!).catch(() => failures++);
       }),
     );
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect.poll(() => served(a!)).toBeGreaterThan(20);
     await a!.listener.close();
     await a!.server.drain();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const before = served(b!);
+    await expect.poll(() => served(b!)).toBeGreaterThan(before + 20);
     stop = true;
     await load;
     expect(failures).toBe(0);
-    expect(served(a!)).toBeGreaterThan(10);
   });
 
   test('endpoints can be replaced', async () => {
@@ -466,6 +470,28 @@ describe('several endpoints', () => {
       ),
     );
     expect(replies.map(text)).toEqual(Array.from({ length: 100 }, (_, i) => String(i)));
+  });
+
+  test('messages of tens of megabytes, both ways', async () => {
+    const rig = await startRig({ server: { limits: { receiveBytesMax: 100_000_000 } } });
+    rigs.push(rig);
+    channel = channelTo([rig.port]);
+    const body = new Uint8Array(50_000_000);
+    for (let i = 0; i < body.length; i += 997) body[i] = i;
+    const reply = await channel.request('/test.Echo/Unary', BYTES_ENCODER, body);
+    expect(Buffer.compare(reply, body)).toBe(0);
+  });
+
+  test('over a Unix socket', async () => {
+    const rig = await startRig();
+    rigs.push(rig);
+    const directory = mkdtempSync(join(tmpdir(), 'grpc-'));
+    const path = join(directory, 'socket');
+    const listener = await listen({ address: { host: '', port: 0, path }, grpc: rig.server });
+    channel = channelTo([], { endpoints: [{ host: '', port: 0, path }] });
+    expect(text(await call(channel))).toBe('x');
+    await listener.close();
+    rmSync(directory, { recursive: true });
   });
 
   test('closing cancels what runs', async () => {

@@ -9,7 +9,7 @@
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../base/index.ts';
 import type { Encoder } from './encoder.ts';
 import { GZIP, gunzip, gzip } from './gzip.ts';
-import { writeFrameHeader, writeUint32 } from './http2/output.ts';
+import { readUint32, writeFrameHeader, writeUint32 } from './http2/output.ts';
 import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from './http2/protocol.ts';
 import { Http2Stream } from './http2/stream.ts';
 import { STATUS, type StatusCode } from './status.ts';
@@ -116,9 +116,7 @@ export abstract class GrpcStream extends Http2Stream {
     let at = start;
     this.#delivering = true;
     while (end - at >= MESSAGE_PREFIX_BYTES && !this.readingPaused && !this.receiveEnded) {
-      const length =
-        bytes[at + 1]! * 0x1000000 +
-        ((bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!);
+      const length = readUint32(bytes, at + 1);
       if (length > this.receiveBytesMax) {
         this.#receiveFailed(
           STATUS.RESOURCE_EXHAUSTED,
@@ -197,17 +195,25 @@ export abstract class GrpcStream extends Http2Stream {
   #makeRoom(count: number): void {
     const kept = this.#kept;
     const length = this.#keptEnd - this.#keptStart;
+    const needed = length + count;
     let target = kept;
-    // Doubled, so that a large message is not copied over and over; never sized by what the peer
-    // promises, only by what it has sent.
-    if (kept.length < length + count || kept.length < 2 * length) {
-      target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, 2 * (length + count)));
+    if (kept.length < needed || kept.length < 2 * length) {
+      // Doubled, so that a large message is not copied over and over; never beyond what its prefix
+      // says, and never sized by the prefix alone: a promise takes no memory.
+      const capacity = Math.max(needed, Math.min(2 * needed, this.#promisedBytes(length)));
+      target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, capacity));
       this.connection.heldBytes += target.length - kept.length;
       this.#kept = target;
     }
     target.set(kept.subarray(this.#keptStart, this.#keptEnd), 0);
     this.#keptStart = 0;
     this.#keptEnd = length;
+  }
+
+  /** Size of the message whose beginning is kept, prefix included; Infinity if not known yet. */
+  #promisedBytes(length: number): number {
+    if (length < MESSAGE_PREFIX_BYTES || this.readingPaused) return Number.POSITIVE_INFINITY;
+    return MESSAGE_PREFIX_BYTES + readUint32(this.#kept, this.#keptStart + 1);
   }
 
   #dropKept(): void {

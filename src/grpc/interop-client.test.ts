@@ -203,7 +203,7 @@ describe('@grpc/grpc-js against our server', () => {
     for await (const message of call) {
       expect((message as Buffer).length).toBe(10_000);
       count++;
-      if (count % 500 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (count % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     expect(count).toBe(3000);
   });

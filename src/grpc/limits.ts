@@ -120,6 +120,8 @@ export const CLIENT_LIMITS: ClientLimits = {
   streamWindowBytes: 4 * MIB,
   connectionWindowBytes: 16 * MIB,
   receiveBytesMax: 2 ** 31 - 1,
+  // A client asks for what it gets: a range of any size must fit.
+  heldBytesMax: 2 ** 32,
   waitingCallsMax: 100_000,
   connectTimeoutMs: 20_000,
   backoffMsMin: 1_000,
@@ -175,7 +177,14 @@ invariant(
   CONNECTION_LIMITS.connectionWindowBytes >= CONNECTION_LIMITS.streamWindowBytes,
   'one stream can use its window',
 );
+
+/** What `heldBytesMax` must be at least, for one message of the largest size to be received. */
+export function heldBytesFloor(receiveBytesMax: number): number {
+  // Kept in a buffer that is doubled, while its successor of twice the size is filled.
+  return 3 * receiveBytesMax;
+}
+
 invariant(
-  SERVER_LIMITS.receiveBytesMax <= CONNECTION_LIMITS.heldBytesMax,
+  heldBytesFloor(SERVER_LIMITS.receiveBytesMax) <= CONNECTION_LIMITS.heldBytesMax,
   'one largest message can be held',
 );

@@ -11,7 +11,7 @@ import { ERROR_CODES, latin1FromBytes, TetcdError } from '../base/index.ts';
 import type { StreamAddress } from '../env/index.ts';
 import { PREFACE } from './http2/protocol.ts';
 import { bridgeToHttp } from './node-http-bridge.ts';
-import { SocketStream } from './node-socket.ts';
+import { addressOf, SocketStream } from './node-socket.ts';
 import type { Peer, Server } from './server-types.ts';
 
 export interface ListenOptions {
@@ -84,7 +84,7 @@ class Port implements PortListener {
     });
     server.on('secureConnection', (socket) => this.#onSecure(socket));
     server.on('tlsClientError', (error, socket) => {
-      this.#options.onConnectionError?.(peerAddress(socket), error);
+      this.#options.onConnectionError?.(addressOf(socket), error);
       socket.destroy();
     });
     this.#server = server;
@@ -146,7 +146,7 @@ class Port implements PortListener {
   #sniff(socket: Socket): void {
     this.#strangers.add(socket);
     let seen: Uint8Array = new Uint8Array(0);
-    const onError = (error: Error) => this.#options.onConnectionError?.(peerAddress(socket), error);
+    const onError = (error: Error) => this.#options.onConnectionError?.(addressOf(socket), error);
     const timer = setTimeout(() => socket.destroy(), this.#handshakeTimeoutMs);
     const leave = () => {
       clearTimeout(timer);
@@ -202,16 +202,12 @@ class Port implements PortListener {
   }
 }
 
-function peerAddress(socket: Socket): string {
-  return `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-}
-
 function isTls(socket: Socket): socket is TLSSocket {
   return 'encrypted' in socket && socket.encrypted === true;
 }
 
 function peerOf(socket: Socket): Peer {
-  const address = peerAddress(socket);
+  const address = addressOf(socket);
   if (!isTls(socket)) return { address, encrypted: false, commonName: undefined };
   let commonName: string | undefined;
   if (socket.authorized) {

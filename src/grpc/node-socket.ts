@@ -126,8 +126,9 @@ export class SharedReads {
   };
 }
 
-function addressOf(socket: Socket): string {
-  if (socket.remoteAddress === undefined) return '';
+/** `host:port` of the other side; `@` for a Unix socket, whose other side has no name. */
+export function addressOf(socket: Socket): string {
+  if (socket.remoteAddress === undefined) return '@';
   const host = socket.remoteAddress.includes(':')
     ? `[${socket.remoteAddress}]`
     : socket.remoteAddress;

@@ -7,6 +7,7 @@ import type { ConnectionContext } from './http2/connection.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
 import { SlabPool } from './http2/output.ts';
 import {
+  heldBytesFloor,
   SERVER_KEEPALIVE,
   SERVER_LIMITS,
   type ServerKeepalive,
@@ -52,7 +53,9 @@ export class ServerCore implements Server {
 
   constructor(options: ServerOptions) {
     this.#options = options;
-    this.limits = { ...SERVER_LIMITS, ...options.limits };
+    const limits = { ...SERVER_LIMITS, ...options.limits };
+    const heldBytesMax = Math.max(limits.heldBytesMax, heldBytesFloor(limits.receiveBytesMax));
+    this.limits = { ...limits, heldBytesMax };
     this.keepalive = { ...SERVER_KEEPALIVE, ...options.keepalive };
     this.context = {
       clock: options.clock,
