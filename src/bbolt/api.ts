@@ -123,6 +123,11 @@ export interface ReadTransaction {
    * the page cache and in slices. Nothing is visited if the bucket is missing.
    */
   walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void>;
+  /**
+   * Writes this commit as a database file of its own, `size` bytes, while later commits go on.
+   * `close` may come meanwhile. `write` owns the chunk (at most 1 MiB) until its promise resolves.
+   */
+  copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
   /** Unpins the snapshot. Safe to call again. */
   close(): void;
 }
@@ -213,10 +218,7 @@ export interface Database {
   beginRead(): ReadTransaction;
   /** Waits for the writer before it; LIMIT_EXCEEDED if too many wait; CLOSED after `close`. */
   beginWrite(): Promise<WriteTransaction>;
-  /**
-   * Writes the last commit as a database file of its own while commits go on. `write` owns the
-   * chunk (at most 1 MiB) until its promise resolves.
-   */
+  /** As `ReadTransaction.copyTo`, of the last commit. */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
   /** Puts everything of the last commit into `target`, which must hold no bucket yet. */
   compactInto(target: Database): Promise<void>;

@@ -12,7 +12,6 @@ import type {
 } from './api.ts';
 import { checkDatabase } from './check.ts';
 import { compactInto } from './compact.ts';
-import { copyDatabase } from './copy.ts';
 import type { Freelist, PageRuns } from './freelist.ts';
 import { WRITERS_WAITING_MAX } from './limits.ts';
 import type { Meta } from './meta.ts';
@@ -121,7 +120,7 @@ export class FileDatabase implements Database, WriteHost {
   async copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult> {
     const snapshot = this.snapshot();
     try {
-      return await copyDatabase(this.pager, snapshot.meta, write);
+      return await snapshot.copyTo(write);
     } finally {
       snapshot.close();
     }

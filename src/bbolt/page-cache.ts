@@ -1,7 +1,8 @@
 // The page cache: page id → Page, bounded by bytes, with the CLOCK rule (second chance).
 //
-//   table   open addressing, linear probing, at most half full; NO_PAGE where a slot is empty
-//   marks   per slot: 1 if the page was used since the hand last passed; the hand clears, then evicts
+// The table is open addressed, probed linearly and at most half full; NO_PAGE stands in empty slots.
+// A page's own mark says that it was used since the hand last passed: the hand clears it, and evicts
+// the page if it comes by again.
 //
 // The table has its final size from the start (capacity / page size, doubled): growing a large one
 // would be a stall.
@@ -30,7 +31,6 @@ export class PageCache {
   /** Pages held. */
   count = 0;
   private readonly table: Page[];
-  private readonly marks: Uint8Array;
   private readonly mask: number;
   private hand = 0;
 
@@ -40,7 +40,6 @@ export class PageCache {
     let length = TABLE_LENGTH_MIN;
     while (length < (capacityBytes / pageSize) * 2) length *= 2;
     this.table = new Array<Page>(length).fill(NO_PAGE);
-    this.marks = new Uint8Array(length);
     this.mask = length - 1;
   }
 
@@ -50,7 +49,7 @@ export class PageCache {
     for (;;) {
       const page = table[slot]!;
       if (page.id === id) {
-        this.marks[slot] = 1;
+        page.used = true;
         return page;
       }
       if (page === NO_PAGE) return undefined;
@@ -81,7 +80,7 @@ export class PageCache {
       slot = this.findSlot(page.id);
     }
     this.table[slot] = page;
-    this.marks[slot] = wanted ? 1 : 0;
+    page.used = wanted;
     this.bytes += size;
     this.count++;
     invariant(this.count * 2 <= this.mask + 1, 'the table is at most half full');
@@ -89,7 +88,6 @@ export class PageCache {
 
   clear(): void {
     this.table.fill(NO_PAGE);
-    this.marks.fill(0);
     this.bytes = 0;
     this.count = 0;
   }
@@ -104,17 +102,17 @@ export class PageCache {
 
   private evictOne(): void {
     invariant(this.count > 0, 'only a cache that holds something is full');
-    const { table, marks } = this;
+    const { table } = this;
     for (;;) {
       const slot = this.hand;
       const page = table[slot]!;
       if (page !== NO_PAGE) {
-        if (marks[slot] === 0) {
+        if (!page.used) {
           // The slot may be filled from behind: the hand stays.
           this.vacate(slot);
           return;
         }
-        marks[slot] = 0;
+        page.used = false;
         table[slot] = withOwnMemory(page);
       }
       this.hand = (slot + 1) & this.mask;
@@ -123,7 +121,7 @@ export class PageCache {
 
   /** Empties a slot, moving back the pages behind it that probing would no longer reach. */
   private vacate(slot: number): void {
-    const { table, marks, mask } = this;
+    const { table, mask } = this;
     this.bytes -= table[slot]!.bytes.length;
     this.count--;
     let gap = slot;
@@ -131,12 +129,10 @@ export class PageCache {
       const home = homeOf(table[next]!.id, mask);
       if (((next - home) & mask) >= ((next - gap) & mask)) {
         table[gap] = table[next]!;
-        marks[gap] = marks[next]!;
         gap = next;
       }
     }
     table[gap] = NO_PAGE;
-    marks[gap] = 0;
   }
 }
 

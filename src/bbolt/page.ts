@@ -1,5 +1,5 @@
-// A branch or leaf page in memory. Immutable from the moment it exists: pages of the file are
-// copied in and validated once (`validatePage`), pages of a commit are built complete.
+// A branch or leaf page in memory. Its bytes are immutable from the moment it exists: pages of the
+// file are copied in and validated once (`validatePage`), pages of a commit are built complete.
 //
 // Hot: searches work on the bytes, element by element, and allocate nothing.
 
@@ -25,6 +25,8 @@ export class Page {
   readonly count: number;
   /** Pages that follow this one and belong to it. */
   readonly overflow: number;
+  /** The mark of the page cache, which alone reads and writes it. */
+  used = false;
   /**
    * Of a branch, made by the first search: the four bytes of each key that follow the prefix that
    * all keys share. One line of the processor's cache holds sixteen of them.

@@ -4,8 +4,9 @@
 // hands back and nothing else.
 
 import { TetcdError } from '../base/index.ts';
-import type { Cursor, EntryVisitor, ReadBucket, ReadTransaction } from './api.ts';
+import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from './api.ts';
 import { decodeBucketValue } from './bucket-value.ts';
+import { copyDatabase } from './copy.ts';
 import { type CursorOwner, PageCursor } from './cursor.ts';
 import type { Meta } from './meta.ts';
 import type { Page } from './page.ts';
@@ -52,6 +53,15 @@ export class Snapshot implements ReadTransaction, CursorOwner {
 
   async walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void> {
     await this.bucket(bucket)?.walk(visitor, from);
+  }
+
+  async copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult> {
+    const pinned = this.fork();
+    try {
+      return await copyDatabase(this.pager, this.meta, write);
+    } finally {
+      pinned.close();
+    }
   }
 
   close(): void {

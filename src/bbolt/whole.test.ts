@@ -179,11 +179,12 @@ test('after a prefetch the range is read without a miss', async () => {
 
 test('a copy holds one commit, whatever is committed while it is made', async () => {
   const { database } = await sample();
-  const expected = contentOf(database.beginRead());
-  const { txid } = database.beginRead();
+  const pinned = database.beginRead();
+  const expected = contentOf(pinned);
+  const { txid, size } = pinned;
   const chunks: Uint8Array[] = [];
   let commits = 0;
-  const copying = database.copyTo(async (chunk) => {
+  const copying = pinned.copyTo(async (chunk) => {
     chunks.push(chunk.slice());
     for (let i = 0; i < 3; i++, commits++) {
       const tx = await database.beginWrite();
@@ -192,10 +193,12 @@ test('a copy holds one commit, whatever is committed while it is made', async ()
       await tx.commit();
     }
   });
+  pinned.close();
   const result = await copying;
   expect(commits).toBeGreaterThanOrEqual(6);
   const content = Buffer.concat(chunks);
-  expect(result).toEqual({ txid, size: content.length });
+  expect(result).toEqual({ txid, size });
+  expect(content.length).toBe(size);
 
   const disk = await diskWith('/copy', content);
   const copy = await openDatabase(testEnv(disk), '/copy');
