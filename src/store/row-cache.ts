@@ -17,6 +17,8 @@ const SLAB_BYTES = 1024 * 1024;
 /** A larger row would push too much else out; it is read from the tree. */
 const ROW_BYTES_MAX = SLAB_BYTES / 16;
 const WAYS = 4;
+/** Odd and near the golden section of 2^16, so that multiples spread evenly over any power of two. */
+const SUB_STRIDE = 40_503;
 /** Expected bytes of a row, from which the number of places follows. */
 const ROW_BYTES_EXPECTED = 192;
 
@@ -106,9 +108,12 @@ export class RowCache {
     this.#fields[at + F_LENGTH] = slice.length;
   }
 
-  /** First place of the set for a revision. Neighbours in revision are neighbours in the table. */
+  /**
+   * First place of the set for a revision. Main revisions that follow each other are neighbours in
+   * the table; the changes of one transaction lie far apart, out of the way of those neighbours.
+   */
   #setOf(main: Revision, sub: number): number {
-    return ((main + sub * 31) & this.#setMask) * WAYS;
+    return ((main + sub * SUB_STRIDE) & this.#setMask) * WAYS;
   }
 }
 
