@@ -57,9 +57,6 @@ const HEADER_FIELD_ID = 1;
 const WIRE_VARINT = 0;
 const WIRE_BYTES = 2;
 
-/** Bytes of a header field that holds nothing but an id of full size: tag, length, tag, id. */
-const HEADER_BYTES_MAX = 2 + 1 + 1 + 10;
-
 /**
  * A request id is 16 bits of the member's id above 48 bits of time and counter. The lower 48 are a
  * number, unique within a member, so that waiters are found without a bigint.
@@ -106,7 +103,7 @@ function writeRequestId(idHigh: number, idLow: number, target: Uint8Array, offse
 /**
  * The payload of a log entry: an InternalRaftRequest with the operation `kind`, whose encoded
  * request is copied from `body[start, end)`, and a header with the id. Fields in ascending order, as
- * real members write them. The caller owns the result.
+ * real members write them. The result shares its buffer with others; nobody changes it.
  */
 export function encodeEnvelope(
   kind: RequestKind,
@@ -120,16 +117,47 @@ export function encodeEnvelope(
   invariant(idLow >= 0 && idLow < LOW_LIMIT, 'the lower part of a request id has 48 bits');
   const length = end - start;
   const tag = kind * 8 + WIRE_BYTES;
-  const scratch = new Uint8Array(HEADER_BYTES_MAX + varintSize(tag) + varintSize(length) + length);
-  let at = 0;
-  if (kind < FIELD_HEADER) at = writeOperation(tag, body, start, end, scratch, at);
-  at = writeVarint(FIELD_HEADER * 8 + WIRE_BYTES, scratch, at);
-  const lengthAt = at++;
-  scratch[at++] = HEADER_FIELD_ID * 8 + WIRE_VARINT;
-  at = writeRequestId(idHigh, idLow, scratch, at);
-  scratch[lengthAt] = at - lengthAt - 1;
-  if (kind > FIELD_HEADER) at = writeOperation(tag, body, start, end, scratch, at);
-  return scratch.subarray(0, at);
+  const idSize = requestIdSize(idHigh, idLow);
+  const size = 2 + 1 + 1 + idSize + varintSize(tag) + varintSize(length) + length;
+  const offset = reserve(size);
+  const target = slab;
+  let at = offset;
+  if (kind < FIELD_HEADER) at = writeOperation(tag, body, start, end, target, at);
+  at = writeVarint(FIELD_HEADER * 8 + WIRE_BYTES, target, at);
+  target[at++] = 1 + idSize;
+  target[at++] = HEADER_FIELD_ID * 8 + WIRE_VARINT;
+  at = writeRequestId(idHigh, idLow, target, at);
+  if (kind > FIELD_HEADER) at = writeOperation(tag, body, start, end, target, at);
+  invariant(at === offset + size, 'an envelope has the size that was reserved');
+  return target.subarray(offset, at);
+}
+
+/**
+ * Payloads are cut out of shared slabs: one of its own for each would cost an allocation outside the
+ * JavaScript heap, and the collector's time to free it. A slab lives as long as the log in memory
+ * holds one of its entries.
+ */
+const SLAB_BYTES = 64 * 1024;
+/** A larger payload gets a buffer of its own. */
+const SHARED_BYTES_MAX = SLAB_BYTES / 8;
+let slab: Uint8Array = new Uint8Array(0);
+let slabUsed = 0;
+
+/** Sets `slab` to one with room and returns where in it. */
+function reserve(size: number): number {
+  if (size > SHARED_BYTES_MAX || slabUsed + size > slab.length) {
+    slab = new Uint8Array(Math.max(size, SLAB_BYTES));
+    slabUsed = 0;
+  }
+  const offset = slabUsed;
+  slabUsed += size;
+  return offset;
+}
+
+/** Bytes of a request id as a varint: seven bits each. */
+function requestIdSize(idHigh: number, idLow: number): number {
+  if (idHigh === 0) return varintSize(idLow);
+  return Math.ceil((REQUEST_ID_LOW_BITS + 32 - Math.clz32(idHigh)) / 7);
 }
 
 function writeOperation(
