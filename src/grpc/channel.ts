@@ -18,7 +18,7 @@ import type {
 import { Deadlines } from './deadlines.ts';
 import type { Encoder } from './encoder.ts';
 import { EndpointLink } from './endpoint-link.ts';
-import type { ConnectionContext } from './http2/connection.ts';
+import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
 import { SlabPool } from './http2/output.ts';
 import {
@@ -185,8 +185,9 @@ export class ChannelCore implements Channel {
   }
 
   #failureText(): string {
-    const last = this.#links.at(-1);
-    return `connection error: desc = ${JSON.stringify(`transport: Error while dialing: ${last?.lastError ?? 'no endpoint'}`)}`;
+    const reason = this.#links.at(-1)?.lastError ?? 'no endpoint';
+    const text = `transport: Error while dialing: ${reason}`;
+    return `connection error: desc = ${JSON.stringify(text)}`;
   }
 
   // For links

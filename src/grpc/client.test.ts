@@ -299,7 +299,7 @@ describe('what a response that is not gRPC amounts to', () => {
       'a web page',
       (s) => s.respond({ ':status': 404, 'content-type': 'text/html' }, { endStream: true }),
       12,
-      /unexpected HTTP status code received from server: 404; .*unexpected content-type "text\/html"/,
+      /unexpected HTTP status code.*: 404; .*unexpected content-type "text\/html"/,
     ],
     [
       'no status',

@@ -4,7 +4,7 @@ import http2 from 'node:http2';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Rig, startRig } from './rig.fixture.ts';
+import { type Rig, startRig, timers } from './rig.fixture.ts';
 
 const same = (bytes: Buffer) => bytes;
 
@@ -203,7 +203,7 @@ describe('@grpc/grpc-js against our server', () => {
     for await (const message of call) {
       expect((message as Buffer).length).toBe(10_000);
       count++;
-      if (count % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (count % 500 === 0) await timers.nextTurn();
     }
     expect(count).toBe(3000);
   });

@@ -100,7 +100,7 @@ describe('plaintext', () => {
     socket.setNoDelay(true);
     for (const piece of pieces) {
       socket.write(piece, 'latin1');
-      await new Promise((resolve) => setImmediate(resolve));
+      await timers.nextTurn();
     }
     return (await readAll(socket)).toString('latin1');
   }
@@ -130,7 +130,7 @@ describe('plaintext', () => {
     socket.setNoDelay(true);
     for (const char of 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0') {
       socket.write(char, 'latin1');
-      await new Promise((resolve) => setImmediate(resolve));
+      await timers.nextTurn();
     }
     const [chunk] = (await once(socket, 'data')) as [Buffer];
     expect(chunk[3]).toBe(4);

@@ -12,7 +12,8 @@ import {
   INDEXING,
   RepeatedBlock,
 } from './hpack/index.ts';
-import { Connection, type ConnectionRole } from './http2/connection.ts';
+import { Connection } from './http2/connection.ts';
+import type { ConnectionRole } from './http2/connection-output.ts';
 import { writeHeaders } from './http2/control-frames.ts';
 import { writeFrameHeader } from './http2/output.ts';
 import {

@@ -3,7 +3,7 @@
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { ByteStream, Timer } from '../env/index.ts';
 import { Deadlines } from './deadlines.ts';
-import type { ConnectionContext } from './http2/connection.ts';
+import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
 import { SlabPool } from './http2/output.ts';
 import {

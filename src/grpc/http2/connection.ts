@@ -5,80 +5,48 @@
 // Three ways for things to end. A ConnectionError is thrown by whatever finds the violation and ends
 // here with GOAWAY. A violation of one stream resets that stream (`abortStream`). An error of the
 // embedding program passes through untouched: it is not the peer's fault.
-//
-// Longer than most files because the states of stream and connection are one subject: what may come
-// when, and what it then does to windows, queues and ids. Shape of frames, settings, header blocks,
-// sending and timeouts are files of their own.
 
 import { ERROR_CODES, latin1FromBytes, TetcdError } from '../../base/index.ts';
-import type { ByteStream, ByteStreamHandler, Clock } from '../../env/index.ts';
-import { type HeaderField, HpackEncoder } from '../hpack/index.ts';
+import type { ByteStream, ByteStreamHandler } from '../../env/index.ts';
+import type { HeaderField } from '../hpack/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
 import {
+  type ConnectionContext,
+  ConnectionOutput,
+  type ConnectionRole,
+} from './connection-output.ts';
+import {
   DEBUG_BYTES_MAX,
-  writeGoAway,
   writePing,
-  writeReset,
-  writeSettings,
   writeSettingsAck,
   writeWindowUpdate,
 } from './control-frames.ts';
-import type { Flushable, FlushScheduler } from './flush-scheduler.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { checkFrame, frameSizeError, protocolError } from './frame-rules.ts';
 import { HeaderBlocks } from './header-blocks.ts';
-import { Output, readUint32, type SlabPool } from './output.ts';
+import { readUint32 } from './output.ts';
 import { PeerSettings } from './peer-settings.ts';
 import {
   ConnectionError,
   DEFAULT_WINDOW,
   FLAG,
   FRAME,
-  FRAME_HEADER_BYTES,
   HTTP2_ERROR,
   type Http2ErrorCode,
   http2ErrorName,
 } from './protocol.ts';
-import { Sender } from './sender.ts';
 import type { Http2Stream } from './stream.ts';
-import { TokenBucket } from './token-bucket.ts';
 import { Watchdog } from './watchdog.ts';
 
-/** What all connections of a server or channel share. */
-export interface ConnectionContext {
-  readonly clock: Clock;
-  readonly pool: SlabPool;
-  readonly scheduler: FlushScheduler;
-}
-
-export interface ConnectionRole {
-  readonly peerIsClient: boolean;
-  /**
-   * Whether a full socket stops reading. Only servers do it: if both sides did, two full sockets
-   * would wait for each other.
-   */
-  readonly pausesReading: boolean;
-}
-
-/** Streams that we reset and whose late frames we forgive. */
-const RESETS_REMEMBERED_MAX = 1024;
 /** A closed connection whose peer does not close too is cut off after this. */
 const LINGER_MS = 2_000;
 
 export abstract class Connection<Head = unknown>
-  implements ByteStreamHandler, FrameSink, Flushable
+  extends ConnectionOutput
+  implements ByteStreamHandler, FrameSink
 {
-  readonly transport: ByteStream;
-  readonly limits: ConnectionLimits;
-  readonly output: Output;
-  readonly sender: Sender;
-  readonly encoder = new HpackEncoder();
   /** What the peer has told in SETTINGS. */
   readonly peerSettings: PeerSettings;
-  /** Streams of which at least one half is open. */
-  readonly streams = new Map<number, Http2Stream>();
-  /** Nothing more is read: a violation was found, or the transport or its owner closed. */
-  closed = false;
   /** Received message bytes kept on all streams; see `heldBytesMax`. */
   heldBytes = 0;
   /** Highest stream id that the peer has opened. */
@@ -88,33 +56,16 @@ export abstract class Connection<Head = unknown>
   /** Says at a glance whether the peer is alive. */
   framesReceived = 0;
 
-  protected readonly context: ConnectionContext;
-  readonly #role: ConnectionRole;
   readonly #reader = new FrameReader();
   readonly #blocks: HeaderBlocks<Head>;
-  readonly #controlFrames: TokenBucket;
   /** Bytes of DATA that the peer may still send on all streams. */
   #receiveWindow: number;
   /** Bytes received for which no WINDOW_UPDATE has been sent. */
   #uncredited = 0;
-  /** Input is being read: what it asks to be sent is sent when it has been. */
-  #inInput = false;
-  #flushAfterInput = false;
-  /** The scheduler will call `flushTurn` at the end of the turn. */
-  #flushWaiting = false;
-  #readingPaused = false;
-  /** Ids that we reset, until there are too many to remember. */
-  readonly #resets = new Set<number>();
-  #resetsForgotten = false;
-  /** The sending half of the transport has been closed. */
-  #transportEnded = false;
-  /** The transport is gone. */
-  #gone = false;
-  #closeError: Error | undefined = undefined;
-  #closedAtMs = Number.POSITIVE_INFINITY;
   readonly #watchdog: Watchdog;
   #tickMs: number;
-  #framesSentSeen = 0;
+  #closeError: Error | undefined = undefined;
+  #closedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(
     transport: ByteStream,
@@ -122,14 +73,8 @@ export abstract class Connection<Head = unknown>
     context: ConnectionContext,
     role: ConnectionRole,
   ) {
-    this.transport = transport;
-    this.limits = limits;
-    this.context = context;
-    this.#role = role;
-    this.output = new Output(transport, context.pool);
-    this.sender = new Sender(this.output, limits);
+    super(transport, limits, context, role);
     this.peerSettings = new PeerSettings(this.encoder, role.peerIsClient);
-    this.#controlFrames = new TokenBucket(limits.controlFramesBurst);
     this.#blocks = new HeaderBlocks<Head>(limits, (fields) => this.parseHead(fields));
     this.#receiveWindow = Math.max(limits.connectionWindowBytes, DEFAULT_WINDOW);
     this.#tickMs = context.clock.monotonicMs();
@@ -161,7 +106,6 @@ export abstract class Connection<Head = unknown>
    * the connection.
    */
   protected abstract onStreamReset(stream: Http2Stream): void;
-  protected abstract onStreamClosed(stream: Http2Stream): void;
   protected abstract onSettingsChanged(): void;
   /** Pings and their timeouts; `moved` if frames have arrived since the last time. */
   protected abstract keepAlive(nowMs: number, moved: boolean): void;
@@ -172,17 +116,17 @@ export abstract class Connection<Head = unknown>
 
   onData(bytes: Uint8Array): void {
     if (this.closed) return;
-    this.#inInput = true;
+    this.inInput = true;
     try {
       const from = this.settled ? 0 : this.takePreface(bytes);
       if (from >= 0) this.#reader.push(bytes, from, this);
-      this.#inInput = false;
+      this.inInput = false;
       // What was answered at once leaves at once (8 % less CPU than at the end of the turn, where
       // answers that take longer leave together).
-      if (this.#flushAfterInput) this.flush();
+      if (this.flushAfterInput) this.flush();
     } catch (error) {
-      this.#inInput = false;
-      if (this.#flushAfterInput) this.flushSoon();
+      this.inInput = false;
+      if (this.flushAfterInput) this.flushSoon();
       if (error instanceof ConnectionError) {
         this.fail(error);
         return;
@@ -250,7 +194,7 @@ export abstract class Connection<Head = unknown>
   }
 
   #chargeControlFrame(count: number): void {
-    if (!this.#controlFrames.take(count)) {
+    if (!this.controlFrames.take(count)) {
       throw new ConnectionError(HTTP2_ERROR.ENHANCE_YOUR_CALM, 'too many control frames');
     }
   }
@@ -282,7 +226,7 @@ export abstract class Connection<Head = unknown>
       this.abortStream(stream, wrong);
       return;
     }
-    if (to > from) this.#controlFrames.give(this.limits.controlFramesPerUsefulFrame);
+    if (to > from) this.controlFrames.give(this.limits.controlFramesPerUsefulFrame);
     else if (!endStream) this.#chargeControlFrame(1);
     if (flowBytes > to - from) this.credit(stream, flowBytes - (to - from));
     if (endStream) stream.remoteEnded = true;
@@ -305,14 +249,14 @@ export abstract class Connection<Head = unknown>
 
   #remoteEnded(stream: Http2Stream): void {
     stream.onRemoteEnd();
-    if (stream.localEnded && !stream.closed) this.#closeStream(stream);
+    if (stream.localEnded && !stream.closed) this.closeStream(stream);
   }
 
   /** DATA on a stream that is not open (section 5.1). */
   #onAbsentData(id: number): void {
     if (this.isIdle(id)) throw protocolError('DATA on an idle stream');
     this.#chargeControlFrame(1);
-    if (!this.#resets.has(id)) this.writeReset(id, HTTP2_ERROR.STREAM_CLOSED);
+    if (!this.resets.has(id)) this.writeReset(id, HTTP2_ERROR.STREAM_CLOSED);
   }
 
   #onHeadersFrame(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
@@ -351,13 +295,13 @@ export abstract class Connection<Head = unknown>
       return;
     }
     if (this.isIdle(id)) {
-      this.#controlFrames.give(this.limits.controlFramesPerUsefulFrame);
+      this.controlFrames.give(this.limits.controlFramesPerUsefulFrame);
       this.openStream(id, head, endStream);
       return;
     }
     this.#chargeControlFrame(1);
-    if (this.#resets.has(id)) return;
-    if (!this.#resetsForgotten) {
+    if (this.resets.has(id)) return;
+    if (!this.resetsForgotten) {
       throw new ConnectionError(HTTP2_ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
     }
     // Perhaps we have reset it ourselves: then it is no reason to end the connection.
@@ -384,7 +328,7 @@ export abstract class Connection<Head = unknown>
     if (id === 0) {
       if (increment === 0) throw protocolError('WINDOW_UPDATE of 0');
       this.sender.widen(increment);
-      this.#pumpSoon();
+      this.pumpSoon();
       return;
     }
     const stream = this.streams.get(id);
@@ -395,7 +339,7 @@ export abstract class Connection<Head = unknown>
     } else if (!this.sender.widenStream(stream, increment)) {
       this.abortStream(stream, HTTP2_ERROR.FLOW_CONTROL_ERROR);
     } else {
-      this.#pumpSoon();
+      this.pumpSoon();
     }
   }
 
@@ -406,7 +350,7 @@ export abstract class Connection<Head = unknown>
     if (peerSettings.initialWindow !== sender.initialWindow) {
       this.#chargeControlFrame(this.streams.size / 100);
       sender.setInitialWindow(peerSettings.initialWindow, this.streams.values());
-      this.#pumpSoon();
+      this.pumpSoon();
     }
     this.settled = true;
     writeSettingsAck(this.output);
@@ -432,7 +376,7 @@ export abstract class Connection<Head = unknown>
     }
     this.onStreamReset(stream);
     if (stream.closed) return;
-    this.#closeStream(stream);
+    this.closeStream(stream);
     stream.onAborted(code, true);
   }
 
@@ -451,8 +395,6 @@ export abstract class Connection<Head = unknown>
     else if (this.isIdle(id)) throw frameSizeError('PRIORITY');
   }
 
-  // Receive windows
-
   #creditConnection(count: number): void {
     this.#uncredited += count;
     if (this.#uncredited < this.limits.connectionWindowBytes / 2) return;
@@ -462,117 +404,6 @@ export abstract class Connection<Head = unknown>
     this.flushSoon();
   }
 
-  /** `count` bytes received on the stream are no longer in the way: the peer may send as many more. */
-  credit(stream: Http2Stream, count: number): void {
-    if (stream.remoteEnded || stream.closed) return;
-    stream.uncredited += count;
-    if (stream.uncredited < this.limits.streamWindowBytes / 2) return;
-    stream.receiveWindow += stream.uncredited;
-    writeWindowUpdate(this.output, stream.id, stream.uncredited);
-    stream.uncredited = 0;
-    this.flushSoon();
-  }
-
-  // Output
-
-  /** Asks for what is pending to be sent: after the input being read, or at the end of this turn. */
-  flushSoon(): void {
-    if (this.#inInput) {
-      this.#flushAfterInput = true;
-      return;
-    }
-    if (this.#flushWaiting) return;
-    this.#flushWaiting = true;
-    this.context.scheduler.add(this);
-  }
-
-  /** For the scheduler. */
-  flushTurn(): void {
-    this.#flushWaiting = false;
-    this.flush();
-  }
-
-  flush(): void {
-    this.#flushAfterInput = false;
-    if (this.#gone) return;
-    this.sender.pump();
-    const sent = this.sender.framesSent - this.#framesSentSeen;
-    if (sent > 0) {
-      this.#controlFrames.give(sent * this.limits.controlFramesPerUsefulFrame);
-      this.#framesSentSeen += sent;
-    }
-    this.output.flush();
-    if (this.closed) this.#endTransport();
-    else if (!this.output.writable) this.#pauseReading();
-    else if (this.sender.pumpable) this.flushSoon();
-  }
-
-  #endTransport(): void {
-    if (this.#transportEnded) return;
-    this.#transportEnded = true;
-    this.transport.end();
-  }
-
-  /** A peer that does not read what it asked for is not read from either. */
-  #pauseReading(): void {
-    if (!this.#role.pausesReading || this.#readingPaused) return;
-    const { socketHighWaterBytes, connectionHighWaterBytes } = this.limits;
-    const full =
-      this.transport.bufferedBytes > socketHighWaterBytes ||
-      this.sender.queuedBytes > connectionHighWaterBytes;
-    if (!full) return;
-    this.#readingPaused = true;
-    this.transport.pause();
-  }
-
-  onDrain(): void {
-    if (this.#gone) return;
-    this.output.writable = true;
-    if (this.#readingPaused) {
-      this.#readingPaused = false;
-      this.transport.resume();
-    }
-    this.#pumpSoon();
-  }
-
-  #pumpSoon(): void {
-    if (this.sender.pumpable) this.flushSoon();
-  }
-
-  /** Queues bytes that nobody changes any more as DATA of the stream. */
-  sendData(stream: Http2Stream, bytes: Uint8Array): void {
-    if (stream.closed || stream.localEnded) return;
-    this.sender.enqueue(stream, bytes, 0);
-    this.flushSoon();
-  }
-
-  /** END_STREAM after what is queued. */
-  sendEnd(stream: Http2Stream): void {
-    if (stream.closed || stream.localEnded || stream.endAfterQueue) return;
-    if (stream.queueHead !== undefined) {
-      stream.endAfterQueue = true;
-      return;
-    }
-    this.output.reserve(FRAME_HEADER_BYTES);
-    this.output.frameHeader(0, FRAME.DATA, FLAG.END_STREAM, stream.id);
-    this.flushSoon();
-    this.localEndSent(stream);
-  }
-
-  /** END_STREAM of this side has been written. */
-  localEndSent(stream: Http2Stream): void {
-    stream.localEnded = true;
-    if (stream.remoteEnded) this.#closeStream(stream);
-  }
-
-  /** Resets a stream for our own reasons; it is not told. */
-  resetStream(stream: Http2Stream, code: Http2ErrorCode): void {
-    if (stream.closed) return;
-    // With both halves ended the peer has closed it already.
-    if (!stream.localEnded || !stream.remoteEnded) this.writeReset(stream.id, code);
-    this.#closeStream(stream);
-  }
-
   /** Resets a stream for the peer's violation, and tells it. */
   abortStream(stream: Http2Stream, code: Http2ErrorCode): void {
     if (stream.closed) return;
@@ -580,47 +411,6 @@ export abstract class Connection<Head = unknown>
     if (stream.closed) return;
     this.resetStream(stream, code);
     stream.onAborted(code, false);
-  }
-
-  /** RST_STREAM for a stream that is not, or will at once no longer be, in `streams`. */
-  writeReset(id: number, code: Http2ErrorCode): void {
-    if (this.#resets.size >= RESETS_REMEMBERED_MAX) {
-      this.#resets.clear();
-      this.#resetsForgotten = true;
-    }
-    this.#resets.add(id);
-    writeReset(this.output, id, code);
-    this.flushSoon();
-  }
-
-  /** The stream is forgotten without a word to the peer or to itself. */
-  dropStream(stream: Http2Stream): void {
-    if (!stream.closed) this.#closeStream(stream);
-  }
-
-  #closeStream(stream: Http2Stream): void {
-    stream.closed = true;
-    this.streams.delete(stream.id);
-    this.sender.forget(stream);
-    this.onStreamClosed(stream);
-  }
-
-  protected ping(payload: Uint8Array): void {
-    writePing(this.output, false, payload, 0);
-    this.flushSoon();
-  }
-
-  protected goAway(lastStreamId: number, code: Http2ErrorCode, debug: string): void {
-    writeGoAway(this.output, lastStreamId, code, debug);
-    this.flushSoon();
-  }
-
-  /** Our SETTINGS, and the connection window beyond the default. */
-  protected sendSettings(settings: ReadonlyArray<readonly [id: number, value: number]>): void {
-    writeSettings(this.output, settings);
-    const more = this.limits.connectionWindowBytes - DEFAULT_WINDOW;
-    if (more > 0) writeWindowUpdate(this.output, 0, more);
-    this.flushSoon();
   }
 
   // The end
@@ -643,12 +433,12 @@ export abstract class Connection<Head = unknown>
     this.#loseStreams();
     // Whatever still arrives is read and dropped: closing over unread input would make the
     // operating system discard our last words.
-    if (this.#readingPaused) this.transport.resume();
+    if (this.readingPaused) this.transport.resume();
   }
 
   #loseStreams(): void {
     for (const stream of [...this.streams.values()]) {
-      this.#closeStream(stream);
+      this.closeStream(stream);
       stream.onAborted(undefined, false);
     }
   }
@@ -658,8 +448,8 @@ export abstract class Connection<Head = unknown>
   }
 
   onClose(error: Error | undefined): void {
-    if (this.#gone) return;
-    this.#gone = true;
+    if (this.gone) return;
+    this.gone = true;
     this.closed = true;
     this.#closeError ??= error;
     this.#loseStreams();
@@ -682,7 +472,7 @@ export abstract class Connection<Head = unknown>
     }
     const elapsedMs = nowMs - this.#tickMs;
     this.#tickMs = nowMs;
-    this.#controlFrames.give((elapsedMs * this.limits.controlFramesPerSecond) / 1000);
+    this.controlFrames.give((elapsedMs * this.limits.controlFramesPerSecond) / 1000);
     const reason = this.#watchdog.look({
       nowMs,
       settled: this.settled,

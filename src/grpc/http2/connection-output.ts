@@ -1,0 +1,242 @@
+// What one HTTP/2 connection sends, either side: when it is flushed, when a peer that does not read is
+// no longer read from, and the frames by which streams go on, end and are reset.
+
+import type { ByteStream, Clock } from '../../env/index.ts';
+import { HpackEncoder } from '../hpack/index.ts';
+import type { ConnectionLimits } from '../limits.ts';
+import {
+  writeGoAway,
+  writePing,
+  writeReset,
+  writeSettings,
+  writeWindowUpdate,
+} from './control-frames.ts';
+import type { Flushable, FlushScheduler } from './flush-scheduler.ts';
+import { Output, type SlabPool } from './output.ts';
+import {
+  DEFAULT_WINDOW,
+  FLAG,
+  FRAME,
+  FRAME_HEADER_BYTES,
+  type Http2ErrorCode,
+} from './protocol.ts';
+import { Sender } from './sender.ts';
+import type { Http2Stream } from './stream.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** What all connections of a server or channel share. */
+export interface ConnectionContext {
+  readonly clock: Clock;
+  readonly pool: SlabPool;
+  readonly scheduler: FlushScheduler;
+}
+
+export interface ConnectionRole {
+  readonly peerIsClient: boolean;
+  /**
+   * Whether a full socket stops reading. Only servers do it: if both sides did, two full sockets
+   * would wait for each other.
+   */
+  readonly pausesReading: boolean;
+}
+
+/** Streams that we reset and whose late frames we forgive. */
+const RESETS_REMEMBERED_MAX = 1024;
+
+export abstract class ConnectionOutput implements Flushable {
+  readonly transport: ByteStream;
+  readonly limits: ConnectionLimits;
+  readonly output: Output;
+  readonly sender: Sender;
+  readonly encoder = new HpackEncoder();
+  /** Streams of which at least one half is open. */
+  readonly streams = new Map<number, Http2Stream>();
+  /** Nothing more is read: a violation was found, or the transport or its owner closed. */
+  closed = false;
+
+  protected readonly context: ConnectionContext;
+  /** Tokens for frames that cost work and carry nothing; see `controlFramesBurst`. */
+  protected readonly controlFrames: TokenBucket;
+  /** Input is being read: what it asks to be sent is sent when it has been. */
+  protected inInput = false;
+  protected flushAfterInput = false;
+  protected readingPaused = false;
+  /** Ids that we reset, until there are too many to remember. */
+  protected readonly resets = new Set<number>();
+  protected resetsForgotten = false;
+  /** The transport is gone. */
+  protected gone = false;
+  readonly #role: ConnectionRole;
+  /** The scheduler will call `flushTurn` at the end of the turn. */
+  #flushWaiting = false;
+  /** The sending half of the transport has been closed. */
+  #transportEnded = false;
+  #framesSentSeen = 0;
+
+  constructor(
+    transport: ByteStream,
+    limits: ConnectionLimits,
+    context: ConnectionContext,
+    role: ConnectionRole,
+  ) {
+    this.transport = transport;
+    this.limits = limits;
+    this.context = context;
+    this.#role = role;
+    this.output = new Output(transport, context.pool);
+    this.sender = new Sender(this.output, limits);
+    this.controlFrames = new TokenBucket(limits.controlFramesBurst);
+  }
+
+  protected abstract onStreamClosed(stream: Http2Stream): void;
+
+  /** Asks for what is pending to be sent: after the input, or at the end of this turn. */
+  flushSoon(): void {
+    if (this.inInput) {
+      this.flushAfterInput = true;
+      return;
+    }
+    if (this.#flushWaiting) return;
+    this.#flushWaiting = true;
+    this.context.scheduler.add(this);
+  }
+
+  /** For the scheduler. */
+  flushTurn(): void {
+    this.#flushWaiting = false;
+    this.flush();
+  }
+
+  flush(): void {
+    this.flushAfterInput = false;
+    if (this.gone) return;
+    this.sender.pump();
+    const sent = this.sender.framesSent - this.#framesSentSeen;
+    if (sent > 0) {
+      this.controlFrames.give(sent * this.limits.controlFramesPerUsefulFrame);
+      this.#framesSentSeen += sent;
+    }
+    this.output.flush();
+    if (this.closed) this.#endTransport();
+    else if (!this.output.writable) this.#pauseReading();
+    else if (this.sender.pumpable) this.flushSoon();
+  }
+
+  #endTransport(): void {
+    if (this.#transportEnded) return;
+    this.#transportEnded = true;
+    this.transport.end();
+  }
+
+  /** A peer that does not read what it asked for is not read from either. */
+  #pauseReading(): void {
+    if (!this.#role.pausesReading || this.readingPaused) return;
+    const { socketHighWaterBytes, connectionHighWaterBytes } = this.limits;
+    const full =
+      this.transport.bufferedBytes > socketHighWaterBytes ||
+      this.sender.queuedBytes > connectionHighWaterBytes;
+    if (!full) return;
+    this.readingPaused = true;
+    this.transport.pause();
+  }
+
+  onDrain(): void {
+    if (this.gone) return;
+    this.output.writable = true;
+    if (this.readingPaused) {
+      this.readingPaused = false;
+      this.transport.resume();
+    }
+    this.pumpSoon();
+  }
+
+  protected pumpSoon(): void {
+    if (this.sender.pumpable) this.flushSoon();
+  }
+
+  /** Queues bytes that nobody changes any more as DATA of the stream. */
+  sendData(stream: Http2Stream, bytes: Uint8Array): void {
+    if (stream.closed || stream.localEnded) return;
+    this.sender.enqueue(stream, bytes, 0);
+    this.flushSoon();
+  }
+
+  /** END_STREAM after what is queued. */
+  sendEnd(stream: Http2Stream): void {
+    if (stream.closed || stream.localEnded || stream.endAfterQueue) return;
+    if (stream.queueHead !== undefined) {
+      stream.endAfterQueue = true;
+      return;
+    }
+    this.output.reserve(FRAME_HEADER_BYTES);
+    this.output.frameHeader(0, FRAME.DATA, FLAG.END_STREAM, stream.id);
+    this.flushSoon();
+    this.localEndSent(stream);
+  }
+
+  /** END_STREAM of this side has been written. */
+  localEndSent(stream: Http2Stream): void {
+    stream.localEnded = true;
+    if (stream.remoteEnded) this.closeStream(stream);
+  }
+
+  /** Resets a stream for our own reasons; it is not told. */
+  resetStream(stream: Http2Stream, code: Http2ErrorCode): void {
+    if (stream.closed) return;
+    // With both halves ended the peer has closed it already.
+    if (!stream.localEnded || !stream.remoteEnded) this.writeReset(stream.id, code);
+    this.closeStream(stream);
+  }
+
+  /** RST_STREAM for a stream that is not, or will at once no longer be, in `streams`. */
+  writeReset(id: number, code: Http2ErrorCode): void {
+    if (this.resets.size >= RESETS_REMEMBERED_MAX) {
+      this.resets.clear();
+      this.resetsForgotten = true;
+    }
+    this.resets.add(id);
+    writeReset(this.output, id, code);
+    this.flushSoon();
+  }
+
+  /** The stream is forgotten without a word to the peer or to itself. */
+  dropStream(stream: Http2Stream): void {
+    if (!stream.closed) this.closeStream(stream);
+  }
+
+  protected closeStream(stream: Http2Stream): void {
+    stream.closed = true;
+    this.streams.delete(stream.id);
+    this.sender.forget(stream);
+    this.onStreamClosed(stream);
+  }
+
+  protected ping(payload: Uint8Array): void {
+    writePing(this.output, false, payload, 0);
+    this.flushSoon();
+  }
+
+  protected goAway(lastStreamId: number, code: Http2ErrorCode, debug: string): void {
+    writeGoAway(this.output, lastStreamId, code, debug);
+    this.flushSoon();
+  }
+
+  /** Our SETTINGS, and the connection window beyond the default. */
+  protected sendSettings(settings: ReadonlyArray<readonly [id: number, value: number]>): void {
+    writeSettings(this.output, settings);
+    const more = this.limits.connectionWindowBytes - DEFAULT_WINDOW;
+    if (more > 0) writeWindowUpdate(this.output, 0, more);
+    this.flushSoon();
+  }
+
+  /** `count` bytes received are no longer in the way: the peer may send as many more. */
+  credit(stream: Http2Stream, count: number): void {
+    if (stream.remoteEnded || stream.closed) return;
+    stream.uncredited += count;
+    if (stream.uncredited < this.limits.streamWindowBytes / 2) return;
+    stream.receiveWindow += stream.uncredited;
+    writeWindowUpdate(this.output, stream.id, stream.uncredited);
+    stream.uncredited = 0;
+    this.flushSoon();
+  }
+}
