@@ -157,6 +157,18 @@ describe('plaintext', () => {
     await quiet.close();
   });
 
+  test('a slow HTTP request is given up', async () => {
+    const slow = http.createServer({ connectionsCheckingInterval: 10 });
+    slow.headersTimeout = 30;
+    slow.requestTimeout = 30;
+    const port = await listen({ address: { host: '127.0.0.1', port: 0 }, http: slow });
+    const socket = net.connect(port.address.port, '127.0.0.1');
+    socket.write('GET /v HT');
+    expect((await readAll(socket)).toString()).toMatch(/^HTTP\/1\.1 408/);
+    await port.close();
+    slow.close();
+  });
+
   test('without an HTTP server such connections are closed', async () => {
     const only = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: rig.server });
     await expect(fetch(`http://127.0.0.1:${only.address.port}/`)).rejects.toThrow();

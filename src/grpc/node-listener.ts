@@ -42,6 +42,19 @@ export interface PortListener {
   close(): Promise<void>;
 }
 
+/** HTTP servers whose watch over slow requests has been started. */
+const watched = new WeakSet<HttpServer>();
+
+/**
+ * An HTTP server closes connections whose requests come too slowly, but starts to look for them only
+ * when it is listening, which this one never is.
+ */
+function startWatch(http: HttpServer): void {
+  if (watched.has(http) || http.listening) return;
+  watched.add(http);
+  http.emit('listening');
+}
+
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const TCP_KEEPALIVE_MS = 30_000;
 /** Connections that wait in the operating system to be accepted. */
@@ -65,6 +78,7 @@ class Port implements PortListener {
     this.#options = options;
     this.address = options.address;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    if (options.http !== undefined) startWatch(options.http);
     const socketOptions = {
       // As node:http wants its sockets; HTTP/2 closes its half itself.
       allowHalfOpen: true,

@@ -150,26 +150,34 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
 
   // Ends that the handler did not ask for
 
+  #tell(): void {
+    try {
+      this.tellCancelled();
+    } catch (error) {
+      this.connection.handlerFailed(this, error);
+    }
+  }
+
   onDeadline(): void {
     if (this.ended) return;
     this.cancelled = true;
     // What is queued would only delay the news.
     this.connection.sender.forget(this);
     this.finish(STATUS.DEADLINE_EXCEEDED, DEADLINE_TEXT);
-    this.tellCancelled();
+    this.#tell();
   }
 
   onReceiveError(status: StatusCode, text: string): void {
     if (this.ended) return;
     this.cancelled = true;
     this.finish(status, text);
-    this.tellCancelled();
+    this.#tell();
   }
 
   onAborted(): void {
     if (this.ended) return;
     this.cancelled = true;
     this.#leave(STATUS.CANCELED);
-    this.tellCancelled();
+    this.#tell();
   }
 }
