@@ -14,7 +14,7 @@ export type ApplyResult =
   | {
       readonly kind: 'compaction';
       readonly revision: Revision;
-      /** Resolves when the rows are gone. */
+      /** Resolves when the rows are gone; rejects if the member stops before. */
       readonly physical: Promise<void>;
     }
   | { readonly kind: 'leaseGrant'; readonly id: bigint; readonly ttlSec: number }

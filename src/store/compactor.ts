@@ -8,7 +8,7 @@
 //
 // Interrupted anywhere, it is run again at boot. One compaction runs at a time; others wait.
 
-import { invariant, type Revision } from '../base/index.ts';
+import { invariant, type Revision, TetcdError } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import { type IndexCompaction, revisionKey, SlicedSort } from '../mvcc/index.ts';
 import type { Backend } from './backend.ts';
@@ -52,6 +52,7 @@ interface Job {
   /** Told of the checksum, or that there is none. */
   hashed(hash: KvHash | undefined): void;
   finish(): void;
+  fail(error: unknown): void;
 }
 
 /** Revisions that the index has dropped, in columns, since there may be millions. */
@@ -95,6 +96,8 @@ export class Compactor {
   readonly #queue: Job[] = [];
   #running = false;
   #stopped = false;
+  /** Resolves when the compaction that was accepted last is done. */
+  #newest: Promise<void> = Promise.resolve();
   /** Whether the newest scheduled compaction has finished. */
   #finished = true;
   /** Checksums made (or being made) by compactions, by revision, oldest first. */
@@ -106,7 +109,7 @@ export class Compactor {
 
   /**
    * Accepts a compaction that the log asks for; the caller has checked the revision. Resolves when
-   * the rows are gone.
+   * the rows are gone; rejects if that fails or is stopped.
    */
   accept(rev: Revision): Promise<void> {
     const { backend, kv } = this.#options;
@@ -134,6 +137,16 @@ export class Compactor {
     return this.#hashes.get(rev) ?? Promise.resolve(undefined);
   }
 
+  /** Whether a compaction runs or waits. */
+  get isBusy(): boolean {
+    return this.#running;
+  }
+
+  /** Resolves when every compaction accepted so far is done, or has failed. */
+  async whenIdle(): Promise<void> {
+    await this.#newest.catch(() => {});
+  }
+
   /** Begins nothing more; what runs ends at its next slice and is resumed at boot. */
   stop(): void {
     this.#stopped = true;
@@ -141,13 +154,17 @@ export class Compactor {
 
   #schedule(rev: Revision, previousRev: Revision, complete: boolean): Promise<void> {
     this.#finished = false;
-    return new Promise((resolve) => {
+    const done = new Promise<void>((finish, fail) => {
       const hash = new Promise<KvHash | undefined>((hashed) => {
-        this.#queue.push({ rev, previousRev, complete, hashed, finish: resolve });
+        this.#queue.push({ rev, previousRev, complete, hashed, finish, fail });
       });
       if (complete) this.#keepHash(rev, hash);
       if (!this.#running) void this.#run();
     });
+    this.#newest = done;
+    // Whoever wants to know awaits it; usually nobody does.
+    done.catch(() => {});
+    return done;
   }
 
   #keepHash(rev: Revision, hash: Promise<KvHash | undefined>): void {
@@ -161,16 +178,18 @@ export class Compactor {
 
   async #run(): Promise<void> {
     this.#running = true;
-    try {
-      for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+    for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+      try {
         await this.#compact(job);
-        job.hashed(undefined);
+        if (this.#stopped) throw new TetcdError('CLOSED', 'stopped before the compaction was done');
         job.finish();
+      } catch (error) {
+        job.fail(error);
+        if (!this.#stopped) this.#options.onFailure(error);
+        this.#stopped = true;
       }
-    } catch (error) {
-      if (!this.#stopped) this.#options.onFailure(error);
+      job.hashed(undefined);
     }
-    for (const job of this.#queue) job.hashed(undefined);
     this.#running = false;
   }
 

@@ -247,21 +247,36 @@ export class StateMachine {
   // --- Reading it all ----------------------------------------------------------------------------
 
   /**
-   * HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. As in etcd, at a
-   * negative revision there is nothing, and nothing has a checksum too.
+   * HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. As in etcd, a
+   * checksum that a compaction made is given even below the compacted revision, and at a negative
+   * revision there is nothing, and nothing has a checksum too.
    */
   async hashKv(revision: Revision): Promise<KvHash> {
-    const { kv } = this;
-    if (revision > 0 && revision < kv.compactedRev) throw new EtcdError('COMPACTED');
-    if (revision > kv.currentRev) throw new EtcdError('FUTURE_REV');
-    const hashRevision = revision === 0 ? kv.currentRev : revision;
+    const { kv, compactor } = this;
+    for (;;) {
+      const stored = revision > 0 ? await compactor.hashAt(revision) : undefined;
+      if (stored !== undefined) return stored;
+      if (revision > 0 && revision < kv.compactedRev) throw new EtcdError('COMPACTED');
+      if (revision > kv.currentRev) throw new EtcdError('FUTURE_REV');
+      const hash = await this.#hashKvNow(revision === 0 ? kv.currentRev : revision);
+      if (hash !== undefined) return hash;
+      // With nothing to keep, all rows in the file count: so those to be removed must be gone.
+      await compactor.whenIdle();
+    }
+  }
+
+  /** Undefined if it must be tried again when compactions are done. */
+  async #hashKvNow(hashRevision: Revision): Promise<KvHash | undefined> {
+    const { kv, backend } = this;
     const compactRevision = kv.compactedRev;
+    const keepsNothing = hashRevision >= 0 && kv.index.keepsNothing(hashRevision);
+    if (keepsNothing && this.compactor.isBusy) return undefined;
     const pin = kv.pin(Math.max(hashRevision, compactRevision, kv.index.compactedRev));
     try {
-      const stored = revision > 0 ? await this.compactor.hashAt(revision) : undefined;
-      if (stored !== undefined) return stored;
-      await this.backend.commit();
-      const tree = this.backend.beginTreeRead();
+      await backend.commit();
+      // A compaction accepted meanwhile may have removed rows from what is read now.
+      if (kv.compactedRev !== compactRevision) return undefined;
+      const tree = backend.beginTreeRead();
       try {
         const hash = await hashKv({
           env: this.#env,
@@ -269,7 +284,7 @@ export class StateMachine {
           index: kv.index,
           revision: hashRevision,
           compactedRev: compactRevision,
-          keepsNothing: revision >= 0 && kv.index.keepsNothing(hashRevision),
+          keepsNothing,
         });
         return { hash, compactRevision, hashRevision };
       } finally {
