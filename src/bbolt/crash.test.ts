@@ -2,7 +2,7 @@
 // database holds exactly what it held before the commit under way, or exactly what that commit made.
 
 import { expect, test } from 'vitest';
-import { bytesFromLatin1, seededRandom } from '../base/index.ts';
+import { bytesFromLatin1, seededRandom, TetcdError } from '../base/index.ts';
 import { crashEverywhere, SimDisk } from '../env/index.ts';
 import type { Database, DatabaseOptions, WriteBucket } from './api.ts';
 import { openDatabase } from './open.ts';
@@ -99,17 +99,14 @@ for (const noFreelistSync of [true, false]) {
     timeout: 240_000,
   }, async () => {
     const options: DatabaseOptions = { pageSize: 512, noFreelistSync };
-    let points = 0;
-    for (const seed of [SEED, SEED + 1]) {
-      points += await crashEverywhere<Promised>({
-        seed,
-        outcomes: 1,
-        newState: () => ({ durable: new TwinBucket(), underWay: undefined }),
-        work: (disk, state) => work(disk, options, state),
-        check: (disk, state) => checkFound(disk, options, state),
-      });
-    }
-    expect(points).toBeGreaterThan(2 * 40);
+    const points = await crashEverywhere<Promised>({
+      seed: SEED,
+      outcomes: 3,
+      newState: () => ({ durable: new TwinBucket(), underWay: undefined }),
+      work: (disk, state) => work(disk, options, state),
+      check: (disk, state) => checkFound(disk, options, state),
+    });
+    expect(points).toBeGreaterThan(40);
   });
 }
 
@@ -150,3 +147,52 @@ test('either meta page may rot, even while a commit has written its pages', asyn
   }
   await database.close();
 });
+
+test.each(['full', 'failed'] as const)(
+  'a disk that fails (%s) at any effect of a commit',
+  async (fault) => {
+    for (let failing = 1; ; failing++) {
+      const disk = new SimDisk({ seed: SEED + failing });
+      const options: DatabaseOptions = { pageSize: 512, noFreelistSync: false };
+      const database = await openDatabase(testEnv(disk), '/db', options);
+      const before = twinOf();
+      const commit = async (twin: TwinBucket, round: number): Promise<unknown> => {
+        const tx = await database.beginWrite();
+        const bucket = tx.createBucketIfNotExists(bytesFromLatin1(BUCKET));
+        change(bucket, twin.entries.get(BUCKET) as TwinBucket, round);
+        return await tx.commit().catch((error: unknown) => error);
+      };
+      await commit(before.root, 1);
+      const after = before.root.copy();
+      const start = disk.effectCount;
+      disk.failAtEffect(start + failing, fault);
+      const outcome = await commit(after, 0);
+      disk.intercept = undefined;
+      if (disk.effectCount < start + failing) break;
+      expect(outcome).toBeInstanceOf(TetcdError);
+      expect(await matches(database, before.root)).toBe(true);
+      const goesOn = await database.beginWrite().then(
+        (tx) => tx.rollback() ?? true,
+        () => false,
+      );
+      if (fault === 'failed') expect(goesOn).toBe(false);
+      let expected = [before.root, after];
+      if (goesOn) {
+        // The failed commit left nothing behind: the same changes go through now.
+        const again = before.root.copy();
+        await commit(again, 0);
+        expect(await matches(database, again)).toBe(true);
+        expected = [again];
+      }
+      expect(await database.check()).toEqual([]);
+      await database.close();
+      // After a failed sync only a crash tells what the disk holds.
+      const found = await openDatabase(testEnv(disk.crash({ seed: failing })), '/db', options);
+      const held = await Promise.all(expected.map((twin) => matches(found, twin)));
+      expect(held, `effect ${failing}`).toContain(true);
+      expect(await found.check()).toEqual([]);
+      await found.close();
+      if (failing === 1) expect(goesOn).toBe(fault === 'full');
+    }
+  },
+);
