@@ -32,7 +32,7 @@ export function parseEndpoint(text: string): ParsedEndpoint {
 }
 
 function hostAndPort(place: string, text: string): Endpoint {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:/[\]\s]+))(?::(\d{1,5}))?$/.exec(place);
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:/[\]\s]+))(?::(\d{1,5}))?$/.exec(place);
   const host = match?.[1] ?? match?.[2];
   if (match === null || host === undefined) {
     throw invalidArgument(`endpoint ${JSON.stringify(text)} is not host:port or a URL`);

@@ -4,7 +4,7 @@
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { type CallStatus, GrpcStatusError, STATUS, type StatusCode } from '../grpc/index.ts';
-import { EtcdError, etcdErrorOfMessage } from '../protocol/index.ts';
+import { EtcdError, type EtcdErrorName, etcdErrorOfMessage } from '../protocol/index.ts';
 
 /** A watch asked for a revision that was compacted. */
 export class WatchCompactedError extends EtcdError {
@@ -17,12 +17,17 @@ export class WatchCompactedError extends EtcdError {
   }
 }
 
+/** Go's words for a time limit or a cancellation, ours or the server's: the status says as much. */
+const OF_GO: ReadonlySet<EtcdErrorName> = new Set<EtcdErrorName>([
+  'CONTEXT_CANCELED',
+  'CONTEXT_DEADLINE_EXCEEDED',
+]);
+
 /** The error for a status that is not OK. */
 export function errorOfStatus(status: Pick<CallStatus, 'code' | 'message'>): Error {
   const name = etcdErrorOfMessage(status.message);
   const error = new GrpcStatusError(status.code, status.message);
-  // Texts of etcd's inner layers arrive with UNKNOWN whatever they are defined with.
-  return name === undefined ? error : new EtcdError(name, { cause: error });
+  return name === undefined || OF_GO.has(name) ? error : new EtcdError(name, { cause: error });
 }
 
 /** gRPC status of an error of this client; UNKNOWN for one that has none. */

@@ -117,16 +117,16 @@ export const op = {
   txn: (parts: TxnParts): Op => ({
     request: {
       case: 'requestTxn',
-      value: txnRequest(parts.if ?? [], parts.then ?? [], parts.else ?? []),
+      value: txnRequest(parts.compare ?? [], parts.success ?? [], parts.failure ?? []),
     },
   }),
 } as const;
 
 /** A transaction: if all comparisons hold, the one list of operations, else the other. */
 export interface TxnParts {
-  readonly if?: readonly Comparison[];
-  readonly then?: readonly Op[];
-  readonly else?: readonly Op[];
+  readonly compare?: readonly Comparison[];
+  readonly success?: readonly Op[];
+  readonly failure?: readonly Op[];
 }
 
 export function txnRequest(
