@@ -22,6 +22,8 @@ export class KvRows implements RowWriter {
   /** For rows that the cache does not take. */
   readonly #arena = new ByteArena();
   readonly #cache = new RowCache(ROW_CACHE_BYTES);
+  /** State of a linear congruential generator; see {@link readRow}. */
+  #dice = 1;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -30,6 +32,10 @@ export class KvRows implements RowWriter {
   readRow(main: Revision, sub: number, into: ByteSlice): void {
     if (this.#cache.find(main, sub, into)) return;
     readRowFrom(this.#backend, main, sub, into);
+    // One row in eight is taken into the cache: what is read often gets there soon, and a walk over
+    // more than fits does not keep the collector busy with slabs that nobody looks into again.
+    this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
+    if (this.#dice >>> 29 !== 0) return;
     const { buffer, offset, length } = into;
     if (!this.#cache.reserve(main, sub, length, into)) return;
     into.buffer.set(buffer.subarray(offset, offset + length), into.offset);

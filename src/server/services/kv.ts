@@ -119,7 +119,7 @@ class KvService {
     let pin: PinnedView | undefined;
     try {
       pin = kv.pin(request.revision > 0 ? request.revision : kv.currentRev);
-      run.start(kv, request, result);
+      run.start(pin, request, result);
       while (!run.step(RANGE_STEP_KEYS)) {
         if (slices.isOver) await slices.next();
         if (call.ended) return;
