@@ -3,8 +3,9 @@
 import { bytesFromLatin1, invariant, latin1FromBytes, type Random } from '../base/index.ts';
 import type { SimEnv } from '../env/index.ts';
 import { ByteSlice, revisionKey } from '../mvcc/index.ts';
-import { Backend, type BackendOptions, type PinnedRows } from './backend.ts';
+import { Backend, type BackendOptions } from './backend.ts';
 import { BUCKET, type BucketId } from './schema.ts';
+import type { PinnedRows } from './tree-sight.ts';
 
 export const TWIN_PATH = '/twin';
 const SMALL_BUCKETS = [BUCKET.LEASE, BUCKET.ALARM, BUCKET.MEMBERS] as const;

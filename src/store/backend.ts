@@ -12,14 +12,12 @@ import {
   hasCode,
   invariant,
   type LogIndex,
-  latin1FromBytes,
   type Revision,
   type Term,
   TetcdError,
 } from '../base/index.ts';
 import {
   type BucketVisitor,
-  type Cursor,
   type Database,
   type DatabaseOptions,
   openDatabase,
@@ -27,14 +25,8 @@ import {
   type WriteTransaction,
 } from '../bbolt/index.ts';
 import type { Env, Timer } from '../env/index.ts';
-import type { ClusterState } from '../membership/index.ts';
-import {
-  type ByteSlice,
-  REVISION_KEY_BYTES,
-  revisionKey,
-  writeRevisionKey,
-} from '../mvcc/index.ts';
-import type { raftpb } from '../protocol/index.ts';
+import { type ByteSlice, revisionKey } from '../mvcc/index.ts';
+import { DurableIndex, type MembershipImage } from './durable-index.ts';
 import {
   BATCH_CHANGES_DEFAULT,
   BATCH_INTERVAL_MS_DEFAULT,
@@ -48,44 +40,12 @@ import { BackendRowCursor } from './row-cursor.ts';
 import {
   BUCKET,
   BUCKET_COUNT,
-  BUCKET_NAMES,
   type BucketId,
   META_KEY,
   uint64Bytes,
   uint64FromBytes,
 } from './schema.ts';
-
-/** The membership as of the entry at which a batch was cut: what a raft snapshot of it says. */
-export interface MembershipImage {
-  readonly confState: raftpb.ConfState;
-  readonly cluster: ClusterState;
-}
-
-/**
- * Proof that everything up to `index` is synced in the file. Only a finished commit makes one, so
- * raft snapshots, WAL release and log compaction cannot be handed the applied index by mistake.
- */
-export class DurableIndex {
-  readonly index: LogIndex;
-  readonly term: Term;
-  /** Captured when the batch was cut; undefined for what was found when the file was opened. */
-  readonly membership: MembershipImage | undefined;
-
-  /** @internal Only the backend calls this, after a sync. */
-  constructor(index: LogIndex, term: Term, membership: MembershipImage | undefined) {
-    this.index = index;
-    this.term = term;
-    this.membership = membership;
-  }
-}
-
-/** The file as it was when it was opened: what boot reads before anything is applied. */
-export interface BackendSnapshot {
-  get(bucket: BucketId, key: string): Uint8Array | undefined;
-  entries(bucket: BucketId): Map<string, Uint8Array>;
-  /** Names of all buckets, known or not. */
-  bucketNames(): string[];
-}
+import { type BackendSnapshot, nameOf, PinnedRows, TreeSight } from './tree-sight.ts';
 
 /** Receives every row of the key bucket, in revision order, while the file is opened. */
 export interface RowVisitor {
@@ -134,82 +94,6 @@ class Batch {
 
 /** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
 const KEY_FILL_PERCENT = 0.9;
-
-function nameOf(bucket: BucketId): Uint8Array {
-  return bytesFromLatin1(BUCKET_NAMES[bucket]!);
-}
-
-/** One commit of the tree, with the cursor that point reads of the key bucket share. */
-class TreeSight implements BackendSnapshot {
-  readonly transaction: ReadTransaction;
-  readonly #rows: Cursor | undefined;
-  readonly #key = new Uint8Array(REVISION_KEY_BYTES);
-
-  constructor(transaction: ReadTransaction) {
-    this.transaction = transaction;
-    this.#rows = transaction.bucket(nameOf(BUCKET.KEY))?.cursor();
-  }
-
-  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
-    const rows = this.#rows;
-    if (rows === undefined) return false;
-    writeRevisionKey(main, sub, false, this.#key, 0);
-    if (!rows.seekExact(this.#key)) return false;
-    into.buffer = rows.valueBytes;
-    into.offset = rows.valueOffset;
-    into.length = rows.valueLength;
-    return true;
-  }
-
-  get(bucket: BucketId, key: string): Uint8Array | undefined {
-    return this.transaction.bucket(nameOf(bucket))?.get(bytesFromLatin1(key));
-  }
-
-  entries(bucket: BucketId): Map<string, Uint8Array> {
-    const all = new Map<string, Uint8Array>();
-    const cursor = this.transaction.bucket(nameOf(bucket))?.cursor();
-    if (cursor === undefined) return all;
-    for (let found = cursor.first(); found; found = cursor.next()) {
-      all.set(latin1FromBytes(cursor.key()), cursor.value());
-    }
-    return all;
-  }
-
-  bucketNames(): string[] {
-    const names: string[] = [];
-    const cursor = this.transaction.cursor();
-    for (let found = cursor.first(); found; found = cursor.next()) {
-      names.push(latin1FromBytes(cursor.key()));
-    }
-    return names;
-  }
-}
-
-/** A consistent sight of all rows at the moment it was taken; holds pages until released. */
-export class PinnedRows {
-  readonly #tree: TreeSight;
-  readonly #overlays: readonly Overlay[];
-  #released = false;
-
-  /** @internal */
-  constructor(transaction: ReadTransaction, overlays: readonly Overlay[]) {
-    this.#tree = new TreeSight(transaction);
-    this.#overlays = overlays;
-  }
-
-  /** As {@link Backend.findRow}. */
-  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
-    invariant(!this.#released, 'a released view is not read');
-    for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;
-    return this.#tree.findRow(main, sub, into);
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#tree.transaction.close();
-  }
-}
 
 function rowsOf(rows: RowVisitor): BucketVisitor {
   return {

@@ -2,15 +2,10 @@
 
 export { AlarmStore } from './alarm-store.ts';
 export type { ApplyResult } from './apply-result.ts';
-export {
-  Backend,
-  type BackendOptions,
-  type BackendSnapshot,
-  DurableIndex,
-  type MembershipImage,
-} from './backend.ts';
+export { Backend, type BackendOptions } from './backend.ts';
 export type { KvHash } from './compactor.ts';
 export { confStateOf, encodeConfState } from './conf-state.ts';
+export type { DurableIndex, MembershipImage } from './durable-index.ts';
 export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
 
 export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
@@ -27,3 +22,4 @@ export { BUCKET, type BucketId, META_KEY } from './schema.ts';
 export { Slices } from './slices.ts';
 export { StateMachine, type StateMachineHost, type StateMachineOptions } from './state-machine.ts';
 export { replayMembership } from './takeover.ts';
+export type { BackendSnapshot } from './tree-sight.ts';

@@ -17,10 +17,11 @@ import {
   type RowReader,
   subOfKey,
 } from '../mvcc/index.ts';
-import type { Backend, PinnedRows, RowVisitor } from './backend.ts';
+import type { Backend, RowVisitor } from './backend.ts';
 import { KvRows, readRowFrom } from './kv-rows.ts';
 import { PIN_MS_MAX } from './limits.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
+import type { PinnedRows } from './tree-sight.ts';
 
 /** The revision of a store without any write. */
 export const FIRST_REVISION: Revision = 1;

@@ -4,10 +4,10 @@
 import { TetcdError } from '../base/index.ts';
 import type { Lessor } from '../lease/index.ts';
 import { mainOfKey, REVISION_KEY_BYTES } from '../mvcc/index.ts';
-import type { BackendSnapshot } from './backend.ts';
 import { type CompactionMarks, KvRestore } from './kv-store.ts';
 import { restoreLessor } from './lease-store.ts';
 import { BUCKET, BUCKET_NAMES, META_KEY } from './schema.ts';
+import type { BackendSnapshot } from './tree-sight.ts';
 
 /** Fills while the backend is opened; complete when that has resolved. */
 export class Restore {
