@@ -264,13 +264,7 @@ async function restart(
     checkOrder(directory, base.index, backend.appliedIndex, lastIndex);
     const limits = { clusterId, maxLearners: config.maxLearners };
     const cluster = recoverCluster(backend, base, opened.entries, limits);
-    if (cluster.members().length > 1) {
-      throw new TetcdError(
-        'UNSUPPORTED',
-        `${config.dataDir} belongs to a cluster of ${cluster.members().length} members; ` +
-          'clusters of more than one member are not implemented',
-      );
-    }
+    checkAlone(config, cluster);
     const confState = confStateOf(cluster.members());
     const storage = new MemoryStorage();
     storage.applySnapshot({
@@ -307,6 +301,16 @@ async function restart(
     await opened.wal.close().catch(() => undefined);
     throw error;
   }
+}
+
+function checkAlone(config: ServerConfig, cluster: Cluster): void {
+  const { length } = cluster.members();
+  if (length <= 1) return;
+  throw new TetcdError(
+    'UNSUPPORTED',
+    `${config.dataDir} belongs to a cluster of ${length} members; ` +
+      'clusters of more than one member are not implemented',
+  );
 }
 
 /**

@@ -33,7 +33,10 @@ export const PURGE_INTERVAL_MS = 30_000;
 /** Entries between two snapshots that raft keeps in memory only, for the compaction of its log. */
 export const MEMORY_SNAPSHOT_ENTRIES = 100;
 
-/** Share of V8's heap limit above which writes are refused with `etcdserver: mvcc: database space exceeded`. */
+/**
+ * Share of V8's heap limit above which writes are refused with
+ * `etcdserver: mvcc: database space exceeded`.
+ */
 export const HEAP_SHARE_MAX = 0.85;
 
 /** How often the heap is looked at. */

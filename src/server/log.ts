@@ -171,3 +171,8 @@ function openOutput(name: string): LogSink {
   output.on('error', () => {});
   return output;
 }
+
+/** An error for a log field, whatever was thrown. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

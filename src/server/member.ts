@@ -4,10 +4,9 @@
 // disk at start in `boot.ts`. This file only connects them and runs the clock.
 
 import { getHeapStatistics } from 'node:v8';
-import type { LogIndex, Term } from '../base/index.ts';
-import { bytesFromUtf8, utf8FromBytes } from '../base/index.ts';
+import { bytesFromUtf8, type LogIndex, type Term, utf8FromBytes } from '../base/index.ts';
 import type { Env, StreamAddress, Timer } from '../env/index.ts';
-import { createServer, type Server } from '../grpc/index.ts';
+import type { Server } from '../grpc/index.ts';
 import {
   type ClusterVersion,
   formatId,
@@ -16,11 +15,10 @@ import {
   MEMBERSHIP_REFUSALS,
   type MembershipRefusal,
   parseStoredVersion,
-  SERVER_RELEASE,
   targetVersion,
   writtenForms,
 } from '../membership/index.ts';
-import { etcdserverpb, type raftpb } from '../protocol/index.ts';
+import type { raftpb } from '../protocol/index.ts';
 import type { AnyConfChange, SoftState } from '../raft/index.ts';
 import {
   type ApplyResult,
@@ -28,45 +26,34 @@ import {
   encodeConfState,
   META_KEY,
   type MembershipImage,
-  REQUEST_KIND,
   StateMachine,
   type StateMachineHost,
 } from '../store/index.ts';
-import { purgeSegments, purgeSnapFiles, type WalObserver } from '../wal/index.ts';
+import { purgeSegments, purgeSnapFiles } from '../wal/index.ts';
 import { ApplyLoop } from './apply-loop.ts';
 import { type Booted, boot } from './boot.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { MemberCore, RaftView } from './core.ts';
+import { createGrpcServer } from './grpc-server.ts';
 import { createHttpHandler } from './http/handler.ts';
-import { HealthHandler } from './http/health.ts';
+import { httpSourceOf } from './http/member-source.ts';
 import { LeaseExpiry } from './lease-expiry.ts';
-import {
-  HEAP_CHECK_INTERVAL_MS,
-  PURGE_INTERVAL_MS,
-  REQUEST_OVERHEAD_BYTES,
-  STOP_GRACE_MS,
-} from './limits.ts';
+import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, STOP_GRACE_MS } from './limits.ts';
 import { Listeners } from './listeners.ts';
-import type { Logger } from './log.ts';
+import { asError, type Logger } from './log.ts';
 import { collectMemberMetrics } from './member-metrics.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import type { ServerMetrics } from './metrics-table.ts';
+import { NoSpaceAlarm } from './no-space-alarm.ts';
 import { Proposals } from './proposals.ts';
-import { noSpaceAlarm, publishAttributes, publishVersion, TetcdStopped } from './publication.ts';
+import { publishAttributes, publishVersion, TetcdStopped } from './publication.ts';
 import { type HeapUse, Quota } from './quota.ts';
 import { Reads } from './reads.ts';
 import { ReadyLoop } from './ready-loop.ts';
 import { RequestIds } from './request-ids.ts';
 import { ResponseHeaderWriter } from './response-header.ts';
-import { registerClusterService } from './services/cluster.ts';
-import { registerHealthService } from './services/health.ts';
-import { registerKvService } from './services/kv.ts';
-import { registerLeaseService } from './services/lease.ts';
-import { alarmName, registerMaintenanceService } from './services/maintenance.ts';
-import { registerWatchService } from './services/watch.ts';
 import { Snapshotter } from './snapshotter.ts';
-
-const { AlarmType } = etcdserverpb;
+import { walObserver } from './wal-observer.ts';
 
 export interface MemberOptions {
   readonly config: ServerConfig;
@@ -111,8 +98,7 @@ export class Member implements MemberCore, StateMachineHost {
   #committed: LogIndex;
   #leading = false;
   #storageVersion: ClusterVersion | undefined;
-  /** Who waits for the NOSPACE alarm that is being raised. */
-  #alarmWaiters: (() => void)[] | undefined;
+  readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
 
   /** Boots, serves, and resolves when the member is ready: published and listening. */
@@ -148,7 +134,7 @@ export class Member implements MemberCore, StateMachineHost {
 
   private constructor(options: MemberOptions, booted: Booted, metrics: Metrics) {
     const { config, env, log } = options;
-    const { memberId, clusterId, backend, kv, cluster, node, storage, wal } = booted;
+    const { memberId, clusterId, backend, node, storage, wal } = booted;
     this.#options = options;
     this.#booted = booted;
     this.#metrics = metrics;
@@ -164,27 +150,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.#committed = node.basicStatus().commit;
     this.header.term = this.#term;
     const onFailure = (error: unknown) => this.fail(error);
-    this.machine = new StateMachine({
-      env,
-      backend,
-      kv,
-      lessor: booted.restore.lessor,
-      cluster,
-      confState: booted.confState,
-      host: this,
-      metrics: metrics.records,
-      compaction: {
-        batchRows: config.compactionBatchLimit,
-        sleepMs: config.compactionSleepIntervalMs,
-        onFinished: (rev, rows, tookMs) =>
-          log.info('finished scheduled compaction', {
-            'compact-revision': rev,
-            'removed-rows': rows,
-            'took-ms': Math.round(tookMs),
-          }),
-        onFailure,
-      },
-    });
+    this.machine = this.#createMachine();
     this.#storageVersion = storageVersionOf(this.machine);
     backend.captureMembership(() => this.#captureMembership());
     this.#applyLoop = new ApplyLoop({
@@ -228,7 +194,33 @@ export class Member implements MemberCore, StateMachineHost {
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure,
     });
-    this.grpc = this.#createGrpc();
+    this.grpc = createGrpcServer(this);
+  }
+
+  #createMachine(): StateMachine {
+    const { config, log, env } = this;
+    const { backend, kv, restore, cluster, confState } = this.#booted;
+    return new StateMachine({
+      env,
+      backend,
+      kv,
+      lessor: restore.lessor,
+      cluster,
+      confState,
+      host: this,
+      metrics: this.#metrics.records,
+      compaction: {
+        batchRows: config.compactionBatchLimit,
+        sleepMs: config.compactionSleepIntervalMs,
+        onFinished: (rev, rows, tookMs) =>
+          log.info('finished scheduled compaction', {
+            'compact-revision': rev,
+            'removed-rows': rows,
+            'took-ms': Math.round(tookMs),
+          }),
+        onFailure: (error) => this.fail(error),
+      },
+    });
   }
 
   // --- What others see ---------------------------------------------------------------------------
@@ -256,27 +248,7 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   raiseNoSpace(then: () => void): void {
-    if (this.machine.alarms.has(AlarmType.NOSPACE)) {
-      then();
-      return;
-    }
-    if (this.#alarmWaiters !== undefined) {
-      this.#alarmWaiters.push(then);
-      return;
-    }
-    const waiters = [then];
-    this.#alarmWaiters = waiters;
-    this.log.warn('the backend or the heap is full; raising the NOSPACE alarm', {
-      'quota-size-bytes': this.quota.limitBytes,
-      'heap-full': this.quota.heapFull,
-    });
-    const settle = () => {
-      this.#alarmWaiters = undefined;
-      for (const waiter of waiters) waiter();
-    };
-    const body = noSpaceAlarm(this.memberId);
-    const waiter = { complete: settle, fail: settle };
-    this.proposals.propose(REQUEST_KIND.ALARM, body, 0, body.length, waiter);
+    this.#noSpaceAlarm.raise(then);
   }
 
   // --- What the state machine asks ---------------------------------------------------------------
@@ -332,16 +304,7 @@ export class Member implements MemberCore, StateMachineHost {
     });
     if (this.#options.listen !== false) {
       collectMemberMetrics(this.#metrics, this, this.grpc);
-      const health = new HealthHandler(
-        this.#healthSource(),
-        this.#healthMetrics(),
-        log.child('http'),
-      );
-      const source = {
-        health,
-        versions: () => this.#versions(),
-        metrics: () => this.#metrics.render(),
-      };
+      const source = httpSourceOf(this, this.#metrics);
       this.#listeners = await Listeners.open({
         config,
         log,
@@ -513,78 +476,6 @@ export class Member implements MemberCore, StateMachineHost {
     machine.leases.persistsCheckpoints = forms.metaStorageVersion;
     return { confState, cluster: cluster.state() };
   }
-
-  // --- gRPC and HTTP -----------------------------------------------------------------------------
-
-  #createGrpc(): Server {
-    const { config, env, log } = this;
-    const server = createServer({
-      timers: env.timers,
-      clock: env.clock,
-      limits: {
-        receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
-        maxConcurrentStreams: config.grpc.maxConcurrentStreams,
-      },
-      keepalive: {
-        minTimeMs: config.grpc.keepaliveMinTimeMs,
-        intervalMs: config.grpc.keepaliveIntervalMs,
-        timeoutMs: config.grpc.keepaliveTimeoutMs,
-      },
-      onHandlerError: (call, error) => {
-        log.error('a request failed unexpectedly', { method: call.path, error: asError(error) });
-      },
-      onConnectionError: (peer, error) =>
-        log.debug('closed a connection', { address: peer.address, error }),
-    });
-    registerKvService(server, this);
-    registerWatchService(server, this);
-    registerLeaseService(server, this);
-    registerClusterService(server, this);
-    registerMaintenanceService(server, this);
-    registerHealthService(server);
-    return server;
-  }
-
-  #versions(): { server: string; cluster: string; storage: string } {
-    const { version } = this.machine.cluster;
-    return {
-      server: SERVER_RELEASE,
-      cluster: version === undefined ? 'not_decided' : formatStoredVersion(version),
-      storage:
-        this.#storageVersion === undefined ? 'unknown' : formatStoredVersion(this.#storageVersion),
-    };
-  }
-
-  #healthSource() {
-    const member = this;
-    return {
-      activeAlarms: () =>
-        this.machine.alarms.list(AlarmType.NONE).map(({ alarm }) => alarmName(alarm)),
-      get hasLeader() {
-        return member.raft.leader !== 0n;
-      },
-      isLearner: false,
-      serializableRead: async () => undefined,
-      linearizableRead: () =>
-        new Promise<void>((resolve, reject) =>
-          this.reads.request({ serve: resolve, fail: (error) => reject(new Error(error)) }),
-        ),
-    };
-  }
-
-  #healthMetrics() {
-    const { server } = this.metrics;
-    return {
-      healthAnswered: (healthy: boolean) => {
-        if (healthy) server.healthSuccess.value++;
-        else server.healthFailures.value++;
-      },
-      checkAnswered: (probe: string, check: string, healthy: boolean) => {
-        server.healthcheck.with(probe, check).value = healthy ? 1 : 0;
-        server.healthchecks.with(probe, check, healthy ? 'success' : 'error').value++;
-      },
-    };
-  }
 }
 
 function storageVersionOf(machine: StateMachine): ClusterVersion | undefined {
@@ -592,25 +483,7 @@ function storageVersionOf(machine: StateMachine): ClusterVersion | undefined {
   return stored === undefined ? undefined : parseStoredVersion(utf8FromBytes(stored));
 }
 
-function walObserver(log: Logger, metrics: ServerMetrics): WalObserver {
-  return {
-    synced: (seconds) => metrics.disk.walFsyncSeconds.observe(seconds),
-    wrote: (bytes, seconds) => {
-      metrics.disk.walWriteBytes.value += bytes;
-      metrics.disk.walWriteSeconds.observe(seconds);
-    },
-    segmentCreated: (path) => log.info('created a new WAL segment', { path }),
-    prepareFailed: (error) => log.warn('the next WAL segment could not be made ready', { error }),
-    ignoredFile: (path) => log.warn('ignored file in WAL directory', { path }),
-    purged: (path) => log.info('purged', { path }),
-  };
-}
-
 function v8HeapUse(): HeapUse {
   const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
   return { usedBytes, limitBytes };
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -11,7 +11,7 @@ import {
   proposeVersion,
   targetVersion,
 } from '../membership/index.ts';
-import { etcdserverpb, membershippb } from '../protocol/index.ts';
+import { membershippb } from '../protocol/index.ts';
 import { REQUEST_KIND } from '../store/index.ts';
 import type { MemberCore } from './core.ts';
 
@@ -80,15 +80,5 @@ function logOnce(core: MemberCore, proposal: MembershipProposal): Promise<string
         break;
       }
     }
-  });
-}
-
-/** The request that raises the NOSPACE alarm. */
-export function noSpaceAlarm(memberId: bigint): Uint8Array {
-  const { AlarmRequestCodec, AlarmAction, AlarmType } = etcdserverpb;
-  return AlarmRequestCodec.encode({
-    action: AlarmAction.ACTIVATE,
-    memberID: memberId,
-    alarm: AlarmType.NOSPACE,
   });
 }
