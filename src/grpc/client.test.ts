@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createChannel } from './channel.ts';
 import type { CallStatus, Channel, ChannelOptions, ClientStreamHandler } from './client-types.ts';
 import { BYTES_ENCODER } from './encoder.ts';
+import { SERVER_LIMITS } from './limits.ts';
 import { socketConnect } from './node-connect.ts';
 import { listen } from './node-listener.ts';
 import { clock, entropy, type Rig, startRig, timers } from './rig.fixture.ts';
@@ -480,6 +481,27 @@ describe('several endpoints', () => {
     for (let i = 0; i < body.length; i += 997) body[i] = i;
     const reply = await channel.request('/test.Echo/Unary', BYTES_ENCODER, body);
     expect(Buffer.compare(reply, body)).toBe(0);
+  });
+
+  test('an answer made while it is sent: bounded in the queue, whole at the client', async () => {
+    const rig = await startRig();
+    rigs.push(rig);
+    const piece = 40_000;
+    const count = 500;
+    let made = 0;
+    let queuedMost = 0;
+    rig.server.unary('/test.Pieces/Get', (call) =>
+      call.replyInPieces(piece * count, () => {
+        const { queuedBytes } = call as unknown as { readonly queuedBytes: number };
+        queuedMost = Math.max(queuedMost, queuedBytes);
+        return new Uint8Array(piece).fill(made++ % 251);
+      }),
+    );
+    channel = channelTo([rig.port], { limits: { receiveBytesMax: 100_000_000 } });
+    const reply = await channel.request('/test.Pieces/Get', BYTES_ENCODER, bytes(''));
+    expect(reply.length).toBe(piece * count);
+    expect(reply.every((byte, at) => byte === Math.floor(at / piece) % 251)).toBe(true);
+    expect(queuedMost).toBeLessThanOrEqual(SERVER_LIMITS.streamHighWaterBytes + piece);
   });
 
   test('over a Unix socket', async () => {

@@ -67,6 +67,12 @@ export interface UnaryCall extends Call {
    * a call that has ended.
    */
   reply<T>(encoder: Encoder<T>, message: T): void;
+  /**
+   * Answers OK with one message of `size` bytes that is made while it is sent: `next` is called for
+   * the next piece (owned by the transport, not empty) whenever the client has taken most of what is
+   * queued, until `size` bytes are there. For answers too large to be encoded in one turn.
+   */
+  replyInPieces(size: number, next: () => Uint8Array): void;
   /** Answers with a status other than OK and no message. No effect on a call that has ended. */
   fail(status: StatusCode, message: string): void;
 }

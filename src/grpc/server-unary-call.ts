@@ -1,7 +1,9 @@
 // A unary call on the server. Hot: one of these, and nothing else, is made per request.
 
-import type { Encoder } from './encoder.ts';
+import { invariant } from '../base/index.ts';
+import { BYTES_ENCODER, type Encoder } from './encoder.ts';
 import { MESSAGE_PREFIX_BYTES } from './grpc-stream.ts';
+import { writeUint32 } from './http2/output.ts';
 import { HTTP2_ERROR } from './http2/protocol.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
@@ -16,6 +18,8 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   /** The request while it waits for the end of the stream, or to be dispatched; our own copy. */
   #request: Uint8Array | undefined = undefined;
   #dispatched = false;
+  /** An answer that is made while it is sent. */
+  #pieces: { left: number; readonly next: () => Uint8Array } | undefined = undefined;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
     super(connection, id, head, route);
@@ -100,6 +104,36 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     this.finish(STATUS.OK, '');
   }
 
+  replyInPieces(size: number, next: () => Uint8Array): void {
+    if (this.ended) return;
+    if (this.compresses) {
+      this.reply(BYTES_ENCODER, joinPieces(size, next));
+      return;
+    }
+    this.sendHead();
+    this.countSent(size);
+    const prefix = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES);
+    prefix[0] = 0;
+    writeUint32(prefix, 1, size);
+    this.connection.sendData(this, prefix);
+    this.#pieces = { left: size, next };
+    this.#sendPieces();
+  }
+
+  #sendPieces(): void {
+    const pieces = this.#pieces;
+    if (pieces === undefined) return;
+    while (pieces.left > 0) {
+      const piece = pieces.next();
+      pieces.left -= piece.length;
+      invariant(piece.length > 0 && pieces.left >= 0, 'pieces make up the announced size');
+      this.connection.sendData(this, piece);
+      if (this.connection.sender.full(this)) return;
+    }
+    this.#pieces = undefined;
+    this.finish(STATUS.OK, '');
+  }
+
   fail(status: StatusCode, message: string): void {
     if (!this.ended) this.finish(status, message);
   }
@@ -112,6 +146,7 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
 
   protected tellCancelled(): void {
     this.#dropRequest();
+    this.#pieces = undefined;
     const onCancel = this.onCancel;
     if (onCancel === undefined) return;
     this.onCancel = undefined;
@@ -119,6 +154,16 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   }
 
   onDrain(): void {
-    // A unary call has no producer to wake.
+    if (!this.ended) this.#sendPieces();
   }
+}
+
+function joinPieces(size: number, next: () => Uint8Array): Uint8Array {
+  const whole = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size; ) {
+    const piece = next();
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }

@@ -29,7 +29,7 @@ import type { Proposal } from '../proposals.ts';
 import type { Read } from '../reads.ts';
 import { registerRangeStream } from './range-stream.ts';
 import { failWith, registerUnary } from './reply.ts';
-import { type KvEncoders, kvEncoders } from './responses.ts';
+import { type KvEncoders, kvEncoders, RangePieces } from './responses.ts';
 
 const methods = etcdserverpb.KVService.methods;
 
@@ -124,7 +124,8 @@ class KvService {
         if (slices.isOver) await slices.next();
         if (call.ended) return;
       }
-      call.reply(this.encoders.range, result);
+      const pieces = new RangePieces(this.core.header, result);
+      call.replyInPieces(pieces.size, pieces.next);
     } catch (error) {
       failWithEtcdError(call, error);
     } finally {

@@ -224,6 +224,76 @@ function writeTxn(
   return at;
 }
 
+// --- Large answers ---------------------------------------------------------------------------------
+
+/** Bytes of a piece, but for a pair that is larger by itself. */
+const PIECE_BYTES = 64 * 1024;
+
+/** The answer to a range, encoded while it is sent. */
+export class RangePieces {
+  /** Bytes of the whole answer. */
+  readonly size: number;
+  readonly #header: HeaderWriter;
+  readonly #result: RangeResult;
+  /** The pair that the next piece begins with; -1 before the header. */
+  #pair = -1;
+
+  constructor(header: ResponseHeaderWriter, result: RangeResult) {
+    this.#header = fixedHeader(header, result.revision);
+    this.#result = result;
+    this.size = rangeSize(this.#header, result);
+  }
+
+  readonly next = (): Uint8Array => {
+    const result = this.#result;
+    if (this.#pair < 0) {
+      this.#pair = 0;
+      const { revision } = result;
+      const head = new Uint8Array(this.#header.size(revision));
+      this.#header.write(revision, head, 0);
+      return head;
+    }
+    const { buffers, offsets, lengths } = result;
+    if (this.#pair === buffers.length) return rangeTail(result);
+    const first = this.#pair;
+    let size = 0;
+    while (this.#pair < buffers.length && (size === 0 || size < PIECE_BYTES)) {
+      size += fieldSize(lengths[this.#pair++]!);
+    }
+    const piece = Buffer.allocUnsafe(size);
+    let at = 0;
+    for (let i = first; i < this.#pair; i++) {
+      at = copyField(TAG_RANGE_KVS, buffers[i]!, offsets[i]!, lengths[i]!, piece, at);
+    }
+    return piece;
+  };
+}
+
+/** What follows the pairs; never asked for if there is nothing. */
+function rangeTail(result: RangeResult): Uint8Array {
+  const tail = new Uint8Array((result.more ? 2 : 0) + 1 + varintSize(result.count));
+  let at = 0;
+  if (result.more) {
+    tail[at++] = TAG_RANGE_MORE;
+    tail[at++] = 1;
+  }
+  tail[at++] = TAG_RANGE_COUNT;
+  return tail.subarray(0, writeVarint(result.count, tail, at));
+}
+
+/** The header as it is now: the term may change while the answer is sent. */
+function fixedHeader(header: ResponseHeaderWriter, revision: Revision): HeaderWriter {
+  const bytes = new Uint8Array(header.size(revision));
+  header.write(revision, bytes, 0);
+  return {
+    size: () => bytes.length,
+    write: (_revision, target, offset) => {
+      target.set(bytes, offset);
+      return offset + bytes.length;
+    },
+  };
+}
+
 // --- Encoders --------------------------------------------------------------------------------------
 
 /** Encoders of whole answers, for one member. */

@@ -1,0 +1,39 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { RangeResult } from '../../mvcc/index.ts';
+import { ResponseHeaderWriter } from '../response-header.ts';
+import { kvEncoders, RangePieces } from './responses.ts';
+
+test('the pieces of a large answer are the answer', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(40_000), { maxLength: 20 }),
+      fc.boolean(),
+      fc.boolean(),
+      (lengths, more, withCount) => {
+        const header = new ResponseHeaderWriter(0xcdf818194e3a8c32n, 0x8e9e05c52164694dn);
+        header.term = 7;
+        const result = new RangeResult();
+        result.revision = 300;
+        result.more = more;
+        // A range that has pairs has a count; one without may lack it.
+        result.count = lengths.length > 0 || more || withCount ? lengths.length + 1 : 0;
+        for (const [i, length] of lengths.entries()) {
+          result.push(new Uint8Array(length + 3).fill(i), 2, length);
+        }
+        const encoder = kvEncoders(header).range;
+        const whole = new Uint8Array(encoder.size(result));
+        encoder.write(result, whole, 0);
+        const pieces = new RangePieces(header, result);
+        expect(pieces.size).toBe(whole.length);
+        // A new term while the answer is under way changes nothing in it.
+        header.term = 70_000;
+        const parts: Uint8Array[] = [];
+        for (let left = pieces.size; left > 0; left -= parts.at(-1)!.length) {
+          parts.push(pieces.next());
+        }
+        expect(Buffer.compare(Buffer.concat(parts), whole)).toBe(0);
+      },
+    ),
+  );
+});
