@@ -21,6 +21,7 @@ import {
   emptyState,
   formatId,
   type Member,
+  type RowChange,
   readRows,
   readV2Store,
 } from '../membership/index.ts';
@@ -134,15 +135,7 @@ export async function boot(options: BootOptions): Promise<Booted> {
     const parts = (await walExists(env, directory.wal))
       ? await restart(options, directory, backend)
       : await begin(options, directory, backend);
-    const { memberId, cluster } = parts;
-    if (cluster.member(memberId) === undefined && !parts.isNew) {
-      throw new TetcdError(
-        'UNSUPPORTED',
-        `this member (${formatId(memberId)}) is no longer part of its cluster`,
-      );
-    }
-    checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
-    return { ...parts, clusterId: cluster.id, directory, backend, kv, restore };
+    return { ...parts, clusterId: parts.cluster.id, directory, backend, kv, restore };
   } catch (error) {
     await backend.close().catch(() => undefined);
     throw error;
@@ -152,7 +145,7 @@ export async function boot(options: BootOptions): Promise<Booted> {
 type Parts = Pick<
   Booted,
   'memberId' | 'cluster' | 'confState' | 'wal' | 'storage' | 'node' | 'snapshotIndex'
-> & { readonly isNew: boolean };
+>;
 
 // --- The first start -------------------------------------------------------------------------------
 
@@ -227,7 +220,7 @@ function found(
   });
   const cluster = new Cluster(emptyState(0), { clusterId, maxLearners: config.maxLearners });
   const confState = confStateOf([]);
-  return { memberId, cluster, confState, wal, storage, node, snapshotIndex: 0, isNew: true };
+  return { memberId, cluster, confState, wal, storage, node, snapshotIndex: 0 };
 }
 
 function peerOf(member: Member): Peer {
@@ -263,8 +256,8 @@ async function restart(
     const lastIndex = base.index + opened.entries.length;
     checkOrder(directory, base.index, backend.appliedIndex, lastIndex);
     const limits = { clusterId, maxLearners: config.maxLearners };
-    const cluster = recoverCluster(backend, base, opened.entries, limits);
-    checkAlone(config, cluster);
+    const { cluster, rows } = recoverCluster(backend, base, opened.entries, limits);
+    checkMembership(config, cluster, memberId, backend.appliedIndex);
     const confState = confStateOf(cluster.members());
     const storage = new MemoryStorage();
     storage.applySnapshot({
@@ -285,32 +278,38 @@ async function restart(
       'commit-index': commit,
       'last-index': lastIndex,
     });
-    const snapshotIndex = base.index;
+    // Last of all: a directory that is refused is left as it was.
+    writeMembershipRows(backend, rows);
     const { wal } = opened;
-    return {
-      memberId,
-      cluster,
-      confState,
-      wal,
-      storage,
-      node,
-      snapshotIndex,
-      isNew: applied === 0,
-    };
+    return { memberId, cluster, confState, wal, storage, node, snapshotIndex: base.index };
   } catch (error) {
     await opened.wal.close().catch(() => undefined);
     throw error;
   }
 }
 
-function checkAlone(config: ServerConfig, cluster: Cluster): void {
+/** Refuses a membership that this member cannot serve. */
+function checkMembership(
+  config: ServerConfig,
+  cluster: Cluster,
+  memberId: bigint,
+  appliedIndex: LogIndex,
+): void {
   const { length } = cluster.members();
-  if (length <= 1) return;
-  throw new TetcdError(
-    'UNSUPPORTED',
-    `${config.dataDir} belongs to a cluster of ${length} members; ` +
-      'clusters of more than one member are not implemented',
-  );
+  if (length > 1) {
+    throw new TetcdError(
+      'UNSUPPORTED',
+      `${config.dataDir} belongs to a cluster of ${length} members; ` +
+        'clusters of more than one member are not implemented',
+    );
+  }
+  if (appliedIndex > 0 && cluster.member(memberId) === undefined) {
+    throw new TetcdError(
+      'UNSUPPORTED',
+      `this member (${formatId(memberId)}) is no longer part of its cluster`,
+    );
+  }
+  checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
 }
 
 /**
@@ -385,17 +384,17 @@ function checkOrder(
   }
 }
 
-/** The membership as of the backend's index. */
+/** The membership as of the backend's index, and the rows to write where those there are stale. */
 function recoverCluster(
   backend: Backend,
   base: Base,
   entries: readonly raftpb.Entry[],
   limits: ConstructorParameters<typeof Cluster>[1],
-): Cluster {
+): { readonly cluster: Cluster; readonly rows: readonly RowChange[] } {
   const appliedIndex = backend.appliedIndex;
   const rows = readMembershipRows(backend);
   if (backend.get(BUCKET.META, META_KEY.STORAGE_VERSION) !== undefined) {
-    return new Cluster({ ...readRows(rows), appliedIndex }, limits);
+    return { cluster: new Cluster({ ...readRows(rows), appliedIndex }, limits), rows: [] };
   }
   if (base.v2 === undefined && base.index > 0) {
     throw new TetcdError(
@@ -409,8 +408,7 @@ function recoverCluster(
   const cluster = new Cluster(state, limits);
   replayMembership(cluster, entries, appliedIndex);
   invariant(cluster.appliedIndex <= appliedIndex, 'the replay ends at the backend');
-  writeMembershipRows(backend, cluster.rewriteRows(rows));
-  return cluster;
+  return { cluster, rows: cluster.rewriteRows(rows) };
 }
 
 // --- Both ------------------------------------------------------------------------------------------

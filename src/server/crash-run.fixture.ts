@@ -4,7 +4,7 @@
 // are taken from the disk while the run goes on; afterwards a member is booted on each of them and
 // checked against what had been promised by then.
 
-import { hasCode, type Random, seededRandom } from '../base/index.ts';
+import { type Random, seededRandom } from '../base/index.ts';
 import {
   type CrashFate,
   createSimEnv,
@@ -132,8 +132,6 @@ export interface CrashRunOptions {
   readonly config?: ServerConfig;
   /** How many outcomes to look at before this effect. */
   readonly outcomes: (operation: DiskOperation) => number;
-  /** Called with each boot that was checked. */
-  readonly onChecked?: (outcome: Outcome) => void;
   /** Looks no further when it returns true. */
   readonly isOver?: () => boolean;
 }
@@ -144,30 +142,32 @@ export interface CrashRunReport {
   readonly checked: number;
   /** Each with what repeats it. */
   readonly wrong: readonly string[];
+}
+
+/** What a run left to look at. */
+export interface CrashRun {
+  readonly journal: Journal;
   readonly outcomes: readonly Outcome[];
   readonly trace: readonly DiskOperation[];
 }
 
 const FATES: readonly CrashFate[] = ['random', 'lost', 'random', 'kept', 'random'];
 
-/** Runs, crashes and checks; ends at the first outcome with something wrong. */
-export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport> {
+/** Runs the workload and takes outcomes of crashes. */
+export async function runAndCrash(options: CrashRunOptions): Promise<CrashRun> {
   const { seed, config = simConfig() } = options;
   const env = createSimEnv({ seed, autoRun: false });
   const workload = new Workload(seed);
+  const { journal } = workload;
   const outcomes: Outcome[] = [];
-  const take = (operation: DiskOperation, count: number): void => {
+  const take = ({ kind, path, effect }: DiskOperation, count: number): void => {
     for (let number = 0; number < count; number++) {
-      const outcomeSeed = seed * 100_000 + operation.effect * 10 + number;
-      const unsynced = FATES[(operation.effect + number) % FATES.length]!;
-      outcomes.push({
-        effect: operation.effect,
-        operation: `${operation.kind} ${operation.path}`,
-        number,
-        disk: env.disk.outcome({ seed: outcomeSeed, unsynced }),
-        mark: workload.journal.mark,
-        seed: outcomeSeed,
-      });
+      const outcomeSeed = seed * 100_000 + effect * 10 + number;
+      const unsynced = FATES[(effect + number) % FATES.length]!;
+      const disk = env.disk.outcome({ seed: outcomeSeed, unsynced });
+      const { mark } = journal;
+      const operation = `${kind} ${path}`;
+      outcomes.push({ effect, operation, number, disk, mark, seed: outcomeSeed });
     }
   };
   env.disk.startTrace();
@@ -181,19 +181,46 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport
     await member.stop();
     if (member.fatal.length > 0) throw member.fatal[0];
   });
-  const effects = env.disk.effectCount;
-  const { journal } = workload;
+  const trace = env.disk.trace.filter(({ effect }) => effect > 0);
+  return { journal, outcomes, trace };
+}
+
+/**
+ * Runs, crashes and checks, in random order so that a limit of time leaves out any; ends at the first
+ * outcome with something wrong.
+ */
+export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport> {
+  const { seed, config = simConfig() } = options;
+  const { journal, outcomes, trace } = await runAndCrash(options);
   const wrong: string[] = [];
   let checked = 0;
-  for (const outcome of outcomes) {
+  for (const outcome of shuffled(outcomes, seededRandom(seed))) {
     if (options.isOver?.() === true || wrong.length > 0) break;
-    wrong.push(...(await checkOutcome(outcome, journal, config)));
+    const found = await checkOutcome(outcome, journal, config);
+    wrong.push(...found.map((text) => `${commandFor(seed, outcome)}\n  ${text}`));
     checked++;
-    options.onChecked?.(outcome);
   }
-  const trace = env.disk.trace.filter(({ effect }) => effect > 0);
   const acknowledged = journal.until(journal.mark).acknowledgedCount;
-  return { effects, acknowledged, checked, wrong, outcomes, trace };
+  return { effects: trace.length, acknowledged, checked, wrong };
+}
+
+/** What repeats one outcome. */
+export function commandFor(seed: number, { effect, number }: Outcome): string {
+  return `npm run crash -- --sim --seed ${seed} --effect ${effect} --outcome ${number}`;
+}
+
+/** The steps of a snapshot: the `.snap` file, its name, and the log's record of it. */
+export function isSnapshotStep({ kind, path }: DiskOperation): boolean {
+  return /\/snap\/tmp-|\.snap$/.test(path) || (kind === 'syncDirectory' && /\/snap$/.test(path));
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const order = [...items];
+  for (let i = order.length - 1; i > 0; i--) {
+    const other = random.below(i + 1);
+    [order[i], order[other]] = [order[other]!, order[i]!];
+  }
+  return order;
 }
 
 /** A process on a disk that a crash left. */
@@ -292,5 +319,3 @@ export async function within<T>(env: SimEnv, limitMs: number, work: Promise<T>):
     cancel();
   }
 }
-
-export { hasCode };

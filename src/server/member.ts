@@ -352,12 +352,13 @@ export class Member implements MemberCore, StateMachineHost {
     this.machine.watch.stop();
     this.machine.compactor.stop();
     await this.#applyLoop.stop();
-    await this.#snapshotter.stop();
-    this.#loop.stop();
+    // Together: a snapshot may wait for a commit that only closing gives up, on a full disk.
     const closed = await Promise.allSettled([
-      this.#booted.wal.close(),
       this.#booted.backend.close(),
+      this.#snapshotter.stop(),
     ]);
+    this.#loop.stop();
+    closed.push(...(await Promise.allSettled([this.#booted.wal.close()])));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 

@@ -11,7 +11,7 @@ import { Member } from './member.ts';
 
 export const DATA_DIR = '/srv/data';
 /** Small, so that a short run cuts several. */
-export const SEGMENT_SIZE: number = 16 * 1024;
+export const SEGMENT_SIZE: number = 8 * 1024;
 const LOG_LINES_MAX = 10_000;
 
 /** The defaults of the command line, but small enough for every mechanism to work in a short run. */
@@ -23,7 +23,7 @@ export function simConfig(changes: Partial<ServerConfig> = {}): ServerConfig {
     ...parsed.config,
     snapshotCount: 20,
     snapshotCatchupEntries: 5,
-    maxSnapshots: 2,
+    maxSnapshots: 1,
     maxWals: 1,
     backendBatchIntervalMs: 20,
     backendBatchLimit: 16,
