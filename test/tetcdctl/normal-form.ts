@@ -1,0 +1,86 @@
+// What differs between two members, or two moments, is replaced by a name, so that the rest can be
+// compared byte by byte.
+
+import type { RunResult } from '../run.ts';
+
+/** What is known of the member that a program talked to. */
+export interface Known {
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  /** In the order in which they were granted. */
+  readonly leases: readonly bigint[];
+}
+
+/** `stdout` and `stderr` as latin1: the output may hold any bytes. */
+export function normalForm({ code, stdout, stderr }: RunResult, known: Known): RunResult {
+  return {
+    code,
+    stdout: withNames(stdout, known),
+    stderr: withNames(withoutNoise(stderr), known),
+  };
+}
+
+/** Without etcdctl's log lines, and without how to use the command, which is ours in our words. */
+function withoutNoise(text: string): string {
+  const lines = text.split('\n').filter((line) => !line.startsWith('{"level":"warn"'));
+  return lines
+    .join('\n')
+    .replaceAll('tetcdctl', 'etcdctl')
+    .replace(/\nUsage:[\s\S]*$/, '\n');
+}
+
+/** The line of a table, as latin1. */
+const RULE = Buffer.from('─').toString('latin1');
+/** The length and first tag of a header in protobuf; the length depends on the ids. */
+const HEADER = new RegExp(`[\\x00-\\x7f]${String.fromCharCode(8)}<cluster>`, 'g');
+
+function varint(value: bigint): string {
+  let rest = value;
+  let text = '';
+  for (; rest > 0x7fn; rest >>= 7n) text += String.fromCharCode(Number(rest & 0x7fn) | 0x80);
+  return text + String.fromCharCode(Number(rest));
+}
+
+function withNames(text: string, known: Known): string {
+  let result = text;
+  const ids: Array<readonly [string, bigint]> = [
+    ...known.leases.map((id, i) => [`lease${i + 1}`, id] as const),
+    ['cluster', known.clusterId],
+    ['member', known.memberId],
+  ];
+  for (const [name, id] of ids) {
+    const hex = id.toString(16);
+    result = result
+      .replaceAll(hex.padStart(16, '0'), `<${name}>`)
+      .replaceAll(hex, `<${name}>`)
+      .replaceAll(id.toString(), `<${name}>`)
+      .replaceAll(varint(id), `<${name}>`);
+  }
+  // The widths of a table's columns follow from what is in them.
+  if (result.includes(RULE)) {
+    result = result
+      .replaceAll(RULE, '')
+      .replace(/ +/g, ' ')
+      .replace(/ \d+ [kM]B | \d+% | \d{5,} /g, ' <n> ');
+  }
+  return (
+    result
+      .replaceAll(String(known.peerPort), '<peer port>')
+      .replaceAll(String(known.clientPort), '<port>')
+      .replace(HEADER, '<header>')
+      // Times, sizes and raft's counters.
+      .replace(/\b\d+(\.\d+)?(ms|\xc2?\xb5s)/g, '<took>')
+      .replace(/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":<n>')
+      .replace(/"(RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse)" : \d+/g, '"$1" : <n>')
+      .replace(/, \d+ [kM]B, \d+ [kM]B, \d+%, /g, ', <sizes>, ')
+      .replace(/, (\d+), \d+, \d+, (.*), , false\n/g, ', $1, <indexes>, $2, , false\n')
+      .replace(/remaining\(\d+s\)/, 'remaining(<n>s)')
+      .replace(/"ttl":\d+,/, '"ttl":<n>,')
+      .replace(/"TTL" : \d+/, '"TTL" : <n>')
+      .replace(/"hash":\d+/, '"hash":<n>')
+      .replace(/"Hash" : \d+/, '"Hash" : <n>')
+      .replace(/^(127.0.0.1:<port>), \d+, (\d+)$/m, '$1, <hash>, $2')
+  );
+}

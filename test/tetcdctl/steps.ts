@@ -1,0 +1,300 @@
+// Command lines that tetcdctl and a real etcdctl are both given, one after the other, each on a member
+// of its own. Their exit codes and output must be equal.
+
+export interface Step {
+  /** Words; `{1}` is the first lease that was granted, `{ep}` the member's endpoint. */
+  readonly args: readonly string[];
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Releases whose etcdctl does the same. Without it: all. */
+  readonly like?: readonly Like[];
+}
+
+export type Like = '3.4' | '3.5' | '3.7';
+
+/** Words without quoting; `''` is the empty word, `_` in a word a space. */
+function words(line: string): string[] {
+  return line.split(' ').map((word) => (word === "''" ? '' : word.replaceAll('_', ' ')));
+}
+
+function steps(like: readonly Like[] | undefined, text: string): Step[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => ({ args: words(line), ...(like === undefined ? {} : { like }) }));
+}
+
+const NEW: readonly Like[] = ['3.7'];
+const NOT_34: readonly Like[] = ['3.5', '3.7'];
+
+const KEYS: readonly Step[] = [
+  ...steps(
+    undefined,
+    `put a 1
+    put a 2 --prev-kv
+    put b x_y
+    put -- -dash -value
+    put dash2 -- -v2
+    get a
+    get a -w json
+    get a -w fields
+    get a --write-out=json
+    get -w=json a
+    get -wfields a
+    --write-out json get a
+    get a --hex
+    get a --hex -w json
+    get '' --prefix
+    get '' --from-key
+    get a --from-key
+    get a z
+    get a --prefix --from-key
+    get a z --prefix
+    get a --keys-only
+    get a --keys-only=false
+    get '' --prefix --print-value-only
+    get '' --prefix --print-value-only -w json
+    get '' --prefix --limit 2 -w fields
+    get '' --prefix --limit=9223372036854775807
+    get '' --prefix --limit=-1
+    get '' --prefix --limit 0x10
+    get '' --prefix --order DESCEND
+    get '' --prefix --order descend --sort-by VALUE
+    get '' --prefix --sort-by MODIFY
+    get '' --prefix --sort-by CREATE --order ASCEND
+    get '' --prefix --sort-by version
+    get '' --prefix --sort-by bogus
+    get '' --prefix --order bogus
+    get a --rev 2
+    get a --rev 3
+    get a --rev 100
+    get a --rev 9223372036854775807
+    get a --rev -5
+    get a --consistency s
+    get a --consistency x
+    get
+    get nothing
+    get nothing -w json
+    get nothing -w fields
+    get nothing -w protobuf
+    get a -w protobuf
+    get a -w table
+    get a -w bogus
+    put
+    put a
+    put a b --lease zz
+    put a b --lease 1234
+    put a --ignore-value
+    put a v --ignore-value
+    put a 3 --ignore-lease
+    put nokey 3 --ignore-lease
+    put a 4 -w json
+    put a 4 --prev-kv -w json
+    put a 4 --prev-kv -w fields
+    put a 4 --prev-kv --hex
+    put a 4 -w protobuf
+    put '' x
+    put é ☃
+    get é -w fields
+    get é --hex
+    del
+    del a b c
+    del nothing
+    del a --prev-kv
+    put a 1
+    del a --prev-kv -w json
+    put a 1
+    del a --prev-kv -w fields
+    del a -w protobuf
+    put r1 1
+    put r2 2
+    del r --prefix --prev-kv
+    del r z --prefix
+    del r --prefix --from-key
+    del zz --from-key
+    get a --command-timeout 5s
+    get a --command-timeout=1m30s
+    get a --hex --debug=false
+    get -- a b
+    get a -
+    ge a
+    --endpoints={ep},{ep} get b`,
+  ),
+  ...steps(
+    NEW,
+    `version
+    get a --hex=true -w fields
+    get '' --prefix --count-only
+    get '' --prefix --count-only -w fields
+    get '' --prefix --count-only -w json
+    get '' --prefix --limit 9223372036854775808
+    get '' --prefix --limit ten
+    get '' --prefix --min-mod-rev 3
+    get '' --prefix --max-mod-rev 3
+    get '' --prefix --min-mod-rev 5 --max-mod-rev 3
+    get '' --prefix --min-create-rev 3 --max-create-rev 4
+    get a --keys-only --count-only
+    get --stream '' --prefix
+    put r1 1
+    put r3 3
+    del r1 r3 --range --prev-kv
+    get a -x
+    get a --no-such
+    get a --limit
+    get a -w
+    get a --keys-only=maybe
+    get a --=x
+    get a ---x
+    get a --command-timeout 5
+    get a --command-timeout 5x
+    get a --command-timeout xs`,
+  ),
+  { args: ['put', 'fromstdin'], input: 'value from stdin\n' },
+  { args: ['get', 'fromstdin', '-w', 'json'] },
+  { args: ['get', 'b'], env: { ETCDCTL_WRITE_OUT: 'json' } },
+];
+
+const LEASES: readonly Step[] = [
+  ...steps(
+    undefined,
+    `lease grant 100
+    lease grant
+    lease grant abc
+    lease grant 99999999999999999999
+    lease grant 9223372036854775807
+    lease grant 200 -w json
+    lease grant 300 -w fields
+    lease list
+    lease list -w json
+    lease list -w fields
+    put lk lv --lease {1}
+    lease timetolive {1}
+    lease timetolive {1} --keys
+    lease timetolive {1} --keys -w json
+    lease timetolive {1} -w json
+    lease timetolive {1} --keys -w fields
+    get lk -w json
+    lease timetolive
+    lease timetolive xyz
+    lease timetolive 5
+    lease timetolive 5 -w json
+    lease keep-alive --once {1}
+    lease keep-alive --once {1} -w json
+    lease keep-alive --once {1} -w fields
+    lease keep-alive 5
+    lease keep-alive
+    lease revoke {1}
+    lease revoke {1}
+    lease revoke
+    lease revoke zz
+    lease revoke {2} -w json
+    lease revoke {3} -w fields
+    get lk`,
+  ),
+  ...steps(NEW, 'lease grant -1\nlease list -w protobuf'),
+];
+
+const MAINTENANCE: readonly Step[] = [
+  ...steps(
+    undefined,
+    `compaction
+    compaction x
+    compaction 5
+    compaction 5
+    compaction 1
+    compaction 6 --physical
+    compaction 100000
+    get a --rev 2
+    endpoint health -w json
+    endpoint status -w json
+    endpoint hashkv --rev 2
+    endpoint hashkv --rev 100000
+    member list
+    member list -w json
+    alarm list
+    alarm list -w json
+    alarm list x
+    alarm disarm
+    watch
+    watch a --
+    watch a b --prefix
+    watch a --rev 2`,
+  ),
+  ...steps(NOT_34, 'endpoint health\nendpoint health --cluster'),
+  ...steps(
+    NEW,
+    `endpoint health -w fields
+    endpoint status
+    endpoint status -w fields
+    endpoint status -w table
+    endpoint status --cluster
+    endpoint hashkv
+    endpoint hashkv -w json
+    endpoint hashkv -w fields
+    endpoint hashkv -w table
+    endpoint --cluster status
+    member list -w json --hex
+    member list -w fields
+    member list -w fields --hex
+    member list -w table
+    member list --consistency s
+    alarm disarm -w json
+    alarm disarm -w fields
+    alarm disarm -w protobuf
+    watch a --rev 2 -w json
+    watch a --rev 2 -w fields
+    watch a --rev 2 -w protobuf`,
+  ),
+  { args: ['watch'], env: { ETCDCTL_WATCH_RANGE_END: 'x' } },
+  { args: ['watch', 'a'], env: { ETCDCTL_WATCH_KEY: 'x' } },
+  { args: ['watch', '-i'], input: 'foo\n\nwatch\nprogress x\n', like: NOT_34 },
+];
+
+/** Transactions, each printed in every form. */
+const TRANSACTIONS: ReadonlyArray<readonly [input: string, like?: readonly Like[]]> = [
+  ['ver("q") = "0"\nval("a") < "zz"\n\nput q "hello world"\nget l --prefix\n\nget x\n\n'],
+  ['\nput q "hello \\xffworld" --prev-kv\nget q\n\n\n'],
+  ['ver("q") = "10"\n\nput q "hello world" --prev-kv\nget q\n\n\n'],
+  ['\ndel q --prev-kv\n\n\n'],
+  ['mod("z") > "1"\nc("z") != "0"\nver("z") < "5"\n\nget z\nget z q --limit 1\n\nput z 2\n\n'],
+  ['mod("z") > "100000"\n\nget z\n\nput z 2\nget "z"\n\n'],
+  ['\nput s "\\u00e9\\U0001F600\\n\\"q\\""\nget s\n\n\n'],
+  ['\n  put   s    spaced   \n\n\n'],
+  ['val(`q`) = `5`\n\n\n\n'],
+  ['val( "q") = "5"\n\n\n\n'],
+  ['val("q") = "\\x41"\n\n\n\n'],
+  ['\nput d 1\nput d 2\n\n\n'],
+  ['foo\n\n\n\n'],
+  ['foo("x") = "1"\n\n\n\n'],
+  ['ver("q" = "0"\n\n\n\n'],
+  ['ver(q) = "0"\n\n\n\n'],
+  ['ver("q") = "x"\n\n\n\n'],
+  ['val("q") = 5\n\n\n\n'],
+  ['val("q")="5"\n\n\n\n'],
+  ['val("q"\n\n\n'],
+  ['\nfoo\n\n\n'],
+  ['\nfoo bar\n\n\n'],
+  ['\nput a\n\n\n'],
+  ['\nget a --prefix --from-key\n\n\n'],
+  ["\nput 'x y' \"a\\tb\"\nget 'x y'\n\n\n", NEW],
+  ["\nput s 'it is'\n\n\n", NEW],
+  ['\ndel a b --range\n\n\n', NEW],
+  ['\n\n'],
+  ['x'],
+];
+
+function transactions(): Step[] {
+  return TRANSACTIONS.flatMap(([input, like]) =>
+    ['simple', 'json', 'fields', 'protobuf'].map((form) => {
+      // The names in 3.4's JSON are others.
+      const likeForm = like ?? (form === 'json' ? NOT_34 : undefined);
+      return {
+        args: ['txn', '-w', form, ...(form === 'simple' ? ['-i'] : [])],
+        input,
+        ...(likeForm === undefined ? {} : { like: likeForm }),
+      };
+    }),
+  );
+}
+
+export const STEPS: readonly Step[] = [...KEYS, ...LEASES, ...MAINTENANCE, ...transactions()];
