@@ -198,6 +198,7 @@ export class EventBatch {
   readonly changes: readonly number[];
   /** The encoded events by number of the change. */
   readonly encoded: EncodedEvents;
+  #bytes: Uint8Array | undefined;
 
   constructor(
     revision: Revision,
@@ -217,14 +218,38 @@ export class EventBatch {
 
   /** Bytes of all events, tags and lengths included. */
   byteCount(): number {
-    const { lengths } = this.encoded;
-    let total = 0;
-    for (const at of this.changes) total += lengths[at]!;
-    return total;
+    return this.#whole().length;
   }
 
-  /** Writes all events at `offset`; the caller made room. Returns the offset after. */
+  /** Writes all events, or some, at `offset`; the caller made room. Returns the offset after. */
   write(target: Uint8Array, offset: number, from = 0, to = this.changes.length): number {
+    if (from === 0 && to === this.changes.length) {
+      const whole = this.#whole();
+      target.set(whole, offset);
+      return offset + whole.length;
+    }
+    return this.#copy(target, offset, from, to);
+  }
+
+  /** The events one after the other: put together once, copied for every watcher of the batch. */
+  #whole(): Uint8Array {
+    if (this.#bytes !== undefined) return this.#bytes;
+    const { buffers, offsets, lengths } = this.encoded;
+    const first = this.changes[0]!;
+    if (this.changes.length === 1) {
+      const start = offsets[first]!;
+      this.#bytes = buffers[first]!.subarray(start, start + lengths[first]!);
+      return this.#bytes;
+    }
+    let total = 0;
+    for (const at of this.changes) total += lengths[at]!;
+    const bytes = new Uint8Array(total);
+    this.#copy(bytes, 0, 0, this.changes.length);
+    this.#bytes = bytes;
+    return bytes;
+  }
+
+  #copy(target: Uint8Array, offset: number, from: number, to: number): number {
     const { buffers, offsets, lengths } = this.encoded;
     let at = offset;
     for (let i = from; i < to; i++) {
