@@ -155,11 +155,12 @@ class FlagReader {
   #long(word: Word, waiting: Word[]): void {
     const equals = word.indexOf('=');
     const name = word.slice(2, equals < 0 ? undefined : equals);
-    if (name === '' || name.startsWith('-')) throw this.#error(`bad flag syntax: ${word}`);
+    if (name === '' || name.startsWith('-'))
+      throw this.#error(`bad flag syntax: ${textOfWord(word)}`);
     const flag = this.#flags.find((each) => each.long === `--${name}`);
     if (flag === undefined) {
       if (name === 'help') this.wantsHelp = true;
-      else throw this.#error(`unknown flag: --${name}`);
+      else throw this.#error(`unknown flag: --${textOfWord(name)}`);
     } else if (equals >= 0) this.#set(flag, word.slice(equals + 1));
     else if (flag.kind === 'bool') this.#set(flag, 'true');
     else if (waiting.length === 0) throw this.#error(`flag needs an argument: --${name}`);
@@ -172,7 +173,7 @@ class FlagReader {
       const letter = letters[at]!;
       const rest = letters.slice(at + 1);
       const flag = this.#flags.find((each) => each.short === `-${letter}`);
-      const where = `'${letter}' in -${letters.slice(at)}`;
+      const where = `'${letter}' in -${textOfWord(letters.slice(at))}`;
       if (flag === undefined) {
         if (letter === 'h') {
           this.wantsHelp = true;
@@ -205,6 +206,6 @@ class FlagReader {
   }
 
   #error(text: string): UsageError {
-    return new UsageError(this.#command, textOfWord(text), true);
+    return new UsageError(this.#command, text, true);
   }
 }

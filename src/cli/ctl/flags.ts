@@ -58,12 +58,14 @@ function shownDefault(kind: Flag['kind'], initial: FlagValue): string | undefine
 }
 
 export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: boolean }): Flag {
-  return new Flag('bool', { ...init, initial: init.initial ?? false }, parseGoBool);
+  return new Flag('bool', { ...init, initial: init.initial ?? false }, (word) =>
+    parseGoBool(textOfWord(word)),
+  );
 }
 
 /** An int64; the value is a bigint. */
 export function intFlag(init: Omit<FlagInit<bigint>, 'initial'>): Flag {
-  return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(word, 0));
+  return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(textOfWord(word), 0));
 }
 
 /** In milliseconds. */

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { watchOfWords } from './watch-words.ts';
+
+describe('the words of a watch', () => {
+  test('are a key, a range end and a program', () => {
+    expect(watchOfWords(['a'], undefined, {})).toEqual({ key: 'a', rangeEnd: undefined, exec: [] });
+    expect(watchOfWords(['a', 'b'], undefined, {})).toMatchObject({ key: 'a', rangeEnd: 'b' });
+    expect(watchOfWords(['a', 'b', 'echo', 'a'], 2, {})).toEqual({
+      key: 'a',
+      rangeEnd: 'b',
+      exec: ['echo', 'a'],
+    });
+    // The program may have the name of the key.
+    expect(watchOfWords(['a', 'a'], 1, {})).toMatchObject({ key: 'a', exec: ['a'] });
+  });
+
+  test('may come from the environment', () => {
+    const env = { ETCDCTL_WATCH_KEY: 'é', ETCDCTL_WATCH_RANGE_END: 'z' };
+    expect(watchOfWords([], undefined, env)).toMatchObject({ key: '\xc3\xa9', rangeEnd: 'z' });
+    expect(watchOfWords(['echo'], 0, { ETCDCTL_WATCH_KEY: 'k' })).toEqual({
+      key: 'k',
+      rangeEnd: undefined,
+      exec: ['echo'],
+    });
+  });
+
+  test.each<[readonly string[], number | undefined, Record<string, string>, string]>([
+    [[], undefined, {}, 'bad number of arguments'],
+    [['a', 'b', 'c'], undefined, {}, 'bad number of arguments'],
+    [['a'], 1, {}, 'bad number of arguments (found separator --, but no commands)'],
+    [
+      ['a'],
+      undefined,
+      { ETCDCTL_WATCH_KEY: 'k' },
+      'bad number of arguments (found conflicting environment key)',
+    ],
+    [
+      ['a', 'echo'],
+      1,
+      { ETCDCTL_WATCH_KEY: 'k' },
+      'bad number of arguments (found conflicting environment key)',
+    ],
+    [
+      ['a'],
+      undefined,
+      { ETCDCTL_WATCH_RANGE_END: 'z' },
+      'ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END="z"',
+    ],
+  ])('%j %j %j are refused', (words, wordsBeforeDash, env, text) => {
+    expect(() => watchOfWords(words, wordsBeforeDash, env)).toThrow(
+      expect.objectContaining({ code: 128, message: text }),
+    );
+  });
+});
