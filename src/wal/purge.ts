@@ -33,6 +33,8 @@ export async function purgeSegments(
     } finally {
       await file.close();
     }
+    // Before the next one goes: a crash must not bring this one back without its successor.
+    await env.disk.syncDirectory(wal.directory);
     observer?.purged?.(path);
     removed++;
   }
