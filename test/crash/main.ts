@@ -1,9 +1,11 @@
 // npm run crash -- [--seconds 60] [--rounds 1000000] [--seed 1] [--server 3.4|3.5|<path>] [-- flag …]
+// npm run crash -- --sim [--seconds 60] [--seed 1] [--effect n] [--outcome n]
 
 import { parseArgs } from 'node:util';
 import { type Program, realProgram, serverUnderTest } from '../member.ts';
 import { need, realEtcd } from '../real-etcd.ts';
 import { runCrashes } from './crash.ts';
+import { runSimCrashes } from './sim.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -12,6 +14,9 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     server: { type: 'string' },
+    sim: { type: 'boolean', default: false },
+    effect: { type: 'string' },
+    outcome: { type: 'string' },
   },
 });
 
@@ -22,15 +27,31 @@ function program(): Program {
   return { name: server, release: '3.7', command: [server] };
 }
 
-console.info(`seed ${values.seed}: npm run crash -- --seed ${values.seed} repeats the choices`);
-const report = await runCrashes({
-  program: program(),
-  flags: positionals,
-  seed: Number(values.seed),
-  rounds: Number(values.rounds),
-  seconds: Number(values.seconds),
-  log: (line) => console.info(line),
-});
-console.info(`${report.rounds} crashes, ${report.acknowledged} writes acknowledged`);
-for (const line of report.wrong) console.error(line);
-if (report.wrong.length > 0) process.exitCode = 1;
+async function crashSimulated(): Promise<readonly string[]> {
+  const { effect, outcome } = values;
+  return await runSimCrashes({
+    seed: Number(values.seed),
+    seconds: Number(values.seconds),
+    ...(effect === undefined ? {} : { effect: Number(effect) }),
+    ...(outcome === undefined ? {} : { outcome: Number(outcome) }),
+    log: (line) => console.info(line),
+  });
+}
+
+async function crashReal(): Promise<readonly string[]> {
+  console.info(`seed ${values.seed}: npm run crash -- --seed ${values.seed} repeats the choices`);
+  const report = await runCrashes({
+    program: program(),
+    flags: positionals,
+    seed: Number(values.seed),
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    log: (line) => console.info(line),
+  });
+  console.info(`${report.rounds} crashes, ${report.acknowledged} writes acknowledged`);
+  return report.wrong;
+}
+
+const wrong = values.sim ? await crashSimulated() : await crashReal();
+for (const line of wrong) console.error(line);
+if (wrong.length > 0) process.exitCode = 1;

@@ -1,0 +1,39 @@
+// The crash run on a simulated disk: every effect of a short run, seed after seed.
+
+import { verify } from '../../src/base/index.ts';
+import { type CrashRunReport, crashRun } from '../../src/server/crash-run.fixture.ts';
+
+export interface SimCrashOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  /** Only before this effect. */
+  readonly effect?: number;
+  /** Only this outcome of it. */
+  readonly outcome?: number;
+  readonly log: (line: string) => void;
+}
+
+const OUTCOMES = 3;
+
+/** Ends at the deadline, at the first thing that is wrong, or after the one effect asked for. */
+export async function runSimCrashes(options: SimCrashOptions): Promise<readonly string[]> {
+  verify.all = true;
+  const { effect, outcome, log } = options;
+  const deadline = performance.now() + options.seconds * 1000;
+  const isOver = () => performance.now() > deadline;
+  for (let seed = options.seed; ; seed++) {
+    const report: CrashRunReport = await crashRun({
+      seed,
+      outcomes: (operation) =>
+        effect === undefined || operation.effect === effect ? (outcome ?? OUTCOMES - 1) + 1 : 0,
+      isLookedAt: ({ number }) => outcome === undefined || number === outcome,
+      isOver,
+    });
+    const { effects, acknowledged, checked, wrong } = report;
+    log(
+      `seed ${seed}: ${effects} effects, ${acknowledged} requests acknowledged, ` +
+        `${checked} crashes checked, ${wrong.length} wrong`,
+    );
+    if (wrong.length > 0 || effect !== undefined || isOver()) return wrong;
+  }
+}
