@@ -43,6 +43,13 @@ export class RangeResult {
     this.lengths.push(length);
   }
 
+  /** Puts another KeyValue in the place of number `at`. */
+  replace(at: number, buffer: Uint8Array, offset: number, length: number): void {
+    this.buffers[at] = buffer;
+    this.offsets[at] = offset;
+    this.lengths[at] = length;
+  }
+
   pushSlice(slice: ByteSlice): void {
     this.push(slice.buffer, slice.offset, slice.length);
   }

@@ -27,6 +27,7 @@ import type { MemberCore } from '../core.ts';
 import { RANGE_STEP_KEYS } from '../limits.ts';
 import type { Proposal } from '../proposals.ts';
 import type { Read } from '../reads.ts';
+import { readLargeRange } from './large-range.ts';
 import { registerRangeStream } from './range-stream.ts';
 import { failWith, registerUnary } from './reply.ts';
 import { type KvEncoders, kvEncoders, RangePieces } from './responses.ts';
@@ -113,17 +114,12 @@ class KvService {
   /** In slices, at the revision of the first one. */
   async #serveLargeRange(call: UnaryCall, request: etcdserverpb.RangeRequest): Promise<void> {
     const { kv } = this.core.machine;
-    const run = new RangeRun();
-    const result = new RangeResult();
     const slices = new Slices(this.core.env);
     let pin: PinnedView | undefined;
     try {
       pin = kv.pin(request.revision > 0 ? request.revision : kv.currentRev);
-      run.start(pin, request, result);
-      while (!run.step(RANGE_STEP_KEYS)) {
-        if (slices.isOver) await slices.next();
-        if (call.ended) return;
-      }
+      const result = await readLargeRange(pin, request, slices, () => !call.ended);
+      if (result === undefined) return;
       const pieces = new RangePieces(this.core.header, result);
       call.replyInPieces(pieces.size, pieces.next);
     } catch (error) {
