@@ -24,6 +24,9 @@ export const RAFT_INFLIGHT_MESSAGES_MAX = 512;
 /** What etcd adds to the size of a request for the envelope around it. */
 export const REQUEST_OVERHEAD_BYTES: number = 512 * 1024;
 
+/** How long a publication waits before it is tried again; etcd's pause. */
+export const PUBLISH_RETRY_MS = 100;
+
 /** Time for a request beyond two election timeouts: etcd's 5 s for disk and network. */
 export const REQUEST_TIMEOUT_BASE_MS = 5000;
 
@@ -59,6 +62,11 @@ export const READS_WAITING_MAX = 100_000;
 
 /** Keys of a range that are read before the turn may be given back: about half a millisecond. */
 export const RANGE_STEP_KEYS = 2048;
+
+/**
+ * Largest answer in bytes, etcd's. Reached: the read fails with RESOURCE_EXHAUSTED.
+ */
+export const RESPONSE_BYTES_MAX: number = 2 ** 31 - 1;
 
 /** Keys in the first piece of a range stream; etcd's number. */
 export const RANGE_STREAM_FIRST_KEYS = 10;

@@ -14,6 +14,7 @@ import {
 import { membershippb } from '../protocol/index.ts';
 import { REQUEST_KIND } from '../store/index.ts';
 import type { MemberCore } from './core.ts';
+import { PUBLISH_RETRY_MS } from './limits.ts';
 
 /** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
 export async function publishAttributes(core: MemberCore): Promise<void> {
@@ -46,6 +47,8 @@ async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): 
       request: describeProposal(proposal),
       error,
     });
+    // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
+    await new Promise<void>((resolve) => core.env.timers.after(PUBLISH_RETRY_MS, resolve));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { type Server, STATUS, type StreamCall, type StreamHandler } from '../../grpc/index.ts';
 import { health } from '../../protocol/index.ts';
+import { endMalformed, failMalformed } from './reply.ts';
 
 const { HealthService, HealthCheckRequestCodec } = health;
 const methods = HealthService.methods;
@@ -10,7 +11,13 @@ const SERVICE_UNKNOWN = 3;
 
 export function registerHealthService(server: Server): void {
   server.unary(methods.check.path, (call, bytes) => {
-    const { service } = HealthCheckRequestCodec.decode(bytes);
+    let service: string;
+    try {
+      ({ service } = HealthCheckRequestCodec.decode(bytes));
+    } catch (error) {
+      failMalformed(call, error);
+      return;
+    }
     if (service === '') call.reply(methods.check.response, { status: SERVING });
     else call.fail(STATUS.NOT_FOUND, 'unknown service');
   });
@@ -29,7 +36,13 @@ class HealthWatch implements StreamHandler {
   }
 
   onMessage(message: Uint8Array): void {
-    const { service } = HealthCheckRequestCodec.decode(message);
+    let service: string;
+    try {
+      ({ service } = HealthCheckRequestCodec.decode(message));
+    } catch (error) {
+      endMalformed(this.#call, error);
+      return;
+    }
     this.#call.write(methods.watch.response, {
       status: service === '' ? SERVING : SERVICE_UNKNOWN,
     });

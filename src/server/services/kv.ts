@@ -2,7 +2,7 @@
 // request beyond the call and the decoded message, no promise and no closure.
 
 import { invariant } from '../../base/index.ts';
-import type { Server, UnaryCall } from '../../grpc/index.ts';
+import { type Server, STATUS, type UnaryCall } from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
   checkPutRequest,
@@ -12,6 +12,7 @@ import {
   isTxnSerializable,
   RangeResult,
   RangeRun,
+  type TxnResult,
   TxnRun,
 } from '../../mvcc/index.ts';
 import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
@@ -24,12 +25,12 @@ import {
   Slices,
 } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { RANGE_STEP_KEYS } from '../limits.ts';
+import { RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import type { Proposal } from '../proposals.ts';
 import type { Read } from '../reads.ts';
 import { readLargeRange } from './large-range.ts';
 import { registerRangeStream } from './range-stream.ts';
-import { failWith, registerUnary } from './reply.ts';
+import { failWith, readFailure, registerUnary } from './reply.ts';
 import { type KvEncoders, kvEncoders, RangePieces } from './responses.ts';
 
 const methods = etcdserverpb.KVService.methods;
@@ -72,6 +73,12 @@ function failWithEtcdError(call: UnaryCall, error: unknown): void {
   failWith(call, error.code);
 }
 
+/** As grpc-go words it. */
+function failTooLarge(call: UnaryCall, size: number): void {
+  const text = `grpc: trying to send message larger than max (${size} vs. ${RESPONSE_BYTES_MAX})`;
+  call.fail(STATUS.RESOURCE_EXHAUSTED, text);
+}
+
 class KvService {
   readonly core: MemberCore;
   readonly encoders: KvEncoders;
@@ -105,7 +112,7 @@ class KvService {
         return;
       }
     } catch (error) {
-      failWithEtcdError(call, error);
+      this.#failRead(call, error);
       return;
     }
     void this.#serveLargeRange(call, request);
@@ -121,9 +128,10 @@ class KvService {
       const result = await readLargeRange(pin, request, slices, () => !call.ended);
       if (result === undefined) return;
       const pieces = new RangePieces(this.core.header, result);
-      call.replyInPieces(pieces.size, pieces.next);
+      if (pieces.size <= RESPONSE_BYTES_MAX) call.replyInPieces(pieces.size, pieces.next);
+      else failTooLarge(call, pieces.size);
     } catch (error) {
-      failWithEtcdError(call, error);
+      this.#failRead(call, error);
     } finally {
       pin?.release();
     }
@@ -181,16 +189,30 @@ class KvService {
         // From the start again, on a view that stays as it is between slices.
         pinned.startReadonly(pin, request);
         const slices = new Slices(this.core.env);
-        while (!pinned.step(RANGE_STEP_KEYS)) if (slices.isOver) await slices.next();
-        call.reply(this.encoders.txn, pinned.result);
+        while (!pinned.step(RANGE_STEP_KEYS)) {
+          if (slices.isOver) await slices.next();
+          if (call.ended) return;
+        }
+        this.#replyTxn(call, pinned.result);
         return;
       }
-      call.reply(this.encoders.txn, run.result);
+      this.#replyTxn(call, run.result);
     } catch (error) {
-      failWithEtcdError(call, error);
+      this.#failRead(call, error);
     } finally {
       pin?.release();
     }
+  }
+
+  #replyTxn(call: UnaryCall, result: TxnResult): void {
+    const size = this.encoders.txn.size(result);
+    if (size <= RESPONSE_BYTES_MAX) call.reply(this.encoders.txn, result);
+    else failTooLarge(call, size);
+  }
+
+  #failRead(call: UnaryCall, error: unknown): void {
+    const { status, message } = readFailure(this.core, error);
+    call.fail(status, message);
   }
 
   compact(call: UnaryCall, request: etcdserverpb.CompactionRequest, bytes: Uint8Array): void {

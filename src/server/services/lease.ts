@@ -7,7 +7,7 @@ import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
-import { failWith, headerOf, lacksRequiredLeader, registerUnary } from './reply.ts';
+import { endMalformed, failWith, headerOf, lacksRequiredLeader, registerUnary } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
 const {
@@ -141,7 +141,14 @@ class KeepAliveStream implements StreamHandler {
 
   onMessage(message: Uint8Array): void {
     if (this.#ended) return;
-    const { id } = LeaseKeepAliveRequestCodec.decode(message);
+    let id: bigint;
+    try {
+      ({ id } = LeaseKeepAliveRequestCodec.decode(message));
+    } catch (error) {
+      this.#ended = true;
+      endMalformed(this.#call, error);
+      return;
+    }
     const { clock } = this.#core.env;
     const timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * this.#core.config.electionMs;
     if (!this.#renew(id)) {

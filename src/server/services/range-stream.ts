@@ -30,7 +30,7 @@ import { type PinnedView, Slices } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STEP_KEYS, RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Read } from '../reads.ts';
-import { headerOf, lacksRequiredLeader } from './reply.ts';
+import { endMalformed, headerOf, lacksRequiredLeader, readFailure } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
@@ -56,7 +56,14 @@ class RangeStream implements StreamHandler, Read {
       this.fail('NO_LEADER');
       return;
     }
-    const request = method.request.decode(Uint8Array.from(message));
+    let request: etcdserverpb.RangeRequest;
+    try {
+      request = method.request.decode(Uint8Array.from(message));
+    } catch (error) {
+      this.#ended = true;
+      endMalformed(this.#call, error);
+      return;
+    }
     this.#request = request;
     try {
       checkRangeRequest(request);
@@ -179,8 +186,8 @@ class RangeStream implements StreamHandler, Read {
   }
 
   #failWith(error: unknown): void {
-    if (!(error instanceof EtcdError)) throw error;
-    this.fail(error.code);
+    const { status, message } = readFailure(this.#core, error);
+    this.#end(status, message);
   }
 
   #end(status: StatusCode, message: string): void {

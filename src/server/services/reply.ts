@@ -1,15 +1,23 @@
 // What services share: registering typed methods, headers as messages, and errors as statuses.
 
-import { hasCode } from '../../base/index.ts';
-import { type Server, STATUS, type StatusCode, type UnaryCall } from '../../grpc/index.ts';
+import { hasCode, InvariantError } from '../../base/index.ts';
+import {
+  type Server,
+  STATUS,
+  type StatusCode,
+  type StreamCall,
+  type UnaryCall,
+} from '../../grpc/index.ts';
 import {
   ETCD_ERRORS,
+  EtcdError,
   type EtcdErrorDefinition,
   type EtcdErrorName,
   type etcdserverpb,
   type MethodDescriptor,
 } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
+import { asError } from '../log.ts';
 
 /** Answers with etcd's status and text for an error. */
 export function failWith(call: UnaryCall, name: EtcdErrorName): void {
@@ -19,8 +27,42 @@ export function failWith(call: UnaryCall, name: EtcdErrorName): void {
 
 /** Answers a request that is no message of its type, as grpc-go does. */
 export function failMalformed(call: UnaryCall, error: unknown): void {
+  call.fail(STATUS.INTERNAL, malformedText(error));
+}
+
+/** {@link failMalformed} for a stream; its handler lets go of what it holds. */
+export function endMalformed(call: StreamCall, error: unknown): void {
+  call.end(STATUS.INTERNAL, malformedText(error));
+}
+
+function malformedText(error: unknown): string {
   if (!hasCode(error, 'MALFORMED') && !hasCode(error, 'NUMBER_TOO_LARGE')) throw error;
-  call.fail(STATUS.INTERNAL, `grpc: error unmarshalling request: ${error.message}`);
+  return `grpc: error unmarshalling request: ${error.message}`;
+}
+
+/** How a read that failed is to be answered. */
+export interface ReadFailure {
+  readonly status: StatusCode;
+  readonly message: string;
+}
+
+/**
+ * The answer for an error of a read. A page that cannot be read or an answer that finds no memory is
+ * logged and costs the client its answer, not the member its life: reads run where nobody else would
+ * catch it. Only a mistake of ours is thrown on.
+ */
+export function readFailure(core: Pick<MemberCore, 'log'>, error: unknown): ReadFailure {
+  if (error instanceof EtcdError) return statusOf(error.code);
+  // The view was held for longer than compaction may be held back.
+  if (hasCode(error, 'TIMEOUT')) return statusOf('TIMEOUT');
+  if (error instanceof InvariantError) throw error;
+  core.log.error('a read failed unexpectedly', { error: asError(error) });
+  return { status: STATUS.INTERNAL, message: 'internal error' };
+}
+
+function statusOf(name: EtcdErrorName): ReadFailure {
+  const { status, sent, message }: EtcdErrorDefinition = ETCD_ERRORS[name];
+  return { status: (sent ?? status) as StatusCode, message };
 }
 
 /** The header as a message, for answers that are not worth a hand-written encoder. */

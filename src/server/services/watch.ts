@@ -19,7 +19,7 @@ import {
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
-import { lacksRequiredLeader } from './reply.ts';
+import { endMalformed, lacksRequiredLeader } from './reply.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -85,7 +85,14 @@ class WatchCall implements StreamHandler, WatchSink {
 
   onMessage(message: Uint8Array): void {
     if (this.#ended) return;
-    const { requestUnion } = WatchRequestCodec.decode(message);
+    let requestUnion: etcdserverpb.WatchRequest['requestUnion'];
+    try {
+      ({ requestUnion } = WatchRequestCodec.decode(message));
+    } catch (error) {
+      this.#close();
+      endMalformed(this.#call, error);
+      return;
+    }
     switch (requestUnion?.case) {
       case 'createRequest':
         this.#create(requestUnion.value);
