@@ -92,6 +92,20 @@ export class Promised {
     return Math.max(1, ...this.#done.map(({ revision }) => revision));
   }
 
+  /** For each key the values that it may have: the last acknowledged one, and those under way. */
+  possibleValues(): Map<string, (string | undefined)[]> {
+    const values = new Map<string, (string | undefined)[]>();
+    for (const { attempt } of [...this.#done].sort((a, b) => a.revision - b.revision)) {
+      for (const { key, value } of attempt.writes ?? []) values.set(key, [value]);
+    }
+    for (const { writes = [] } of this.#pending) {
+      for (const { key, value } of writes) {
+        values.set(key, [...(values.get(key) ?? [undefined]), value]);
+      }
+    }
+    return values;
+  }
+
   /** Everything that is wrong with what a member has after a crash. */
   async check(found: SimMember): Promise<string[]> {
     const wrong: string[] = [];

@@ -13,6 +13,7 @@ import {
   SimEnv,
   SimWorld,
 } from '../env/index.ts';
+import { formatVersion } from '../membership/index.ts';
 import type { ServerConfig } from './config/index.ts';
 import { type Attempt, Journal, type Write } from './crash-journal.fixture.ts';
 import { type Answer, RequestFailed, SimMember, simConfig } from './sim-member.fixture.ts';
@@ -201,7 +202,7 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport
   for (const outcome of shuffled(outcomes.filter(isLookedAt), seededRandom(seed))) {
     if (options.isOver?.() === true || wrong.length > 0) break;
     const found = await checkOutcome(outcome, journal, config);
-    wrong.push(...found.map((text) => `${commandFor(seed, outcome)}\n  ${text}`));
+    wrong.push(...found.map((text) => `${commandFor(seed, outcome, config)}\n  ${text}`));
     checked++;
   }
   const acknowledged = journal.until(journal.mark).acknowledgedCount;
@@ -209,8 +210,10 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunReport
 }
 
 /** What repeats one outcome. */
-export function commandFor(seed: number, { effect, number }: Outcome): string {
-  return `npm run crash -- --sim --seed ${seed} --effect ${effect} --outcome ${number}`;
+function commandFor(seed: number, { effect, number }: Outcome, config: ServerConfig): string {
+  const { maxClusterVersion: version } = config;
+  const held = version === undefined ? '' : ` --max-cluster-version ${formatVersion(version)}`;
+  return `npm run crash -- --sim --seed ${seed} --effect ${effect} --outcome ${number}${held}`;
 }
 
 /** The steps of a snapshot: the `.snap` file, its name, and the log's record of it. */

@@ -14,7 +14,7 @@ import { DATA_DIR, SEGMENT_SIZE, SimMember, simConfig } from './sim-member.fixtu
 const SEED = Number(process.env['CRASH_SEED'] ?? 1);
 const FULL = process.env['CRASH_FULL'] === '1';
 /** Of real time, for the sample; enough for several hundred crashes on an idle machine. */
-const SAMPLE_MS = 20_000;
+const SAMPLE_MS = 15_000;
 
 const SNAP = `${DATA_DIR}/member/snap`;
 const WAL = `${DATA_DIR}/member/wal`;
@@ -42,6 +42,18 @@ describe('a member that crashes before any effect on the disk', () => {
       expect(wrong).toEqual([]);
       expect(checked).toBeGreaterThan(20);
       expect(acknowledged).toBeGreaterThan(100);
+    },
+  );
+
+  test.each([4, 5])(
+    'held at cluster version 3.%i: the same',
+    { timeout: 120_000 },
+    async (minor) => {
+      const deadline = performance.now() + SAMPLE_MS / 5;
+      const isOver = () => !FULL && performance.now() > deadline;
+      const config = simConfig({ maxClusterVersion: { major: 3, minor } });
+      const { wrong } = await crashRun({ seed: SEED, config, outcomes: sample(), isOver });
+      expect(wrong).toEqual([]);
     },
   );
 

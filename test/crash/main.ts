@@ -1,5 +1,6 @@
 // npm run crash -- [--seconds 60] [--rounds 1000000] [--seed 1] [--server 3.4|3.5|<path>] [-- flag …]
 // npm run crash -- --sim [--seconds 60] [--seed 1] [--effect n] [--outcome n]
+//   [--max-cluster-version X.Y]
 
 import { parseArgs } from 'node:util';
 import { type Program, realProgram, serverUnderTest } from '../member.ts';
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     sim: { type: 'boolean', default: false },
     effect: { type: 'string' },
     outcome: { type: 'string' },
+    'max-cluster-version': { type: 'string' },
   },
 });
 
@@ -28,12 +30,13 @@ function program(): Program {
 }
 
 async function crashSimulated(): Promise<readonly string[]> {
-  const { effect, outcome } = values;
+  const { effect, outcome, 'max-cluster-version': maxClusterVersion } = values;
   return await runSimCrashes({
     seed: Number(values.seed),
     seconds: Number(values.seconds),
     ...(effect === undefined ? {} : { effect: Number(effect) }),
     ...(outcome === undefined ? {} : { outcome: Number(outcome) }),
+    ...(maxClusterVersion === undefined ? {} : { maxClusterVersion }),
     log: (line) => console.info(line),
   });
 }
