@@ -25,6 +25,8 @@ export type Repeat = 'read' | 'write';
 
 export interface CallsOptions {
   readonly channel: Channel;
+  /** Why the last attempt to connect failed; undefined if it did not. */
+  readonly lastConnectError: () => string | undefined;
   readonly runtime: Runtime;
   readonly auth: AuthOptions | undefined;
   readonly timeoutMs: number;
@@ -124,7 +126,7 @@ export class Calls {
           const isRepeatable = attempt.repeat === 'read' || status.unprocessed;
           settle({
             ok: false,
-            error: this.#closed ? clientClosed() : errorOfStatus(status),
+            error: this.#closed ? clientClosed() : this.#errorOf(status),
             mayRepeat: isRepeatable && status.code === STATUS.UNAVAILABLE && !this.#closed,
           });
         },
@@ -132,6 +134,16 @@ export class Calls {
       const options = this.#channelOptions(leftMs, attempt.token, this.#options.waitForReady);
       call = this.#options.channel.unary(method.path, method.request, request, sink, options);
     });
+  }
+
+  #errorOf(status: CallStatus): Error {
+    const { code, unprocessed } = status;
+    const reason = this.#options.lastConnectError();
+    if (code !== STATUS.DEADLINE_EXCEEDED || !unprocessed || reason === undefined) {
+      return errorOfStatus(status);
+    }
+    const message = `latest balancer error: connection error: desc = ${JSON.stringify(reason)}`;
+    return new GrpcStatusError(code, message);
   }
 
   /**

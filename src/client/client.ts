@@ -2,7 +2,7 @@
 
 import type { ConnectionOptions } from 'node:tls';
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../env/index.ts';
-import { createChannel, STATUS, socketConnect } from '../grpc/index.ts';
+import { type Connect, createChannel, STATUS, socketConnect } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
 import { Calls } from './calls.ts';
 import { ClusterClient } from './cluster.ts';
@@ -114,9 +114,10 @@ function callsOf(options: ClientOptions): Calls {
   const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   const tls = options.tls === undefined || options.tls === true ? {} : options.tls;
   const runtime = options.runtime ?? nodeRuntime(secure ? tls : undefined);
+  const failures = new ConnectFailures(runtime.connect);
   const channel = createChannel({
     endpoints,
-    connect: runtime.connect,
+    connect: failures.connect,
     clock: runtime.clock,
     timers: runtime.timers,
     entropy: runtime.entropy,
@@ -134,6 +135,7 @@ function callsOf(options: ClientOptions): Calls {
   });
   return new Calls({
     channel,
+    lastConnectError: () => failures.last,
     runtime,
     auth: options.auth,
     timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY,
@@ -141,6 +143,25 @@ function callsOf(options: ClientOptions): Calls {
     sendBytesMax: options.sendBytesMax ?? SEND_BYTES_MAX,
     retriesMax: options.retriesMax ?? RETRIES_MAX,
   });
+}
+
+/** Remembers why no connection could be had, for calls whose time is over before there is one. */
+class ConnectFailures {
+  readonly connect: Connect;
+  last: string | undefined = undefined;
+
+  constructor(connect: Connect) {
+    this.connect = async (endpoint, timeoutMs) => {
+      try {
+        const stream = await connect(endpoint, timeoutMs);
+        this.last = undefined;
+        return stream;
+      } catch (error) {
+        this.last = error instanceof Error ? error.message : String(error);
+        throw error;
+      }
+    };
+  }
 }
 
 function nodeRuntime(tls: TlsOptions | undefined): Runtime {

@@ -13,7 +13,7 @@ export function addAlarmDisarm(parent: Command, tree: CommandTree): void {
       if (words.length > 0) {
         throw new ExitError(EXIT.BAD_ARGS, 'alarm disarm command accepts no arguments');
       }
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       printer.alarm(await ask(client.maintenance.disarm({}, limits)));
     },
   });

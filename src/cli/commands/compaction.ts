@@ -23,7 +23,7 @@ export function addCompaction(parent: Command, tree: CommandTree): void {
       }
       const revision = parseGoInt(words[0]!, 10);
       if (revision.reason !== undefined) throw new ExitError(EXIT.ERROR, revision.reason);
-      const { client, limits, ask } = session();
+      const { client, limits, ask } = await session();
       const { physical } = options;
       await ask(client.kv.compact(clampedNumber(revision.value), { ...limits, physical }));
       io.out(`compacted revision ${revision.value}\n`);

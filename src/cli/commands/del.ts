@@ -38,7 +38,7 @@ export function addDel(parent: Command, tree: CommandTree): void {
     flags: delFlags(),
     run: async ({ io, words, options, session }) => {
       const request = await deleteRequestOf(words, options, io);
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { deleteRange } = etcdserverpb.KVService.methods;
       printer.del(await ask(client.call(deleteRange, request, limits)));
     },

@@ -20,7 +20,7 @@ export function addEndpointHashKv(parent: Command, tree: CommandTree): void {
     summary: 'show the hash of the keys of each endpoint',
     flags: [intFlag({ flag: '--rev', help: 'up to this revision; 0 is the newest' })],
     run: async ({ io, options, session: open }) => {
-      const session = open();
+      const session = await open();
       const revision = clampedNumber(options.rev);
       const list: EndpointHashKv[] = [];
       let failure: string | undefined;
@@ -30,6 +30,7 @@ export function addEndpointHashKv(parent: Command, tree: CommandTree): void {
           const hash = await client.maintenance.hashKv({ ...session.limits, revision });
           list.push({ endpoint, hash });
         } catch (error) {
+          session.noteFailure(error);
           failure = errorText(error);
           io.err(`Failed to get the hash of endpoint ${endpoint} (${failure})\n`);
         } finally {

@@ -20,7 +20,7 @@ export function addEndpointHealth(parent: Command, tree: CommandTree): void {
     usage: '[options]',
     summary: 'try whether each endpoint can serve',
     run: async ({ options, session: open }) => {
-      const session = open();
+      const session = await open();
       const endpoints = await endpointsToAsk(session, options);
       const list = await Promise.all(endpoints.map((endpoint) => healthOf(session, endpoint)));
       session.printer.endpointHealth(list);
@@ -42,11 +42,12 @@ async function healthOf(session: Session, endpoint: string): Promise<EndpointHea
   return { endpoint, health: error === '', took, error };
 }
 
-async function probe(client: Client, { limits }: Session): Promise<string> {
+async function probe(client: Client, session: Session): Promise<string> {
   try {
-    await client.kv.get(PROBE_KEY, limits);
+    await client.kv.get(PROBE_KEY, session.limits);
     return '';
   } catch (error) {
+    session.noteFailure(error);
     // Refusing this user took the same way through the cluster as an answer.
     return isEtcdError(error, 'PERMISSION_DENIED') ? '' : errorText(error);
   }

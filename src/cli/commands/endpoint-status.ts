@@ -12,12 +12,12 @@ export function addEndpointStatus(parent: Command, tree: CommandTree): void {
     name: 'status',
     usage: '[options]',
     summary: 'show the state of each endpoint',
-    description: `Shows the state of each endpoint. In the simple form a line has endpoint, member id, version,
-storage version, size of the database, size in use, percentage not in use, quota, whether it leads,
-whether it is a learner, raft term, raft index, applied raft index, errors, target version of a
-downgrade, and whether a downgrade is under way.`,
+    description: `Shows the state of each endpoint. In the simple form a line has endpoint,
+member id, version, storage version, size of the database, size in use, percentage not in use,
+quota, whether it leads, whether it is a learner, raft term, raft index, applied raft index,
+errors, target version of a downgrade, and whether a downgrade is under way.`,
     run: async ({ io, options, session: open }) => {
-      const session = open();
+      const session = await open();
       const list: EndpointStatus[] = [];
       let hasFailed = false;
       for (const endpoint of await endpointsToAsk(session, options)) {
@@ -25,6 +25,7 @@ downgrade, and whether a downgrade is under way.`,
         try {
           list.push({ endpoint, status: await client.maintenance.status(session.limits) });
         } catch (error) {
+          session.noteFailure(error);
           hasFailed = true;
           io.err(`Failed to get the status of endpoint ${endpoint} (${errorText(error)})\n`);
         } finally {

@@ -61,7 +61,7 @@ export function addGet(parent: Command, tree: CommandTree): void {
     flags: getFlags(),
     run: async ({ words, options, session }) => {
       const request = rangeRequestOf(words, options);
-      const { client, printer, limits, ask, options: globals } = session();
+      const { client, printer, limits, ask, options: globals } = await session();
       const { methods } = etcdserverpb.KVService;
       const response = options.stream
         ? await ask(merged(client.callStream(methods.rangeStream, request, limits)))

@@ -17,7 +17,7 @@ export function addLeaseGrant(parent: Command, tree: CommandTree): void {
       }
       const ttl = parseGoInt(words[0]!, 10);
       if (ttl.reason !== undefined) throw new ExitError(EXIT.BAD_ARGS, `bad TTL (${ttl.reason})`);
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { leaseGrant } = etcdserverpb.LeaseService.methods;
       const call = client.call(leaseGrant, { ttl: clampedNumber(ttl.value) }, limits);
       printer.leaseGrant(await ask(call, EXIT.ERROR, 'failed to grant lease (', ')'));

@@ -21,7 +21,7 @@ export function addLeaseKeepAlive(parent: Command, tree: CommandTree): void {
     flags: [boolFlag({ flag: '--once', help: 'renew it once' })],
     run: async ({ io, words, options, session }) => {
       const id = leaseOfWords(words, 'lease keep-alive command needs lease ID as argument');
-      const { client, printer, limits, ask, options: globals } = session();
+      const { client, printer, limits, ask, options: globals } = await session();
       if (options.once) {
         const call = client.lease.keepAliveOnce(id, limits);
         printer.leaseKeepAlive(await ask(call, EXIT.BAD_CONNECTION));

@@ -11,7 +11,7 @@ export function addLeaseList(parent: Command, tree: CommandTree): void {
     usage: '[options]',
     summary: 'list all leases',
     run: async ({ session }) => {
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { leaseLeases } = etcdserverpb.LeaseService.methods;
       const call = client.call(leaseLeases, {}, { ...limits, repeatable: true });
       printer.leaseList(await ask(call, EXIT.BAD_CONNECTION));

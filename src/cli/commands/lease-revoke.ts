@@ -13,7 +13,7 @@ export function addLeaseRevoke(parent: Command, tree: CommandTree): void {
     summary: 'end a lease and delete its keys',
     run: async ({ words, session }) => {
       const id = leaseOfWords(words, 'lease revoke command needs 1 argument');
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { leaseRevoke } = etcdserverpb.LeaseService.methods;
       const call = client.call(leaseRevoke, { id }, limits);
       printer.leaseRevoke(id, await ask(call, EXIT.ERROR, 'failed to revoke lease (', ')'));

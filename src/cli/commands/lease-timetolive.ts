@@ -19,7 +19,7 @@ export function addLeaseTimeToLive(parent: Command, tree: CommandTree): void {
     flags: [boolFlag({ flag: '--keys', help: 'show the keys that hang on it' })],
     run: async ({ words, options: { keys }, session }) => {
       const id = leaseOfWords(words, 'lease timetolive command needs lease ID as argument');
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { leaseTimeToLive } = etcdserverpb.LeaseService.methods;
       const call = client.call(leaseTimeToLive, { id, keys }, { ...limits, repeatable: true });
       printer.leaseTimeToLive(await ask(call, EXIT.BAD_CONNECTION), keys);

@@ -14,8 +14,8 @@ export function addMemberList(parent: Command, tree: CommandTree): void {
     name: 'list',
     usage: '[options]',
     summary: 'list the members of the cluster',
-    description: `Lists the members of the cluster. In the simple form a line has id, status, name, peer
-addresses, client addresses, and whether the member is a learner.`,
+    description: `Lists the members of the cluster. In the simple form a line has id, status, name,
+peer addresses, client addresses, and whether the member is a learner.`,
     flags: [
       stringFlag({
         flag: '--consistency',
@@ -25,7 +25,7 @@ addresses, client addresses, and whether the member is a learner.`,
     ],
     run: async ({ options, session }) => {
       const linearizable = !isSerializable(options.consistency);
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       printer.memberList(await ask(client.cluster.memberList({ ...limits, linearizable })));
     },
   });

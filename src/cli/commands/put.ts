@@ -29,7 +29,7 @@ export function putFlags(): Flag[] {
   ];
 }
 
-const DESCRIPTION = `Stores <value> under <key>. Without <value>, it is read from standard input to its end:
+const DESCRIPTION = `Stores <value> under <key>. Without <value>, standard input is read to its end:
 
   cat file | tetcdctl put <key>
 
@@ -48,7 +48,7 @@ export function addPut(parent: Command, tree: CommandTree): void {
     flags: putFlags(),
     run: async ({ io, words, options, session }) => {
       const request = await putRequestOf(words, options, () => io.readAll());
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const { put } = etcdserverpb.KVService.methods;
       printer.put(await ask(client.call(put, request, limits)));
     },

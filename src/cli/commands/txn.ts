@@ -19,8 +19,9 @@ interface TxnOptions {
   readonly interactive: boolean;
 }
 
-const DESCRIPTION = `Reads comparisons, then the requests for when all of them hold, then those for when one does
-not, each part one per line and ended by an empty line, and executes them as one:
+const DESCRIPTION = `Reads comparisons, then the requests for when all of them hold, then those
+for when one does not, each part one per line and ended by an empty line, and executes them as
+one:
 
   mod("key1") > "0"
   lease("key2") = "0"
@@ -45,7 +46,7 @@ export function addTxn(parent: Command, tree: CommandTree): void {
       if (words.length > 0) {
         throw new ExitError(EXIT.BAD_ARGS, 'txn command does not accept argument');
       }
-      const { client, printer, limits, ask } = session();
+      const { client, printer, limits, ask } = await session();
       const prompt = (text: string): void => {
         if (options.interactive) io.out(`${text}\n`);
       };

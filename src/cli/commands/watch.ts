@@ -27,10 +27,10 @@ interface WatchOptions {
   readonly progressNotify: boolean;
 }
 
-const DESCRIPTION = `Prints the events of a key, or of the keys from <key> to <range_end>, until it is interrupted.
-Key and range end may also be given as ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END. With words
-after --, that program is run for each event, and finds in its environment ETCD_WATCH_REVISION,
-ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and ETCD_WATCH_VALUE.
+const DESCRIPTION = `Prints the events of a key, or of the keys from <key> to <range_end>, until
+it is interrupted. Key and range end may also be given as ETCDCTL_WATCH_KEY and
+ETCDCTL_WATCH_RANGE_END. With words after --, that program is run for each event, and finds in
+its environment ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE, ETCD_WATCH_KEY and ETCD_WATCH_VALUE.
 
 With -i, lines of standard input are commands: "watch" with its words and flags, any number of
 times, and "progress".`;
@@ -58,11 +58,11 @@ export function addWatch(parent: Command, tree: CommandTree): void {
     flags: watchFlags(),
     run: async ({ io, words, wordsBeforeDash, options, session: open }) => {
       if (options.interactive) {
-        await readCommands(open(), io);
+        await readCommands(await open(), io);
         return;
       }
       const watched = watchOfWords(words, wordsBeforeDash, io.env);
-      const session = open();
+      const session = await open();
       const watcher = startWatch(session, watched, options);
       await printWatch(session, watcher, watched.exec);
       throw new ExitError(EXIT.INTERRUPTED, 'watch is canceled by the server');

@@ -92,7 +92,7 @@ describe('refused before anything is sent', () => {
     [['get', 'a', '--discovery-srv', 'x'], 4, '--discovery-srv is not implemented yet'],
     [['get', 'a', '--user', 'root'], 128, '--user without a password'],
     [['get', 'a', '--cert', 'x'], 128, 'KeyFile and CertFile must both be present'],
-    [['get', 'a', '--cacert', '/no/such'], 128, '--cacert: ENOENT'],
+    [['get', 'a', '--cacert', '/no/such'], 128, '--cacert: /no/such does not exist'],
   ])('%j', async (args, code, text) => {
     const result = await run(args);
     expect(result.code).toBe(code);

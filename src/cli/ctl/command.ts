@@ -15,7 +15,7 @@ export interface Invocation<Options> {
   /** How many of them came before `--`; undefined without one. */
   readonly wordsBeforeDash: number | undefined;
   /** Client and printer as the global flags say; made on the first call. */
-  session(): Session;
+  session(): Promise<Session>;
 }
 
 export interface CommandInit<Options> {

@@ -28,6 +28,10 @@ export interface GlobalOptions {
 }
 
 export function globalFlags(): Flag[] {
+  return [...outputAndTime(), ...security()];
+}
+
+function outputAndTime(): Flag[] {
   return [
     stringsFlag({
       flag: '--endpoints',
@@ -69,6 +73,11 @@ export function globalFlags(): Flag[] {
       flag: '--max-recv-bytes',
       help: 'largest response accepted, in bytes; 0 is 2 GiB',
     }),
+  ];
+}
+
+function security(): Flag[] {
+  return [
     boolFlag({
       flag: '--insecure-transport',
       help: 'no TLS unless certificates or https endpoints are given',

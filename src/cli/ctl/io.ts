@@ -19,6 +19,8 @@ export interface Io {
   readAll(): Promise<Uint8Array>;
   /** The next line of standard input, without its end; undefined if there is no whole one. */
   readLine(): Promise<Uint8Array | undefined>;
+  /** Rejects with a text that names the file. */
+  readFile(path: string): Promise<Uint8Array>;
   wallMs(): number;
   /** Nanoseconds since an arbitrary start. */
   monotonicNs(): number;

@@ -6,6 +6,7 @@ export class MemoryIo implements Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr: string[] = [];
   readonly slept: number[] = [];
+  readonly files = new Map<string, Uint8Array>();
   readonly executed: Array<{ readonly command: readonly string[]; readonly env: object }> = [];
   /** What `exec` answers. */
   execResult: ExecResult = { code: 0, signal: null, error: undefined };
@@ -80,6 +81,10 @@ export class MemoryIo implements Io {
         this.#wake = resolve;
       });
     }
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    return this.files.get(path) ?? Promise.reject(new Error(`${path} does not exist`));
   }
 
   wallMs(): number {

@@ -1,6 +1,7 @@
 // The real process: the only file of the tools that touches it.
 
 import { spawn } from 'node:child_process';
+import { createNodeClock, createNodeDisk, createNodeTimers, OPEN_MODES } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
 
 const LINE_FEED = 0x0a;
@@ -53,6 +54,8 @@ export interface NodeIo extends Io {
 }
 
 export function createNodeIo(): NodeIo {
+  const clock = createNodeClock();
+  const timers = createNodeTimers();
   const stdin = new StdinReader();
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
@@ -68,7 +71,7 @@ export function createNodeIo(): NodeIo {
     out(data) {
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
       // What waits is written when the turn ends, so that a watch prints as it goes.
-      if (pendingBytes === 0) setImmediate(writePending);
+      if (pendingBytes === 0) timers.atEndOfTurn(writePending);
       pending.push(bytes);
       pendingBytes += bytes.length;
       if (pendingBytes >= OUT_CHUNK_BYTES) writePending();
@@ -79,9 +82,13 @@ export function createNodeIo(): NodeIo {
     },
     readAll: () => stdin.all(),
     readLine: () => stdin.line(),
-    wallMs: () => Date.now(),
-    monotonicNs: () => Number(process.hrtime.bigint()),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    readFile,
+    wallMs: () => clock.wallMs(),
+    monotonicNs: () => Math.round(clock.monotonicMs() * 1e6),
+    sleep: (ms) =>
+      new Promise((resolve) => {
+        timers.after(ms, resolve);
+      }),
     exec: (command, env) => {
       writePending();
       return exec(command, env);
@@ -91,6 +98,16 @@ export function createNodeIo(): NodeIo {
       await Promise.all([process.stdout, process.stderr].map(drained));
     },
   };
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  const file = await createNodeDisk().open(path, OPEN_MODES.READ);
+  try {
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, await file.read(bytes, 0));
+  } finally {
+    await file.close();
+  }
 }
 
 function drained(stream: NodeJS.WriteStream): Promise<void> {

@@ -26,6 +26,8 @@ import { wordFromText } from './words.ts';
 
 export const PROGRAM_NAME = 'tetcdctl';
 
+/** Whatever the terminal's: descriptions are broken into lines already. */
+const HELP_WIDTH = 100;
 const HELP_END = `"${PROGRAM_NAME} options" lists the flags that every command takes.\n`;
 
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
@@ -116,7 +118,7 @@ class Execution implements CommandTree {
     };
   }
 
-  #open(command: Command): Session {
+  async #open(command: Command): Promise<Session> {
     if (this.session !== undefined) return this.session;
     const { given } = this.#line!;
     const found = flagsFromEnvironment(this.root, given, this.#io);
@@ -129,7 +131,7 @@ class Execution implements CommandTree {
     }
     const globals = options as unknown as GlobalOptions;
     if (globals.debug) this.#showSettings(options);
-    this.session = new Session(this.#io, globals);
+    this.session = await Session.open(this.#io, globals);
     return this.session;
   }
 
@@ -153,7 +155,8 @@ function buildTree(tree: CommandTree): Command {
     .usage('[command]')
     .helpOption(false)
     .helpCommand(false)
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
   root.configureHelp({
     subcommandTerm: (command) => command.name(),
     optionTerm: (option) => (option instanceof Flag ? option.term : option.flags),

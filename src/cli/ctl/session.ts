@@ -1,12 +1,13 @@
 // What a command works with once its flags are known: a client and a printer.
 
-import { readFileSync } from 'node:fs';
 import {
   type AuthOptions,
   type CallOptions,
   Client,
   type ClientOptions,
+  GrpcStatusError,
   parseEndpoint,
+  STATUS,
   type TlsOptions,
 } from '../../client/index.ts';
 import { makePrinter } from '../printers/index.ts';
@@ -27,19 +28,26 @@ export class Session {
   readonly io: Io;
   readonly options: GlobalOptions;
   readonly printer: Printer;
+  readonly #files: TlsFiles;
   readonly #clients: Client[] = [];
   #client: Client | undefined;
 
-  /** BAD_FEATURE, BAD_ARGS if a global flag makes no sense. */
-  constructor(io: Io, options: GlobalOptions) {
+  private constructor(io: Io, options: GlobalOptions, printer: Printer, files: TlsFiles) {
     this.io = io;
     this.options = options;
+    this.printer = printer;
+    this.#files = files;
+  }
+
+  /** BAD_FEATURE, BAD_ARGS if a global flag makes no sense. */
+  static async open(io: Io, options: GlobalOptions): Promise<Session> {
     for (const [name, flag] of NOT_YET) {
       if (options[name] !== '') {
         throw new ExitError(EXIT.BAD_FEATURE, `${flag} is not implemented yet`);
       }
     }
-    this.printer = makePrinter(io, options.writeOut, options.hex);
+    const printer = makePrinter(io, options.writeOut, options.hex);
+    return new Session(io, options, printer, await readTlsFiles(io, options));
   }
 
   /** Talks to all endpoints. */
@@ -55,7 +63,7 @@ export class Session {
   /** A client of its own for these endpoints; closed with the session. */
   clientOf(endpoints: readonly string[]): Client {
     try {
-      const client = new Client(clientOptions(this.options, endpoints));
+      const client = new Client(clientOptions(this.options, endpoints, this.#files));
       this.#clients.push(client);
       return client;
     } catch (error) {
@@ -70,12 +78,27 @@ export class Session {
   }
 
   /** Awaits a call; a failure ends the program with `code` and the error in etcdctl's words. */
-  async ask<T>(call: Promise<T>, code: number = EXIT.ERROR, prefix = '', suffix = ''): Promise<T> {
+  readonly ask = async <T>(
+    call: Promise<T>,
+    code: number = EXIT.ERROR,
+    prefix = '',
+    suffix = '',
+  ): Promise<T> => {
     try {
       return await call;
     } catch (error) {
+      this.noteFailure(error);
       throw new ExitError(code, `${prefix}${errorText(error)}${suffix}`);
     }
+  };
+
+  /** Tells on standard error why there was no connection in time: etcdctl logs as much. */
+  noteFailure(error: unknown): void {
+    if (!(error instanceof GrpcStatusError) || error.code !== STATUS.DEADLINE_EXCEEDED) return;
+    const ts = new Date(this.io.wallMs()).toISOString();
+    const text = `rpc error: code = DeadlineExceeded desc = ${error.details}`;
+    const line = { level: 'warn', ts, logger: 'etcd-client', msg: 'call failed', error: text };
+    this.io.err(`${JSON.stringify(line)}\n`);
   }
 
   close(): void {
@@ -83,9 +106,13 @@ export class Session {
   }
 }
 
-function clientOptions(options: GlobalOptions, endpoints: readonly string[]): ClientOptions {
+function clientOptions(
+  options: GlobalOptions,
+  endpoints: readonly string[],
+  files: TlsFiles,
+): ClientOptions {
   const auth = authOptions(options);
-  const tls = tlsOptions(options, endpoints);
+  const tls = tlsOptions(options, endpoints, files);
   return {
     endpoints,
     waitForReady: true,
@@ -112,28 +139,39 @@ function authOptions({ authJwtToken, user, password }: GlobalOptions): AuthOptio
   return { user: user.slice(0, colon), password: user.slice(colon + 1) };
 }
 
-function tlsOptions(options: GlobalOptions, endpoints: readonly string[]): TlsOptions | undefined {
-  const { cert, key, cacert, insecureTransport, insecureSkipTlsVerify } = options;
+interface TlsFiles {
+  readonly cert?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly ca?: Uint8Array;
+}
+
+async function readTlsFiles(io: Io, { cert, key, cacert }: GlobalOptions): Promise<TlsFiles> {
   if ((cert === '') !== (key === '')) {
     const text = `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`;
     throw new ExitError(EXIT.BAD_ARGS, text);
   }
-  const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint).secure);
-  const isAsked = cert !== '' || cacert !== '' || !insecureTransport;
-  // Certificates in the environment do not turn plain endpoints into encrypted ones.
-  const isPlain = parsed.length > 0 && parsed.every((secure) => secure === false);
-  if (isPlain || (!isAsked && !parsed.includes(true))) return undefined;
+  const read = async (flag: string, path: string): Promise<Uint8Array> => {
+    try {
+      return await io.readFile(path);
+    } catch (error) {
+      throw new ExitError(EXIT.BAD_ARGS, `${flag}: ${errorText(error)}`);
+    }
+  };
   return {
-    ...(cert === '' ? {} : { cert: fileOf('--cert', cert), key: fileOf('--key', key) }),
-    ...(cacert === '' ? {} : { ca: fileOf('--cacert', cacert) }),
-    skipVerify: insecureSkipTlsVerify,
+    ...(cert === '' ? {} : { cert: await read('--cert', cert), key: await read('--key', key) }),
+    ...(cacert === '' ? {} : { ca: await read('--cacert', cacert) }),
   };
 }
 
-function fileOf(flag: string, path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new ExitError(EXIT.BAD_ARGS, `${flag}: ${errorText(error)}`);
-  }
+function tlsOptions(
+  { insecureTransport, insecureSkipTlsVerify }: GlobalOptions,
+  endpoints: readonly string[],
+  files: TlsFiles,
+): TlsOptions | undefined {
+  const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint).secure);
+  const isAsked = Object.keys(files).length > 0 || !insecureTransport;
+  // Certificates in the environment do not turn plain endpoints into encrypted ones.
+  const isPlain = parsed.length > 0 && parsed.every((secure) => secure === false);
+  if (isPlain || (!isAsked && !parsed.includes(true))) return undefined;
+  return { ...files, skipVerify: insecureSkipTlsVerify };
 }

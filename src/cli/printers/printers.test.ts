@@ -33,8 +33,8 @@ const members = etcdserverpb.MemberListResponseCodec.create({
     etcdserverpb.MemberCodec.create({
       id: header.memberId,
       name: 'default',
-      peerURLs: ['http://127.0.0.1:2380'],
-      clientURLs: ['http://127.0.0.1:2379'],
+      peerURLs: ['http://h:2380'],
+      clientURLs: ['http://h:2379'],
     }),
     etcdserverpb.MemberCodec.create({
       id: 1n,
@@ -78,23 +78,24 @@ describe('the state of an endpoint', () => {
 describe('members', () => {
   test('as a table', () => {
     expect(printed('table', (printer) => printer.memberList(members))).toBe(
-      `┌──────────────────┬───────────┬─────────┬───────────────────────┬───────────────────────┬────────────┐
-│        ID        │  STATUS   │  NAME   │      PEER ADDRS       │     CLIENT ADDRS      │ IS LEARNER │
-├──────────────────┼───────────┼─────────┼───────────────────────┼───────────────────────┼────────────┤
-│ b5179d13d0285315 │   started │ default │ http://127.0.0.1:2380 │ http://127.0.0.1:2379 │      false │
-│                1 │ unstarted │         │     http://a,http://b │                       │       true │
-└──────────────────┴───────────┴─────────┴───────────────────────┴───────────────────────┴────────────┘
-`,
+      `
+┌──────────────────┬───────────┬─────────┬───────────────────┬───────────────┬────────────┐
+│        ID        │  STATUS   │  NAME   │    PEER ADDRS     │ CLIENT ADDRS  │ IS LEARNER │
+├──────────────────┼───────────┼─────────┼───────────────────┼───────────────┼────────────┤
+│ b5179d13d0285315 │   started │ default │     http://h:2380 │ http://h:2379 │      false │
+│                1 │ unstarted │         │ http://a,http://b │               │       true │
+└──────────────────┴───────────┴─────────┴───────────────────┴───────────────┴────────────┘
+`.slice(1),
     );
   });
 
   test('as lines, and as JSON with hexadecimal ids', () => {
     expect(printed('simple', (printer) => printer.memberList(members))).toBe(
-      'b5179d13d0285315, started, default, http://127.0.0.1:2380, http://127.0.0.1:2379, false\n' +
+      'b5179d13d0285315, started, default, http://h:2380, http://h:2379, false\n' +
         '1, unstarted, , http://a,http://b, , true\n',
     );
     expect(printed('json', (printer) => printer.memberList(members), true)).toBe(
-      '{"header":{"cluster_id":"534a021c215e0774","member_id":"b5179d13d0285315","raft_term":2},"members":[{"ID":"b5179d13d0285315","name":"default","peerURLs":["http://127.0.0.1:2380"],"clientURLs":["http://127.0.0.1:2379"]},{"ID":"1","peerURLs":["http://a","http://b"],"isLearner":true}]}\n',
+      '{"header":{"cluster_id":"534a021c215e0774","member_id":"b5179d13d0285315","raft_term":2},"members":[{"ID":"b5179d13d0285315","name":"default","peerURLs":["http://h:2380"],"clientURLs":["http://h:2379"]},{"ID":"1","peerURLs":["http://a","http://b"],"isLearner":true}]}\n',
     );
   });
 

@@ -1,0 +1,182 @@
+// The command as a process: standard input and output, programs that it runs, and how it ends.
+
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort, Member, serverUnderTest } from '../member.ts';
+import { describeWith, type Found, need, REPOSITORY } from '../real-etcd.ts';
+import { type RunResult, run } from '../run.ts';
+
+const MAIN = join(REPOSITORY, 'dist', 'cli', 'tetcdctl.js');
+const built: Found<string> = existsSync(MAIN)
+  ? { value: MAIN }
+  : { missing: 'dist/cli/tetcdctl.js: run npm run build' };
+
+const TIMEOUT_MS = 20_000;
+
+function ctl(
+  endpoint: string,
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<RunResult> {
+  return run([process.execPath, MAIN, `--endpoints=${endpoint}`, ...args], options);
+}
+
+/** A command that goes on, with what it has printed so far. */
+class Running {
+  stdout = '';
+  stderr = '';
+  readonly closed: Promise<number | null>;
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly #printed = new EventEmitter();
+
+  constructor(endpoint: string, args: readonly string[]) {
+    const command = [MAIN, `--endpoints=${endpoint}`, ...args];
+    this.child = spawn(process.execPath, command, { stdio: 'pipe', env: process.env });
+    this.closed = once(this.child, 'close').then(([code]) => code as number | null);
+    this.child.stdout.on('data', (bytes: Buffer) => {
+      this.stdout += bytes.toString();
+      this.#printed.emit('more');
+    });
+    this.child.stderr.on('data', (bytes: Buffer) => {
+      this.stderr += bytes.toString();
+      this.#printed.emit('more');
+    });
+  }
+
+  /** Resolves when what was printed satisfies `holds`. */
+  async until(holds: () => boolean): Promise<void> {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    while (!holds()) {
+      try {
+        await once(this.#printed, 'more', { signal });
+      } catch {
+        throw new Error(`never: ${this.stdout} ${this.stderr}`);
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    this.child.kill();
+    await this.closed;
+  }
+}
+
+describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
+  let member: Member;
+  beforeAll(async () => {
+    member = await Member.start(need(serverUnderTest()));
+  });
+  afterAll(() => member.dispose());
+
+  /** Puts and waits until the running watch has printed something new. */
+  async function putUntil(watch: Running, key: string, value: string): Promise<void> {
+    const before = watch.stdout.length;
+    const deadline = performance.now() + TIMEOUT_MS;
+    // The watch may still be on its way: repeat until it is there.
+    while (watch.stdout.length === before && performance.now() < deadline) {
+      await ctl(member.endpoint, ['put', key, value]);
+    }
+  }
+
+  test('stores standard input, bytes of any kind and size', async () => {
+    const input = `\0line\n${'x'.repeat(300_000)}`;
+    expect((await ctl(member.endpoint, ['put', 'piped'], { input })).stdout).toBe('OK\n');
+    const got = await ctl(member.endpoint, ['get', 'piped', '--print-value-only']);
+    expect(got.stdout).toBe(`${input}\n`);
+  });
+
+  test('stops quietly when its reader does', async () => {
+    const many = Array.from({ length: 60 }, (_unused, i) => `put many${i} ${'y'.repeat(2_000)}`);
+    const txn = await ctl(member.endpoint, ['txn'], { input: `\n${many.join('\n')}\n\n\n` });
+    expect(txn.code).toBe(0);
+    const get = `'${process.execPath}' '${MAIN}' --endpoints=${member.endpoint} get many --prefix`;
+    const { stdout, stderr } = await run(['sh', '-c', `${get} | head -n 1`]);
+    expect({ stdout, stderr }).toEqual({ stdout: 'many0\n', stderr: '' });
+  });
+
+  test('watches, and runs a program for each event', async () => {
+    const plain = new Running(member.endpoint, ['watch', 'w']);
+    const script = 'echo "$ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE"';
+    const exec = new Running(member.endpoint, ['watch', 'w', '--', 'sh', '-c', script]);
+    await Promise.all([putUntil(plain, 'w', 'a"b'), putUntil(exec, 'w', 'a"b')]);
+    await plain.until(() => plain.stdout.startsWith('PUT\nw\na"b\n'));
+    await exec.until(() => exec.stdout.includes('PUT\nw\na"b\n"PUT" "w" "a\\"b"\n'));
+    await Promise.all([plain.end(), exec.end()]);
+  });
+
+  test('ends with 1 when that program fails', async () => {
+    const exec = new Running(member.endpoint, ['watch', 'f', '--', 'sh', '-c', 'exit 7']);
+    await putUntil(exec, 'f', '1');
+    expect(await exec.closed).toBe(1);
+    expect(exec.stderr).toBe('command ["sh" "-c" "exit 7"] error (exit status 7)\n');
+  });
+
+  test('takes commands for watches from standard input', async () => {
+    const watch = new Running(member.endpoint, ['watch', '-i']);
+    watch.child.stdin.write('watch i1\nwatch i2 --prefix\nbogus\n');
+    await watch.until(() => watch.stderr.includes('Invalid command bogus (only support watch)'));
+    await putUntil(watch, 'i2x', '2');
+    await watch.until(() => watch.stdout.includes('PUT\ni2x\n2\n'));
+    watch.child.stdin.write('progress\n');
+    await watch.until(() => /progress notify: \d+\nprogress notify: \d+\n/.test(watch.stdout));
+    watch.child.stdin.end();
+    expect(await watch.closed).toBe(3);
+    expect(watch.stderr).toMatch(/Error: error reading watch request line: EOF\n$/);
+  });
+
+  test('keeps a lease alive until it is revoked', async () => {
+    const granted = await ctl(member.endpoint, ['lease', 'grant', '2']);
+    const id = /lease ([0-9a-f]{16}) granted/.exec(granted.stdout)![1]!;
+    const keeping = new Running(member.endpoint, ['lease', 'keep-alive', id]);
+    await keeping.until(() => keeping.stdout.split('keepalived').length > 4);
+    await ctl(member.endpoint, ['lease', 'revoke', id]);
+    expect(await keeping.closed).toBe(0);
+    expect(keeping.stdout).toMatch(new RegExp(`lease ${id} expired or revoked.\n$`));
+  });
+
+  test('goes on watching when the member restarts', async () => {
+    const watch = new Running(member.endpoint, ['watch', 'restarted', '--prefix']);
+    await putUntil(watch, 'restarted', 'before');
+    await member.kill();
+    await member.restart();
+    const { stdout } = await ctl(member.endpoint, ['put', 'restarted2', 'after']);
+    expect(stdout).toBe('OK\n');
+    await watch.until(() => watch.stdout.endsWith('PUT\nrestarted2\nafter\n'));
+    expect(watch.stderr).toBe('');
+    await watch.end();
+  });
+});
+
+describeWith('tetcdctl without a server', [built], () => {
+  describe('gives up after the time for commands', () => {
+    test.each([
+      [['get', 'a'], 1, 'Error: context deadline exceeded\n'],
+      [['put', 'a', 'b'], 1, 'Error: context deadline exceeded\n'],
+      [['lease', 'list'], 2, 'Error: context deadline exceeded\n'],
+      [
+        ['endpoint', 'health'],
+        1,
+        'ENDPOINT is unhealthy: failed to commit proposal: context deadline exceeded\n' +
+          'Error: unhealthy cluster\n',
+      ],
+      [
+        ['endpoint', 'status'],
+        1,
+        'Failed to get the status of endpoint ENDPOINT (context deadline exceeded)\n',
+      ],
+    ])('%j', async (args, code, stderr) => {
+      const endpoint = `127.0.0.1:${await freePort()}`;
+      const result = await ctl(endpoint, [...args, '--command-timeout=300ms']);
+      const [log, ...lines] = result.stderr.split('\n');
+      expect(JSON.parse(log!)).toMatchObject({ error: expect.stringContaining('ECONNREFUSED') });
+      expect({ ...result, stderr: lines.join('\n') }).toEqual({
+        code,
+        stdout: '',
+        stderr: stderr.replace('ENDPOINT', endpoint),
+      });
+    });
+  });
+});
