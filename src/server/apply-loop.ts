@@ -27,6 +27,9 @@ export interface ApplyLoopOptions {
   readonly applier: EntryApplier;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** An entry that takes longer is reported. */
+  readonly slowMs: number;
+  readonly onSlow: (index: number, tookMs: number) => void;
   /** All entries of a message are applied. */
   readonly onApplied: (message: Message) => void;
   /** An entry cannot be applied: the member must stop. */
@@ -41,6 +44,8 @@ export class ApplyLoop {
   #next = 0;
   /** The entry before `#next` has begun and not ended. */
   #open = false;
+  #openIndex = 0;
+  #beganMs = 0;
   #running = false;
   #stopped = false;
   #onIdle: (() => void) | undefined;
@@ -94,8 +99,9 @@ export class ApplyLoop {
 
   /** What to wait for before going on; undefined if all is done. */
   #applySome(): Promise<void> | undefined {
-    const { applier, clock, timers } = this.#options;
-    const sliceEnd = clock.monotonicMs() + APPLY_SLICE_MS;
+    const { applier, clock, timers, slowMs, onSlow } = this.#options;
+    let now = clock.monotonicMs();
+    const sliceEnd = now + APPLY_SLICE_MS;
     for (;;) {
       if (this.#open) {
         this.#open = !applier.step();
@@ -106,10 +112,17 @@ export class ApplyLoop {
         const wait = applier.whenReady();
         if (wait !== undefined) return wait;
         this.#next++;
+        this.#beganMs = now;
+        this.#openIndex = entry.index;
         this.#open = !applier.begin(entry);
       }
-      if (!this.#open) this.#finishMessage();
-      if (clock.monotonicMs() >= sliceEnd) return timers.nextTurn();
+      now = clock.monotonicMs();
+      if (!this.#open) {
+        const tookMs = now - this.#beganMs;
+        if (tookMs > slowMs) onSlow(this.#openIndex, tookMs);
+        this.#finishMessage();
+      }
+      if (now >= sliceEnd) return timers.nextTurn();
     }
   }
 

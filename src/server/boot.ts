@@ -52,7 +52,11 @@ import {
 } from '../wal/index.ts';
 import { bootstrapProblem, type ServerConfig } from './config/index.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
-import { RAFT_INFLIGHT_MESSAGES_MAX, RAFT_MESSAGE_BYTES_MAX } from './limits.ts';
+import {
+  RAFT_INFLIGHT_MESSAGES_MAX,
+  RAFT_MESSAGE_BYTES_MAX,
+  RAFT_UNCOMMITTED_BYTES_MAX,
+} from './limits.ts';
 import type { Logger } from './log.ts';
 import { raftLogger } from './raft-log.ts';
 
@@ -438,6 +442,7 @@ function newNode(
     asyncStorageWrites: true,
     messageBytesMax: RAFT_MESSAGE_BYTES_MAX,
     inflightMessagesMax: RAFT_INFLIGHT_MESSAGES_MAX,
+    uncommittedBytesMax: RAFT_UNCOMMITTED_BYTES_MAX,
     checkQuorum: true,
     deferAppends: true,
     preVote: config.preVote,

@@ -6,6 +6,15 @@
  */
 export const LOOP_PROPOSALS_MAX = 10_000;
 
+/** Bytes of these payloads; one of any size is taken when none waits. Reached: the same. */
+export const LOOP_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/**
+ * Bytes of entries that are proposed and not committed, as while the disk stands still. Reached: raft
+ * takes no more, and proposals wait in the loop, up to its bounds.
+ */
+export const RAFT_UNCOMMITTED_BYTES_MAX: number = 256 * 1024 * 1024;
+
 /**
  * Committed entries that are not applied yet. etcd's bound. Reached: new requests get
  * `etcdserver: too many requests`.
@@ -55,8 +64,8 @@ export const WATCH_PROGRESS_INTERVAL_MS_MIN = 100;
 export const READ_RETRY_MS = 500;
 
 /**
- * Linearizable reads that wait for their round. Reached: new ones get
- * `etcdserver: too many requests`. Connections bound it too: each has a limit of streams.
+ * Linearizable reads that wait: for their round, for its index, or for that index to be applied.
+ * Reached: new ones get `etcdserver: too many requests`.
  */
 export const READS_WAITING_MAX = 100_000;
 

@@ -3,23 +3,23 @@
 import type { MethodStats, Server } from '../grpc/index.ts';
 import { formatId, formatVersion, SERVER_RELEASE } from '../membership/index.ts';
 import { etcdserverpb } from '../protocol/index.ts';
+import { FEATURE_GATES, type FeatureGateName } from './config/index.ts';
 import type { MemberCore } from './core.ts';
+import { STREAMING } from './grpc-server.ts';
 import type { Metrics } from './metrics.ts';
 import type { GrpcMethodMetrics } from './metrics-grpc.ts';
 import { alarmName } from './services/maintenance.ts';
 
-const STREAMING: Readonly<Record<string, 'bidi_stream' | 'server_stream'>> = {
-  '/etcdserverpb.Watch/Watch': 'bidi_stream',
-  '/etcdserverpb.Lease/LeaseKeepAlive': 'bidi_stream',
-  '/etcdserverpb.KV/RangeStream': 'server_stream',
-  '/grpc.health.v1.Health/Watch': 'server_stream',
-};
-
+/** Sets what does not change, and reads the rest from its owners at each scrape. */
 export function collectMemberMetrics(metrics: Metrics, core: MemberCore, server: Server): void {
   const { records } = metrics;
   const methods = server.methods.map((stats) => [stats, registerMethod(metrics, stats)] as const);
   records.server.version.with(SERVER_RELEASE).value = 1;
   records.server.serverId.with(formatId(core.memberId)).value = 1;
+  for (const [name, { stage }] of Object.entries(FEATURE_GATES)) {
+    const isOpen = core.config.featureGates.enabled[name as FeatureGateName];
+    records.server.featureEnabled.with(name, stage).value = isOpen ? 1 : 0;
+  }
   metrics.onCollect(() => {
     collectServer(core);
     collectStore(core);
@@ -54,6 +54,7 @@ function collectServer(core: MemberCore): void {
   server.proposalsPending.value = proposals.pendingCount;
   server.proposalsFailed.value = proposals.failedCount;
   server.readIndexesFailed.value = reads.failedCount;
+  server.slowReadIndexes.value = reads.slowCount;
   server.quotaBackendBytes.value = core.quota.limitBytes ?? 0;
   for (const { metric } of server.clusterVersion.children()) metric.value = 0;
   const { version } = machine.cluster;

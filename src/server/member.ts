@@ -157,6 +157,15 @@ export class Member implements MemberCore, StateMachineHost {
       applier: this.machine,
       clock: env.clock,
       timers: env.timers,
+      slowMs: config.warningApplyDurationMs,
+      onSlow: (index, tookMs) => {
+        metrics.records.server.slowApplies.value++;
+        log.warn('apply request took too long', {
+          index,
+          'took-ms': Math.round(tookMs),
+          'expected-ms': config.warningApplyDurationMs,
+        });
+      },
       onApplied: (message) => this.#acceptApplied(message),
       onFailure,
     });
@@ -194,7 +203,7 @@ export class Member implements MemberCore, StateMachineHost {
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure,
     });
-    this.grpc = createGrpcServer(this);
+    this.grpc = createGrpcServer(this, (path, seconds) => metrics.grpc.observe(path, seconds));
   }
 
   #createMachine(): StateMachine {

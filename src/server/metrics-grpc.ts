@@ -79,6 +79,11 @@ export class GrpcMetrics {
     return metrics;
   }
 
+  /** A call of the method at this path (`/service/method`) took so long; nothing if not extensive. */
+  observe(path: string, seconds: number): void {
+    if (this.#extensive) this.#methods.get(path.slice(1))?.handlingSeconds?.observe(seconds);
+  }
+
   methods(): Iterable<GrpcMethodMetrics> {
     return this.#methods.values();
   }

@@ -49,19 +49,8 @@ function gauges(
   return { name, type: 'gauge', labels, help, make };
 }
 
-function histograms(
-  name: string,
-  labels: readonly string[],
-  bounds: readonly number[],
-  help: string,
-): MetricRow<MetricFamily<Histogram>> {
-  const make = () => new MetricFamily(labels.length, () => new Histogram(bounds));
-  return { name, type: 'histogram', labels, help, make };
-}
-
 // Seconds, but for the two in milliseconds.
 const FROM_1_MS = exponentialBounds(0.001, 2, 14);
-const FROM_100_US = exponentialBounds(0.0001, 2, 20);
 const FROM_10_MS = exponentialBounds(0.01, 2, 15);
 const LEASE_TTL_SECONDS = exponentialBounds(1, 2, 24);
 const INDEX_PAUSE_MS = exponentialBounds(0.5, 2, 14);
@@ -73,10 +62,6 @@ const SERVER = {
   isLeader: gauge('etcd_server_is_leader', '1 while local member leads'),
   isLearner: gauge('etcd_server_is_learner', '1 while local member is learner'),
   leaderChangesSeen: counter('etcd_server_leader_changes_seen_total', 'leader switches observed'),
-  heartbeatSendFailures: counter(
-    'etcd_server_heartbeat_send_failures_total',
-    'late or failed leader heartbeats',
-  ),
   proposalsCommitted: gauge('etcd_server_proposals_committed_total', 'raft committed index'),
   proposalsApplied: gauge('etcd_server_proposals_applied_total', 'raft applied index'),
   proposalsPending: gauge('etcd_server_proposals_pending', 'proposals waiting'),
@@ -87,33 +72,8 @@ const SERVER = {
   ),
   readIndexesFailed: counter('etcd_server_read_indexes_failed_total', 'read index errors'),
   slowApplies: counter('etcd_server_slow_apply_total', 'applies over the warning threshold'),
-  /** op is the name of the operation, success `true` or `false`. */
-  applySeconds: histograms(
-    'etcd_server_apply_duration_seconds',
-    ['version', 'op', 'success'],
-    FROM_100_US,
-    'apply time per operation',
-  ),
-  rangeSeconds: histograms(
-    'etcd_server_range_duration_seconds',
-    ['success'],
-    FROM_100_US,
-    'range execution time',
-  ),
-  requestSeconds: histograms(
-    'etcd_server_request_duration_seconds',
-    ['type', 'success'],
-    FROM_1_MS,
-    'server side request time by kind',
-  ),
-  clientRequests: counters(
-    'etcd_server_client_requests_total',
-    ['type', 'client_api_version'],
-    'calls by kind and client version metadata',
-  ),
   quotaBackendBytes: gauge('etcd_server_quota_backend_bytes', 'active backend quota'),
   version: gauges('etcd_server_version', ['server_version'], '1 on running version label'),
-  goVersion: gauges('etcd_server_go_version', ['server_go_version'], '1 on runtime version label'),
   serverId: gauges('etcd_server_id', ['server_id'], '1 on own hex member ID label'),
   featureEnabled: gauges('etcd_server_feature_enabled', ['name', 'stage'], 'gate state 1/0'),
   clusterVersion: gauges(
@@ -142,11 +102,6 @@ const SERVER = {
 } as const;
 
 const NETWORK = {
-  knownPeers: gauges(
-    'etcd_network_known_peers',
-    ['Local', 'Remote'],
-    '1 per member known besides self, 0 once removed',
-  ),
   grpcSentBytes: counter(
     'etcd_network_client_grpc_sent_bytes_total',
     'gRPC response payload bytes',
@@ -154,11 +109,6 @@ const NETWORK = {
   grpcReceivedBytes: counter(
     'etcd_network_client_grpc_received_bytes_total',
     'gRPC request payload bytes',
-  ),
-  streamFailures: counters(
-    'etcd_network_server_stream_failures_total',
-    ['Type', 'API'],
-    'server stream errors',
   ),
 } as const;
 
@@ -175,20 +125,10 @@ const DISK = {
     FROM_1_MS,
     'database commit time',
   ),
-  snapFsyncSeconds: histogram(
-    'etcd_snap_fsync_duration_seconds',
-    FROM_1_MS,
-    'fsync time of .snap files',
-  ),
   snapSaveSeconds: histogram(
     'etcd_debugging_snap_save_total_duration_seconds',
     FROM_1_MS,
     'whole snap save time',
-  ),
-  snapMarshalSeconds: histogram(
-    'etcd_debugging_snap_save_marshalling_duration_seconds',
-    FROM_1_MS,
-    'encoding time inside snap save',
   ),
 } as const;
 
@@ -202,7 +142,6 @@ const MVCC = {
   watchers: gauge('etcd_debugging_mvcc_watcher_total', 'open watchers'),
   slowWatchers: gauge('etcd_debugging_mvcc_slow_watcher_total', 'unsynced watchers'),
   events: counter('etcd_debugging_mvcc_events_total', 'events delivered'),
-  pendingEvents: gauge('etcd_debugging_mvcc_pending_events_total', 'events queued'),
   indexCompactionPauseMs: histogram(
     'etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds',
     INDEX_PAUSE_MS,

@@ -49,8 +49,11 @@ export class Reads {
   #roundCount = 0;
   #stopped = false;
 
-  /** Rounds that were given up, for the metric of slow read indexes. */
+  /** Rounds that were given up, and how often one was asked for again or timed out; for metrics. */
   failedCount = 0;
+  slowCount = 0;
+  /** Reads that wait, for a round, its answer or its index. */
+  #held = 0;
 
   constructor(options: ReadsOptions) {
     this.#options = options;
@@ -59,8 +62,9 @@ export class Reads {
 
   request(read: Read): void {
     if (this.#stopped) read.fail('STOPPED');
-    else if (this.#waiting.length >= READS_WAITING_MAX) read.fail('REQUEST_TOO_MANY_REQUESTS');
+    else if (this.#held >= READS_WAITING_MAX) read.fail('REQUEST_TOO_MANY_REQUESTS');
     else {
+      this.#held++;
       this.#waiting.push(read);
       if (this.#round === undefined) this.#options.schedule();
     }
@@ -85,6 +89,7 @@ export class Reads {
     } else {
       if (now - this.#round.askedMs < READ_RETRY_MS) return undefined;
       this.#round.askedMs = now;
+      this.slowCount++;
     }
     return contextOf(this.#round.number);
   }
@@ -105,7 +110,9 @@ export class Reads {
     if (this.#confirmed.length === 0) return;
     const applied = this.#options.appliedIndex();
     while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
-      for (const read of this.#confirmed.shift()!.reads) read.serve();
+      const { reads } = this.#confirmed.shift()!;
+      this.#held -= reads.length;
+      for (const read of reads) read.serve();
     }
   }
 
@@ -118,8 +125,10 @@ export class Reads {
   tick(): void {
     const round = this.#round;
     if (round === undefined) return;
-    if (this.#options.clock.monotonicMs() >= round.deadlineMs) this.#failRound('TIMEOUT');
-    else this.#options.schedule();
+    if (this.#options.clock.monotonicMs() >= round.deadlineMs) {
+      this.slowCount++;
+      this.#failRound('TIMEOUT');
+    } else this.#options.schedule();
   }
 
   stop(): void {
@@ -128,6 +137,7 @@ export class Reads {
     for (const { reads } of this.#confirmed.splice(0))
       for (const read of reads) read.fail('STOPPED');
     for (const read of this.#waiting.splice(0)) read.fail('STOPPED');
+    this.#held = 0;
   }
 
   #failRound(error: EtcdErrorName): void {
@@ -135,6 +145,7 @@ export class Reads {
     if (round === undefined) return;
     this.#round = undefined;
     this.failedCount++;
+    this.#held -= round.reads.length;
     for (const read of round.reads) read.fail(error);
     if (this.#waiting.length > 0 && !this.#stopped) this.#options.schedule();
   }

@@ -26,7 +26,7 @@ import {
   STEP_RESULTS,
 } from '../raft/index.ts';
 import type { Wal, WalAppend } from '../wal/index.ts';
-import { LOOP_PROPOSALS_MAX } from './limits.ts';
+import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX } from './limits.ts';
 
 export interface ReadyLoopOptions {
   readonly node: RawNode;
@@ -74,8 +74,9 @@ class Append implements WalAppend {
 
 export class ReadyLoop {
   readonly #options: ReadyLoopOptions;
-  /** Proposed in this turn, or waiting for a leader. */
+  /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
+  #proposalBytes = 0;
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -92,13 +93,14 @@ export class ReadyLoop {
 
   /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
   get hasRoom(): boolean {
-    return this.#proposals.length < LOOP_PROPOSALS_MAX;
+    return this.#proposals.length < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
   }
 
   /** Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn. */
   propose(payload: Uint8Array): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#proposals.push(payload);
+    this.#proposalBytes += payload.length;
     this.schedule();
   }
 
@@ -166,8 +168,10 @@ export class ReadyLoop {
     const { node, nextQuestion } = this.#options;
     if (this.#proposals.length > 0 && this.#leader !== NONE) {
       const result = node.proposeBatch(this.#proposals);
-      if (result === STEP_RESULTS.OK) this.#proposals = [];
-      else invariant(result === STEP_RESULTS.PROPOSAL_DROPPED, 'proposals are taken or dropped');
+      if (result === STEP_RESULTS.OK) {
+        this.#proposals = [];
+        this.#proposalBytes = 0;
+      } else invariant(result === STEP_RESULTS.PROPOSAL_DROPPED, 'proposals are taken or dropped');
     }
     const question = nextQuestion();
     if (question !== undefined) node.readIndex(question);

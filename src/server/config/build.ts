@@ -1,6 +1,7 @@
 // From flag values to a checked `ServerConfig`: what a value of 0 or an empty one stands for, and
 // the rules that settings must keep together. The texts of refusals are etcd's.
 
+import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
 import type { LogNote } from './log-note.ts';
 import {
@@ -50,6 +51,8 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
       'gate LeaseCheckpoint'
     );
   }
+  const later = FEATURE_GATE_NAMES.find((name) => gates[name] && LATER_GATES.has(name));
+  if (later !== undefined) return `feature gate ${later} is not implemented by this release`;
   const initialCluster = buildInitialCluster(values, given);
   if (typeof initialCluster === 'string') return initialCluster;
   return { config: assemble(values, log, initialCluster), notes: buildNotes(values, given) };
@@ -182,13 +185,6 @@ function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
   if (values['listen-client-http-urls'].length === 0) {
     warn('Running http and grpc server on single port. This is not recommended for production.');
   }
-  const gates = values['feature-gates'].enabled;
-  if (gates.LeaseCheckpoint && !gates.LeaseCheckpointPersist) {
-    warn(
-      'Detected that checkpointing is enabled without persistence. ' +
-        'Consider enabling feature gate LeaseCheckpointPersist',
-    );
-  }
   if (values.name === DEFAULT_NAME) {
     warn(
       "it isn't recommended to use default name, please set a value for --name. Note that etcd " +
@@ -231,8 +227,6 @@ function assemble(
     listenMetricsUrls: values['listen-metrics-urls'].map(listenUrl),
     advertisePeerUrls: texts(values['initial-advertise-peer-urls']),
     advertiseClientUrls: texts(values['advertise-client-urls']),
-    socketReusePort: values['socket-reuse-port'],
-    socketReuseAddress: values['socket-reuse-address'],
     initialCluster,
     initialClusterState: values['initial-cluster-state'],
     initialClusterToken: values['initial-cluster-token'],

@@ -110,23 +110,23 @@ export const FLAGS = {
   }),
   'grpc-keepalive-min-time': durationFlag('5s', {
     group: 'member',
-    help: "Shortest time between a client's pings; a client that pings faster is disconnected.",
+    help:
+      "Shortest time between a client's pings; a client that pings faster is disconnected. " +
+      '0 means 5m0s.',
   }),
   'grpc-keepalive-interval': durationFlag('2h0m0s', {
     group: 'member',
-    help: 'Time without traffic after which the server pings a client (0: never).',
+    help: 'Time without traffic after which the server pings a client. 0 means 2h0m0s.',
   }),
   'grpc-keepalive-timeout': durationFlag('20s', {
     group: 'member',
-    help: 'How long to wait for the answer to a ping before closing the connection (0: for ever).',
-  }),
-  'socket-reuse-port': boolFlag(false, {
-    group: 'member',
-    help: 'Whether to set SO_REUSEPORT on sockets that listen.',
+    help:
+      'How long to wait for the answer to a ping before closing the connection. 0 means 20s, ' +
+      'and an interval of 2h0m0s.',
   }),
   'socket-reuse-address': boolFlag(false, {
     group: 'member',
-    help: 'Whether to set SO_REUSEADDR on sockets that listen.',
+    help: 'Accepted for compatibility: the runtime always sets SO_REUSEADDR where that is safe.',
   }),
   'feature-gates': featureGatesFlag(DEFAULT_FEATURE_GATES, {
     group: 'member',
@@ -315,6 +315,7 @@ export const LATER_FLAGS: ReadonlySet<string> = new Set([
   'raft-read-timeout',
   'raft-write-timeout',
   'self-signed-cert-validity',
+  'socket-reuse-port',
   'tls-max-version',
   'tls-min-version',
   'trusted-ca-file',

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etcd.ts';
 import { bootstrapProblem } from './bootstrap-check.ts';
 import { environmentName } from './environment.ts';
-import { FEATURE_GATES } from './feature-gates.ts';
+import { FEATURE_GATES, type FeatureGates, parseFeatureGates } from './feature-gates.ts';
 import { FLAGS, IGNORED_FLAGS, LATER_FLAGS } from './flags.ts';
 import { type ParsedConfig, parseConfig } from './parse-config.ts';
 import type { ServerConfig } from './server-config.ts';
@@ -229,6 +229,10 @@ test.each([
     '1: --log-outputs systemd/journal is not implemented by this release',
   ],
   [
+    ['--feature-gates=LeaseCheckpoint=true'],
+    '1: feature gate LeaseCheckpoint is not implemented by this release',
+  ],
+  [
     ['--feature-gates=LeaseCheckpointPersist=true'],
     '1: enabling feature gate LeaseCheckpointPersist requires enabling ' +
       'feature gate LeaseCheckpoint',
@@ -315,9 +319,9 @@ test.each([
 });
 
 test('feature gates, one by one and by stage', () => {
-  const gates = configOf([
-    '--feature-gates=AllAlpha=true,LeaseCheckpoint=false,LeaseCheckpointPersist=0',
-  ]).featureGates;
+  const gates = parseFeatureGates(
+    'AllAlpha=true,LeaseCheckpoint=false,LeaseCheckpointPersist=0',
+  ) as FeatureGates;
   expect(gates.enabled).toMatchObject({
     CompactHashCheck: true,
     LeaseCheckpoint: false,

@@ -67,10 +67,6 @@ export interface ServerConfig {
   readonly advertisePeerUrls: readonly string[];
   /** Sorted; duplicates removed. */
   readonly advertiseClientUrls: readonly string[];
-  /** `SO_REUSEPORT` on listeners. */
-  readonly socketReusePort: boolean;
-  /** `SO_REUSEADDR` on listeners. */
-  readonly socketReuseAddress: boolean;
 
   /** Used for the first start only. Sorted by name. */
   readonly initialCluster: readonly InitialMember[];

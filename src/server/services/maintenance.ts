@@ -43,7 +43,10 @@ export function registerMaintenanceService(server: Server, core: MemberCore): vo
   );
   registerUnary(server, core, methods.hashKV, (call, request) => {
     void answer(call, async () => {
+      const { clock } = core.env;
+      const began = clock.monotonicMs();
       const { hash, compactRevision, hashRevision } = await core.machine.hashKv(request.revision);
+      core.metrics.mvcc.hashRevSeconds.observe((clock.monotonicMs() - began) / 1000);
       call.reply(methods.hashKV.response, {
         header: headerOf(core),
         hash,
@@ -54,7 +57,10 @@ export function registerMaintenanceService(server: Server, core: MemberCore): vo
   });
   registerUnary(server, core, methods.hash, (call) => {
     void answer(call, async () => {
+      const { clock } = core.env;
+      const began = clock.monotonicMs();
       const hash = await core.machine.hash();
+      core.metrics.mvcc.hashSeconds.observe((clock.monotonicMs() - began) / 1000);
       call.reply(methods.hash.response, { header: headerOf(core), hash });
     });
   });
