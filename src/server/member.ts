@@ -158,14 +158,7 @@ export class Member implements MemberCore, StateMachineHost {
       clock: env.clock,
       timers: env.timers,
       slowMs: config.warningApplyDurationMs,
-      onSlow: (index, tookMs) => {
-        metrics.records.server.slowApplies.value++;
-        log.warn('apply request took too long', {
-          index,
-          'took-ms': Math.round(tookMs),
-          'expected-ms': config.warningApplyDurationMs,
-        });
-      },
+      onSlow: (index, tookMs) => this.#reportSlowApply(index, tookMs),
       onApplied: (message) => this.#acceptApplied(message),
       onFailure,
     });
@@ -204,6 +197,15 @@ export class Member implements MemberCore, StateMachineHost {
       onFailure,
     });
     this.grpc = createGrpcServer(this, (path, seconds) => metrics.grpc.observe(path, seconds));
+  }
+
+  #reportSlowApply(index: LogIndex, tookMs: number): void {
+    this.metrics.server.slowApplies.value++;
+    this.log.warn('apply request took too long', {
+      index,
+      'took-ms': Math.round(tookMs),
+      'expected-ms': this.config.warningApplyDurationMs,
+    });
   }
 
   #createMachine(): StateMachine {
