@@ -48,7 +48,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     render: async () => {
       for (const update of updates) update();
       await copyDescriptorCounts(registry, records);
-      return { contentType: registry.contentType, body: await page(registry) };
+      // As etcd says it: names hold nothing that would have to be escaped.
+      const contentType = `${registry.contentType}; escaping=underscores`;
+      return { contentType, body: await page(registry) };
     },
   };
 }

@@ -2,7 +2,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HealthHandler } from './health.ts';
-import { allowGet, respond, respondError } from './respond.ts';
+import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
+import { cleanPath, parseTarget } from './target.ts';
 
 /** What `/version` shows, each as text. */
 export interface Versions {
@@ -26,19 +27,34 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 /** The handler of client URLs, or with `metricsOnly` of `--listen-metrics-urls`. */
 export function createHttpHandler(source: HttpSource, metricsOnly = false): HttpHandler {
   return (request, response) => {
-    const url = parseTarget(request.url ?? '/');
-    if (url === undefined) respondError(response, 400, '400 Bad Request');
-    else if (url.pathname === '/metrics') void answerMetrics(source, response);
-    else if (source.health.handle(request, response, url)) return;
-    else if (url.pathname === '/version' && !metricsOnly) answerVersion(source, request, response);
+    const target = parseTarget(request.url ?? '/');
+    if (target === undefined) {
+      response.setHeader('Connection', 'close');
+      respondText(response, 400, '400 Bad Request');
+      return;
+    }
+    if (!metricsOnly) {
+      for (const [name, value] of CORS) response.setHeader(name, value);
+      if (request.method === 'OPTIONS') {
+        response.writeHead(200, { 'Content-Length': 0 }).end();
+        return;
+      }
+    }
+    const clean = cleanPath(target.path);
+    if (clean !== undefined) redirect(request, response, encodeURI(clean) + target.search);
+    else if (target.path === '/metrics') void answerMetrics(source, response);
+    else if (source.health.handle(request, response, target)) return;
+    else if (target.path === '/version' && !metricsOnly) answerVersion(source, request, response);
     else respondError(response, 404, '404 page not found');
   };
 }
 
-function parseTarget(target: string): URL | undefined {
-  const base = 'http://localhost';
-  return URL.canParse(target, base) ? new URL(target, base) : undefined;
-}
+/** What `--cors` stands for by default: every origin is allowed. */
+const CORS: ReadonlyArray<readonly [name: string, value: string]> = [
+  ['Access-Control-Allow-Methods', 'POST, GET, OPTIONS, PUT, DELETE'],
+  ['Access-Control-Allow-Origin', '*'],
+  ['Access-Control-Allow-Headers', 'accept, content-type, authorization'],
+];
 
 function answerVersion(
   source: HttpSource,

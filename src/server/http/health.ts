@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../log.ts';
 import { allowGet, respondError, respondText } from './respond.ts';
+import type { Target } from './target.ts';
 
 /** What health checks ask of a member. Rejections carry the text that is shown to the prober. */
 export interface HealthSource {
@@ -56,19 +57,19 @@ export class HealthHandler {
   }
 
   /** Answers if the path is one of health; otherwise returns false. */
-  handle(request: IncomingMessage, response: ServerResponse, url: URL): boolean {
-    if (url.pathname === '/health') {
-      if (allowGet(request, response)) void this.#answerHealth(response, url.searchParams);
+  handle(request: IncomingMessage, response: ServerResponse, target: Target): boolean {
+    if (target.path === '/health') {
+      if (allowGet(request, response)) void this.#answerHealth(response, target.query);
       return true;
     }
-    const [, probe = '', check, ...rest] = url.pathname.split('/');
+    const [, probe = '', check, ...rest] = target.path.split('/');
     const checks = Object.hasOwn(PROBES, probe) ? PROBES[probe] : undefined;
     if (checks === undefined || rest.length > 0) return false;
     if (check !== undefined && !checks.includes(check)) return false;
     if (!allowGet(request, response)) return true;
     void this.#answerProbe(
       response,
-      url.searchParams,
+      target.query,
       probe,
       check === undefined ? checks : [check],
       check !== undefined,

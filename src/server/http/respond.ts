@@ -42,3 +42,26 @@ export function allowGet(request: IncomingMessage, response: ServerResponse): bo
   respondError(response, 405, 'Method Not Allowed', { Allow: 'GET' });
   return false;
 }
+
+/** As Go's `http.Redirect` with 307: a page only for those who asked for one. */
+export function redirect(request: IncomingMessage, response: ServerResponse, to: string): void {
+  response.setHeader('Location', to);
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(307, { 'Content-Length': 0 }).end();
+    return;
+  }
+  const body = `<a href="${escapeHtml(to)}">Temporary Redirect</a>.\n\n`;
+  respond(response, 307, 'text/html; charset=utf-8', body);
+}
+
+const HTML_ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&#34;',
+  "'": '&#39;',
+};
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (found) => HTML_ESCAPES[found]!);
+}
