@@ -56,6 +56,8 @@ export interface Measurement {
   readonly gcMaxMs?: number;
   readonly gcTotalMs?: number;
   readonly turnMaxMs?: number;
+  /** Requests that the server gave up on. */
+  readonly failed?: number;
 }
 
 export interface Context {
@@ -130,13 +132,17 @@ function unary(
 
 const WATCH_CONNECTIONS = 10;
 
-async function runWatchCase(program: Program, context: Context): Promise<Measurement> {
+async function runWatchCase(
+  paced: boolean,
+  program: Program,
+  context: Context,
+): Promise<Measurement> {
   const { directories, sizes } = context;
   const directory = directories.copy(await directories.get(program, sizes.keysFew, 0));
   const server = await MeasuredServer.start(program, directory);
   try {
     const result = await load({
-      ...{ kind: 'watch', endpoint: server.endpoint, pid: server.pid, events: sizes.events },
+      ...{ kind: 'watch', endpoint: server.endpoint, pid: server.pid, events: sizes.events, paced },
       connections: WATCH_CONNECTIONS,
       watchersPerConnection: sizes.watchers / WATCH_CONNECTIONS,
     });
@@ -152,6 +158,11 @@ async function runWatchCase(program: Program, context: Context): Promise<Measure
     await server.stop();
     directories.remove(directory);
   }
+}
+
+function watch(name: string, title: string, paced: boolean): Case {
+  const run: Case['run'] = (program, context) => runWatchCase(paced, program, context);
+  return { name, title, goal: { field: 'cpuUsPerRequest', ratio: 4 }, run };
 }
 
 /** The operations come one after the other in one process: the earlier ones are its history. */
@@ -175,6 +186,7 @@ async function runStalls(program: Program, context: Context) {
         ...{ seconds: result.operationSeconds, rssMiB: residentMebibytes(server.pid).now },
         ...{ p50Ms: result.latency.p50Ms, p99Ms: result.latency.p99Ms },
         maxMs: result.latency.maxMs,
+        failed: result.failedPuts + (result.operationError === '' ? 0 : 1),
         ...(seen === undefined ? {} : { gcMaxMs: seen.gcMaxMs, gcTotalMs: seen.gcTotalMs }),
         ...(seen?.turnMaxMs == null ? {} : { turnMaxMs: seen.turnMaxMs }),
       });
@@ -245,7 +257,8 @@ export const CASES: readonly Case[] = [
     cpu(2.5),
   ),
   unary('txn-mix', 'Mixed transactions', { workload: 'txn-mix', connections: 10, calls: 10 }),
-  { name: 'watch', title: 'Watch fan-out, per event', goal: cpu(4), run: runWatchCase },
+  watch('watch', 'Watch fan-out, per event', true),
+  watch('watch-burst', 'Watch fan-out in a burst, per event', false),
   unary(
     'page-now',
     'A page of 1,000 keys out of a million',

@@ -70,6 +70,7 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['rssMiB', 'RSS MiB', 0],
   ['gcMaxMs', 'GC max ms', 1],
   ['turnMaxMs', 'turn max ms', 1],
+  ['failed', 'failed', 0],
 ];
 
 /** A Markdown table, one row per case and server. */

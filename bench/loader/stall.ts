@@ -24,6 +24,10 @@ export interface StallResult {
   /** Of the puts, from the time each was due. */
   readonly latency: LatencySummary;
   readonly raised: number;
+  /** Writes that ended in an error; each may have happened nevertheless. */
+  readonly failedPuts: number;
+  /** Empty when the operation succeeded; else what the server said. */
+  readonly operationError: string;
 }
 
 const TICK_MS = 2;
@@ -56,7 +60,7 @@ function operationOf(options: StallOptions): { path: string; message: Buffer } |
 class SteadyPuts {
   readonly latencies = new Latencies();
   raised = 0;
-  failure: Error | undefined;
+  failed = 0;
   readonly #connection: LoadConnection;
   readonly #messages: readonly Buffer[];
   readonly #perMs: number;
@@ -97,11 +101,11 @@ class SteadyPuts {
     return {
       wantsMessages: false,
       onMessage: () => {},
-      onEnd: (status, text) => {
+      onEnd: (status) => {
         this.latencies.add(performance.now() - dueAt);
         this.#ended++;
         if (status === 0) this.raised++;
-        else this.failure ??= new Error(`a put failed: ${status} ${text}`);
+        else this.failed++;
         if (this.#stopping && this.#sent === this.#ended) this.#onIdle();
       },
     };
@@ -114,38 +118,41 @@ export async function runStall(options: StallOptions): Promise<StallResult> {
   const requests = { keys: options.keys, requests: 5_000, seed: 3, ...NOW };
   const workload = makeWorkload({ name: 'put', ...requests });
   let broken: (error: Error) => void = () => {};
-  const failed = new Promise<never>((_, reject) => {
+  const breakage = new Promise<never>((_, reject) => {
     broken = reject;
   });
-  failed.catch(() => {});
+  breakage.catch(() => {});
   const putting = await LoadConnection.open(options.endpoint, workload.path, broken);
   const puts = new SteadyPuts(putting, workload.messages, options.putsPerSecond);
   await pause(options.quietMs);
   const operation = operationOf(options);
   const startedAt = performance.now();
   let operationBytes = 0;
+  let operationError = '';
   if (operation !== undefined) {
     const connection = await LoadConnection.open(options.endpoint, operation.path, broken);
-    const done = new Promise<void>((resolve, reject) => {
+    const done = new Promise<void>((resolve) => {
       connection.call(operation.message, {
         wantsMessages: false,
         onMessage: () => {},
         onEnd: (status, text, bytes) => {
           operationBytes = bytes;
-          if (status === 0) resolve();
-          else reject(new Error(`${options.operation}: ${status} ${text}`));
+          if (status !== 0) operationError = `${status} ${text}`;
+          resolve();
         },
       });
       connection.flush();
     });
-    await Promise.race([done, failed]);
+    await Promise.race([done, breakage]);
     connection.close();
   }
   const operationSeconds = (performance.now() - startedAt) / 1000;
   await pause(options.quietMs);
-  await Promise.race([puts.stop(), failed]);
+  await Promise.race([puts.stop(), breakage]);
   putting.close();
-  if (puts.failure !== undefined) throw puts.failure;
-  const { latencies, raised } = puts;
-  return { operationSeconds, operationBytes, latency: latencies.summary(), raised };
+  const { latencies, raised, failed } = puts;
+  return {
+    ...{ operationSeconds, operationBytes, operationError, raised, failedPuts: failed },
+    latency: latencies.summary(),
+  };
 }

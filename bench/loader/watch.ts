@@ -1,4 +1,7 @@
 // Fan-out: many watchers on one prefix, then events; counts what arrives.
+//
+// Paced, every watcher is sent every event by itself. In a burst a server that falls behind may send
+// many events in one message.
 
 import { LoadConnection, type Slot } from './connection.ts';
 import { cpuMicroseconds } from './process-stats.ts';
@@ -9,12 +12,17 @@ export interface WatchOptions {
   readonly pid: number;
   readonly connections: number;
   readonly watchersPerConnection: number;
+  /** Measured, after a fifth as many that are not. */
   readonly events: number;
+  /** The next put only when the last event has reached every watcher; else ten puts at a time. */
+  readonly paced: boolean;
 }
 
 export interface WatchResult {
-  /** Events times watchers. */
+  /** Events times watchers, while it was measured. */
   readonly delivered: number;
+  /** How much the revision must have risen. */
+  readonly raised: number;
   readonly seconds: number;
   readonly serverCpuUs: number;
   readonly loaderCpuUs: number;
@@ -22,7 +30,7 @@ export interface WatchResult {
 
 const TAG_CREATED = 0x18;
 const TAG_EVENTS = 0x5a;
-const PUTS_AT_A_TIME = 10;
+const PUTS_IN_A_BURST = 10;
 
 /** Counts the events and `created` flags of a WatchResponse without decoding it. */
 function scan(message: Buffer, counts: { created: number; events: number }): void {
@@ -59,11 +67,13 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
     }
     if (failure !== undefined) throw failure;
   };
+  // What has to be there before somebody is woken: created watches first, then events.
+  let wantedEvents = Number.POSITIVE_INFINITY;
   const slot: Slot = {
     wantsMessages: true,
     onMessage: (message) => {
       scan(message, counts);
-      if (counts.created === watchers || counts.events >= watchers * events) wake();
+      if (counts.events >= wantedEvents || counts.created === watchers) wake();
     },
     onEnd: (status, text) => fail(new Error(`a watch stream ended: ${status} ${text}`)),
   };
@@ -82,43 +92,54 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
     connection.flush();
   }
   await reached(() => counts.created === watchers);
+  const putting = await LoadConnection.open(options.endpoint, PUT_PATH, fail);
+  let raised = 0;
+  const deliver = async (count: number): Promise<void> => {
+    const step = options.paced ? 1 : count;
+    for (let done = 0; done < count; done += step) {
+      raised += step;
+      wantedEvents = raised * watchers;
+      putSome(putting, step, options.paced ? 1 : PUTS_IN_A_BURST, fail);
+      await reached(() => counts.events >= wantedEvents);
+    }
+  };
+  await deliver(Math.ceil(events / 5));
+  const before = counts.events;
   const cpuBefore = cpuMicroseconds(options.pid);
   const ownBefore = process.cpuUsage();
   const startedAt = performance.now();
-  await putAll(options, fail);
-  await reached(() => counts.events >= watchers * events);
+  await deliver(events);
   const seconds = (performance.now() - startedAt) / 1000;
   const own = process.cpuUsage(ownBefore);
   const serverCpuUs = cpuMicroseconds(options.pid) - cpuBefore;
-  for (const connection of open) connection.close();
-  const delivered = counts.events;
-  return { delivered, seconds, serverCpuUs, loaderCpuUs: own.user + own.system };
+  for (const connection of [...open, putting]) connection.close();
+  const delivered = counts.events - before;
+  return { delivered, raised, seconds, serverCpuUs, loaderCpuUs: own.user + own.system };
 }
 
-/** Puts of keys below the watched prefix, a few at a time. */
-async function putAll(options: WatchOptions, fail: (error: Error) => void): Promise<void> {
-  const { endpoint, events } = options;
-  // Ten keys only, all of namespace 0 as `keyOf` numbers them.
-  const workload = makeWorkload({ name: 'put', keys: 1, requests: 50, seed: 1, ...NOW });
-  const connection = await LoadConnection.open(endpoint, workload.path, fail);
+// One key only, of namespace 0 as `keyOf` numbers them.
+const PUTS = makeWorkload({ name: 'put', keys: 1, requests: 50, seed: 1, ...NOW });
+const PUT_PATH = PUTS.path;
+
+/** So many puts below the watched prefix, some at a time; does not wait for the last. */
+function putSome(
+  connection: LoadConnection,
+  count: number,
+  atATime: number,
+  fail: (error: Error) => void,
+): void {
   let started = 0;
-  let ended = 0;
-  await new Promise<void>((resolve) => {
-    const slot: Slot = {
-      wantsMessages: false,
-      onMessage: () => {},
-      onEnd: (status, text) => {
-        if (status !== 0) fail(new Error(`a put failed: ${status} ${text}`));
-        ended++;
-        if (ended === events || status !== 0) resolve();
-        else next();
-      },
-    };
-    const next = (): void => {
-      if (started < events) connection.call(workload.messages[started++ % 50]!, slot);
-    };
-    for (let i = 0; i < PUTS_AT_A_TIME; i++) next();
-    connection.flush();
-  });
-  connection.close();
+  const next = (): void => {
+    if (started < count) connection.call(PUTS.messages[started++ % PUTS.messages.length]!, slot);
+  };
+  const slot: Slot = {
+    wantsMessages: false,
+    onMessage: () => {},
+    onEnd: (status, text) => {
+      if (status === 0) next();
+      else fail(new Error(`a put failed: ${status} ${text}`));
+    },
+  };
+  for (let i = 0; i < atATime; i++) next();
+  connection.flush();
 }
