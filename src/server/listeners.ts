@@ -2,7 +2,8 @@
 // `--listen-client-http-urls`, each its own; metrics URLs serve health and metrics only.
 
 import { createServer, type Server as HttpServer } from 'node:http';
-import type { StreamAddress } from '../env/index.ts';
+import { hasCode } from '../base/index.ts';
+import type { Disk, StreamAddress } from '../env/index.ts';
 import { type ListenOptions, listen, type PortListener, type Server } from '../grpc/index.ts';
 import type { ListenUrl, ServerConfig } from './config/index.ts';
 import type { HttpHandler } from './http/handler.ts';
@@ -12,6 +13,7 @@ import type { Logger } from './log.ts';
 export interface ListenersOptions {
   readonly config: ServerConfig;
   readonly log: Logger;
+  readonly disk: Pick<Disk, 'remove'>;
   readonly grpc: Server;
   readonly handler: HttpHandler;
   readonly metricsHandler: HttpHandler;
@@ -20,13 +22,14 @@ export interface ListenersOptions {
 export class Listeners {
   readonly #ports: PortListener[] = [];
   readonly #http: HttpServer[] = [];
+  readonly #disk: Pick<Disk, 'remove'>;
 
   /** Where clients are served, in the order of the URLs; the chosen ports if 0 was asked for. */
   readonly clientAddresses: StreamAddress[] = [];
 
   /** Listens everywhere. If one address cannot be had, none is kept, and the error names it. */
   static async open(options: ListenersOptions): Promise<Listeners> {
-    const listeners = new Listeners();
+    const listeners = new Listeners(options.disk);
     try {
       await listeners.#open(options);
       return listeners;
@@ -34,6 +37,10 @@ export class Listeners {
       await listeners.close();
       throw error;
     }
+  }
+
+  private constructor(disk: Pick<Disk, 'remove'>) {
+    this.#disk = disk;
   }
 
   async #open({ config, log, grpc, handler, metricsHandler }: ListenersOptions): Promise<void> {
@@ -77,9 +84,19 @@ export class Listeners {
       url.scheme === 'unix'
         ? { host: '', port: 0, path: url.path }
         : { host: url.host, port: url.port };
+    if (address.path !== undefined) await this.#removeSocket(address.path);
     const port = await listen({ ...options, address });
     this.#ports.push(port);
     return port;
+  }
+
+  /** A process that was killed leaves its socket behind, at which nobody else could listen. */
+  async #removeSocket(path: string): Promise<void> {
+    try {
+      await this.#disk.remove(path);
+    } catch (error) {
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+    }
   }
 }
 

@@ -319,6 +319,7 @@ export class Member implements MemberCore, StateMachineHost {
       this.#listeners = await Listeners.open({
         config,
         log,
+        disk: env.disk,
         grpc: this.grpc,
         handler: createHttpHandler(source),
         metricsHandler: createHttpHandler(source, true),

@@ -27,17 +27,20 @@ export function failWith(call: UnaryCall, name: EtcdErrorName): void {
 
 /** Answers a request that is no message of its type, as grpc-go does. */
 export function failMalformed(call: UnaryCall, error: unknown): void {
-  call.fail(STATUS.INTERNAL, malformedText(error));
+  call.fail(STATUS.INTERNAL, `grpc: error unmarshalling request: ${malformation(error)}`);
 }
 
 /** {@link failMalformed} for a stream; its handler lets go of what it holds. */
 export function endMalformed(call: StreamCall, error: unknown): void {
-  call.end(STATUS.INTERNAL, malformedText(error));
+  call.end(
+    STATUS.INTERNAL,
+    `grpc: failed to unmarshal the received message: ${malformation(error)}`,
+  );
 }
 
-function malformedText(error: unknown): string {
+function malformation(error: unknown): string {
   if (!hasCode(error, 'MALFORMED') && !hasCode(error, 'NUMBER_TOO_LARGE')) throw error;
-  return `grpc: error unmarshalling request: ${error.message}`;
+  return error.message;
 }
 
 /** How a read that failed is to be answered. */

@@ -57,7 +57,7 @@ test('a watch stream with a malformed request ends, and its watchers go', async 
     handler.onMessage(MALFORMED);
     expect(ends).toHaveLength(1);
     expect(ends[0]!.status).toBe(STATUS.INTERNAL);
-    expect(ends[0]!.message).toMatch(/^grpc: error unmarshalling request: /);
+    expect(ends[0]!.message).toMatch(/^grpc: failed to unmarshal the received message: /);
     expect(member.machine.watch.hub.syncedCount).toBe(0);
     expect(member.metrics.mvcc.watchStreams.value).toBe(0);
     await member.stop();
