@@ -145,6 +145,22 @@ describe('bounds and the end', () => {
     expect(heard).toEqual(['over REQUEST_TOO_MANY_REQUESTS']);
   });
 
+  test('a read counts until it is served', () => {
+    const { reads, state, heard, ask, answer } = rig();
+    for (let i = 0; i < READS_WAITING_MAX; i++) ask('');
+    answer(9, reads.takeQuestion());
+    ask('over');
+    expect(heard).toEqual(['over REQUEST_TOO_MANY_REQUESTS']);
+    state.applied = 9;
+    reads.acceptApplied();
+    ask('again');
+    reads.takeQuestion();
+    reads.acceptLeaderChange();
+    expect(heard.slice(-1)).toEqual(['again LEADER_CHANGED']);
+    for (let i = 0; i < READS_WAITING_MAX; i++) ask('');
+    expect(heard).toHaveLength(READS_WAITING_MAX + 2);
+  });
+
   test('a member that stops tells all, waiting, asked for and confirmed', () => {
     const { reads, heard, ask, answer } = rig();
     ask('confirmed');

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { bytesFromUtf8, hasCode, seededRandom, TetcdError, utf8FromBytes } from '../base/index.ts';
 import { emptyConfState, MemoryStorage, type Message, RawNode } from '../raft/index.ts';
 import type { WalAppend } from '../wal/index.ts';
-import { LOOP_PROPOSALS_MAX } from './limits.ts';
+import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX } from './limits.ts';
 import { ReadyLoop } from './ready-loop.ts';
 
 /** A member alone in its cluster, its loop, and what the loop does to the world. */
@@ -20,7 +20,7 @@ class Rig {
   question: Uint8Array | undefined;
   readonly #turns: (() => void)[] = [];
 
-  constructor() {
+  constructor(uncommittedBytesMax = Number.MAX_SAFE_INTEGER) {
     const metadata = { confState: { ...emptyConfState(), voters: [1n] }, index: 0, term: 0 };
     this.storage.applySnapshot({ data: new Uint8Array(0), metadata });
     this.node = new RawNode({
@@ -32,6 +32,7 @@ class Rig {
       asyncStorageWrites: true,
       messageBytesMax: 1_000_000,
       inflightMessagesMax: 10,
+      uncommittedBytesMax,
       preVote: true,
       checkQuorum: true,
       deferAppends: true,
@@ -211,6 +212,31 @@ describe('without a leader', () => {
     expect(rig.loop.hasRoom).toBe(false);
     expect(() => rig.propose('y')).toThrow('asks for room');
   });
+
+  test('so many bytes may wait and no more', () => {
+    const rig = new Rig();
+    rig.loop.propose(new Uint8Array(LOOP_BYTES_MAX - 1));
+    expect(rig.loop.hasRoom).toBe(true);
+    rig.propose('x');
+    expect(rig.loop.hasRoom).toBe(false);
+    expect(() => rig.propose('y')).toThrow('asks for room');
+  });
+});
+
+test('while the disk stands still raft takes no more than its bound, and the rest waits', () => {
+  const rig = new Rig(8).lead();
+  rig.propose('123456');
+  rig.endTurn();
+  rig.propose('abc');
+  rig.endTurn();
+  rig.endTurn();
+  expect(rig.events).toEqual(['append 2']);
+  rig.completeAll();
+  expect(rig.applied()).toEqual(['123456']);
+  rig.endTurn();
+  rig.completeAll();
+  expect(rig.applied()).toEqual(['abc']);
+  expect(rig.failures).toEqual([]);
 });
 
 describe('the log fails', () => {
