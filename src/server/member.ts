@@ -107,11 +107,14 @@ export class Member implements MemberCore, StateMachineHost {
       extensive: options.config.metrics === 'extensive',
       runtime: options.listen !== false,
     });
-    const late: { member?: Member } = {};
+    const late: { member?: Member; failure?: { readonly error: unknown } } = {};
     const booted = await boot({
       ...options,
       walObserver: walObserver(options.log.child('wal'), metrics.records),
-      onBackendFailure: (error) => late.member?.fail(error),
+      onBackendFailure: (error) => {
+        if (late.member === undefined) late.failure = { error };
+        else late.member.fail(error);
+      },
       onBackendDiskFull: (error) =>
         options.log.error('the disk is full; the backend cannot be written', {
           error: asError(error),
@@ -124,6 +127,7 @@ export class Member implements MemberCore, StateMachineHost {
     const member = new Member(options, booted, metrics);
     late.member = member;
     try {
+      if (late.failure !== undefined) throw late.failure.error;
       await member.#begin();
       return member;
     } catch (error) {

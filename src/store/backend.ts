@@ -307,7 +307,7 @@ export class Backend {
 
   /** Whether the live overlay has reached its bound; delivery of committed entries then pauses. */
   get isFull(): boolean {
-    return this.#frozen !== undefined && this.#live.overlay.byteCount >= this.#overlayBytesMax;
+    return this.#frozen !== undefined && this.#live.overlay.heldBytes >= this.#overlayBytesMax;
   }
 
   /** Resolves when {@link isFull} may have become false. */

@@ -114,3 +114,10 @@ describe('the arena', () => {
     expect(arena.offset).toBe(10);
   });
 });
+
+test('rows to be removed take memory, but nothing in the file', () => {
+  const overlay = new Overlay();
+  for (let i = 1; i <= 1000; i++) overlay.removeRow(revisionKey(i, 0));
+  expect(overlay.byteCount).toBe(0);
+  expect(overlay.heldBytes).toBeGreaterThan(50_000);
+});

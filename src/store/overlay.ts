@@ -12,6 +12,9 @@ import { BUCKET, BUCKET_COUNT, type BucketId } from './schema.ts';
 /** Rough cost in the file of a row beyond its value: key, element header, share of the branches. */
 const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
 
+/** Rough cost in memory of the key of a row to be removed, which takes nothing in the file. */
+const REMOVED_ROW_BYTES = 128;
+
 export class Overlay {
   /** Revision mains of the rows, ascending together with {@link subs}. */
   readonly mains: number[] = [];
@@ -36,6 +39,11 @@ export class Overlay {
 
   get isEmpty(): boolean {
     return this.changeCount === 0;
+  }
+
+  /** Estimated bytes that the overlay itself takes, for the bound on it. */
+  get heldBytes(): number {
+    return this.byteCount + this.removedKeys.length * REMOVED_ROW_BYTES;
   }
 
   /** Appends a row of the key bucket; (main, sub) is above every row before it. */
