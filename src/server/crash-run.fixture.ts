@@ -14,14 +14,25 @@ import {
   SimWorld,
 } from '../env/index.ts';
 import { formatVersion } from '../membership/index.ts';
+import { checkWal } from '../wal/index.ts';
 import type { ServerConfig } from './config/index.ts';
 import { type Attempt, Journal, type Write } from './crash-journal.fixture.ts';
-import { type Answer, RequestFailed, SimMember, simConfig } from './sim-member.fixture.ts';
+import { dataDirectoryOf } from './data-directory.ts';
+import {
+  type Answer,
+  DATA_DIR,
+  RequestFailed,
+  SimMember,
+  simConfig,
+} from './sim-member.fixture.ts';
 
 const WRITERS = 4;
 const KEYS_PER_WRITER = 4;
 const REQUESTS_PER_PHASE = 12;
 const VALUE_BYTES_MAX = 700;
+const LARGE_VALUE_BYTES_MAX = 40_000;
+/** Syncs of one run are no slower than one of these: overlaps differ. */
+const SLOW_SYNC_MS = [0, 2, 10, 60] as const;
 /** Longer than the interval at which old files are purged. */
 const PURGE_WAIT_MS = 31_000;
 /** Simulated; a boot that takes longer hangs. */
@@ -109,7 +120,10 @@ export class Workload {
   }
 
   #value(): string {
-    return `${this.#sequence++}.${'x'.repeat(this.#random.below(VALUE_BYTES_MAX))}`;
+    const random = this.#random;
+    // Now and then one that is larger than a page of the database and a segment of the log.
+    const max = random.below(30) === 0 ? LARGE_VALUE_BYTES_MAX : VALUE_BYTES_MAX;
+    return `${this.#sequence++}.${'x'.repeat(random.below(max))}`;
   }
 }
 
@@ -174,6 +188,9 @@ export async function runAndCrash(options: CrashRunOptions): Promise<CrashRun> {
       outcomes.push({ effect, operation, number, disk, mark, seed: outcomeSeed });
     }
   };
+  const random = seededRandom(seed);
+  const slowMs = SLOW_SYNC_MS[seed % SLOW_SYNC_MS.length]!;
+  env.disk.extraLatencyMs = ({ kind }) => (kind === 'sync' ? random.below(slowMs + 1) : 0);
   env.disk.startTrace();
   env.disk.intercept = (operation) => {
     if (operation.effect > 0) take(operation, options.outcomes(operation));
@@ -308,6 +325,20 @@ async function checkOn(
   }
   wrong.push(...(await again.violations()));
   await again.stop();
+  wrong.push(...(await checkDirectory(env)));
+  return wrong;
+}
+
+/** What is wrong with the files that a proper stop leaves. */
+async function checkDirectory(env: SimEnv): Promise<string[]> {
+  const { wal, snap } = dataDirectoryOf({ dataDir: DATA_DIR, walDir: '' });
+  const wrong = await checkWal(env, wal);
+  for (const directory of [wal, snap]) {
+    for (const name of await env.disk.list(directory)) {
+      const isKnown = /^db$|\.(wal|snap)(\.broken)?$/.test(name) && !name.startsWith('tmp');
+      if (!isKnown) wrong.push(`left behind: ${directory}/${name}`);
+    }
+  }
   return wrong;
 }
 
