@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { TurnClock } from './turn-clock.ts';
+
+test('the clock is read once per turn', () => {
+  let nowMs = 5;
+  let reads = 0;
+  const turns: (() => void)[] = [];
+  const clock = new TurnClock(
+    {
+      wallMs: () => 7,
+      monotonicMs: () => {
+        reads++;
+        return nowMs;
+      },
+    },
+    { atEndOfTurn: (callback) => turns.push(callback) },
+  );
+  expect(clock.monotonicMs()).toBe(5);
+  nowMs = 6;
+  expect(clock.monotonicMs()).toBe(5);
+  expect(turns).toHaveLength(1);
+  turns.pop()!();
+  expect(clock.monotonicMs()).toBe(6);
+  expect(reads).toBe(2);
+  expect(clock.wallMs()).toBe(7);
+});
