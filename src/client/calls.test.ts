@@ -176,6 +176,39 @@ describe('a user', () => {
     });
   });
 
+  test('watches on with another token after a break', async () => {
+    const world = new ClientWorld();
+    await world.run(async () => {
+      const { etcd } = world;
+      etcd.token = 'unknown yet';
+      const client = world.client({ auth: { user: 'root', password: 'x' } });
+      const watchers = ['a', 'b'].map((key) => client.watch(key));
+      const seen: string[] = [];
+      for (const watcher of watchers) {
+        void (async () => {
+          for await (const { kv } of watcher) seen.push(kv.keyText);
+        })();
+      }
+      await Promise.all(watchers.map(({ created }) => created));
+      etcd.token = 'the server was restarted';
+      etcd.apply({ key: 'a', value: '' });
+      world.reset();
+      etcd.apply({ key: 'b', value: '' });
+      await world.sleep(2_000);
+      expect(seen).toEqual(['a', 'b']);
+    });
+  });
+
+  test('whose watch is refused with any token is told', async () => {
+    const world = new ClientWorld();
+    await world.run(async () => {
+      const client = world.client({ auth: { user: 'root', password: 'x' } });
+      await client.kv.get('a');
+      world.etcd.refusesTokens = true;
+      await expect(client.watch('a').created).rejects.toMatchObject({ code: 'INVALID_AUTH_TOKEN' });
+    });
+  });
+
   test('with a token of its own is refused when it is not taken', async () => {
     const world = new ClientWorld();
     await world.run(async () => {

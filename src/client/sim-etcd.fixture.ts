@@ -3,6 +3,7 @@
 
 import { type SimEnv, SimWorld } from '../env/index.ts';
 import {
+  type Call,
   createServer,
   type Server,
   STATUS,
@@ -62,6 +63,8 @@ export class SimEtcd {
   /** The status with which watch streams are refused. */
   refuseWatches: { readonly status: StatusCode; readonly text: string } | undefined = undefined;
   token: string | undefined = undefined;
+  /** No token is ever right. */
+  refusesTokens = false;
   readonly #env: SimEnv;
   readonly #calls = new Set<WatchCall>();
   readonly #keepAlives = new Set<StreamCall>();
@@ -156,6 +159,11 @@ export class SimEtcd {
     }
   }
 
+  #isRefused({ metadata }: Call): boolean {
+    if (this.refusesTokens) return true;
+    return this.token !== undefined && metadata.get('token') !== this.token;
+  }
+
   #header(revision = this.revision): etcdserverpb.ResponseHeader {
     return { clusterId: 1n, memberId: 2n, revision, raftTerm: 3 };
   }
@@ -177,7 +185,7 @@ export class SimEtcd {
     ): void => {
       server.unary(method.path, (call, bytes) => {
         this.counts.set(method.path, (this.counts.get(method.path) ?? 0) + 1);
-        if (this.token !== undefined && call.metadata.get('token') !== this.token) {
+        if (this.#isRefused(call)) {
           call.fail(STATUS.UNAUTHENTICATED, 'etcdserver: invalid auth token');
           return;
         }
@@ -251,6 +259,12 @@ export class SimEtcd {
 
   #create(state: WatchCall, request: etcdserverpb.WatchCreateRequest): void {
     const header = this.#header();
+    if (this.#isRefused(state.call)) {
+      const cancelReason =
+        'rpc error: code = Unauthenticated desc = etcdserver: invalid auth token';
+      state.send({ header, watchId: -1n, created: true, canceled: true, cancelReason });
+      return;
+    }
     if (Buffer.from(request.key).toString() === 'forbidden') {
       const cancelReason = 'etcdserver: permission denied';
       state.send({ header, watchId: -1n, created: true, canceled: true, cancelReason });

@@ -47,6 +47,10 @@ export class WatchStream implements WatcherLink {
   #stream: ClientStream | undefined = undefined;
   /** Counts streams: what an old one still delivers is ignored. */
   #generation = 0;
+  /** What the stream was opened with. */
+  #token: string | undefined = undefined;
+  /** The token was asked for because the last one was refused, and nothing has been taken since. */
+  #isTokenNew = false;
   #isFull = false;
   #isOpening = false;
   /** Streams that ended without an answer, one after the other. */
@@ -130,13 +134,13 @@ export class WatchStream implements WatcherLink {
     const generation = ++this.#generation;
     const isCurrent = (): boolean => generation === this.#generation;
     this.#isFull = false;
-    const token = this.#calls.tokens.current;
+    this.#token = this.#calls.tokens.current;
     const handler = {
       onMessage: (bytes: Uint8Array): void => {
         if (isCurrent()) this.#onMessage(bytes);
       },
       onStatus: (status: CallStatus): void => {
-        if (isCurrent()) this.#onStatus(status, token);
+        if (isCurrent()) this.#onStatus(status);
       },
       onDrain: (): void => {
         if (!isCurrent()) return;
@@ -163,14 +167,19 @@ export class WatchStream implements WatcherLink {
     this.#ids.clear();
   }
 
-  #onStatus(status: CallStatus, token: string | undefined): void {
+  #onStatus(status: CallStatus): void {
     this.#generation++;
     this.#stream = undefined;
     const error = errorOfStatus(status);
-    if (!REOPENED.has(status.code) && !this.#calls.tokens.refresh(error, token)) {
+    if (!REOPENED.has(status.code) && !this.#calls.tokens.refresh(error, this.#token)) {
       this.#failAll(error);
       return;
     }
+    this.#requeue();
+  }
+
+  /** The stream is gone: whoever was on it waits for the next. */
+  #requeue(): void {
     // Those that have an id or wait for one; suspended ones are in neither place.
     const subscribed = new Set([...this.#byId.values(), ...this.#creating, ...this.#queue]);
     this.#queue = [...subscribed].filter((watcher) => this.#watchers.has(watcher));
@@ -250,12 +259,29 @@ export class WatchStream implements WatcherLink {
     if (watcher === undefined || !this.#watchers.has(watcher)) {
       if (!response.canceled) this.#cancel(response.watchId);
     } else if (response.canceled) {
-      this.#fail(watcher, response);
+      if (!this.#hasRefreshed(watcher, response)) this.#fail(watcher, response);
     } else {
+      this.#isTokenNew = false;
       this.#byId.set(response.watchId, watcher);
       this.#ids.set(watcher, response.watchId);
       watcher.onCreated(headerOf(response.header).revision);
     }
+  }
+
+  /**
+   * A create that is refused because the stream's token has run out is no fault of the watch: all
+   * move to a stream with another token. Not twice in a row: then it is refused for good.
+   */
+  #hasRefreshed(watcher: Watcher, response: etcdserverpb.WatchResponse): boolean {
+    const error = errorOfCancellation(response);
+    if (this.#isTokenNew || !this.#calls.tokens.refresh(error, this.#token)) return false;
+    this.#isTokenNew = true;
+    this.#generation++;
+    this.#stream?.cancel();
+    this.#stream = undefined;
+    this.#creating.unshift(watcher);
+    this.#requeue();
+    return true;
   }
 
   #onCanceled(response: etcdserverpb.WatchResponse): void {
@@ -278,7 +304,9 @@ function errorOfCancellation(response: etcdserverpb.WatchResponse): Error {
   if (response.compactRevision !== 0) return new WatchCompactedError(response.compactRevision);
   const { cancelReason } = response;
   if (cancelReason === '') return new EtcdError('WATCH_CANCELED');
-  const name = etcdErrorOfMessage(cancelReason);
+  // The server may send a whole status as text.
+  const status = /^rpc error: code = \w+ desc = (.*)$/s.exec(cancelReason);
+  const name = etcdErrorOfMessage(status?.[1] ?? cancelReason);
   if (name !== undefined) return new EtcdError(name);
   return errorOfStatus({ code: STATUS.FAILED_PRECONDITION, message: cancelReason });
 }

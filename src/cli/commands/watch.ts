@@ -101,7 +101,10 @@ async function printWatch(
     if (error instanceof ExitError || error instanceof SilentExit) throw error;
     const { cancellation } = watcher;
     if (cancellation === undefined) throw new ExitError(EXIT.BAD_CONNECTION, errorText(error));
-    io.err(`watch was canceled (${errorText(error)})\n`);
+    // A reason is printed as the server sent it.
+    const { cancelReason, compactRevision } = cancellation;
+    const text = compactRevision === 0 && cancelReason !== '' ? cancelReason : errorText(error);
+    io.err(`watch was canceled (${text})\n`);
     printer.watch({ cancellation });
   }
 }
