@@ -25,7 +25,7 @@ import {
   Slices,
 } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
+import { RANGE_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import type { Proposal } from '../proposals.ts';
 import type { Read } from '../reads.ts';
 import { readLargeRange } from './large-range.ts';
@@ -84,7 +84,7 @@ class KvService {
   readonly encoders: KvEncoders;
   /** Shared by all ranges that end in one step. */
   readonly #rangeRun = new RangeRun();
-  readonly #rangeResult = new RangeResult();
+  #rangeResult = new RangeResult();
 
   constructor(core: MemberCore) {
     this.core = core;
@@ -107,8 +107,14 @@ class KvService {
     try {
       run.start(machine.kv, request, result);
       if (run.step(RANGE_STEP_KEYS)) {
-        call.reply(this.encoders.range, result);
-        result.reset();
+        if (result.byteCount() <= RANGE_BYTES_AT_ONCE) {
+          call.reply(this.encoders.range, result);
+          result.reset();
+        } else {
+          // The answer outlives this turn, so the next range gets a result of its own.
+          this.#rangeResult = new RangeResult();
+          this.#replyInPieces(call, result);
+        }
         return;
       }
     } catch (error) {
@@ -116,6 +122,12 @@ class KvService {
       return;
     }
     void this.#serveLargeRange(call, request);
+  }
+
+  #replyInPieces(call: UnaryCall, result: RangeResult): void {
+    const pieces = new RangePieces(this.core.header, result);
+    if (pieces.size <= RESPONSE_BYTES_MAX) call.replyInPieces(pieces.size, pieces.next);
+    else failTooLarge(call, pieces.size);
   }
 
   /** In slices, at the revision of the first one. */
@@ -127,9 +139,7 @@ class KvService {
       pin = kv.pin(request.revision > 0 ? request.revision : kv.currentRev);
       const result = await readLargeRange(pin, request, slices, () => !call.ended);
       if (result === undefined) return;
-      const pieces = new RangePieces(this.core.header, result);
-      if (pieces.size <= RESPONSE_BYTES_MAX) call.replyInPieces(pieces.size, pieces.next);
-      else failTooLarge(call, pieces.size);
+      this.#replyInPieces(call, result);
     } catch (error) {
       this.#failRead(call, error);
     } finally {
