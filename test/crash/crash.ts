@@ -9,9 +9,15 @@ import { ApiClient, type Message } from '../api.ts';
 import { Member, type Program } from '../member.ts';
 import { type Attempt, Model, type StoredEvent, type StoredKey } from './model.ts';
 
-export interface CrashOptions {
+/** A server to run, with flags of its own. */
+export interface Server {
   readonly program: Program;
   readonly flags?: readonly string[];
+}
+
+export interface CrashOptions {
+  /** The first one starts the directory; after each crash any of them takes it over. */
+  readonly servers: readonly [Server, ...Server[]];
   readonly seed: number;
   /** Ends after so many crashes, or at the deadline. */
   readonly rounds: number;
@@ -61,7 +67,7 @@ class CrashRun {
 
   async run(): Promise<CrashReport> {
     const deadline = performance.now() + this.#options.seconds * 1000;
-    const { program, flags = [] } = this.#options;
+    const [{ program, flags = [] }] = this.#options.servers;
     const member = await Member.start(program, { flags: [...FLAGS, ...flags] });
     let round = 0;
     try {
@@ -74,7 +80,7 @@ class CrashRun {
         const count = this.#acknowledged - before;
         this.#options.log?.(
           `crash ${round}: ${count} acknowledged, revision ${this.#model.base}, ` +
-            `${this.#wrong.length} wrong`,
+            `${this.#wrong.length} wrong, now ${member.program.name}`,
         );
         if (this.#wrong.length > 0) break;
       }
@@ -185,7 +191,9 @@ class CrashRun {
     if (this.#random.below(3) === 0) {
       await member.restartAndKillAtLine(1 + this.#random.below(START_LINES_MAX));
     }
-    await member.restart();
+    const { servers } = this.#options;
+    const { program, flags = [] } = servers[this.#random.below(servers.length)]!;
+    await member.restart({ program, flags: [...FLAGS, ...flags] });
   }
 
   async #verify(member: Member): Promise<void> {

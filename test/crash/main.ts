@@ -1,11 +1,14 @@
-// npm run crash -- [--seconds 60] [--rounds 1000000] [--seed 1] [--server 3.4|3.5|<path>] [-- flag …]
+// npm run crash -- [--seconds 60] [--rounds 1000000] [--seed 1] [--servers tetcd] [-- flag …]
 // npm run crash -- --sim [--seconds 60] [--seed 1] [--effect n] [--outcome n]
 //   [--max-cluster-version X.Y]
+//
+// With several servers (`--servers tetcd,3.5 -- --max-cluster-version=3.5`) any of them takes the
+// directory over after a crash; the flags after the second `--` are for tetcd.
 
 import { parseArgs } from 'node:util';
-import { type Program, realProgram, serverUnderTest } from '../member.ts';
+import { realProgram, serverUnderTest } from '../member.ts';
 import { need, realEtcd } from '../real-etcd.ts';
-import { runCrashes } from './crash.ts';
+import { runCrashes, type Server } from './crash.ts';
 import { runSimCrashes } from './sim.ts';
 
 const { values, positionals } = parseArgs({
@@ -14,7 +17,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '60' },
     rounds: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    server: { type: 'string' },
+    servers: { type: 'string', default: 'tetcd' },
     sim: { type: 'boolean', default: false },
     effect: { type: 'string' },
     outcome: { type: 'string' },
@@ -22,11 +25,10 @@ const { values, positionals } = parseArgs({
   },
 });
 
-function program(): Program {
-  const { server } = values;
-  if (server === undefined) return need(serverUnderTest());
-  if (server === '3.4' || server === '3.5') return realProgram(need(realEtcd(server)));
-  return { name: server, release: '3.7', command: [server] };
+function serverOf(name: string): Server {
+  if (name === 'tetcd') return { program: need(serverUnderTest()), flags: positionals };
+  if (name === '3.4' || name === '3.5') return { program: realProgram(need(realEtcd(name))) };
+  return { program: { name, release: '3.7', command: [name] }, flags: positionals };
 }
 
 async function crashSimulated(): Promise<readonly string[]> {
@@ -43,9 +45,9 @@ async function crashSimulated(): Promise<readonly string[]> {
 
 async function crashReal(): Promise<readonly string[]> {
   console.info(`seed ${values.seed}: npm run crash -- --seed ${values.seed} repeats the choices`);
+  const [first, ...others] = values.servers.split(',').map(serverOf);
   const report = await runCrashes({
-    program: program(),
-    flags: positionals,
+    servers: [first!, ...others],
     seed: Number(values.seed),
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
