@@ -109,7 +109,7 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const isNew = !(await walExists(env, directory.wal));
   // `member` and what is in it are ours; the data directory may have been there before.
   if (isNew) await makeDurableDirectory(env.disk, directory.snap, 2);
-  else await env.disk.makeDirectory(directory.snap);
+  else await checkDatabaseIsThere(options, directory);
   const restore = new Restore(minLeaseTtlSec(config));
   const backend = await Backend.open(
     env,
@@ -144,6 +144,23 @@ export async function boot(options: BootOptions): Promise<Booted> {
     await backend.close().catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * A log that begins at its first entry can be replayed into a new database; one that begins after a
+ * snapshot cannot, and then no new database is left beside it.
+ */
+async function checkDatabaseIsThere(options: BootOptions, directory: DataDirectory): Promise<void> {
+  const { disk } = options.env;
+  if ((await disk.stat(directory.database)) !== undefined) return;
+  await disk.makeDirectory(directory.snap);
+  const { index } = await findBase(options, directory);
+  if (index === 0) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `database file (${directory.database}) of the backend is missing, and the log begins after ` +
+      `the snapshot at ${index}`,
+  );
 }
 
 type Parts = Pick<
