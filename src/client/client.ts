@@ -15,11 +15,18 @@ import {
   CHANNEL_BACKOFF_MS_MAX,
   CHANNEL_BACKOFF_MS_MIN,
   CONNECT_TIMEOUT_MS,
+  KEEPALIVE_INTERVAL_MS_MIN,
   RETRIES_MAX,
   SEND_BYTES_MAX,
 } from './limits.ts';
 import { MaintenanceClient } from './maintenance.ts';
-import type { CallOptions, ClientOptions, Runtime, TlsOptions } from './options.ts';
+import type {
+  CallOptions,
+  ClientOptions,
+  KeepaliveOptions,
+  Runtime,
+  TlsOptions,
+} from './options.ts';
 import { serverStream } from './server-stream.ts';
 import { WatchStream } from './watch-stream.ts';
 import type { Watcher, WatchOptions } from './watcher.ts';
@@ -123,7 +130,7 @@ function callsOf(options: ClientOptions): Calls {
     entropy: runtime.entropy,
     scheme: secure ? 'https' : 'http',
     userAgent: 'tetcd-client',
-    ...(options.keepalive === undefined ? {} : { keepalive: options.keepalive }),
+    ...(options.keepalive === undefined ? {} : { keepalive: keepaliveOf(options.keepalive) }),
     limits: {
       connectTimeoutMs,
       backoffMsMin: CHANNEL_BACKOFF_MS_MIN,
@@ -143,6 +150,10 @@ function callsOf(options: ClientOptions): Calls {
     sendBytesMax: options.sendBytesMax ?? SEND_BYTES_MAX,
     retriesMax: options.retriesMax ?? RETRIES_MAX,
   });
+}
+
+function keepaliveOf({ intervalMs, timeoutMs }: KeepaliveOptions): KeepaliveOptions {
+  return { intervalMs: Math.max(intervalMs, KEEPALIVE_INTERVAL_MS_MIN), timeoutMs };
 }
 
 /** Remembers why no connection could be had, for calls whose time is over before there is one. */

@@ -22,7 +22,7 @@ export type AuthOptions =
   | { readonly token: string };
 
 export interface KeepaliveOptions {
-  /** A ping is sent after this long without input; Infinity for never. */
+  /** A ping is sent after this long without input, at least 10,000; Infinity for never. */
   readonly intervalMs: number;
   /** The connection is given up if nothing arrives for this long after a ping. */
   readonly timeoutMs: number;

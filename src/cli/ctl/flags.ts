@@ -2,7 +2,7 @@
 // line is read (`command-line.ts`), so that what is wrong is told in pflag's words.
 
 import { Option } from 'commander';
-import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
+import { goDuration, type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];
@@ -37,6 +37,10 @@ export class Flag extends Option {
     });
   }
 
+  show(value: FlagValue): string {
+    return shown(this.kind, value);
+  }
+
   /** What it is for, and its default if that says something. */
   get shownHelp(): string {
     const initial = this.defaultValueDescription;
@@ -50,11 +54,16 @@ export class Flag extends Option {
   }
 }
 
+/** A value as Go prints it. */
+function shown(kind: Flag['kind'], value: FlagValue): string {
+  if (kind === 'duration') return goDuration(Number(value) * 1e6);
+  if (kind === 'strings') return `[${(value as readonly string[]).join(',')}]`;
+  return String(value);
+}
+
 function shownDefault(kind: Flag['kind'], initial: FlagValue): string | undefined {
-  if (kind === 'duration') return `${Number(initial) / 1_000}s`;
-  if (kind === 'strings') return `[${(initial as readonly string[]).join(',')}]`;
   if (initial === false || initial === 0n || initial === '') return undefined;
-  return kind === 'string' ? JSON.stringify(initial) : String(initial);
+  return kind === 'string' ? JSON.stringify(initial) : shown(kind, initial);
 }
 
 export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: boolean }): Flag {

@@ -18,7 +18,7 @@ import { type CommandLine, flagsOf, readCommandLine, UsageError } from './comman
 import { flagsFromEnvironment, variableOf } from './environment.ts';
 import { errorText } from './error-text.ts';
 import { EXIT, ExitError, SilentExit } from './exit.ts';
-import { Flag } from './flags.ts';
+import { Flag, type FlagValue } from './flags.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import type { Io } from './io.ts';
 import { Session } from './session.ts';
@@ -138,7 +138,8 @@ class Execution implements CommandTree {
   #showSettings(options: Readonly<Record<string, unknown>>): void {
     for (const flag of flagsOf(this.root)) {
       const isSecret = flag.long === '--password' || flag.long === '--auth-jwt-token';
-      const value = isSecret ? '***' : String(options[flag.attributeName()]);
+      const text = flag.show(options[flag.attributeName()] as FlagValue);
+      const value = isSecret && text !== '' ? '***' : text;
       this.#io.err(`${variableOf(flag)}=${value}\n`);
     }
   }
