@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MemoryIo } from '../../src/cli/ctl/memory-io.fixture.ts';
 import { runTetcdctl } from '../../src/cli/ctl/program.ts';
+import { wordFromText } from '../../src/cli/ctl/words.ts';
 import { Member, type Program, realProgram } from '../member.ts';
 import { describeWith, type Found, need, type RealEtcd, realEtcd } from '../real-etcd.ts';
 import type { RunResult } from '../run.ts';
@@ -20,7 +21,7 @@ type Tool = (args: readonly string[], step: Step) => Promise<RunResult>;
 
 const ours: Tool = async (args, { input, env }) => {
   const io = new MemoryIo({ ...(input === undefined ? {} : { input }), ...(env && { env }) });
-  const code = await runTetcdctl(args, io);
+  const code = await runTetcdctl(args.map(wordFromText), io);
   return { code, stdout: io.outBytes.toString('latin1'), stderr: io.errText };
 };
 

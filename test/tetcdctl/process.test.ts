@@ -88,6 +88,14 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
     expect(got.stdout).toBe(`${input}\n`);
   });
 
+  test.runIf(process.platform === 'linux')('takes arguments that are no UTF-8', async () => {
+    const call = `'${process.execPath}' '${MAIN}' --endpoints=${member.endpoint}`;
+    const script = `key=$(printf 'raw\\377'); ${call} put "$key" "$key" && ${call} get "$key" --hex`;
+    expect((await run(['sh', '-c', script])).stdout).toBe(
+      `OK\n${'\\x72\\x61\\x77\\xff\n'.repeat(2)}`,
+    );
+  });
+
   test('stops quietly when its reader does', async () => {
     const many = Array.from({ length: 60 }, (_unused, i) => `put many${i} ${'y'.repeat(2_000)}`);
     const txn = await ctl(member.endpoint, ['txn'], { input: `\n${many.join('\n')}\n\n\n` });

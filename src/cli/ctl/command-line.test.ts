@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryIo } from './memory-io.fixture.ts';
 import { runTetcdctl } from './program.ts';
+import { wordFromText } from './words.ts';
 
 /** Runs a command that needs no server. */
 async function run(
@@ -8,7 +9,7 @@ async function run(
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
   const io = new MemoryIo({ env });
-  const code = await runTetcdctl(args, io);
+  const code = await runTetcdctl(args.map(wordFromText), io);
   return { code, out: io.outText, err: io.errText };
 }
 

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createNodeClock, createNodeDisk, createNodeTimers, OPEN_MODES } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
+import { type Word, wordFromBytes, wordFromText } from './words.ts';
 
 const LINE_FEED = 0x0a;
 /** Output is gathered up to this and then written: a large range is many small pieces. */
@@ -98,6 +99,30 @@ export function createNodeIo(): NodeIo {
       await Promise.all([process.stdout, process.stderr].map(drained));
     },
   };
+}
+
+/** What Node puts where the bytes of an argument are no UTF-8. */
+const REPLACEMENT = '\ufffd';
+/** More than Linux passes to a program. */
+const ARGUMENT_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * The program's arguments as they were given. Node has them as text only; where that has lost bytes,
+ * Linux still knows them.
+ */
+export async function argumentWords(argv: readonly string[]): Promise<Word[]> {
+  const words = argv.map(wordFromText);
+  if (process.platform !== 'linux' || !argv.some((text) => text.includes(REPLACEMENT)))
+    return words;
+  const file = await createNodeDisk().open('/proc/self/cmdline', OPEN_MODES.READ);
+  try {
+    const bytes = new Uint8Array(ARGUMENT_BYTES_MAX);
+    const length = await file.read(bytes, 0);
+    const all = wordFromBytes(bytes.subarray(0, length)).split('\0').slice(0, -1);
+    return all.length < words.length ? words : all.slice(all.length - words.length);
+  } finally {
+    await file.close();
+  }
 }
 
 async function readFile(path: string): Promise<Uint8Array> {

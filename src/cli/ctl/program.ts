@@ -22,7 +22,7 @@ import { Flag, type FlagValue } from './flags.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import type { Io } from './io.ts';
 import { Session } from './session.ts';
-import { wordFromText } from './words.ts';
+import type { Word } from './words.ts';
 
 export const PROGRAM_NAME = 'tetcdctl';
 
@@ -31,7 +31,7 @@ const HELP_WIDTH = 100;
 const HELP_END = `"${PROGRAM_NAME} options" lists the flags that every command takes.\n`;
 
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
-export async function runTetcdctl(argv: readonly string[], io: Io): Promise<number> {
+export async function runTetcdctl(argv: readonly Word[], io: Io): Promise<number> {
   const execution = new Execution(io);
   try {
     await execution.run(argv);
@@ -78,8 +78,8 @@ class Execution implements CommandTree {
     this.root = buildTree(this);
   }
 
-  async run(argv: readonly string[]): Promise<void> {
-    const line = readCommandLine(this.root, helpFirst(argv).map(wordFromText));
+  async run(argv: readonly Word[]): Promise<void> {
+    const line = readCommandLine(this.root, helpFirst(argv));
     if (line.wantsHelp) {
       this.#io.out(`${line.command.helpInformation()}\n${HELP_END}`);
       return;
@@ -146,7 +146,7 @@ class Execution implements CommandTree {
 }
 
 /** `help get` is `get --help`. */
-function helpFirst(argv: readonly string[]): readonly string[] {
+function helpFirst(argv: readonly Word[]): readonly Word[] {
   return argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
 }
 
