@@ -5,3 +5,4 @@ export * from './invariant.ts';
 export * from './metrics.ts';
 export * from './random.ts';
 export * from './units.ts';
+export * from './varint.ts';

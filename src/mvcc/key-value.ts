@@ -13,6 +13,7 @@ import {
   type Revision,
   TetcdError,
   writeLatin1,
+  writeVarint,
 } from '../base/index.ts';
 import { sizeOfBig, sizeOfUint } from '../protocol/index.ts';
 import type { ByteSlice } from './types.ts';
@@ -24,7 +25,6 @@ const TAG_VERSION = 0x20;
 const TAG_VALUE = 0x2a;
 const TAG_LEASE = 0x30;
 
-const TWO_POW_28 = 2 ** 28;
 const TWO_POW_32 = 2 ** 32;
 
 /** Bytes of the key's field; keys are never empty. */
@@ -140,23 +140,6 @@ function copyBytes(
 ): void {
   if (length > COPY_LOOP_MAX) target.set(source.subarray(start, start + length), offset);
   else for (let i = 0; i < length; i++) target[offset + i] = source[start + i]!;
-}
-
-/** Writes an integer from 0 to 2^53-1; returns the offset after. */
-export function writeVarint(value: number, target: Uint8Array, offset: number): number {
-  let at = offset;
-  let rest = value;
-  while (rest >= TWO_POW_28) {
-    target[at++] = (rest % 128) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  let low = rest | 0;
-  while (low >= 0x80) {
-    target[at++] = (low & 0x7f) | 0x80;
-    low >>>= 7;
-  }
-  target[at++] = low;
-  return at;
 }
 
 function writeBigVarint(value: bigint, target: Uint8Array, offset: number): number {

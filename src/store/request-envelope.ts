@@ -8,7 +8,7 @@
 // Field 2 is the v2 request that releases up to 3.5 wrote; releases up to 3.4 even log bare v2
 // Requests. Neither is "unknown, skip", and nor is any other field this table lacks: see `readEnvelope`.
 
-import { invariant, TetcdError } from '../base/index.ts';
+import { invariant, TetcdError, varintSize, writeVarint } from '../base/index.ts';
 
 /** Operation kinds: the field numbers of InternalRaftRequest. */
 export const REQUEST_KIND = {
@@ -63,23 +63,6 @@ const WIRE_BYTES = 2;
  */
 export const REQUEST_ID_LOW_BITS = 48;
 const LOW_LIMIT = 2 ** REQUEST_ID_LOW_BITS;
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
-  return size;
-}
-
-function writeVarint(value: number, target: Uint8Array, offset: number): number {
-  let rest = value;
-  let at = offset;
-  while (rest >= 128) {
-    target[at++] = (rest % 128) | 128;
-    rest = Math.floor(rest / 128);
-  }
-  target[at++] = rest;
-  return at;
-}
 
 /** Writes the 64-bit id `idHigh * 2^48 + idLow` as a varint. */
 function writeRequestId(idHigh: number, idLow: number, target: Uint8Array, offset: number): number {

@@ -9,10 +9,10 @@
 //
 // Example, put of "k" = "v" at 2:  5a 0e  12 0c  0a 01 6b 10 02 18 02 20 01 2a 01 76
 
-import { EMPTY_BYTES, type Revision } from '../../base/index.ts';
+import { EMPTY_BYTES, type Revision, writeVarint } from '../../base/index.ts';
 import { sizeOfUint } from '../../protocol/index.ts';
 import type { ChangeList } from '../change-list.ts';
-import { sizeOfKeyField, writeKeyField, writeVarint } from '../key-value.ts';
+import { sizeOfKeyField, writeKeyField } from '../key-value.ts';
 import type { ReadView } from '../range.ts';
 import { ByteSlice, KeyState } from '../types.ts';
 

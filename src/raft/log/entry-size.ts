@@ -1,17 +1,7 @@
 // Sizes that limits are measured in.
 
+import { varintSize } from '../../base/index.ts';
 import type { Entry } from '../raftpb.ts';
-
-/** Bytes of `value` as a protobuf varint. */
-function varintSize(value: number): number {
-  if (value < 0x80) return 1;
-  if (value < 0x4000) return 2;
-  if (value < 0x20_0000) return 3;
-  if (value < 0x1000_0000) return 4;
-  let size = 4;
-  for (let rest = Math.floor(value / 0x1000_0000); rest > 0; rest = Math.floor(rest / 0x80)) size++;
-  return size;
-}
 
 /** Bytes of the entry in protobuf, without its own length prefix; zero fields take none. */
 export function entrySize(entry: Entry): number {

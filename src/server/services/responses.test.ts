@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Random, seededRandom } from '../../base/index.ts';
+import { type Random, seededRandom, varintSize, writeVarint } from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';
 import {
   DeleteResult,
@@ -12,7 +12,7 @@ import {
   TxnResult,
 } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
-import { ResponseHeaderWriter, varintSize, writeVarint } from '../response-header.ts';
+import { ResponseHeaderWriter } from '../response-header.ts';
 import { kvEncoders } from './responses.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 

@@ -8,7 +8,7 @@
 // The header of an answer is complete; those of the operations inside a transaction carry only a
 // revision, and that of a nested transaction nothing, as etcd has it.
 
-import type { Revision } from '../../base/index.ts';
+import { type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';
 import type {
   ByteSlice,
@@ -18,7 +18,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import { type ResponseHeaderWriter, varintSize, writeVarint } from '../response-header.ts';
+import type { ResponseHeaderWriter } from '../response-header.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;

@@ -4,11 +4,18 @@
 //
 // Hot: once per watcher and batch.
 
-import { EMPTY_BYTES, type Revision, utf8Length, writeUtf8 } from '../../base/index.ts';
+import {
+  EMPTY_BYTES,
+  type Revision,
+  utf8Length,
+  varintSize,
+  writeUtf8,
+  writeVarint,
+} from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';
 import type { EventBatch } from '../../mvcc/index.ts';
 import { putBig, sizeOfBig } from '../../protocol/index.ts';
-import { type ResponseHeaderWriter, varintSize, writeVarint } from '../response-header.ts';
+import type { ResponseHeaderWriter } from '../response-header.ts';
 
 const TAG_WATCH_ID = 0x10;
 const TAG_CREATED = 0x18;
