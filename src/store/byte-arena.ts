@@ -1,8 +1,7 @@
 // Room for many small byte strings without an object each.
 //
 // Encoded rows are written one after another into slabs; a row is named by (slab, offset, length).
-// A slab lives as long as something refers to it: overlays and responses in flight. Measured in the
-// store's micro benchmark against one Uint8Array per row.
+// A slab lives as long as something refers to it: overlays and responses in flight.
 
 import { invariant } from '../base/index.ts';
 

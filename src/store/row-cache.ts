@@ -2,7 +2,7 @@
 //
 // A row never changes, so nothing here is ever stale; what is overwritten is merely forgotten. Rows
 // lie in a ring of slabs; a table of sets of four places says where. A lookup costs one probe of the
-// table and one of the slab, where the tree costs a binary search per level: 0.1 us against 1 us for
+// table and one of the slab, where the tree costs a binary search per level: 0.2 us against 1 us for
 // rows in random order, 100,000 keys (`bench/micro/store.mjs`).
 //
 //     hash(main, sub) ──► set of 4 places ──► (main, sub, slab number, offset, length) ──► slab
@@ -98,14 +98,24 @@ export class RowCache {
   }
 
   #note(main: Revision, sub: number, slice: ByteSlice): void {
-    this.#victim = (this.#victim + 1) % WAYS;
-    const place = this.#setOf(main, sub) + this.#victim;
+    const place = this.#placeIn(this.#setOf(main, sub));
     this.#mains[place] = main;
     const at = place * FIELDS;
     this.#fields[at + F_SUB] = sub;
     this.#fields[at + F_SLAB] = this.#slab;
     this.#fields[at + F_OFFSET] = slice.offset;
     this.#fields[at + F_LENGTH] = slice.length;
+  }
+
+  /** A void place of the set, or else one whose row is forgotten. */
+  #placeIn(first: number): number {
+    const oldest = this.#slab - this.#slabs.length;
+    for (let place = first; place < first + WAYS; place++) {
+      if (this.#mains[place] === -1) return place;
+      if (this.#fields[place * FIELDS + F_SLAB]! <= oldest) return place;
+    }
+    this.#victim = (this.#victim + 1) % WAYS;
+    return first + this.#victim;
   }
 
   /**
