@@ -1,7 +1,7 @@
 // The TypeScript client: `tetcd/client`.
 
 export { hasCode, TetcdError } from '../base/index.ts';
-export { GrpcStatusError, STATUS, type StatusCode } from '../grpc/index.ts';
+export { GrpcStatusError, STATUS, type StatusCode, statusName } from '../grpc/index.ts';
 export {
   EtcdError,
   type EtcdErrorName,

@@ -45,4 +45,4 @@ export type {
   UnaryHandler,
 } from './server-types.ts';
 export type { StatusCode } from './status.ts';
-export { GrpcStatusError, STATUS, STATUS_COUNT, statusName } from './status.ts';
+export { GrpcStatusError, STATUS, STATUS_COUNT, STATUS_NAMES, statusName } from './status.ts';

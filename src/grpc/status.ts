@@ -23,10 +23,8 @@ export const STATUS = {
 
 export type StatusCode = (typeof STATUS)[keyof typeof STATUS];
 
-/** How many codes there are; they are consecutive from 0. */
-export const STATUS_COUNT = 17;
-
-const NAMES: readonly string[] = [
+/** The codes' names as Go prints them, by code; the codes are consecutive from 0. */
+export const STATUS_NAMES = [
   'OK',
   'Canceled',
   'Unknown',
@@ -44,11 +42,14 @@ const NAMES: readonly string[] = [
   'Unavailable',
   'DataLoss',
   'Unauthenticated',
-];
+] as const satisfies readonly string[];
+
+/** How many codes there are. */
+export const STATUS_COUNT = STATUS_NAMES.length;
 
 /** The code's name as Go prints it (`DeadlineExceeded`): what metrics and error texts show. */
 export function statusName(code: number): string {
-  return NAMES[code] ?? `Code(${code})`;
+  return STATUS_NAMES[code] ?? `Code(${code})`;
 }
 
 /** What a promise-style call rejects with. Match on `code`; `details` is the server's message. */

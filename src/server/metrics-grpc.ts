@@ -2,35 +2,13 @@
 // of the middleware that etcd uses.
 
 import { Counter, Histogram, invariant } from '../base/index.ts';
+import { STATUS, STATUS_COUNT } from '../grpc/index.ts';
 
 export type GrpcCallType = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
-
-/** By gRPC status number. */
-export const GRPC_CODE_NAMES = [
-  'OK',
-  'Canceled',
-  'Unknown',
-  'InvalidArgument',
-  'DeadlineExceeded',
-  'NotFound',
-  'AlreadyExists',
-  'PermissionDenied',
-  'ResourceExhausted',
-  'FailedPrecondition',
-  'Aborted',
-  'OutOfRange',
-  'Unimplemented',
-  'Internal',
-  'Unavailable',
-  'DataLoss',
-  'Unauthenticated',
-] as const;
 
 export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
-
-const CODE_UNKNOWN = 2;
 
 /** What one method has done. Fields are added to by whoever serves calls. */
 export class GrpcMethodMetrics {
@@ -42,7 +20,7 @@ export class GrpcMethodMetrics {
   readonly received = new Counter();
   readonly sent = new Counter();
   /** Calls ended, by status number. */
-  readonly handled = new Float64Array(GRPC_CODE_NAMES.length);
+  readonly handled = new Float64Array(STATUS_COUNT);
   /** Seconds from start to end; only with `--metrics=extensive`. */
   readonly handlingSeconds: Histogram | undefined;
 
@@ -55,7 +33,7 @@ export class GrpcMethodMetrics {
 
   /** `seconds` is looked at only if `handlingSeconds` is there. */
   ended(status: number, seconds: number): void {
-    const known = status >= 0 && status < this.handled.length ? status : CODE_UNKNOWN;
+    const known = status >= 0 && status < this.handled.length ? status : STATUS.UNKNOWN;
     this.handled[known]!++;
     this.handlingSeconds?.observe(seconds);
   }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeWith, need, sharedData } from '../../test/real-etcd.ts';
 import { Histogram } from '../base/index.ts';
+import { STATUS_NAMES } from '../grpc/index.ts';
 import { createMetrics, formatBound } from './metrics.ts';
-import { GRPC_CODE_NAMES, GRPC_HANDLING_BOUNDS } from './metrics-grpc.ts';
+import { GRPC_HANDLING_BOUNDS } from './metrics-grpc.ts';
 import { METRICS, type MetricRow } from './metrics-table.ts';
 
 interface Reference {
@@ -115,7 +116,7 @@ describeWith('beside the reference', [reference], () => {
   });
 
   test('the gRPC families', async () => {
-    expect(GRPC_CODE_NAMES).toEqual(facts.grpc_metrics.grpc_code_names);
+    expect(STATUS_NAMES).toEqual(facts.grpc_metrics.grpc_code_names);
     const metrics = createMetrics({ extensive: true, runtime: false });
     metrics.grpc.add('etcdserverpb.KV', 'Range', 'unary');
     const { body } = await metrics.render();

@@ -3,7 +3,8 @@
 
 import prometheus, { type Registry } from 'prom-client';
 import { Counter, Gauge, Histogram, invariant, MetricFamily } from '../base/index.ts';
-import { GRPC_CODE_NAMES, type GrpcMethodMetrics, GrpcMetrics } from './metrics-grpc.ts';
+import { STATUS_NAMES } from '../grpc/index.ts';
+import { type GrpcMethodMetrics, GrpcMetrics } from './metrics-grpc.ts';
 import {
   METRICS,
   type MetricRecord,
@@ -151,7 +152,7 @@ function registerGrpc(registry: Registry, grpc: GrpcMetrics, extensive: boolean)
     { labels, value: method.sent.value },
   ]);
   family('grpc_server_handled_total', 'counter', 'calls finished by code name', (method, labels) =>
-    GRPC_CODE_NAMES.map((name, code) => ({
+    STATUS_NAMES.map((name, code) => ({
       labels: { grpc_code: name, ...labels },
       value: method.handled[code]!,
     })),
