@@ -53,6 +53,26 @@ export function writeUtf8(text: string, target: Uint8Array, offset: number): num
   return offset + utf8WriteInto.call(target, text, offset, target.length - offset);
 }
 
+/** Up to here a loop beats the call into the runtime. */
+const COPY_LOOP_MAX = 48;
+
+/** Copies `source[start, start + length)` to `target` at `offset`; the caller has made room. */
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  length: number,
+  target: Uint8Array,
+  offset: number,
+): void {
+  if (length <= COPY_LOOP_MAX) {
+    for (let i = 0; i < length; i++) target[offset + i] = source[start + i]!;
+  } else if (length === source.length) {
+    target.set(source, offset);
+  } else {
+    target.set(source.subarray(start, start + length), offset);
+  }
+}
+
 /** Negative, zero or positive as `a` sorts before, equals or sorts after `b`, byte by byte. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);

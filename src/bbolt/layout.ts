@@ -103,23 +103,6 @@ export function allocatePageBytes(size: number): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, size);
 }
 
-/** Copies into `target`; short runs by a loop, which beats the call of `set`. */
-export function copyBytes(
-  source: Uint8Array,
-  from: number,
-  length: number,
-  target: Uint8Array,
-  at: number,
-): void {
-  if (length <= 48) {
-    for (let i = 0; i < length; i++) target[at + i] = source[from + i]!;
-  } else if (length === source.length) {
-    target.set(source, at);
-  } else {
-    target.set(source.subarray(from, from + length), at);
-  }
-}
-
 /** Negative, zero or positive as the first key sorts before, equals or sorts after the second. */
 export function compareKeys(
   a: Uint8Array,

@@ -2,9 +2,9 @@
 //
 // Hot: neighbours that stand side by side in the base page are copied with one call.
 
+import { copyBytes } from '../base/index.ts';
 import {
   BUCKET_HEADER_SIZE,
-  copyBytes,
   ELEMENT_SIZE,
   PAGE_FLAGS,
   PAGE_HEADER_SIZE,

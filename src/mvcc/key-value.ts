@@ -9,6 +9,7 @@
 
 import {
   COUNT_MAX,
+  copyBytes,
   latin1FromBytes,
   type Revision,
   TetcdError,
@@ -126,20 +127,6 @@ export function writeKeyOnly(
   offset: number,
 ): number {
   return writeNumbers(createMain, modMain, version, target, writeKeyField(key, target, offset));
-}
-
-/** Below this many bytes a loop beats `set` with a view. */
-const COPY_LOOP_MAX = 48;
-
-function copyBytes(
-  source: Uint8Array,
-  start: number,
-  length: number,
-  target: Uint8Array,
-  offset: number,
-): void {
-  if (length > COPY_LOOP_MAX) target.set(source.subarray(start, start + length), offset);
-  else for (let i = 0; i < length; i++) target[offset + i] = source[start + i]!;
 }
 
 function writeBigVarint(value: bigint, target: Uint8Array, offset: number): number {

@@ -8,7 +8,7 @@
 // The header of an answer is complete; those of the operations inside a transaction carry only a
 // revision, and that of a nested transaction nothing, as etcd has it.
 
-import { type Revision, varintSize, writeVarint } from '../../base/index.ts';
+import { copyBytes, type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';
 import type {
   ByteSlice,
@@ -69,16 +69,9 @@ function copyField(
 ): number {
   target[offset] = tag;
   const at = writeVarint(length, target, offset + 1);
-  if (length <= COPY_LOOP_MAX) {
-    for (let i = 0; i < length; i++) target[at + i] = buffer[start + i]!;
-  } else {
-    target.set(buffer.subarray(start, start + length), at);
-  }
+  copyBytes(buffer, start, length, target, at);
   return at + length;
 }
-
-/** Up to here a loop beats the call into the runtime. */
-const COPY_LOOP_MAX = 48;
 
 function kvsSize(result: RangeResult): number {
   const { lengths } = result;
