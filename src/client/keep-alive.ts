@@ -5,7 +5,7 @@ import type { Timer } from '../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../grpc/index.ts';
 import { EtcdError, etcdserverpb } from '../protocol/index.ts';
 import type { Calls } from './calls.ts';
-import { clientClosed, errorOfStatus, invalidArgument } from './errors.ts';
+import { clientClosed, errorOfStatus } from './errors.ts';
 import {
   DELAY_MS_MAX,
   KEEP_ALIVE_BUFFER_MAX,
@@ -14,6 +14,7 @@ import {
   REOPEN_WAIT_MS_MAX,
   REOPEN_WAIT_MS_MIN,
 } from './limits.ts';
+import { DONE, PullQueue } from './pull-queue.ts';
 import { headerOf, type ResponseHeader } from './results.ts';
 import { backoffMs } from './wait.ts';
 
@@ -38,13 +39,6 @@ export interface KeepAliveOptions {
   readonly signal?: AbortSignal;
 }
 
-type Waiter = {
-  readonly resolve: (result: IteratorResult<KeepAliveResponse, undefined>) => void;
-  readonly reject: (error: unknown) => void;
-};
-
-const DONE: IteratorResult<KeepAliveResponse, undefined> = { done: true, value: undefined };
-
 /**
  * A lease that is being renewed until it is closed or lost; nobody needs to read it. A loop over it
  * yields the server's answers (the newest few, if it is slow), ends when it is closed, and throws
@@ -59,10 +53,7 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
   expiresMs: number;
   readonly #remove: (keeper: LeaseKeeper) => void;
   readonly #signal: AbortSignal | undefined;
-  #buffer: KeepAliveResponse[] = [];
-  #waiter: Waiter | undefined = undefined;
-  #state: 'kept' | 'lost' | 'closed' = 'kept';
-  #error: unknown = undefined;
+  readonly #answers = new PullQueue<KeepAliveResponse>();
   #resolveLost!: (reason: unknown) => void;
 
   constructor(
@@ -89,32 +80,19 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
   };
 
   get kept(): boolean {
-    return this.#state === 'kept';
+    return this.#answers.open;
   }
 
   /** Stops renewing; the lease then runs out by itself. Revoke it to end it at once. */
   close(): void {
-    if (this.#state !== 'kept') return;
+    if (!this.kept) return;
     this.#remove(this);
-    this.#end('closed');
-    this.#waiter?.resolve(DONE);
-    this.#waiter = undefined;
+    this.#stopListening();
+    this.#answers.close();
   }
 
   next(): Promise<IteratorResult<KeepAliveResponse, undefined>> {
-    const first = this.#buffer.shift();
-    if (first !== undefined) return Promise.resolve({ done: false, value: first });
-    if (this.#state === 'lost') {
-      this.#state = 'closed';
-      return Promise.reject(this.#error);
-    }
-    if (this.#state === 'closed') return Promise.resolve(DONE);
-    if (this.#waiter !== undefined) {
-      return Promise.reject(invalidArgument('next() was called before the last one was answered'));
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
+    return this.#answers.next();
   }
 
   async return(): Promise<IteratorResult<KeepAliveResponse, undefined>> {
@@ -127,34 +105,22 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
   }
 
   onAnswer(response: KeepAliveResponse, nowMs: number): void {
-    if (this.#state !== 'kept') return;
+    if (!this.kept) return;
     const ttlMs = response.ttl * 1_000;
     this.dueMs = nowMs + ttlMs * KEEP_ALIVE_FRACTION;
     this.expiresMs = nowMs + ttlMs;
-    const waiter = this.#waiter;
-    if (waiter !== undefined) {
-      this.#waiter = undefined;
-      waiter.resolve({ done: false, value: response });
-      return;
-    }
-    if (this.#buffer.length >= KEEP_ALIVE_BUFFER_MAX) this.#buffer.shift();
-    this.#buffer.push(response);
+    if (this.#answers.size >= KEEP_ALIVE_BUFFER_MAX) this.#answers.shift();
+    this.#answers.push(response);
   }
 
   onLost(reason: unknown): void {
-    if (this.#state !== 'kept') return;
-    this.#end('lost');
-    this.#error = reason;
+    if (!this.kept) return;
+    this.#stopListening();
     this.#resolveLost(reason);
-    const waiter = this.#waiter;
-    if (waiter === undefined) return;
-    this.#waiter = undefined;
-    this.#state = 'closed';
-    waiter.reject(reason);
+    this.#answers.fail(reason);
   }
 
-  #end(state: 'lost' | 'closed'): void {
-    this.#state = state;
+  #stopListening(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 }

@@ -1,11 +1,11 @@
 // A watch as its user sees it: an async iterable that goes on over reconnects.
 
-import { invariant } from '../base/index.ts';
 import { etcdserverpb, mvccpb } from '../protocol/index.ts';
 import { clientClosed, invalidArgument } from './errors.ts';
 import { type Bytes, type RangeOptions, rangeOf } from './key-range.ts';
 import { KeyValue, keyValueOf } from './key-value.ts';
 import { WATCH_BUFFER_BYTES_MAX, WATCH_EVENT_OVERHEAD_BYTES } from './limits.ts';
+import { DONE, PullQueue } from './pull-queue.ts';
 import { headerOf, type ResponseHeader } from './results.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
@@ -52,18 +52,6 @@ export interface WatcherLink {
   subscribe(watcher: Watcher): void;
 }
 
-interface Buffered {
-  readonly response: WatchResponse;
-  readonly bytes: number;
-}
-
-type Waiter = {
-  readonly resolve: (result: IteratorResult<WatchResponse, undefined>) => void;
-  readonly reject: (error: unknown) => void;
-};
-
-const DONE: IteratorResult<WatchResponse, undefined> = { done: true, value: undefined };
-
 /**
  * Iterate over it for events, or over `responses()` for what the server sent with them; not over both.
  * The loop ends when the watch is closed and throws when it fails: COMPACTED (a
@@ -78,13 +66,8 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   readonly #request: etcdserverpb.WatchCreateRequest;
   readonly #cursor: WatchCursor;
   readonly #signal: AbortSignal | undefined;
-  readonly #buffer: Buffered[] = [];
-  #bufferedBytes = 0;
+  readonly #responses = new PullQueue<WatchResponse>();
   #suspended = false;
-  #state: 'open' | 'failed' | 'closed' = 'open';
-  /** Why it failed; thrown to the reader once the buffer is empty. */
-  #error: unknown = undefined;
-  #waiter: Waiter | undefined = undefined;
   #isRead = false;
   #settleCreated!: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
@@ -121,19 +104,18 @@ export class Watcher implements AsyncIterable<WatchEvent> {
 
   /** False once closed or failed. */
   get open(): boolean {
-    return this.#state === 'open';
+    return this.#responses.open;
   }
 
   // The user's side
 
   /** Ends the watch: a loop over it ends after what has already arrived. */
   close(): void {
-    if (this.#state !== 'open') return;
+    if (!this.open) return;
     this.#link.remove(this);
-    this.#end('closed');
+    this.#stopListening();
     this.#settleCreated.reject(clientClosed());
-    this.#waiter?.resolve(DONE);
-    this.#waiter = undefined;
+    this.#responses.close();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchEvent, void, undefined> {
@@ -157,27 +139,13 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   }
 
   #next(): Promise<IteratorResult<WatchResponse, undefined>> {
-    const first = this.#buffer.shift();
-    if (first !== undefined) {
-      this.#bufferedBytes -= first.bytes;
-      if (this.#buffer.length === 0) this.#takeUpAgain();
-      return Promise.resolve({ done: false, value: first.response });
-    }
-    if (this.#state === 'failed') {
-      this.#state = 'closed';
-      return Promise.reject(this.#error);
-    }
-    if (this.#state === 'closed') return Promise.resolve(DONE);
-    if (this.#waiter !== undefined) {
-      return Promise.reject(invalidArgument('next() was called before the last one was answered'));
-    }
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
+    const response = this.#responses.next();
+    if (this.#responses.size === 0) this.#takeUpAgain();
+    return response;
   }
 
   #takeUpAgain(): void {
-    if (!this.#suspended || this.#state !== 'open') return;
+    if (!this.#suspended || !this.open) return;
     this.#suspended = false;
     this.#link.subscribe(this);
   }
@@ -196,7 +164,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
 
   /** `bytes`: size of the message. */
   onResponse(response: etcdserverpb.WatchResponse, bytes: number): void {
-    if (this.#state !== 'open') return;
+    if (!this.open) return;
     const header = headerOf(response.header);
     const isProgress = response.events.length === 0 && !response.fragment;
     if (isProgress) this.#cursor.onProgress(header.revision);
@@ -211,7 +179,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   /** An answer to a request for progress that goes to all watchers of the stream. */
   onRequestedProgress(header: ResponseHeader): void {
     // Not for the cursor: releases before 3.4.25 and 3.5.8 answer though events are outstanding.
-    if (this.#state !== 'open') return;
+    if (!this.open) return;
     this.#deliver(
       { header, events: [], isProgress: true, fragment: false },
       WATCH_EVENT_OVERHEAD_BYTES,
@@ -220,33 +188,19 @@ export class Watcher implements AsyncIterable<WatchEvent> {
 
   /** It is over, by the server's or the client's doing. */
   onFailed(error: unknown): void {
-    if (this.#state !== 'open') return;
-    this.#end('failed');
-    this.#error = error;
+    if (!this.open) return;
+    this.#stopListening();
     this.#settleCreated.reject(error);
-    const waiter = this.#waiter;
-    if (waiter === undefined) return;
-    this.#waiter = undefined;
-    this.#state = 'closed';
-    waiter.reject(error);
+    this.#responses.fail(error);
   }
 
-  #end(state: 'failed' | 'closed'): void {
-    this.#state = state;
+  #stopListening(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 
   #deliver(response: WatchResponse, bytes: number): void {
-    const waiter = this.#waiter;
-    if (waiter !== undefined) {
-      invariant(this.#buffer.length === 0, 'a reader waits only for an empty buffer');
-      this.#waiter = undefined;
-      waiter.resolve({ done: false, value: response });
-      return;
-    }
-    this.#buffer.push({ response, bytes });
-    this.#bufferedBytes += bytes;
-    if (this.#bufferedBytes > WATCH_BUFFER_BYTES_MAX && !this.#suspended) {
+    this.#responses.push(response, bytes);
+    if (this.#responses.bytes > WATCH_BUFFER_BYTES_MAX && !this.#suspended) {
       this.#suspended = true;
       this.#link.suspend(this);
     }
