@@ -2,18 +2,14 @@
 //
 // Hot: `next` inside a leaf decodes one element header; nothing is allocated after construction.
 
-import { EMPTY_BYTES, TetcdError } from '../base/index.ts';
+import { TetcdError } from '../base/index.ts';
 import type { Cursor } from './api.ts';
+import { BEFORE, BEHIND, CursorEntry, ON } from './cursor-entry.ts';
 import { BUCKET_ELEMENT_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, readU32 } from './layout.ts';
 import { READ_ALONG_PAGES_MAX } from './limits.ts';
 import type { Page } from './page.ts';
 import type { Pager } from './pager.ts';
 import { readAlong } from './read-along.ts';
-
-/** Where a cursor stands when it stands on no entry. */
-const BEFORE = 0;
-const ON = 1;
-const BEHIND = 2;
 
 /** What keeps a cursor usable: the transaction it belongs to. */
 export interface CursorOwner {
@@ -21,15 +17,7 @@ export interface CursorOwner {
   readonly pager: Pager;
 }
 
-export class PageCursor implements Cursor {
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyOffset = 0;
-  keyLength = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueOffset = 0;
-  valueLength = 0;
-  isBucket = false;
-  private state = BEFORE;
+export class PageCursor extends CursorEntry implements Cursor {
   private readonly owner: CursorOwner;
   /** Root page of the bucket; 0 where `inline` is the whole tree. */
   private readonly rootId: number;
@@ -42,13 +30,10 @@ export class PageCursor implements Cursor {
   private along = 1;
 
   constructor(owner: CursorOwner, rootId: number, inline: Page | undefined) {
+    super();
     this.owner = owner;
     this.rootId = rootId;
     this.inline = inline;
-  }
-
-  get valid(): boolean {
-    return this.state === ON;
   }
 
   first(): boolean {
@@ -238,18 +223,6 @@ export class PageCursor implements Cursor {
     this.isBucket = (bytes[at]! & BUCKET_ELEMENT_FLAG) !== 0;
     this.state = ON;
     return true;
-  }
-
-  private stop(state: number): boolean {
-    this.state = state;
-    this.keyBytes = EMPTY_BYTES;
-    this.keyOffset = 0;
-    this.keyLength = 0;
-    this.valueBytes = EMPTY_BYTES;
-    this.valueOffset = 0;
-    this.valueLength = 0;
-    this.isBucket = false;
-    return false;
   }
 
   private assertOpen(): void {

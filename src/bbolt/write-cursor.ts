@@ -1,28 +1,17 @@
 // The cursor of a write transaction, over pages and nodes alike. Moves go by the key it stands on:
 // when the tree has changed since the last move, the place is looked for anew. Not a hot path.
 
-import { EMPTY_BYTES, TetcdError } from '../base/index.ts';
+import { TetcdError } from '../base/index.ts';
 import type { WriteCursor } from './api.ts';
+import { BEFORE, BEHIND, CursorEntry, ON } from './cursor-entry.ts';
 import type { EditTree } from './edit-tree.ts';
 import { BUCKET_ELEMENT_FLAG } from './layout.ts';
 import { BranchNode, LeafNode, type TreeNode } from './node.ts';
 import type { Page } from './page.ts';
 
-const BEFORE = 0;
-const ON = 1;
-const BEHIND = 2;
-
 type View = TreeNode | Page;
 
-export class TreeCursor implements WriteCursor {
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyOffset = 0;
-  keyLength = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueOffset = 0;
-  valueLength = 0;
-  isBucket = false;
-  private state = BEFORE;
+export class TreeCursor extends CursorEntry implements WriteCursor {
   private readonly tree: EditTree;
   /** Throws if the transaction has ended or the bucket is gone. */
   private readonly assertUsable: () => void;
@@ -32,12 +21,9 @@ export class TreeCursor implements WriteCursor {
   private changes = -1;
 
   constructor(tree: EditTree, assertUsable: () => void) {
+    super();
     this.tree = tree;
     this.assertUsable = assertUsable;
-  }
-
-  get valid(): boolean {
-    return this.state === ON;
   }
 
   first(): boolean {
@@ -204,17 +190,5 @@ export class TreeCursor implements WriteCursor {
     }
     this.state = ON;
     return true;
-  }
-
-  private stop(state: number): boolean {
-    this.state = state;
-    this.keyBytes = EMPTY_BYTES;
-    this.keyOffset = 0;
-    this.keyLength = 0;
-    this.valueBytes = EMPTY_BYTES;
-    this.valueOffset = 0;
-    this.valueLength = 0;
-    this.isBucket = false;
-    return false;
   }
 }
