@@ -26,14 +26,6 @@ export function createNodeNetwork(): Network {
 }
 
 /**
- * A stream over an already connected socket (TCP, Unix or TLS), for the few files that must make
- * their sockets themselves. The stream owns the socket from now on.
- */
-export function streamFromSocket(socket: Socket): ByteStream {
-  return new SocketStream(socket);
-}
-
-/**
  * Takes the socket back out of a stream made by this file: the stream is dead afterwards and its
  * handler hears nothing more. `unread` (no copy is made) is put in front of what the socket delivers
  * next, so that a connection can be handed to `node:http` after a look at its first bytes. The new
