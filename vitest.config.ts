@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'units',
-          include: ['src/**/*.test.ts', 'test/tidy.test.ts'],
+          include: ['src/**/*.test.ts', 'sim/check/**/*.test.ts', 'test/tidy.test.ts'],
           maxWorkers: 2,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
@@ -22,7 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'programs',
-          include: ['test/**/*.test.ts', 'bench/**/*.test.ts'],
+          include: ['test/**/*.test.ts', 'sim/*.test.ts', 'bench/**/*.test.ts'],
           exclude: ['test/tidy.test.ts'],
           maxWorkers: 1,
           fileParallelism: false,

@@ -1,0 +1,15 @@
+// Member to member: raft messages, snapshots and small requests over HTTP/1.1. Start with `types.ts`.
+
+export {
+  type OutgoingSnapshot,
+  type PeerHost,
+  type PeerLog,
+  type PeerMetrics,
+  type PeerRequest,
+  type PeerResponse,
+  type PeerTransport,
+  type PeerTransportOptions,
+  RECEIPTS,
+  type Receipt,
+  type RequestOptions,
+} from './types.ts';
