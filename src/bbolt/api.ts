@@ -128,6 +128,13 @@ export interface ReadTransaction {
    * `close` may come meanwhile. `write` owns the chunk (at most 1 MiB) until its promise resolves.
    */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
+  /**
+   * What {@link copyTo} writes, for one who pulls: chunks of at most 1 MiB, each the caller's until it
+   * asks for the next. CLOSED once the transaction or the database is closed.
+   */
+  chunks(): AsyncIterable<Uint8Array>;
+  /** A second transaction on the same commit, for work that may outlive this one. */
+  fork(): ReadTransaction;
   /** Unpins the snapshot. Safe to call again. */
   close(): void;
 }

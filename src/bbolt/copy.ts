@@ -2,17 +2,19 @@
 // change; what else lies between them is copied as it comes.
 
 import { invariant } from '../base/index.ts';
-import type { CopyResult } from './api.ts';
 import { TRANSFER_BYTES_MAX } from './limits.ts';
 import { encodeMeta, type Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 
-/** Writes the database at `meta`, which the caller has pinned, in bbolt's form of a copy. */
-export async function copyDatabase(
+/**
+ * The database at `meta`, in bbolt's form of a copy, in chunks that belong to the caller until it asks
+ * for the next one. The caller keeps `meta` pinned, and `assertPinned` throws when it does no more.
+ */
+export async function* copyChunks(
   pager: Pager,
   meta: Meta,
-  write: (chunk: Uint8Array) => Promise<void>,
-): Promise<CopyResult> {
+  assertPinned: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const { pageSize } = pager;
   const metas = new Uint8Array(2 * pageSize);
   // The pages of a free list may be written anew while the copy is made, so it does without one.
@@ -20,29 +22,36 @@ export async function copyDatabase(
   encodeMeta(copied, 0, metas.subarray(0, pageSize));
   // The second meta is one commit behind, so that there is no doubt which one counts.
   encodeMeta({ ...copied, txid: Math.max(0, meta.txid - 1) }, 1, metas.subarray(pageSize));
-  await write(metas);
+  assertPinned();
+  yield metas;
 
   const size = meta.highWater * pageSize;
   let at = metas.length;
-  const pagesPerChunk = TRANSFER_BYTES_MAX / pageSize;
-  invariant(Number.isInteger(pagesPerChunk), 'a chunk is made of whole pages');
-  // Two buffers: one is being filled while the other is being written.
+  invariant(Number.isInteger(TRANSFER_BYTES_MAX / pageSize), 'a chunk is made of whole pages');
+  // Two buffers: one is being filled while the caller has the other.
   const buffers = [new Uint8Array(TRANSFER_BYTES_MAX), new Uint8Array(TRANSFER_BYTES_MAX)];
   let turn = 0;
-  let reading = readChunk(pager, buffers[0]!, at, size);
-  while (at < size) {
-    const chunk = await reading;
-    at += chunk.length;
-    turn = 1 - turn;
-    reading = readChunk(pager, buffers[turn]!, at, size);
-    try {
-      await write(chunk);
-    } catch (error) {
-      await reading.catch(() => undefined);
-      throw error;
+  let reading = readAhead(pager, buffers[turn]!, at, size);
+  try {
+    while (at < size) {
+      const chunk = await reading;
+      // Pages read after the pin was given up may have been overwritten.
+      assertPinned();
+      at += chunk.length;
+      turn = 1 - turn;
+      reading = readAhead(pager, buffers[turn]!, at, size);
+      yield chunk;
     }
+  } finally {
+    await reading.catch(() => undefined);
   }
-  return { txid: meta.txid, size };
+}
+
+/** Reads on while nobody waits yet: a failure is told to whoever awaits it, or to nobody. */
+function readAhead(pager: Pager, buffer: Uint8Array, at: number, end: number): Promise<Uint8Array> {
+  const reading = readChunk(pager, buffer, at, end);
+  reading.catch(() => undefined);
+  return reading;
 }
 
 async function readChunk(

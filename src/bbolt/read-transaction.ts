@@ -6,7 +6,7 @@
 import { TetcdError } from '../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from './api.ts';
 import { decodeBucketValue } from './bucket-value.ts';
-import { copyDatabase } from './copy.ts';
+import { copyChunks } from './copy.ts';
 import { type CursorOwner, PageCursor } from './cursor.ts';
 import type { Meta } from './meta.ts';
 import type { Page } from './page.ts';
@@ -58,10 +58,15 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   async copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult> {
     const pinned = this.fork();
     try {
-      return await copyDatabase(this.pager, this.meta, write);
+      for await (const chunk of pinned.chunks()) await write(chunk);
+      return { txid: this.txid, size: this.size };
     } finally {
       pinned.close();
     }
+  }
+
+  chunks(): AsyncGenerator<Uint8Array, void, undefined> {
+    return copyChunks(this.pager, this.meta, () => this.assertOpen());
   }
 
   close(): void {
@@ -70,7 +75,6 @@ export class Snapshot implements ReadTransaction, CursorOwner {
     this.readers.remove(this.pin);
   }
 
-  /** A second transaction on the same commit, for work that may outlive the caller's. */
   fork(): Snapshot {
     this.assertOpen();
     const { env, pager, meta, readers, pin } = this;

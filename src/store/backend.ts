@@ -26,6 +26,7 @@ import {
 } from '../bbolt/index.ts';
 import type { Env, Timer } from '../env/index.ts';
 import { type ByteSlice, revisionKey } from '../mvcc/index.ts';
+import { DatabaseCopy } from './database-copy.ts';
 import { DurableIndex, type MembershipImage } from './durable-index.ts';
 import {
   BATCH_CHANGES_DEFAULT,
@@ -220,6 +221,22 @@ export class Backend {
     return this.#db.beginRead();
   }
 
+  /**
+   * Makes everything applied so far durable, and hands out the file exactly as of that commit (or of
+   * one after it), to be copied while writers go on. The caller closes it. CLOSED after `close`;
+   * rejects as `commit` does.
+   */
+  async openCopy(): Promise<DatabaseCopy> {
+    await this.commit();
+    if (this.#closed) throw new TetcdError('CLOSED', `${this.#db.path}: the backend is closed`);
+    // What was durable when the file was opened is told without its membership: a commit knows it.
+    if (this.#durable.membership === undefined && this.#beforeFreeze !== undefined) {
+      await this.#commitLive();
+    }
+    // In one turn: the sight of the tree is always the commit that the durable index speaks of.
+    return new DatabaseCopy(this.#tree.transaction.fork(), this.#durable);
+  }
+
   get database(): Database {
     return this.#db;
   }
@@ -332,9 +349,13 @@ export class Backend {
         return new Promise((resolve, reject) => frozen.waiters.push({ resolve, reject }));
       }
     }
-    const done = new Promise<DurableIndex>((resolve, reject) =>
-      live.waiters.push({ resolve, reject }),
-    );
+    return this.#commitLive();
+  }
+
+  #commitLive(): Promise<DurableIndex> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    const { waiters } = this.#live;
+    const done = new Promise<DurableIndex>((resolve, reject) => waiters.push({ resolve, reject }));
     this.#cut();
     return done;
   }

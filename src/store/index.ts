@@ -5,6 +5,7 @@ export type { ApplyResult } from './apply-result.ts';
 export { Backend, type BackendOptions } from './backend.ts';
 export type { KvHash } from './compactor.ts';
 export { confStateOf, encodeConfState } from './conf-state.ts';
+export { DatabaseCopy } from './database-copy.ts';
 export type { DurableIndex, MembershipImage } from './durable-index.ts';
 export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
 

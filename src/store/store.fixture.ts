@@ -53,7 +53,7 @@ export interface RigOptions extends Partial<BackendOptions> {
   readonly host?: Partial<StateMachineHost>;
 }
 
-const NOBODY: raftpb.ConfState = {
+export const NOBODY: raftpb.ConfState = {
   voters: [],
   learners: [],
   votersOutgoing: [],
