@@ -158,6 +158,22 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     await second.close();
   });
 
+  check('a file renamed over a locked one is locked beside it', async (disk, root) => {
+    const old = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+    await old.lock();
+    const other = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+    await other.write([text('new')], 0);
+    await disk.rename(`${root}/b`, `${root}/a`);
+    const found = await disk.open(`${root}/a`, OPEN_MODES.WRITE);
+    await found.lock();
+    old.writeSync(text('old'), 0);
+    await old.close();
+    expect(await contentOf(found)).toBe('new');
+    expect(await codeOf(other.lock())).toBe('LOCKED');
+    await found.close();
+    await other.close();
+  });
+
   check('nothing works after close', async (disk, root) => {
     const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     const writing = file.write([new Uint8Array(100_000)], 0);

@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -79,6 +88,18 @@ describe.runIf(linux)('the lock', () => {
       code: 'LOCKED',
     });
     await holder.close();
+
+    // A file that was renamed over the one that is locked shares the lock file while both last.
+    const again = await lockByProgram(path, descriptor, missing);
+    const renamed = openSync(`${path}.new`, 'w+');
+    renameSync(`${path}.new`, path);
+    const releaseRenamed = await lockByProgram(path, renamed, missing);
+    await expect(lockByProgram(path, renamed, missing)).rejects.toMatchObject({ code: 'LOCKED' });
+    await again();
+    expect(existsSync(`${path}.lock`)).toBe(true);
+    await releaseRenamed();
+    expect(existsSync(`${path}.lock`)).toBe(false);
+    closeSync(renamed);
     rmSync(root, { recursive: true });
   });
 

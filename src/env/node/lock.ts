@@ -10,6 +10,9 @@
 // - Windows: a lock file beside the file, held open with sharing denied.
 // - Where none of these works: `lock-file.ts`.
 //
+// A lock is the file's, not its name's: a database that is renamed over another one, which this process
+// still has open and locked, is locked beside it. Where the lock has a name, `held-locks.ts` sees to that.
+//
 // What this cannot stop: on Linux, an etcd that opens only log segments (`etcdutl` on a directory in
 // use); on Windows, a real etcd, which locks in a way of its own; a process in another container or
 // machine whose locks the file system does not share (some NFS mounts), and there `/proc/locks`
@@ -18,6 +21,7 @@
 import { spawn } from 'node:child_process';
 import { close, constants, open } from 'node:fs';
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { shareLock } from './held-locks.ts';
 import { lockedError, type ReleaseLock, takeLockFile } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
 import { foreignLock } from './proc-locks.ts';
@@ -40,9 +44,11 @@ const STDERR_SIZE_MAX = 1024;
 export async function lockFile(path: string, descriptor: number): Promise<ReleaseLock> {
   switch (process.platform) {
     case 'win32':
-      return holdOpen(
-        `${path}.lock`,
-        constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK | WINDOWS_TEMPORARY,
+      return shareLock(path, descriptor, () =>
+        holdOpen(
+          `${path}.lock`,
+          constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK | WINDOWS_TEMPORARY,
+        ),
       );
     case 'darwin':
     case 'freebsd':
@@ -61,7 +67,9 @@ export async function lockByProgram(
   program: string,
 ): Promise<ReleaseLock> {
   const outcome = await runFlock(program, descriptor);
-  if (outcome === 'missing') return takeLockFile(path, descriptor);
+  if (outcome === 'missing') {
+    return shareLock(path, descriptor, () => takeLockFile(path, descriptor));
+  }
   if (outcome === 'conflict') throw lockedError(path, (await foreignLock(descriptor)) ?? '');
   if (outcome !== 'locked') {
     throw new TetcdError(ERROR_CODES.DISK_FAILED, `lock ${path}: ${outcome.complaint}`);
