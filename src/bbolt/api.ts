@@ -231,6 +231,8 @@ export interface Database {
   compactInto(target: Database): Promise<void>;
   /** Every violation in the last commit, up to a limit; empty for a sound database. */
   check(): Promise<readonly Violation[]>;
+  /** Resolves when no more than `count` read transactions are open. */
+  whenReadersAtMost(count: number): Promise<void>;
   /** Waits for the writer, then closes the file. Open snapshots get CLOSED when they need a page. */
   close(): Promise<void>;
 }

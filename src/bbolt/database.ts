@@ -145,6 +145,10 @@ export class FileDatabase implements Database, WriteHost {
     }
   }
 
+  whenReadersAtMost(count: number): Promise<void> {
+    return this.readers.whenAtMost(count);
+  }
+
   async close(): Promise<void> {
     if (this.pager.closed) return;
     const closed = new TetcdError('CLOSED', `${this.path}: database not open`);

@@ -14,6 +14,8 @@ export class Readers {
   /** Open readers of all pins. */
   count = 0;
   private readonly pins: Pin[] = [];
+  /** Who waits for a reader to leave; one or two that wait for the end of a database. */
+  private readonly leavers: (() => void)[] = [];
 
   /** Pins commit `txid`, the newest one. */
   add(txid: number): Pin {
@@ -40,9 +42,17 @@ export class Readers {
     invariant(pin.readers > 0, 'a reader leaves once');
     pin.readers--;
     this.count--;
+    for (const resolve of this.leavers.splice(0)) resolve();
     let unused = 0;
     while (unused < this.pins.length && this.pins[unused]!.readers === 0) unused++;
     if (unused > 0) this.pins.splice(0, unused);
+  }
+
+  /** Resolves when no more than `count` readers are open, perhaps at once. */
+  async whenAtMost(count: number): Promise<void> {
+    while (this.count > count) {
+      await new Promise<void>((resolve) => this.leavers.push(resolve));
+    }
   }
 
   /** The oldest pinned commit; Infinity if none is. */

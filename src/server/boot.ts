@@ -36,6 +36,7 @@ import {
   Restore,
   readMembershipRows,
   replayMembership,
+  Slices,
   writeMembershipRows,
 } from '../store/index.ts';
 import {
@@ -128,7 +129,7 @@ export async function boot(options: BootOptions): Promise<Booted> {
   try {
     // Only with the lock: until then these may be the files of another process.
     await cleanSnapDirectory(env.disk, directory.snap);
-    restore.rows.attachLeases();
+    await restore.rows.attachLeases(new Slices(env));
     const kv = new KvStore(env, backend, restore.rows, restore.marks);
     log.info('recovered v3 backend', {
       'backend-size-bytes': backend.sizeBytes,

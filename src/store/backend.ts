@@ -34,6 +34,7 @@ import {
   CHANGES_PER_CLOCK_CHECK,
   DISK_FULL_RETRY_MS,
   OVERLAY_BYTES_MAX,
+  RETIRED_MS_MAX,
   SLICE_MS,
 } from './limits.ts';
 import { Overlay } from './overlay.ts';
@@ -66,12 +67,23 @@ export interface BackendOptions {
   readonly pageCacheBytes?: number;
   /** Leaves out every sync: `--unsafe-no-fsync`. */
   readonly noSync?: boolean;
+  /**
+   * The file came from another member, with the snapshot of this entry. The index inside may be lower
+   * (real etcd does not write it for every entry) and is taken for this one; CORRUPT if it is higher.
+   */
+  readonly received?: SnapshotPosition;
   /** A commit failed: what the file holds is unknown, and the member must stop. */
   readonly onFailure: (error: unknown) => void;
   /** The disk is full; the batch will be tried again. */
   readonly onDiskFull?: (error: unknown) => void;
   /** A commit finished. */
   readonly onCommit?: (durable: DurableIndex, tookMs: number) => void;
+}
+
+/** The last entry that a snapshot covers. */
+export interface SnapshotPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
 }
 
 interface CommitWaiter {
@@ -130,6 +142,9 @@ export class Backend {
   #cutWanted = false;
   #failure: { readonly error: unknown } | undefined;
   #closed = false;
+  #retirement: Promise<void> | undefined;
+  /** Ends the time that readers of a retired file have. */
+  #endRetirement: () => void = () => {};
   /** Who waits for the live overlay to fall below its bound. */
   readonly #roomWaiters: (() => void)[] = [];
 
@@ -141,15 +156,17 @@ export class Backend {
     this.#batchIntervalMs = options.batchIntervalMs ?? BATCH_INTERVAL_MS_DEFAULT;
     this.#overlayBytesMax = options.overlayBytesMax ?? OVERLAY_BYTES_MAX;
     this.#tree = new TreeSight(db.beginRead());
-    const index = this.#readNumber(META_KEY.CONSISTENT_INDEX);
-    const term = this.#readNumber(META_KEY.TERM);
-    this.#live = new Batch(index, term);
+    const index = readNumber(this.#tree, db.path, META_KEY.CONSISTENT_INDEX);
+    const term = readNumber(this.#tree, db.path, META_KEY.TERM);
+    const { received } = options;
+    this.#live = new Batch(received?.index ?? index, received?.term ?? term);
     this.#durable = new DurableIndex(index, term, undefined);
   }
 
   /**
    * Opens (or creates) the file, takes its lock and hands its rows to `rows`, in the same pass that
-   * looks for free pages. `inspect` sees the other buckets before any row is handed out.
+   * looks for free pages. `inspect` sees the other buckets before any row is handed out. A file that
+   * was {@link BackendOptions.received} counts as that snapshot durably from the next commit on.
    */
   static async open(
     env: Env,
@@ -162,7 +179,9 @@ export class Backend {
       ...(options.pageCacheBytes === undefined ? {} : { pageCacheBytes: options.pageCacheBytes }),
       noSync: options.noSync === true,
       visit: (transaction) => {
-        inspect(new TreeSight(transaction));
+        const sight = new TreeSight(transaction);
+        if (options.received !== undefined) checkReceived(sight, path, options.received);
+        inspect(sight);
         return [rowsOf(rows)];
       },
     };
@@ -256,6 +275,7 @@ export class Backend {
   /** The first write of an entry is preceded by this; no batch is cut until {@link endEntry}. */
   beginEntry(): void {
     invariant(!this.#entryOpen, 'an entry begins when the one before has ended');
+    invariant(this.#retirement === undefined, 'nothing is applied to a store that was replaced');
     this.#entryOpen = true;
   }
 
@@ -324,7 +344,8 @@ export class Backend {
 
   /** Whether the live overlay has reached its bound; delivery of committed entries then pauses. */
   get isFull(): boolean {
-    return this.#frozen !== undefined && this.#live.overlay.heldBytes >= this.#overlayBytesMax;
+    if (this.#frozen === undefined || this.#failure !== undefined) return false;
+    return this.#live.overlay.heldBytes >= this.#overlayBytesMax;
   }
 
   /** Resolves when {@link isFull} may have become false. */
@@ -365,6 +386,10 @@ export class Backend {
    * applied) nothing more is committed, since its effects are not complete.
    */
   async close(): Promise<void> {
+    if (this.#retirement !== undefined) {
+      this.#endRetirement();
+      await this.#retirement;
+    }
     if (this.#closed) return;
     this.#closed = true;
     this.#timer?.cancel();
@@ -380,9 +405,39 @@ export class Backend {
     }
   }
 
+  /**
+   * Another member's database has taken the place of this one: nothing is written any more, neither
+   * what is not yet in the file nor what is on its way, and no failure is told to anybody. Who reads
+   * already (pinned views, transactions, copies) goes on for at most {@link RETIRED_MS_MAX}, or until
+   * `close`. Then the file is closed, and this resolves; it never rejects.
+   */
+  retire(): Promise<void> {
+    invariant(!this.#entryOpen, 'a store is replaced between entries');
+    invariant(this.#retirement === undefined && !this.#closed, 'a store is replaced once');
+    this.#giveUp(new TetcdError('CLOSED', `${this.#db.path}: another database has replaced it`));
+    this.#retry?.cancel();
+    this.#retirement = this.#retire();
+    return this.#retirement;
+  }
+
+  async #retire(): Promise<void> {
+    const timeOver = new Promise<void>((resolve) => {
+      this.#endRetirement = resolve;
+    });
+    const timer = this.#env.timers.after(RETIRED_MS_MAX, this.#endRetirement);
+    // All but the sight of the tree that is ours.
+    await Promise.race([this.#db.whenReadersAtMost(1), timeOver]);
+    timer.cancel();
+    this.#closed = true;
+    this.#tree.transaction.close();
+    await this.#writing;
+    // A file that nobody needs any more may fail to close.
+    await this.#db.close().catch(() => undefined);
+  }
+
   /** Starts the clock of the batch interval, unless it runs. */
   #arm(): void {
-    if (this.#timer !== undefined || this.#closed) return;
+    if (this.#timer !== undefined || this.#closed || this.#failure !== undefined) return;
     this.#timer = this.#env.timers.after(this.#batchIntervalMs, () => {
       this.#timer = undefined;
       this.#cut();
@@ -435,6 +490,7 @@ export class Backend {
     bucket.fillPercent = KEY_FILL_PERCENT;
     let sliceEnd = clock.monotonicMs() + SLICE_MS;
     const yieldIfDue = async (): Promise<void> => {
+      if (this.#retirement !== undefined) throw new TetcdError('CLOSED', 'replaced');
       if (clock.monotonicMs() < sliceEnd) return;
       await timers.nextTurn();
       sliceEnd = clock.monotonicMs() + SLICE_MS;
@@ -467,6 +523,8 @@ export class Backend {
 
   #acceptCommit(batch: Batch, tookMs: number): void {
     invariant(this.#frozen === batch, 'the batch that was synced is the frozen one');
+    // What is found there is nobody's any more: a durable index of it would be a lie.
+    if (this.#retirement !== undefined) return;
     this.#tree.transaction.close();
     this.#tree = new TreeSight(this.#db.beginRead());
     this.#frozen = undefined;
@@ -484,6 +542,7 @@ export class Backend {
    * unknown.
    */
   #acceptFailure(batch: Batch, error: unknown): void {
+    if (this.#retirement !== undefined) return;
     if (hasCode(error, 'DISK_FULL') && !this.#closed) {
       this.#options.onDiskFull?.(error);
       this.#retry = this.#env.timers.after(DISK_FULL_RETRY_MS, () => {
@@ -513,12 +572,22 @@ export class Backend {
   #overlayBytes(): number {
     return this.#live.overlay.byteCount + (this.#frozen?.overlay.byteCount ?? 0);
   }
+}
 
-  #readNumber(key: string): number {
-    const bytes = this.#tree.get(BUCKET.META, key);
-    if (bytes === undefined) return 0;
-    const value = uint64FromBytes(bytes);
-    if (value !== undefined) return value;
-    throw new TetcdError('CORRUPT', `${this.#db.path}: meta/${key} is not a 64-bit count`);
-  }
+function readNumber(sight: TreeSight, path: string, key: string): number {
+  const bytes = sight.get(BUCKET.META, key);
+  if (bytes === undefined) return 0;
+  const value = uint64FromBytes(bytes);
+  if (value !== undefined) return value;
+  throw new TetcdError('CORRUPT', `${path}: meta/${key} is not a 64-bit count`);
+}
+
+/** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
+function checkReceived(sight: TreeSight, path: string, received: SnapshotPosition): void {
+  const index = readNumber(sight, path, META_KEY.CONSISTENT_INDEX);
+  if (index <= received.index) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `${path} is at index ${index}, beyond the snapshot at ${received.index} that it came with`,
+  );
 }

@@ -94,8 +94,11 @@ export class Compactor {
   readonly #options: CompactorOptions;
   /** Waiting compactions; each was accepted by the log, which keeps their number small. */
   readonly #queue: Job[] = [];
+  /** The compaction that runs. */
+  #job: Job | undefined;
   #running = false;
   #stopped = false;
+  #handedOver = false;
   /** Resolves when the compaction that was accepted last is done. */
   #newest: Promise<void> = Promise.resolve();
   /** Whether the newest scheduled compaction has finished. */
@@ -147,6 +150,22 @@ export class Compactor {
     await this.#newest.catch(() => {});
   }
 
+  /**
+   * Another store takes the place of this one, which has accepted every compaction that this one has:
+   * whoever waits for one waits for the other store's.
+   */
+  handOver(to: Compactor): void {
+    this.stop();
+    this.#handedOver = true;
+    const jobs = [...(this.#job === undefined ? [] : [this.#job]), ...this.#queue.splice(0)];
+    // In a later turn: the other store may be told only now to resume what is not finished.
+    const done = this.#options.env.timers.nextTurn().then(() => to.whenIdle());
+    for (const job of jobs) {
+      job.hashed(undefined);
+      void done.then(() => job.finish());
+    }
+  }
+
   /** Begins nothing more; what runs ends at its next slice and is resumed at boot. */
   stop(): void {
     this.#stopped = true;
@@ -179,17 +198,19 @@ export class Compactor {
   async #run(): Promise<void> {
     this.#running = true;
     for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+      this.#job = job;
       try {
         await this.#compact(job);
         if (this.#stopped) throw new TetcdError('CLOSED', 'stopped before the compaction was done');
         job.finish();
       } catch (error) {
-        job.fail(error);
+        if (!this.#handedOver) job.fail(error);
         if (!this.#stopped) this.#options.onFailure(error);
         this.#stopped = true;
       }
       job.hashed(undefined);
     }
+    this.#job = undefined;
     this.#running = false;
   }
 

@@ -2,7 +2,7 @@
 
 export { AlarmStore } from './alarm-store.ts';
 export type { ApplyResult } from './apply-result.ts';
-export { Backend, type BackendOptions } from './backend.ts';
+export { Backend, type BackendOptions, type SnapshotPosition } from './backend.ts';
 export type { KvHash } from './compactor.ts';
 export { confStateOf, encodeConfState } from './conf-state.ts';
 export { DatabaseCopy } from './database-copy.ts';
@@ -24,3 +24,4 @@ export { Slices } from './slices.ts';
 export { StateMachine, type StateMachineHost, type StateMachineOptions } from './state-machine.ts';
 export { replayMembership } from './takeover.ts';
 export type { BackendSnapshot } from './tree-sight.ts';
+export { WatchFeed } from './watch-feed.ts';

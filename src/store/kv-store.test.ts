@@ -139,7 +139,8 @@ describe('revisions', () => {
         put(into, 'meta', 'scheduledCompactRev', revisionKey(9, 0));
       });
       const rig = await StoreRig.open(env);
-      expect([rig.kv.currentRev, rig.kv.compactedRev]).toEqual([9, 7]);
+      // Until the compaction is resumed too: it may have removed rows already.
+      expect([rig.kv.currentRev, rig.kv.compactedRev]).toEqual([9, 9]);
       expect(rig.pairs()).toEqual(['a=v@2.3.2']);
       await rig.machine.compactor.resume(9);
       expect(rig.kv.compactedRev).toBe(9);

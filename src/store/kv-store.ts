@@ -19,7 +19,8 @@ import {
 } from '../mvcc/index.ts';
 import type { Backend, RowVisitor } from './backend.ts';
 import { KvRows, readRowFrom } from './kv-rows.ts';
-import { PIN_MS_MAX } from './limits.ts';
+import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from './limits.ts';
+import type { Slices } from './slices.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
 import type { PinnedRows } from './tree-sight.ts';
 
@@ -74,14 +75,18 @@ export class KvRestore implements RowVisitor {
     return this.#lessor.slotOf(row.leaseId());
   }
 
-  /** After the last row: every key that exists hangs on the lease of its newest revision. */
-  attachLeases(): void {
+  /**
+   * After the last row: every key that exists hangs on the lease of its newest revision. In slices,
+   * since a member that serves may be installing a snapshot.
+   */
+  async attachLeases(slices: Slices): Promise<void> {
     const lessor = this.#lessor;
     if (lessor === undefined || lessor.size === 0) return;
     const cursor = this.index.cursor();
     cursor.open('', '\0', this.newestRev);
-    while (cursor.next()) {
+    for (let i = 1; cursor.next(); i++) {
       if (cursor.state.leaseSlot !== 0) lessor.attach(cursor.state.leaseSlot, cursor.key);
+      if (i % ROWS_PER_CLOCK_CHECK === 0 && slices.isOver) await slices.next();
     }
   }
 }
@@ -156,7 +161,8 @@ export class KvStore implements ReadView {
     this.#backend = backend;
     this.index = restored.index;
     this.rows = new KvRows(backend);
-    this.compactedRev = marks.finishedRev;
+    // One that was accepted and is not finished may have removed rows already.
+    this.compactedRev = Math.max(marks.finishedRev, marks.scheduledRev);
     // Every row up to a compaction may be gone: its revision then is the newest that is known.
     this.currentRev = Math.max(
       FIRST_REVISION,

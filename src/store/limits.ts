@@ -27,6 +27,12 @@ export const COMPACTION_SLEEP_MS_DEFAULT = 10;
 /** A pinned view holds back compaction; whoever keeps one longer than this loses it. */
 export const PIN_MS_MAX: number = 10 * 60 * 1000;
 
+/**
+ * A database that another one has replaced stays open this long at most for those who still read it;
+ * whoever reads on then gets CLOSED.
+ */
+export const RETIRED_MS_MAX: number = PIN_MS_MAX;
+
 /** Pause between attempts to write a batch that met a full disk. */
 export const DISK_FULL_RETRY_MS = 1000;
 

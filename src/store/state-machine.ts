@@ -66,6 +66,11 @@ export interface StateMachineOptions {
   readonly confState: raftpb.ConfState;
   readonly host: StateMachineHost;
   readonly metrics: StoreMetrics;
+  /**
+   * The watchers of the machine that this one replaces, which must {@link StateMachine.retire} in the
+   * same turn. CORRUPT from the constructor if they were told of later revisions than `kv` has.
+   */
+  readonly watch?: WatchFeed;
   readonly compaction: Pick<CompactorOptions, 'batchRows' | 'sleepMs' | 'onFinished' | 'onFailure'>;
 }
 
@@ -96,6 +101,9 @@ export class StateMachine {
   readonly #envelope = new RequestEnvelope();
   /** The entry that is open. */
   #entry: raftpb.Entry | undefined;
+  /** What has replaced this machine, and what it has replaced as long as that is read. */
+  #successor: StateMachine | undefined;
+  #predecessor: StateMachine | undefined;
 
   constructor(options: StateMachineOptions) {
     const { env, backend, kv, cluster, host, metrics } = options;
@@ -107,7 +115,12 @@ export class StateMachine {
     this.confState = options.confState;
     this.leases = new LeaseStore(options.lessor, backend);
     this.alarms = new AlarmStore(backend);
-    this.watch = new WatchFeed(env, backend, kv, options.compaction.onFailure);
+    if (options.watch === undefined) {
+      this.watch = new WatchFeed(env, backend, kv, options.compaction.onFailure);
+    } else {
+      this.watch = options.watch;
+      this.watch.rehome(backend, kv);
+    }
     this.compactor = new Compactor({ env, backend, kv, metrics, ...options.compaction });
     const base = new KvApplier({
       kv,
@@ -126,6 +139,33 @@ export class StateMachine {
 
   get appliedIndex(): LogIndex {
     return this.backend.appliedIndex;
+  }
+
+  /**
+   * Another machine, made with this one's watchers, takes over. Applies no more; compaction stops;
+   * what is not in the file is dropped. Who reads this store already goes on, as
+   * {@link Backend.retire} says; what cannot go on (a checksum that waits for a commit) is asked of
+   * the successor. Resolves when the file is closed; never rejects. The machine before this one, if
+   * it is still read, is closed now: there is one retired store at a time.
+   */
+  retire(successor: StateMachine): Promise<void> {
+    invariant(this.#entry === undefined, 'a machine retires between entries');
+    invariant(this.#successor === undefined && successor !== this, 'a machine retires once');
+    invariant(successor.watch === this.watch, 'watchers are taken along');
+    this.#successor = successor;
+    successor.#predecessor = this;
+    this.compactor.handOver(successor.compactor);
+    this.leases.lessor.demote();
+    void this.#predecessor?.backend.close();
+    return this.backend.retire().then(() => {
+      successor.#predecessor = undefined;
+    });
+  }
+
+  /** Commits what is applied and closes the file, and at once the one that it has replaced. */
+  async close(): Promise<void> {
+    this.compactor.stop();
+    await Promise.all([this.backend.close(), this.#predecessor?.backend.close()]);
   }
 
   // --- Applying ----------------------------------------------------------------------------------
@@ -252,8 +292,18 @@ export class StateMachine {
    * revision there is nothing, and nothing has a checksum too.
    */
   async hashKv(revision: Revision): Promise<KvHash> {
+    try {
+      return await this.#hashKv(revision);
+    } catch (error) {
+      if (this.#successor === undefined) throw error;
+      return await this.#successor.hashKv(revision);
+    }
+  }
+
+  async #hashKv(revision: Revision): Promise<KvHash> {
     const { kv, compactor } = this;
     for (;;) {
+      if (this.#successor !== undefined) return await this.#successor.hashKv(revision);
       const stored = revision > 0 ? await compactor.hashAt(revision) : undefined;
       if (stored !== undefined) return stored;
       if (revision > 0 && revision < kv.compactedRev) throw new EtcdError('COMPACTED');
@@ -297,6 +347,15 @@ export class StateMachine {
 
   /** Maintenance.Hash: over the whole file as of now. */
   async hash(): Promise<number> {
+    try {
+      return await this.#hash();
+    } catch (error) {
+      if (this.#successor === undefined) throw error;
+      return await this.#successor.hash();
+    }
+  }
+
+  async #hash(): Promise<number> {
     await this.backend.commit();
     const tree = this.backend.beginTreeRead();
     try {

@@ -6,11 +6,12 @@ import { Cluster, emptyState } from '../membership/index.ts';
 import { RangeResult, RangeRun, type ReadView } from '../mvcc/index.ts';
 import { etcdserverpb, mvccpb, type raftpb } from '../protocol/index.ts';
 import type { ApplyResult } from './apply-result.ts';
-import { Backend, type BackendOptions } from './backend.ts';
+import { Backend, type BackendOptions, type SnapshotPosition } from './backend.ts';
 import { KvStore } from './kv-store.ts';
 import type { StoreMetrics } from './metrics.ts';
 import { encodeEnvelope, REQUEST_KIND, type RequestKind } from './request-envelope.ts';
 import { Restore } from './restore.ts';
+import { Slices } from './slices.ts';
 import { StateMachine, type StateMachineHost } from './state-machine.ts';
 
 export const DATABASE = '/db';
@@ -51,6 +52,8 @@ export interface RigOptions extends Partial<BackendOptions> {
   readonly batchRows?: number;
   readonly sleepMs?: number;
   readonly host?: Partial<StateMachineHost>;
+  /** Of the database; {@link DATABASE} by default. */
+  readonly path?: string;
 }
 
 export const NOBODY: raftpb.ConfState = {
@@ -76,6 +79,7 @@ export class StoreRig {
     backend: Backend,
     failures: unknown[],
     options: RigOptions,
+    replaced?: StoreRig,
   ) {
     this.env = env;
     this.restore = restore;
@@ -102,6 +106,7 @@ export class StoreRig {
       confState: NOBODY,
       host,
       metrics: storeMetrics(),
+      ...(replaced === undefined ? {} : { watch: replaced.machine.watch }),
       compaction: {
         batchRows: options.batchRows ?? 3,
         sleepMs: options.sleepMs ?? 1,
@@ -114,18 +119,46 @@ export class StoreRig {
     }));
   }
 
+  /**
+   * Another member's database takes the place of this one, as its leader's snapshot. What is on the
+   * disk, and `prepare` beside it, comes before the change, which happens within one turn.
+   */
+  async install(
+    path: string,
+    received: SnapshotPosition,
+    options: RigOptions = {},
+    prepare: () => Promise<void> = async () => {},
+  ): Promise<{ readonly rig: StoreRig; readonly retired: Promise<void> }> {
+    const { env } = this;
+    const opened = await StoreRig.#openBackend(env, { ...options, path, received });
+    const { backend, restore, failures } = opened;
+    await backend.commit();
+    await env.disk.rename(path, this.backend.database.path);
+    await env.disk.syncDirectory('/');
+    await prepare();
+    const rig = new StoreRig(env, restore, backend, failures, options, this);
+    const { scheduledRev, finishedRev } = restore.marks;
+    if (scheduledRev > finishedRev) void rig.machine.compactor.resume(scheduledRev);
+    return { rig, retired: this.machine.retire(rig.machine) };
+  }
+
   static async open(env: SimEnv, options: RigOptions = {}): Promise<StoreRig> {
+    const { restore, backend, failures } = await StoreRig.#openBackend(env, options);
+    return new StoreRig(env, restore, backend, failures, options);
+  }
+
+  static async #openBackend(env: SimEnv, options: RigOptions) {
     const failures: unknown[] = [];
     const restore = new Restore(MIN_TTL_SEC);
     const backend = await Backend.open(
       env,
-      DATABASE,
+      options.path ?? DATABASE,
       { onFailure: (error) => failures.push(error), ...options },
       restore.rows,
       (snapshot) => restore.inspect(snapshot),
     );
-    restore.rows.attachLeases();
-    return new StoreRig(env, restore, backend, failures, options);
+    await restore.rows.attachLeases(new Slices(env));
+    return { restore, backend, failures };
   }
 
   get backend(): Backend {
@@ -232,8 +265,7 @@ export class StoreRig {
   }
 
   close(): Promise<void> {
-    this.machine.compactor.stop();
-    return this.backend.close();
+    return this.machine.close();
   }
 }
 

@@ -5,7 +5,7 @@
 // little more than a single event. Whoever asks the hub for anything else first has it told what is
 // pending (`hub` sees to that), so that nothing overtakes events.
 
-import type { Revision } from '../base/index.ts';
+import { invariant, type Revision, TetcdError } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import {
   type ChangeList,
@@ -23,8 +23,8 @@ export class WatchFeed {
   readonly #hub: WatchHub;
   readonly #onFailure: (error: unknown) => void;
   readonly #env: Env;
-  readonly #backend: Backend;
-  readonly #kv: KvStore;
+  #backend: Backend;
+  #kv: KvStore;
   /** Revisions that the hub has not been told of; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
   #pending: EventWindow | undefined;
   #catchingUp = false;
@@ -83,6 +83,28 @@ export class WatchFeed {
     if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
     this.#catchingUp = true;
     this.#catchUp().catch(this.#onFailure);
+  }
+
+  /**
+   * Another store takes the place of this one (a snapshot was installed); in the same turn nothing is
+   * applied to the old one any more. Watchers are told what is pending from the old store, and get
+   * what the new one has beyond that from its rows; one whose next revision is compacted there is
+   * told so. CORRUPT, and nothing has changed, if the new store is older than what was told.
+   */
+  rehome(backend: Backend, kv: KvStore): void {
+    if (kv.currentRev < this.#kv.currentRev) {
+      throw new TetcdError(
+        'CORRUPT',
+        `${backend.database.path} is at revision ${kv.currentRev}, but the store that it is to ` +
+          `replace is at ${this.#kv.currentRev} already`,
+      );
+    }
+    this.#flushBefore();
+    invariant(this.#hub.currentRev === this.#kv.currentRev, 'the hub knows all of the old store');
+    this.#backend = backend;
+    this.#kv = kv;
+    this.#hub.restore(kv.currentRev);
+    this.schedule();
   }
 
   stop(): void {

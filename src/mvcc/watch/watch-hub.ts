@@ -175,11 +175,13 @@ export class WatchHub {
   }
 
   /**
-   * The store was replaced (a snapshot was installed): every watcher goes on from the new one. Its
-   * newest revision may be any.
+   * The store was replaced (a snapshot was installed) by one that has the same history and perhaps
+   * goes on: every watcher gets what it was not told from the new one. Those that wait for a
+   * future revision go on waiting; nobody is synced, hence told progress, before a pass.
    */
   restore(currentRev: Revision): void {
     const before = this.currentRev;
+    invariant(currentRev >= before, 'a store is replaced by one that is not older');
     this.#endPass(WATCHER_STATE.WAITING);
     for (const watcher of [...this.#syncedWatchers]) {
       watcher.minRev = Math.max(watcher.minRev, before + 1);
