@@ -1,5 +1,8 @@
 // Member to member: raft messages, snapshots and small requests over HTTP/1.1. Start with `types.ts`.
 
+export { parsePeerUrl } from './address.ts';
+export { requestPeer } from './exchange.ts';
+export { createPeerTransport } from './transport.ts';
 export {
   type OutgoingSnapshot,
   type PeerHost,

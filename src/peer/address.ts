@@ -1,0 +1,35 @@
+// Where a member's peer URL leads.
+
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import type { StreamAddress } from '../env/index.ts';
+
+const TCP_URL = /^http:\/\/(\[[\da-fA-F:.]+\]|[^[\]/?#@:\s]+):(\d{1,5})$/;
+const UNIX_URL = /^unix:\/\/([^?#\s]+)$/;
+
+/** The address of `http://host:port` or `unix://path`. INVALID_ARGUMENT for anything else. */
+export function parsePeerUrl(url: string): StreamAddress {
+  const unix = UNIX_URL.exec(url);
+  if (unix !== null) return { host: '', port: 0, path: unix[1]! };
+  const tcp = TCP_URL.exec(url);
+  const port = Number(tcp?.[2]);
+  if (tcp === null || port > 65_535) {
+    const text = `peer URL ${JSON.stringify(url)}: not of the form http://host:port or unix://path`;
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
+  }
+  return { host: tcp[1]!.replace(/^\[|\]$/g, ''), port };
+}
+
+/** What a request names as its host. */
+export function hostOfUrl(url: string): string {
+  return url.replace(/^[a-z]+:\/\//, '');
+}
+
+/** Whether it is an address we can dial. */
+export function isPeerUrl(url: string): boolean {
+  try {
+    parsePeerUrl(url);
+    return true;
+  } catch {
+    return false;
+  }
+}

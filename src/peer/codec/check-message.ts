@@ -1,0 +1,31 @@
+// The gateway: what a message from another member must be before anybody looks at it.
+
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { raftpb } from '../../protocol/index.ts';
+import { isLocalMessage } from '../../raft/index.ts';
+
+/** Throws MALFORMED if no honest member sends such a message. */
+export function checkMessage(message: raftpb.Message): void {
+  if (isLocalMessage(message.type)) malformed(`message type ${message.type} is never sent`);
+  if (message.responses.length > 0) malformed('a message carries answers of a storage');
+  if (message.type === raftpb.MessageType.MsgApp) checkEntries(message);
+}
+
+/** The entries of an append follow its index without a gap. */
+function checkEntries(message: raftpb.Message): void {
+  const { entries, index } = message;
+  for (let i = 0; i < entries.length; i++) {
+    if (entries[i]!.index !== index + 1 + i) malformed('the entries of an append have gaps');
+  }
+}
+
+/** The link heartbeat: no message of raft lacks both sender and receiver. */
+export function isLinkHeartbeat(message: raftpb.Message): boolean {
+  return (
+    message.type === raftpb.MessageType.MsgHeartbeat && message.from === 0n && message.to === 0n
+  );
+}
+
+function malformed(text: string): never {
+  throw new TetcdError(ERROR_CODES.MALFORMED, text);
+}

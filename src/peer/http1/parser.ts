@@ -1,0 +1,204 @@
+// Messages of one direction of a connection, out of pieces of any size: head, body, trailer.
+
+import {
+  CHUNK_LINE_BYTES_MAX,
+  HEAD_BYTES_MAX,
+  HEADERS_MAX,
+  INTERIM_HEADS_MAX,
+  LINE_BYTES_MAX,
+} from '../limits.ts';
+import { HttpFault } from './fault.ts';
+import { addHeader, type BodyLength, type Headers, lineText } from './head.ts';
+
+export interface ParserEvents {
+  /** A head has arrived. Returns the length of the body, or undefined for an interim head. */
+  onHead(startLine: string, headers: Headers): BodyLength | undefined;
+  /** Body bytes: a view, valid during the call. */
+  onBody(bytes: Uint8Array): void;
+  /** The message is complete. */
+  onComplete(trailers: Headers): void;
+}
+
+const STATES = {
+  START: 0,
+  HEADERS: 1,
+  BODY: 2,
+  CHUNK_LINE: 3,
+  CHUNK_BODY: 4,
+  CHUNK_END: 5,
+  TRAILER: 6,
+  UNTIL_CLOSE: 7,
+  COMPLETE: 8,
+} as const;
+
+const LF = 0x0a;
+const CHUNK_LINE = /^([\da-fA-F]{1,12})[ \t]*(?:;.*)?$/;
+
+export class MessageParser {
+  readonly #events: ParserEvents;
+  #state: (typeof STATES)[keyof typeof STATES] = STATES.START;
+  /** The beginning of a line that has not ended. */
+  #line = '';
+  #startLine = '';
+  #headers = new Map<string, string>();
+  #headBytes = 0;
+  #interimHeads = 0;
+  /** Body or chunk bytes still to come. */
+  #left = 0;
+
+  constructor(events: ParserEvents) {
+    this.#events = events;
+  }
+
+  /** Nothing of the next message has arrived. */
+  get idle(): boolean {
+    return this.#state === STATES.START && this.#headBytes === 0;
+  }
+
+  get inHead(): boolean {
+    return this.#state <= STATES.HEADERS;
+  }
+
+  get complete(): boolean {
+    return this.#state === STATES.COMPLETE;
+  }
+
+  /** Bytes of a body with a declared length that have not arrived; undefined for other bodies. */
+  get bytesLeft(): number | undefined {
+    if (this.complete) return 0;
+    return this.#state === STATES.BODY ? this.#left : undefined;
+  }
+
+  /** Makes ready for the next message. */
+  reset(): void {
+    this.#state = STATES.START;
+    this.#line = '';
+    this.#startLine = '';
+    this.#headers = new Map();
+    this.#headBytes = 0;
+    this.#interimHeads = 0;
+    this.#left = 0;
+  }
+
+  /**
+   * Reads `bytes` from `start` to their end or the end of the message, and returns how far it came.
+   * Throws HttpFault; the connection is then of no use.
+   */
+  feed(bytes: Uint8Array, start: number): number {
+    let at = start;
+    while (at < bytes.length && this.#state !== STATES.COMPLETE) {
+      switch (this.#state) {
+        case STATES.BODY:
+        case STATES.CHUNK_BODY:
+        case STATES.UNTIL_CLOSE:
+          at = this.#feedBody(bytes, at);
+          break;
+        default:
+          at = this.#feedLine(bytes, at);
+      }
+    }
+    return at;
+  }
+
+  /** The other side sends no more. False if that cuts a message. */
+  end(): boolean {
+    if (this.#state === STATES.UNTIL_CLOSE) this.#finish(NO_HEADERS);
+    return this.idle || this.#state === STATES.COMPLETE;
+  }
+
+  #feedBody(bytes: Uint8Array, at: number): number {
+    const rest = bytes.length - at;
+    const size = this.#state === STATES.UNTIL_CLOSE ? rest : Math.min(rest, this.#left);
+    this.#events.onBody(bytes.subarray(at, at + size));
+    if (this.#state === STATES.UNTIL_CLOSE) return at + size;
+    this.#left -= size;
+    if (this.#left === 0) {
+      if (this.#state === STATES.BODY) this.#finish(NO_HEADERS);
+      else this.#state = STATES.CHUNK_END;
+    }
+    return at + size;
+  }
+
+  #feedLine(bytes: Uint8Array, at: number): number {
+    const found = bytes.indexOf(LF, at);
+    const end = found < 0 ? bytes.length : found + 1;
+    const inHead = this.#state <= STATES.HEADERS || this.#state === STATES.TRAILER;
+    const max = inHead ? LINE_BYTES_MAX : CHUNK_LINE_BYTES_MAX;
+    if (this.#line.length + end - at > max) {
+      throw inHead ? tooLarge() : new HttpFault(400, 'malformed chunked encoding');
+    }
+    if (inHead) {
+      this.#headBytes += end - at;
+      if (this.#headBytes > HEAD_BYTES_MAX) throw tooLarge();
+    }
+    this.#line += lineText(bytes, at, end);
+    if (found < 0) return end;
+    const line = this.#line;
+    this.#line = '';
+    if (!line.endsWith('\r\n')) throw new HttpFault(400, 'a line ends without CR');
+    this.#takeLine(line.slice(0, -2));
+    return end;
+  }
+
+  #takeLine(line: string): void {
+    switch (this.#state) {
+      case STATES.START:
+        this.#startLine = line;
+        this.#state = STATES.HEADERS;
+        return;
+      case STATES.HEADERS:
+        if (line === '') this.#takeHead();
+        else this.#takeHeader(line);
+        return;
+      case STATES.CHUNK_LINE:
+        this.#takeChunkLine(line);
+        return;
+      case STATES.CHUNK_END:
+        if (line !== '') throw new HttpFault(400, 'malformed chunked encoding');
+        this.#state = STATES.CHUNK_LINE;
+        return;
+      default:
+        if (line === '') this.#finish(this.#headers);
+        else this.#takeHeader(line);
+    }
+  }
+
+  #takeHeader(line: string): void {
+    if (this.#headers.size >= HEADERS_MAX) throw tooLarge();
+    addHeader(this.#headers, line);
+  }
+
+  #takeHead(): void {
+    const length = this.#events.onHead(this.#startLine, this.#headers);
+    this.#headers = new Map();
+    this.#headBytes = 0;
+    if (length === undefined) {
+      if (++this.#interimHeads > INTERIM_HEADS_MAX) throw new HttpFault(502, 'too many 1xx heads');
+      this.#state = STATES.START;
+    } else if (length === 'chunked') this.#state = STATES.CHUNK_LINE;
+    else if (length === 'untilClose') this.#state = STATES.UNTIL_CLOSE;
+    else if (length === 0) this.#finish(NO_HEADERS);
+    else {
+      this.#left = length;
+      this.#state = STATES.BODY;
+    }
+  }
+
+  #takeChunkLine(line: string): void {
+    const match = CHUNK_LINE.exec(line);
+    if (match === null) throw new HttpFault(400, 'malformed chunked encoding');
+    this.#left = Number.parseInt(match[1]!, 16);
+    this.#state = this.#left === 0 ? STATES.TRAILER : STATES.CHUNK_BODY;
+  }
+
+  #finish(trailers: Headers): void {
+    this.#state = STATES.COMPLETE;
+    this.#events.onComplete(trailers);
+  }
+}
+
+const NO_HEADERS: Headers = new Map();
+
+function tooLarge(): HttpFault {
+  return new HttpFault(431, 'request header fields too large');
+}

@@ -1,0 +1,100 @@
+// Every bound of the transport: unit, reason, and what happens when it is reached. Numbers that etcd
+// has are etcd's.
+
+import { invariant } from '../base/index.ts';
+
+export const KIB = 1024;
+export const MIB = 1024 * 1024;
+
+// --- HTTP/1.1 ------------------------------------------------------------------------------------
+
+/** A line of a head, without its end. A longer one: 431 to a request, the end for an answer. */
+export const LINE_BYTES_MAX: number = 16 * KIB;
+/** A whole head; room for some long lines. A longer one: as a long line. */
+export const HEAD_BYTES_MAX: number = 64 * KIB;
+/** Headers of a head, or of a trailer. One more: as a long line. */
+export const HEADERS_MAX = 100;
+/** The line before a chunk: 16 hexadecimal digits and an extension nobody sends. Longer: 400. */
+export const CHUNK_LINE_BYTES_MAX = 256;
+/** Body of a request that is not a raft message or a snapshot. A longer one: 413. */
+export const SMALL_BODY_BYTES_MAX: number = 64 * KIB;
+/** Body of an answer that refuses something. A longer one breaks the connection. */
+export const REFUSAL_BYTES_MAX: number = 64 * KIB;
+/** Body bytes that wait for whoever reads them. Beyond, the byte stream is paused. */
+export const BODY_QUEUE_BYTES: number = 256 * KIB;
+/** Interim (1xx) heads before one answer. One more breaks the connection. */
+export const INTERIM_HEADS_MAX = 8;
+/** Connections that others have open to us; ten per member would be many. Another is closed. */
+export const SERVER_CONNECTIONS_MAX = 512;
+/** Body bytes that are still read after the answer, to keep the connection; Go's number. */
+export const DISCARDED_BYTES_MAX: number = 256 * KIB;
+/** A connection is closed so much later than its last answer, which the other side may still read. */
+export const LINGER_MS = 500;
+/** A request with its body, snapshots included, must have arrived in this time, else it ends. */
+export const REQUEST_READ_MS_MAX: number = 5 * 60_000;
+
+// --- messages ------------------------------------------------------------------------------------
+
+/** One frame of a stream, and a message that arrives alone. A longer one ends the connection. */
+export const FRAME_BYTES_MAX: number = 512 * MIB;
+/** The message before a database. A longer one: 400. */
+export const SNAPSHOT_MESSAGE_BYTES_MAX: number = 64 * MIB;
+/** A frame that announces more is given memory only as its bytes arrive. */
+export const FRAME_BYTES_TRUSTED: number = 1 * MIB;
+
+/** Messages that wait in one stream. One more is dropped and the peer reported unreachable. */
+export const STREAM_MESSAGES_MAX = 4_096;
+/**
+ * Bytes that wait in one stream: 128 appends of raft's 512 KiB. A message that would exceed it, and
+ * is not alone, is dropped and the peer reported unreachable.
+ */
+export const STREAM_BYTES_MAX: number = 64 * MIB;
+/**
+ * Bytes of a stream given to the byte stream at once. The rest stays with us, so that "nothing was
+ * taken for 5 s" is seen: a socket tells only that it has taken all of it.
+ */
+export const HANDED_BYTES_MAX: number = 256 * KIB;
+/** Frames are written one after the other into buffers of this size. */
+export const SLAB_BYTES: number = 64 * KIB;
+/**
+ * Largest append that may use the message stream while the append stream is missing; larger ones
+ * are posted, so that no heartbeat waits behind them.
+ */
+export const APPEND_ON_MESSAGE_STREAM_BYTES_MAX: number = 64 * KIB;
+
+/** Posts of raft messages under way to one member. */
+export const PIPELINE_WORKERS = 4;
+/** Messages that wait for a post. One more is dropped and the peer reported unreachable. */
+export const PIPELINE_MESSAGES_MAX = 64;
+/** Bytes of those; the same happens. */
+export const PIPELINE_BYTES_MAX: number = 64 * MIB;
+/** Members known by their address only. Further ones are not taken up. */
+export const REMOTES_MAX = 64;
+/** Snapshots that arrive at the same time, each from another member. Another is refused: 500. */
+export const SNAPSHOTS_RECEIVED_MAX = 2;
+/** Idle connections kept for posts and probes, per address. Others are closed after use. */
+export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
+
+// --- times in milliseconds -----------------------------------------------------------------------
+
+export const IO_TIMEOUT_MS_DEFAULT = 5_000;
+/** Added to the election timeout: limit of a dial. */
+export const DIAL_TIMEOUT_BASE_MS = 1_000;
+/** Between two dials of one stream. */
+export const DIAL_RETRY_MS = 100;
+/** A probe is due this much earlier than the read deadline of the connection it keeps alive. */
+export const PROBE_MARGIN_MS = 1_000;
+/** When the state of probing is looked at, if all is well, and if not. */
+export const PROBE_MONITOR_MS = 30_000;
+export const PROBE_MONITOR_ERROR_MS = 5_000;
+/** A larger difference of the clocks is logged. */
+export const CLOCK_DIFFERENCE_MS_MAX = 1_000;
+/** The receiver of a snapshot may be busy with its disk: for so long it may take nothing. */
+export const SNAPSHOT_STALL_MS_MAX = 30_000;
+/** From the last byte of a snapshot to the answer: the receiver syncs the file in between. */
+export const SNAPSHOT_ANSWER_MS_MAX: number = 5 * 60_000;
+/** Deadlines a post may take as a whole, in i/o timeouts. */
+export const POST_TIMEOUTS = 2;
+
+invariant(LINE_BYTES_MAX < HEAD_BYTES_MAX, 'a line fits into a head');
+invariant(HANDED_BYTES_MAX >= 2 * SLAB_BYTES, 'a stream is handed more than a slab');
