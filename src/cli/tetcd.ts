@@ -59,13 +59,24 @@ async function main(): Promise<void> {
     process.exit(1);
   };
   logProcessTrouble(process, log, die);
+  const starting = new AbortController();
   const stopRequested = untilSignal(log);
+  void stopRequested.then(() => starting.abort());
   try {
-    const member = await Member.start({ config, env, log, onFatal: die });
+    const member = await Member.start({
+      config,
+      env,
+      log,
+      onFatal: die,
+      // As etcd: the member has done what the others asked for.
+      onRemoved: () => process.exit(0),
+      signal: starting.signal,
+    });
     const signal = await stopRequested;
     await member.stop();
     raise(signal);
   } catch (error) {
+    if (starting.signal.aborted) raise(await stopRequested);
     log.fatal('failed to start etcd', { error: error instanceof Error ? error : String(error) });
     process.exit(1);
   }

@@ -3,7 +3,7 @@
 
 import { bytesFromUtf8, TetcdError } from '../base/index.ts';
 import { clusterIdFor, compareIds, memberIdFor, sortedUrls } from './ids.ts';
-import type { Member, MemberId } from './member.ts';
+import { formatId, type Member, type MemberId } from './member.ts';
 import { writeMember, writePromotion } from './member-json.ts';
 
 export interface BootstrapMember {
@@ -47,4 +47,37 @@ export function confChangeContext(member: Member): Uint8Array {
 /** The context of the conf change that makes a voter of the learner `id`. */
 export function promotionContext(id: MemberId): Uint8Array {
   return bytesFromUtf8(writePromotion(id));
+}
+
+/**
+ * The members named by someone who joins, each with the id that the running cluster has for it.
+ * INVALID_ARGUMENT, in etcd's words, unless both name the same peer URLs. `localhost` and
+ * `127.0.0.1` are the same address.
+ */
+export function joinMembers(
+  named: readonly BootstrapMember[],
+  existing: readonly Member[],
+): Member[] {
+  if (named.length !== existing.length) {
+    throw new TetcdError('INVALID_ARGUMENT', 'member count is unequal');
+  }
+  return existing.map((member) => {
+    const wanted = addressesOf(member.peerURLs);
+    const match = named.find(({ peerURLs }) => addressesOf(peerURLs) === wanted);
+    if (match === undefined) {
+      throw new TetcdError(
+        'INVALID_ARGUMENT',
+        `PeerURLs: no match found for existing member (${formatId(member.id)}, ` +
+          `[${member.peerURLs.join(' ')}])`,
+      );
+    }
+    return { ...member, name: match.name };
+  });
+}
+
+function addressesOf(urls: readonly string[]): string {
+  return sortedUrls(urls)
+    .map((url) => url.replace('//localhost:', '//127.0.0.1:'))
+    .sort()
+    .join(',');
 }

@@ -3,6 +3,7 @@ export {
   bootstrapClusterId,
   bootstrapMembers,
   confChangeContext,
+  joinMembers,
   promotionContext,
 } from './bootstrap.ts';
 export type {
@@ -26,6 +27,7 @@ export {
 export { clusterIdFor, compareIds, memberIdFor, parseId, sortedUrls } from './ids.ts';
 export type { Attributes, Member, MemberId, RaftAttributes } from './member.ts';
 export { formatId, isStarted } from './member.ts';
+export { parseMembers, writeMembers } from './member-json.ts';
 export type { DowngradeInfo, MembershipBucket, Row, RowChange, RowContents } from './rows.ts';
 export { NO_DOWNGRADE, readRows } from './rows.ts';
 export type { V2Meaning, V2Put, V2RequestInput } from './v2-request.ts';

@@ -25,6 +25,23 @@ export function writeMember(member: Member): string {
   return `{${joinKeys([`"id":${member.id}`, ...raftKeys(member), ...attributeKeys(member)])}}`;
 }
 
+/** The members as `/members` of the peer port has them, without the newline. */
+export function writeMembers(members: readonly Member[]): string {
+  return `[${members.map(writeMember).join(',')}]`;
+}
+
+/** MALFORMED or UNSUPPORTED, naming `what`, if the text is no list of members. */
+export function parseMembers(text: string, what: string): Member[] {
+  const list = parseJson(text, what);
+  if (!Array.isArray(list)) throw new TetcdError('MALFORMED', `${what}: expected a list`);
+  return list.map((item) => {
+    const fields = new Fields(item, what);
+    const member = readMember(fields);
+    fields.onlyThese();
+    return member;
+  });
+}
+
 /** The context of the conf change that promotes the learner `id`. */
 export function writePromotion(id: MemberId): string {
   return `{"id":${id},"peerURLs":null,"isPromote":true}`;

@@ -25,8 +25,10 @@ function rig() {
     onBegin: (_index: number): void => {},
   };
   let open = { index: 0, left: 0 };
-  const applier: EntryApplier = {
-    begin: ({ index }) => {
+  const applier = {
+    appliedIndex: 0,
+    begin: ({ index }: Message['entries'][number]) => {
+      applier.appliedIndex = index;
       events.push(`begin ${index}`);
       state.nowMs += state.costMs(index);
       state.onBegin(index);
@@ -41,7 +43,7 @@ function rig() {
     },
     whenReady: () => state.room,
     endTurn: () => events.push('turn'),
-  };
+  } satisfies EntryApplier & { appliedIndex: number };
   const loop = new ApplyLoop({
     applier,
     clock: { monotonicMs: () => state.nowMs, wallMs: () => 0 },

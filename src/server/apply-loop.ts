@@ -14,6 +14,8 @@ type Entry = Message['entries'][number];
 
 /** Applies entries; `begin` and `step` return whether the entry is complete. */
 export interface EntryApplier {
+  /** Entries up to here have been applied, or are covered by a snapshot: they are passed over. */
+  readonly appliedIndex: number;
   begin(entry: Entry): boolean;
   /** Continues the entry that `begin` left incomplete. */
   step(): boolean;
@@ -24,6 +26,7 @@ export interface EntryApplier {
 }
 
 export interface ApplyLoopOptions {
+  /** Asked for each time: a snapshot replaces it. */
   readonly applier: EntryApplier;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -48,7 +51,9 @@ export class ApplyLoop {
   #beganMs = 0;
   #running = false;
   #stopped = false;
-  #onIdle: (() => void) | undefined;
+  /** No entry is begun until {@link release}. */
+  #held = false;
+  readonly #onIdle: (() => void)[] = [];
 
   constructor(options: ApplyLoopOptions) {
     this.#options = options;
@@ -64,14 +69,29 @@ export class ApplyLoop {
     if (!this.#running) this.#run();
   }
 
+  /** Begins no entry until {@link release}; resolves when none is open. */
+  async hold(): Promise<void> {
+    invariant(!this.#held, 'the loop is held once at a time');
+    this.#held = true;
+    await this.#entryEnd();
+  }
+
+  release(): void {
+    invariant(this.#held, 'the loop is held');
+    this.#held = false;
+    if (!this.#running && !this.#stopped) this.#run();
+  }
+
   /** Takes no more entries, ends the one that is open, and resolves. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    // Between entries it may wait for room in the backend, which need not come.
+    await this.#entryEnd();
+  }
+
+  /** Between entries the loop may wait for room in the backend, which need not come. */
+  async #entryEnd(): Promise<void> {
     if (!this.#running || !this.#open) return;
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
   /** Runs until there is nothing to do or the turn must be given back. */
@@ -94,19 +114,20 @@ export class ApplyLoop {
 
   #settle(): void {
     this.#running = false;
-    this.#onIdle?.();
+    for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
   /** What to wait for before going on; undefined if all is done. */
   #applySome(): Promise<void> | undefined {
-    const { applier, clock, timers, slowMs, onSlow } = this.#options;
+    const { clock, timers, slowMs, onSlow } = this.#options;
+    const { applier } = this.#options;
     let now = clock.monotonicMs();
     const sliceEnd = now + APPLY_SLICE_MS;
     for (;;) {
       if (this.#open) {
         this.#open = !applier.step();
       } else {
-        if (this.#stopped) return undefined;
+        if (this.#stopped || this.#held) return undefined;
         const entry = this.#nextEntry();
         if (entry === undefined) return undefined;
         const wait = applier.whenReady();
@@ -114,7 +135,7 @@ export class ApplyLoop {
         this.#next++;
         this.#beganMs = now;
         this.#openIndex = entry.index;
-        this.#open = !applier.begin(entry);
+        this.#open = entry.index > applier.appliedIndex && !applier.begin(entry);
       }
       now = clock.monotonicMs();
       if (!this.#open) {

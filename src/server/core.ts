@@ -3,9 +3,15 @@
 import type { LogIndex, Term } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import type { ClusterVersion } from '../membership/index.ts';
+import type { EtcdErrorName } from '../protocol/index.ts';
+import type { Status } from '../raft/index.ts';
 import type { StateMachine } from '../store/index.ts';
 import type { ServerConfig } from './config/index.ts';
+import type { Leadership } from './leadership.ts';
+import type { LeaseRenewals } from './lease-renewals.ts';
+import type { Links } from './links.ts';
 import type { Logger } from './log.ts';
+import type { MembershipChanges } from './membership-changes.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 import type { Proposals } from './proposals.ts';
 import type { Quota } from './quota.ts';
@@ -36,6 +42,30 @@ export interface MemberCore {
   readonly requestIds: RequestIds;
   readonly quota: Quota;
   readonly raft: RaftView;
+  readonly links: Links;
+  readonly leadership: Leadership;
+  readonly changes: MembershipChanges;
+  readonly leaseRenewals: LeaseRenewals;
+  /** A copy of raft's state; with what a leader knows of the others. */
+  raftStatus(): Status;
+  /** Asks raft to hand leadership over. */
+  transferLeader(to: bigint): void;
+  /** The only voter of its cluster. */
+  readonly isAlone: boolean;
+  /** It receives the log, has no vote, and serves next to nothing. */
+  readonly isLearner: boolean;
+  readonly isStopping: boolean;
+  /**
+   * Leads, and has not been paused so long that it may have been replaced: what only a leader may
+   * say without asking the others.
+   */
+  readonly leadsSurely: boolean;
+  /** Everything that is known to be committed is applied. */
+  readonly isCaughtUp: boolean;
+  /** Resolves to whether everything committed by now was applied within the time. */
+  whenCaughtUp(timeoutMs: number): Promise<boolean>;
+  /** Resolves when everything acknowledged by now is applied here, or to the error. */
+  whenLinearizable(): Promise<EtcdErrorName | undefined>;
   /** Raises the NOSPACE alarm, unless it is raised; `then` is called when that is settled. */
   raiseNoSpace(then: () => void): void;
   /** The version in the backend's meta bucket; undefined before 3.6 or while undecided. */

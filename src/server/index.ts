@@ -3,4 +3,5 @@
 export * from './config/index.ts';
 export { createLogger, type LogFields, type Logger, openOutputs } from './log.ts';
 export { logProcessTrouble } from './log-process.ts';
-export { Member, type MemberOptions } from './member.ts';
+export { Member } from './member.ts';
+export type { MemberOptions } from './member-options.ts';

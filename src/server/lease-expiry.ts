@@ -1,4 +1,6 @@
-// Looks for expired leases and proposes to revoke them. Only the leader's lessor lets leases expire.
+// Looks for expired leases and proposes to revoke them; where that is asked for, has the rest of long
+// leases written down. Only the leader's lessor lets leases expire. A leader that was paused may have
+// been replaced, and leases renewed elsewhere, without its knowing: then it asks the others first.
 
 import type { Timer } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
@@ -26,9 +28,30 @@ export class LeaseExpiry {
   #schedule(): void {
     this.#timer = this.#core.env.timers.after(LEASE_CHECK_INTERVAL_MS, () => {
       if (this.#stopped) return;
-      this.#revokeExpired();
-      this.#schedule();
+      void this.#check().finally(() => {
+        if (!this.#stopped) this.#schedule();
+      });
     });
+  }
+
+  async #check(): Promise<void> {
+    const core = this.#core;
+    if (!core.machine.leases.lessor.isPrimary) return;
+    if (!core.leadsSurely && (await core.whenLinearizable()) !== undefined) return;
+    if (this.#stopped || !core.leadsSurely) return;
+    this.#revokeExpired();
+    this.#checkpoint();
+  }
+
+  #checkpoint(): void {
+    const { machine, env, proposals } = this.#core;
+    const rests = machine.leases.lessor.takeCheckpoints(env.clock.monotonicMs());
+    if (rests.length === 0) return;
+    const checkpoints = rests.map(({ id, remainingSec: remainingTTL }) => ({ id, remainingTTL }));
+    const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
+    // One that is lost costs a lease some of its extra time after a change of leaders, no more.
+    const nobody = { complete: () => undefined, fail: () => undefined };
+    proposals.propose(REQUEST_KIND.LEASE_CHECKPOINT, body, 0, body.length, nobody);
   }
 
   #revokeExpired(): void {

@@ -88,3 +88,54 @@ export const STOP_GRACE_MS = 2000;
 
 /** A larger answer to a range is encoded while it is sent: half a millisecond of copying. */
 export const RANGE_BYTES_AT_ONCE: number = 1024 * 1024;
+
+/** Time for another member to answer a small request; etcd's 5 s for disk and network. */
+export const PEER_REQUEST_TIMEOUT_MS = 5000;
+
+/** Largest answer to a small request of another member. */
+export const PEER_ANSWER_BYTES_MAX: number = 16 * 1024 * 1024;
+
+/** Time for each of the others to say that a founder was there before; etcd's. */
+export const BOOTSTRAP_TIMEOUT_MS = 1000;
+
+/** Time for each of the others to tell a joiner who belongs to the cluster; etcd's. */
+export const JOIN_TIMEOUT_MS = 10_000;
+
+/** How often a leader asks which releases the members run; etcd's. */
+export const VERSION_CHECK_INTERVAL_MS = 4000;
+
+/** Appends under way to one follower, in bytes: what it may have to hold while its disk is slow. */
+export const RAFT_INFLIGHT_BYTES_MAX: number = 128 * 1024 * 1024;
+
+/** Snapshots that may be on their way to others at once; etcd's bound. Reached: raft tries later. */
+export const SNAPSHOTS_IN_FLIGHT_MAX = 16;
+
+/**
+ * How long the log stays as it is after a snapshot was sent: its receiver needs what follows. etcd's.
+ */
+export const SNAPSHOT_RELEASE_DELAY_MS = 30_000;
+
+/** A link that has been up for so long counts as healthy; etcd's. */
+export const HEALTHY_LINK_MS = 5000;
+
+/** How long a member waits for links before its first election may come sooner; etcd's. */
+export const FIRST_LINKS_TIMEOUT_MS = 5000;
+export const FIRST_LINKS_CHECK_MS = 50;
+
+/** Time for what the leader knows to be applied here before a lease is answered for; etcd's. */
+export const LEASE_APPLY_TIMEOUT_MS = 1000;
+
+/** Pause between two tries to reach the leader for a lease; etcd's. */
+export const LEASE_FORWARD_RETRY_MS = 50;
+
+/** Share of the leader's log that a learner must have before it may vote; etcd's. */
+export const LEARNER_READY_SHARE = 0.9;
+
+/** How long a removed member goes on, so that the others learn of it from it; etcd's. */
+export const REMOVAL_DELAY_MS = 1000;
+
+/** How often a renewal of a lease that has expired and is not revoked yet is tried again. */
+export const LEASE_RENEWAL_RETRY_MS = 100;
+
+/** Heartbeats without a tick after which a leader asks before it speaks for leases; etcd's. */
+export const STALE_TICKS_MAX = 3;

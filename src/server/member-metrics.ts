@@ -48,7 +48,7 @@ function collectServer(core: MemberCore): void {
   const server = core.metrics.server;
   server.hasLeader.value = raft.leader === 0n ? 0 : 1;
   server.isLeader.value = raft.leader === core.memberId ? 1 : 0;
-  server.isLearner.value = machine.cluster.member(core.memberId)?.isLearner === true ? 1 : 0;
+  server.isLearner.value = core.isLearner ? 1 : 0;
   server.proposalsCommitted.value = raft.committedIndex;
   server.proposalsApplied.value = raft.appliedIndex;
   server.proposalsPending.value = proposals.pendingCount;

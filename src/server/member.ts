@@ -3,71 +3,67 @@
 // What happens to a request is in the services, the order of effects in `ready-loop.ts`, what is on
 // disk at start in `boot.ts`. This file only connects them and runs the clock.
 
-import { getHeapStatistics } from 'node:v8';
-import { bytesFromUtf8, type LogIndex, type Term, utf8FromBytes } from '../base/index.ts';
+import type { LogIndex, Term } from '../base/index.ts';
 import type { Env, StreamAddress, Timer } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import {
   type ClusterVersion,
   formatId,
-  formatStoredVersion,
   formatVersion,
   MEMBERSHIP_REFUSALS,
   type MembershipRefusal,
-  parseStoredVersion,
-  targetVersion,
-  writtenForms,
 } from '../membership/index.ts';
-import type { raftpb } from '../protocol/index.ts';
-import type { AnyConfChange, SoftState } from '../raft/index.ts';
+import type { EtcdErrorName, raftpb } from '../protocol/index.ts';
 import {
-  type ApplyResult,
-  BUCKET,
-  encodeConfState,
-  META_KEY,
-  type MembershipImage,
-  StateMachine,
-  type StateMachineHost,
-} from '../store/index.ts';
-import { purgeSegments, purgeSnapFiles } from '../wal/index.ts';
-import { ApplyLoop } from './apply-loop.ts';
+  type AnyConfChange,
+  SNAPSHOT_STATUSES,
+  type SoftState,
+  type Status,
+} from '../raft/index.ts';
+import type { ApplyResult, StateMachine, StateMachineHost } from '../store/index.ts';
+import { writeSnapFile } from '../wal/index.ts';
+import { AppliedWaits } from './applied-waits.ts';
 import { type Booted, boot } from './boot.ts';
+import { ClusterVersionMonitor } from './cluster-version.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { MemberCore, RaftView } from './core.ts';
+import { hastenFirstElection } from './first-election.ts';
 import { createGrpcServer } from './grpc-server.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { createHttpHandler } from './http/handler.ts';
 import { httpSourceOf } from './http/member-source.ts';
+import { Leadership } from './leadership.ts';
 import { LeaseExpiry } from './lease-expiry.ts';
-import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, STOP_GRACE_MS } from './limits.ts';
+import { LeaseRenewals } from './lease-renewals.ts';
+import {
+  REMOVAL_DELAY_MS,
+  STALE_TICKS_MAX,
+  STOP_GRACE_MS,
+  VERSION_CHECK_INTERVAL_MS,
+} from './limits.ts';
+import { Links } from './links.ts';
 import { Listeners } from './listeners.ts';
 import { asError, type Logger } from './log.ts';
 import { collectMemberMetrics } from './member-metrics.ts';
+import { type Late, type MemberOptions, storeOptionsOf } from './member-options.ts';
+import { MembershipChanges, REFUSAL_ERRORS } from './membership-changes.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 import { NoSpaceAlarm } from './no-space-alarm.ts';
+import { createPeerHost, sendToPeer } from './peer-host.ts';
 import { Proposals } from './proposals.ts';
-import { publishAttributes, publishVersion, TetcdStopped } from './publication.ts';
-import { type HeapUse, Quota } from './quota.ts';
+import { publishAttributes, publishVersionAlone, TetcdStopped } from './publication.ts';
+import { Quota } from './quota.ts';
 import { Reads } from './reads.ts';
 import { ReadyLoop } from './ready-loop.ts';
+import { Replica } from './replica.ts';
 import { RequestIds } from './request-ids.ts';
 import { ResponseHeaderWriter } from './response-header.ts';
+import { SnapshotTransfer } from './snapshot-transfer.ts';
 import { Snapshotter } from './snapshotter.ts';
+import type { StoreOptions } from './store-opening.ts';
+import { timeoutErrorOf } from './timeout-error.ts';
 import { walObserver } from './wal-observer.ts';
-
-export interface MemberOptions {
-  readonly config: ServerConfig;
-  readonly env: Env;
-  readonly log: Logger;
-  /** The member cannot go on and has stopped; for the program to end with an error. */
-  readonly onFatal: (error: unknown) => void;
-  /** Use of the JavaScript heap; default: V8's own numbers. */
-  readonly heapUse?: () => HeapUse;
-  /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
-  readonly walSegmentSize?: number;
-  /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
-  readonly listen?: boolean;
-}
 
 export class Member implements MemberCore, StateMachineHost {
   readonly memberId: bigint;
@@ -76,28 +72,37 @@ export class Member implements MemberCore, StateMachineHost {
   readonly env: Env;
   readonly log: Logger;
   readonly header: ResponseHeaderWriter;
-  readonly machine: StateMachine;
   readonly proposals: Proposals;
   readonly reads: Reads;
   readonly requestIds: RequestIds;
   readonly quota: Quota;
+  readonly links: Links;
+  readonly leadership: Leadership;
+  readonly changes: MembershipChanges;
+  readonly leaseRenewals: LeaseRenewals;
   /** The gRPC server; a program that embeds the member may hand it connections. */
   readonly grpc: Server;
 
   readonly #options: MemberOptions;
   readonly #booted: Booted;
   readonly #metrics: Metrics;
+  readonly #replica: Replica;
   readonly #loop: ReadyLoop;
-  readonly #applyLoop: ApplyLoop;
   readonly #snapshotter: Snapshotter;
-  readonly #timers: Timer[] = [];
+  readonly #transfer: SnapshotTransfer;
+  readonly #appliedWaits: AppliedWaits;
+  readonly #versionMonitor: ClusterVersionMonitor;
+  readonly #housekeeping: Housekeeping;
   #tickTimer: Timer | undefined;
   #leaseExpiry: LeaseExpiry | undefined;
   #listeners: Listeners | undefined;
   #term: Term;
   #committed: LogIndex;
   #leading = false;
-  #storageVersion: ClusterVersion | undefined;
+  #leader = 0n;
+  #isLearner = false;
+  #tickedMs: number;
+  #removed = false;
   readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
 
@@ -107,27 +112,20 @@ export class Member implements MemberCore, StateMachineHost {
       extensive: options.config.metrics === 'extensive',
       runtime: options.listen !== false,
     });
-    const late: { member?: Member; failure?: { readonly error: unknown } } = {};
+    const late: Late = {};
+    const storeOptions = storeOptionsOf(options, metrics, late);
     const booted = await boot({
-      ...options,
+      ...storeOptions,
+      log: options.log,
+      walSegmentSize: options.walSegmentSize,
       walObserver: walObserver(options.log.child('wal'), metrics.records),
-      onBackendFailure: (error) => {
-        if (late.member === undefined) late.failure = { error };
-        else late.member.fail(error);
-      },
-      onBackendDiskFull: (error) =>
-        options.log.error('the disk is full; the backend cannot be written', {
-          error: asError(error),
-        }),
-      onBackendCommit: (tookMs) => {
-        metrics.records.disk.backendCommitSeconds.observe(tookMs / 1000);
-        late.member?.acceptCommit();
-      },
     });
-    const member = new Member(options, booted, metrics);
+    const member = new Member(options, booted, metrics, storeOptions);
     late.member = member;
     try {
       if (late.failure !== undefined) throw late.failure.error;
+      // It may wait for others for ever.
+      options.signal?.addEventListener('abort', () => void member.stop().catch(() => undefined));
       await member.#begin();
       return member;
     } catch (error) {
@@ -136,9 +134,14 @@ export class Member implements MemberCore, StateMachineHost {
     }
   }
 
-  private constructor(options: MemberOptions, booted: Booted, metrics: Metrics) {
+  private constructor(
+    options: MemberOptions,
+    booted: Booted,
+    metrics: Metrics,
+    storeOptions: StoreOptions,
+  ) {
     const { config, env, log } = options;
-    const { memberId, clusterId, backend, node, storage, wal } = booted;
+    const { memberId, clusterId, node } = booted;
     this.#options = options;
     this.#booted = booted;
     this.#metrics = metrics;
@@ -149,93 +152,122 @@ export class Member implements MemberCore, StateMachineHost {
     this.clusterId = clusterId;
     this.header = new ResponseHeaderWriter(clusterId, memberId);
     this.requestIds = new RequestIds(memberId, env.clock.wallMs());
-    this.quota = new Quota({ backend, limitBytes: config.quotaBackendBytes });
     this.#term = node.basicStatus().term;
     this.#committed = node.basicStatus().commit;
+    this.#tickedMs = env.clock.monotonicMs();
     this.header.term = this.#term;
     const onFailure = (error: unknown) => this.fail(error);
-    this.machine = this.#createMachine();
-    this.#storageVersion = storageVersionOf(this.machine);
-    backend.captureMembership(() => this.#captureMembership());
-    this.#applyLoop = new ApplyLoop({
-      applier: this.machine,
-      clock: env.clock,
-      timers: env.timers,
-      slowMs: config.warningApplyDurationMs,
-      onSlow: (index, tookMs) => this.#reportSlowApply(index, tookMs),
+    this.#appliedWaits = new AppliedWaits(env.timers);
+    this.#replica = new Replica({
+      config,
+      env,
+      log,
+      metrics: metrics.records,
+      booted,
+      host: this,
+      storeOptions,
       onApplied: (message) => this.#acceptApplied(message),
+      onInstalled: () => this.#acceptInstalled(),
       onFailure,
     });
-    this.#loop = new ReadyLoop({
-      node,
-      storage,
-      wal,
-      timers: env.timers,
-      apply: (message) => this.#applyLoop.deliver(message),
-      nextQuestion: () => this.reads.takeQuestion(),
-      onReadStates: (states) => this.reads.acceptStates(states),
-      onSoftState: (state) => this.#acceptSoftState(state),
-      onHardState: (state) => this.#acceptHardState(state),
-      onFailure,
+    this.quota = new Quota({
+      backend: () => this.machine.backend,
+      limitBytes: config.quotaBackendBytes,
     });
+    this.#loop = this.#createLoop();
     this.reads = new Reads({
       clock: env.clock,
+      ids: this.requestIds,
       electionMs: config.electionMs,
       schedule: () => this.#loop.schedule(),
       appliedIndex: () => this.machine.appliedIndex,
     });
-    this.proposals = new Proposals({
-      ids: this.requestIds,
-      loop: this.#loop,
-      clock: env.clock,
-      backlog: () => this.#committed - this.machine.appliedIndex,
-      requestBytesMax: config.grpc.maxRequestBytes,
-      electionMs: config.electionMs,
-    });
+    this.proposals = this.#createProposals();
+    this.#transfer = this.#createTransfer();
+    this.#housekeeping = new Housekeeping({ ...booted, core: this, heapUse: options.heapUse });
     this.#snapshotter = new Snapshotter({
       ...booted,
       config,
       env,
       log,
+      backend: () => this.machine.backend,
+      holdsLog: () => this.#transfer.holdsLog,
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure,
     });
+    this.links = this.#createLinks();
+    this.leadership = new Leadership(this);
+    this.changes = new MembershipChanges(this);
+    this.leaseRenewals = new LeaseRenewals(this);
+    this.#versionMonitor = new ClusterVersionMonitor(this);
     this.grpc = createGrpcServer(this, (path, seconds) => metrics.grpc.observe(path, seconds));
   }
 
-  #reportSlowApply(index: LogIndex, tookMs: number): void {
-    this.metrics.server.slowApplies.value++;
-    this.log.warn('apply request took too long', {
-      index,
-      'took-ms': Math.round(tookMs),
-      'expected-ms': this.config.warningApplyDurationMs,
+  #createLoop(): ReadyLoop {
+    return new ReadyLoop({
+      ...this.#booted,
+      timers: this.env.timers,
+      apply: (message) => this.#replica.deliver(message),
+      send: (message) =>
+        sendToPeer(message, (sent) => this.links.transport.send(sent), this.#transfer),
+      saveSnapshot: (snapshot) => this.#saveSnapshot(snapshot),
+      installSnapshot: (snapshot) => this.#replica.install(snapshot),
+      nextQuestion: () => this.reads.takeQuestion(),
+      onReadStates: (states) => this.reads.acceptStates(states),
+      onSoftState: (state) => this.#acceptSoftState(state),
+      onHardState: (state) => this.#acceptHardState(state),
+      onFailure: (error) => this.fail(error),
     });
   }
 
-  #createMachine(): StateMachine {
-    const { config, log, env } = this;
-    const { backend, kv, restore, cluster, confState } = this.#booted;
-    return new StateMachine({
-      env,
-      backend,
-      kv,
-      lessor: restore.lessor,
-      cluster,
-      confState,
-      host: this,
-      metrics: this.#metrics.records,
-      compaction: {
-        batchRows: config.compactionBatchLimit,
-        sleepMs: config.compactionSleepIntervalMs,
-        onFinished: (rev, rows, tookMs) =>
-          log.info('finished scheduled compaction', {
-            'compact-revision': rev,
-            'removed-rows': rows,
-            'took-ms': Math.round(tookMs),
-          }),
-        onFailure: (error) => this.fail(error),
-      },
+  #createTransfer(): SnapshotTransfer {
+    return new SnapshotTransfer({
+      env: this.env,
+      log: this.log,
+      directory: this.#booted.directory,
+      metrics: this.metrics.disk,
+      backend: () => this.machine.backend,
+      send: (message, snapshot) => this.links.transport.sendSnapshot(message, snapshot),
+      report: (id, arrived) => this.#reportSnapshot(id, arrived),
     });
+  }
+
+  #createProposals(): Proposals {
+    const { config, env, requestIds } = this;
+    return new Proposals({
+      ids: requestIds,
+      loop: this.#loop,
+      clock: env.clock,
+      backlog: () => this.#committed - this.machine.appliedIndex,
+      requestBytesMax: config.grpc.maxRequestBytes,
+      electionMs: config.electionMs,
+      timeoutError: (sinceMs) => timeoutErrorOf(this, sinceMs),
+    });
+  }
+
+  #createLinks(): Links {
+    const { env, log, memberId, clusterId, config } = this;
+    const links = new Links({
+      env,
+      log,
+      memberId,
+      clusterId,
+      electionMs: config.electionMs,
+      metrics: this.metrics,
+      ownUrls: () => this.machine.cluster.member(memberId)?.peerURLs ?? config.advertisePeerUrls,
+      host: createPeerHost({
+        core: this,
+        loop: this.#loop,
+        transfer: this.#transfer,
+        reportUnreachable: (id) => {
+          this.#booted.node.reportUnreachable(id);
+          this.#loop.schedule();
+        },
+        onRemoved: () => this.#acceptRemoval(),
+      }),
+    });
+    links.follow(this.#booted.firstMembers);
+    return links;
   }
 
   // --- What others see ---------------------------------------------------------------------------
@@ -253,8 +285,53 @@ export class Member implements MemberCore, StateMachineHost {
     };
   }
 
+  get machine(): StateMachine {
+    return this.#replica.machine;
+  }
+
   get storageVersion(): ClusterVersion | undefined {
-    return this.#storageVersion;
+    return this.#replica.storageVersion;
+  }
+
+  raftStatus(): Status {
+    return this.#booted.node.status();
+  }
+
+  transferLeader(to: bigint): void {
+    this.#booted.node.transferLeader(to);
+    this.#loop.schedule();
+  }
+
+  get isAlone(): boolean {
+    const { voters, learners } = this.machine.confState;
+    return voters.length === 1 && voters[0] === this.memberId && learners.length === 0;
+  }
+
+  get isLearner(): boolean {
+    return this.#isLearner;
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping !== undefined;
+  }
+
+  get leadsSurely(): boolean {
+    const staleMs = this.env.clock.monotonicMs() - this.#tickedMs;
+    return this.#leading && staleMs <= STALE_TICKS_MAX * this.config.heartbeatMs;
+  }
+
+  get isCaughtUp(): boolean {
+    return this.machine.appliedIndex >= this.#committed;
+  }
+
+  async whenCaughtUp(timeoutMs: number): Promise<boolean> {
+    return this.isCaughtUp || this.#appliedWaits.wait(this.#committed, timeoutMs);
+  }
+
+  whenLinearizable(): Promise<EtcdErrorName | undefined> {
+    return new Promise((resolve) =>
+      this.reads.request({ serve: () => resolve(undefined), fail: resolve }),
+    );
   }
 
   /** Where clients are served; the chosen ports if 0 was asked for. */
@@ -283,13 +360,22 @@ export class Member implements MemberCore, StateMachineHost {
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void {
     if (refusal !== undefined)
       this.log.warn('refused a membership change', { id, reason: MEMBERSHIP_REFUSALS[refusal] });
+    this.#followMembership();
+    const result: ApplyResult =
+      refusal === undefined
+        ? { kind: 'applied' }
+        : { kind: 'error', error: REFUSAL_ERRORS[refusal] };
+    this.proposals.takeWhole(id)?.complete(result);
   }
 
   /** The first entry of a leader's term: what came before is applied, leases may be let expire. */
   onEmptyEntry(): void {
+    this.reads.acceptFirstCommit();
     if (!this.#leading) return;
     const { lessor } = this.machine.leases;
     lessor.promote(this.env.clock.monotonicMs(), this.config.electionMs);
+    // In a later turn: the entry is still being applied.
+    this.env.timers.after(0, () => this.#versionMonitor.check());
   }
 
   hasRoomFor(costBytes: number): boolean {
@@ -300,15 +386,19 @@ export class Member implements MemberCore, StateMachineHost {
 
   async #begin(): Promise<void> {
     const { config, log, env } = this;
-    this.#resumeCompaction();
+    this.#replica.resumeCompaction();
+    await this.links.listen(config.listenPeerUrls);
+    this.#followMembership();
     this.#tick();
     this.#leaseExpiry = new LeaseExpiry(this);
-    this.#every(PURGE_INTERVAL_MS, () => void this.#purge());
-    this.#every(HEAP_CHECK_INTERVAL_MS, () => this.#checkHeap());
-    if (config.initialElectionTickAdvance) this.#campaignIfAlone();
+    this.#housekeeping.every(VERSION_CHECK_INTERVAL_MS, () => this.#versionMonitor.check());
+    if (config.initialElectionTickAdvance) {
+      this.#campaignIfAlone();
+      hastenFirstElection(this, () => this.#loop.tick());
+    }
     this.#loop.schedule();
     await publishAttributes(this);
-    await publishVersion(this);
+    if (this.isAlone) await publishVersionAlone(this);
     log.info('published local member to cluster through raft', {
       'local-member-id': formatId(this.memberId),
       'cluster-id': formatId(this.clusterId),
@@ -342,6 +432,7 @@ export class Member implements MemberCore, StateMachineHost {
   async #stop(): Promise<void> {
     const { env, log } = this;
     log.info('closing etcd server', { 'local-member-id': formatId(this.memberId) });
+    if (!this.#removed) await this.leadership.handOver();
     this.#stopTimers();
     await this.#listeners?.close();
     const drained = this.grpc.drain();
@@ -357,21 +448,24 @@ export class Member implements MemberCore, StateMachineHost {
 
   #stopTimers(): void {
     this.#tickTimer?.cancel();
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#housekeeping.stop();
     this.#leaseExpiry?.stop();
   }
 
   async #letGo(): Promise<void> {
     this.proposals.stop();
     this.reads.stop();
+    this.leadership.stop();
+    this.#appliedWaits.stop();
+    this.#transfer.stop();
     this.grpc.close();
     this.machine.watch.stop();
-    this.machine.compactor.stop();
-    await this.#applyLoop.stop();
+    await this.#replica.stop();
     // Together: a snapshot may wait for a commit that only closing gives up, on a full disk.
     const closed = await Promise.allSettled([
-      this.#booted.backend.close(),
+      this.machine.close(),
       this.#snapshotter.stop(),
+      this.links.stop(),
     ]);
     this.#loop.stop();
     closed.push(...(await Promise.allSettled([this.#booted.wal.close()])));
@@ -394,20 +488,12 @@ export class Member implements MemberCore, StateMachineHost {
 
   #tick(): void {
     this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
+      this.#tickedMs = this.env.clock.monotonicMs();
       this.#loop.tick();
       this.reads.tick();
       this.proposals.expire();
       this.#tick();
     });
-  }
-
-  #every(intervalMs: number, work: () => void): void {
-    const place = this.#timers.length;
-    const run = () => {
-      work();
-      this.#timers[place] = this.env.timers.after(intervalMs, run);
-    };
-    this.#timers[place] = this.env.timers.after(intervalMs, run);
   }
 
   /** A member alone in its cluster need not wait for anybody's election timeout. */
@@ -419,42 +505,66 @@ export class Member implements MemberCore, StateMachineHost {
     this.#loop.schedule();
   }
 
-  async #purge(): Promise<void> {
-    const { config, env } = this;
-    const { directory, wal } = this.#booted;
-    try {
-      if (config.maxWals > 0) await purgeSegments(env, wal, config.maxWals);
-      if (config.maxSnapshots > 0) {
-        await purgeSnapFiles(env.disk, directory.snap, config.maxSnapshots);
-      }
-    } catch (error) {
-      if (this.#stopping === undefined) {
-        this.log.warn('failed to purge old files', { error: asError(error) });
-      }
-    }
-  }
-
-  #checkHeap(): void {
-    const use = this.#options.heapUse?.() ?? v8HeapUse();
-    if (!this.quota.acceptHeapUse(use)) return;
-    this.raiseNoSpace(() => undefined);
-  }
-
-  #resumeCompaction(): void {
-    const { scheduledRev, finishedRev } = this.#booted.restore.marks;
-    if (scheduledRev <= finishedRev) return;
-    this.log.info('resume scheduled compaction', { 'scheduled-compact-revision': scheduledRev });
-    void this.machine.compactor.resume(scheduledRev);
-  }
-
   // --- What raft and the backend report ----------------------------------------------------------
 
   #acceptApplied(message: raftpb.Message): void {
     this.#loop.acceptApplied(message);
     // Raft refuses to campaign before it knows that its first membership change is applied.
     if (this.config.initialElectionTickAdvance) this.#campaignIfAlone();
+    this.#acceptProgress();
+  }
+
+  #acceptProgress(): void {
+    const { appliedIndex } = this.machine;
     this.reads.acceptApplied();
-    this.#snapshotter.acceptApplied(this.machine.appliedIndex);
+    this.#appliedWaits.acceptApplied(appliedIndex);
+    this.#snapshotter.acceptApplied(appliedIndex);
+  }
+
+  #acceptInstalled(): void {
+    this.#followMembership();
+    this.#acceptProgress();
+  }
+
+  /** The membership has changed: links follow it, and so does what this member may do. */
+  #followMembership(): void {
+    const { cluster } = this.machine;
+    this.#isLearner = cluster.member(this.memberId)?.isLearner === true;
+    this.links.follow(cluster.members());
+    this.links.forgetRemoved(cluster);
+    if (cluster.isRemoved(this.memberId)) this.#acceptRemoval();
+  }
+
+  /** The others go on without this member: a little later it stops. */
+  #acceptRemoval(): void {
+    if (this.#removed || this.isStopping) return;
+    this.#removed = true;
+    this.env.timers.after(REMOVAL_DELAY_MS, () => {
+      if (this.isStopping) return;
+      this.log.warn('server error', {
+        error: 'the member has been permanently removed from the cluster',
+      });
+      this.log.warn('data-dir used by this member must be removed');
+      void this.stop()
+        .catch((error: unknown) => this.log.error('failed to stop', { error: asError(error) }))
+        .then(() => this.#options.onRemoved?.());
+    });
+  }
+
+  /** Steps 2 and 3 of a leader's snapshot; see `ready-loop.ts`. */
+  async #saveSnapshot(snapshot: raftpb.Snapshot): Promise<void> {
+    const { wal, directory } = this.#booted;
+    const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
+    await writeSnapFile(this.env.disk, directory.snap, snapshot);
+    this.#snapshotter.acceptInstalled(index);
+    await wal.saveSnapshot({ index, term, confState });
+  }
+
+  #reportSnapshot(id: bigint, arrived: boolean): void {
+    const { node } = this.#booted;
+    if (!arrived) node.reportUnreachable(id);
+    node.reportSnapshot(id, arrived ? SNAPSHOT_STATUSES.FINISHED : SNAPSHOT_STATUSES.FAILED);
+    this.#loop.schedule();
   }
 
   #acceptHardState(state: raftpb.HardState): void {
@@ -467,40 +577,15 @@ export class Member implements MemberCore, StateMachineHost {
     const leads = state.lead === this.memberId;
     if (this.#leading && !leads) this.machine.leases.lessor.demote();
     this.#leading = leads;
-    if (state.lead !== 0n) this.metrics.server.leaderChangesSeen.value++;
+    const isNews = state.lead !== this.#leader;
+    this.#leader = state.lead;
+    if (!isNews || state.lead === 0n) return;
+    this.metrics.server.leaderChangesSeen.value++;
+    this.leadership.acceptLeader(state.lead);
     this.reads.acceptLeaderChange();
   }
 
   acceptCommit(): void {
     this.#snapshotter.acceptCommit(this.machine.backend.durable);
   }
-
-  /** What is frozen with a batch, in the forms that the cluster's version allows. */
-  #captureMembership(): MembershipImage {
-    const { machine } = this;
-    const { backend, cluster, confState } = machine;
-    const version = cluster.version ?? targetVersion(this.config.maxClusterVersion);
-    const forms = writtenForms(version);
-    if (forms.metaTermAndConfState) {
-      backend.setTerm();
-      backend.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confState));
-    }
-    if (forms.metaStorageVersion && cluster.version !== undefined) {
-      this.#storageVersion = cluster.version;
-      const text = bytesFromUtf8(formatStoredVersion(cluster.version));
-      backend.set(BUCKET.META, META_KEY.STORAGE_VERSION, text);
-    }
-    machine.leases.persistsCheckpoints = forms.metaStorageVersion;
-    return { confState, cluster: cluster.state() };
-  }
-}
-
-function storageVersionOf(machine: StateMachine): ClusterVersion | undefined {
-  const stored = machine.backend.get(BUCKET.META, META_KEY.STORAGE_VERSION);
-  return stored === undefined ? undefined : parseStoredVersion(utf8FromBytes(stored));
-}
-
-function v8HeapUse(): HeapUse {
-  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
-  return { usedBytes, limitBytes };
 }

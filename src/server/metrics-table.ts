@@ -49,9 +49,21 @@ function gauges(
   return { name, type: 'gauge', labels, help, make };
 }
 
+function histograms(
+  name: string,
+  labels: readonly string[],
+  bounds: readonly number[],
+  help: string,
+): MetricRow<MetricFamily<Histogram>> {
+  const make = () => new MetricFamily(labels.length, () => new Histogram(bounds));
+  return { name, type: 'histogram', labels, help, make };
+}
+
 // Seconds, but for the two in milliseconds.
 const FROM_1_MS = exponentialBounds(0.001, 2, 14);
 const FROM_10_MS = exponentialBounds(0.01, 2, 15);
+const FROM_100_US = exponentialBounds(0.0001, 2, 16);
+const FROM_100_MS = exponentialBounds(0.1, 2, 10);
 const LEASE_TTL_SECONDS = exponentialBounds(1, 2, 24);
 const INDEX_PAUSE_MS = exponentialBounds(0.5, 2, 14);
 const DB_PAUSE_MS = exponentialBounds(1, 2, 13);
@@ -72,6 +84,16 @@ const SERVER = {
   ),
   readIndexesFailed: counter('etcd_server_read_indexes_failed_total', 'read index errors'),
   slowApplies: counter('etcd_server_slow_apply_total', 'applies over the warning threshold'),
+  learnerPromotions: counter('etcd_server_learner_promote_successes', 'promotions done'),
+  learnerPromotionFailures: counters(
+    'etcd_server_learner_promote_failures',
+    ['Reason'],
+    'refused promotions by error text',
+  ),
+  snapshotInstalls: gauge(
+    'etcd_server_snapshot_apply_in_progress_total',
+    '1 while applying received snapshot',
+  ),
   quotaBackendBytes: gauge('etcd_server_quota_backend_bytes', 'active backend quota'),
   version: gauges('etcd_server_version', ['server_version'], '1 on running version label'),
   serverId: gauges('etcd_server_id', ['server_id'], '1 on own hex member ID label'),
@@ -110,6 +132,82 @@ const NETWORK = {
     'etcd_network_client_grpc_received_bytes_total',
     'gRPC request payload bytes',
   ),
+  // Members are named by their ids in hexadecimal.
+  knownPeers: gauges(
+    'etcd_network_known_peers',
+    ['Local', 'Remote'],
+    '1 per member known besides self, 0 once removed',
+  ),
+  activePeers: gauges('etcd_network_active_peers', ['Local', 'Remote'], 'live peer links'),
+  disconnectedPeers: counters(
+    'etcd_network_disconnected_peers_total',
+    ['Local', 'Remote'],
+    'peer link drops',
+  ),
+  peerSentBytes: counters('etcd_network_peer_sent_bytes_total', ['To'], 'bytes written to a peer'),
+  peerReceivedBytes: counters(
+    'etcd_network_peer_received_bytes_total',
+    ['From'],
+    'bytes read from a peer',
+  ),
+  peerSentFailures: counters(
+    'etcd_network_peer_sent_failures_total',
+    ['To'],
+    'failed sends to a peer',
+  ),
+  peerReceivedFailures: counters(
+    'etcd_network_peer_received_failures_total',
+    ['From'],
+    'failed receives; label may be remote address',
+  ),
+  peerRoundTripSeconds: histograms(
+    'etcd_network_peer_round_trip_time_seconds',
+    ['To'],
+    FROM_100_US,
+    'smoothed probe round trip per peer',
+  ),
+  snapshotSendSuccess: counters(
+    'etcd_network_snapshot_send_success',
+    ['To'],
+    'snapshots delivered',
+  ),
+  snapshotSendFailures: counters(
+    'etcd_network_snapshot_send_failures',
+    ['To'],
+    'snapshot sends that failed',
+  ),
+  snapshotSendInflight: gauges(
+    'etcd_network_snapshot_send_inflights_total',
+    ['To'],
+    'snapshots being sent now',
+  ),
+  snapshotSendSeconds: histograms(
+    'etcd_network_snapshot_send_total_duration_seconds',
+    ['To'],
+    FROM_100_MS,
+    'time to send a snapshot',
+  ),
+  snapshotReceiveSuccess: counters(
+    'etcd_network_snapshot_receive_success',
+    ['From'],
+    'snapshots received',
+  ),
+  snapshotReceiveFailures: counters(
+    'etcd_network_snapshot_receive_failures',
+    ['From'],
+    'snapshot receives that failed',
+  ),
+  snapshotReceiveInflight: gauges(
+    'etcd_network_snapshot_receive_inflights_total',
+    ['From'],
+    'snapshots being received now',
+  ),
+  snapshotReceiveSeconds: histograms(
+    'etcd_network_snapshot_receive_total_duration_seconds',
+    ['From'],
+    FROM_100_MS,
+    'time to receive a snapshot',
+  ),
 } as const;
 
 const DISK = {
@@ -124,6 +222,16 @@ const DISK = {
     'etcd_disk_backend_commit_duration_seconds',
     FROM_1_MS,
     'database commit time',
+  ),
+  snapDbFsyncSeconds: histogram(
+    'etcd_snap_db_fsync_duration_seconds',
+    FROM_1_MS,
+    'fsync time of received db',
+  ),
+  snapDbSaveSeconds: histogram(
+    'etcd_snap_db_save_total_duration_seconds',
+    FROM_100_MS,
+    'time to store a received db',
   ),
   snapSaveSeconds: histogram(
     'etcd_debugging_snap_save_total_duration_seconds',

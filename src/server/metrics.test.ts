@@ -49,34 +49,13 @@ const MISSING = `
   etcd_grpc_proxy_cache_misses_total
   etcd_grpc_proxy_events_coalescing_total
   etcd_grpc_proxy_watchers_coalescing_total
-  etcd_network_active_peers
-  etcd_network_disconnected_peers_total
-  etcd_network_known_peers
-  etcd_network_peer_received_bytes_total
-  etcd_network_peer_received_failures_total
-  etcd_network_peer_round_trip_time_seconds
-  etcd_network_peer_sent_bytes_total
-  etcd_network_peer_sent_failures_total
   etcd_network_server_stream_failures_total
-  etcd_network_snapshot_receive_failures
-  etcd_network_snapshot_receive_inflights_total
-  etcd_network_snapshot_receive_success
-  etcd_network_snapshot_receive_total_duration_seconds
-  etcd_network_snapshot_send_failures
-  etcd_network_snapshot_send_inflights_total
-  etcd_network_snapshot_send_success
-  etcd_network_snapshot_send_total_duration_seconds
   etcd_server_apply_duration_seconds
   etcd_server_client_requests_total
   etcd_server_go_version
   etcd_server_heartbeat_send_failures_total
-  etcd_server_learner_promote_failures
-  etcd_server_learner_promote_successes
   etcd_server_range_duration_seconds
   etcd_server_request_duration_seconds
-  etcd_server_snapshot_apply_in_progress_total
-  etcd_snap_db_fsync_duration_seconds
-  etcd_snap_db_save_total_duration_seconds
   etcd_snap_fsync_duration_seconds
 `
   .trim()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EMPTY_BYTES } from '../base/index.ts';
+import type { ConfChange } from '../raft/index.ts';
 import { REQUEST_KIND } from '../store/index.ts';
 import { RequestEnvelope, readEnvelope } from '../store/request-envelope.ts';
 import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
@@ -11,6 +12,7 @@ const APPLIED = { kind: 'applied' } as const;
 
 function rig(changes: Partial<ProposalsOptions> = {}) {
   const proposed: Uint8Array[] = [];
+  const confChanges: ConfChange[] = [];
   const time = { nowMs: 1000 };
   const state = { hasRoom: true, backlog: 0 };
   const proposals = new Proposals({
@@ -20,11 +22,13 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
         return state.hasRoom;
       },
       propose: (payload) => proposed.push(payload),
+      proposeConfChange: (change) => confChanges.push(change),
     },
     clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
     backlog: () => state.backlog,
     requestBytesMax: 1000,
     electionMs: 1000,
+    timeoutError: (sinceMs) => (sinceMs < 2000 ? 'TIMEOUT' : 'TIMEOUT_DUE_TO_LEADER_FAIL'),
     ...changes,
   });
   const heard: string[] = [];

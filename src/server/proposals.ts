@@ -7,11 +7,12 @@
 import { invariant } from '../base/index.ts';
 import type { Clock } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
+import type { ConfChange } from '../raft/index.ts';
 import type { ApplyResult } from '../store/index.ts';
 import { encodeEnvelope, type RequestKind } from '../store/index.ts';
 import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
 import type { ReadyLoop } from './ready-loop.ts';
-import type { RequestIds } from './request-ids.ts';
+import { type RequestIds, splitRequestId } from './request-ids.ts';
 
 /** Who waits for an entry. Exactly one of the methods is called, once, and must not throw. */
 export interface Proposal {
@@ -19,21 +20,23 @@ export interface Proposal {
   fail(error: EtcdErrorName): void;
 }
 
-/** A proposal with the time at which it is given up, on the monotonic clock. */
+/** A proposal with the time at which it was made, on the monotonic clock. */
 interface Pending {
   readonly proposal: Proposal;
-  readonly deadlineMs: number;
+  readonly sinceMs: number;
 }
 
 export interface ProposalsOptions {
   readonly ids: RequestIds;
-  readonly loop: Pick<ReadyLoop, 'hasRoom' | 'propose'>;
+  readonly loop: Pick<ReadyLoop, 'hasRoom' | 'propose' | 'proposeConfChange'>;
   readonly clock: Clock;
   /** Committed entries that are not applied yet. */
   readonly backlog: () => number;
   /** Largest payload in bytes. */
   readonly requestBytesMax: number;
   readonly electionMs: number;
+  /** Which of etcd's timeouts it is, for a proposal made then. */
+  readonly timeoutError: (sinceMs: number) => EtcdErrorName;
 }
 
 export class Proposals {
@@ -97,10 +100,25 @@ export class Proposals {
     loop.propose(encode(ids.whole(idLow)));
   }
 
+  /** Proposes a membership change, which gets an id here. */
+  proposeConfChange(change: Omit<ConfChange, 'id'>, proposal: Proposal): void {
+    const { ids, loop } = this.#options;
+    if (this.#stopped) {
+      proposal.fail('STOPPED');
+      return;
+    }
+    if (!loop.hasRoom) {
+      proposal.fail('REQUEST_TOO_MANY_REQUESTS');
+      return;
+    }
+    const idLow = ids.next();
+    this.#wait(idLow, proposal);
+    loop.proposeConfChange({ ...change, id: ids.whole(idLow) });
+  }
+
   #wait(idLow: number, proposal: Proposal): void {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
-    const deadlineMs = this.#options.clock.monotonicMs() + this.#timeoutMs;
-    this.#pending.set(idLow, { proposal, deadlineMs });
+    this.#pending.set(idLow, { proposal, sinceMs: this.#options.clock.monotonicMs() });
   }
 
   /** The proposal of an applied entry, if it was made here and is still waited for. */
@@ -112,6 +130,11 @@ export class Proposals {
     return pending.proposal;
   }
 
+  /** {@link take} by the whole id. */
+  takeWhole(id: bigint): Proposal | undefined {
+    return this.take(...splitRequestId(id));
+  }
+
   /** Whether somebody here waits for this entry's result. */
   isAwaited(idHigh: number, idLow: number): boolean {
     return idHigh === this.#options.ids.high && this.#pending.has(idLow);
@@ -119,12 +142,12 @@ export class Proposals {
 
   /** Gives up what has waited too long: what became of it is unknown to the client. */
   expire(): void {
-    const now = this.#options.clock.monotonicMs();
-    for (const [idLow, { proposal, deadlineMs }] of this.#pending) {
-      if (deadlineMs > now) return;
+    const madeBefore = this.#options.clock.monotonicMs() - this.#timeoutMs;
+    for (const [idLow, { proposal, sinceMs }] of this.#pending) {
+      if (sinceMs > madeBefore) return;
       this.#pending.delete(idLow);
       this.failedCount++;
-      proposal.fail('TIMEOUT');
+      proposal.fail(this.#options.timeoutError(sinceMs));
     }
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { createSimEnv } from '../env/index.ts';
 import type { MemberCore } from './core.ts';
 import type { Proposal } from './proposals.ts';
-import { publishVersion } from './publication.ts';
+import { publishVersionAlone } from './publication.ts';
 
 test('a publication that is refused at once leaves time for what is in its way', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
@@ -26,7 +26,7 @@ test('a publication that is refused at once leaves time for what is in its way',
       proposeV2: () => expect.unreachable(),
     },
   };
-  await env.run(() => publishVersion(core as unknown as MemberCore));
+  await env.run(() => publishVersionAlone(core as unknown as MemberCore));
   expect(tries).toBeGreaterThan(1);
   expect(tries).toBeLessThan(20);
 });

@@ -1,5 +1,5 @@
-// What a member says of itself through the log after each start: its name and client URLs, and as
-// leader the version that the cluster speaks. In the form that the cluster's version asks for.
+// What a member says of itself through the log after each start: its name and client URLs; alone in
+// its cluster, also the version. In the form that the cluster's version asks for.
 
 import {
   type ClusterVersion,
@@ -13,34 +13,54 @@ import {
 } from '../membership/index.ts';
 import { membershippb } from '../protocol/index.ts';
 import { REQUEST_KIND } from '../store/index.ts';
+import { spokenVersion } from './cluster-version.ts';
 import type { MemberCore } from './core.ts';
 import { PUBLISH_RETRY_MS } from './limits.ts';
+import { versionsOf } from './member-versions.ts';
 
 /** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
 export async function publishAttributes(core: MemberCore): Promise<void> {
-  const { config, machine, memberId } = core;
-  const at = machine.cluster.version ?? targetVersion(config.maxClusterVersion);
+  const { config, memberId } = core;
   const attributes = { name: config.name, clientURLs: config.advertiseClientUrls };
+  const at = await formsVersion(core);
   await logUntilApplied(core, proposeAttributes(at, memberId, attributes));
 }
 
-/** Raises (or sets) the cluster's version to what this member alone decides. */
-export async function publishVersion(core: MemberCore): Promise<void> {
+/** A member alone raises (or sets) the cluster's version at once. */
+export async function publishVersionAlone(core: MemberCore): Promise<void> {
   const next = targetVersion(core.config.maxClusterVersion);
   const present = core.machine.cluster.version;
   if (present !== undefined && compareVersions(present, next) >= 0) return;
-  await logUntilApplied(core, proposeVersion(present ?? next, next));
+  await logUntilApplied(core, proposeVersion(spokenVersion(present) ?? next, next));
 }
 
-/** Whether the version is already what this member would make it. */
-export function versionIsSettled(present: ClusterVersion | undefined, core: MemberCore): boolean {
-  if (present === undefined) return false;
-  return compareVersions(present, targetVersion(core.config.maxClusterVersion)) >= 0;
+/**
+ * The release whose forms every member reads. A member of others waits for the cluster to say, as an
+ * older one would stop at a form that it does not know.
+ */
+async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
+  const { machine, config, env, log, memberId } = core;
+  const own = targetVersion(config.maxClusterVersion);
+  for (;;) {
+    const { version } = machine.cluster;
+    const spoken = spokenVersion(version);
+    if (spoken !== undefined) return spoken;
+    if (core.isAlone) return own;
+    if (version !== undefined) {
+      // A placeholder, while some member cannot be asked: those that can decide.
+      const others = machine.cluster.members().filter(({ id }) => id !== memberId);
+      const found = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+      return found
+        .flatMap((versions) => versions?.server ?? [])
+        .reduce((a, b) => (compareVersions(a, b) <= 0 ? a : b), own);
+    }
+    await pause(core);
+  }
 }
 
 async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): Promise<void> {
   for (;;) {
-    const error = await logOnce(core, proposal);
+    const error = await logMembership(core, proposal);
     if (error === undefined) return;
     if (error === 'STOPPED') throw new TetcdStopped();
     core.log.warn('failed to log a membership request; it is tried again', {
@@ -48,8 +68,13 @@ async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): 
       error,
     });
     // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
-    await new Promise<void>((resolve) => core.env.timers.after(PUBLISH_RETRY_MS, resolve));
+    await pause(core);
   }
+}
+
+function pause(core: MemberCore): Promise<void> {
+  if (core.isStopping) throw new TetcdStopped();
+  return new Promise((resolve) => core.env.timers.after(PUBLISH_RETRY_MS, resolve));
 }
 
 /** The member stopped before a publication was applied. */
@@ -57,8 +82,11 @@ export class TetcdStopped extends Error {
   override readonly name = 'TetcdStopped';
 }
 
-/** Resolves to undefined once applied, or to the error. */
-function logOnce(core: MemberCore, proposal: MembershipProposal): Promise<string | undefined> {
+/** Proposes it; resolves to undefined once applied, or to the error. */
+export function logMembership(
+  core: MemberCore,
+  proposal: MembershipProposal,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const waiter = {
       complete: (result: { readonly kind: string; readonly error?: string }) =>

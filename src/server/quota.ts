@@ -13,13 +13,14 @@ export interface HeapUse {
 }
 
 export interface QuotaOptions {
-  readonly backend: Pick<Backend, 'sizeBytes'>;
+  /** Asked for each time: a leader's snapshot replaces it. */
+  readonly backend: () => Pick<Backend, 'sizeBytes'>;
   /** Undefined: no limit. */
   readonly limitBytes: number | undefined;
 }
 
 export class Quota {
-  readonly #backend: Pick<Backend, 'sizeBytes'>;
+  readonly #backend: () => Pick<Backend, 'sizeBytes'>;
   readonly limitBytes: number | undefined;
   #heapFull = false;
 
@@ -31,7 +32,7 @@ export class Quota {
   /** Whether a request of this cost fits. */
   isAvailable(costBytes: number): boolean {
     if (this.#heapFull) return false;
-    return this.limitBytes === undefined || this.#backend.sizeBytes + costBytes < this.limitBytes;
+    return this.limitBytes === undefined || this.#backend().sizeBytes + costBytes < this.limitBytes;
   }
 
   get heapFull(): boolean {

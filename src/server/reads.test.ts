@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { READ_RETRY_MS, READS_WAITING_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
 import { Reads } from './reads.ts';
+import { RequestIds } from './request-ids.ts';
 
 function rig() {
   const time = { nowMs: 0 };
@@ -8,6 +9,7 @@ function rig() {
   const heard: string[] = [];
   const reads = new Reads({
     clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
+    ids: new RequestIds(1n, 0),
     electionMs: 1000,
     schedule: () => state.scheduled++,
     appliedIndex: () => state.applied,

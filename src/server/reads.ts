@@ -6,10 +6,12 @@
 //
 //     waiting ──takeQuestion──► round ──ReadState(index)──► confirmed ──applied >= index──► served
 
+import { equalBytes } from '../base/index.ts';
 import type { Clock } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { ReadState } from '../raft/index.ts';
 import { READ_RETRY_MS, READS_WAITING_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import type { RequestIds } from './request-ids.ts';
 
 /** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
 export interface Read {
@@ -20,6 +22,8 @@ export interface Read {
 
 export interface ReadsOptions {
   readonly clock: Clock;
+  /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
+  readonly ids: Pick<RequestIds, 'nextWhole'>;
   readonly electionMs: number;
   /** Sees to it that {@link Reads.takeQuestion} is called at the end of this turn. */
   readonly schedule: () => void;
@@ -27,7 +31,8 @@ export interface ReadsOptions {
 }
 
 interface Round {
-  readonly number: number;
+  /** What raft is asked with. */
+  readonly context: Uint8Array;
   readonly reads: Read[];
   readonly deadlineMs: number;
   /** When raft was asked last; it may have lost the question with its leadership. */
@@ -46,7 +51,6 @@ export class Reads {
   #waiting: Read[] = [];
   #round: Round | undefined;
   #confirmed: Confirmed[] = [];
-  #roundCount = 0;
   #stopped = false;
 
   /** Rounds that were given up, and how often one was asked for again or timed out; for metrics. */
@@ -78,9 +82,8 @@ export class Reads {
     const now = this.#options.clock.monotonicMs();
     if (this.#round === undefined) {
       if (this.#waiting.length === 0) return undefined;
-      this.#roundCount++;
       this.#round = {
-        number: this.#roundCount,
+        context: contextOf(this.#options.ids.nextWhole()),
         reads: this.#waiting,
         deadlineMs: now + this.#timeoutMs,
         askedMs: now,
@@ -91,13 +94,13 @@ export class Reads {
       this.#round.askedMs = now;
       this.slowCount++;
     }
-    return contextOf(this.#round.number);
+    return this.#round.context;
   }
 
   acceptStates(states: readonly ReadState[]): void {
     for (const { index, context } of states) {
       const round = this.#round;
-      if (round === undefined || numberOf(context) !== round.number) continue;
+      if (round === undefined || !equalBytes(context, round.context)) continue;
       this.#round = undefined;
       this.#confirmed.push({ index, reads: round.reads });
       if (this.#waiting.length > 0) this.#options.schedule();
@@ -116,9 +119,16 @@ export class Reads {
     }
   }
 
-  /** The leader has changed: a round under way may never be answered. */
+  /** Another leader is known: a round under way may never be answered. */
   acceptLeaderChange(): void {
     this.#failRound('LEADER_CHANGED');
+  }
+
+  /** A leader of this term can answer only now: it is asked again at once. */
+  acceptFirstCommit(): void {
+    if (this.#round === undefined) return;
+    this.#round.askedMs = Number.NEGATIVE_INFINITY;
+    this.#options.schedule();
   }
 
   /** Gives up rounds that take too long, and asks raft again for one that may have been lost. */
@@ -151,13 +161,9 @@ export class Reads {
   }
 }
 
-function contextOf(round: number): Uint8Array {
+/** As etcd has it: the id in eight bytes, big endian. */
+function contextOf(id: bigint): Uint8Array {
   const context = new Uint8Array(8);
-  new DataView(context.buffer).setFloat64(0, round);
+  new DataView(context.buffer).setBigUint64(0, id);
   return context;
-}
-
-function numberOf(context: Uint8Array): number {
-  if (context.length !== 8) return -1;
-  return new DataView(context.buffer, context.byteOffset, 8).getFloat64(0);
 }

@@ -55,6 +55,9 @@ class Rig {
         this.toApply.push(message);
         this.events.push(`apply ${message.entries.map(({ index }) => index).join()}`);
       },
+      send: ({ to, type }) => this.events.push(`send ${type} to ${to}`),
+      saveSnapshot: async ({ metadata }) => void this.events.push(`save ${metadata?.index}`),
+      installSnapshot: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
       nextQuestion: () => {
         const { question } = this;
         this.question = undefined;

@@ -1,18 +1,30 @@
 // The one place that orders effects.
 //
-//     inputs of a turn ──► propose, ask for reads ──► Ready ─┬─► append: WAL write and sync ──► responses
+//     inputs of a turn ──► propose, ask for reads ──► Ready ─┬─► send: messages to other members
+//                                                            ├─► append: WAL write and sync ──► responses
 //                                                            └─► apply: state machine ────────► responses
 //
 // Raft runs with asynchronous storage writes: any number of appends may be under way, the WAL
-// completes them in order, and only a completed append reports its entries stable. A member alone in
-// its cluster therefore commits, applies and acknowledges only what its own disk has.
+// completes them in order, and only a completed append reports its entries stable, to this member
+// and (votes, acknowledgements) to others. A member alone in its cluster therefore commits, applies
+// and acknowledges only what its own disk has; a leader sends while its own disk writes.
 //
 // One Ready is taken at the end of the turn of the event loop for everything that arrived in it. A
 // completed append is answered at once: its entries have waited long enough.
+//
+// An append that carries a leader's snapshot has an order of its own (a crash between any two steps
+// leaves a directory that boots, with the old state or with the new):
+//
+//     1 the database file is there and synced, before the message reached raft (`PeerHost.storeSnapshot`)
+//     2 `.snap` written and synced
+//     3 snapshot record in the log
+//     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
+//     5 raft is told, the leader gets its acknowledgement, and the state machine is replaced
 
-import { hasCode, invariant, TetcdError } from '../base/index.ts';
+import { hasCode, invariant } from '../base/index.ts';
 import type { Timers } from '../env/index.ts';
 import {
+  type ConfChange,
   type HardState,
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
@@ -22,11 +34,13 @@ import {
   type NodeId,
   type RawNode,
   type ReadState,
+  type Snapshot,
   type SoftState,
   STEP_RESULTS,
+  type StepResult,
 } from '../raft/index.ts';
 import type { Wal, WalAppend } from '../wal/index.ts';
-import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX } from './limits.ts';
+import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX, RAFT_MESSAGE_BYTES_MAX } from './limits.ts';
 
 export interface ReadyLoopOptions {
   readonly node: RawNode;
@@ -35,6 +49,12 @@ export interface ReadyLoopOptions {
   readonly timers: Timers;
   /** Takes committed entries; it answers with {@link ReadyLoop.acceptApplied}. */
   readonly apply: (message: Message) => void;
+  /** Sends to another member, or drops; the message is encoded before it returns. */
+  readonly send: (message: Message) => void;
+  /** Writes a leader's snapshot beside the log and its record into the log. */
+  readonly saveSnapshot: (snapshot: Snapshot) => Promise<void>;
+  /** A leader's snapshot is durable: what is applied from now on lies behind it. */
+  readonly installSnapshot: (snapshot: Snapshot) => void;
   /** The context of a read index to ask for now, if any; asked once per turn. */
   readonly nextQuestion: () => Uint8Array | undefined;
   readonly onReadStates: (states: readonly ReadState[]) => void;
@@ -77,6 +97,9 @@ export class ReadyLoop {
   /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
   #proposalBytes = 0;
+  #confChanges: ConfChange[] = [];
+  /** Appends that must not overtake a snapshot, which is the first of them. */
+  readonly #held: Append[] = [];
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -93,7 +116,8 @@ export class ReadyLoop {
 
   /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
   get hasRoom(): boolean {
-    return this.#proposals.length < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
+    const waiting = this.#proposals.length + this.#confChanges.length;
+    return waiting < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
   }
 
   /** Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn. */
@@ -101,6 +125,21 @@ export class ReadyLoop {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#proposals.push(payload);
     this.#proposalBytes += payload.length;
+    this.schedule();
+  }
+
+  /** Proposes a membership change at the end of the turn. */
+  proposeConfChange(change: ConfChange): void {
+    invariant(this.hasRoom, 'the caller asks for room before it proposes');
+    this.#confChanges.push(change);
+    this.schedule();
+  }
+
+  /** A message of another member has arrived; taken over. */
+  receive(message: Message): void {
+    if (this.#stopped) return;
+    // Whatever becomes of it (a stale term, a proposal without leader): its sender tries again.
+    this.#options.node.step(message);
     this.schedule();
   }
 
@@ -129,17 +168,23 @@ export class ReadyLoop {
       this.#fail(error);
       return;
     }
-    const { node, storage } = this.#options;
-    storage.append(append.message.entries);
+    const { storage, installSnapshot } = this.#options;
+    const { snapshot, entries, responses } = append.message;
+    if (snapshot !== undefined) {
+      storage.applySnapshot(snapshot);
+      // Before raft hears of it: the entries that it then hands out follow the snapshot.
+      installSnapshot(snapshot);
+    }
+    storage.append(entries);
     if (append.hardState !== undefined) storage.setHardState(append.hardState);
-    this.#deliver(append.message.responses, node);
+    this.#deliver(responses);
     this.#run();
   }
 
   /** The state machine has applied all entries of a message. */
   acceptApplied(message: Message): void {
     if (this.#stopped) return;
-    this.#deliver(message.responses, this.#options.node);
+    this.#deliver(message.responses);
     this.schedule();
   }
 
@@ -166,15 +211,34 @@ export class ReadyLoop {
   /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
   #feed(): void {
     const { node, nextQuestion } = this.#options;
-    if (this.#proposals.length > 0 && this.#leader !== NONE) {
-      const result = node.proposeBatch(this.#proposals);
-      if (result === STEP_RESULTS.OK) {
-        this.#proposals = [];
-        this.#proposalBytes = 0;
-      } else invariant(result === STEP_RESULTS.PROPOSAL_DROPPED, 'proposals are taken or dropped');
-    }
+    if (this.#leader !== NONE) this.#propose();
     const question = nextQuestion();
     if (question !== undefined) node.readIndex(question);
+  }
+
+  #propose(): void {
+    const { node } = this.#options;
+    while (this.#proposals.length > 0) {
+      const batch = this.#nextBatch();
+      if (!isTaken(node.proposeBatch(batch))) return;
+      for (const payload of batch) this.#proposalBytes -= payload.length;
+      this.#proposals = batch === this.#proposals ? [] : this.#proposals.slice(batch.length);
+    }
+    while (this.#confChanges.length > 0) {
+      if (!isTaken(node.proposeConfChange(this.#confChanges[0]!))) return;
+      this.#confChanges.shift();
+    }
+  }
+
+  /** All that wait, if they are small: on the way to a leader they are one message. */
+  #nextBatch(): Uint8Array[] {
+    if (this.#proposalBytes <= RAFT_MESSAGE_BYTES_MAX) return this.#proposals;
+    let bytes = 0;
+    const end = this.#proposals.findIndex((payload) => {
+      bytes += payload.length;
+      return bytes > RAFT_MESSAGE_BYTES_MAX;
+    });
+    return end === -1 ? this.#proposals : this.#proposals.slice(0, Math.max(end, 1));
   }
 
   #take(): void {
@@ -193,19 +257,48 @@ export class ReadyLoop {
 
   #dispatch(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
     if (message.to === LOCAL_APPEND_THREAD) {
-      if (message.snapshot !== undefined) {
-        throw new TetcdError('UNSUPPORTED', 'a snapshot from a leader cannot be received yet');
-      }
-      this.#options.wal.append(new Append(this, message, hardState, mustSync));
+      this.#append(new Append(this, message, hardState, mustSync));
     } else if (message.to === LOCAL_APPLY_THREAD) {
       this.#options.apply(message);
     } else {
-      throw new TetcdError('UNSUPPORTED', 'a member alone in its cluster has nobody to write to');
+      this.#options.send(message);
     }
   }
 
-  #deliver(responses: readonly Message[], node: RawNode): void {
+  #append(append: Append): void {
+    if (this.#held.length === 0 && append.message.snapshot === undefined) {
+      this.#options.wal.append(append);
+      return;
+    }
+    this.#held.push(append);
+    if (this.#held.length === 1) void this.#appendHeld();
+  }
+
+  async #appendHeld(): Promise<void> {
+    const { wal, saveSnapshot } = this.#options;
+    try {
+      for (;;) {
+        const append = this.#held[0];
+        if (append === undefined || this.#stopped) return;
+        const { snapshot } = append.message;
+        if (snapshot !== undefined) await saveSnapshot(snapshot);
+        if (this.#stopped) return;
+        this.#held.shift();
+        wal.append(append);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Answers of a storage thread, to this member and to others. */
+  #deliver(responses: readonly Message[]): void {
+    const { node, send } = this.#options;
     for (const response of responses) {
+      if (response.to !== node.id) {
+        send(response);
+        continue;
+      }
       const result = node.step(response);
       invariant(
         result === STEP_RESULTS.OK || node.failure !== undefined,
@@ -219,4 +312,14 @@ export class ReadyLoop {
     this.#stopped = true;
     this.#options.onFailure(hasCode(error, 'CLOSED') ? undefined : error);
   }
+}
+
+/** Otherwise raft has no room, or its leader is gone since: proposals wait. */
+function isTaken(result: StepResult): boolean {
+  if (result === STEP_RESULTS.OK) return true;
+  invariant(
+    result === STEP_RESULTS.PROPOSAL_DROPPED || result === STEP_RESULTS.STORAGE_FAILED,
+    'proposals are taken or dropped',
+  );
+  return false;
 }

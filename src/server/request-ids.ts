@@ -37,3 +37,11 @@ export class RequestIds {
     return (BigInt(this.high) << BigInt(REQUEST_ID_LOW_BITS)) | BigInt(low);
   }
 }
+
+/** The upper and the lower part of an id. */
+export function splitRequestId(id: bigint): [high: number, low: number] {
+  return [
+    Number(id >> BigInt(REQUEST_ID_LOW_BITS)),
+    Number(BigInt.asUintN(REQUEST_ID_LOW_BITS, id)),
+  ];
+}

@@ -10,7 +10,7 @@
 //
 // S is the durable index, never the applied one: only a finished commit of the backend makes one.
 
-import { invariant, type LogIndex } from '../base/index.ts';
+import { hasCode, invariant, type LogIndex } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import { writeV2Store } from '../membership/index.ts';
 import type { raftpb } from '../protocol/index.ts';
@@ -27,7 +27,10 @@ export interface SnapshotterOptions {
   readonly env: Env;
   readonly log: Logger;
   readonly directory: DataDirectory;
-  readonly backend: Backend;
+  /** Asked for each time: a leader's snapshot replaces it. */
+  readonly backend: () => Backend;
+  /** Whether raft's log must stay as it is, for a member that goes on from a snapshot. */
+  readonly holdsLog: () => boolean;
   readonly storage: MemoryStorage;
   readonly wal: Wal;
   /** Index of the newest snapshot that the log records. */
@@ -62,7 +65,10 @@ export class Snapshotter {
   trigger(): void {
     if (this.#running !== undefined || this.#stopped) return;
     this.#running = this.#take()
-      .catch((error: unknown) => this.#options.onFailure(error))
+      .catch((error: unknown) => {
+        // The member stops, or another backend has taken the place of the one that was asked.
+        if (!hasCode(error, 'CLOSED')) this.#options.onFailure(error);
+      })
       .finally(() => {
         this.#running = undefined;
       });
@@ -71,6 +77,12 @@ export class Snapshotter {
   /** Called when the backend has committed: raft's log in memory may be cut. */
   acceptCommit(durable: DurableIndex): void {
     if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);
+  }
+
+  /** A leader's snapshot at `index` is about to be recorded: raft's log begins there. */
+  acceptInstalled(index: LogIndex): void {
+    this.#diskIndex = Math.max(this.#diskIndex, index);
+    this.#memoryIndex = Math.max(this.#memoryIndex, index);
   }
 
   /** Begins nothing more; resolves when what runs has ended. */
@@ -82,7 +94,7 @@ export class Snapshotter {
   async #take(): Promise<void> {
     const { env, log, directory, backend, wal, onSaved } = this.#options;
     const began = env.clock.monotonicMs();
-    const durable = await backend.commit();
+    const durable = await backend().commit();
     if (durable.index <= this.#diskIndex) return;
     log.info('triggering snapshot', {
       'local-member-snapshot-index': this.#diskIndex,
@@ -91,8 +103,10 @@ export class Snapshotter {
     const snapshot = snapshotOf(durable);
     await writeSnapFile(env.disk, directory.snap, snapshot);
     const { index, term, confState } = snapshot.metadata!;
+    // A leader's snapshot may have come meanwhile; records do not go back.
+    if (index <= this.#diskIndex) return;
     await wal.saveSnapshot({ index, term, confState });
-    this.#diskIndex = index;
+    this.#diskIndex = Math.max(this.#diskIndex, index);
     await wal.releaseTo(index);
     this.#compactLog(durable);
     onSaved(env.clock.monotonicMs() - began);
@@ -104,6 +118,7 @@ export class Snapshotter {
     if (durable.membership === undefined || durable.index <= this.#memoryIndex) return;
     this.#memoryIndex = durable.index;
     storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
+    if (this.#options.holdsLog()) return;
     const compactIndex = durable.index - config.snapshotCatchupEntries;
     if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);
   }

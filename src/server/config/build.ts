@@ -230,6 +230,7 @@ function assemble(
     initialCluster,
     initialClusterState: values['initial-cluster-state'],
     initialClusterToken: values['initial-cluster-token'],
+    forceNewCluster: values['force-new-cluster'],
     strictReconfigCheck: values['strict-reconfig-check'],
     maxLearners: values['max-learners'],
     heartbeatMs: values['heartbeat-interval'],

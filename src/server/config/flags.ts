@@ -235,6 +235,12 @@ export const FLAGS = {
       'The default value is enforced, ignoring user input.',
   }),
 
+  'force-new-cluster': boolFlag(false, {
+    group: 'unsafe',
+    help:
+      'Start alone with what the data directory holds: uncommitted entries are discarded, the ' +
+      'other members removed.',
+  }),
   'unsafe-no-fsync': boolFlag(false, {
     group: 'unsafe',
     help: 'Never wait for the disk. Data is lost when the machine stops.',
@@ -296,7 +302,6 @@ export const LATER_FLAGS: ReadonlySet<string> = new Set([
   'enable-grpc-gateway',
   'enable-log-rotation',
   'enable-pprof',
-  'force-new-cluster',
   'host-whitelist',
   'key-file',
   'log-rotation-config-json',

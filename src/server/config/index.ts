@@ -17,3 +17,4 @@ export type {
   ServerConfig,
 } from './server-config.ts';
 export { LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
+export { parseUrls } from './urls.ts';

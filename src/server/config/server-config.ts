@@ -72,6 +72,8 @@ export interface ServerConfig {
   readonly initialCluster: readonly InitialMember[];
   readonly initialClusterState: 'new' | 'existing';
   readonly initialClusterToken: string;
+  /** Go on alone with what is in the directory: every other member is removed. */
+  readonly forceNewCluster: boolean;
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
 

@@ -16,7 +16,8 @@ export function httpSourceOf(core: MemberCore, metrics: Metrics): HttpSource {
   };
 }
 
-function versionsOf({ machine, storageVersion }: MemberCore): Versions {
+/** What `/version` says. */
+export function versionsOf({ machine, storageVersion }: MemberCore): Versions {
   const { version } = machine.cluster;
   return {
     server: SERVER_RELEASE,
@@ -33,7 +34,7 @@ function healthSource(core: MemberCore): HealthSource {
       return core.raft.leader !== 0n;
     },
     get isLearner() {
-      return core.machine.cluster.member(core.memberId)?.isLearner === true;
+      return core.isLearner;
     },
     serializableRead: async () => {
       core.machine.kv.index.count('\0', '', core.machine.kv.currentRev);

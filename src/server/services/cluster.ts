@@ -1,8 +1,11 @@
-// etcdserverpb.Cluster, as far as a member alone in its cluster has it: the list of members.
+// etcdserverpb.Cluster: the members, and changing them.
 
 import type { Server, UnaryCall } from '../../grpc/index.ts';
+import { type Member, sortedUrls } from '../../membership/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { parseUrls } from '../config/index.ts';
 import type { MemberCore } from '../core.ts';
+import type { ChangeOutcome } from '../membership-changes.ts';
 import type { Read } from '../reads.ts';
 import { failWith, registerUnary } from './reply.ts';
 
@@ -14,6 +17,77 @@ export function registerClusterService(server: Server, core: MemberCore): void {
     if (request.linearizable) core.reads.request(answer);
     else answer.serve();
   });
+  registerUnary(server, core, methods.memberAdd, (call, request) => {
+    void add(core, call, request);
+  });
+  registerUnary(server, core, methods.memberRemove, (call, { id }) => {
+    void change(core, call, methods.memberRemove.response, core.changes.remove(id));
+  });
+  registerUnary(server, core, methods.memberUpdate, (call, { id, peerURLs }) => {
+    void change(core, call, methods.memberUpdate.response, core.changes.update(id, peerURLs));
+  });
+  registerUnary(server, core, methods.memberPromote, (call, { id }) => {
+    void change(core, call, methods.memberPromote.response, core.changes.promote(id));
+  });
+}
+
+async function add(
+  core: MemberCore,
+  call: UnaryCall,
+  request: etcdserverpb.MemberAddRequest,
+): Promise<void> {
+  if (!areUsable(request.peerURLs)) {
+    failWith(call, 'MEMBER_BAD_URLS');
+    return;
+  }
+  const outcome = await core.changes.add(request.peerURLs, request.isLearner);
+  if (outcome.error !== undefined) {
+    failWith(call, outcome.error);
+    return;
+  }
+  call.reply(methods.memberAdd.response, {
+    header: headerOf(core),
+    member: {
+      id: outcome.id,
+      name: '',
+      peerURLs: sortedUrls(request.peerURLs),
+      clientURLs: [],
+      isLearner: request.isLearner,
+    },
+    members: outcome.members.map(shown),
+  });
+}
+
+/** Every URL is one on its own, of a form that etcd takes. */
+function areUsable(urls: readonly string[]): boolean {
+  return urls.length > 0 && urls.every((url) => !url.includes(',') && 'value' in parseUrls(url));
+}
+
+type ChangeResponse = (typeof methods)['memberRemove']['response'];
+
+async function change(
+  core: MemberCore,
+  call: UnaryCall,
+  response: ChangeResponse,
+  pending: Promise<ChangeOutcome>,
+): Promise<void> {
+  const outcome = await pending;
+  if (outcome.error !== undefined) failWith(call, outcome.error);
+  else call.reply(response, { header: headerOf(core), members: outcome.members.map(shown) });
+}
+
+/** As etcd has it: the answers of this service carry no revision. */
+function headerOf(core: MemberCore): etcdserverpb.ResponseHeader {
+  return {
+    clusterId: core.clusterId,
+    memberId: core.memberId,
+    revision: 0,
+    raftTerm: core.raft.term,
+  };
+}
+
+function shown({ id, name, peerURLs, clientURLs, isLearner }: Member): etcdserverpb.Member {
+  return { id, name, peerURLs: [...peerURLs], clientURLs: [...clientURLs], isLearner };
 }
 
 class MemberListRead implements Read {
@@ -28,20 +102,8 @@ class MemberListRead implements Read {
   serve(): void {
     const core = this.#core;
     this.#call.reply(methods.memberList.response, {
-      // As etcd has it: the answers of this service carry no revision.
-      header: {
-        clusterId: core.clusterId,
-        memberId: core.memberId,
-        revision: 0,
-        raftTerm: core.raft.term,
-      },
-      members: core.machine.cluster.members().map((member) => ({
-        id: member.id,
-        name: member.name,
-        peerURLs: [...member.peerURLs],
-        clientURLs: [...member.clientURLs],
-        isLearner: member.isLearner,
-      })),
+      header: headerOf(core),
+      members: core.machine.cluster.members().map(shown),
     });
   }
 

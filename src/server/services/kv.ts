@@ -37,7 +37,13 @@ const methods = etcdserverpb.KVService.methods;
 
 export function registerKvService(server: Server, core: MemberCore): void {
   const service = new KvService(core);
-  registerUnary(server, core, methods.range, (call, request) => service.range(call, request));
+  registerUnary(
+    server,
+    core,
+    methods.range,
+    (call, request) => service.range(call, request),
+    (request) => request.serializable,
+  );
   registerUnary(server, core, methods.put, (call, request, bytes) =>
     service.put(call, request, bytes),
   );

@@ -2,12 +2,11 @@
 
 import { bytesFromLatin1 } from '../../base/index.ts';
 import type { Server, StreamCall, StreamHandler, UnaryCall } from '../../grpc/index.ts';
-import { STATUS } from '../../grpc/index.ts';
-import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
+import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
-import { endMalformed, failWith, headerOf, lacksRequiredLeader, registerUnary } from './reply.ts';
+import { LEASE_APPLY_TIMEOUT_MS } from '../limits.ts';
+import { endMalformed, endWith, failWith, headerOf, refusalOf, registerUnary } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
 const {
@@ -17,9 +16,6 @@ const {
   LeaseKeepAliveResponseCodec,
 } = etcdserverpb;
 const methods = LeaseService.methods;
-
-/** How often a renewal that cannot be decided yet is tried again. */
-const RENEWAL_RETRY_MS = 100;
 
 export function registerLeaseService(server: Server, core: MemberCore): void {
   registerUnary(server, core, methods.leaseGrant, (call, request, bytes) =>
@@ -36,9 +32,9 @@ export function registerLeaseService(server: Server, core: MemberCore): void {
       ),
     ),
   );
-  registerUnary(server, core, methods.leaseTimeToLive, (call, request) =>
-    timeToLive(core, call, request),
-  );
+  registerUnary(server, core, methods.leaseTimeToLive, (call, request) => {
+    void timeToLive(core, call, request);
+  });
   registerUnary(server, core, methods.leaseLeases, (call) =>
     call.reply(methods.leaseLeases.response, {
       header: headerOf(core),
@@ -95,48 +91,61 @@ function chooseLeaseId(core: MemberCore): bigint {
   }
 }
 
-function timeToLive(
+async function timeToLive(
   core: MemberCore,
   call: UnaryCall,
   request: etcdserverpb.LeaseTimeToLiveRequest,
-): void {
+): Promise<void> {
+  const { id, keys } = request;
+  if (core.raft.leader !== core.memberId) {
+    const outcome = await core.leaseRenewals.timeToLive(id, keys);
+    if (outcome.kind === 'failed') failWith(call, outcome.error);
+    else if (outcome.kind === 'missing') replyMissing(core, call, id);
+    else {
+      call.reply(methods.leaseTimeToLive.response, {
+        ...outcome.response,
+        header: headerOf(core),
+      });
+    }
+    return;
+  }
+  if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) {
+    failWith(call, 'TIMEOUT_WAIT_APPLIED_INDEX');
+    return;
+  }
   const { lessor } = core.machine.leases;
-  const lease = lessor.lookup(request.id);
-  const header = headerOf(core);
+  const lease = lessor.lookup(id);
   if (lease === undefined) {
-    call.reply(methods.leaseTimeToLive.response, {
-      header,
-      id: request.id,
-      ttl: -1,
-      grantedTTL: 0,
-      keys: [],
-    });
+    replyMissing(core, call, id);
     return;
   }
   call.reply(methods.leaseTimeToLive.response, {
-    header,
+    header: headerOf(core),
     id: lease.id,
     ttl: lessor.remainingSec(lease, core.env.clock.monotonicMs()),
     grantedTTL: lease.ttlSec,
-    keys: request.keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
+    keys: keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
   });
 }
 
-/**
- * Renewals in the order in which they come. One that cannot be decided yet (the lease has expired
- * and is about to be revoked, or there is no leader) holds back those behind it.
- */
+function replyMissing(core: MemberCore, call: UnaryCall, id: bigint): void {
+  const header = headerOf(core);
+  call.reply(methods.leaseTimeToLive.response, { header, id, ttl: -1, grantedTTL: 0, keys: [] });
+}
+
+/** Renewals in the order in which they come: one that takes longer holds back those behind it. */
 class KeepAliveStream implements StreamHandler {
   readonly #core: MemberCore;
   readonly #call: StreamCall;
-  #undecided: { readonly id: bigint; readonly deadlineMs: number } | undefined;
+  #undecided = false;
   #clientEnded = false;
   #ended = false;
 
   constructor(core: MemberCore, call: StreamCall) {
     this.#core = core;
     this.#call = call;
-    if (lacksRequiredLeader(core, call)) this.#fail('NO_LEADER');
+    const refusal = refusalOf(core, call, false);
+    if (refusal !== undefined) this.#fail(refusal);
   }
 
   onMessage(message: Uint8Array): void {
@@ -149,18 +158,15 @@ class KeepAliveStream implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    const { clock } = this.#core.env;
-    const timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * this.#core.config.electionMs;
-    if (!this.#renew(id)) {
-      this.#undecided = { id, deadlineMs: clock.monotonicMs() + timeoutMs };
-      this.#call.pause();
-      this.#retryLater();
-    }
+    const renewal = this.#core.leaseRenewals.renewNow(id);
+    if (renewal?.kind === 'renewed') this.#answer(id, renewal.ttlSec);
+    else if (renewal?.kind === 'missing') this.#answer(id, 0);
+    else void this.#renewLater(id);
   }
 
   onEnd(): void {
     this.#clientEnded = true;
-    if (this.#undecided === undefined) this.#end();
+    if (!this.#undecided) this.#end();
   }
 
   onCancel(): void {
@@ -168,44 +174,32 @@ class KeepAliveStream implements StreamHandler {
   }
 
   onDrain(): void {
-    if (this.#undecided === undefined) this.#call.resume();
+    if (!this.#undecided) this.#call.resume();
   }
 
-  /** Answers; false if the renewal cannot be decided now. */
-  #renew(id: bigint): boolean {
-    const core = this.#core;
-    const renewal = core.machine.leases.lessor.renew(id, core.env.clock.monotonicMs());
-    if (renewal.kind === 'expiring' || renewal.kind === 'notPrimary') return false;
-    const ttl = renewal.kind === 'renewed' ? renewal.ttlSec : 0;
-    if (renewal.kind === 'renewed') core.metrics.lease.renewed.value++;
-    const hasRoom = this.#call.write(LeaseKeepAliveResponseCodec, {
-      header: headerOf(core),
-      id,
-      ttl,
-    });
-    if (!hasRoom) this.#call.pause();
-    return true;
+  #answer(id: bigint, ttl: number): void {
+    const header = headerOf(this.#core);
+    if (!this.#call.write(LeaseKeepAliveResponseCodec, { header, id, ttl })) this.#call.pause();
   }
 
-  #retryLater(): void {
-    this.#core.env.timers.after(RENEWAL_RETRY_MS, () => {
-      const undecided = this.#undecided;
-      if (this.#ended || undecided === undefined) return;
-      if (this.#renew(undecided.id)) {
-        this.#undecided = undefined;
-        if (this.#clientEnded) this.#end();
-        else this.#call.resume();
-      } else if (this.#core.env.clock.monotonicMs() >= undecided.deadlineMs) {
-        this.#fail(this.#core.raft.leader === 0n ? 'NO_LEADER' : 'TIMEOUT');
-      } else {
-        this.#retryLater();
-      }
-    });
+  async #renewLater(id: bigint): Promise<void> {
+    this.#undecided = true;
+    this.#call.pause();
+    const outcome = await this.#core.leaseRenewals.renew(id);
+    this.#undecided = false;
+    if (this.#ended) return;
+    if (outcome.kind === 'failed') {
+      this.#fail(outcome.error);
+      return;
+    }
+    this.#answer(id, outcome.kind === 'renewed' ? outcome.ttlSec : 0);
+    if (this.#clientEnded) this.#end();
+    else this.#call.resume();
   }
 
-  #fail(name: 'NO_LEADER' | 'TIMEOUT'): void {
+  #fail(name: EtcdErrorName): void {
     this.#ended = true;
-    this.#call.end(STATUS.UNAVAILABLE, ETCD_ERRORS[name].message);
+    endWith(this.#call, name);
   }
 
   #end(): void {

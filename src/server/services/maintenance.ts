@@ -23,9 +23,16 @@ export function alarmName(type: number): string {
 }
 
 export function registerMaintenanceService(server: Server, core: MemberCore): void {
-  registerUnary(server, core, methods.status, (call) =>
-    call.reply(methods.status.response, statusOf(core)),
+  registerUnary(
+    server,
+    core,
+    methods.status,
+    (call) => call.reply(methods.status.response, statusOf(core)),
+    () => true,
   );
+  registerUnary(server, core, methods.moveLeader, (call, request) => {
+    void moveLeader(core, call, request.targetID);
+  });
   registerUnary(server, core, methods.alarm, (call, _request, bytes) =>
     core.proposals.propose(
       REQUEST_KIND.ALARM,
@@ -66,6 +73,14 @@ export function registerMaintenanceService(server: Server, core: MemberCore): vo
   });
 }
 
+async function moveLeader(core: MemberCore, call: UnaryCall, transferee: bigint): Promise<void> {
+  const error =
+    core.raft.leader === core.memberId ? await core.leadership.moveTo(transferee) : 'NOT_LEADER';
+  if (error !== undefined) failWith(call, error);
+  // As etcd has it: this answer alone has no header.
+  else call.reply(methods.moveLeader.response, { header: undefined });
+}
+
 /** Runs what takes several turns; its failure is the answer. */
 async function answer(call: UnaryCall, work: () => Promise<void>): Promise<void> {
   try {
@@ -96,7 +111,7 @@ function statusOf(core: MemberCore): etcdserverpb.StatusResponse {
     raftAppliedIndex: raft.appliedIndex,
     errors,
     dbSizeInUse: machine.backend.sizeInUseBytes,
-    isLearner: machine.cluster.member(core.memberId)?.isLearner === true,
+    isLearner: core.isLearner,
     storageVersion:
       core.storageVersion === undefined ? '' : formatStoredVersion(core.storageVersion),
     dbSizeQuota: core.quota.limitBytes ?? 0,

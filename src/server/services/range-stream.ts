@@ -30,7 +30,7 @@ import { type PinnedView, Slices } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STEP_KEYS, RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Read } from '../reads.ts';
-import { endMalformed, headerOf, lacksRequiredLeader, readFailure } from './reply.ts';
+import { endMalformed, headerOf, readFailure, refusalOf } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
@@ -52,8 +52,9 @@ class RangeStream implements StreamHandler, Read {
 
   onMessage(message: Uint8Array): void {
     if (this.#request !== undefined || this.#ended) return;
-    if (lacksRequiredLeader(this.#core, this.#call)) {
-      this.fail('NO_LEADER');
+    const refusal = refusalOf(this.#core, this.#call, false);
+    if (refusal !== undefined) {
+      this.fail(refusal);
       return;
     }
     let request: etcdserverpb.RangeRequest;

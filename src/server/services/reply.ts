@@ -68,6 +68,12 @@ function statusOf(name: EtcdErrorName): ReadFailure {
   return { status: (sent ?? status) as StatusCode, message };
 }
 
+/** Ends a stream with etcd's status and text for an error. */
+export function endWith(call: StreamCall, name: EtcdErrorName): void {
+  const definition: EtcdErrorDefinition = ETCD_ERRORS[name];
+  call.end((definition.sent ?? definition.status) as StatusCode, definition.message);
+}
+
 /** The header as a message, for answers that are not worth a hand-written encoder. */
 export function headerOf(core: MemberCore): etcdserverpb.ResponseHeader {
   return {
@@ -84,12 +90,9 @@ export function registerUnary<Request, RequestInit, Response, ResponseInit>(
   core: MemberCore,
   method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
   handler: (call: UnaryCall, request: Request, bytes: Uint8Array) => void,
+  servedByLearner?: (request: Request) => boolean,
 ): void {
   server.unary(method.path, (call, bytes) => {
-    if (lacksRequiredLeader(core, call)) {
-      failWith(call, 'NO_LEADER');
-      return;
-    }
     let request: Request;
     try {
       request = method.request.decode(bytes);
@@ -97,11 +100,23 @@ export function registerUnary<Request, RequestInit, Response, ResponseInit>(
       failMalformed(call, error);
       return;
     }
-    handler(call, request, bytes);
+    const refusal = refusalOf(core, call, servedByLearner?.(request) === true);
+    if (refusal === undefined) handler(call, request, bytes);
+    else failWith(call, refusal);
   });
 }
 
-/** Whether the client demands a leader (`hasleader: true`) and there is none. */
-export function lacksRequiredLeader(core: MemberCore, call: Pick<UnaryCall, 'metadata'>): boolean {
-  return core.raft.leader === 0n && call.metadata.get('hasleader') === 'true';
+/** Why this member does not serve the call now. A learner serves next to nothing. */
+export function refusalOf(
+  core: MemberCore,
+  call: Pick<UnaryCall, 'metadata'>,
+  servedByLearner: boolean,
+): EtcdErrorName | undefined {
+  if (core.isLearner && !servedByLearner) return 'NOT_SUPPORTED_FOR_LEARNER';
+  return core.raft.leader === 0n && requiresLeader(call) ? 'NO_LEADER' : undefined;
+}
+
+/** Whether the client would rather be refused than wait for a leader. */
+export function requiresLeader(call: Pick<UnaryCall, 'metadata'>): boolean {
+  return call.metadata.get('hasleader') === 'true';
 }

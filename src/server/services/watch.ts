@@ -7,7 +7,7 @@
 
 import { latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Timer } from '../../env/index.ts';
-import type { Encoder, Server, StatusCode, StreamCall, StreamHandler } from '../../grpc/index.ts';
+import type { Encoder, Server, StreamCall, StreamHandler } from '../../grpc/index.ts';
 import {
   type EventBatch,
   FROM_KEY,
@@ -16,10 +16,10 @@ import {
   type WatchSink,
   WatchStream,
 } from '../../mvcc/index.ts';
-import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
+import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
-import { endMalformed, lacksRequiredLeader } from './reply.ts';
+import { endMalformed, endWith, refusalOf, requiresLeader } from './reply.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -74,10 +74,11 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#stream = new WatchStream(this);
     this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
     core.metrics.mvcc.watchStreams.value++;
-    if (lacksRequiredLeader(core, call)) this.#endWith('NO_LEADER');
+    const refusal = refusalOf(core, call, false);
+    if (refusal !== undefined) this.#endWith(refusal);
     else {
       this.#scheduleProgress();
-      if (call.metadata.get('hasleader') === 'true') this.#watchLeader(0);
+      if (requiresLeader(call)) this.#watchLeader(0);
     }
   }
 
@@ -277,10 +278,9 @@ class WatchCall implements StreamHandler, WatchSink {
     });
   }
 
-  #endWith(error: 'NO_LEADER'): void {
-    const { status, message } = ETCD_ERRORS[error];
+  #endWith(error: EtcdErrorName): void {
     this.#close();
-    this.#call.end(status as StatusCode, message);
+    endWith(this.#call, error);
   }
 
   #close(): void {

@@ -1,0 +1,67 @@
+// What a member looks after now and then: old files, and how full the heap is.
+
+import { getHeapStatistics } from 'node:v8';
+import type { Timer } from '../env/index.ts';
+import { purgeSegments, purgeSnapFiles, type Wal } from '../wal/index.ts';
+import type { MemberCore } from './core.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS } from './limits.ts';
+import { asError } from './log.ts';
+import type { HeapUse } from './quota.ts';
+
+export interface HousekeepingOptions {
+  readonly core: MemberCore;
+  readonly wal: Wal;
+  readonly directory: DataDirectory;
+  /** Use of the JavaScript heap; default: V8's own numbers. */
+  readonly heapUse?: (() => HeapUse) | undefined;
+}
+
+export class Housekeeping {
+  readonly #options: HousekeepingOptions;
+  readonly #timers: Timer[] = [];
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
+    this.every(PURGE_INTERVAL_MS, () => void this.#purge());
+    this.every(HEAP_CHECK_INTERVAL_MS, () => this.#checkHeap());
+  }
+
+  /** Does `work` at that interval, until {@link stop}. */
+  every(intervalMs: number, work: () => void): void {
+    const { timers } = this.#options.core.env;
+    const place = this.#timers.length;
+    const run = () => {
+      work();
+      this.#timers[place] = timers.after(intervalMs, run);
+    };
+    this.#timers[place] = timers.after(intervalMs, run);
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+  }
+
+  async #purge(): Promise<void> {
+    const { core, wal, directory } = this.#options;
+    const { config, env, log } = core;
+    try {
+      if (config.maxWals > 0) await purgeSegments(env, wal, config.maxWals);
+      if (config.maxSnapshots > 0) {
+        await purgeSnapFiles(env.disk, directory.snap, config.maxSnapshots);
+      }
+    } catch (error) {
+      if (!core.isStopping) log.warn('failed to purge old files', { error: asError(error) });
+    }
+  }
+
+  #checkHeap(): void {
+    const { core, heapUse = v8HeapUse } = this.#options;
+    if (core.quota.acceptHeapUse(heapUse())) core.raiseNoSpace(() => undefined);
+  }
+}
+
+function v8HeapUse(): HeapUse {
+  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
+  return { usedBytes, limitBytes };
+}

@@ -1,0 +1,186 @@
+// Renewing leases and asking how long they live. Only the leader's lessor knows; other members pass
+// these requests on to it, past the log.
+
+import { latin1FromBytes } from '../base/index.ts';
+import type { Member } from '../membership/index.ts';
+import { type PeerResponse, requestPeer } from '../peer/index.ts';
+import { type EtcdErrorName, etcdserverpb, leasepb } from '../protocol/index.ts';
+import { REQUEST_KIND } from '../store/index.ts';
+import type { MemberCore } from './core.ts';
+import {
+  LEASE_APPLY_TIMEOUT_MS,
+  LEASE_FORWARD_RETRY_MS,
+  LEASE_RENEWAL_RETRY_MS,
+  PEER_ANSWER_BYTES_MAX,
+  REQUEST_TIMEOUT_BASE_MS,
+} from './limits.ts';
+
+/** What the leader says of a renewal. */
+export type LeaderRenewal =
+  | { readonly kind: 'renewed'; readonly ttlSec: number }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'notPrimary' };
+
+export type RenewalOutcome =
+  | { readonly kind: 'renewed'; readonly ttlSec: number }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+export type TimeToLiveOutcome =
+  | { readonly kind: 'found'; readonly response: etcdserverpb.LeaseTimeToLiveResponse }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+export class LeaseRenewals {
+  readonly #core: MemberCore;
+
+  constructor(core: MemberCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Renews here, in this turn; undefined if that takes longer (this member does not lead, or may not
+   * lead any more without knowing it, or the lease is about to be revoked, or is not known yet).
+   */
+  renewNow(id: bigint): LeaderRenewal | undefined {
+    const core = this.#core;
+    if (!core.leadsSurely) return undefined;
+    const renewal = core.machine.leases.lessor.renew(id, core.env.clock.monotonicMs());
+    if (renewal.kind === 'renewed') core.metrics.lease.renewed.value++;
+    else if (renewal.kind !== 'missing' || !core.isCaughtUp) return undefined;
+    return renewal;
+  }
+
+  /** As leader. One that has expired is waited for until it is revoked: it never comes back. */
+  async renewHere(id: bigint): Promise<LeaderRenewal> {
+    const core = this.#core;
+    const deadlineMs = this.#deadlineMs();
+    if (!(await this.#confirmLeadership())) return { kind: 'notPrimary' };
+    for (;;) {
+      const { lessor } = core.machine.leases;
+      const renewal = lessor.renew(id, core.env.clock.monotonicMs());
+      switch (renewal.kind) {
+        case 'renewed':
+          core.metrics.lease.renewed.value++;
+          return renewal;
+        case 'missing':
+        case 'notPrimary':
+          return renewal;
+        case 'checkpointed':
+          if (!(await this.#clearCheckpoint(id))) return { kind: 'notPrimary' };
+          break;
+        case 'expiring':
+          if (core.env.clock.monotonicMs() >= deadlineMs) return { kind: 'notPrimary' };
+          await this.#pause(LEASE_RENEWAL_RETRY_MS);
+      }
+    }
+  }
+
+  /** Wherever the leader is. */
+  async renew(id: bigint): Promise<RenewalOutcome> {
+    const core = this.#core;
+    if (core.raft.leader === core.memberId) {
+      if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) {
+        return { kind: 'failed', error: 'TIMEOUT_WAIT_APPLIED_INDEX' };
+      }
+      const renewal = await this.renewHere(id);
+      if (renewal.kind !== 'notPrimary') return renewal;
+    }
+    const body = etcdserverpb.LeaseKeepAliveRequestCodec.encode({ id });
+    const answer = await this.#askLeader('/leases', body);
+    if (typeof answer === 'string') return { kind: 'failed', error: answer };
+    if (answer.status === 404) return { kind: 'missing' };
+    const { ttl } = etcdserverpb.LeaseKeepAliveResponseCodec.decode(answer.body);
+    return { kind: 'renewed', ttlSec: ttl };
+  }
+
+  async timeToLive(id: bigint, keys: boolean): Promise<TimeToLiveOutcome> {
+    const body = leasepb.LeaseInternalRequestCodec.encode({
+      leaseTimeToLiveRequest: { id, keys },
+    });
+    const answer = await this.#askLeader('/leases/internal', body);
+    if (typeof answer === 'string') return { kind: 'failed', error: answer };
+    if (answer.status === 404) return { kind: 'missing' };
+    const { leaseTimeToLiveResponse: response } = leasepb.LeaseInternalResponseCodec.decode(
+      answer.body,
+    );
+    return response === undefined ? { kind: 'missing' } : { kind: 'found', response };
+  }
+
+  /** A paused leader may have been replaced without knowing: then it asks the others first. */
+  async #confirmLeadership(): Promise<boolean> {
+    const core = this.#core;
+    if (!core.leadsSurely && (await core.whenLinearizable()) !== undefined) return false;
+    return core.raft.leader === core.memberId;
+  }
+
+  #clearCheckpoint(id: bigint): Promise<boolean> {
+    const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({
+      checkpoints: [{ id, remainingTTL: 0 }],
+    });
+    return new Promise((resolve) => {
+      this.#core.proposals.propose(REQUEST_KIND.LEASE_CHECKPOINT, body, 0, body.length, {
+        complete: () => resolve(true),
+        fail: () => resolve(false),
+      });
+    });
+  }
+
+  /** An answer of status 200 or 404, or why there is none. */
+  async #askLeader(path: string, body: Uint8Array): Promise<PeerResponse | EtcdErrorName> {
+    const { raft, machine, env } = this.#core;
+    const deadlineMs = this.#deadlineMs();
+    let hadLeader = false;
+    for (;;) {
+      const leader = machine.cluster.member(raft.leader);
+      if (leader !== undefined) {
+        hadLeader = true;
+        const answer = await this.#ask(leader, path, body, deadlineMs);
+        if (answer !== undefined) return answer;
+      }
+      if (env.clock.monotonicMs() >= deadlineMs) return hadLeader ? 'TIMEOUT' : 'NO_LEADER';
+      if (this.#core.isStopping) return 'STOPPED';
+      await this.#pause(LEASE_FORWARD_RETRY_MS);
+    }
+  }
+
+  async #ask(
+    leader: Member,
+    path: string,
+    body: Uint8Array,
+    deadlineMs: number,
+  ): Promise<PeerResponse | undefined> {
+    const { env, log } = this.#core;
+    for (const url of leader.peerURLs) {
+      try {
+        const answer = await requestPeer(env, {
+          url,
+          method: 'POST',
+          path,
+          headers: { 'Content-Type': 'application/protobuf' },
+          body,
+          timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
+          bodyBytesMax: PEER_ANSWER_BYTES_MAX,
+        });
+        if (answer.status === 200 || answer.status === 404) return answer;
+        log.debug('the leader did not answer for a lease', {
+          address: url,
+          status: answer.status,
+          answer: latin1FromBytes(answer.body).trim(),
+        });
+      } catch (error) {
+        log.debug('failed to reach the leader for a lease', { address: url, error: String(error) });
+      }
+    }
+    return undefined;
+  }
+
+  #deadlineMs(): number {
+    const { env, config } = this.#core;
+    return env.clock.monotonicMs() + REQUEST_TIMEOUT_BASE_MS + 2 * config.electionMs;
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#core.env.timers.after(delayMs, resolve));
+  }
+}

@@ -1,0 +1,150 @@
+// The links to the other members: which there are, how long they have been up, and the ports where
+// the others reach this one.
+
+import type { Env, Listener } from '../env/index.ts';
+import { type Cluster, formatId, type Member } from '../membership/index.ts';
+import { createPeerTransport, type PeerHost, type PeerTransport } from '../peer/index.ts';
+import type { raftpb } from '../protocol/index.ts';
+import type { ListenUrl } from './config/index.ts';
+import { asError, type Logger } from './log.ts';
+import type { ServerMetrics } from './metrics-table.ts';
+import { peerMetricsOf } from './peer-metrics.ts';
+
+export interface LinksOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly electionMs: number;
+  readonly host: PeerHost;
+  readonly metrics: ServerMetrics;
+  /** This member's peer URLs as it would have others use them. */
+  readonly ownUrls: () => readonly string[];
+}
+
+export class Links {
+  readonly transport: PeerTransport;
+  readonly #options: LinksOptions;
+  readonly #listeners: Listener[] = [];
+  /** URLs of the members that the transport knows. */
+  readonly #known = new Map<bigint, string>();
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.transport = createPeerTransport({
+      env: options.env,
+      memberId: options.memberId,
+      clusterId: options.clusterId,
+      ownUrls: options.ownUrls,
+      host: options.host,
+      metrics: peerMetricsOf(options.metrics.network),
+      log: options.log.child('peer'),
+      electionMs: options.electionMs,
+    });
+  }
+
+  /** Listens everywhere. If one address cannot be had, none is kept, and the error names it. */
+  async listen(urls: readonly ListenUrl[]): Promise<void> {
+    const { env, log } = this.#options;
+    try {
+      for (const { host, port, path, scheme, text } of urls) {
+        const address = scheme === 'unix' ? { host: '', port: 0, path } : { host, port };
+        const listener = await env.network.listen(address, (stream) =>
+          this.transport.accept(stream),
+        );
+        this.#listeners.push(listener);
+        log.info('serving peer traffic', { address: text });
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Links up with members before the log says who they are, and for good once it does. */
+  follow(members: readonly Member[]): void {
+    const { memberId } = this.#options;
+    for (const { id, peerURLs } of members) {
+      if (id === memberId) continue;
+      const urls = peerURLs.join(',');
+      const before = this.#known.get(id);
+      if (before === urls) continue;
+      this.#guarded(id, () => {
+        if (before === undefined) this.transport.addPeer(id, peerURLs);
+        else this.transport.updatePeer(id, peerURLs);
+      });
+      this.#known.set(id, urls);
+      this.#markKnown(id, 1);
+    }
+  }
+
+  /** Cuts the links to members that were removed. */
+  forgetRemoved(cluster: Cluster): void {
+    for (const id of this.#known.keys()) {
+      if (!cluster.isRemoved(id)) continue;
+      this.#known.delete(id);
+      this.transport.removePeer(id);
+      this.#markKnown(id, 0);
+    }
+  }
+
+  send(message: raftpb.Message): void {
+    this.transport.send(message);
+  }
+
+  /** Whether the link to another member has been up since before then, on the monotonic clock. */
+  isConnectedSince(id: bigint, sinceMs: number): boolean {
+    const active = this.transport.activeSince(id);
+    return active !== undefined && active < sinceMs;
+  }
+
+  /** How many of the members have been reachable since then, this one included. */
+  connectedCount(members: readonly Member[], sinceMs: number): number {
+    const { memberId } = this.#options;
+    return members.filter(({ id }) => id === memberId || this.isConnectedSince(id, sinceMs)).length;
+  }
+
+  /** How many links are up. */
+  get activeCount(): number {
+    return [...this.#known.keys()].filter((id) => this.transport.activeSince(id) !== undefined)
+      .length;
+  }
+
+  /** The member among them whose link has been up for longest; undefined if none is. */
+  longestConnected(members: readonly Member[]): bigint | undefined {
+    let longest: { readonly id: bigint; readonly sinceMs: number } | undefined;
+    for (const { id } of members) {
+      const sinceMs = this.transport.activeSince(id);
+      if (sinceMs === undefined) continue;
+      if (longest === undefined || sinceMs < longest.sinceMs) longest = { id, sinceMs };
+    }
+    return longest?.id;
+  }
+
+  /** Nothing is accepted any more; links that are up live on. */
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
+  }
+
+  async stop(): Promise<void> {
+    await this.close();
+    await this.transport.stop();
+  }
+
+  #guarded(id: bigint, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      // URLs that this release cannot use (TLS, say) were agreed on by others.
+      this.#options.log.error('cannot link up with a member', {
+        'remote-peer-id': formatId(id),
+        error: asError(error),
+      });
+    }
+  }
+
+  #markKnown(id: bigint, value: 0 | 1): void {
+    const { metrics, memberId } = this.#options;
+    metrics.network.knownPeers.with(formatId(memberId), formatId(id)).value = value;
+  }
+}

@@ -1,0 +1,55 @@
+// How a member is started, and what it is told before it exists.
+
+import type { Env } from '../env/index.ts';
+import type { ServerConfig } from './config/index.ts';
+import { asError, type Logger } from './log.ts';
+import type { Member } from './member.ts';
+import type { Metrics } from './metrics.ts';
+import type { HeapUse } from './quota.ts';
+import type { StoreOptions } from './store-opening.ts';
+
+export interface MemberOptions {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  /** The member cannot go on and has stopped; for the program to end with an error. */
+  readonly onFatal: (error: unknown) => void;
+  /** This member was removed from its cluster and has stopped; for the program to end. */
+  readonly onRemoved?: () => void;
+  /** Use of the JavaScript heap; default: V8's own numbers. */
+  readonly heapUse?: () => HeapUse;
+  /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
+  readonly walSegmentSize?: number;
+  /** Aborted while the member starts: it stops, and `start` rejects. */
+  readonly signal?: AbortSignal;
+  /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
+  readonly listen?: boolean;
+}
+
+/** What a member is told before it exists, kept until it does. */
+export interface Late {
+  member?: Member;
+  failure?: { readonly error: unknown };
+}
+
+/** What every backend of the member tells it, through `late` while there is no member. */
+export function storeOptionsOf(
+  { config, env, log }: MemberOptions,
+  { records }: Metrics,
+  late: Late,
+): StoreOptions {
+  return {
+    config,
+    env,
+    onBackendFailure: (error) => {
+      if (late.member === undefined) late.failure = { error };
+      else late.member.fail(error);
+    },
+    onBackendDiskFull: (error) =>
+      log.error('the disk is full; the backend cannot be written', { error: asError(error) }),
+    onBackendCommit: (tookMs) => {
+      records.disk.backendCommitSeconds.observe(tookMs / 1000);
+      late.member?.acceptCommit();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+// What the transport between members asks of this member.
+
+import { formatId } from '../membership/index.ts';
+import { type PeerHost, RECEIPTS } from '../peer/index.ts';
+import { type raftpb, raftpb as raftTypes } from '../protocol/index.ts';
+import type { MemberCore } from './core.ts';
+import { handlePeerRequest } from './peer-requests.ts';
+import type { ReadyLoop } from './ready-loop.ts';
+import type { SnapshotTransfer } from './snapshot-transfer.ts';
+
+const { MessageType } = raftTypes;
+
+export interface PeerHostParts {
+  readonly core: MemberCore;
+  readonly loop: ReadyLoop;
+  readonly transfer: SnapshotTransfer;
+  /** Raft is told that a member cannot be reached. */
+  readonly reportUnreachable: (id: bigint) => void;
+  /** This member does not belong to the cluster any more. */
+  readonly onRemoved: () => void;
+}
+
+export function createPeerHost(parts: PeerHostParts): PeerHost {
+  const { core, loop, transfer } = parts;
+  return {
+    receive: (message) => {
+      if (core.machine.cluster.isRemoved(message.from)) {
+        core.log.warn('rejected Raft message from removed member', {
+          'local-member-id': formatId(core.memberId),
+          'removed-member-id': formatId(message.from),
+        });
+        return RECEIPTS.FROM_REMOVED;
+      }
+      if (message.to !== core.memberId) {
+        core.log.warn('rejected Raft message to mismatch member', {
+          'local-member-id': formatId(core.memberId),
+          'mismatch-member-id': formatId(message.to),
+        });
+        return RECEIPTS.NOT_FOR_ME;
+      }
+      if (core.isStopping) return RECEIPTS.REFUSED;
+      loop.receive(message);
+      return RECEIPTS.ACCEPTED;
+    },
+    isRemoved: (id) => core.machine.cluster.isRemoved(id),
+    reportUnreachable: parts.reportUnreachable,
+    onRemoved: (reason) => {
+      core.log.warn('another member says that this one was removed', { reason });
+      parts.onRemoved();
+    },
+    storeSnapshot: (message, body) => transfer.store(message, body),
+    handle: (request) => handlePeerRequest(core, request),
+  };
+}
+
+/** Sends what raft has for others: a snapshot with its database, the rest as it is. */
+export function sendToPeer(
+  message: raftpb.Message,
+  send: (message: raftpb.Message) => void,
+  transfer: SnapshotTransfer,
+): void {
+  if (message.type === MessageType.MsgSnap) transfer.send(message);
+  else send(message);
+}
