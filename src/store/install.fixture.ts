@@ -57,7 +57,7 @@ function decode(batch: EventBatch): Happened[] {
   return events;
 }
 
-class Sink implements WatchSink {
+export class Sink implements WatchSink {
   room = Number.POSITIVE_INFINITY;
   readonly seen = new Map<Watcher, Happened[]>();
   readonly compactedAt = new Map<Watcher, number>();
