@@ -6,4 +6,9 @@ export {
   Lessor,
   type Renewal,
 } from './lessor.ts';
-export { EXPIRED_BATCH_MAX, EXPIRED_RETRY_MS, LEASE_TTL_SEC_MAX } from './limits.ts';
+export {
+  CHECKPOINT_BATCHES_PER_LOOK_MAX,
+  EXPIRED_BATCH_MAX,
+  EXPIRED_RETRY_MS,
+  LEASE_TTL_SEC_MAX,
+} from './limits.ts';

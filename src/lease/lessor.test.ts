@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { seededRandom } from '../base/index.ts';
 import { KeySet } from './key-set.ts';
 import type { Lease } from './lease.ts';
 import { type LeaseRefusal, Lessor } from './lessor.ts';
@@ -7,6 +8,7 @@ import {
   CHECKPOINT_BATCH_MAX,
   EXPIRED_BATCH_MAX,
   EXPIRED_RETRY_MS,
+  LEASE_REVOKES_PER_SEC_MAX,
   LEASE_TTL_SEC_MAX,
 } from './limits.ts';
 
@@ -94,6 +96,35 @@ describe('expiry', () => {
     expect(first).toBeLessThanOrEqual(1000);
     expect(lessor.check()).toEqual([]);
   });
+
+  test('after a promotion no second sees more expiries than can be revoked in it', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.integer({ min: 1, max: 20 }), (seed, spanSec) => {
+        const random = seededRandom(seed);
+        const lessor = new Lessor(2);
+        const count = 1000 + random.below(5000);
+        const rests = new Map<bigint, number>();
+        for (let id = 1n; id <= count; id++) {
+          const ttlSec = 10 + random.below(spanSec);
+          const lease = mustGrant(lessor, id, ttlSec, 0);
+          if (random.below(3) === 0) lessor.checkpoint(id, 1 + random.below(ttlSec));
+          rests.set(id, lease.effectiveSec);
+        }
+        lessor.promote(5000, 1000);
+        const perSecond = new Map<number, number>();
+        for (const { id, expiryMs } of lessor.list()) {
+          expect(expiryMs).toBeGreaterThanOrEqual(6000 + rests.get(id)! * 1000);
+          const second = Math.floor(expiryMs / 1000);
+          perSecond.set(second, (perSecond.get(second) ?? 0) + 1);
+        }
+        expect(Math.max(...perSecond.values())).toBeLessThanOrEqual(
+          (3 * LEASE_REVOKES_PER_SEC_MAX) / 4,
+        );
+        expect(lessor.check()).toEqual([]);
+      }),
+      { numRuns: 20 },
+    );
+  });
 });
 
 describe('checkpoints, where they are on', () => {
@@ -134,13 +165,15 @@ describe('checkpoints, where they are on', () => {
     lessor.renew(1n, 300_000);
     lessor.remove(lessor.lookup(2n)!);
     expect(lessor.takeCheckpoints(300_000)).toEqual([{ id: 3n, remainingSec: 3300 }]);
-    mustGrant(lessor, 4n, HOUR_SEC, 300_000);
+    // The renewed one has its turn an interval later.
+    expect(lessor.takeCheckpoints(600_000)).toEqual([{ id: 1n, remainingSec: 3300 }]);
+    mustGrant(lessor, 4n, HOUR_SEC, 600_000);
     lessor.demote();
     expect(lessor.takeCheckpoints(10_000_000)).toEqual([]);
     // A new term starts leases and their checkpoints afresh.
-    lessor.promote(400_000, 0);
-    expect(lessor.takeCheckpoints(699_999)).toEqual([]);
-    expect(lessor.takeCheckpoints(700_000).map(({ id }) => id)).toEqual([1n, 3n, 4n]);
+    lessor.promote(700_000, 0);
+    expect(lessor.takeCheckpoints(999_999)).toEqual([]);
+    expect(lessor.takeCheckpoints(1_000_000).map(({ id }) => id)).toEqual([1n, 3n, 4n]);
   });
 
   test('a batch is bounded, and no lease is lost', () => {

@@ -162,7 +162,7 @@ export class Lessor {
       this.#refresh(lease, nowMs, extendMs);
       this.#checkpoints?.maybeAdd(lease, nowMs);
     }
-    if (this.#leases.size >= LEASE_REVOKES_PER_SEC_MAX) this.#spread(nowMs, extendMs);
+    if (this.#leases.size >= LEASE_REVOKES_PER_SEC_MAX) this.#spread();
   }
 
   /** This member leads no more: no lease expires here. */
@@ -206,7 +206,8 @@ export class Lessor {
 
   /**
    * Checkpoints to be proposed, at most {@link CHECKPOINT_BATCH_MAX}; empty while not primary and
-   * where checkpoints are off. A lease that was renewed just now needs none.
+   * where checkpoints are off. A lease that was renewed just now needs none for another interval; one
+   * that is handed out has its next one an interval after {@link checkpoint} has been told.
    */
   takeCheckpoints(nowMs: number): LeaseRest[] {
     const rests: LeaseRest[] = [];
@@ -217,6 +218,7 @@ export class Lessor {
       if (lease.expiryMs <= nowMs) continue;
       const remainingSec = Math.ceil((lease.expiryMs - nowMs) / 1000);
       if (remainingSec < lease.ttlSec) rests.push({ id: lease.id, remainingSec });
+      else this.#checkpoints.maybeAdd(lease, nowMs);
     }
     return rests;
   }
@@ -243,32 +245,26 @@ export class Lessor {
   }
 
   #refresh(lease: Lease, nowMs: number, extendMs: number): void {
-    lease.expiryMs = nowMs + extendMs + lease.effectiveSec * 1000;
-    this.#expiry.place(lease, lease.expiryMs);
+    this.#expireAt(lease, nowMs + extendMs + lease.effectiveSec * 1000);
+  }
+
+  #expireAt(lease: Lease, expiryMs: number): void {
+    lease.expiryMs = expiryMs;
+    this.#expiry.place(lease, expiryMs);
   }
 
   /**
-   * After a promotion many leases may expire within one second. Those beyond three quarters of what
-   * can be revoked in a second are put off, so that the rest of the rate is left for others.
+   * After a promotion many leases may expire at once. They are put off so that within no second more
+   * expire than three quarters of what can be revoked in it: the rest of the rate is left for others.
+   * (etcd counts in windows that may overlap, and then lets nearly twice as many through.)
    */
-  #spread(nowMs: number, extendMs: number): void {
+  #spread(): void {
     const perSecond = (3 * LEASE_REVOKES_PER_SEC_MAX) / 4;
     const leases = this.list();
-    let windowStart = leases[0]!.expiryMs;
-    let windowEnd = windowStart + 1000;
-    let inWindow = 0;
-    for (const lease of leases) {
-      if (lease.expiryMs > windowEnd) {
-        windowStart = lease.expiryMs;
-        windowEnd = windowStart + 1000;
-        inWindow = 1;
-        continue;
-      }
-      inWindow++;
-      if (inWindow <= perSecond) continue;
-      const delayMs = 1000 * (inWindow / perSecond) - (lease.expiryMs - windowStart);
-      windowEnd = windowStart + delayMs;
-      this.#refresh(lease, nowMs, extendMs + delayMs);
+    for (let i = perSecond; i < leases.length; i++) {
+      const lease = leases[i]!;
+      const earliestMs = leases[i - perSecond]!.expiryMs + 1000;
+      if (lease.expiryMs < earliestMs) this.#expireAt(lease, earliestMs);
     }
   }
 }

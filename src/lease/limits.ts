@@ -21,5 +21,8 @@ export const KEYS_PER_SET_MAX = 4096;
 /** A lease whose TTL is above this is checkpointed this often, where checkpoints are on; seconds. */
 export const CHECKPOINT_INTERVAL_SEC = 300;
 
-/** Checkpoints proposed in one entry; the rest wait for the next look. */
+/** Checkpoints proposed in one entry. */
 export const CHECKPOINT_BATCH_MAX = 1000;
+
+/** Such entries proposed per look, at two looks per second; the rest wait for the next look. */
+export const CHECKPOINT_BATCHES_PER_LOOK_MAX = 500;
