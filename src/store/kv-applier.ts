@@ -105,10 +105,7 @@ export class KvApplier implements RequestApplier {
       case REQUEST_KIND.LEASE_REVOKE:
         return this.#beginRevoke(operation.request);
       case REQUEST_KIND.LEASE_CHECKPOINT:
-        for (const { id, remainingTTL } of operation.request.checkpoints) {
-          this.#options.leases.checkpoint(id, remainingTTL);
-        }
-        return this.#complete({ kind: 'leaseCheckpoint' });
+        return this.#complete(this.#checkpoint(operation.request));
       case REQUEST_KIND.ALARM:
         return this.#complete({ kind: 'alarm', alarms: this.#alarm(operation.request) });
     }
@@ -182,6 +179,14 @@ export class KvApplier implements RequestApplier {
     metrics.lease.granted.value++;
     metrics.lease.ttlSeconds.observe(lease.ttlSec);
     return { kind: 'leaseGrant', id: lease.id, ttlSec: lease.ttlSec };
+  }
+
+  /** Of leases that are gone nothing is noted. */
+  #checkpoint({ checkpoints }: etcdserverpb.LeaseCheckpointRequest): ApplyResult {
+    const { leases, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    for (const { id, remainingTTL } of checkpoints) leases.checkpoint(id, remainingTTL, nowMs);
+    return { kind: 'leaseCheckpoint' };
   }
 
   #beginRevoke(request: etcdserverpb.LeaseRevokeRequest): boolean {

@@ -12,8 +12,9 @@ const { LeaseCodec } = leasepb;
 export function restoreLessor(
   entries: Iterable<readonly [string, Uint8Array]>,
   minTtlSec: number,
+  withCheckpoints: boolean,
 ): Lessor {
-  const lessor = new Lessor(minTtlSec);
+  const lessor = new Lessor(minTtlSec, withCheckpoints);
   for (const [key, value] of entries) {
     const { id, ttl, remainingTTL } = LeaseCodec.decode(value);
     if (leaseIdFromKey(key) !== id) {
@@ -27,12 +28,13 @@ export function restoreLessor(
 export class LeaseStore {
   readonly lessor: Lessor;
   readonly #backend: Backend;
-  /** Whether checkpoints are written: from cluster version 3.6 on. */
-  persistsCheckpoints = true;
+  readonly #persistsCheckpoints: () => boolean;
 
-  constructor(lessor: Lessor, backend: Backend) {
+  /** `persistsCheckpoints` says so for the entry that is being applied. */
+  constructor(lessor: Lessor, backend: Backend, persistsCheckpoints: () => boolean) {
     this.lessor = lessor;
     this.#backend = backend;
+    this.#persistsCheckpoints = persistsCheckpoints;
   }
 
   grant(id: bigint, ttlSec: number, nowMs: number): Lease | LeaseRefusal {
@@ -47,9 +49,9 @@ export class LeaseStore {
     this.#backend.set(BUCKET.LEASE, leaseKey(lease.id), undefined);
   }
 
-  checkpoint(id: bigint, remainingSec: number): void {
-    const lease = this.lessor.checkpoint(id, remainingSec);
-    if (lease !== undefined && this.persistsCheckpoints) this.#persist(lease);
+  checkpoint(id: bigint, remainingSec: number, nowMs: number): void {
+    const lease = this.lessor.checkpoint(id, remainingSec, nowMs);
+    if (lease !== undefined && this.#persistsCheckpoints()) this.#persist(lease);
   }
 
   #persist(lease: Lease): void {

@@ -13,11 +13,14 @@ import type { BackendSnapshot } from './tree-sight.ts';
 export class Restore {
   readonly rows = new KvRestore();
   readonly #minLeaseTtlSec: number;
+  readonly #leaseCheckpoints: boolean;
   #lessor: Lessor | undefined;
   marks: CompactionMarks = { scheduledRev: -1, finishedRev: -1 };
 
-  constructor(minLeaseTtlSec: number) {
+  /** `leaseCheckpoints`: whether this member, as leader, is to have long leases checkpointed. */
+  constructor(minLeaseTtlSec: number, leaseCheckpoints = false) {
     this.#minLeaseTtlSec = minLeaseTtlSec;
+    this.#leaseCheckpoints = leaseCheckpoints;
   }
 
   get lessor(): Lessor {
@@ -43,7 +46,11 @@ export class Restore {
       scheduledRev: revisionAt(snapshot, META_KEY.SCHEDULED_COMPACT),
       finishedRev: revisionAt(snapshot, META_KEY.FINISHED_COMPACT),
     };
-    this.#lessor = restoreLessor(snapshot.entries(BUCKET.LEASE), this.#minLeaseTtlSec);
+    this.#lessor = restoreLessor(
+      snapshot.entries(BUCKET.LEASE),
+      this.#minLeaseTtlSec,
+      this.#leaseCheckpoints,
+    );
     this.rows.begin(this.#lessor, this.marks);
   }
 }

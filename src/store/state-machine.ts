@@ -15,6 +15,7 @@ import {
   parseStoredVersion,
   type RowChange,
   v2RequestIn,
+  versionAtLeast,
 } from '../membership/index.ts';
 import { WriteTxn } from '../mvcc/index.ts';
 import { EtcdError, etcdserverpb, membershippb, type raftpb } from '../protocol/index.ts';
@@ -67,6 +68,11 @@ export interface StateMachineOptions {
   readonly host: StateMachineHost;
   readonly metrics: StoreMetrics;
   /**
+   * Whether lease checkpoints are written into the lease's row before the cluster's version is 3.6,
+   * from which on they always are; etcd's feature gate LeaseCheckpointPersist. Default false.
+   */
+  readonly persistLeaseCheckpoints?: boolean;
+  /**
    * The watchers of the machine that this one replaces, which must {@link StateMachine.retire} in the
    * same turn. CORRUPT from the constructor if they were told of later revisions than `kv` has.
    */
@@ -113,7 +119,10 @@ export class StateMachine {
     this.kv = kv;
     this.cluster = cluster;
     this.confState = options.confState;
-    this.leases = new LeaseStore(options.lessor, backend);
+    this.leases = new LeaseStore(options.lessor, backend, () => {
+      if (options.persistLeaseCheckpoints === true) return true;
+      return cluster.version !== undefined && versionAtLeast(cluster.version, 3, 6);
+    });
     this.alarms = new AlarmStore(backend);
     if (options.watch === undefined) {
       this.watch = new WatchFeed(env, backend, kv, options.compaction.onFailure);

@@ -52,6 +52,8 @@ export interface RigOptions extends Partial<BackendOptions> {
   readonly batchRows?: number;
   readonly sleepMs?: number;
   readonly host?: Partial<StateMachineHost>;
+  readonly leaseCheckpoints?: boolean;
+  readonly persistLeaseCheckpoints?: boolean;
   /** Of the database; {@link DATABASE} by default. */
   readonly path?: string;
 }
@@ -106,6 +108,7 @@ export class StoreRig {
       confState: NOBODY,
       host,
       metrics: storeMetrics(),
+      persistLeaseCheckpoints: options.persistLeaseCheckpoints === true,
       ...(replaced === undefined ? {} : { watch: replaced.machine.watch }),
       compaction: {
         batchRows: options.batchRows ?? 3,
@@ -149,7 +152,7 @@ export class StoreRig {
 
   static async #openBackend(env: SimEnv, options: RigOptions) {
     const failures: unknown[] = [];
-    const restore = new Restore(MIN_TTL_SEC);
+    const restore = new Restore(MIN_TTL_SEC, options.leaseCheckpoints);
     const backend = await Backend.open(
       env,
       options.path ?? DATABASE,
@@ -216,6 +219,12 @@ export class StoreRig {
   grant(id: bigint, ttl: number): Applied {
     const codec = etcdserverpb.LeaseGrantRequestCodec;
     return this.apply(REQUEST_KIND.LEASE_GRANT, codec.encode(codec.create({ id, ttl })));
+  }
+
+  checkpoint(id: bigint, remainingTTL: number): Applied {
+    const codec = etcdserverpb.LeaseCheckpointRequestCodec;
+    const checkpoints = [etcdserverpb.LeaseCheckpointCodec.create({ id, remainingTTL })];
+    return this.apply(REQUEST_KIND.LEASE_CHECKPOINT, codec.encode(codec.create({ checkpoints })));
   }
 
   revoke(id: bigint): Applied {
