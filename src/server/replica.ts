@@ -182,6 +182,7 @@ export class Replica {
       backend,
       kv,
       lessor: restore.lessor,
+      persistLeaseCheckpoints: config.featureGates.enabled.LeaseCheckpointPersist,
       cluster,
       confState,
       host,
@@ -223,7 +224,6 @@ export class Replica {
       const text = bytesFromUtf8(formatStoredVersion(cluster.version));
       backend.set(BUCKET.META, META_KEY.STORAGE_VERSION, text);
     }
-    this.#machine.leases.persistsCheckpoints = forms.metaStorageVersion;
     return { confState, cluster: cluster.state() };
   }
 }

@@ -65,7 +65,7 @@ export async function openStore(
   received?: SnapshotPosition,
 ): Promise<Store> {
   const { config, env } = options;
-  const restore = new Restore(minLeaseTtlSec(config));
+  const restore = new Restore(minLeaseTtlSec(config), config.featureGates.enabled.LeaseCheckpoint);
   const backend = await Backend.open(
     env,
     path,

@@ -52,8 +52,6 @@ export const LATER_GATES: ReadonlySet<FeatureGateName> = new Set([
   'StopGRPCServiceOnDefrag',
   'InitialCorruptCheck',
   'CompactHashCheck',
-  'LeaseCheckpoint',
-  'LeaseCheckpointPersist',
   'SetMemberLocalAddr',
   'PriorityRequest',
 ]);

@@ -229,8 +229,8 @@ test.each([
     '1: --log-outputs systemd/journal is not implemented by this release',
   ],
   [
-    ['--feature-gates=LeaseCheckpoint=true'],
-    '1: feature gate LeaseCheckpoint is not implemented by this release',
+    ['--feature-gates=CompactHashCheck=true'],
+    '1: feature gate CompactHashCheck is not implemented by this release',
   ],
   [
     ['--feature-gates=LeaseCheckpointPersist=true'],

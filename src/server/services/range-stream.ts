@@ -1,7 +1,6 @@
 // KV.RangeStream: a range in pieces of about the size of a request. Merged, the pieces are the answer
 // of Range: only the last one carries header, count and `more`.
 
-import type { Revision } from '../../base/index.ts';
 import { latin1FromBytes } from '../../base/index.ts';
 import {
   type Server,
@@ -26,7 +25,7 @@ import {
   etcdserverpb,
   mvccpb,
 } from '../../protocol/index.ts';
-import { type PinnedView, Slices } from '../../store/index.ts';
+import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STEP_KEYS, RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Read } from '../reads.ts';
@@ -118,7 +117,7 @@ class RangeStream implements StreamHandler, Read {
         }
         const revision = request.revision > 0 ? request.revision : kv.currentRev;
         pin = kv.pin(revision);
-        await this.#sendPieces({ ...request, revision });
+        await this.#sendPieces(kv, { ...request, revision });
       }
       this.#end(STATUS.OK, '');
     } catch (error) {
@@ -135,8 +134,9 @@ class RangeStream implements StreamHandler, Read {
     this.#call.write(method.response, { rangeResponse });
   }
 
-  async #sendPieces(request: etcdserverpb.RangeRequest): Promise<void> {
-    const { machine, config, env } = this.#core;
+  /** `kv` is pinned at the revision; another store may take its place meanwhile. */
+  async #sendPieces(kv: KvStore, request: etcdserverpb.RangeRequest): Promise<void> {
+    const { config, env } = this.#core;
     const slices = new Slices(env);
     const header = headerOf(this.#core);
     const totalLimit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
@@ -146,7 +146,7 @@ class RangeStream implements StreamHandler, Read {
     let limit = Math.min(RANGE_STREAM_FIRST_KEYS, totalLimit);
     let sent = 0;
     while (!this.#ended) {
-      run.start(machine.kv, { ...request, key, limit }, result, false);
+      run.start(kv, { ...request, key, limit }, result, false);
       while (!run.step(RANGE_STEP_KEYS)) if (slices.isOver) await slices.next();
       sent += result.size;
       const done = !result.more || sent >= totalLimit;
@@ -156,7 +156,7 @@ class RangeStream implements StreamHandler, Read {
       if (done) {
         rangeResponse.header = header;
         rangeResponse.more = result.more;
-        rangeResponse.count = sent + this.#countFrom(nextKey, request, request.revision);
+        rangeResponse.count = sent + countFrom(kv, nextKey, request);
       }
       const hasRoom = this.#call.write(method.response, { rangeResponse });
       if (done || nextKey === undefined) return;
@@ -168,16 +168,6 @@ class RangeStream implements StreamHandler, Read {
       if (!hasRoom) await this.#room();
       if (slices.isOver) await slices.next();
     }
-  }
-
-  #countFrom(
-    key: Uint8Array | undefined,
-    request: etcdserverpb.RangeRequest,
-    revision: Revision,
-  ): number {
-    if (key === undefined) return 0;
-    const { index } = this.#core.machine.kv;
-    return index.count(latin1FromBytes(key), latin1FromBytes(request.rangeEnd), revision);
   }
 
   #room(): Promise<void> {
@@ -196,6 +186,16 @@ class RangeStream implements StreamHandler, Read {
     this.#ended = true;
     this.#call.end(status, message);
   }
+}
+
+/** Keys that are left from `key` on. */
+function countFrom(
+  { index }: KvStore,
+  key: Uint8Array | undefined,
+  { rangeEnd, revision }: etcdserverpb.RangeRequest,
+): number {
+  if (key === undefined) return 0;
+  return index.count(latin1FromBytes(key), latin1FromBytes(rangeEnd), revision);
 }
 
 function emptyResponse(): etcdserverpb.RangeResponse {
