@@ -23,6 +23,7 @@ export { type CrashEverywhereOptions, crashEverywhere } from './sim/crash-everyw
 export type { CrashFate } from './sim/file-data.ts';
 export type { DiskFault, DiskOperation, OperationKind, Schedule } from './sim/operations.ts';
 export { Scheduler } from './sim/scheduler.ts';
+export { SimClock } from './sim/sim-clock.ts';
 export { type CrashOptions, SimDisk, type SimDiskOptions } from './sim/sim-disk.ts';
-export { createSimEnv, SimClock, SimEnv, SimWorld, type SimWorldOptions } from './sim/sim-env.ts';
+export { createSimEnv, SimEnv, SimWorld, type SimWorldOptions } from './sim/sim-env.ts';
 export { LINK_DEFAULTS, type LinkOptions, SimNetwork } from './sim/sim-network.ts';

@@ -59,6 +59,7 @@ export class Scheduler implements Timers {
   #pumping = false;
   #autoStepArmed = false;
   #stopped = false;
+  #fingerprint = 0;
 
   constructor(options: SchedulerOptions = {}) {
     this.#autoRun = options.autoRun ?? true;
@@ -66,6 +67,11 @@ export class Scheduler implements Timers {
 
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Of everything that has happened so far: two runs with equal ones went the same way. */
+  get fingerprint(): number {
+    return this.#fingerprint >>> 0;
   }
 
   after(delayMs: number, callback: () => void): Timer {
@@ -162,6 +168,7 @@ export class Scheduler implements Timers {
         event.sequence < this.#turnSequence
       ) {
         pop(this.#events);
+        this.#note(event);
         event.callback!();
         return true;
       } else if (this.#asked.length > 0) {
@@ -173,6 +180,12 @@ export class Scheduler implements Timers {
         this.#beginTurn(Math.max(this.#nowMs + TURN_MS, event.atMs));
       } else return false;
     }
+  }
+
+  #note({ sequence }: SimEvent): void {
+    const microseconds = Math.floor(this.#nowMs * 1000) | 0;
+    const mixed = Math.imul(this.#fingerprint ^ sequence, 0x9e3779b1);
+    this.#fingerprint = Math.imul(mixed ^ (mixed >>> 15) ^ microseconds, 0x85ebca6b);
   }
 
   #beginTurn(nowMs: number): void {

@@ -154,3 +154,120 @@ describe('a crash of a process', () => {
     });
   });
 });
+
+describe('a process that is paused', () => {
+  test('gets no time; its system keeps what arrives; then it goes on in order', async () => {
+    const world = new SimWorld({ seed: 6, autoRun: false });
+    const [a, b] = [world.machine('a'), world.machine('b')];
+    const pause = (ms: number) => new Promise<void>((resolve) => b.timers.after(ms, resolve));
+    await world.scheduler.run(async () => {
+      const order: string[] = [];
+      const [client, server] = await connect(b, a);
+      const file = await a.disk.open('/f', OPEN_MODES.CREATE);
+      a.timers.after(5, () => order.push(`timer at ${Math.round(a.clock.monotonicMs())}`));
+      const cancelled = a.timers.after(6, () => order.push('cancelled'));
+      a.timers.after(7, () => cancelled.cancel());
+      a.timers.after(8, () => order.push('later timer'));
+      a.timers.atEndOfTurn(() => order.push('end of turn'));
+      void file.sync().then(() => order.push('synced'));
+      await a.network.listen({ host: '', port: 7 }, (stream) => {
+        new Recorder(stream);
+        order.push('accepted');
+      });
+      const startMs = a.clock.monotonicMs();
+      a.pause();
+      client.stream.write(text('data'));
+      const second = await b.network.connect({ host: 'a', port: 7 }, 1000);
+      second.write(text('x'));
+      await pause(100);
+      expect(order).toEqual([]);
+      expect(server.received).toBe('');
+      expect(a.clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(100);
+      a.resume();
+      a.resume();
+      await server.until(() => server.received === 'data');
+      await pause(1);
+      const [, , , timer] = order;
+      expect(Number(/\d+$/.exec(timer ?? '')?.[0])).toBeGreaterThanOrEqual(100);
+      const names = order.map((each) => each.replace(/ at .*/, ''));
+      expect(names.sort()).toEqual(
+        ['accepted', 'cancelled', 'end of turn', 'later timer', 'synced', 'timer'].sort(),
+      );
+      expect(order.indexOf('end of turn')).toBeLessThan(order.indexOf('synced'));
+      expect(order.indexOf(timer!)).toBeLessThan(order.indexOf('later timer'));
+    });
+  });
+
+  test('a reader that is paused fills its window, and no more', async () => {
+    const world = new SimWorld({ seed: 7, autoRun: false });
+    const [a, b] = [world.machine('a'), world.machine('b')];
+    await world.scheduler.run(async () => {
+      const [client, server] = await connect(b, a);
+      a.pause();
+      for (let i = 0; i < 100; i++) client.stream.write(new Uint8Array(10_000).fill(97));
+      await new Promise<void>((resolve) => b.timers.after(1000, resolve));
+      expect(client.stream.bufferedBytes).toBeGreaterThan(500_000);
+      a.resume();
+      await server.until(() => server.received.length === 1_000_000);
+    });
+  });
+
+  test('may be killed', async () => {
+    const world = new SimWorld({ seed: 8, autoRun: false });
+    const [a, b] = [world.machine('a'), world.machine('b')];
+    await world.scheduler.run(async () => {
+      const [client, server] = await connect(b, a);
+      a.pause();
+      client.stream.write(text('data'));
+      await new Promise<void>((resolve) => b.timers.after(10, resolve));
+      a.crash();
+      a.resume();
+      await client.until(() => client.closes > 0);
+      expect([server.received, server.closes]).toEqual(['', 0]);
+    });
+  });
+});
+
+describe('a clock that drifts', () => {
+  test('measures other times than the world, and so do its timers', async () => {
+    const world = new SimWorld({ seed: 9, autoRun: false });
+    const [fast, slow] = [world.machine('fast'), world.machine('slow')];
+    fast.clock.drift(1.25);
+    slow.clock.drift(0.5);
+    await world.scheduler.run(async () => {
+      const wallMs = fast.clock.wallMs();
+      const fired: string[] = [];
+      fast.timers.after(1000, () => fired.push(`fast ${Math.round(world.scheduler.nowMs)}`));
+      slow.timers.after(300, () => fired.push(`slow ${Math.round(world.scheduler.nowMs)}`));
+      await new Promise<void>((resolve) => fast.timers.after(1250, resolve));
+      expect(fired).toEqual(['slow 600', 'fast 800']);
+      expect(fast.clock.wallMs() - wallMs).toBe(1250);
+      expect(slow.clock.monotonicMs()).toBeCloseTo(500, 0);
+    });
+  });
+
+  test('a timer waits for a clock that was slowed down', async () => {
+    const world = new SimWorld({ seed: 10, autoRun: false });
+    const a = world.machine('a');
+    await world.scheduler.run(async () => {
+      const due = new Promise<void>((resolve) => a.timers.after(100, resolve));
+      a.clock.drift(0.5);
+      await due;
+      expect(a.clock.monotonicMs()).toBeGreaterThanOrEqual(100 - 1e-6);
+      expect(world.scheduler.nowMs).toBeCloseTo(200, 0);
+    });
+  });
+});
+
+test('equal seeds have equal fingerprints, different ones do not', async () => {
+  const fingerprint = async (seed: number): Promise<number> => {
+    const env = createSimEnv({ seed, autoRun: false });
+    await env.run(async () => {
+      const file = await env.disk.open('/f', OPEN_MODES.CREATE);
+      for (let i = 0; i < 10; i++) await file.sync();
+    });
+    return env.world.scheduler.fingerprint;
+  };
+  expect(await fingerprint(1)).toBe(await fingerprint(1));
+  expect(await fingerprint(1)).not.toBe(await fingerprint(2));
+});

@@ -3,21 +3,20 @@
 // A `SimEnv` is one process on one machine. When it crashes it is dead: its timers, streams and disk
 // operations never call back, so that code of the dead process just stops, in the middle of its
 // `await`. `crash()` returns the env of the next process on that machine, with the disk as it is
-// found.
+// found. While it is paused nothing calls back either; what was due then comes when it goes on.
 
 import { type Random, seededRandom } from '../../base/index.ts';
-import type { Clock, Timer, Timers } from '../clock.ts';
+import type { Timers } from '../clock.ts';
 import type { Entropy } from '../entropy.ts';
 import type { Env } from '../env.ts';
 import type { Network } from '../network.ts';
 import type { CrashFate } from './file-data.ts';
 import type { Schedule } from './operations.ts';
 import { Scheduler } from './scheduler.ts';
+import { SimClock } from './sim-clock.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
-
-/** Where wall clocks begin: an arbitrary moment in 2023. */
-const WALL_START_MS = 1_700_000_000_000;
+import { SimProcess } from './sim-process.ts';
 
 export interface SimWorldOptions {
   readonly seed: number;
@@ -46,29 +45,6 @@ export class SimWorld {
   }
 }
 
-/** The wall clock of one machine may be wrong. */
-export class SimClock implements Clock {
-  readonly #scheduler: Scheduler;
-  #wallOffsetMs = WALL_START_MS;
-
-  constructor(scheduler: Scheduler) {
-    this.#scheduler = scheduler;
-  }
-
-  wallMs(): number {
-    return Math.floor(this.#wallOffsetMs + this.#scheduler.nowMs);
-  }
-
-  monotonicMs(): number {
-    return this.#scheduler.nowMs;
-  }
-
-  /** The wall clock jumps, forward or (negative) back. */
-  jumpWall(byMs: number): void {
-    this.#wallOffsetMs += byMs;
-  }
-}
-
 export class SimEnv implements Env {
   readonly name: string;
   readonly world: SimWorld;
@@ -77,20 +53,21 @@ export class SimEnv implements Env {
   readonly entropy: Entropy;
   readonly disk: SimDisk;
   readonly network: Network;
-  #dead = false;
+  readonly #process: SimProcess;
 
   constructor(world: SimWorld, name: string, before: SimEnv | undefined, disk?: SimDisk) {
     this.name = name;
     this.world = world;
     this.clock = before?.clock ?? new SimClock(world.scheduler);
-    this.timers = new SimTimers(world.scheduler, () => !this.#dead);
+    this.#process = new SimProcess(world.scheduler, this.clock);
+    this.timers = this.#process;
     const random = seededRandom(world.newSeed());
     this.entropy = {
       bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
     };
     const schedule = this.#schedule;
     this.disk = disk ?? new SimDisk({ seed: world.newSeed(), schedule });
-    this.network = world.network.viewOf(name, this);
+    this.network = world.network.viewOf(name, this.#process);
   }
 
   readonly #schedule: Schedule = (delayMs, callback) => {
@@ -98,7 +75,17 @@ export class SimEnv implements Env {
   };
 
   get dead(): boolean {
-    return this.#dead;
+    return this.#process.dead;
+  }
+
+  /** The process gets no time (SIGSTOP); its machine goes on, and so do the clocks. */
+  pause(): void {
+    this.#process.pause();
+  }
+
+  /** The process goes on (SIGCONT): first with what was due in the meantime, in order. */
+  resume(): void {
+    this.#process.resume();
   }
 
   /**
@@ -106,8 +93,8 @@ export class SimEnv implements Env {
    * written); by default the machine has lost its power, and unsynced writes are lost or torn.
    */
   crash(options: { readonly seed?: number; readonly unsynced?: CrashFate } = {}): SimEnv {
-    this.#dead = true;
-    this.world.network.abandon(this);
+    this.#process.die();
+    this.world.network.abandon(this.#process);
     // The disk of the new process must call back through the new process, which does not exist yet.
     const next: { env?: SimEnv } = {};
     const disk = this.disk.crash({
@@ -145,30 +132,4 @@ export class SimEnv implements Env {
 /** One machine alone in its world. */
 export function createSimEnv(options: SimWorldOptions): SimEnv {
   return new SimWorld(options).machine('localhost');
-}
-
-class SimTimers implements Timers {
-  readonly #scheduler: Scheduler;
-  readonly #alive: () => boolean;
-
-  constructor(scheduler: Scheduler, alive: () => boolean) {
-    this.#scheduler = scheduler;
-    this.#alive = alive;
-  }
-
-  after(delayMs: number, callback: () => void): Timer {
-    return this.#scheduler.after(delayMs, () => {
-      if (this.#alive()) callback();
-    });
-  }
-
-  atEndOfTurn(callback: () => void): void {
-    this.#scheduler.atEndOfTurn(() => {
-      if (this.#alive()) callback();
-    });
-  }
-
-  nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.atEndOfTurn(resolve));
-  }
 }

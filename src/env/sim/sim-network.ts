@@ -7,6 +7,7 @@
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
 import type { ByteStream, Listener, Network, StreamAddress } from '../network.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Callable } from './sim-process.ts';
 import { type Route, SimStream, type StreamWorld } from './sim-stream.ts';
 
 export interface LinkOptions {
@@ -31,7 +32,7 @@ const ANY_ADDRESS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 const EPHEMERAL_PORT_FIRST = 49_152;
 
 interface SimListener {
-  readonly owner: object;
+  readonly owner: Callable;
   readonly accept: (stream: ByteStream) => void;
 }
 
@@ -41,7 +42,7 @@ export class SimNetwork implements StreamWorld {
   /** By `machine:port` or `machine path`. */
   readonly #listeners = new Map<string, SimListener>();
   /** Streams that are not closed, with the process that owns each. */
-  readonly #streams = new Map<SimStream, object>();
+  readonly #streams = new Map<SimStream, Callable>();
   readonly #cuts = new Set<string>();
   readonly #links = new Map<string, LinkOptions>();
   #defaults = LINK_DEFAULTS;
@@ -95,7 +96,7 @@ export class SimNetwork implements StreamWorld {
   }
 
   /** The process is gone: its listeners vanish, its streams are reset. */
-  abandon(owner: object): void {
+  abandon(owner: Callable): void {
     for (const [key, listener] of this.#listeners) {
       if (listener.owner === owner) this.#listeners.delete(key);
     }
@@ -110,7 +111,7 @@ export class SimNetwork implements StreamWorld {
 
   // --- what a machine sees -----------------------------------------------------------------------
 
-  viewOf(machine: string, owner: object): Network {
+  viewOf(machine: string, owner: Callable): Network {
     return {
       listen: (address, accept) => this.#listen(machine, owner, address, accept),
       connect: (address, timeoutMs) => this.#connect(machine, owner, address, timeoutMs),
@@ -119,7 +120,7 @@ export class SimNetwork implements StreamWorld {
 
   async #listen(
     machine: string,
-    owner: object,
+    owner: Callable,
     asked: StreamAddress,
     accept: (stream: ByteStream) => void,
   ): Promise<Listener> {
@@ -146,7 +147,7 @@ export class SimNetwork implements StreamWorld {
 
   #connect(
     machine: string,
-    owner: object,
+    owner: Callable,
     address: StreamAddress,
     timeoutMs: number,
   ): Promise<ByteStream> {
@@ -158,7 +159,7 @@ export class SimNetwork implements StreamWorld {
         if (over) return;
         over = true;
         const text = `connect to ${describe(address)}: ${reason}`;
-        reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text));
+        owner.enter(() => reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text)));
       };
       const limit = this.scheduler.after(timeoutMs, () => {
         refuse(`no connection within ${timeoutMs} ms`);
@@ -173,17 +174,17 @@ export class SimNetwork implements StreamWorld {
           else if (over) streams.client.destroy();
           else {
             over = true;
-            resolve(streams.client);
+            owner.enter(() => resolve(streams.client));
           }
         });
-        if (streams !== undefined) listener!.accept(streams.server);
+        if (streams !== undefined) listener!.owner.enter(() => listener!.accept(streams.server));
       });
     });
   }
 
   #accepted(
     machine: string,
-    owner: object,
+    owner: Callable,
     target: string,
     address: StreamAddress,
     listener: SimListener,
@@ -192,8 +193,8 @@ export class SimNetwork implements StreamWorld {
     const from = address.path === undefined ? describe({ host: machine, port }) : '@';
     const streams = SimStream.pair(
       this,
-      { machine, address: from },
-      { machine: target, address: describe(address) },
+      { machine, process: owner, address: from },
+      { machine: target, process: listener.owner, address: describe(address) },
     );
     this.#forgetClosed();
     this.#streams.set(streams.client, owner);

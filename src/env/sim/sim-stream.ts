@@ -18,6 +18,7 @@ import {
 import type { ByteStream, ByteStreamHandler } from '../network.ts';
 import { STREAM_HIGH_WATER_SIZE, STREAM_PIECE_SIZE_MAX, STREAM_WINDOW_SIZE } from './limits.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Callable } from './sim-process.ts';
 
 /** How the two machines are connected, seen from one of them. */
 export interface Route {
@@ -32,6 +33,13 @@ export interface StreamWorld {
   readonly scheduler: Scheduler;
   readonly random: Random;
   route(from: string, to: string): Route;
+}
+
+/** Where a stream ends, and what it is called from the other side. */
+export interface StreamEnd {
+  readonly machine: string;
+  readonly process: Callable;
+  readonly address: string;
 }
 
 type Parcel =
@@ -50,6 +58,7 @@ export class SimStream implements ByteStream {
   handler: ByteStreamHandler = HANDLER_MISSING;
   readonly remoteAddress: string;
   readonly machine: string;
+  readonly #process: Callable;
   readonly #world: StreamWorld;
   #peer: SimStream | undefined;
 
@@ -80,20 +89,21 @@ export class SimStream implements ByteStream {
   /** The process is gone: nothing is called any more. */
   #abandoned = false;
 
-  constructor(world: StreamWorld, machine: string, remoteAddress: string) {
+  constructor(world: StreamWorld, end: StreamEnd, remoteAddress: string) {
     this.#world = world;
-    this.machine = machine;
+    this.machine = end.machine;
+    this.#process = end.process;
     this.remoteAddress = remoteAddress;
   }
 
   static pair(
     world: StreamWorld,
-    client: { readonly machine: string; readonly address: string },
-    server: { readonly machine: string; readonly address: string },
+    client: StreamEnd,
+    server: StreamEnd,
   ): { client: SimStream; server: SimStream } {
     const made = {
-      client: new SimStream(world, client.machine, server.address),
-      server: new SimStream(world, server.machine, client.address),
+      client: new SimStream(world, client, server.address),
+      server: new SimStream(world, server, client.address),
     };
     made.client.#peer = made.server;
     made.server.#peer = made.client;
@@ -173,7 +183,9 @@ export class SimStream implements ByteStream {
     this.#bufferedBytes = 0;
     this.#arrived = [];
     this.#world.scheduler.after(0, () => {
-      if (!this.#abandoned) this.handler.onClose(error);
+      this.#process.enter(() => {
+        if (!this.#abandoned) this.handler.onClose(error);
+      });
     });
   }
 
@@ -214,7 +226,9 @@ export class SimStream implements ByteStream {
     if (this.#drainWanted) {
       this.#drainWanted = false;
       this.#world.scheduler.after(0, () => {
-        if (!this.#closed) this.handler.onDrain();
+        this.#process.enter(() => {
+          if (!this.#closed) this.handler.onDrain();
+        });
       });
     }
     if (this.#endWanted && !this.#endSent) {
@@ -285,6 +299,18 @@ export class SimStream implements ByteStream {
 
   /** Gives the handler one piece, or the end; more follows in a later event. */
   #flush(): void {
+    if (this.#process.running) this.#deliver();
+    else if (!this.#flushArmed) {
+      // The system keeps what arrives, as far as the window goes.
+      this.#flushArmed = true;
+      this.#process.enter(() => {
+        this.#flushArmed = false;
+        this.#deliver();
+      });
+    }
+  }
+
+  #deliver(): void {
     if (this.#closed || this.#paused || this.#endSeen) return;
     const bytes = this.#arrived.shift();
     if (bytes !== undefined) {
