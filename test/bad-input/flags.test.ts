@@ -3,9 +3,10 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { freePort, serverUnderTest, temporaryDirectory } from '../member.ts';
+import { serverUnderTest, temporaryDirectory } from '../member.ts';
 import { describeWith, need } from '../real-etcd.ts';
 import { run } from '../run.ts';
+import { freePort } from '../server-process.ts';
 
 const ours = serverUnderTest();
 const root = temporaryDirectory();

@@ -5,9 +5,10 @@ import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, Member, serverUnderTest } from '../member.ts';
+import { Member, serverUnderTest } from '../member.ts';
 import { describeWith, type Found, need, REPOSITORY } from '../real-etcd.ts';
 import { type RunResult, run } from '../run.ts';
+import { freePort } from '../server-process.ts';
 
 const MAIN = join(REPOSITORY, 'dist', 'cli', 'tetcdctl.js');
 const built: Found<string> = existsSync(MAIN)
