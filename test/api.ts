@@ -154,8 +154,8 @@ export class ApiClient {
   }
 
   /** As `call`; an error status rejects. */
-  async must(rpc: string, request: Message): Promise<Message> {
-    const reply = await this.call(rpc, request);
+  async must(rpc: string, request: Message, options: CallOptions = {}): Promise<Message> {
+    const reply = await this.call(rpc, request, options);
     if (reply.message === undefined) {
       throw new Error(`${rpc} ${JSON.stringify(request)}: ${reply.code} ${reply.details}`);
     }
