@@ -19,11 +19,13 @@ export class WatchLog {
   #revision: number;
   #stream: ApiStream | undefined;
   #stopping = false;
+  readonly #mayRepeat: boolean;
   readonly #running: Promise<void>;
 
-  /** Events from `revision` on. */
-  constructor(endpoint: string, revision: number) {
+  /** Events from `revision` on; the ones repeated are left out where that is no mistake. */
+  constructor(endpoint: string, revision: number, options: { readonly mayRepeat?: boolean } = {}) {
     this.#client = new NewClient(endpoint);
+    this.#mayRepeat = options.mayRepeat === true;
     this.#revision = revision - 1;
     this.#running = this.#run();
   }
@@ -71,6 +73,7 @@ export class WatchLog {
       const pair = event['kv'] as Message;
       const revision = Number(pair['mod_revision']);
       // Several of one revision come together.
+      if (this.#mayRepeat && revision <= this.#revision) continue;
       const follows = revision === last + 1 || (revision === last && last > this.#revision);
       if (!follows) {
         this.wrong.push(`event of ${revision} after ${last}`);

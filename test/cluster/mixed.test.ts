@@ -1,0 +1,116 @@
+// Members of ours and of real etcd in one cluster: used together, joining, catching up, replaced.
+
+import { afterEach, expect, onTestFailed, test } from 'vitest';
+import { type Program, realProgram, serverUnderTest } from '../member.ts';
+import { describeWith, need, type Release, realEtcd } from '../real-etcd.ts';
+import { Cluster, type ClusterOptions } from './cluster.ts';
+import type { ClusterMember, Server } from './cluster-member.ts';
+import {
+  catchUpBySnapshot,
+  join,
+  loseLeader,
+  replaceByFresh,
+  replaceInPlace,
+  useTogether,
+} from './scenarios.ts';
+import { until } from './until.ts';
+
+const TIMEOUT_MS = 60_000;
+const SNAPSHOT_COUNT = 100;
+/** Entries that a member which cuts its log often still has; 3.4 cannot be told. */
+const KEPT: Readonly<Record<Program['release'], number>> = { '3.4': 5_000, '3.5': 50, '3.7': 50 };
+const KEPT_FLAG: Readonly<Record<Program['release'], readonly string[]>> = {
+  '3.4': [],
+  '3.5': [`--experimental-snapshot-catchup-entries=${KEPT['3.5']}`],
+  '3.7': [`--snapshot-catchup-entries=${KEPT['3.7']}`],
+};
+
+const clusters: Cluster[] = [];
+afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.dispose();
+});
+
+async function start(servers: readonly Server[], options: Partial<ClusterOptions> = {}) {
+  const cluster = await Cluster.start({ servers, ...options });
+  clusters.push(cluster);
+  onTestFailed(() => console.error(cluster.logs()));
+  return cluster;
+}
+
+function snapshotsOften({ program, flags = [] }: Server): Server {
+  const often = [`--snapshot-count=${SNAPSHOT_COUNT}`, ...KEPT_FLAG[program.release]];
+  return { program, flags: [...flags, ...often] };
+}
+
+/** As `GET /version` tells it, once the members have agreed. */
+async function clusterVersion(cluster: Cluster, version: string): Promise<void> {
+  for (const { name, endpoint } of cluster.members) {
+    await until(`cluster version ${version} at ${name}`, async () => {
+      const told = (await (await fetch(`http://${endpoint}/version`)).json()) as {
+        etcdcluster: string;
+      };
+      return told.etcdcluster === version || undefined;
+    });
+  }
+}
+
+const ours = serverUnderTest();
+
+for (const release of ['3.5', '3.4'] as const satisfies readonly Release[]) {
+  const real = realEtcd(release);
+  const theirs = (): Server => ({ program: realProgram(need(real)) });
+  const plain = (): Server => ({ program: need(ours) });
+  /** Stays what `theirs` can follow, even while no real member is there. */
+  const held = (): Server => ({ ...plain(), flags: [`--max-cluster-version=${release}`] });
+
+  describeWith(`a cluster of ours and etcd ${release}`, [ours, real], () => {
+    const mixes = [
+      { name: 'one real member and two of ours', servers: () => [theirs(), plain(), plain()] },
+      { name: 'two real members and one of ours', servers: () => [plain(), theirs(), theirs()] },
+    ];
+    for (const { name, servers } of mixes) {
+      test(`is used: ${name}`, { timeout: TIMEOUT_MS }, async () => {
+        const cluster = await start(servers());
+        await clusterVersion(cluster, `${release}.0`);
+        await useTogether(cluster, cluster.members[0]!);
+        await useTogether(cluster, cluster.members[1]!);
+        await loseLeader(cluster);
+        await loseLeader(cluster);
+        expect(cluster.running).toHaveLength(3);
+      });
+    }
+
+    test('ours join a real member', { timeout: TIMEOUT_MS }, async () => {
+      const cluster = await start([snapshotsOften(theirs())]);
+      await join(cluster, [snapshotsOften(held()), snapshotsOften(held())]);
+    });
+
+    test('real members join one of ours', { timeout: TIMEOUT_MS }, async () => {
+      const cluster = await start([snapshotsOften(held())]);
+      await join(cluster, [snapshotsOften(theirs()), snapshotsOften(theirs())]);
+    });
+
+    test('snapshots go both ways', { timeout: TIMEOUT_MS }, async () => {
+      const servers = [theirs(), plain(), plain()].map(snapshotsOften);
+      const cluster = await start(servers, { linked: true });
+      const [real, one] = cluster.members;
+      const missed = (sender: ClusterMember): number =>
+        KEPT[sender.server.program.release] + 4 * SNAPSHOT_COUNT;
+      await catchUpBySnapshot(cluster, real!, one!, missed(real!));
+      await catchUpBySnapshot(cluster, one!, real!, missed(one!));
+    });
+
+    test('is replaced by ours and back, in place', { timeout: 2 * TIMEOUT_MS }, async () => {
+      const cluster = await start([theirs(), theirs(), theirs()].map(snapshotsOften));
+      await replaceInPlace(cluster, [held(), theirs()].map(snapshotsOften));
+    });
+
+    test('is replaced by fresh ones of ours and back', { timeout: 2 * TIMEOUT_MS }, async () => {
+      // That check wants every member to be connected for five seconds before each change.
+      const flags = ['--strict-reconfig-check=false'];
+      const servers = [theirs(), theirs(), theirs()].map(snapshotsOften);
+      const cluster = await start(servers, { flags });
+      await replaceByFresh(cluster, [held(), theirs()].map(snapshotsOften));
+    });
+  });
+}
