@@ -3,6 +3,7 @@
 import { etcdserverpb } from '../protocol/index.ts';
 import type { Calls } from './calls.ts';
 import type { CallOptions } from './options.ts';
+import { checkPeerUrls } from './peer-urls.ts';
 
 const { methods } = etcdserverpb.ClusterService;
 
@@ -23,10 +24,12 @@ export class ClusterClient {
     return this.#calls.unary(methods.memberList, request, options, 'read');
   }
 
-  memberAdd(
+  /** INVALID_ARGUMENT if a URL is none that members could be reached by. */
+  async memberAdd(
     peerUrls: readonly string[],
     options: { readonly learner?: boolean } & CallOptions = {},
   ): Promise<etcdserverpb.MemberAddResponse> {
+    checkPeerUrls(peerUrls);
     const request = methods.memberAdd.request.create({
       peerURLs: [...peerUrls],
       isLearner: options.learner ?? false,
@@ -34,20 +37,31 @@ export class ClusterClient {
     return this.#calls.unary(methods.memberAdd, request, options, 'write');
   }
 
+  /** As `memberAdd`: it gets the data, but has no vote until `memberPromote`. */
+  memberAddAsLearner(
+    peerUrls: readonly string[],
+    options: CallOptions = {},
+  ): Promise<etcdserverpb.MemberAddResponse> {
+    return this.memberAdd(peerUrls, { ...options, learner: true });
+  }
+
   memberRemove(id: bigint, options: CallOptions = {}): Promise<etcdserverpb.MemberRemoveResponse> {
     const request = methods.memberRemove.request.create({ id });
     return this.#calls.unary(methods.memberRemove, request, options, 'write');
   }
 
-  memberUpdate(
+  /** Other URLs for a member; INVALID_ARGUMENT as for `memberAdd`. */
+  async memberUpdate(
     id: bigint,
     peerUrls: readonly string[],
     options: CallOptions = {},
   ): Promise<etcdserverpb.MemberUpdateResponse> {
+    checkPeerUrls(peerUrls);
     const request = methods.memberUpdate.request.create({ id, peerURLs: [...peerUrls] });
     return this.#calls.unary(methods.memberUpdate, request, options, 'write');
   }
 
+  /** Gives a learner a vote. MEMBER_LEARNER_NOT_READY while it lags behind the leader. */
   memberPromote(
     id: bigint,
     options: CallOptions = {},

@@ -3,46 +3,14 @@
 // Where releases differ, tetcdctl follows 3.7; steps say which releases do the same. With
 // TETCD_ETCD_37_DIR naming a directory that holds etcd and etcdctl 3.7, all steps are compared.
 
-import { execFile } from 'node:child_process';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MemoryIo } from '../../src/cli/ctl/memory-io.fixture.ts';
-import { runTetcdctl } from '../../src/cli/ctl/program.ts';
-import { wordFromText } from '../../src/cli/ctl/words.ts';
 import { Member, type Program, realProgram } from '../member.ts';
-import { describeWith, type Found, need, type RealEtcd, realEtcd } from '../real-etcd.ts';
+import { describeWith, type Found, need, type RealEtcd } from '../real-etcd.ts';
 import type { RunResult } from '../run.ts';
 import { type Known, normalForm } from './normal-form.ts';
 import { type Like, STEPS, type Step } from './steps.ts';
-
-const TOOL_TIMEOUT_MS = 30_000;
-
-type Tool = (args: readonly string[], step: Step) => Promise<RunResult>;
-
-const ours: Tool = async (args, { input, env }) => {
-  const io = new MemoryIo({ ...(input === undefined ? {} : { input }), ...(env && { env }) });
-  const code = await runTetcdctl(args.map(wordFromText), io);
-  return { code, stdout: io.outBytes.toString('latin1'), stderr: io.errText };
-};
-
-function theirs(etcdctl: string): Tool {
-  return (args, { input = '', env = {} }) =>
-    new Promise((resolve, reject) => {
-      const options = {
-        // Any bytes must survive.
-        encoding: 'latin1',
-        env: { ...process.env, ETCDCTL_API: '3', ...env },
-        timeout: TOOL_TIMEOUT_MS,
-      } as const;
-      const child = execFile(etcdctl, args, options, (error, stdout, stderr) => {
-        const code = error === null ? 0 : error.code;
-        if (typeof code === 'number') {
-          resolve({ code, stdout, stderr: Buffer.from(stderr, 'latin1').toString() });
-        } else reject(error);
-      });
-      child.stdin!.end(input);
-    });
-}
+import { ours, realPrograms, type Tool, theirs } from './tools.ts';
 
 /** One program on one member, with what it has learned of it. */
 class Side {
@@ -87,18 +55,24 @@ class Side {
 
   async #learnIds(): Promise<{ readonly clusterId: bigint; readonly memberId: bigint }> {
     const args = [`--endpoints=${this.#member.endpoint}`, 'member', 'list', '-w', 'json'];
-    const { stdout } = await ours(args, { args });
+    const { stdout } = await ours(args, {});
     const id = (name: string): bigint =>
       BigInt(new RegExp(`"${name}":(\\d+)`).exec(stdout)?.[1] ?? 0);
     return { clusterId: id('cluster_id'), memberId: id('member_id') };
   }
 
   #known(): Known {
+    const { clusterId, memberId } = this.#ids!;
     return {
-      clientPort: this.#member.port,
-      peerPort: Number(new URL(this.#member.peerUrl).port),
-      leases: this.leases,
-      ...this.#ids!,
+      ids: [
+        ...this.leases.map((id, i) => [`lease${i + 1}`, id] as const),
+        ['cluster', clusterId],
+        ['member', memberId],
+      ],
+      ports: [
+        ['peer port', Number(new URL(this.#member.peerUrl).port)],
+        ['port', this.#member.port],
+      ],
     };
   }
 }
@@ -135,16 +109,5 @@ function compareWith(like: Like, found: Found<RealEtcd>): void {
 }
 
 describe('commands', () => {
-  compareWith('3.4', realEtcd('3.4'));
-  compareWith('3.5', realEtcd('3.5'));
-  const newest = process.env['TETCD_ETCD_37_DIR'];
-  if (newest) {
-    const value = {
-      release: '3.5',
-      version: '3.7',
-      etcd: `${newest}/etcd`,
-      etcdctl: `${newest}/etcdctl`,
-    } as const;
-    compareWith('3.7', { value });
-  }
+  for (const [like, found] of realPrograms()) compareWith(like, found);
 });

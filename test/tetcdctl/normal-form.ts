@@ -3,14 +3,10 @@
 
 import type { RunResult } from '../run.ts';
 
-/** What is known of the member that a program talked to. */
+/** What is known of the members that a program talked to, by the name it gets in the output. */
 export interface Known {
-  readonly clientPort: number;
-  readonly peerPort: number;
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  /** In the order in which they were granted. */
-  readonly leases: readonly bigint[];
+  readonly ids: ReadonlyArray<readonly [name: string, id: bigint]>;
+  readonly ports: ReadonlyArray<readonly [name: string, port: number]>;
 }
 
 /** `stdout` and `stderr` as latin1: the output may hold any bytes. */
@@ -45,12 +41,7 @@ function varint(value: bigint): string {
 
 function withNames(text: string, known: Known): string {
   let result = text;
-  const ids: Array<readonly [string, bigint]> = [
-    ...known.leases.map((id, i) => [`lease${i + 1}`, id] as const),
-    ['cluster', known.clusterId],
-    ['member', known.memberId],
-  ];
-  for (const [name, id] of ids) {
+  for (const [name, id] of known.ids) {
     const hex = id.toString(16);
     result = result
       .replaceAll(hex.padStart(16, '0'), `<${name}>`)
@@ -65,10 +56,9 @@ function withNames(text: string, known: Known): string {
       .replace(/ +/g, ' ')
       .replace(/ \d+ [kM]B | \d+% | \d{5,} /g, ' <n> ');
   }
+  for (const [name, port] of known.ports) result = result.replaceAll(String(port), `<${name}>`);
   return (
     result
-      .replaceAll(String(known.peerPort), '<peer port>')
-      .replaceAll(String(known.clientPort), '<port>')
       .replace(HEADER, '<header>')
       // Times, sizes and raft's counters.
       .replace(/\b\d+(\.\d+)?(ms|\xc2?\xb5s)/g, '<took>')
@@ -79,8 +69,8 @@ function withNames(text: string, known: Known): string {
       .replace(/remaining\(\d+s\)/, 'remaining(<n>s)')
       .replace(/"ttl":\d+,/, '"ttl":<n>,')
       .replace(/"TTL" : \d+/, '"TTL" : <n>')
-      .replace(/"hash":\d+/, '"hash":<n>')
-      .replace(/"Hash" : \d+/, '"Hash" : <n>')
+      .replace(/"hash":\d+/g, '"hash":<n>')
+      .replace(/"Hash" : \d+/g, '"Hash" : <n>')
       .replace(/^(127.0.0.1:<port>), \d+, (\d+)$/m, '$1, <hash>, $2')
   );
 }

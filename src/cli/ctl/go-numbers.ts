@@ -6,6 +6,7 @@ export type Parsed<T> =
   | { readonly reason: string };
 
 const INT64_MAX = 2n ** 63n - 1n;
+const UINT64_MAX = 2n ** 64n - 1n;
 const INT64_MIN = -(2n ** 63n);
 const CLAMP = 2n ** 53n;
 
@@ -24,6 +25,14 @@ export function parseGoInt(text: string, base: 0 | 10 | 16): Parsed<bigint> {
   if (value > INT64_MAX || value < INT64_MIN) {
     return failed('ParseInt', text, 'value out of range');
   }
+  return { value };
+}
+
+/** `strconv.ParseUint(text, 16, 64)`: no sign. */
+export function parseGoUint(text: string, base: 16): Parsed<bigint> {
+  const value = /^[+-]/.test(text) ? undefined : plainInt(text, base);
+  if (value === undefined) return failed('ParseUint', text, 'invalid syntax');
+  if (value > UINT64_MAX) return failed('ParseUint', text, 'value out of range');
   return { value };
 }
 

@@ -8,6 +8,7 @@ import { addEndpoint } from '../commands/endpoint.ts';
 import { addGet } from '../commands/get.ts';
 import { addLease } from '../commands/lease.ts';
 import { addMember } from '../commands/member.ts';
+import { addMoveLeader } from '../commands/move-leader.ts';
 import { addOptions } from '../commands/options.ts';
 import { addPut } from '../commands/put.ts';
 import { addTxn } from '../commands/txn.ts';
@@ -170,6 +171,7 @@ function buildTree(tree: CommandTree): Command {
   for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
     add(root, tree);
   }
-  for (const add of [addEndpoint, addMember, addAlarm, addOptions, addVersion]) add(root, tree);
+  for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm]) add(root, tree);
+  for (const add of [addOptions, addVersion]) add(root, tree);
   return root;
 }

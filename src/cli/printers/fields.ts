@@ -4,22 +4,23 @@ import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../client/index
 import { hex16 } from '../ctl/go-numbers.ts';
 import { goQuote } from '../ctl/go-quote.ts';
 import type { Io } from '../ctl/io.ts';
-import type {
-  EndpointHashKv,
-  EndpointHealth,
-  EndpointStatus,
-  Printer,
-  WatchOutput,
+import {
+  type EndpointHashKv,
+  type EndpointHealth,
+  type EndpointStatus,
+  PartialPrinter,
+  type WatchOutput,
 } from './printer.ts';
 import { alarmName } from './simple.ts';
 
 type Header = etcdserverpb.ResponseHeader | undefined;
 
-export class FieldsPrinter implements Printer {
+export class FieldsPrinter extends PartialPrinter {
   readonly #io: Io;
   readonly #hex: boolean;
 
   constructor(io: Io, hex: boolean) {
+    super('fields');
     this.#io = io;
     this.#hex = hex;
   }
@@ -58,25 +59,25 @@ export class FieldsPrinter implements Printer {
     this.#lease(`${prefix}Lease`, kv.lease);
   }
 
-  get(response: etcdserverpb.RangeResponse): void {
+  override get(response: etcdserverpb.RangeResponse): void {
     this.#header(response.header);
     for (const kv of response.kvs) this.#kv('', kv);
     this.#field('More', response.more);
     this.#field('Count', response.count);
   }
 
-  put(response: etcdserverpb.PutResponse): void {
+  override put(response: etcdserverpb.PutResponse): void {
     this.#header(response.header);
     if (response.prevKv !== undefined) this.#kv('Prev', response.prevKv);
   }
 
-  del(response: etcdserverpb.DeleteRangeResponse): void {
+  override del(response: etcdserverpb.DeleteRangeResponse): void {
     this.#header(response.header);
     this.#field('Deleted', response.deleted);
     for (const kv of response.prevKvs) this.#kv('Prev', kv);
   }
 
-  txn(response: etcdserverpb.TxnResponse): void {
+  override txn(response: etcdserverpb.TxnResponse): void {
     this.#header(response.header);
     this.#field('Succeeded', response.succeeded);
     for (const { response: each } of response.responses) {
@@ -87,7 +88,7 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  watch({ response, cancellation }: WatchOutput): void {
+  override watch({ response, cancellation }: WatchOutput): void {
     this.#header(cancellation?.header ?? response?.header);
     for (const event of response?.events ?? []) {
       this.#field('Type', event.type.toUpperCase());
@@ -96,23 +97,23 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  leaseGrant(response: etcdserverpb.LeaseGrantResponse): void {
+  override leaseGrant(response: etcdserverpb.LeaseGrantResponse): void {
     this.#header(response.header);
     this.#lease('ID', response.id);
     this.#field('TTL', response.ttl);
   }
 
-  leaseRevoke(_id: bigint, response: etcdserverpb.LeaseRevokeResponse): void {
+  override leaseRevoke(_id: bigint, response: etcdserverpb.LeaseRevokeResponse): void {
     this.#header(response.header);
   }
 
-  leaseKeepAlive(response: KeepAliveResponse): void {
+  override leaseKeepAlive(response: KeepAliveResponse): void {
     this.#header(response.header);
     this.#lease('ID', response.id);
     this.#field('TTL', response.ttl);
   }
 
-  leaseTimeToLive(response: etcdserverpb.LeaseTimeToLiveResponse): void {
+  override leaseTimeToLive(response: etcdserverpb.LeaseTimeToLiveResponse): void {
     this.#header(response.header);
     this.#lease('ID', response.id);
     this.#field('TTL', response.ttl);
@@ -120,12 +121,12 @@ export class FieldsPrinter implements Printer {
     for (const key of response.keys) this.#field('Key', goQuote(key));
   }
 
-  leaseList(response: etcdserverpb.LeaseLeasesResponse): void {
+  override leaseList(response: etcdserverpb.LeaseLeasesResponse): void {
     this.#header(response.header);
     for (const { id } of response.leases) this.#lease('ID', id);
   }
 
-  alarm(response: etcdserverpb.AlarmResponse): void {
+  override alarm(response: etcdserverpb.AlarmResponse): void {
     this.#header(response.header);
     for (const { memberID, alarm } of response.alarms) {
       this.#id('MemberID', memberID);
@@ -134,7 +135,7 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  memberList(response: etcdserverpb.MemberListResponse): void {
+  override memberList(response: etcdserverpb.MemberListResponse): void {
     this.#header(response.header);
     for (const member of response.members) {
       this.#id('ID', member.id);
@@ -146,7 +147,7 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  endpointHealth(list: readonly EndpointHealth[]): void {
+  override endpointHealth(list: readonly EndpointHealth[]): void {
     for (const each of list) {
       this.#field('Endpoint', goQuote(each.endpoint));
       this.#field('Health', each.health);
@@ -156,7 +157,7 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  endpointStatus(list: readonly EndpointStatus[]): void {
+  override endpointStatus(list: readonly EndpointStatus[]): void {
     for (const { endpoint, status } of list) {
       this.#header(status.header);
       this.#field('Version', goQuote(status.version));
@@ -178,7 +179,7 @@ export class FieldsPrinter implements Printer {
     }
   }
 
-  endpointHashKv(list: readonly EndpointHashKv[]): void {
+  override endpointHashKv(list: readonly EndpointHashKv[]): void {
     for (const { endpoint, hash } of list) {
       this.#header(hash.header);
       this.#field('Endpoint', goQuote(endpoint));

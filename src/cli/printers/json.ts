@@ -2,6 +2,7 @@
 // where it prints messages as they are, its own for leases and watches.
 
 import { etcdserverpb, type KeepAliveResponse, mvccpb } from '../../client/index.ts';
+import type { MessageInfo } from '../../protocol/index.ts';
 import { goJson, type Json, type JsonObject, jsonOfMessage } from '../ctl/go-json.ts';
 import type { Io } from '../ctl/io.ts';
 import type {
@@ -106,18 +107,36 @@ export class JsonPrinter implements Printer {
     this.#print(jsonOfMessage(etcdserverpb.AlarmResponseCodec.descriptor, response));
   }
 
+  memberAdd(response: etcdserverpb.MemberAddResponse): void {
+    this.#members(etcdserverpb.MemberAddResponseCodec.descriptor, response);
+  }
+
+  memberRemove(_id: bigint, response: etcdserverpb.MemberRemoveResponse): void {
+    this.#members(etcdserverpb.MemberRemoveResponseCodec.descriptor, response);
+  }
+
+  memberUpdate(_id: bigint, response: etcdserverpb.MemberUpdateResponse): void {
+    this.#members(etcdserverpb.MemberUpdateResponseCodec.descriptor, response);
+  }
+
+  memberPromote(_id: bigint, response: etcdserverpb.MemberPromoteResponse): void {
+    this.#members(etcdserverpb.MemberPromoteResponseCodec.descriptor, response);
+  }
+
   memberList(response: etcdserverpb.MemberListResponse): void {
+    this.#members(etcdserverpb.MemberListResponseCodec.descriptor, response);
+  }
+
+  #members(info: MessageInfo, response: MembersResponse): void {
     if (!this.#hex) {
-      this.#print(jsonOfMessage(etcdserverpb.MemberListResponseCodec.descriptor, response));
+      this.#print(jsonOfMessage(info, response));
       return;
     }
-    const { header } = response;
+    const { header, member, members } = response;
     this.#print({
       header: header === undefined ? null : hexHeader(header),
-      members: response.members.map((member) => ({
-        ...jsonOfMessage(etcdserverpb.MemberCodec.descriptor, member),
-        ID: member.id.toString(16),
-      })),
+      ...(member === undefined ? {} : { member: hexMember(member) }),
+      members: members.map(hexMember),
     });
   }
 
@@ -146,6 +165,23 @@ export class JsonPrinter implements Printer {
     }));
     this.#print(entries.length === 0 ? null : entries);
   }
+
+  moveLeader(_leader: bigint, _target: bigint, response: etcdserverpb.MoveLeaderResponse): void {
+    this.#print(jsonOfMessage(etcdserverpb.MoveLeaderResponseCodec.descriptor, response));
+  }
+}
+
+/** What answers about members have in common. */
+interface MembersResponse {
+  readonly header: Header;
+  /** The one that was added. */
+  readonly member?: etcdserverpb.Member | undefined;
+  readonly members: readonly etcdserverpb.Member[];
+}
+
+function hexMember(member: etcdserverpb.Member): JsonObject {
+  const fields = jsonOfMessage(etcdserverpb.MemberCodec.descriptor, member);
+  return { ...fields, ID: member.id.toString(16) };
 }
 
 function hexHeader(header: etcdserverpb.ResponseHeader): JsonObject {

@@ -40,10 +40,15 @@ export interface Printer {
   leaseTimeToLive(response: etcdserverpb.LeaseTimeToLiveResponse, withKeys: boolean): void;
   leaseList(response: etcdserverpb.LeaseLeasesResponse): void;
   alarm(response: etcdserverpb.AlarmResponse): void;
+  memberAdd(response: etcdserverpb.MemberAddResponse): void;
+  memberRemove(id: bigint, response: etcdserverpb.MemberRemoveResponse): void;
+  memberUpdate(id: bigint, response: etcdserverpb.MemberUpdateResponse): void;
+  memberPromote(id: bigint, response: etcdserverpb.MemberPromoteResponse): void;
   memberList(response: etcdserverpb.MemberListResponse): void;
   endpointHealth(list: readonly EndpointHealth[]): void;
   endpointStatus(list: readonly EndpointStatus[]): void;
   endpointHashKv(list: readonly EndpointHashKv[]): void;
+  moveLeader(leader: bigint, target: bigint, response: etcdserverpb.MoveLeaderResponse): void;
 }
 
 /** The base of forms that print only some things. */
@@ -91,6 +96,18 @@ export class PartialPrinter implements Printer {
   alarm(_response: etcdserverpb.AlarmResponse): void {
     this.#refuse();
   }
+  memberAdd(_response: etcdserverpb.MemberAddResponse): void {
+    this.#refuse();
+  }
+  memberRemove(_id: bigint, _response: etcdserverpb.MemberRemoveResponse): void {
+    this.#refuse();
+  }
+  memberUpdate(_id: bigint, _response: etcdserverpb.MemberUpdateResponse): void {
+    this.#refuse();
+  }
+  memberPromote(_id: bigint, _response: etcdserverpb.MemberPromoteResponse): void {
+    this.#refuse();
+  }
   memberList(_response: etcdserverpb.MemberListResponse): void {
     this.#refuse();
   }
@@ -101,6 +118,9 @@ export class PartialPrinter implements Printer {
     this.#refuse();
   }
   endpointHashKv(_list: readonly EndpointHashKv[]): void {
+    this.#refuse();
+  }
+  moveLeader(_leader: bigint, _target: bigint, _response: etcdserverpb.MoveLeaderResponse): void {
     this.#refuse();
   }
 }

@@ -144,6 +144,61 @@ describe('a watch', () => {
   });
 });
 
+describe('a change of membership', () => {
+  const member = etcdserverpb.MemberCodec.create({
+    id: 0xabcn,
+    peerURLs: ['http://b:1'],
+    isLearner: true,
+  });
+  const other = etcdserverpb.MemberCodec.create({
+    id: 1n,
+    name: 'a',
+    peerURLs: ['http://a:1'],
+    clientURLs: ['http://a:2'],
+  });
+  const response = etcdserverpb.MemberAddResponseCodec.create({
+    header: { ...header, revision: 0 },
+    member,
+    members: [other, member],
+  });
+
+  test('as text, with ids in columns of sixteen', () => {
+    const clusterId = header.clusterId.toString(16);
+    const cluster = (id: bigint) => ({ header: { ...header, clusterId: id }, members: [] });
+    expect(printed('simple', (printer) => printer.memberAdd(response))).toBe(
+      `Member              abc added as learner to cluster ${clusterId}\n`,
+    );
+    expect(printed('simple', (printer) => printer.memberRemove(1n, cluster(0x12n)))).toBe(
+      'Member                1 removed from cluster               12\n',
+    );
+    expect(printed('simple', (printer) => printer.memberUpdate(1n, cluster(2n)))).toBe(
+      'Member                1 updated in cluster                2\n',
+    );
+    expect(printed('simple', (printer) => printer.memberPromote(2n ** 64n - 1n, cluster(2n)))).toBe(
+      'Member ffffffffffffffff promoted in cluster                2\n',
+    );
+  });
+
+  test('as JSON, with ids in hexadecimal if asked for', () => {
+    expect(printed('json', (printer) => printer.memberAdd(response))).toBe(
+      '{"header":{"cluster_id":6001611773266757492,"member_id":13049071153751544597,"raft_term":2},"member":{"ID":2748,"peerURLs":["http://b:1"],"isLearner":true},"members":[{"ID":1,"name":"a","peerURLs":["http://a:1"],"clientURLs":["http://a:2"]},{"ID":2748,"peerURLs":["http://b:1"],"isLearner":true}]}\n',
+    );
+    expect(printed('json', (printer) => printer.memberAdd(response), true)).toBe(
+      '{"header":{"cluster_id":"534a021c215e0774","member_id":"b5179d13d0285315","raft_term":2},"member":{"ID":"abc","peerURLs":["http://b:1"],"isLearner":true},"members":[{"ID":"1","name":"a","peerURLs":["http://a:1"],"clientURLs":["http://a:2"]},{"ID":"abc","peerURLs":["http://b:1"],"isLearner":true}]}\n',
+    );
+  });
+
+  test('not as fields or as a table', () => {
+    for (const form of ['fields', 'table']) {
+      const text = `${form} not supported as output format`;
+      const refused = expect.objectContaining({ code: 4, message: text });
+      expect(() => printed(form, (printer) => printer.memberAdd(response))).toThrow(refused);
+      const moved = etcdserverpb.MoveLeaderResponseCodec.create();
+      expect(() => printed(form, (printer) => printer.moveLeader(1n, 2n, moved))).toThrow(refused);
+    }
+  });
+});
+
 test('alarms', () => {
   const response = etcdserverpb.AlarmResponseCodec.create({
     header,

@@ -63,6 +63,25 @@ export class ProtobufPrinter extends PartialPrinter {
   override alarm(response: etcdserverpb.AlarmResponse): void {
     this.#io.out(etcdserverpb.AlarmResponseCodec.encode(response));
   }
+  override memberAdd(response: etcdserverpb.MemberAddResponse): void {
+    this.#io.out(etcdserverpb.MemberAddResponseCodec.encode(response));
+  }
+  override memberRemove(_id: bigint, response: etcdserverpb.MemberRemoveResponse): void {
+    this.#io.out(etcdserverpb.MemberRemoveResponseCodec.encode(response));
+  }
+  override memberUpdate(_id: bigint, response: etcdserverpb.MemberUpdateResponse): void {
+    this.#io.out(etcdserverpb.MemberUpdateResponseCodec.encode(response));
+  }
+  override memberPromote(_id: bigint, response: etcdserverpb.MemberPromoteResponse): void {
+    this.#io.out(etcdserverpb.MemberPromoteResponseCodec.encode(response));
+  }
+  override moveLeader(
+    _leader: bigint,
+    _target: bigint,
+    response: etcdserverpb.MoveLeaderResponse,
+  ): void {
+    this.#io.out(etcdserverpb.MoveLeaderResponseCodec.encode(response));
+  }
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.#io.out(etcdserverpb.MemberListResponseCodec.encode(response));
   }

@@ -119,6 +119,28 @@ export class SimplePrinter implements Printer {
     }
   }
 
+  memberAdd({ header, member }: etcdserverpb.MemberAddResponse): void {
+    const how = member?.isLearner === true ? 'added as learner to' : 'added to';
+    this.#member(member?.id ?? 0n, how, header);
+  }
+
+  memberRemove(id: bigint, { header }: etcdserverpb.MemberRemoveResponse): void {
+    this.#member(id, 'removed from', header);
+  }
+
+  memberUpdate(id: bigint, { header }: etcdserverpb.MemberUpdateResponse): void {
+    this.#member(id, 'updated in', header);
+  }
+
+  memberPromote(id: bigint, { header }: etcdserverpb.MemberPromoteResponse): void {
+    this.#member(id, 'promoted in', header);
+  }
+
+  #member(id: bigint, what: string, header: etcdserverpb.ResponseHeader | undefined): void {
+    const clusterId = header?.clusterId ?? 0n;
+    this.#line(`Member ${hexIn16(id)} ${what} cluster ${hexIn16(clusterId)}`);
+  }
+
   memberList(response: etcdserverpb.MemberListResponse): void {
     this.#rows(memberRows(response));
   }
@@ -140,6 +162,15 @@ export class SimplePrinter implements Printer {
   endpointHashKv(list: readonly EndpointHashKv[]): void {
     this.#rows(hashKvRows(list));
   }
+
+  moveLeader(leader: bigint, target: bigint): void {
+    this.#line(`Leadership transferred from ${leader.toString(16)} to ${target.toString(16)}`);
+  }
+}
+
+/** Hexadecimal in sixteen columns, to the right. */
+function hexIn16(id: bigint): string {
+  return id.toString(16).padStart(16);
 }
 
 /** `\x66\x6f\x6f`. */

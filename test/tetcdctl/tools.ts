@@ -1,0 +1,64 @@
+// The programs that are compared: ours within this process, an etcdctl as a process.
+
+import { execFile } from 'node:child_process';
+import { MemoryIo } from '../../src/cli/ctl/memory-io.fixture.ts';
+import { runTetcdctl } from '../../src/cli/ctl/program.ts';
+import { wordFromText } from '../../src/cli/ctl/words.ts';
+import type { Found, RealEtcd } from '../real-etcd.ts';
+import { realEtcd } from '../real-etcd.ts';
+import type { RunResult } from '../run.ts';
+import type { Like } from './steps.ts';
+
+const TOOL_TIMEOUT_MS = 30_000;
+
+export interface ToolInput {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Output as latin1: it may hold any bytes. */
+export type Tool = (args: readonly string[], input: ToolInput) => Promise<RunResult>;
+
+export const ours: Tool = async (args, { input, env }) => {
+  const io = new MemoryIo({ ...(input === undefined ? {} : { input }), ...(env && { env }) });
+  const code = await runTetcdctl(args.map(wordFromText), io);
+  return { code, stdout: io.outBytes.toString('latin1'), stderr: io.errText };
+};
+
+export function theirs(etcdctl: string): Tool {
+  return (args, { input = '', env = {} }) =>
+    new Promise((resolve, reject) => {
+      const options = {
+        // Any bytes must survive.
+        encoding: 'latin1',
+        env: { ...process.env, ETCDCTL_API: '3', ...env },
+        timeout: TOOL_TIMEOUT_MS,
+      } as const;
+      const child = execFile(etcdctl, args, options, (error, stdout, stderr) => {
+        const code = error === null ? 0 : error.code;
+        if (typeof code === 'number') {
+          resolve({ code, stdout, stderr: Buffer.from(stderr, 'latin1').toString() });
+        } else reject(error);
+      });
+      child.stdin!.end(input);
+    });
+}
+
+/** Real programs to compare with; 3.7 only where TETCD_ETCD_37_DIR names a directory with both. */
+export function realPrograms(): ReadonlyArray<readonly [Like, Found<RealEtcd>]> {
+  const programs: Array<readonly [Like, Found<RealEtcd>]> = [
+    ['3.4', realEtcd('3.4')],
+    ['3.5', realEtcd('3.5')],
+  ];
+  const newest = process.env['TETCD_ETCD_37_DIR'];
+  if (newest) {
+    const value = {
+      release: '3.5',
+      version: '3.7',
+      etcd: `${newest}/etcd`,
+      etcdctl: `${newest}/etcdctl`,
+    } as const;
+    programs.push(['3.7', { value }]);
+  }
+  return programs;
+}
