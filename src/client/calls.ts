@@ -10,7 +10,7 @@ import type {
   MetadataInit,
 } from '../grpc/index.ts';
 import { GrpcStatusError, STATUS } from '../grpc/index.ts';
-import { etcdserverpb, type MethodDescriptor } from '../protocol/index.ts';
+import { etcdserverpb, isEtcdError, type MethodDescriptor } from '../protocol/index.ts';
 import { clientClosed, deadlineExceeded, errorOfStatus } from './errors.ts';
 import { DELAY_MS_MAX, RETRY_WAIT_MS_MAX, RETRY_WAIT_MS_MIN } from './limits.ts';
 import type { AuthOptions, CallOptions, Runtime } from './options.ts';
@@ -18,21 +18,27 @@ import { TokenSource } from './token.ts';
 import { backoffMs, sleep } from './wait.ts';
 
 /**
- * May a call be sent again after it failed UNAVAILABLE? A read always; a write only if no server has
- * begun to process it, since the failure may hide a success.
+ * May a call be sent again after it failed UNAVAILABLE? One that reads, or that may as well be done
+ * twice, always; another only if no server has begun to process it, since the failure may hide a
+ * success.
  */
-export type Repeat = 'read' | 'write';
+export type Repeat = 'always' | 'unbegun';
 
 export interface CallsOptions {
   readonly channel: Channel;
+  /** Of that channel, at any time. */
+  readonly endpointCount: () => number;
   /** Why the last attempt to connect failed; undefined if it did not. */
   readonly lastConnectError: () => string | undefined;
   readonly runtime: Runtime;
   readonly auth: AuthOptions | undefined;
+  /** Shares the token with other calls; undefined: one of its own. */
+  readonly tokens?: TokenSource | undefined;
   readonly timeoutMs: number;
   readonly waitForReady: boolean;
   readonly sendBytesMax: number;
   readonly retriesMax: number;
+  readonly requireLeader: boolean;
 }
 
 export interface StreamOptions {
@@ -51,7 +57,11 @@ interface Attempt {
   readonly signal: AbortSignal | undefined;
   readonly repeat: Repeat;
   readonly token: string | undefined;
+  readonly requireLeader: boolean;
 }
+
+/** What a call that needs a leader says: a member without one then refuses it at once. */
+export const REQUIRE_LEADER: Readonly<Record<string, string>> = { hasleader: 'true' };
 
 export class Calls {
   readonly runtime: Runtime;
@@ -62,9 +72,13 @@ export class Calls {
   constructor(options: CallsOptions) {
     this.#options = options;
     this.runtime = options.runtime;
-    this.tokens = new TokenSource(options.auth, (user, password) =>
-      this.#authenticate(user, password),
-    );
+    this.tokens =
+      options.tokens ??
+      new TokenSource(options.auth, (user, password) => this.#authenticate(user, password));
+  }
+
+  get endpointCount(): number {
+    return this.#options.endpointCount();
   }
 
   /** One request, one response. Rejects with the errors of `errors.ts`, or the signal's reason. */
@@ -78,23 +92,27 @@ export class Calls {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const { clock, entropy } = this.runtime;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
-    const { signal } = options;
+    const { signal, requireLeader = this.#options.requireLeader } = options;
     let hasRefreshed = false;
     for (let retries = 0; ; retries++) {
       signal?.throwIfAborted();
       if (this.#closed) throw clientClosed();
       if (!this.tokens.ready) await this.tokens.obtain();
       const token = this.tokens.current;
-      const outcome = await this.#attempt(method, request, { deadlineMs, signal, repeat, token });
+      const attempt = { deadlineMs, signal, repeat, token, requireLeader };
+      const outcome = await this.#attempt(method, request, attempt);
       if (outcome.ok) return outcome.response;
       const { error } = outcome;
       if (!hasRefreshed && this.tokens.refresh(error, token)) {
         hasRefreshed = true;
         continue;
       }
-      if (!outcome.mayRepeat || retries >= this.#options.retriesMax) throw error;
+      // A round asks as many endpoints as make a majority, one after the other; then it waits.
+      const perRound = Math.floor(this.endpointCount / 2) + 1;
+      if (!outcome.mayRepeat || retries >= this.#options.retriesMax * perRound) throw error;
+      if ((retries + 1) % perRound !== 0) continue;
       const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
-      const waitMs = backoffMs(entropy, retries, bounds);
+      const waitMs = backoffMs(entropy, Math.floor(retries / perRound), bounds);
       if (clock.monotonicMs() + waitMs >= deadlineMs) throw error;
       await sleep(this.runtime, waitMs, signal);
     }
@@ -123,17 +141,24 @@ export class Calls {
       const sink = {
         onReply: (reply: Uint8Array): void => settle(decoded(method, reply)),
         onFailure: (status: CallStatus): void => {
-          const isRepeatable = attempt.repeat === 'read' || status.unprocessed;
-          settle({
-            ok: false,
-            error: this.#closed ? clientClosed() : this.#errorOf(status),
-            mayRepeat: isRepeatable && status.code === STATUS.UNAVAILABLE && !this.#closed,
-          });
+          const error = this.#closed ? clientClosed() : this.#errorOf(status);
+          const mayRepeat = !this.#closed && this.#mayRepeat(status, error, attempt.repeat);
+          settle({ ok: false, error, mayRepeat });
         },
       };
-      const options = this.#channelOptions(leftMs, attempt.token, this.#options.waitForReady);
+      const options = this.#channelOptions(leftMs, attempt, this.#options.waitForReady);
       call = this.#options.channel.unary(method.path, method.request, request, sink, options);
     });
+  }
+
+  #mayRepeat(status: CallStatus, error: Error, repeat: Repeat): boolean {
+    if (this.isRefusalOfLearner(error)) return true;
+    return status.code === STATUS.UNAVAILABLE && (repeat === 'always' || status.unprocessed);
+  }
+
+  /** A learner has refused what a member with a vote would do: another endpoint may be one. */
+  isRefusalOfLearner(error: unknown): boolean {
+    return isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER') && this.endpointCount > 1;
   }
 
   #errorOf(status: CallStatus): Error {
@@ -153,7 +178,8 @@ export class Calls {
   stream(path: string, handler: ClientStreamHandler, options: StreamOptions = {}): ClientStream {
     const { timeoutMs = Number.POSITIVE_INFINITY, metadata } = options;
     const waitForReady = options.waitForReady ?? this.#options.waitForReady;
-    const given = this.#channelOptions(timeoutMs, this.tokens.current, waitForReady);
+    const caller = { token: this.tokens.current, requireLeader: false };
+    const given = this.#channelOptions(timeoutMs, caller, waitForReady);
     return this.#options.channel.stream(path, handler, {
       ...given,
       metadata: { ...given.metadata, ...metadata },
@@ -171,13 +197,16 @@ export class Calls {
 
   #channelOptions(
     leftMs: number,
-    token: string | undefined,
+    { token, requireLeader }: Pick<Attempt, 'token' | 'requireLeader'>,
     waitForReady: boolean,
   ): ChannelCallOptions {
+    const hasToken = token !== undefined && token !== '';
     return {
       waitForReady,
       ...(leftMs === Number.POSITIVE_INFINITY ? {} : { timeoutMs: Math.min(leftMs, DELAY_MS_MAX) }),
-      ...(token === undefined || token === '' ? {} : { metadata: { token } }),
+      ...(hasToken || requireLeader
+        ? { metadata: { ...(hasToken && { token }), ...(requireLeader && REQUIRE_LEADER) } }
+        : {}),
     };
   }
 
@@ -195,8 +224,9 @@ export class Calls {
     const outcome = await this.#attempt(method, request, {
       deadlineMs,
       signal: undefined,
-      repeat: 'read',
+      repeat: 'always',
       token: undefined,
+      requireLeader: false,
     });
     if (!outcome.ok) throw outcome.error;
     return outcome.response.token;

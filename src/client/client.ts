@@ -1,32 +1,19 @@
 // The client: what it is made of, and how it begins and ends.
 
-import type { ConnectionOptions } from 'node:tls';
-import { createNodeClock, createNodeEntropy, createNodeTimers } from '../env/index.ts';
-import { type Connect, createChannel, STATUS, socketConnect } from '../grpc/index.ts';
+import type { Timer } from '../env/index.ts';
+import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
-import { Calls } from './calls.ts';
+import type { Calls } from './calls.ts';
 import { ClusterClient } from './cluster.ts';
-import { parseEndpoints } from './endpoint.ts';
+import { connectionOf } from './connection.ts';
+import { clientUrlsOf, type Endpoints } from './endpoints.ts';
 import { clientClosed, invalidArgument, statusOf } from './errors.ts';
 import type { Bytes } from './key-range.ts';
 import { KvClient } from './kv.ts';
 import { LeaseClient } from './lease.ts';
-import {
-  CHANNEL_BACKOFF_MS_MAX,
-  CHANNEL_BACKOFF_MS_MIN,
-  CONNECT_TIMEOUT_MS,
-  KEEPALIVE_INTERVAL_MS_MIN,
-  RETRIES_MAX,
-  SEND_BYTES_MAX,
-} from './limits.ts';
+import { AUTO_SYNC_TIMEOUT_MS, CONNECT_TIMEOUT_MS, DELAY_MS_MAX } from './limits.ts';
 import { MaintenanceClient } from './maintenance.ts';
-import type {
-  CallOptions,
-  ClientOptions,
-  KeepaliveOptions,
-  Runtime,
-  TlsOptions,
-} from './options.ts';
+import type { CallOptions, ClientOptions } from './options.ts';
 import { serverStream } from './server-stream.ts';
 import { WatchStream } from './watch-stream.ts';
 import type { Watcher, WatchOptions } from './watcher.ts';
@@ -40,17 +27,62 @@ export class Client {
   readonly maintenance: MaintenanceClient;
   readonly cluster: ClusterClient;
   readonly #calls: Calls;
+  readonly #endpoints: Endpoints;
   readonly #watches: WatchStream;
+  #syncTimer: Timer | undefined = undefined;
 
   /** Connects when the first call needs it. INVALID_ARGUMENT if the options make no sense. */
   constructor(options: ClientOptions) {
-    this.#calls = callsOf(options);
+    const { calls, endpoints } = connectionOf(options);
+    this.#calls = calls;
+    this.#endpoints = endpoints;
     const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.kv = new KvClient(this.#calls);
     this.lease = new LeaseClient(this.#calls, connectTimeoutMs + FIRST_KEEP_ALIVE_EXTRA_MS);
-    this.maintenance = new MaintenanceClient(this.#calls);
+    this.maintenance = new MaintenanceClient(
+      calls,
+      (endpoint) => connectionOf({ ...options, endpoints: endpoint }, calls.tokens).calls,
+    );
     this.cluster = new ClusterClient(this.#calls);
     this.#watches = new WatchStream(this.#calls);
+    const { autoSyncIntervalMs = 0 } = options;
+    if (autoSyncIntervalMs > 0) this.#syncEvery(Math.min(autoSyncIntervalMs, DELAY_MS_MAX));
+  }
+
+  /** Where it connects to, as given, set or found by `sync`. */
+  get endpoints(): readonly string[] {
+    return this.#endpoints.texts;
+  }
+
+  /**
+   * Replaces them. What is under way goes on; new calls go to the new ones. INVALID_ARGUMENT, and
+   * nothing is changed, if they make no sense, or if TLS would be needed that was not before.
+   */
+  setEndpoints(endpoints: readonly string[]): void {
+    if (this.#calls.closed) throw clientClosed();
+    this.#endpoints.set(endpoints);
+  }
+
+  /**
+   * Replaces the endpoints by the client URLs of the cluster's members, those that have not started
+   * and learners left out. Resolves with them.
+   */
+  async sync(options: CallOptions = {}): Promise<readonly string[]> {
+    const found = clientUrlsOf(await this.cluster.memberList(options));
+    if (this.#calls.closed) throw clientClosed();
+    this.#endpoints.set(found);
+    return this.#endpoints.texts;
+  }
+
+  #syncEvery(intervalMs: number): void {
+    this.#syncTimer = this.#calls.runtime.timers.after(intervalMs, () => {
+      this.sync({ timeoutMs: AUTO_SYNC_TIMEOUT_MS })
+        // Those that are known still hold.
+        .catch(() => {})
+        .finally(() => {
+          if (!this.#calls.closed) this.#syncEvery(intervalMs);
+        });
+    });
   }
 
   /** Events of a key or a range of keys, from a revision on. Close it, or leave the loop over it. */
@@ -75,7 +107,7 @@ export class Client {
     if (method.clientStreaming || method.serverStreaming) {
       return Promise.reject(invalidArgument(`${method.path} is a stream`));
     }
-    const repeat = options.repeatable === true ? 'read' : 'write';
+    const repeat = options.repeatable === true ? 'always' : 'unbegun';
     return this.#calls.unary(method, method.request.create(request), options, repeat);
   }
 
@@ -92,6 +124,7 @@ export class Client {
   /** Ends watches and kept leases, cancels calls, closes connections. Nothing keeps the process. */
   close(): void {
     if (this.#calls.closed) return;
+    this.#syncTimer?.cancel();
     this.#watches.close();
     this.lease.close();
     this.#calls.close();
@@ -113,85 +146,4 @@ export async function connect(options: ClientOptions & CallOptions): Promise<Cli
     }
   }
   return client;
-}
-
-function callsOf(options: ClientOptions): Calls {
-  const texts = typeof options.endpoints === 'string' ? [options.endpoints] : options.endpoints;
-  const { endpoints, secure } = parseEndpoints(texts, options.tls !== undefined);
-  const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-  const tls = options.tls === undefined || options.tls === true ? {} : options.tls;
-  const runtime = options.runtime ?? nodeRuntime(secure ? tls : undefined);
-  const failures = new ConnectFailures(runtime.connect);
-  const channel = createChannel({
-    endpoints,
-    connect: failures.connect,
-    clock: runtime.clock,
-    timers: runtime.timers,
-    entropy: runtime.entropy,
-    scheme: secure ? 'https' : 'http',
-    userAgent: 'tetcd-client',
-    ...(options.keepalive === undefined ? {} : { keepalive: keepaliveOf(options.keepalive) }),
-    limits: {
-      connectTimeoutMs,
-      backoffMsMin: CHANNEL_BACKOFF_MS_MIN,
-      backoffMsMax: CHANNEL_BACKOFF_MS_MAX,
-      ...(options.receiveBytesMax === undefined
-        ? {}
-        : { receiveBytesMax: options.receiveBytesMax }),
-    },
-  });
-  return new Calls({
-    channel,
-    lastConnectError: () => failures.last,
-    runtime,
-    auth: options.auth,
-    timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY,
-    waitForReady: options.waitForReady ?? false,
-    sendBytesMax: options.sendBytesMax ?? SEND_BYTES_MAX,
-    retriesMax: options.retriesMax ?? RETRIES_MAX,
-  });
-}
-
-function keepaliveOf({ intervalMs, timeoutMs }: KeepaliveOptions): KeepaliveOptions {
-  return { intervalMs: Math.max(intervalMs, KEEPALIVE_INTERVAL_MS_MIN), timeoutMs };
-}
-
-/** Remembers why no connection could be had, for calls whose time is over before there is one. */
-class ConnectFailures {
-  readonly connect: Connect;
-  last: string | undefined = undefined;
-
-  constructor(connect: Connect) {
-    this.connect = async (endpoint, timeoutMs) => {
-      try {
-        const stream = await connect(endpoint, timeoutMs);
-        this.last = undefined;
-        return stream;
-      } catch (error) {
-        this.last = error instanceof Error ? error.message : String(error);
-        throw error;
-      }
-    };
-  }
-}
-
-function nodeRuntime(tls: TlsOptions | undefined): Runtime {
-  return {
-    clock: createNodeClock(),
-    timers: createNodeTimers(),
-    entropy: createNodeEntropy(),
-    connect: tls === undefined ? socketConnect() : socketConnect({ tls: nodeTls(tls) }),
-  };
-}
-
-function nodeTls(tls: TlsOptions): ConnectionOptions {
-  const pem = (value: string | Uint8Array): string | Buffer =>
-    typeof value === 'string' ? value : Buffer.from(value);
-  return {
-    ...(tls.ca === undefined ? {} : { ca: pem(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: pem(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: pem(tls.key) }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-    rejectUnauthorized: tls.skipVerify !== true,
-  };
 }

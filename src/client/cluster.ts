@@ -21,7 +21,7 @@ export class ClusterClient {
     const request = methods.memberList.request.create({
       linearizable: options.linearizable ?? true,
     });
-    return this.#calls.unary(methods.memberList, request, options, 'read');
+    return this.#calls.unary(methods.memberList, request, options, 'always');
   }
 
   /** INVALID_ARGUMENT if a URL is none that members could be reached by. */
@@ -34,7 +34,7 @@ export class ClusterClient {
       peerURLs: [...peerUrls],
       isLearner: options.learner ?? false,
     });
-    return this.#calls.unary(methods.memberAdd, request, options, 'write');
+    return this.#calls.unary(methods.memberAdd, request, options, 'unbegun');
   }
 
   /** As `memberAdd`: it gets the data, but has no vote until `memberPromote`. */
@@ -47,7 +47,7 @@ export class ClusterClient {
 
   memberRemove(id: bigint, options: CallOptions = {}): Promise<etcdserverpb.MemberRemoveResponse> {
     const request = methods.memberRemove.request.create({ id });
-    return this.#calls.unary(methods.memberRemove, request, options, 'write');
+    return this.#calls.unary(methods.memberRemove, request, options, 'unbegun');
   }
 
   /** Other URLs for a member; INVALID_ARGUMENT as for `memberAdd`. */
@@ -58,7 +58,7 @@ export class ClusterClient {
   ): Promise<etcdserverpb.MemberUpdateResponse> {
     checkPeerUrls(peerUrls);
     const request = methods.memberUpdate.request.create({ id, peerURLs: [...peerUrls] });
-    return this.#calls.unary(methods.memberUpdate, request, options, 'write');
+    return this.#calls.unary(methods.memberUpdate, request, options, 'unbegun');
   }
 
   /** Gives a learner a vote. MEMBER_LEARNER_NOT_READY while it lags behind the leader. */
@@ -67,6 +67,6 @@ export class ClusterClient {
     options: CallOptions = {},
   ): Promise<etcdserverpb.MemberPromoteResponse> {
     const request = methods.memberPromote.request.create({ id });
-    return this.#calls.unary(methods.memberPromote, request, options, 'write');
+    return this.#calls.unary(methods.memberPromote, request, options, 'unbegun');
   }
 }

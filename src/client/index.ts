@@ -26,7 +26,7 @@ export type {
   LeaseListResult,
   LeaseTimeToLiveResult,
 } from './lease.ts';
-export type { AlarmSelection, MaintenanceClient } from './maintenance.ts';
+export type { AlarmSelection, EndpointOptions, MaintenanceClient } from './maintenance.ts';
 export type {
   AuthOptions,
   CallOptions,

@@ -1,17 +1,18 @@
-// Leases kept alive over one stream, which is opened again when it breaks. A lease is lost when the
-// server says so, or when its time is over without an answer.
+// Leases kept alive over one stream, which is opened again when it breaks, or at another endpoint when
+// it has gone silent. A lease is lost when the server says so, or when its time is over without an answer.
 
 import type { Timer } from '../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../grpc/index.ts';
-import { EtcdError, etcdserverpb } from '../protocol/index.ts';
-import type { Calls } from './calls.ts';
+import { EtcdError, etcdserverpb, isEtcdError } from '../protocol/index.ts';
+import { type Calls, REQUIRE_LEADER } from './calls.ts';
 import { clientClosed, errorOfStatus } from './errors.ts';
 import {
   DELAY_MS_MAX,
   KEEP_ALIVE_BUFFER_MAX,
   KEEP_ALIVE_FRACTION,
+  KEEP_ALIVE_PATIENCE_FRACTION,
+  KEEP_ALIVE_REOPEN_WAIT_MS_MAX,
   KEEP_ALIVE_REPEAT_MS,
-  REOPEN_WAIT_MS_MAX,
   REOPEN_WAIT_MS_MIN,
 } from './limits.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
@@ -36,6 +37,11 @@ export interface KeepAliveResponse {
 }
 
 export interface KeepAliveOptions {
+  /**
+   * The lease is given up with NO_LEADER when the member that renews it loses its leader. Without it,
+   * renewal goes on at another member, or when there is a leader again, as long as the lease lives.
+   */
+  readonly requireLeader?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -51,6 +57,11 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
   /** When the next renewal is due, and when the lease is over, on the monotonic clock. */
   dueMs: number;
   expiresMs: number;
+  /** When the oldest renewal that this stream has not answered was sent; Infinity if there is none. */
+  askedMs: number = Number.POSITIVE_INFINITY;
+  /** How long that may take before the stream is suspected. */
+  patienceMs: number;
+  readonly requireLeader: boolean;
   readonly #remove: (keeper: LeaseKeeper) => void;
   readonly #signal: AbortSignal | undefined;
   readonly #answers = new PullQueue<KeepAliveResponse>();
@@ -65,6 +76,8 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
     this.id = id;
     this.dueMs = times.nowMs;
     this.expiresMs = times.nowMs + times.firstTimeoutMs;
+    this.patienceMs = times.firstTimeoutMs * KEEP_ALIVE_PATIENCE_FRACTION;
+    this.requireLeader = options.requireLeader ?? false;
     this.#remove = remove;
     this.lost = new Promise((resolve) => {
       this.#resolveLost = resolve;
@@ -109,6 +122,8 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
     const ttlMs = response.ttl * 1_000;
     this.dueMs = nowMs + ttlMs * KEEP_ALIVE_FRACTION;
     this.expiresMs = nowMs + ttlMs;
+    this.askedMs = Number.POSITIVE_INFINITY;
+    this.patienceMs = ttlMs * KEEP_ALIVE_PATIENCE_FRACTION;
     if (this.#answers.size >= KEEP_ALIVE_BUFFER_MAX) this.#answers.shift();
     this.#answers.push(response);
   }
@@ -136,6 +151,8 @@ export class KeepAliveStream {
   #isOpening = false;
   #isFull = false;
   #failures = 0;
+  /** When this stream last brought something. */
+  #heardMs = 0;
   #timer: Timer | undefined = undefined;
   #timerMs = 0;
   #reopenTimer: Timer | undefined = undefined;
@@ -177,13 +194,11 @@ export class KeepAliveStream {
   }
 
   #stop(): void {
-    this.#generation++;
+    this.#leaveStream();
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#reopenTimer?.cancel();
     this.#reopenTimer = undefined;
-    this.#stream?.cancel();
-    this.#stream = undefined;
   }
 
   #nowMs(): number {
@@ -196,6 +211,7 @@ export class KeepAliveStream {
   #work(): void {
     const nowMs = this.#nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
+    let isSilent = false;
     for (const [id, keepers] of [...this.#keepers]) {
       let isDue = false;
       for (const keeper of [...keepers]) {
@@ -207,14 +223,33 @@ export class KeepAliveStream {
         if (nowMs >= keeper.dueMs && this.#stream !== undefined && !this.#isFull) {
           isDue = true;
           keeper.dueMs = nowMs + KEEP_ALIVE_REPEAT_MS;
+          keeper.askedMs = Math.min(keeper.askedMs, nowMs);
         }
         // What is due without a stream is sent when there is one.
         const wakeMs = keeper.dueMs > nowMs ? keeper.dueMs : keeper.expiresMs;
         nextMs = Math.min(nextMs, wakeMs, keeper.expiresMs);
+        const patientUntilMs = keeper.askedMs + keeper.patienceMs;
+        if (patientUntilMs > nowMs) nextMs = Math.min(nextMs, patientUntilMs);
+        else if (this.#heardMs < keeper.askedMs) isSilent = true;
       }
       if (isDue) this.#isFull = this.#stream?.write(method.request, { id }) === false;
     }
-    this.#wakeAt(nextMs, nowMs);
+    if (isSilent && this.#calls.endpointCount > 1) this.#moveOn();
+    else this.#wakeAt(nextMs, nowMs);
+  }
+
+  /** Leaves a stream that is open and yet brings nothing: the next call is given another endpoint. */
+  #moveOn(): void {
+    this.#leaveStream();
+    this.#open();
+    this.#work();
+  }
+
+  #leaveStream(): void {
+    this.#generation++;
+    this.#stream?.cancel();
+    this.#stream = undefined;
+    for (const keeper of this.#all()) keeper.askedMs = Number.POSITIVE_INFINITY;
   }
 
   #wakeAt(atMs: number, nowMs: number): void {
@@ -271,28 +306,39 @@ export class KeepAliveStream {
         this.#work();
       },
     };
-    this.#stream = this.#calls.stream(method.path, handler, { waitForReady: true });
+    // A member without a leader cannot renew, and says so at once only if it is told that it matters.
+    const options = { waitForReady: true, metadata: REQUIRE_LEADER };
+    this.#stream = this.#calls.stream(method.path, handler, options);
+    this.#heardMs = this.#nowMs();
     // What was asked for on the stream before may never have arrived.
-    const nowMs = this.#nowMs();
-    for (const keeper of this.#all()) keeper.dueMs = nowMs;
+    for (const keeper of this.#all()) keeper.dueMs = this.#heardMs;
   }
 
   #onStatus(status: CallStatus, token: string | undefined): void {
-    this.#generation++;
-    this.#stream = undefined;
+    this.#leaveStream();
     const error = errorOfStatus(status);
     if (FINAL.has(status.code) && !this.#calls.tokens.refresh(error, token)) {
       this.#loseAll(error);
       return;
     }
+    if (isEtcdError(error, 'NO_LEADER')) this.#loseThoseWhoRequireLeader(error);
+    if (this.#keepers.size === 0) return;
     const { timers, entropy } = this.#calls.runtime;
-    const bounds = { minMs: REOPEN_WAIT_MS_MIN, maxMs: REOPEN_WAIT_MS_MAX };
+    const bounds = { minMs: REOPEN_WAIT_MS_MIN, maxMs: KEEP_ALIVE_REOPEN_WAIT_MS_MAX };
     this.#reopenTimer = timers.after(backoffMs(entropy, this.#failures, bounds), () => {
       this.#reopenTimer = undefined;
       this.#open();
       this.#work();
     });
     this.#failures++;
+  }
+
+  #loseThoseWhoRequireLeader(reason: Error): void {
+    for (const keeper of this.#all()) {
+      if (!keeper.requireLeader) continue;
+      this.#remove(keeper);
+      keeper.onLost(reason);
+    }
   }
 
   #loseAll(reason: unknown): void {
@@ -311,6 +357,7 @@ export class KeepAliveStream {
       return;
     }
     this.#failures = 0;
+    this.#heardMs = this.#nowMs();
     const { id, ttl } = response;
     const header = headerOf(response.header);
     for (const keeper of [...(this.#keepers.get(id) ?? [])]) {

@@ -54,7 +54,7 @@ export class KvClient {
   /** One key, or a range of keys, sorted by key unless told otherwise. */
   async get(key: Bytes, options: GetOptions & CallOptions = {}): Promise<GetResult> {
     const request = rangeRequest(key, options);
-    return getResultOf(await this.#calls.unary(methods.range, request, options, 'read'));
+    return getResultOf(await this.#calls.unary(methods.range, request, options, 'always'));
   }
 
   /**
@@ -107,12 +107,14 @@ export class KvClient {
 
   async put(key: Bytes, value: Bytes, options: PutOptions & CallOptions = {}): Promise<PutResult> {
     const request = putRequest(key, value, options);
-    return putResultOf(await this.#calls.unary(methods.put, request, options, 'write'));
+    return putResultOf(await this.#calls.unary(methods.put, request, options, 'unbegun'));
   }
 
   async delete(key: Bytes, options: DeleteOptions & CallOptions = {}): Promise<DeleteResult> {
     const request = deleteRequest(key, options);
-    return deleteResultOf(await this.#calls.unary(methods.deleteRange, request, options, 'write'));
+    return deleteResultOf(
+      await this.#calls.unary(methods.deleteRange, request, options, 'unbegun'),
+    );
   }
 
   /** Begins a transaction. */
@@ -130,7 +132,7 @@ export class KvClient {
       revision,
       physical: options.physical ?? false,
     });
-    const response = await this.#calls.unary(methods.compact, request, options, 'write');
+    const response = await this.#calls.unary(methods.compact, request, options, 'unbegun');
     return headerOf(response.header);
   }
 }

@@ -54,14 +54,19 @@ export class LeaseClient {
     if (!Number.isInteger(ttl))
       throw invalidArgument(`ttl is not a whole number of seconds: ${ttl}`);
     const request = methods.leaseGrant.request.create({ ttl, id: options.id ?? 0n });
-    const response = await this.#calls.unary(methods.leaseGrant, request, options, 'write');
+    // A lease too many runs out by itself; one with a given id would be refused the second time.
+    const repeat = request.id === 0n ? 'always' : 'unbegun';
+    const response = await this.#calls.unary(methods.leaseGrant, request, options, repeat);
     return { header: headerOf(response.header), id: response.id, ttl: response.ttl };
   }
 
-  /** Ends the lease and deletes its keys. */
+  /**
+   * Ends the lease and deletes its keys. LEASE_NOT_FOUND can also mean that the first of several
+   * attempts has done it, though its answer was lost.
+   */
   async revoke(id: bigint, options: CallOptions = {}): Promise<ResponseHeader> {
     const request = methods.leaseRevoke.request.create({ id });
-    const response = await this.#calls.unary(methods.leaseRevoke, request, options, 'write');
+    const response = await this.#calls.unary(methods.leaseRevoke, request, options, 'always');
     return headerOf(response.header);
   }
 
@@ -75,7 +80,7 @@ export class LeaseClient {
     const method = methods.leaseKeepAlive;
     const request = method.request.create({ id });
     // A stream of one request and one answer is, on the wire, a unary call.
-    const response = await this.#calls.unary(method, request, options, 'read');
+    const response = await this.#calls.unary(method, request, options, 'always');
     if (response.ttl <= 0) throw new EtcdError('LEASE_NOT_FOUND');
     return { header: headerOf(response.header), id: response.id, ttl: response.ttl };
   }
@@ -85,7 +90,7 @@ export class LeaseClient {
     options: { readonly keys?: boolean } & CallOptions = {},
   ): Promise<LeaseTimeToLiveResult> {
     const request = methods.leaseTimeToLive.request.create({ id, keys: options.keys ?? false });
-    const response = await this.#calls.unary(methods.leaseTimeToLive, request, options, 'read');
+    const response = await this.#calls.unary(methods.leaseTimeToLive, request, options, 'always');
     return {
       header: headerOf(response.header),
       id: response.id,
@@ -97,7 +102,7 @@ export class LeaseClient {
 
   async list(options: CallOptions = {}): Promise<LeaseListResult> {
     const method = methods.leaseLeases;
-    const response = await this.#calls.unary(method, method.request.create(), options, 'read');
+    const response = await this.#calls.unary(method, method.request.create(), options, 'always');
     return {
       header: headerOf(response.header),
       leases: response.leases.map(({ id }) => id),

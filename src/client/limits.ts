@@ -13,7 +13,8 @@ export const SEND_BYTES_MAX: number = 2 * MIB;
 
 /**
  * How often a call that failed UNAVAILABLE is tried again: a read always, a write only if no server
- * has begun it. With the waits below, a server that restarts within a second is not noticed.
+ * has begun it. With the waits below, a server that restarts within a second is not noticed. With
+ * several endpoints, that many rounds: each asks as many of them as make a majority, then waits.
  */
 export const RETRIES_MAX = 5;
 export const RETRY_WAIT_MS_MIN = 50;
@@ -31,6 +32,11 @@ export const KEEPALIVE_INTERVAL_MS_MIN = 10_000;
 /** Waits between attempts to open a watch or keep-alive stream again; they go on for ever. */
 export const REOPEN_WAIT_MS_MIN = 50;
 export const REOPEN_WAIT_MS_MAX = 5_000;
+
+/**
+ * For keep-alives the longest: leases live for seconds, as long as the cluster may be without a leader.
+ */
+export const KEEP_ALIVE_REOPEN_WAIT_MS_MAX = 500;
 
 /** Each wait varies by this fraction either way, so that clients do not return in lockstep. */
 export const WAIT_JITTER = 0.2;
@@ -50,6 +56,15 @@ export const KEEP_ALIVE_BUFFER_MAX = 16;
 export const KEEP_ALIVE_FRACTION: number = 1 / 3;
 /** A renewal that has not been answered is repeated after this long. */
 export const KEEP_ALIVE_REPEAT_MS = 1_000;
+
+/**
+ * A renewal that has waited for this part of the time to live, while nothing at all came, is sent
+ * through another endpoint, if there is one: there is then time for one more.
+ */
+export const KEEP_ALIVE_PATIENCE_FRACTION: number = 1 / 3;
+
+/** Time for the member list when endpoints are replaced by themselves. */
+export const AUTO_SYNC_TIMEOUT_MS = 5_000;
 
 /** Messages of a server stream that wait for a reader before the stream is paused. */
 export const STREAM_BUFFER_MESSAGES_MAX = 16;

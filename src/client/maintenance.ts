@@ -1,5 +1,5 @@
-// Looking after a member. Which member answers is the channel's choice: use a client with one endpoint
-// to ask a certain one.
+// Looking after members. Which of them answers is the channel's choice, where `endpoint` does not name
+// one.
 
 import { etcdserverpb } from '../protocol/index.ts';
 import type { Calls } from './calls.ts';
@@ -15,30 +15,51 @@ export interface AlarmSelection {
   readonly alarm?: number;
 }
 
+export interface EndpointOptions extends CallOptions {
+  /** Asks the member there, over a connection of its own. Default: any endpoint of the client. */
+  readonly endpoint?: string;
+}
+
 export class MaintenanceClient {
   readonly #calls: Calls;
+  readonly #callsAt: (endpoint: string) => Calls;
 
-  constructor(calls: Calls) {
+  /** `callsAt`: calls that reach one endpoint only, for the caller to close. */
+  constructor(calls: Calls, callsAt: (endpoint: string) => Calls) {
     this.#calls = calls;
+    this.#callsAt = callsAt;
   }
 
-  status(options: CallOptions = {}): Promise<etcdserverpb.StatusResponse> {
+  /** INVALID_ARGUMENT if the endpoint makes no sense. */
+  async #at<T>(endpoint: string | undefined, ask: (calls: Calls) => Promise<T>): Promise<T> {
+    if (endpoint === undefined) return ask(this.#calls);
+    const calls = this.#callsAt(endpoint);
+    try {
+      return await ask(calls);
+    } finally {
+      calls.close();
+    }
+  }
+
+  status(options: EndpointOptions = {}): Promise<etcdserverpb.StatusResponse> {
     const method = methods.status;
-    return this.#calls.unary(method, method.request.create(), options, 'read');
+    const request = method.request.create();
+    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** Hash of all keys and their history up to `revision` (0: now), comparable between members. */
   hashKv(
-    options: { readonly revision?: number } & CallOptions = {},
+    options: { readonly revision?: number } & EndpointOptions = {},
   ): Promise<etcdserverpb.HashKVResponse> {
-    const request = methods.hashKV.request.create({ revision: options.revision ?? 0 });
-    return this.#calls.unary(methods.hashKV, request, options, 'read');
+    const method = methods.hashKV;
+    const request = method.request.create({ revision: options.revision ?? 0 });
+    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** Alarms that are raised. */
   alarms(options: CallOptions = {}): Promise<etcdserverpb.AlarmResponse> {
     const request = methods.alarm.request.create({ action: etcdserverpb.AlarmAction.GET });
-    return this.#calls.unary(methods.alarm, request, options, 'read');
+    return this.#calls.unary(methods.alarm, request, options, 'always');
   }
 
   /** Ends the alarms selected: without a selection, all. */
@@ -69,22 +90,24 @@ export class MaintenanceClient {
       memberID: member.memberID,
       alarm: member.alarm,
     });
-    return this.#calls.unary(methods.alarm, request, options, 'write');
+    return this.#calls.unary(methods.alarm, request, options, 'always');
   }
 
   /** Rewrites the member's database without free pages. The member answers nothing else meanwhile. */
-  defragment(options: CallOptions = {}): Promise<etcdserverpb.DefragmentResponse> {
+  defragment(options: EndpointOptions = {}): Promise<etcdserverpb.DefragmentResponse> {
     const method = methods.defragment;
-    return this.#calls.unary(method, method.request.create(), options, 'write');
+    const request = method.request.create();
+    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'unbegun'));
   }
 
-  /** Hands leadership to another member; must be asked of the leader. */
+  /** Hands leadership to another member. NOT_LEADER unless the leader is asked: give its endpoint. */
   moveLeader(
     targetId: bigint,
-    options: CallOptions = {},
+    options: EndpointOptions = {},
   ): Promise<etcdserverpb.MoveLeaderResponse> {
-    const request = methods.moveLeader.request.create({ targetID: targetId });
-    return this.#calls.unary(methods.moveLeader, request, options, 'write');
+    const method = methods.moveLeader;
+    const request = method.request.create({ targetID: targetId });
+    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** The member's database file in pieces; its last 32 bytes are the SHA-256 of those before. */

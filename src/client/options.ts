@@ -60,8 +60,15 @@ export interface ClientOptions {
   readonly sendBytesMax?: number;
   /** Largest response accepted. Default 2^31-1. */
   readonly receiveBytesMax?: number;
-  /** How often a call that is safe to repeat is repeated. Default 5. */
+  /**
+   * How often a call that is safe to repeat is repeated, for each of as many endpoints as make a
+   * majority. Default 5.
+   */
   readonly retriesMax?: number;
+  /** Unary calls that do not say so themselves are served by members with a leader only. Default false. */
+  readonly requireLeader?: boolean;
+  /** The endpoints are replaced by those of the member list this often. Default: never. */
+  readonly autoSyncIntervalMs?: number;
   readonly runtime?: Runtime;
 }
 
@@ -70,4 +77,9 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Cancels the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * A member that knows no leader refuses at once (NO_LEADER) instead of waiting for one. Default: as
+   * the client's options say.
+   */
+  readonly requireLeader?: boolean;
 }

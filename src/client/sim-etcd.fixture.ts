@@ -1,7 +1,8 @@
-// A world with a client and a server of a few lines, that keeps a history of events and serves it to
-// watches as etcd does, and that can be told to misbehave.
+// A world with a client and one or more servers of a few lines, that keep a history of events together
+// and serve it to watches as etcd does, and that can be told to misbehave, each by itself.
 
-import { type SimEnv, SimWorld } from '../env/index.ts';
+import { invariant } from '../base/index.ts';
+import { type Listener, type SimEnv, SimWorld } from '../env/index.ts';
 import {
   type Call,
   createServer,
@@ -47,13 +48,27 @@ class WatchCall {
 /** What arrived for one path, in order. */
 type Counts = Map<string, number>;
 
-export class SimEtcd {
+/** What the members of a cluster agree about. */
+class SharedState {
   /** Events by revision; revision 1 is the empty store. */
   readonly history: mvccpb.Event[][] = [[], []];
-  readonly counts: Counts = new Map();
   readonly leases = new Map<bigint, number>();
   readonly keptAliveAtMs: number[] = [];
+  /** What the member list says. */
+  members: etcdserverpb.Member[] = [];
   compacted = 0;
+  readonly servers: SimEtcd[] = [];
+}
+
+export class SimEtcd {
+  readonly counts: Counts = new Map();
+  /** False: it knows no leader. Set it through `loseLeader`. */
+  hasLeader = true;
+  isLearner = false;
+  /** It takes renewals of leases and never answers. */
+  keepsSilent = false;
+  /** Revisions that it has yet to learn of. */
+  lag = 0;
   /** Events per response when a revision is cut into fragments. */
   fragmentEvents = Number.POSITIVE_INFINITY;
   /** Called before each response with events; 'break' ends the stream instead of sending it. */
@@ -66,17 +81,43 @@ export class SimEtcd {
   /** No token is ever right. */
   refusesTokens = false;
   readonly #env: SimEnv;
+  readonly #shared: SharedState;
+  readonly #memberId: bigint;
   readonly #calls = new Set<WatchCall>();
   readonly #keepAlives = new Set<StreamCall>();
   #server: Server;
+  #listener: Listener | undefined = undefined;
 
-  constructor(env: SimEnv) {
+  constructor(env: SimEnv, shared = new SharedState()) {
     this.#env = env;
+    this.#shared = shared;
+    this.#memberId = BigInt(shared.servers.push(this) + 1);
     this.#server = this.#newServer();
   }
 
+  get history(): mvccpb.Event[][] {
+    return this.#shared.history;
+  }
+
+  get leases(): Map<bigint, number> {
+    return this.#shared.leases;
+  }
+
+  get keptAliveAtMs(): number[] {
+    return this.#shared.keptAliveAtMs;
+  }
+
+  get compacted(): number {
+    return this.#shared.compacted;
+  }
+
+  set members(members: readonly etcdserverpb.MemberInit[]) {
+    this.#shared.members = members.map((each) => etcdserverpb.MemberCodec.create(each));
+  }
+
+  /** As far as this server knows. */
   get revision(): number {
-    return this.history.length - 1;
+    return Math.max(1, this.history.length - 1 - this.lag);
   }
 
   get watchStreams(): number {
@@ -88,9 +129,41 @@ export class SimEtcd {
   }
 
   async listen(): Promise<void> {
-    await this.#env.network.listen({ host: '', port: PORT }, (stream) => {
+    this.#listener = await this.#env.network.listen({ host: '', port: PORT }, (stream) => {
       this.#server.accept(stream);
     });
+  }
+
+  /** All connections are closed, and new ones refused until it listens again. */
+  async stop(): Promise<void> {
+    invariant(this.#listener !== undefined, 'a server that listens is stopped');
+    await this.#listener.close();
+    this.#listener = undefined;
+    this.restart();
+  }
+
+  get listens(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  /** Streams of clients that need a leader end. */
+  loseLeader(): void {
+    this.hasLeader = false;
+    const needsOne = ({ metadata }: StreamCall): boolean => metadata.get('hasleader') === 'true';
+    for (const state of [...this.#calls]) {
+      if (!needsOne(state.call)) continue;
+      this.#calls.delete(state);
+      state.call.end(STATUS.UNAVAILABLE, 'etcdserver: no leader');
+    }
+    for (const call of [...this.#keepAlives]) {
+      if (needsOne(call)) call.end(STATUS.UNAVAILABLE, 'etcdserver: no leader');
+    }
+  }
+
+  /** It has heard of everything. */
+  catchUp(): void {
+    this.lag = 0;
+    for (const call of [...this.#calls]) this.#serve(call);
   }
 
   /** All connections are closed; new ones are accepted. */
@@ -103,6 +176,7 @@ export class SimEtcd {
 
   apply(...changes: readonly Change[]): number {
     const revision = this.history.length;
+    for (const server of this.#shared.servers) if (server.lag > 0) server.lag++;
     this.history.push(
       changes.map(({ key, value }) => ({
         type: value === undefined ? mvccpb.EventType.DELETE : mvccpb.EventType.PUT,
@@ -114,12 +188,14 @@ export class SimEtcd {
         prevKv: undefined,
       })),
     );
-    for (const call of [...this.#calls]) this.#serve(call);
+    for (const server of this.#shared.servers) {
+      for (const call of [...server.#calls]) server.#serve(call);
+    }
     return revision;
   }
 
   compact(revision: number): void {
-    this.compacted = revision;
+    this.#shared.compacted = revision;
   }
 
   /** Ends all watch streams with a status. */
@@ -165,7 +241,18 @@ export class SimEtcd {
   }
 
   #header(revision = this.revision): etcdserverpb.ResponseHeader {
-    return { clusterId: 1n, memberId: 2n, revision, raftTerm: 3 };
+    return { clusterId: 1n, memberId: this.#memberId, revision, raftTerm: 3 };
+  }
+
+  /** What the server says before it looks at the request. */
+  #refusal({ metadata, path }: Call): FailedUnary | undefined {
+    const needsLeader = metadata.get('hasleader') === 'true';
+    if (!this.hasLeader && needsLeader) return refused(STATUS.UNAVAILABLE, 'etcdserver: no leader');
+    if (this.isLearner && !/\/(?:Status|Check)$/.test(path)) {
+      const text = 'etcdserver: rpc not supported for learner';
+      return refused(STATUS.FAILED_PRECONDITION, text);
+    }
+    return undefined;
   }
 
   #newServer(): Server {
@@ -189,7 +276,7 @@ export class SimEtcd {
           call.fail(STATUS.UNAUTHENTICATED, 'etcdserver: invalid auth token');
           return;
         }
-        const failure = this.beforeUnary?.(method.path);
+        const failure = this.#refusal(call) ?? this.beforeUnary?.(method.path);
         if (failure?.applied === false) {
           call.fail(failure.status, failure.text);
           return;
@@ -202,6 +289,20 @@ export class SimEtcd {
     unary(range, () => ({ header: this.#header(), count: 0 }));
     unary(put, ({ key, value }) => {
       this.apply({ key: Buffer.from(key).toString(), value: Buffer.from(value).toString() });
+      return { header: this.#header() };
+    });
+    const { status } = etcdserverpb.MaintenanceService.methods;
+    unary(status, () => ({ header: this.#header(), leader: 2n }));
+    const { memberList } = etcdserverpb.ClusterService.methods;
+    unary(memberList, () => ({ header: this.#header(), members: this.#shared.members }));
+    const { leaseGrant, leaseRevoke } = etcdserverpb.LeaseService.methods;
+    unary(leaseGrant, ({ id, ttl }) => {
+      const given = id === 0n ? BigInt(this.leases.size + 1) : id;
+      this.leases.set(given, ttl);
+      return { header: this.#header(), id: given, ttl };
+    });
+    unary(leaseRevoke, ({ id }) => {
+      this.leases.delete(id);
       return { header: this.#header() };
     });
     unary(health.HealthService.methods.check, () => ({ status: 1 }));
@@ -220,8 +321,11 @@ export class SimEtcd {
     const { leaseKeepAlive } = etcdserverpb.LeaseService.methods;
     server.stream(leaseKeepAlive.path, (call) => {
       this.#keepAlives.add(call);
+      const refusal = this.#refusal(call);
+      if (refusal !== undefined) call.end(refusal.status, refusal.text);
       return {
         onMessage: (bytes) => {
+          if (this.keepsSilent) return;
           const { id } = leaseKeepAlive.request.decode(bytes);
           this.keptAliveAtMs.push(this.#env.clock.monotonicMs());
           const ttl = this.leases.get(id) ?? 0;
@@ -238,8 +342,9 @@ export class SimEtcd {
   #watch(call: StreamCall) {
     const state = new WatchCall(call);
     this.#calls.add(state);
-    if (this.refuseWatches !== undefined) {
-      call.end(this.refuseWatches.status, this.refuseWatches.text);
+    const refusal = this.#refusal(call) ?? this.refuseWatches;
+    if (refusal !== undefined) {
+      call.end(refusal.status, refusal.text);
       this.#calls.delete(state);
     }
     return {
@@ -313,6 +418,10 @@ export interface FailedUnary {
   readonly applied: boolean;
 }
 
+function refused(status: StatusCode, text: string): FailedUnary {
+  return { status, text, applied: false };
+}
+
 function matches(request: etcdserverpb.WatchCreateRequest, event: mvccpb.Event): boolean {
   const key = Buffer.from(event.kv!.key);
   if (request.rangeEnd.length === 0) return key.equals(request.key);
@@ -320,17 +429,26 @@ function matches(request: etcdserverpb.WatchCreateRequest, event: mvccpb.Event):
   return request.rangeEnd[0] === 0 || key.compare(request.rangeEnd) < 0;
 }
 
-/** A world of two machines, `client` and `server`. */
+/** A world of a machine `client` and servers: `server`, `server2` and so on. */
 export class ClientWorld {
   readonly world: SimWorld;
   readonly clientEnv: SimEnv;
-  readonly etcd: SimEtcd;
+  readonly names: readonly string[];
+  readonly etcds: readonly SimEtcd[];
   readonly #clients: Client[] = [];
 
-  constructor(seed = 1) {
+  constructor(seed = 1, servers = 1) {
     this.world = new SimWorld({ seed, autoRun: false });
     this.clientEnv = this.world.machine('client');
-    this.etcd = new SimEtcd(this.world.machine('server'));
+    const shared = new SharedState();
+    const numbers = Array.from({ length: servers }, (_unused, i) => (i === 0 ? '' : `${i + 1}`));
+    this.names = numbers.map((number) => `server${number}`);
+    this.etcds = this.names.map((name) => new SimEtcd(this.world.machine(name), shared));
+  }
+
+  /** The only server, or the first. */
+  get etcd(): SimEtcd {
+    return this.etcds[0]!;
   }
 
   client(options: Partial<ClientOptions> = {}): Client {
@@ -341,7 +459,7 @@ export class ClientWorld {
       entropy,
       connect: (endpoint, timeoutMs) => network.connect(endpoint, timeoutMs),
     };
-    const client = new Client({ endpoints: 'server', runtime, ...options });
+    const client = new Client({ endpoints: this.names, runtime, ...options });
     this.#clients.push(client);
     return client;
   }
@@ -352,14 +470,14 @@ export class ClientWorld {
 
   /** Breaks every connection. */
   reset(): void {
-    this.world.network.reset('client', 'server');
+    for (const name of this.names) this.world.network.reset('client', name);
   }
 
   /** Runs the test's body in simulated time, with the server listening. */
   async run(body: () => Promise<void>, options: { readonly listen?: boolean } = {}): Promise<void> {
     try {
       await this.world.scheduler.run(async () => {
-        if (options.listen !== false) await this.etcd.listen();
+        if (options.listen !== false) await Promise.all(this.etcds.map((each) => each.listen()));
         await body();
       });
     } finally {

@@ -51,7 +51,7 @@ export class Txn {
   /** Executes the one or the other list, atomically. */
   async commit(options: CallOptions = {}): Promise<TxnResult> {
     const request = txnRequest(this.#if, this.#then, this.#else);
-    const repeat = isReadOnly(request) ? 'read' : 'write';
+    const repeat = isReadOnly(request) ? 'always' : 'unbegun';
     const method = etcdserverpb.KVService.methods.txn;
     return txnResultOf(await this.#calls.unary(method, request, options, repeat));
   }

@@ -11,8 +11,8 @@
 
 import type { Timer } from '../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../grpc/index.ts';
-import { EtcdError, etcdErrorOfMessage, etcdserverpb } from '../protocol/index.ts';
-import type { Calls } from './calls.ts';
+import { EtcdError, etcdErrorOfMessage, etcdserverpb, isEtcdError } from '../protocol/index.ts';
+import { type Calls, REQUIRE_LEADER } from './calls.ts';
 import { clientClosed, errorOfStatus, WatchCompactedError } from './errors.ts';
 import type { Bytes } from './key-range.ts';
 import { REOPEN_WAIT_MS_MAX, REOPEN_WAIT_MS_MIN } from './limits.ts';
@@ -150,8 +150,8 @@ export class WatchStream implements WatcherLink {
     };
     // The member must know a leader, and ends the stream when it loses it: a member that is cut off
     // from its cluster would otherwise be silent for ever.
-    const metadata = { hasleader: 'true' };
-    this.#stream = this.#calls.stream(method.path, handler, { waitForReady: true, metadata });
+    const options = { waitForReady: true, metadata: REQUIRE_LEADER };
+    this.#stream = this.#calls.stream(method.path, handler, options);
     this.#sendQueue();
   }
 
@@ -171,11 +171,25 @@ export class WatchStream implements WatcherLink {
     this.#generation++;
     this.#stream = undefined;
     const error = errorOfStatus(status);
-    if (!REOPENED.has(status.code) && !this.#calls.tokens.refresh(error, this.#token)) {
+    if (!this.#isReopenedAfter(status.code, error)) {
       this.#failAll(error);
       return;
     }
+    if (isEtcdError(error, 'NO_LEADER')) this.#failThoseWhoRequireLeader(error);
     this.#requeue();
+  }
+
+  #isReopenedAfter(code: StatusCode, error: Error): boolean {
+    if (REOPENED.has(code) || this.#calls.isRefusalOfLearner(error)) return true;
+    return this.#calls.tokens.refresh(error, this.#token);
+  }
+
+  #failThoseWhoRequireLeader(error: Error): void {
+    for (const watcher of [...this.#watchers]) {
+      if (!watcher.requireLeader) continue;
+      this.#watchers.delete(watcher);
+      watcher.onFailed(error);
+    }
   }
 
   /** The stream is gone: whoever was on it waits for the next. */

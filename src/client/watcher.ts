@@ -20,6 +20,11 @@ export interface WatchOptions extends RangeOptions {
   readonly progressNotify?: boolean;
   /** Let the server cut large sets of events into several messages. */
   readonly fragment?: boolean;
+  /**
+   * The watch fails with NO_LEADER when the member that serves it loses its leader. Without it, it goes
+   * on at another member, or when there is a leader again.
+   */
+  readonly requireLeader?: boolean;
   /** Ends the watch; the loop over it throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -62,6 +67,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   readonly created: Promise<void>;
   /** What the server sent when it cancelled the watch, if it did. */
   cancellation: etcdserverpb.WatchResponse | undefined = undefined;
+  readonly requireLeader: boolean;
   readonly #link: WatcherLink;
   readonly #request: etcdserverpb.WatchCreateRequest;
   readonly #cursor: WatchCursor;
@@ -77,6 +83,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
       throw invalidArgument(`startRevision is not an integer: ${startRevision}`);
     }
     this.#link = link;
+    this.requireLeader = options.requireLeader ?? false;
     this.#cursor = new WatchCursor(startRevision);
     this.#request = etcdserverpb.WatchCreateRequestCodec.create({
       ...rangeOf(key, options),
