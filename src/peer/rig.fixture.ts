@@ -138,13 +138,14 @@ export interface MemberOptions {
   readonly port?: number;
   readonly clusterId?: bigint;
   readonly ioTimeoutMs?: number;
+  readonly testHost?: TestHost;
 }
 
 export async function startMember(
   env: Pick<Env, 'clock' | 'timers' | 'network'>,
   options: MemberOptions,
 ): Promise<Member> {
-  const host = new TestHost();
+  const host = options.testHost ?? new TestHost();
   const log = new TestLog();
   const metrics = testMetrics();
   let url = '';

@@ -1,7 +1,7 @@
 // A database that arrives: the message, then the file, then perhaps its digest.
 
 import { createHash } from 'node:crypto';
-import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { checkMessage } from './codec/check-message.ts';
 import { readFrameLength } from './codec/message-stream.ts';
@@ -45,7 +45,8 @@ export class SnapshotReceiver {
       checkMessage(message);
     } catch (error) {
       body.abandon();
-      const text = errorText(error);
+      const tooLong = hasCode(error, ERROR_CODES.LIMIT_EXCEEDED);
+      const text = tooLong ? 'rafthttp: error limit exceeded' : errorText(error);
       const fields = { 'local-member-id': local, 'remote-snapshot-sender-id': UNKNOWN };
       log.warn('failed to decode Raft message', { ...fields, error: text });
       metrics.receivedFailures(remoteAddress).value++;

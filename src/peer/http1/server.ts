@@ -217,10 +217,13 @@ export class ServerConnection implements ByteStreamHandler {
     // While the head is being taken, the body's length is not yet the parser's.
     const missing = inHead ? exchange.declaredBytes : left;
     const discards = missing !== undefined && missing <= DISCARDED_BYTES_MAX;
-    if (!keepsAlive(exchange.head) || !discards || exchange.waitsForContinue) exchange.last = true;
+    // A member of HTTP/1.0 would have to be told that the connection stays; none exists.
+    const keeps = exchange.head.minor > 0 && keepsAlive(exchange.head);
+    if (!keeps || !discards || exchange.waitsForContinue) exchange.last = true;
     const bytes = answerBytes(answer, {
       wallMs: this.options.env.clock.wallMs(),
       close: exchange.last,
+      minor: exchange.head.minor,
       withoutBody: exchange.head.method === 'HEAD',
     });
     this.stream.write(bytes);

@@ -65,6 +65,8 @@ export function emptyAnswer(
 export interface AnswerContext {
   readonly wallMs: number;
   readonly close: boolean;
+  /** Of the request: an answer is of no newer version. */
+  readonly minor: number;
   /** HEAD gets the head only. */
   readonly withoutBody: boolean;
 }
@@ -73,10 +75,10 @@ export interface AnswerContext {
 export function answerBytes(answer: Answer, context: AnswerContext): Uint8Array {
   const { status, body } = answer;
   const bodyless = status === 204 || status === 304;
-  let head = `${statusLine(status)}${sortedHeaders(answer.headers)}${dateHeader(context.wallMs)}`;
+  let head = `${statusLine(status, context.minor)}${sortedHeaders(answer.headers)}${dateHeader(context.wallMs)}`;
   if (!bodyless) head += `Content-Length: ${body.length}\r\n`;
   if (answer.sniffedType !== undefined) head += `Content-Type: ${answer.sniffedType}\r\n`;
-  if (context.close) head += 'Connection: close\r\n';
+  if (context.close && context.minor > 0) head += 'Connection: close\r\n';
   head += '\r\n';
   const withBody = !bodyless && !context.withoutBody;
   const bytes = new Uint8Array(head.length + (withBody ? body.length : 0));
@@ -100,14 +102,18 @@ export function chunkedAnswerHead(
 /** What Go's server says to input that is no request; the connection is closed after it. */
 export function refusalBytes(status: number, detail: string): Uint8Array {
   const text = `${status} ${STATUS_TEXTS[status] ?? ''}`;
-  const body = PUBLIC_DETAILS.has(detail) ? `${text}: ${detail}` : text;
+  const line = PUBLIC_DETAILS.has(detail) ? `${text}: ${detail}` : text;
+  const body = status === 501 ? 'Unsupported transfer encoding' : line;
   return bytesFromLatin1(
-    `HTTP/1.1 ${body === text ? text : `${body}`}\r\n` +
-      `Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${line}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Connection: close\r\n\r\n${body}`,
   );
 }
 
-const PUBLIC_DETAILS: ReadonlySet<string> = new Set(['missing required Host header']);
+const PUBLIC_DETAILS: ReadonlySet<string> = new Set([
+  'missing required Host header',
+  'unsupported protocol version',
+]);
 
 export interface RequestStart {
   readonly method: string;
@@ -155,8 +161,8 @@ export function frameChunk(buffer: Uint8Array, start: number, end: number): numb
   return from;
 }
 
-function statusLine(status: number): string {
-  return `HTTP/1.1 ${status} ${STATUS_TEXTS[status] ?? `status code ${status}`}\r\n`;
+function statusLine(status: number, minor = 1): string {
+  return `HTTP/1.${minor} ${status} ${STATUS_TEXTS[status] ?? `status code ${status}`}\r\n`;
 }
 
 function sortedHeaders(headers: Readonly<Record<string, string>>): string {
