@@ -37,10 +37,10 @@ export class ClusterVersionMonitor {
   }
 
   async #check(): Promise<void> {
-    const { machine, raft, memberId, log } = this.#core;
+    const { memberId, log } = this.#core;
     const lowest = await this.#lowestVersion();
-    if (raft.leader !== memberId) return;
-    const present = machine.cluster.version;
+    if (this.#core.raft.leader !== memberId) return;
+    const present = this.#core.machine.cluster.version;
     const next = this.#decide(present, lowest);
     if (next === undefined) return;
     log.info('updating cluster version', {

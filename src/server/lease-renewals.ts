@@ -128,11 +128,12 @@ export class LeaseRenewals {
 
   /** An answer of status 200 or 404, or why there is none. */
   async #askLeader(path: string, body: Uint8Array): Promise<PeerResponse | EtcdErrorName> {
-    const { raft, machine, env } = this.#core;
+    const { env } = this.#core;
     const deadlineMs = this.#deadlineMs();
     let hadLeader = false;
     for (;;) {
-      const leader = machine.cluster.member(raft.leader);
+      // Asked for each time: both change while this waits.
+      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
       if (leader !== undefined) {
         hadLeader = true;
         const answer = await this.#ask(leader, path, body, deadlineMs);

@@ -109,7 +109,7 @@ export class MembershipChanges {
   }
 
   #make(change: Change): Promise<ChangeOutcome> {
-    const { proposals, machine, log, memberId } = this.#core;
+    const { proposals, log, memberId } = this.#core;
     return new Promise((resolve) => {
       proposals.proposeConfChange(change, {
         complete: (result) => {
@@ -122,7 +122,7 @@ export class MembershipChanges {
             'raft-conf-change': change.type,
             'raft-conf-change-node-id': formatId(change.nodeId),
           });
-          resolve({ members: machine.cluster.members() });
+          resolve({ members: this.#core.machine.cluster.members() });
         },
         fail: (error) => resolve({ error }),
       });
@@ -173,10 +173,10 @@ export class MembershipChanges {
   // --- At the leader -----------------------------------------------------------------------------
 
   async #promoteAtLeader(id: bigint): Promise<ChangeOutcome> {
-    const { env, config, raft, machine } = this.#core;
+    const { env, config } = this.#core;
     const deadlineMs = env.clock.monotonicMs() + REQUEST_TIMEOUT_BASE_MS + 2 * config.electionMs;
     for (;;) {
-      const leader = machine.cluster.member(raft.leader);
+      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
       for (const url of leader?.peerURLs ?? []) {
         const outcome = await this.#askToPromote(url, id, deadlineMs);
         if (outcome !== undefined) return outcome;

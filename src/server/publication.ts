@@ -39,16 +39,18 @@ export async function publishVersionAlone(core: MemberCore): Promise<void> {
  * older one would stop at a form that it does not know.
  */
 async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
-  const { machine, config, env, log, memberId } = core;
+  const { config, env, log, memberId } = core;
   const own = targetVersion(config.maxClusterVersion);
   for (;;) {
-    const { version } = machine.cluster;
+    // Asked for each time: a snapshot may have brought another.
+    const { cluster } = core.machine;
+    const { version } = cluster;
     const spoken = spokenVersion(version);
     if (spoken !== undefined) return spoken;
     if (core.isAlone) return own;
     if (version !== undefined) {
       // A placeholder, while some member cannot be asked: those that can decide.
-      const others = machine.cluster.members().filter(({ id }) => id !== memberId);
+      const others = cluster.members().filter(({ id }) => id !== memberId);
       const found = await Promise.all(others.map((member) => versionsOf(env, log, member)));
       return found
         .flatMap((versions) => versions?.server ?? [])

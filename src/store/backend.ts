@@ -142,6 +142,8 @@ export class Backend {
   #cutWanted = false;
   #failure: { readonly error: unknown } | undefined;
   #closed = false;
+  /** Every bucket is in the file. */
+  #hasBuckets = false;
   #retirement: Promise<void> | undefined;
   /** Ends the time that readers of a retired file have. */
   #endRetirement: () => void = () => {};
@@ -507,13 +509,16 @@ export class Backend {
     }
   }
 
-  /** The other buckets change by a handful of keys per batch: one slice. */
+  /**
+   * The other buckets change by a handful of keys per batch: one slice. All of them are made with the
+   * first batch: a member of 3.4 that gets this file from its leader stops if one is missing.
+   */
   #writeBuckets(transaction: WriteTransaction, overlay: Overlay): void {
     for (let id = 0; id < BUCKET_COUNT; id++) {
       const changes = overlay.changes(id as BucketId);
-      if (changes === undefined) continue;
+      if (changes === undefined && this.#hasBuckets) continue;
       const bucket = transaction.createBucketIfNotExists(nameOf(id as BucketId));
-      for (const [key, value] of changes) {
+      for (const [key, value] of changes ?? []) {
         const bytes = bytesFromLatin1(key);
         if (value === undefined) bucket.delete(bytes);
         else bucket.put(bytes, value);
@@ -527,6 +532,7 @@ export class Backend {
     if (this.#retirement !== undefined) return;
     this.#tree.transaction.close();
     this.#tree = new TreeSight(this.#db.beginRead());
+    this.#hasBuckets = true;
     this.#frozen = undefined;
     const durable = new DurableIndex(batch.index, batch.term, batch.membership);
     this.#durable = durable;

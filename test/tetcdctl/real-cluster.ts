@@ -1,6 +1,7 @@
 // A cluster of one server program on loopback: its members are processes, each with its own directory.
 
-import { freePort, Member, type MemberOptions, type Program } from '../member.ts';
+import { Member, type MemberOptions, type Program } from '../member.ts';
+import { freePort } from '../server-process.ts';
 
 export interface Place {
   readonly name: string;
