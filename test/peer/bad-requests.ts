@@ -38,10 +38,17 @@ function frame(length: bigint, body = ''): Buffer {
 }
 
 export function badRequests({ cluster, local }: RawContext): RawCase[] {
-  const version = { 'X-Server-Version': '3.5.0', 'X-Min-Cluster-Version': '3.0.0' };
-  const good = { ...version, 'X-Etcd-Cluster-ID': cluster, 'X-Server-From': '77' };
-  const stranger = '/raft/stream/message/77';
-  const cases: Record<string, Buffer> = {
+  const good = { ...VERSION, 'X-Etcd-Cluster-ID': cluster, 'X-Server-From': '77' };
+  const cases = { ...badPosts(good), ...badStreams(good, local), ...BAD_HTTP };
+  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes }));
+}
+
+type Cases = Readonly<Record<string, Buffer>>;
+
+const VERSION = { 'X-Server-Version': '3.5.0', 'X-Min-Cluster-Version': '3.0.0' };
+
+function badPosts(good: Readonly<Record<string, string>>): Cases {
+  return {
     'message by GET': request({ path: '/raft' }),
     'message without version': request({ method: 'POST', path: '/raft' }),
     'message of another cluster': request({
@@ -59,7 +66,7 @@ export function badRequests({ cluster, local }: RawContext): RawCase[] {
     'snapshot of another cluster': request({
       method: 'POST',
       path: '/raft/snapshot',
-      headers: version,
+      headers: VERSION,
     }),
     'snapshot without anything': request({
       method: 'POST',
@@ -84,6 +91,12 @@ export function badRequests({ cluster, local }: RawContext): RawCase[] {
       headers: good,
       body: frame(2n, '\x08\x08'),
     }),
+  };
+}
+
+function badStreams(good: Readonly<Record<string, string>>, local: string): Cases {
+  const stranger = '/raft/stream/message/77';
+  return {
     'stream by POST': request({ method: 'POST', path: stranger, headers: good }),
     'stream without version': request({ path: stranger }),
     'stream of an old release': request({
@@ -105,26 +118,26 @@ export function badRequests({ cluster, local }: RawContext): RawCase[] {
       path: '/raft/stream/msgapp/77',
       headers: { ...good, 'X-Raft-To': local },
     }),
-    probe: request({ path: '/raft/probing' }),
-    'unknown path': request({ path: '/raft/other' }),
-    'no request': Buffer.from('garbage\r\n\r\n'),
-    'no host': Buffer.from('GET /raft HTTP/1.1\r\n\r\n'),
-    'HTTP/2': Buffer.from('GET /raft HTTP/2.0\r\nHost: peer\r\n\r\n'),
-    'malformed header': Buffer.from('GET /raft HTTP/1.1\r\nHost: peer\r\nbad\r\n\r\n'),
-    'malformed length': Buffer.from(
-      'POST /raft HTTP/1.1\r\nHost: peer\r\nContent-Length: x\r\n\r\n',
-    ),
-    'unknown coding': Buffer.from(
-      'POST /raft HTTP/1.1\r\nHost: peer\r\nTransfer-Encoding: gzip\r\n\r\n',
-    ),
-    'large head': Buffer.from(
-      `GET /raft HTTP/1.1\r\nHost: peer\r\nX: ${'y'.repeat(3 << 20)}\r\n\r\n`,
-    ),
-    'HTTP/1.0': Buffer.from('GET /raft/probing HTTP/1.0\r\n\r\n'),
-    HEAD: request({ method: 'HEAD', path: '/raft/other' }),
   };
-  return Object.entries(cases).map(([name, bytes]) => ({ name, bytes }));
 }
+
+const BAD_HTTP: Cases = {
+  probe: request({ path: '/raft/probing' }),
+  'unknown path': request({ path: '/raft/other' }),
+  'no request': Buffer.from('garbage\r\n\r\n'),
+  'no host': Buffer.from('GET /raft HTTP/1.1\r\n\r\n'),
+  'HTTP/2': Buffer.from('GET /raft HTTP/2.0\r\nHost: peer\r\n\r\n'),
+  'malformed header': Buffer.from('GET /raft HTTP/1.1\r\nHost: peer\r\nbad\r\n\r\n'),
+  'malformed length': Buffer.from('POST /raft HTTP/1.1\r\nHost: peer\r\nContent-Length: x\r\n\r\n'),
+  'unknown coding': Buffer.from(
+    'POST /raft HTTP/1.1\r\nHost: peer\r\nTransfer-Encoding: gzip\r\n\r\n',
+  ),
+  'large head': Buffer.from(
+    `GET /raft HTTP/1.1\r\nHost: peer\r\nX: ${'y'.repeat(3 << 20)}\r\n\r\n`,
+  ),
+  'HTTP/1.0': Buffer.from('GET /raft/probing HTTP/1.0\r\n\r\n'),
+  HEAD: request({ method: 'HEAD', path: '/raft/other' }),
+};
 
 /**
  * What a server says: up to the length that it names, else until it closes the connection, which
