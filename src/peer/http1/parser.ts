@@ -42,6 +42,7 @@ export class MessageParser {
   #startLine = '';
   #headers = new Map<string, string>();
   #headBytes = 0;
+  #headerLines = 0;
   #interimHeads = 0;
   /** Body or chunk bytes still to come. */
   #left = 0;
@@ -76,6 +77,7 @@ export class MessageParser {
     this.#startLine = '';
     this.#headers = new Map();
     this.#headBytes = 0;
+    this.#headerLines = 0;
     this.#interimHeads = 0;
     this.#left = 0;
   }
@@ -164,7 +166,7 @@ export class MessageParser {
   }
 
   #takeHeader(line: string): void {
-    if (this.#headers.size >= HEADERS_MAX) throw tooLarge();
+    if (++this.#headerLines > HEADERS_MAX) throw tooLarge();
     addHeader(this.#headers, line);
   }
 
@@ -172,6 +174,7 @@ export class MessageParser {
     const length = this.#events.onHead(this.#startLine, this.#headers);
     this.#headers = new Map();
     this.#headBytes = 0;
+    this.#headerLines = 0;
     if (length === undefined) {
       if (++this.#interimHeads > INTERIM_HEADS_MAX) throw new HttpFault(502, 'too many 1xx heads');
       this.#state = STATES.START;
