@@ -1,6 +1,6 @@
 // What all parts of one transport share.
 
-import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, InvariantError, TetcdError } from '../base/index.ts';
 import { ownHeaders } from './compatibility.ts';
 import { dial, type PeerEnv } from './exchange.ts';
 import type { ClientConnection } from './http1/index.ts';
@@ -103,6 +103,8 @@ export class PeerContext {
   }
 }
 
+/** What failed, in words. A mistake of our own is thrown on: nobody catches it to go on. */
 export function errorText(error: unknown): string {
+  if (error instanceof InvariantError) throw error;
   return error instanceof Error ? error.message : String(error);
 }

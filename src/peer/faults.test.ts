@@ -4,7 +4,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { seededRandom } from '../base/index.ts';
 import { type SimEnv, SimWorld } from '../env/index.ts';
 import { raftpb } from '../protocol/index.ts';
-import { STREAM_BYTES_MAX, STREAM_MESSAGES_MAX } from './limits.ts';
+import { requestPeer } from './index.ts';
+import { REMOTES_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX } from './limits.ts';
 import {
   entries,
   type Member,
@@ -211,6 +212,35 @@ describe('what waits is bounded', () => {
   });
 });
 
+test('of strangers who name an address, the newest are known', async () => {
+  const world = new SimWorld({ seed: 45 });
+  const a = await startMember(world.machine('m1'), { id: 1n, host: 'm1' });
+  const b = await startMember(world.machine('m2'), { id: 0xffn, host: 'm2' });
+  running = [a, b];
+  const stranger = async (id: number): Promise<void> => {
+    const headers = {
+      'X-Server-Version': '3.5.0',
+      'X-Min-Cluster-Version': '3.0.0',
+      'X-Etcd-Cluster-ID': 'cafe',
+      'X-Server-From': id.toString(16),
+      'X-PeerURLs': id % 2 === 0 ? 'http://m2:2380' : 'http://m2:2380,nonsense',
+    };
+    const options = { url: a.url, method: 'POST', path: '/raft', headers } as const;
+    const env = world.machine('m3');
+    await requestPeer(env, { ...options, timeoutMs: 1000, bodyBytesMax: 1000 });
+  };
+  await world.scheduler.run(async () => {
+    for (let id = 100; id < 100 + 4 * REMOTES_MAX; id++) await stranger(id);
+  });
+  for (let id = 100; id < 100 + 4 * REMOTES_MAX; id++) {
+    a.transport.send(heartbeat(1n, BigInt(id)));
+    await world.scheduler.runFor(20);
+  }
+  const reached = b.host.received.map((one) => Number(one.to));
+  expect(reached).toHaveLength(REMOTES_MAX);
+  expect(Math.min(...reached)).toBe(100 + 2 * REMOTES_MAX);
+});
+
 describe('who is gone', () => {
   test('a removed member learns it from its streams', async () => {
     const { world, members } = await rig(51, 2);
@@ -254,6 +284,14 @@ describe('who is gone', () => {
       true,
     );
   });
+});
+
+test('a clock that runs ahead is noticed', async () => {
+  const { world, envs, members } = await rig(62, 2);
+  envs[0]!.clock.jumpWall(5000);
+  await world.scheduler.runFor(70_000);
+  expect(members[0]!.log.has('prober found high clock drift')).toBe(true);
+  expect(members[1]!.log.has('prober found high clock drift')).toBe(false);
 });
 
 test('a port that is fed with garbage serves on', async () => {

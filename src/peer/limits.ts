@@ -37,6 +37,8 @@ export const REQUEST_READ_MS_MAX: number = 5 * 60_000;
 
 /** One frame of a stream, and a message that arrives alone. A longer one ends the connection. */
 export const FRAME_BYTES_MAX: number = 512 * MIB;
+/** Bytes of all posted messages that are arriving. A message that would exceed it: 400. */
+export const POSTED_BYTES_MAX: number = FRAME_BYTES_MAX;
 /** The message before a database. A longer one: 400. */
 export const SNAPSHOT_MESSAGE_BYTES_MAX: number = 64 * MIB;
 /** A frame that announces more is given memory only as its bytes arrive. */
@@ -68,7 +70,7 @@ export const PIPELINE_WORKERS = 4;
 export const PIPELINE_MESSAGES_MAX = 64;
 /** Bytes of those; the same happens. */
 export const PIPELINE_BYTES_MAX: number = 64 * MIB;
-/** Members known by their address only. Further ones are not taken up. */
+/** Members known by their address only. For a further one the oldest is forgotten. */
 export const REMOTES_MAX = 64;
 /** Snapshots that arrive at the same time, each from another member. Another is refused: 500. */
 export const SNAPSHOTS_RECEIVED_MAX = 2;

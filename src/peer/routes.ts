@@ -7,8 +7,14 @@ import { raftpb } from '../protocol/index.ts';
 import { checkMessage } from './codec/check-message.ts';
 import { HEADER_NAMES, refusalOfSender } from './compatibility.ts';
 import { errorText, type PeerContext } from './context.ts';
-import { type Answer, emptyAnswer, type ServerExchange, textAnswer } from './http1/index.ts';
-import { FRAME_BYTES_MAX, SMALL_BODY_BYTES_MAX } from './limits.ts';
+import {
+  type Answer,
+  type ByteBudget,
+  emptyAnswer,
+  type ServerExchange,
+  textAnswer,
+} from './http1/index.ts';
+import { FRAME_BYTES_MAX, POSTED_BYTES_MAX, SMALL_BODY_BYTES_MAX } from './limits.ts';
 import type { Peer } from './peer.ts';
 import { PROBING_PATH, probingBody } from './prober.ts';
 import { refusalOfReceipt } from './receipt-answer.ts';
@@ -30,6 +36,7 @@ export interface RoutesOptions {
 
 export class Routes {
   readonly #options: RoutesOptions;
+  readonly #posted: ByteBudget = { bytesLeft: POSTED_BYTES_MAX };
 
   constructor(options: RoutesOptions) {
     this.#options = options;
@@ -80,7 +87,7 @@ export class Routes {
     const fields = { 'local-member-id': local };
     let bytes: Uint8Array;
     try {
-      bytes = await exchange.takeBody().collect(FRAME_BYTES_MAX);
+      bytes = await exchange.takeBody().collect(FRAME_BYTES_MAX, this.#posted);
     } catch (error) {
       log.warn('failed to read Raft message', { ...fields, error: errorText(error) });
       metrics.receivedFailures(exchange.remoteAddress).value++;

@@ -66,13 +66,13 @@ class Transport implements PeerTransport {
     const { host, log, memberId } = this.#context;
     if (this.#peers.has(id) || this.#remotes.has(id)) return;
     if (id === 0n || id === memberId || host.isRemoved(id)) return;
-    if (!urls.every(isPeerUrl) || this.#remotes.size >= REMOTES_MAX) {
-      log.warn(
-        'ignored the peer URLs of a request',
-        this.#fields(id, { 'remote-peer-urls': urls }),
-      );
+    if (!urls.every(isPeerUrl)) {
+      const fields = this.#fields(id, { 'remote-peer-urls': urls });
+      log.warn('ignored the peer URLs of a request', fields);
       return;
     }
+    const [oldest] = this.#remotes.keys();
+    if (oldest !== undefined && this.#remotes.size >= REMOTES_MAX) this.#dropRemote(oldest);
     this.addRemote(id, urls);
   }
 

@@ -22,7 +22,7 @@ export interface PeerHost {
   /** Takes over the message, its entries and their bytes. Called any number of times per turn. */
   receive(message: raftpb.Message): Receipt;
   isRemoved(id: bigint): boolean;
-  /** A message to `id` was dropped or its connection broke. */
+  /** A message to `id` was dropped or its connection broke. May be called from within `send`. */
   reportUnreachable(id: bigint): void;
   /** Another member said that this one was removed from the cluster. */
   onRemoved(reason: string): void;

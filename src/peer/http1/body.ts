@@ -12,6 +12,13 @@ export interface BodySource {
 
 const TAIL_BYTES = 4096;
 
+/** Bytes that several bodies may take together. */
+export interface ByteBudget {
+  bytesLeft: number;
+}
+
+const UNSHARED: ByteBudget = { bytesLeft: Number.POSITIVE_INFINITY };
+
 /**
  * Queues pieces for one reader, who takes them with `for await` or {@link collect}; beyond
  * BODY_QUEUE_BYTES the connection is paused. A body that breaks off throws at its reader.
@@ -138,18 +145,36 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** The whole body, owned by the caller. LIMIT_EXCEEDED beyond `bytesMax`. */
-  async collect(bytesMax: number): Promise<Uint8Array> {
+  /**
+   * The whole body, owned by the caller. LIMIT_EXCEEDED beyond `bytesMax`, or beyond what other
+   * bodies that are being collected leave of `budget`.
+   */
+  async collect(bytesMax: number, budget: ByteBudget = UNSHARED): Promise<Uint8Array> {
+    const taken = { bytes: 0 };
+    try {
+      return await this.#collect(bytesMax, budget, taken);
+    } finally {
+      budget.bytesLeft += taken.bytes;
+    }
+  }
+
+  async #collect(
+    bytesMax: number,
+    budget: ByteBudget,
+    taken: { bytes: number },
+  ): Promise<Uint8Array> {
     let whole = EMPTY_BYTES;
     let size = 0;
     for (;;) {
       const piece = await this.next();
       if (piece === undefined) return whole.subarray(0, size);
-      if (size + piece.length > bytesMax) {
+      if (size + piece.length > bytesMax || piece.length > budget.bytesLeft) {
         this.abandon();
         const text = `a body exceeds the limit of ${bytesMax} bytes`;
         throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, text);
       }
+      budget.bytesLeft -= piece.length;
+      taken.bytes += piece.length;
       if (size === 0) whole = piece;
       else {
         if (size + piece.length > whole.length) whole = grown(whole, size + piece.length);

@@ -1,6 +1,6 @@
 // HTTP/1.1 over byte streams, both sides, as far as members use it.
 
-export { IncomingBody } from './body.ts';
+export { type ByteBudget, IncomingBody } from './body.ts';
 export { type AnswerEvents, ClientConnection } from './client.ts';
 export { HttpFault } from './fault.ts';
 export type { AnswerHead, Headers, RequestHead } from './head.ts';
