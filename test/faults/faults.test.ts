@@ -1,0 +1,43 @@
+// The short form of `npm run faults`.
+
+import { expect, test } from 'vitest';
+import { serverUnderTest } from '../member.ts';
+import { describeWith, type Found, realEtcd } from '../real-etcd.ts';
+import { runFaults } from './run.ts';
+import { type ServerChoice, serversFor } from './servers.ts';
+
+const SEED = Number(process.env['FAULTS_SEED'] ?? 1);
+
+const ours = serverUnderTest();
+const real35 = realEtcd('3.5');
+
+interface Run {
+  readonly choice: ServerChoice;
+  readonly needs: readonly Found<unknown>[];
+  readonly members: number;
+  readonly seconds: number;
+}
+
+const runs: readonly Run[] = [
+  { choice: 'tetcd', needs: [ours], members: 3, seconds: 25 },
+  { choice: 'mixed', needs: [ours, real35], members: 3, seconds: 15 },
+  // That the run itself is right.
+  { choice: '3.5', needs: [real35], members: 3, seconds: 10 },
+];
+
+for (const { choice, needs, members, seconds } of runs) {
+  describeWith(`${members} members under faults: ${choice}`, needs, () => {
+    test('keep every promise', { timeout: 180_000 }, async () => {
+      const command = `npm run faults -- --servers ${choice} --seconds ${seconds} --seed ${SEED}`;
+      const report = await runFaults({
+        ...serversFor(choice, members),
+        ...{ seconds, seed: SEED, command },
+      });
+      if (report.wrong.length > 0) console.error(report.logs);
+      expect(report.wrong, command).toEqual([]);
+      expect(report.faults).toBeGreaterThan(2);
+      expect(report.acknowledged).toBeGreaterThan(20 * seconds);
+      expect(report.watchEvents).toBeGreaterThan(report.revisions);
+    });
+  });
+}
