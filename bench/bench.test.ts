@@ -6,6 +6,7 @@ import { type Program, realProgram, serverUnderTest, temporaryDirectory } from '
 import { describeWith, need, realEtcd } from '../test/real-etcd.ts';
 import { runBench } from './bench.ts';
 import { CASES, type Case, SMALL } from './cases.ts';
+import { CLUSTER_CASES } from './cluster-cases.ts';
 import { median, reportCase, table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
 
@@ -37,6 +38,20 @@ describeWith('the bench, in small', [ours], () => {
 describeWith('the bench on real etcd', [real35], () => {
   const few = CASES.filter((one) => ['put', 'watch'].includes(one.name));
   test('a few cases', { timeout: 120_000 }, () => tryOut(realProgram(need(real35)), few));
+});
+
+const OF_CLUSTERS = ['put-100', 'read-follower', 'failover', 'catch-up-snapshot', 'stall-hash'];
+const clusterCases = CLUSTER_CASES.filter((one) => OF_CLUSTERS.includes(one.name));
+
+describeWith('the bench of clusters, in small', [ours], () => {
+  for (const one of clusterCases) {
+    test(one.title, { timeout: 120_000 }, () => tryOut(need(ours), [one]));
+  }
+});
+
+describeWith('the bench of clusters on real etcd', [real35], () => {
+  const few = clusterCases.filter((one) => one.name === 'catch-up-snapshot');
+  test('a case', { timeout: 120_000 }, () => tryOut(realProgram(need(real35)), few));
 });
 
 describe('the report', () => {

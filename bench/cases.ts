@@ -21,6 +21,10 @@ export interface Sizes {
   readonly events: number;
   readonly putsPerSecond: number;
   readonly quietMs: number;
+  /** Entries that a member of a cluster misses and catches up with. */
+  readonly missed: number;
+  /** Leaders killed one after the other in one run. */
+  readonly failovers: number;
 }
 
 export const CANONICAL: Sizes = {
@@ -33,11 +37,12 @@ export const CANONICAL: Sizes = {
     putsPerSecond: 1_000,
     quietMs: 1_000,
   },
+  ...{ missed: 100_000, failovers: 5 },
 };
 
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
-  ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50 },
+  ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
 };
 
 /** Numbers that one run of a case gave; medians are taken per field. */
@@ -58,6 +63,8 @@ export interface Measurement {
   readonly turnMaxMs?: number;
   /** Requests that the server gave up on. */
   readonly failed?: number;
+  /** By how much the term rose, in a cluster of which no member was harmed. */
+  readonly elections?: number;
 }
 
 export interface Context {
@@ -96,7 +103,7 @@ async function runUnaryCase(shape: UnaryShape, program: Program, context: Contex
     const result = await load({
       ...{ kind: 'unary', workload: shape.workload, keys, seed: context.round, back: sizes.back },
       ...{ requests: shape.requests ?? Math.min(20_000, 2 * keys) },
-      ...{ endpoint: server.endpoint, pid: server.pid },
+      ...{ endpoint: server.endpoint, pids: [server.pid] },
       ...{ connections: shape.connections, callsPerConnection: shape.calls },
       warmUpMs: sizes.warmUpMs,
       measureMs: sizes.measureMs * (shape.measureTimes ?? 1),
@@ -142,7 +149,13 @@ async function runWatchCase(
   const server = await MeasuredServer.start(program, directory);
   try {
     const result = await load({
-      ...{ kind: 'watch', endpoint: server.endpoint, pid: server.pid, events: sizes.events, paced },
+      ...{
+        kind: 'watch',
+        endpoint: server.endpoint,
+        events: sizes.events,
+        paced,
+        pids: [server.pid],
+      },
       connections: WATCH_CONNECTIONS,
       watchersPerConnection: sizes.watchers / WATCH_CONNECTIONS,
     });
@@ -179,7 +192,7 @@ async function runStalls(program: Program, context: Context) {
     for (const operation of STALL_OPERATIONS) {
       const result = await load({
         ...{ kind: 'stall', operation, keys: keysMany, quietMs: sizes.quietMs },
-        ...{ endpoint: server.endpoint, pid: server.pid, putsPerSecond: sizes.putsPerSecond },
+        ...{ endpoint: server.endpoint, putsPerSecond: sizes.putsPerSecond },
       });
       const seen = await server.observe();
       results.set(operation, {

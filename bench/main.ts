@@ -1,7 +1,8 @@
-// npm run bench -- [--servers tetcd,3.4,3.5] [--cases put,range-one] [--rounds 3] [--small]
-//                  [--directory kept-between-runs] [--json file]
+// npm run bench -- [--cluster] [--servers tetcd,3.4,3.5] [--cases put,range-one] [--rounds 3]
+//                  [--small] [--directory kept-between-runs] [--json file]
 //
-// Needs two idle cores: the server gets one, the loader the other.
+// Needs two idle cores: the server, or all three members of the cluster, get one, the loader the
+// other.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,11 +12,13 @@ import { type Program, realProgram, serverUnderTest } from '../test/member.ts';
 import { need, realEtcd } from '../test/real-etcd.ts';
 import { runBench } from './bench.ts';
 import { CANONICAL, CASES, SMALL } from './cases.ts';
+import { CLUSTER_CASES } from './cluster-cases.ts';
 import { table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
 
 const { values } = parseArgs({
   options: {
+    cluster: { type: 'boolean', default: false },
     servers: { type: 'string', default: 'tetcd,3.4,3.5' },
     cases: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
@@ -32,11 +35,12 @@ function programOf(name: string): Program {
 }
 
 function casesOf(names: string) {
-  if (names === '') return CASES;
+  const cases = values.cluster ? CLUSTER_CASES : CASES;
+  if (names === '') return cases;
   return names.split(',').map((name) => {
-    const found = CASES.find((one) => one.name === name);
+    const found = cases.find((one) => one.name === name);
     if (found === undefined)
-      throw new Error(`--cases: ${name} is none of ${CASES.map((one) => one.name).join(', ')}`);
+      throw new Error(`--cases: ${name} is none of ${cases.map((one) => one.name).join(', ')}`);
     return found;
   });
 }

@@ -71,6 +71,7 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['gcMaxMs', 'GC max ms', 1],
   ['turnMaxMs', 'turn max ms', 1],
   ['failed', 'failed', 0],
+  ['elections', 'elections', 0],
 ];
 
 /** A Markdown table, one row per case and server. */

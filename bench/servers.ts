@@ -19,12 +19,12 @@ import { cpuMicroseconds } from './loader/process-stats.ts';
 
 /** The server has one core, the loader another; not bound where that cannot be. */
 const canBind = systemProgram('taskset').missing === undefined && availableParallelism() > 1;
-const bindTo = (core: number): string[] => (canBind ? ['taskset', '-c', String(core)] : []);
-const SERVER_CORE = 0;
+export const bindTo = (core: number): string[] => (canBind ? ['taskset', '-c', String(core)] : []);
+export const SERVER_CORE = 0;
 const LOADER_CORE = 1;
 
-// Quota: a million keys and their changes must fit. Snapshots as by default.
-const FLAGS = ['--quota-backend-bytes=8589934592'];
+/** A million keys and their changes must fit. Snapshots as by default. */
+export const FLAGS: readonly string[] = ['--quota-backend-bytes=8589934592'];
 const LOADER_TIMEOUT_MS = 600_000;
 
 export interface Observation {

@@ -4,6 +4,11 @@ import { readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
+/** CPU time that they used so far, together. */
+export function cpuMicrosecondsOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuMicroseconds(pid), 0);
+}
+
 /** CPU time used so far, in microseconds; steps of 10 ms. */
 export function cpuMicroseconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -6,7 +6,6 @@ import { grpcMessage, makeWorkload, NOW } from './workloads.ts';
 
 export interface StallOptions {
   readonly endpoint: string;
-  readonly pid: number;
   readonly keys: number;
   readonly putsPerSecond: number;
   /** Load alone, before the operation and after it. */
@@ -16,7 +15,7 @@ export interface StallOptions {
 }
 
 export const STALL_OPERATIONS = ['none', 'hash', 'range-all', 'delete-all', 'compact'] as const;
-export type StallOperation = (typeof STALL_OPERATIONS)[number];
+export type StallOperation = (typeof STALL_OPERATIONS)[number] | 'snapshot';
 
 export interface StallResult {
   readonly operationSeconds: number;
@@ -41,6 +40,11 @@ function operationOf(options: StallOptions): { path: string; message: Buffer } |
       return {
         path: '/etcdserverpb.Maintenance/HashKV',
         message: grpcMessage('HashKVRequest', { revision: '0' }),
+      };
+    case 'snapshot':
+      return {
+        path: '/etcdserverpb.Maintenance/Snapshot',
+        message: grpcMessage('SnapshotRequest', {}),
       };
     case 'range-all':
       return { path: '/etcdserverpb.KV/Range', message: grpcMessage('RangeRequest', ALL) };

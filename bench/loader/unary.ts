@@ -2,13 +2,13 @@
 
 import { LoadConnection, type Slot } from './connection.ts';
 import { Latencies, type LatencySummary } from './latencies.ts';
-import { cpuMicroseconds } from './process-stats.ts';
+import { cpuMicrosecondsOf } from './process-stats.ts';
 import type { Workload } from './workloads.ts';
 
 export interface UnaryOptions {
   readonly endpoint: string;
-  /** Of the server, for its CPU time. */
-  readonly pid: number;
+  /** Of the server, or of all members, for their CPU time. */
+  readonly pids: readonly number[];
   readonly connections: number;
   readonly callsPerConnection: number;
   readonly warmUpMs: number;
@@ -108,14 +108,14 @@ export async function runUnary(workload: Workload, options: UnaryOptions): Promi
     connection.flush();
   }
   await Promise.race([pause(options.warmUpMs), idle]);
-  const cpuBefore = cpuMicroseconds(options.pid);
+  const cpuBefore = cpuMicrosecondsOf(options.pids);
   const ownBefore = process.cpuUsage();
   const startedAt = performance.now();
   shared.measuring = true;
   await Promise.race([pause(options.measureMs), idle]);
   shared.measuring = false;
   const seconds = (performance.now() - startedAt) / 1000;
-  const serverCpuUs = cpuMicroseconds(options.pid) - cpuBefore;
+  const serverCpuUs = cpuMicrosecondsOf(options.pids) - cpuBefore;
   const own = process.cpuUsage(ownBefore);
   shared.stopping = true;
   await idle;

@@ -4,12 +4,12 @@
 // many events in one message.
 
 import { LoadConnection, type Slot } from './connection.ts';
-import { cpuMicroseconds } from './process-stats.ts';
+import { cpuMicrosecondsOf } from './process-stats.ts';
 import { grpcMessage, makeWorkload, NAMESPACE, NOW } from './workloads.ts';
 
 export interface WatchOptions {
   readonly endpoint: string;
-  readonly pid: number;
+  readonly pids: readonly number[];
   readonly connections: number;
   readonly watchersPerConnection: number;
   /** Measured, after a fifth as many that are not. */
@@ -105,13 +105,13 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
   };
   await deliver(Math.ceil(events / 5));
   const before = counts.events;
-  const cpuBefore = cpuMicroseconds(options.pid);
+  const cpuBefore = cpuMicrosecondsOf(options.pids);
   const ownBefore = process.cpuUsage();
   const startedAt = performance.now();
   await deliver(events);
   const seconds = (performance.now() - startedAt) / 1000;
   const own = process.cpuUsage(ownBefore);
-  const serverCpuUs = cpuMicroseconds(options.pid) - cpuBefore;
+  const serverCpuUs = cpuMicrosecondsOf(options.pids) - cpuBefore;
   for (const connection of [...open, putting]) connection.close();
   const delivered = counts.events - before;
   return { delivered, raised, seconds, serverCpuUs, loaderCpuUs: own.user + own.system };
