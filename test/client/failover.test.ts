@@ -2,9 +2,10 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client, isEtcdError, STATUS, statusOf, type Watcher } from '../../src/client/index.ts';
-import { realProgram } from '../member.ts';
-import { describeWith, type Found, need, type RealEtcd } from '../real-etcd.ts';
-import { type ClusterMember, RealCluster } from '../tetcdctl/real-cluster.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { ClusterMember } from '../cluster/cluster-member.ts';
+import { type Program, realProgram, serverUnderTest } from '../member.ts';
+import { describeWith, need } from '../real-etcd.ts';
 import { realPrograms } from '../tetcdctl/tools.ts';
 
 const PUTS_PER_ROUND = 40;
@@ -72,13 +73,16 @@ class Writer {
   }
 }
 
-function survives(found: Found<RealEtcd>): void {
-  let cluster: RealCluster;
+function survives(program: () => Program): void {
+  let cluster: Cluster;
+  let endpoints: readonly string[];
   let client: Client;
 
   beforeAll(async () => {
-    cluster = await RealCluster.start(realProgram(need(found)));
-    client = new Client({ endpoints: cluster.endpoints, timeoutMs: 20_000, waitForReady: true });
+    const server = { program: program() };
+    cluster = await Cluster.start({ servers: [server, server, server] });
+    endpoints = cluster.members.map(({ endpoint }) => endpoint);
+    client = new Client({ endpoints, timeoutMs: 20_000, waitForReady: true });
   });
 
   afterAll(async () => {
@@ -108,14 +112,14 @@ function survives(found: Found<RealEtcd>): void {
       // The one that serves the watch; in every other round the leader.
       const { leader } = await client.maintenance.status();
       const victim = await memberOf(round % 2 === 0 ? events.memberId : leader);
-      const killed = victim.process.kill();
+      const killed = victim.kill();
       for (let i = 0; i < PUTS_PER_ROUND / 2; i++) {
         await writer.put(`k${round}-late-${i}`);
         await client.kv.get('lease');
       }
       await killed;
       await events.until(await writer.putSurely(`k${round}-last`));
-      await victim.process.restart();
+      await victim.restart();
     }
     const { kvs } = await client.kv.get('k', { prefix: true, sortBy: 'modRevision' });
     expect(events.seen).toEqual(kvs.map((kv) => `${kv.modRevision} ${kv.keyText}`));
@@ -133,7 +137,7 @@ function survives(found: Found<RealEtcd>): void {
     const patient = new Events(watcher);
     await watcher.created;
     const [first, second, third] = cluster.members;
-    await Promise.all([first!.process.kill(), second!.process.kill()]);
+    await Promise.all([first!.kill(), second!.kill()]);
     expect(await strict.end).toMatchObject({ code: 'NO_LEADER' });
     const options = { endpoints: third!.endpoint, timeoutMs: 20_000, retriesMax: 0 };
     const alone = new Client(options);
@@ -141,25 +145,29 @@ function survives(found: Found<RealEtcd>): void {
     expect(isEtcdError(error, 'NO_LEADER')).toBe(true);
     expect((await alone.kv.get('lease', { serializable: true })).kv?.keyText).toBe('lease');
     alone.close();
-    await Promise.all([first!.process.restart(), second!.process.restart()]);
+    await Promise.all([first!.restart(), second!.restart()]);
     await client.kv.put('n', 'again');
     await patient.until('n');
     watcher.close();
   });
 
   test('endpoints follow the member list', async () => {
-    const one = new Client({ endpoints: cluster.endpoints[1]!, timeoutMs: 20_000 });
-    const urls = cluster.endpoints.map((endpoint) => `http://${endpoint}`);
+    const one = new Client({ endpoints: endpoints[1]!, timeoutMs: 20_000 });
+    const urls = endpoints.map((endpoint) => `http://${endpoint}`);
     expect([...(await one.sync())].sort()).toEqual([...urls].sort());
-    await cluster.members[1]!.process.kill();
+    await cluster.members[1]!.kill();
     for (let i = 0; i < 6; i++) await one.kv.get('lease');
-    await cluster.members[1]!.process.restart();
+    await cluster.members[1]!.restart();
     one.close();
   });
 }
 
 describe('the client', () => {
+  const ours = serverUnderTest();
+  describeWith('on a cluster of ours', [ours], () => survives(() => need(ours)));
   for (const [release, found] of realPrograms()) {
-    describeWith(`on a cluster of etcd ${release}`, [found], () => survives(found));
+    describeWith(`on a cluster of etcd ${release}`, [found], () =>
+      survives(() => realProgram(need(found))),
+    );
   }
 });

@@ -3,46 +3,64 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from '../../src/client/index.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { ClusterMember, Server } from '../cluster/cluster-member.ts';
+import { until } from '../cluster/until.ts';
 import { realProgram } from '../member.ts';
 import { describeWith, type Found, need, type RealEtcd } from '../real-etcd.ts';
 import type { RunResult } from '../run.ts';
+import { freePort } from '../server-process.ts';
 import { inOrder, readableProtobuf } from './cluster-normal-form.ts';
 import { CLUSTER_STEPS, type ClusterStep } from './cluster-steps.ts';
 import { type Known, normalForm } from './normal-form.ts';
-import { freePlace, type Place, peerUrlOf, RealCluster } from './real-cluster.ts';
 import type { Like } from './steps.ts';
 import { ours, realPrograms, type Tool, theirs } from './tools.ts';
 
 const TEST_TIMEOUT_MS = 300_000;
-const SYNC_TIMEOUT_MS = 30_000;
+const CALL_TIMEOUT_MS = 10_000;
 
 /** One program on one cluster, with what it has learned of it. */
 class Side {
-  readonly #cluster: RealCluster;
+  readonly #cluster: Cluster;
+  readonly #server: Server;
   readonly #tool: Tool;
   readonly #client: Client;
   /** Where nobody listens. */
-  readonly #dead: Place;
+  readonly #deadPort: number;
   /**
-   * That of the next member. Another one after each: within a second, the same URL makes the same id,
-   * and an id that was removed does not come back.
+   * Of the next member that is added. Another one after each: within a second, the same URL makes the
+   * same id, and an id that was removed does not come back.
    */
-  #free: Place;
+  #freePort: number;
+  #learner: ClusterMember | undefined;
   #clusterId = 0n;
   /** By name: `m1` to `m3`, then whoever was added. */
   readonly #ids = new Map<string, bigint>();
   #added = 3;
 
-  private constructor(cluster: RealCluster, tool: Tool, places: readonly [Place, Place]) {
+  private constructor(
+    cluster: Cluster,
+    tool: Tool,
+    ports: { readonly dead: number; readonly free: number },
+  ) {
     this.#cluster = cluster;
+    this.#server = cluster.members[0]!.server;
     this.#tool = tool;
-    this.#client = new Client({ endpoints: cluster.endpoints, timeoutMs: 10_000 });
-    [this.#dead, this.#free] = places;
+    const endpoints = cluster.members.map(({ endpoint }) => endpoint);
+    this.#client = new Client({ endpoints, timeoutMs: CALL_TIMEOUT_MS });
+    this.#deadPort = ports.dead;
+    this.#freePort = ports.free;
   }
 
   static async start(real: RealEtcd, tool: Tool): Promise<Side> {
-    const cluster = await RealCluster.start(realProgram(real));
-    const side = new Side(cluster, tool, [await freePlace('dead'), await freePlace('m4')]);
+    const server = { program: realProgram(real) };
+    const cluster = await Cluster.start({
+      servers: [server, server, server],
+      // Members are added and removed at once, not five seconds after the start.
+      flags: ['--strict-reconfig-check=false'],
+    });
+    const ports = { dead: await freePort(), free: await freePort() };
+    const side = new Side(cluster, tool, ports);
     await side.#lead();
     return side;
   }
@@ -61,39 +79,44 @@ class Side {
     const result = await this.#tool(hasEndpoints ? args : [`--endpoints=${endpoint}`, ...args], {});
     await this.#learn();
     const { code, stdout, stderr } = normalForm(readableProtobuf(args, result), this.#known());
-    if (step.args[1] === 'remove') this.#free = await freePlace('m4');
+    if (step.args[1] === 'remove') await this.#forgetNewest();
     return { code, stdout: inOrder(stdout), stderr: inOrder(stderr) };
   }
 
   #filledIn(word: string): string {
-    const { members } = this.#cluster;
+    const voters = this.#cluster.members.slice(0, 3);
     const id = (name: string): string => (this.#ids.get(name) ?? 0n).toString(16);
     return word
-      .replaceAll(
-        '{all}',
-        members
-          .slice(0, 3)
-          .map(({ endpoint }) => endpoint)
-          .join(','),
-      )
-      .replaceAll('{dead}', `127.0.0.1:${this.#dead.clientPort}`)
-      .replaceAll('{free}', peerUrlOf(this.#free))
+      .replaceAll('{all}', voters.map(({ endpoint }) => endpoint).join(','))
+      .replaceAll('{dead}', `127.0.0.1:${this.#deadPort}`)
+      .replaceAll('{free}', `http://127.0.0.1:${this.#freePort}`)
       .replaceAll('{new}', id(`m${this.#added}`))
-      .replaceAll('{m4}', `127.0.0.1:${this.#free.clientPort}`)
-      .replace(/\{m(\d)\}/g, (_all, n: string) => members[Number(n) - 1]!.endpoint)
-      .replace(/\{peer(\d)\}/g, (_all, n: string) => members[Number(n) - 1]!.peerUrl)
+      .replaceAll('{m4}', this.#learner?.endpoint ?? '')
+      .replace(/\{m(\d)\}/g, (_all, n: string) => voters[Number(n) - 1]!.endpoint)
+      .replace(/\{peer(\d)\}/g, (_all, n: string) => voters[Number(n) - 1]!.peerUrl)
       .replace(/\{id(\d)\}/g, (_all, n: string) => id(`m${n}`));
   }
 
   #known(): Known {
-    const places: readonly Place[] = [...this.#cluster.members.slice(0, 3), this.#dead, this.#free];
+    const portOf = (place: string): number => Number(/:(\d+)$/.exec(place)![1]);
     return {
       ids: [['cluster', this.#clusterId], ...this.#ids],
-      ports: places.flatMap(({ name, clientPort, peerPort }) => [
-        [name, clientPort] as const,
-        [`${name} peer`, peerPort] as const,
-      ]),
+      ports: [
+        ...this.#cluster.members.flatMap(({ name, endpoint, peerUrl }) => [
+          [name, portOf(endpoint)] as const,
+          [`${name} peer`, portOf(peerUrl)] as const,
+        ]),
+        ['dead', this.#deadPort],
+        ['free', this.#freePort],
+      ],
     };
+  }
+
+  /** The member that was added last is no more. */
+  async #forgetNewest(): Promise<void> {
+    this.#freePort = await freePort();
+    await Promise.all(this.#cluster.members.splice(3).map((member) => member.dispose()));
+    this.#learner = undefined;
   }
 
   /** Ids of members, those that were added since the last look included. */
@@ -109,35 +132,20 @@ class Side {
 
   /** Makes m1 the leader. */
   async #lead(): Promise<void> {
+    await this.#cluster.moveLeader(this.#cluster.member('m1'));
     await this.#learn();
-    const target = this.#ids.get('m1')!;
-    for (const { endpoint } of this.#cluster.members.slice(0, 3)) {
-      const client = new Client({ endpoints: endpoint, timeoutMs: 10_000 });
-      const { header, leader } = await client.maintenance.status();
-      if (header!.memberId === leader && leader !== target) {
-        await client.maintenance.moveLeader(target);
-      }
-      client.close();
-    }
   }
 
   /** Adds a learner, starts it, and waits until it has all that the leader has. */
   async #startLearner(): Promise<void> {
-    await this.#client.cluster.memberAddAsLearner([peerUrlOf(this.#free)]);
+    const learner = await this.#cluster.add(this.#server, { learner: true });
+    this.#learner = learner;
     await this.#learn();
-    const left = this.#cluster.members.splice(3);
-    await Promise.all(left.map(({ process }) => process.dispose()));
-    const { endpoint } = await this.#cluster.join(this.#free);
-    const learner = new Client({ endpoints: endpoint, timeoutMs: SYNC_TIMEOUT_MS });
-    const deadline = performance.now() + SYNC_TIMEOUT_MS;
-    for (;;) {
-      // Before it has heard of itself it answers with an error.
-      const own = await learner.maintenance.status().catch(() => undefined);
-      const all = await this.#client.maintenance.status();
-      if ((own?.leader ?? 0n) !== 0n && own!.raftAppliedIndex >= all.raftAppliedIndex) break;
-      if (performance.now() > deadline) throw new Error('the learner does not catch up');
-    }
-    learner.close();
+    await until('a learner in sync', async () => {
+      const { leader, appliedIndex } = await learner.status();
+      const { raftAppliedIndex } = await this.#client.maintenance.status();
+      return leader !== '0' && appliedIndex >= raftAppliedIndex ? true : undefined;
+    });
   }
 }
 
