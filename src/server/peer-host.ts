@@ -38,7 +38,15 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
         });
         return RECEIPTS.NOT_FOR_ME;
       }
-      if (core.isStopping) return RECEIPTS.REFUSED;
+      // While a leader hands over before it stops, it still takes part.
+      if (loop.isStopped) return RECEIPTS.REFUSED;
+      if (message.type === MessageType.MsgSnap && !transfer.hasStored(message)) {
+        core.log.warn('rejected a snapshot message without its database', {
+          'remote-peer-id': formatId(message.from),
+          'snapshot-index': message.snapshot?.metadata?.index ?? 0,
+        });
+        return RECEIPTS.REFUSED;
+      }
       loop.receive(message);
       return RECEIPTS.ACCEPTED;
     },

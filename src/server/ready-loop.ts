@@ -156,6 +156,10 @@ export class ReadyLoop {
     this.#options.timers.atEndOfTurn(this.#runScheduled);
   }
 
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Nothing is proposed, written or applied any more; appends under way still complete on disk. */
   stop(): void {
     this.#stopped = true;

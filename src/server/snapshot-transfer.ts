@@ -5,15 +5,17 @@
 // newer, never older. While one is on its way, and some time after, raft's log is not cut, since the
 // receiver goes on with what follows.
 //
-// In: the file is received and synced under a temporary name, then named `<index>.snap.db`, before
-// raft hears of the message. An interrupted transfer leaves nothing behind.
+// In: the file is received and synced under a temporary name, read as a whole, then named
+// `<index>.snap.db`, before raft hears of the message: once raft has a snapshot, there is no way back.
+// An interrupted transfer, or a file that could not be served, leaves nothing behind.
 
-import { hasCode, invariant } from '../base/index.ts';
+import { hasCode, invariant, type LogIndex, TetcdError } from '../base/index.ts';
 import { type Env, OPEN_MODES } from '../env/index.ts';
 import { formatId, writeV2Store } from '../membership/index.ts';
 import type { OutgoingSnapshot } from '../peer/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import type { Backend, DatabaseCopy } from '../store/index.ts';
+import { checkReceivedDatabase } from '../store/index.ts';
 import { removeSnapDatabases, snapDatabasePath } from '../wal/index.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from './limits.ts';
@@ -38,6 +40,8 @@ export class SnapshotTransfer {
   /** Outgoing ones, and those whose receivers may still need the log as it is. */
   #held = 0;
   #stopped = false;
+  /** Of the newest one that was stored. */
+  #storedIndex: LogIndex = 0;
   #receiving: Promise<unknown> = Promise.resolve();
 
   constructor(options: SnapshotTransferOptions) {
@@ -109,6 +113,11 @@ export class SnapshotTransfer {
     return arrived;
   }
 
+  /** Whether the database of this MsgSnap is here. */
+  hasStored(message: raftpb.Message): boolean {
+    return message.snapshot?.metadata?.index === this.#storedIndex;
+  }
+
   /** See `PeerHost.storeSnapshot`; one at a time. */
   store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
     const stored = this.#receiving.then(() => this.#store(message, body));
@@ -118,19 +127,21 @@ export class SnapshotTransfer {
 
   async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
     const { env, directory, metrics, log } = this.#options;
-    const index = message.snapshot?.metadata?.index ?? 0;
-    invariant(index > 0, 'the transport takes no snapshot without an index');
+    const { index = 0, term = 0 } = message.snapshot?.metadata ?? {};
+    if (index === 0) throw new TetcdError('MALFORMED', 'the snapshot has no index');
     const began = env.clock.monotonicMs();
     const temporary = `${directory.snap}/tmp-${index}.snap.db`;
     let size = 0;
     try {
       size = await this.#write(temporary, body);
+      await checkReceivedDatabase(env, temporary, { index, term });
       await env.disk.rename(temporary, snapDatabasePath(directory.snap, index));
       await env.disk.syncDirectory(directory.snap);
     } catch (error) {
       await env.disk.remove(temporary).catch(() => undefined);
       throw error;
     }
+    this.#storedIndex = index;
     // Of an earlier one that raft had no use for.
     await removeSnapDatabases(env.disk, directory.snap, index);
     metrics.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);

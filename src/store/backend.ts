@@ -196,6 +196,25 @@ export class Backend {
     }
   }
 
+  /** Reads a file that came from another member as {@link open} would, and leaves it as it is. */
+  static async inspect(
+    env: Env,
+    path: string,
+    received: SnapshotPosition,
+    rows: RowVisitor,
+    inspect: (snapshot: BackendSnapshot) => void,
+  ): Promise<void> {
+    const db = await openDatabase(env, path, {
+      visit: (transaction) => {
+        const sight = new TreeSight(transaction);
+        checkReceived(sight, path, received);
+        inspect(sight);
+        return [rowsOf(rows)];
+      },
+    });
+    await db.close();
+  }
+
   // --- Reading -----------------------------------------------------------------------------------
 
   /** Finds the stored bytes of a revision; they stay valid and unchanged while referenced. */

@@ -11,6 +11,7 @@ export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store
 
 export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
 export type { StoreMetrics } from './metrics.ts';
+export { checkReceivedDatabase } from './received-database.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './request-cost.ts';
 export {
   encodeEnvelope,
