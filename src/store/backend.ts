@@ -17,7 +17,6 @@ import {
   TetcdError,
 } from '../base/index.ts';
 import {
-  type BucketVisitor,
   type Database,
   type DatabaseOptions,
   openDatabase,
@@ -28,6 +27,7 @@ import type { Env, Timer } from '../env/index.ts';
 import { type ByteSlice, revisionKey } from '../mvcc/index.ts';
 import { DatabaseCopy } from './database-copy.ts';
 import { DurableIndex, type MembershipImage } from './durable-index.ts';
+import { type RowVisitor, readCount, type SnapshotPosition, visitorsOf } from './file-pass.ts';
 import {
   BATCH_CHANGES_DEFAULT,
   BATCH_INTERVAL_MS_DEFAULT,
@@ -39,26 +39,8 @@ import {
 } from './limits.ts';
 import { Overlay } from './overlay.ts';
 import { BackendRowCursor } from './row-cursor.ts';
-import {
-  BUCKET,
-  BUCKET_COUNT,
-  type BucketId,
-  META_KEY,
-  uint64Bytes,
-  uint64FromBytes,
-} from './schema.ts';
+import { BUCKET, BUCKET_COUNT, type BucketId, META_KEY, uint64Bytes } from './schema.ts';
 import { type BackendSnapshot, nameOf, PinnedRows, TreeSight } from './tree-sight.ts';
-
-/** Receives every row of the key bucket, in revision order, while the file is opened. */
-export interface RowVisitor {
-  row(
-    bytes: Uint8Array,
-    keyOffset: number,
-    keyLength: number,
-    valueOffset: number,
-    valueLength: number,
-  ): void;
-}
 
 export interface BackendOptions {
   readonly batchIntervalMs?: number;
@@ -78,12 +60,6 @@ export interface BackendOptions {
   readonly onDiskFull?: (error: unknown) => void;
   /** A commit finished. */
   readonly onCommit?: (durable: DurableIndex, tookMs: number) => void;
-}
-
-/** The last entry that a snapshot covers. */
-export interface SnapshotPosition {
-  readonly index: LogIndex;
-  readonly term: Term;
 }
 
 interface CommitWaiter {
@@ -107,16 +83,6 @@ class Batch {
 
 /** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
 const KEY_FILL_PERCENT = 0.9;
-
-function rowsOf(rows: RowVisitor): BucketVisitor {
-  return {
-    bucket: nameOf(BUCKET.KEY),
-    entry: (bytes, keyOffset, keyLength, valueOffset, valueLength) => {
-      rows.row(bytes, keyOffset, keyLength, valueOffset, valueLength);
-      return true;
-    },
-  };
-}
 
 export class Backend {
   readonly #env: Env;
@@ -158,8 +124,8 @@ export class Backend {
     this.#batchIntervalMs = options.batchIntervalMs ?? BATCH_INTERVAL_MS_DEFAULT;
     this.#overlayBytesMax = options.overlayBytesMax ?? OVERLAY_BYTES_MAX;
     this.#tree = new TreeSight(db.beginRead());
-    const index = readNumber(this.#tree, db.path, META_KEY.CONSISTENT_INDEX);
-    const term = readNumber(this.#tree, db.path, META_KEY.TERM);
+    const index = readCount(this.#tree, db.path, META_KEY.CONSISTENT_INDEX);
+    const term = readCount(this.#tree, db.path, META_KEY.TERM);
     const { received } = options;
     this.#live = new Batch(received?.index ?? index, received?.term ?? term);
     this.#durable = new DurableIndex(index, term, undefined);
@@ -180,12 +146,7 @@ export class Backend {
     const settings: DatabaseOptions = {
       ...(options.pageCacheBytes === undefined ? {} : { pageCacheBytes: options.pageCacheBytes }),
       noSync: options.noSync === true,
-      visit: (transaction) => {
-        const sight = new TreeSight(transaction);
-        if (options.received !== undefined) checkReceived(sight, path, options.received);
-        inspect(sight);
-        return [rowsOf(rows)];
-      },
+      visit: visitorsOf({ path, received: options.received, inspect, rows }),
     };
     const db = await openDatabase(env, path, settings);
     try {
@@ -194,25 +155,6 @@ export class Backend {
       await db.close();
       throw error;
     }
-  }
-
-  /** Reads a file that came from another member as {@link open} would, and leaves it as it is. */
-  static async inspect(
-    env: Env,
-    path: string,
-    received: SnapshotPosition,
-    rows: RowVisitor,
-    inspect: (snapshot: BackendSnapshot) => void,
-  ): Promise<void> {
-    const db = await openDatabase(env, path, {
-      visit: (transaction) => {
-        const sight = new TreeSight(transaction);
-        checkReceived(sight, path, received);
-        inspect(sight);
-        return [rowsOf(rows)];
-      },
-    });
-    await db.close();
   }
 
   // --- Reading -----------------------------------------------------------------------------------
@@ -597,22 +539,4 @@ export class Backend {
   #overlayBytes(): number {
     return this.#live.overlay.byteCount + (this.#frozen?.overlay.byteCount ?? 0);
   }
-}
-
-function readNumber(sight: TreeSight, path: string, key: string): number {
-  const bytes = sight.get(BUCKET.META, key);
-  if (bytes === undefined) return 0;
-  const value = uint64FromBytes(bytes);
-  if (value !== undefined) return value;
-  throw new TetcdError('CORRUPT', `${path}: meta/${key} is not a 64-bit count`);
-}
-
-/** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
-function checkReceived(sight: TreeSight, path: string, received: SnapshotPosition): void {
-  const index = readNumber(sight, path, META_KEY.CONSISTENT_INDEX);
-  if (index <= received.index) return;
-  throw new TetcdError(
-    'CORRUPT',
-    `${path} is at index ${index}, beyond the snapshot at ${received.index} that it came with`,
-  );
 }

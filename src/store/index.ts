@@ -2,13 +2,13 @@
 
 export { AlarmStore } from './alarm-store.ts';
 export type { ApplyResult } from './apply-result.ts';
-export { Backend, type BackendOptions, type SnapshotPosition } from './backend.ts';
+export { Backend, type BackendOptions } from './backend.ts';
 export type { KvHash } from './compactor.ts';
 export { confStateOf, encodeConfState } from './conf-state.ts';
 export { DatabaseCopy } from './database-copy.ts';
 export type { DurableIndex, MembershipImage } from './durable-index.ts';
+export type { SnapshotPosition } from './file-pass.ts';
 export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
-
 export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
 export type { StoreMetrics } from './metrics.ts';
 export { checkReceivedDatabase } from './received-database.ts';

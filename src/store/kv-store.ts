@@ -17,7 +17,8 @@ import {
   type RowReader,
   subOfKey,
 } from '../mvcc/index.ts';
-import type { Backend, RowVisitor } from './backend.ts';
+import type { Backend } from './backend.ts';
+import type { RowVisitor } from './file-pass.ts';
 import { KvRows, readRowFrom } from './kv-rows.ts';
 import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from './limits.ts';
 import type { Slices } from './slices.ts';

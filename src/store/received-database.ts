@@ -1,10 +1,12 @@
 // A database file from another member, before anything relies on it.
 
+import { openDatabase } from '../bbolt/index.ts';
 import type { Env } from '../env/index.ts';
 import { checkRevisionKey } from '../mvcc/index.ts';
-import { Backend, type SnapshotPosition } from './backend.ts';
+import { type SnapshotPosition, visitorsOf } from './file-pass.ts';
 import { Restore } from './restore.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
+import type { BackendSnapshot } from './tree-sight.ts';
 
 /**
  * Reads the whole file at `path`, which came with the snapshot at `position`, and leaves it as it is.
@@ -29,5 +31,8 @@ export async function checkReceivedDatabase(
       readStoredRow(bytes, valueOffset, valueOffset + valueLength, row);
     },
   };
-  await Backend.inspect(env, path, position, rows, (snapshot) => restore.inspect(snapshot));
+  const inspect = (snapshot: BackendSnapshot) => restore.inspect(snapshot);
+  const visit = visitorsOf({ path, received: position, inspect, rows });
+  const database = await openDatabase(env, path, { visit });
+  await database.close();
 }
