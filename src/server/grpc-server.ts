@@ -10,6 +10,7 @@ import { registerHealthService } from './services/health.ts';
 import { registerKvService } from './services/kv.ts';
 import { registerLeaseService } from './services/lease.ts';
 import { registerMaintenanceService } from './services/maintenance.ts';
+import { registerSnapshot } from './services/snapshot.ts';
 import { registerWatchService } from './services/watch.ts';
 import { TurnClock } from './turn-clock.ts';
 
@@ -18,6 +19,7 @@ export const STREAMING: Readonly<Record<string, 'bidi_stream' | 'server_stream'>
   '/etcdserverpb.Watch/Watch': 'bidi_stream',
   '/etcdserverpb.Lease/LeaseKeepAlive': 'bidi_stream',
   '/etcdserverpb.KV/RangeStream': 'server_stream',
+  '/etcdserverpb.Maintenance/Snapshot': 'server_stream',
   '/grpc.health.v1.Health/Watch': 'server_stream',
 };
 
@@ -67,6 +69,7 @@ export function createGrpcServer(
   registerLeaseService(server, core);
   registerClusterService(server, core);
   registerMaintenanceService(server, core);
+  registerSnapshot(server, core);
   registerHealthService(server);
   return server;
 }

@@ -139,3 +139,9 @@ export const LEASE_RENEWAL_RETRY_MS = 100;
 
 /** Heartbeats without a tick after which a leader asks before it speaks for leases; etcd's. */
 export const STALE_TICKS_MAX = 3;
+
+/** A piece of a snapshot for a client; etcd's. */
+export const SNAPSHOT_PIECE_BYTES: number = 32 * 1024;
+
+/** Snapshots that may be on their way to clients at once. Reached: too many requests. */
+export const SNAPSHOT_COPIES_MAX = 16;

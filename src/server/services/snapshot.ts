@@ -1,0 +1,127 @@
+// Maintenance.Snapshot: the database file as of one commit, in pieces, then the SHA-256 of it all.
+
+import { createHash } from 'node:crypto';
+import { hasCode } from '../../base/index.ts';
+import { type Server, STATUS, type StreamCall, type StreamHandler } from '../../grpc/index.ts';
+import { formatId, formatStoredVersion } from '../../membership/index.ts';
+import { etcdserverpb } from '../../protocol/index.ts';
+import type { DatabaseCopy } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import { SNAPSHOT_COPIES_MAX, SNAPSHOT_PIECE_BYTES } from '../limits.ts';
+import { asError } from '../log.ts';
+import { endMalformed, endWith, refusalOf } from './reply.ts';
+
+const method = etcdserverpb.MaintenanceService.methods.snapshot;
+
+export function registerSnapshot(server: Server, core: MemberCore): void {
+  const open = { count: 0 };
+  server.stream(method.path, (call) => new SnapshotCall(core, call, open));
+}
+
+class SnapshotCall implements StreamHandler {
+  readonly #core: MemberCore;
+  readonly #call: StreamCall;
+  /** Copies that are being sent; each holds pages of the file. */
+  readonly #open: { count: number };
+  #begun = false;
+  #ended = false;
+  #onRoom: (() => void) | undefined;
+
+  constructor(core: MemberCore, call: StreamCall, open: { count: number }) {
+    this.#core = core;
+    this.#call = call;
+    this.#open = open;
+    const refusal = refusalOf(core, call, true);
+    if (refusal !== undefined) {
+      this.#ended = true;
+      endWith(call, refusal);
+    }
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (this.#begun || this.#ended) return;
+    this.#begun = true;
+    try {
+      method.request.decode(message);
+    } catch (error) {
+      this.#ended = true;
+      endMalformed(this.#call, error);
+      return;
+    }
+    if (this.#open.count >= SNAPSHOT_COPIES_MAX) {
+      this.#ended = true;
+      endWith(this.#call, 'REQUEST_TOO_MANY_REQUESTS');
+      return;
+    }
+    void this.#send();
+  }
+
+  onEnd(): void {
+    // The one request has come already, or never will: gRPC reports that itself.
+  }
+
+  onCancel(): void {
+    this.#ended = true;
+    this.#onRoom?.();
+  }
+
+  onDrain(): void {
+    this.#onRoom?.();
+  }
+
+  async #send(): Promise<void> {
+    const { machine, log, memberId } = this.#core;
+    this.#open.count++;
+    let copy: DatabaseCopy | undefined;
+    try {
+      copy = await machine.backend.openCopy();
+      const fields = { 'local-member-id': formatId(memberId), 'total-bytes': copy.size };
+      log.info('sending database snapshot to client', fields);
+      await this.#sendCopy(copy);
+      if (this.#ended) return;
+      log.info('successfully sent database snapshot to client', fields);
+      this.#end(STATUS.OK, '');
+    } catch (error) {
+      if (!hasCode(error, 'CLOSED')) {
+        log.warn('failed to send a snapshot to a client', { error: asError(error) });
+      }
+      this.#end(STATUS.UNAVAILABLE, error instanceof Error ? error.message : String(error));
+    } finally {
+      copy?.close();
+      this.#open.count--;
+    }
+  }
+
+  async #sendCopy(copy: DatabaseCopy): Promise<void> {
+    const { storageVersion } = this.#core;
+    const version = storageVersion === undefined ? '' : formatStoredVersion(storageVersion);
+    const hash = createHash('sha256');
+    let remaining = copy.size;
+    for await (const chunk of copy.chunks()) {
+      hash.update(chunk);
+      for (let at = 0; at < chunk.length; at += SNAPSHOT_PIECE_BYTES) {
+        const blob = chunk.subarray(at, at + SNAPSHOT_PIECE_BYTES);
+        remaining -= blob.length;
+        await this.#write({ remainingBytes: remaining, blob, version });
+        if (this.#ended) return;
+      }
+    }
+    await this.#write({ remainingBytes: 0, blob: hash.digest(), version });
+  }
+
+  /** Resolves when the connection takes more. */
+  async #write(piece: Omit<etcdserverpb.SnapshotResponse, 'header'>): Promise<void> {
+    if (this.#call.write(method.response, { header: undefined, ...piece })) return;
+    await new Promise<void>((resolve) => {
+      this.#onRoom = resolve;
+      if (this.#ended) resolve();
+    });
+    this.#onRoom = undefined;
+  }
+
+  #end(status: Parameters<StreamCall['end']>[0], message: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#call.end(status, message);
+  }
+}
