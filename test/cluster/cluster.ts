@@ -135,7 +135,14 @@ export class Cluster {
     this.members.splice(this.members.indexOf(member), 1);
     this.#left.push(member);
     await this.#change('Cluster/MemberRemove', { ID: member.id });
-    await member.kill();
+    if (member.isRunning) await member.kill();
+  }
+
+  /** A member that the others know no longer; its process has ended. */
+  async forget(member: ClusterMember): Promise<void> {
+    this.members.splice(this.members.indexOf(member), 1);
+    this.#left.push(member);
+    if (member.isRunning) await member.kill();
   }
 
   /** Makes a voting member of a learner; resolves when it has caught up and is one. */

@@ -7,13 +7,13 @@ import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
 import {
   catchUpBySnapshot,
+  clusterVersion,
   join,
   loseLeader,
   replaceByFresh,
   replaceInPlace,
   useTogether,
 } from './scenarios.ts';
-import { until } from './until.ts';
 
 const TIMEOUT_MS = 60_000;
 const SNAPSHOT_COUNT = 100;
@@ -40,18 +40,6 @@ async function start(servers: readonly Server[], options: Partial<ClusterOptions
 function snapshotsOften({ program, flags = [] }: Server): Server {
   const often = [`--snapshot-count=${SNAPSHOT_COUNT}`, ...KEPT_FLAG[program.release]];
   return { program, flags: [...flags, ...often] };
-}
-
-/** As `GET /version` tells it, once the members have agreed. */
-async function clusterVersion(cluster: Cluster, version: string): Promise<void> {
-  for (const { name, endpoint } of cluster.members) {
-    await until(`cluster version ${version} at ${name}`, async () => {
-      const told = (await (await fetch(`http://${endpoint}/version`)).json()) as {
-        etcdcluster: string;
-      };
-      return told.etcdcluster === version || undefined;
-    });
-  }
 }
 
 const ours = serverUnderTest();

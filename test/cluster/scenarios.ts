@@ -28,6 +28,18 @@ async function valueThrough(
   return found === undefined ? undefined : String(found['value']);
 }
 
+/** As `GET /version` tells it, once the members have agreed. */
+export async function clusterVersion(cluster: Cluster, version: string): Promise<void> {
+  for (const { name, endpoint } of cluster.members) {
+    await until(`cluster version ${version} at ${name}`, async () => {
+      const told = (await (await fetch(`http://${endpoint}/version`)).json()) as {
+        etcdcluster: string;
+      };
+      return told.etcdcluster === version || undefined;
+    });
+  }
+}
+
 /** Everything that clients do, through every member; `leader` leads. */
 export async function useTogether(cluster: Cluster, leader: ClusterMember): Promise<void> {
   await cluster.moveLeader(leader);
