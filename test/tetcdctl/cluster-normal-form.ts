@@ -38,6 +38,11 @@ export function inOrder(text: string): string {
       // The storage version follows the cluster's some seconds after the start.
       .replaceAll('3.5.0', '3.7.0')
       .replace(/\b\d\.\d+s\b/g, '<took>')
+      // In a table: leads, learns, term and indexes.
+      .replace(
+        /((?:true|false) \S+ (?:true|false) \S+) \d+ (\S+) \d+ \S+ \d+ /g,
+        '$1 <term> $2 <indexes> ',
+      )
       .replace(/"(raft_term|raftTerm)":\d+/g, '"$1":<term>')
       .replace(/"RaftTerm" : \d+/g, '"RaftTerm" : <term>')
       .replace(/(, (?:true|false), (?:true|false), )\d+, <indexes>/g, '$1<term>, <indexes>')

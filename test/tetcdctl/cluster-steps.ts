@@ -151,7 +151,6 @@ const CHANGING: readonly ClusterStep[] = [
     member add n4 --peer-urls={free}
     member list
     member list -w json
-    member add n4 --peer-urls={free}
     member promote {new}
     member remove {new}
     member remove {new}

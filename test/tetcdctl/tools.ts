@@ -40,6 +40,8 @@ export function theirs(etcdctl: string): Tool {
           resolve({ code, stdout, stderr: Buffer.from(stderr, 'latin1').toString() });
         } else reject(error);
       });
+      // Who does not read its input may be gone before it is written.
+      child.stdin!.on('error', () => {});
       child.stdin!.end(input);
     });
 }
