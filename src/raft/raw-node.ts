@@ -196,6 +196,7 @@ export class RawNode {
       raft.log.unstable.hasEntriesToWrite() ||
       raft.log.hasEntriesToApply(!this.#async) ||
       raft.readStates.length > 0 ||
+      raft.commitsDeferred ||
       this.#hardStateChanged() ||
       this.#softStateChanged() ||
       raft.log.unstable.snapshotToWrite() !== undefined

@@ -192,6 +192,7 @@ export class Member implements MemberCore, StateMachineHost {
       log,
       backend: () => this.machine.backend,
       holdsLog: () => this.#transfer.holdsLog,
+      writeCommit: () => this.#loop.writeCommit(),
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure,
     });
@@ -467,6 +468,7 @@ export class Member implements MemberCore, StateMachineHost {
       this.#snapshotter.stop(),
       this.links.stop(),
     ]);
+    this.#loop.writeCommit();
     this.#loop.stop();
     closed.push(...(await Promise.allSettled([this.#booted.wal.close()])));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;

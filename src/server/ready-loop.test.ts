@@ -153,17 +153,30 @@ test('any number of appends may be under way; each commits what it covers', () =
   expect(rig.applied()).toEqual(['b', 'c']);
 });
 
-test('the log gets the commit before the state machine gets the entries', () => {
-  const rig = new Rig().lead();
-  rig.propose('a');
-  rig.endTurn();
-  rig.complete();
-  // So that a snapshot record of what is applied follows a hard state that covers it.
-  const [append, apply] = rig.events.slice(-2);
-  expect(append).toMatch(/^append $/);
-  expect(apply).toBe('apply 2');
-  expect(rig.appends[0]!.hardState?.commit).toBe(2);
-  expect(rig.appends[0]!.mustSync).toBe(false);
+describe('the commit index', () => {
+  test('goes into the log with the next entries', () => {
+    const rig = new Rig().lead();
+    rig.propose('a');
+    rig.endTurn();
+    rig.complete();
+    expect(rig.events.at(-1)).toBe('apply 2');
+    expect(rig.appends).toEqual([]);
+    rig.propose('b');
+    rig.endTurn();
+    expect(rig.appends[0]!.hardState?.commit).toBe(2);
+  });
+
+  test('goes there when it is asked for, once: before the record of a snapshot', () => {
+    const rig = new Rig().lead();
+    rig.propose('a');
+    rig.endTurn();
+    rig.complete();
+    rig.loop.writeCommit();
+    rig.loop.writeCommit();
+    expect(rig.appends).toHaveLength(1);
+    expect(rig.appends[0]!.hardState?.commit).toBe(2);
+    expect(rig.appends[0]!.mustSync).toBe(false);
+  });
 });
 
 test('an entry is in the storage only when it is on the disk', () => {

@@ -23,6 +23,7 @@
 
 import { hasCode, invariant } from '../base/index.ts';
 import type { Timers } from '../env/index.ts';
+import { raftpb } from '../protocol/index.ts';
 import {
   type ConfChange,
   type HardState,
@@ -32,6 +33,7 @@ import {
   type Message,
   NONE,
   type NodeId,
+  newMessage,
   type RawNode,
   type ReadState,
   type Snapshot,
@@ -98,6 +100,8 @@ export class ReadyLoop {
   #proposals: Uint8Array[] = [];
   #proposalBytes = 0;
   #confChanges: ConfChange[] = [];
+  /** The newest hard state, while the log does not have it. */
+  #unwritten: HardState | undefined;
   /** Appends that must not overtake a snapshot, which is the first of them. */
   readonly #held: Append[] = [];
   #scheduled = false;
@@ -154,6 +158,18 @@ export class ReadyLoop {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
     this.#options.timers.atEndOfTurn(this.#runScheduled);
+  }
+
+  /**
+   * Appends the commit index to the log, if it lacks it; durable with whatever is synced next. A
+   * snapshot record counts only behind a commit index that covers it.
+   */
+  writeCommit(): void {
+    const hardState = this.#unwritten;
+    if (hardState === undefined || this.#stopped) return;
+    this.#unwritten = undefined;
+    const nothing = newMessage(raftpb.MessageType.MsgStorageAppend, LOCAL_APPEND_THREAD);
+    this.#append(new Append(this, nothing, hardState, false));
   }
 
   get isStopped(): boolean {
@@ -261,12 +277,26 @@ export class ReadyLoop {
 
   #dispatch(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
     if (message.to === LOCAL_APPEND_THREAD) {
-      this.#append(new Append(this, message, hardState, mustSync));
+      this.#prepareAppend(message, hardState, mustSync);
     } else if (message.to === LOCAL_APPLY_THREAD) {
       this.#options.apply(message);
     } else {
       this.#options.send(message);
     }
+  }
+
+  /**
+   * A hard state that only moves the commit index waits for the next write: it is a hint that saves
+   * work after a restart, and needs no write of its own.
+   */
+  #prepareAppend(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
+    if (hardState !== undefined) this.#unwritten = hardState;
+    const { entries, snapshot, responses } = message;
+    const writes = mustSync || entries.length > 0 || snapshot !== undefined;
+    if (!writes && responses.length === 0) return;
+    const state = writes ? this.#unwritten : undefined;
+    if (writes) this.#unwritten = undefined;
+    this.#append(new Append(this, message, state, mustSync));
   }
 
   #append(append: Append): void {

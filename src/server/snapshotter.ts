@@ -35,6 +35,8 @@ export interface SnapshotterOptions {
   readonly wal: Wal;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
+  /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
+  readonly writeCommit: () => void;
   readonly onSaved: (tookMs: number) => void;
   /** A step failed: the member must stop. */
   readonly onFailure: (error: unknown) => void;
@@ -105,6 +107,7 @@ export class Snapshotter {
     const { index, term, confState } = snapshot.metadata!;
     // A leader's snapshot may have come meanwhile; records do not go back.
     if (index <= this.#diskIndex) return;
+    this.#options.writeCommit();
     await wal.saveSnapshot({ index, term, confState });
     this.#diskIndex = Math.max(this.#diskIndex, index);
     await wal.releaseTo(index);

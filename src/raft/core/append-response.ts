@@ -7,7 +7,7 @@ import { PROGRESS_STATES, type Progress } from '../tracker/index.ts';
 import { maybeCommit } from './commit.ts';
 import { type Raft, ROLES } from './raft.ts';
 import { confirmReads, releasePendingReads } from './reads.ts';
-import { broadcastAppends, maybeSendAppend, sendAppend } from './replication.ts';
+import { broadcastCommit, maybeSendAppend, sendAppend, sendCommitTo } from './replication.ts';
 import { sendTimeoutNow } from './transfer.ts';
 
 const { PROBE, REPLICATE, SNAPSHOT } = PROGRESS_STATES;
@@ -54,9 +54,9 @@ function onAcknowledgement(raft: Raft, response: Message, progress: Progress): v
   const own = from === raft.id;
   if (maybeCommit(raft)) {
     releasePendingReads(raft);
-    broadcastAppends(raft);
-  } else if (!own && progress.canBumpCommit(raft.log.committed)) {
-    sendAppend(raft, from);
+    broadcastCommit(raft);
+  } else if (!own) {
+    sendCommitTo(raft, from, progress);
   }
   // The window has moved: fill it.
   if (!own) while (maybeSendAppend(raft, from, false));

@@ -30,18 +30,40 @@ export function broadcastAppends(raft: Raft): void {
   }
 }
 
-/** With `deferAppends`: acknowledges and sends all that was proposed since the last Ready. */
+/**
+ * With `deferAppends`: acknowledges and sends all that was proposed since the last Ready, and tells
+ * followers what has been committed, in one message if both is news.
+ */
 export function flushDeferredAppends(raft: Raft): void {
-  if (!raft.appendsDeferred) return;
+  const { appendsDeferred, commitsDeferred } = raft;
+  if (!appendsDeferred && !commitsDeferred) return;
   raft.appendsDeferred = false;
-  acknowledgeOwnAppend(raft);
+  raft.commitsDeferred = false;
+  if (appendsDeferred) acknowledgeOwnAppend(raft);
   const { ids, all } = raft.tracker;
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
   for (let i = 0; i < ids.length; i++) {
     if (ids[i] === raft.id) continue;
+    const progress = all[i]!;
     // More than one message holds goes out in several, as after an acknowledgement.
-    while (sendAppendTo(raft, ids[i]!, all[i]!, false, shared));
+    while (sendAppendTo(raft, ids[i]!, progress, false, shared));
+    if (progress.canBumpCommit(raft.log.committed)) {
+      sendAppendTo(raft, ids[i]!, progress, true, shared);
+    }
   }
+}
+
+/** The commit index has moved: tells every follower, with `deferAppends` when the next Ready is taken. */
+export function broadcastCommit(raft: Raft): void {
+  if (raft.config.deferAppends) raft.commitsDeferred = true;
+  else broadcastAppends(raft);
+}
+
+/** Tells one follower of the commit index, if it may not know it. */
+export function sendCommitTo(raft: Raft, to: NodeId, progress: Progress): void {
+  if (!progress.canBumpCommit(raft.log.committed)) return;
+  if (raft.config.deferAppends) raft.commitsDeferred = true;
+  else sendAppend(raft, to);
 }
 
 /** Sends what the new members of the configuration lack, and nothing to those who lack nothing. */
