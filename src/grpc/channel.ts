@@ -209,13 +209,18 @@ export class ChannelCore implements Channel {
 
   /** A connection was lost or drained; its link is idle. */
   linkLost(): void {
-    if (this.#waiting.length > 0) this.#connectWhatIsIdle();
+    if (this.#waiting.length > 0 || this.#isServing) this.#connectWhatIsIdle();
   }
 
   /** A backoff has passed. */
   linkIdle(): void {
     this.#dropEnded();
-    if (this.#waiting.length > 0) this.#connectWhatIsIdle();
+    if (this.#waiting.length > 0 || this.#isServing) this.#connectWhatIsIdle();
+  }
+
+  /** Calls go on elsewhere: whoever is missing is wanted back. */
+  get #isServing(): boolean {
+    return !this.#closed && this.#links.some((link) => link.state === 'ready');
   }
 
   /** A link could not connect. */
