@@ -71,6 +71,11 @@ export class RawWatch {
     this.#stream?.cancel();
   }
 
+  /** From now on the watch is served by these. */
+  moveTo(endpoints: readonly Endpoint[]): void {
+    this.#channel.setEndpoints(endpoints);
+  }
+
   /** `expected`: the revision up to which everything should have arrived by now. */
   close(expected: number): void {
     if (this.#closed) return;

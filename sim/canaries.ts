@@ -1,0 +1,125 @@
+// Bugs, planted on purpose: a proof that finds none of them proves nothing. Classes of members are
+// wrapped for the time of one run; what ships knows nothing of it.
+
+import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
+import { Reads } from '../src/server/reads.ts';
+import { Overlay } from '../src/store/overlay.ts';
+import { META_KEY } from '../src/store/schema.ts';
+import { Wal } from '../src/wal/index.ts';
+import type { SimCluster } from './cluster.ts';
+
+export interface Canary {
+  readonly name: string;
+  /** The faults that bring it to light; others would only take time. */
+  readonly faults: readonly string[];
+  /** It must be found within so many seeds. */
+  readonly seeds: number;
+  /** Returns what takes it out again. */
+  readonly plant: (cluster: SimCluster) => () => void;
+}
+
+/** Replaces a method; returns what puts it back. */
+function wrap<Class extends object, Name extends keyof Class>(
+  prototype: Class,
+  name: Name,
+  make: (original: Class[Name]) => Class[Name],
+): () => void {
+  const original = prototype[name];
+  prototype[name] = make(original);
+  return () => {
+    prototype[name] = original;
+  };
+}
+
+/** What is written counts as durable before the disk says so. */
+const acknowledgeBeforeSync: Canary = {
+  name: 'acknowledge-before-sync',
+  faults: ['power-loss-of-all', 'power-loss'],
+  seeds: 5,
+  plant: () =>
+    wrap(
+      Wal.prototype,
+      'append',
+      (append) =>
+        function (this: Wal, given) {
+          const { entries, hardState } = given;
+          const complete = (error: Parameters<typeof given.complete>[0]) => given.complete(error);
+          append.call(this, { entries, hardState, mustSync: false, complete });
+        },
+    ),
+};
+
+/** A member that believes it leads serves reads without asking the others. */
+const staleRead: Canary = {
+  name: 'stale-read',
+  faults: ['pause', 'isolate', 'one-way', 'split'],
+  seeds: 10,
+  plant: (cluster) =>
+    wrap(
+      Reads.prototype,
+      'request',
+      (request) =>
+        function (this: Reads, read) {
+          if (cluster.nodes.some((node) => node.leads && node.member?.reads === this)) read.serve();
+          else request.call(this, read);
+        },
+    ),
+};
+
+/** One in so many deliveries to a watch gets lost. */
+const DROP_EVERY = 50;
+
+const droppedEvent: Canary = {
+  name: 'dropped-event',
+  faults: ['kill', 'isolate', 'reset'],
+  seeds: 3,
+  plant: () => {
+    const leaky = new WeakSet<WatchStream>();
+    let count = 0;
+    return wrap(
+      WatchHub.prototype,
+      'watch',
+      (watch) =>
+        function (this: WatchHub, stream, ...rest) {
+          if (!leaky.has(stream)) {
+            leaky.add(stream);
+            const { sink } = stream;
+            const { offer } = sink;
+            sink.offer = (watcher: Watcher, batch) =>
+              ++count % DROP_EVERY === 0 || offer.call(sink, watcher, batch);
+          }
+          return watch.call(this, stream, ...rest);
+        },
+    );
+  },
+};
+
+/** The database claims to have the effects of one entry more than it has. */
+const earlyIndex: Canary = {
+  name: 'early-index',
+  faults: ['kill', 'power-loss', 'kill-while-starting'],
+  seeds: 3,
+  plant: () =>
+    wrap(
+      Overlay.prototype,
+      'set',
+      (set) =>
+        function (this: Overlay, bucket, key, value) {
+          if (key !== META_KEY.CONSISTENT_INDEX || value === undefined) {
+            set.call(this, bucket, key, value);
+            return;
+          }
+          const early = value.slice();
+          const view = new DataView(early.buffer, early.byteOffset);
+          view.setBigUint64(0, view.getBigUint64(0) + 1n);
+          set.call(this, bucket, key, early);
+        },
+    ),
+};
+
+export const CANARIES: readonly Canary[] = [
+  acknowledgeBeforeSync,
+  staleRead,
+  droppedEvent,
+  earlyIndex,
+];

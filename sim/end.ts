@@ -1,0 +1,148 @@
+// The end of a run: every harm is put right, the cluster must come to rest by itself, and then what
+// its members hold is compared.
+
+import type { Random } from '../src/base/index.ts';
+import { checkWal } from '../src/wal/index.ts';
+import { clientTarget } from './check/client-target.ts';
+import type { SimCluster } from './cluster.ts';
+import { replaceMember } from './membership-faults.ts';
+import { type SimNode, WAL_DIR } from './node.ts';
+
+/** Within so much time after the last fault everything must work again. */
+const REST_MS_MAX = 120_000;
+const WRITE_MS = 3_000;
+const LEASE_MS_MAX = 60_000;
+
+/** False if the cluster does not come to rest; that is a violation. */
+export async function settle(cluster: SimCluster, random: Random): Promise<boolean> {
+  cluster.world.network.heal();
+  for (const node of cluster.nodes) {
+    if (node.paused) node.resume();
+    node.env.disk.intercept = undefined;
+    node.env.disk.extraLatencyMs = undefined;
+    node.env.disk.capacity = Number.POSITIVE_INFINITY;
+  }
+  const endMs = cluster.nowMs + REST_MS_MAX;
+  for (const node of cluster.nodes) if (!node.damaged && (await node.hasData())) node.start();
+  while (cluster.nowMs < endMs) {
+    await cluster.sleep(1000);
+    if (!(await allServe(cluster, random))) continue;
+    await cluster.call('disarm', (client) => client.maintenance.disarm());
+    await write(cluster);
+    await cluster.sleep(500);
+    if (isLevel(cluster)) return await leasesEnd(cluster);
+  }
+  const states = cluster.nodes.map((node) => describe(node)).join('; ');
+  cluster.wrong('recovers', `no rest ${REST_MS_MAX} ms after the last fault: ${states}`);
+  for (const node of cluster.nodes) cluster.log(`${node.name}:\n${node.log.slice(-15).join('\n')}`);
+  return false;
+}
+
+/** Recorded, as every write must be. */
+async function write(cluster: SimCluster): Promise<void> {
+  const client = cluster.client(cluster.running);
+  const target = clientTarget(client, { timeoutMs: WRITE_MS });
+  const value = String(Math.round(cluster.nowMs));
+  await cluster.recorder.execute('operator', target, { kind: 'put', key: 'l', value });
+  client.close();
+}
+
+function describe({ name, status, member }: SimNode): string {
+  if (member === undefined) return `${name} ${status}`;
+  const { leader, term, appliedIndex, committedIndex } = member.raft;
+  const revision = member.machine.kv.currentRev;
+  return (
+    `${name} ${status}, leader ${leader.toString(16)} in term ${term}, ` +
+    `applied ${appliedIndex} of ${committedIndex}, revision ${revision}`
+  );
+}
+
+/** Whether all members run, and nobody else; starts and replaces what does not. */
+async function allServe(cluster: SimCluster, random: Random): Promise<boolean> {
+  const names = await cluster.memberNames();
+  if (names === undefined) return false;
+  let complete = true;
+  for (const node of cluster.nodes) {
+    const isMember = names.includes(node.name);
+    if (isMember && node.status === 'running') continue;
+    if (!isMember && (node.status === 'down' || node.status === 'removed')) continue;
+    complete = false;
+    if (node.status === 'starting') continue;
+    if (!isMember) node.crash({ seed: 1, unsynced: 'kept' });
+    else if (node.damaged) await replaceMember({ cluster, random }, node);
+    else if (node.status !== 'running') {
+      if (!(await node.hasData())) await node.wipe({ state: 'existing', names });
+      node.start();
+    }
+    if (!isMember) node.retire();
+  }
+  return complete;
+}
+
+/** All members have applied the same, and there is a leader. */
+function isLevel(cluster: SimCluster): boolean {
+  const states = cluster.running.map(({ member }) => ({
+    ...{ leader: member!.raft.leader, index: member!.machine.appliedIndex },
+    revision: member!.machine.kv.currentRev,
+  }));
+  const [first] = states;
+  if (first === undefined || first.leader === 0n) return false;
+  return states.every(
+    ({ leader, index, revision }) =>
+      leader === first.leader && index === first.index && revision === first.revision,
+  );
+}
+
+/** Nobody renews the leases of the run any more: they end, and their keys with them. */
+async function leasesEnd(cluster: SimCluster): Promise<boolean> {
+  const endMs = cluster.nowMs + LEASE_MS_MAX;
+  while (cluster.nowMs < endMs) {
+    const list = await cluster.call('lease list', (client) => client.lease.list());
+    if (list !== undefined && list.leases.length === 0) {
+      await cluster.sleep(1000);
+      if (isLevel(cluster)) return true;
+    }
+    await cluster.sleep(1000);
+  }
+  cluster.wrong('leases end', `leases are left ${LEASE_MS_MAX} ms after their last renewal`);
+  return false;
+}
+
+/** What the members hold is the same, and whole. */
+export async function checkMembers(cluster: SimCluster): Promise<void> {
+  await compareHashes(cluster);
+  const log = cluster.changeLog();
+  for (const node of cluster.running) {
+    const { backend, kv } = node.member!.machine;
+    for (const text of kv.index.check()) cluster.wrong('key index', `${node.name}: ${text}`);
+    for (const { page, text } of await backend.database.check()) {
+      cluster.wrong('database', `${node.name}, page ${page}: ${text}`);
+    }
+    if (log.last !== kv.currentRev) {
+      cluster.wrong('same history', `${node.name} is at ${kv.currentRev}, the log at ${log.last}`);
+    }
+  }
+  for (const node of cluster.running) {
+    await node.stop();
+    for (const text of await checkWal(node.env, WAL_DIR)) {
+      cluster.wrong('log', `${node.name}: ${text}`);
+    }
+  }
+}
+
+async function compareHashes(cluster: SimCluster): Promise<void> {
+  const nodes = cluster.running;
+  const revision = Math.min(...nodes.map(({ member }) => member!.machine.kv.currentRev));
+  const hashes = await Promise.all(
+    nodes.map(async (node) => {
+      const { hash, compactRevision } = await node.member!.machine.hashKv(revision);
+      return { name: node.name, text: `hash ${hash}, compacted ${compactRevision}` };
+    }),
+  );
+  const [first] = hashes;
+  for (const { name, text } of hashes) {
+    if (first === undefined || text === first.text) continue;
+    const texts = `${first.name} has ${first.text}, ${name} ${text}`;
+    cluster.wrong('equal content', `at revision ${revision} ${texts}`);
+  }
+}

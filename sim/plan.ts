@@ -1,0 +1,80 @@
+// What a seed stands for: how large the cluster is, how it is set, what its clients do and what
+// happens to it. Each run has some kinds of faults only: with all of them always, some combinations
+// would never get the time to matter.
+
+import { type Random, seededRandom } from '../src/base/index.ts';
+import type { ServerConfig } from '../src/server/config/index.ts';
+import type { TrafficMix } from './check/traffic.ts';
+import { FAULTS, type Fault } from './faults.ts';
+
+export interface Plan {
+  readonly seed: number;
+  readonly size: number;
+  readonly durationMs: number;
+  readonly settings: Partial<ServerConfig>;
+  readonly walSegmentSize: number;
+  readonly faults: readonly Fault[];
+  /** Longest pause between two faults. */
+  readonly calmMs: number;
+  readonly clients: number;
+  readonly pauseMs: number;
+  readonly keys: number;
+  readonly mix: Partial<TrafficMix>;
+}
+
+export interface PlanOptions {
+  readonly seed: number;
+  readonly durationMs?: number;
+  /** Names of the faults; by default chosen by the seed. */
+  readonly faults?: readonly string[];
+}
+
+const DURATION_MS = 30_000;
+const KIB = 1024;
+
+export function planOf(options: PlanOptions): Plan {
+  const random = seededRandom(options.seed);
+  const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
+  return {
+    seed: options.seed,
+    size: pick(3, 3, 3, 5),
+    durationMs: options.durationMs ?? DURATION_MS,
+    settings: {
+      snapshotCount: pick(10, 30, 100, 1000),
+      snapshotCatchupEntries: pick(1, 5, 50),
+      maxSnapshots: pick(1, 3),
+      maxWals: pick(1, 3),
+      backendBatchIntervalMs: pick(10, 100),
+      backendBatchLimit: pick(4, 50, 1000),
+      compactionBatchLimit: pick(4, 100),
+      compactionSleepIntervalMs: 1,
+    },
+    walSegmentSize: pick(8 * KIB, 32 * KIB, 256 * KIB),
+    faults: faultsOf(options, random),
+    calmMs: pick(100, 500, 2000),
+    clients: pick(4, 8, 12),
+    pauseMs: pick(30, 100, 200),
+    keys: pick(4, 12, 40),
+    mix: {
+      compact: pick(0, 1, 4),
+      leasePut: pick(0, 6, 12),
+      lease: pick(0, 6),
+      deleteRange: pick(0, 1, 3),
+      txn: pick(5, 14, 30),
+      staleRange: pick(2, 10),
+    },
+  };
+}
+
+function faultsOf({ faults }: PlanOptions, random: Random): readonly Fault[] {
+  if (faults !== undefined) {
+    return faults.map((name) => {
+      const fault = FAULTS.find((each) => each.name === name);
+      if (fault === undefined) throw new Error(`no such fault: ${name}`);
+      return fault;
+    });
+  }
+  const share = 1 + random.below(4);
+  const chosen = FAULTS.filter(() => random.below(5) < share);
+  return chosen.length === 0 ? FAULTS : chosen;
+}

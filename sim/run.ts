@@ -1,0 +1,204 @@
+// One run: a cluster, its clients, faults for a while, then calm; and then everything is checked.
+
+import { type Random, seededRandom } from '../src/base/index.ts';
+import type { Client } from '../src/client/index.ts';
+import type { Canary } from './canaries.ts';
+import { checkHistory } from './check/check-history.ts';
+import { clientTarget } from './check/client-target.ts';
+import type { History, Violation } from './check/history.ts';
+import { RawWatch } from './check/raw-watch.ts';
+import { runTraffic } from './check/traffic.ts';
+import { SimCluster } from './cluster.ts';
+import { checkMembers, settle } from './end.ts';
+import { DRIFT_PERCENT_MAX, type FaultKind } from './faults.ts';
+import { type Plan, type PlanOptions, planOf } from './plan.ts';
+
+export interface SimOptions extends PlanOptions {
+  readonly log?: (line: string) => void;
+  /** A bug to run with. */
+  readonly canary?: Canary;
+  /** The command that repeats the run. */
+  readonly command?: string;
+}
+
+export interface SimReport {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly history: History;
+  /** Two runs with equal traces are the same run. */
+  readonly trace: string;
+  readonly simulatedMs: number;
+  readonly operations: number;
+  readonly unknown: number;
+  readonly elections: number;
+  readonly entries: number;
+  readonly faults: number;
+}
+
+const START_MS_MAX = 60_000;
+const REQUEST_MS = 3_000;
+const WATCHES = 5;
+const QUIET_MS_MAX = 60_000;
+
+export async function runSim(options: SimOptions): Promise<SimReport> {
+  const plan = planOf(options);
+  const log = options.log ?? (() => {});
+  const { seed, size, settings, walSegmentSize } = plan;
+  const cluster = new SimCluster({ seed, size, settings, walSegmentSize, log });
+  const unplant = options.canary?.plant(cluster);
+  const run = new Run(cluster, plan);
+  const { scheduler } = cluster.world;
+  try {
+    await scheduler.run(() => run.all());
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    cluster.wrong('the run itself', text);
+  } finally {
+    unplant?.();
+  }
+  const history = cluster.recorder.history(options.command ?? `npm run sim -- --seed ${seed}`);
+  const broken = run.check(history);
+  return {
+    seed,
+    violations: [...cluster.violations, ...cluster.safety.violations, ...broken],
+    history,
+    trace: `${scheduler.fingerprint.toString(16)}-${cluster.recorder.highestRevision}`,
+    simulatedMs: scheduler.nowMs,
+    operations: history.operations.length,
+    unknown: history.operations.filter((each) => each.outcome.kind === 'unknown').length,
+    elections: cluster.safety.leadersSeen,
+    entries: cluster.safety.entriesSeen,
+    faults: run.faults,
+  };
+}
+
+class Run {
+  readonly #cluster: SimCluster;
+  readonly #plan: Plan;
+  readonly #random: Random;
+  readonly #clients: Client[] = [];
+  readonly #watches: RawWatch[] = [];
+  /** Set when all has come to rest, so that the record can be judged. */
+  #isComplete = false;
+  faults = 0;
+
+  constructor(cluster: SimCluster, plan: Plan) {
+    this.#cluster = cluster;
+    this.#plan = plan;
+    // Not that of the world, so that faults do not depend on how many numbers the members draw.
+    this.#random = seededRandom(plan.seed ^ 0x5eed);
+  }
+
+  async all(): Promise<void> {
+    const cluster = this.#cluster;
+    for (const node of cluster.nodes) node.start();
+    const isUp = (): boolean => cluster.nodes.every((node) => node.status === 'running');
+    if (!(await cluster.until(isUp, START_MS_MAX))) {
+      const states = cluster.nodes.map((node) => `${node.name} ${node.status}`).join(', ');
+      cluster.wrong('starts', `the cluster has not begun to serve: ${states}`);
+      return;
+    }
+    this.#openWatches();
+    const endMs = cluster.clock.monotonicMs() + this.#plan.durationMs;
+    await Promise.all([this.#traffic(endMs), this.#nemesis(endMs)]);
+    cluster.log('calm');
+    if (!(await settle(cluster, this.#random))) return;
+    await this.#closeWatches();
+    for (const client of this.#clients) client.close();
+    await checkMembers(cluster);
+    this.#isComplete = true;
+  }
+
+  check(history: History): Violation[] {
+    if (!this.#isComplete) return [];
+    const log = this.#cluster.changeLog();
+    return checkHistory(history, { log, drift: DRIFT_PERCENT_MAX / 100 + 0.001 });
+  }
+
+  // --- Clients -----------------------------------------------------------------------------------
+
+  async #traffic(endMs: number): Promise<void> {
+    const cluster = this.#cluster;
+    const { clients, mix, keys, pauseMs, seed } = this.#plan;
+    const targets = Array.from({ length: clients }, (_, i) => {
+      // Some know all members, others one each.
+      const nodes = i % 2 === 0 ? cluster.nodes : [cluster.nodes[(i >> 1) % cluster.nodes.length]!];
+      const client = cluster.client(nodes);
+      this.#clients.push(client);
+      return clientTarget(client, { timeoutMs: REQUEST_MS });
+    });
+    await runTraffic({
+      ...{ recorder: cluster.recorder, clock: cluster.clock, timers: cluster.timers },
+      ...{ seed, targets, endMs, mix, keys, pauseMs },
+      beforeCompaction: async (revision) => cluster.saveBeforeCompaction(revision),
+    });
+  }
+
+  #openWatches(): void {
+    const cluster = this.#cluster;
+    const { recorder, runtime } = cluster;
+    const random = this.#random;
+    for (let i = 0; i < WATCHES; i++) {
+      const keys = i < 2 ? { key: 'k', end: 'l' } : { key: `k${random.below(3)}`, end: 'k9' };
+      const request = {
+        ...keys,
+        startRevision: random.below(2) === 0 ? 0 : 2,
+        prevKv: random.below(2) === 0,
+        fragment: random.below(2) === 0,
+        noPut: random.below(8) === 0,
+        noDelete: random.below(8) === 0,
+      };
+      const nodes = i % 2 === 0 ? cluster.nodes : [cluster.nodes[i % cluster.nodes.length]!];
+      const endpoints = cluster.endpoints(nodes);
+      this.#watches.push(new RawWatch({ recorder, runtime, endpoints, client: `w${i}`, request }));
+    }
+  }
+
+  /** Everything must arrive now: whoever watches a member that is gone, elsewhere. */
+  async #closeWatches(): Promise<void> {
+    const cluster = this.#cluster;
+    const last = Math.max(...cluster.running.map(({ member }) => member!.machine.kv.currentRev));
+    const endpoints = cluster.endpoints(cluster.running);
+    for (const watch of this.#watches) watch.moveTo(endpoints);
+    const endMs = cluster.nowMs + QUIET_MS_MAX;
+    const isBehind = (watch: RawWatch): boolean => watch.nextRevision <= last;
+    while (this.#watches.some(isBehind) && cluster.nowMs < endMs) {
+      for (const watch of this.#watches) if (isBehind(watch)) watch.requestProgress();
+      await cluster.sleep(500);
+    }
+    for (const [i, watch] of this.#watches.entries()) {
+      if (isBehind(watch)) {
+        const text = `watch w${i} has come to ${watch.nextRevision - 1}, the store is at ${last}`;
+        cluster.wrong('watches arrive', text);
+      }
+      watch.close(last);
+    }
+  }
+
+  // --- Faults ------------------------------------------------------------------------------------
+
+  async #nemesis(endMs: number): Promise<void> {
+    const cluster = this.#cluster;
+    const random = this.#random;
+    const busy = new Set<FaultKind>();
+    const running: Promise<void>[] = [];
+    await cluster.sleep(random.below(this.#plan.calmMs));
+    while (cluster.clock.monotonicMs() < endMs) {
+      const fault = this.#plan.faults[random.below(this.#plan.faults.length)]!;
+      if (!busy.has(fault.kind)) {
+        busy.add(fault.kind);
+        this.faults++;
+        const done = fault.run({ cluster, random }).finally(() => busy.delete(fault.kind));
+        running.push(done);
+        // Sometimes another one begins while this one lasts.
+        if (random.below(3) > 0) await done;
+      }
+      for (const watch of this.#watches) {
+        if (random.below(4) === 0) watch.requestProgress();
+        if (random.below(10) === 0) watch.break();
+      }
+      await cluster.sleep(20 + random.below(this.#plan.calmMs));
+    }
+    await Promise.all(running);
+  }
+}
