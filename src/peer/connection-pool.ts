@@ -1,7 +1,8 @@
 // Connections that are kept for the next small request to the same member.
 //
 // The other side closes what is idle for its read deadline, so an idle connection is given up a
-// second before that. If one breaks all the same before any answer, the request is made once more.
+// second before that. If one breaks all the same before any answer, a question is asked once more. A
+// post is not: it may have arrived, and a proposal that arrives twice is carried out twice.
 
 import type { Timer } from '../env/index.ts';
 import type { PeerContext } from './context.ts';
@@ -42,7 +43,8 @@ export class ConnectionPool {
       try {
         return await this.#exchange(kept, request);
       } catch (error) {
-        if (kept.answering || generation !== this.#generation) throw error;
+        const isRepeatable = request.method === 'GET' && !kept.answering;
+        if (!isRepeatable || generation !== this.#generation) throw error;
       }
     }
     return await this.#exchange(await this.#context.dial(url), request);

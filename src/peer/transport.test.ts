@@ -142,3 +142,25 @@ test('messages are posted to a remote, and to a peer without streams', async () 
   await world.scheduler.runUntil(() => b!.host.received.length === 2, 5000);
   expect(b!.host.received.map((one) => one.to).sort()).toEqual([2n, 9n]);
 });
+
+test('a post whose connection breaks before the answer is not made again', async () => {
+  const world = new SimWorld({ seed: 6 });
+  const { members } = await startMembers(world, 2);
+  running = members;
+  const [a, b] = members;
+  a!.transport.addRemote(9n, [b!.url]);
+  const proposal = message({ type: MessageType.MsgProp, from: 1n, to: 9n });
+  a!.transport.send(proposal);
+  await world.scheduler.runUntil(() => b!.host.received.length === 1, 5000);
+  await world.scheduler.runFor(100);
+  // The next one goes over the connection that was kept.
+  const { receive } = b!.host;
+  b!.host.receive = (one) => {
+    world.network.reset('m1', 'm2');
+    return receive.call(b!.host, one);
+  };
+  a!.transport.send(proposal);
+  await world.scheduler.runFor(5000);
+  expect(b!.host.received).toHaveLength(2);
+  expect(a!.host.unreachable).toContain(9n);
+});
