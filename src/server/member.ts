@@ -102,6 +102,12 @@ export class Member implements MemberCore, StateMachineHost {
   #leader = 0n;
   #isLearner = false;
   #tickedMs: number;
+  /**
+   * Ticks until raft would have stepped down if it had been replaced during a pause: its check of the
+   * quorum fails at the second election timeout at the latest. The first tick after a pause proves
+   * nothing, and it may come before the requests that have waited.
+   */
+  #doubtTicks = 0;
   #removed = false;
   readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
@@ -317,8 +323,12 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get leadsSurely(): boolean {
+    return this.#leading && this.#doubtTicks === 0 && !this.#isStale;
+  }
+
+  get #isStale(): boolean {
     const staleMs = this.env.clock.monotonicMs() - this.#tickedMs;
-    return this.#leading && staleMs <= STALE_TICKS_MAX * this.config.heartbeatMs;
+    return staleMs > STALE_TICKS_MAX * this.config.heartbeatMs;
   }
 
   get isCaughtUp(): boolean {
@@ -489,7 +499,10 @@ export class Member implements MemberCore, StateMachineHost {
   // --- The clock ---------------------------------------------------------------------------------
 
   #tick(): void {
-    this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
+    const { heartbeatMs, electionMs } = this.config;
+    this.#tickTimer = this.env.timers.after(heartbeatMs, () => {
+      if (this.#isStale) this.#doubtTicks = 2 * Math.ceil(electionMs / heartbeatMs) + 1;
+      else if (this.#doubtTicks > 0) this.#doubtTicks--;
       this.#tickedMs = this.env.clock.monotonicMs();
       this.#loop.tick();
       this.reads.tick();
