@@ -28,6 +28,8 @@ export interface Slowness {
 
 /** Held bytes of one connection and direction; then we stop reading, as a full socket would. */
 const HELD_BYTES_MAX = 4 << 20;
+/** The table changes while it is read, and a row may be missed. */
+const LOOKS = 3;
 
 interface Gate {
   readonly server: Server;
@@ -129,7 +131,7 @@ export class PeerLinks {
   #accept(to: string, near: Socket): void {
     near.on('error', () => {});
     const gate = this.#gates.get(to)!;
-    const from = this.#whoOpened(near.remotePort ?? 0);
+    const from = this.#whoOpened(near.remotePort ?? 0, gate.port);
     const there = this.#link(from ?? '', to);
     const back = this.#link(to, from ?? '');
     if (there.cut || back.cut) {
@@ -158,12 +160,14 @@ export class PeerLinks {
     connection.far.resetAndDestroy();
   }
 
-  /** The member whose socket has this local port; undefined for strangers. */
-  #whoOpened(port: number): string | undefined {
-    const inode = inodeOfPort(port);
-    if (inode === undefined) return undefined;
-    for (const [name, { pid }] of this.#gates) {
-      if (pid !== undefined && hasSocket(pid, inode)) return name;
+  /** The member whose socket leads from one port to the other; undefined for strangers. */
+  #whoOpened(port: number, gatePort: number): string | undefined {
+    for (let attempt = 0; attempt < LOOKS; attempt++) {
+      const inode = inodeOf(port, gatePort);
+      if (inode === undefined) continue;
+      for (const [name, { pid }] of this.#gates) {
+        if (pid !== undefined && hasSocket(pid, inode)) return name;
+      }
     }
     return undefined;
   }
@@ -254,14 +258,18 @@ class Pump {
   }
 }
 
-/** Of the loopback socket that is bound to `port` and connected. */
-function inodeOfPort(port: number): string | undefined {
-  const wanted = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n')) {
-    const fields = line.trim().split(/\s+/);
-    if (fields[1] === wanted && fields[9] !== '0') return fields[9];
-  }
-  return undefined;
+/** Of the loopback socket that is connected from one port to the other. */
+function inodeOf(from: number, to: number): string | undefined {
+  const wanted = `${inTable(from)} ${inTable(to)} `;
+  const text = readFileSync('/proc/net/tcp', 'latin1');
+  const start = text.indexOf(wanted);
+  if (start < 0) return undefined;
+  const fields = text.slice(start, text.indexOf('\n', start)).split(/\s+/);
+  return fields[8];
+}
+
+function inTable(port: number): string {
+  return `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 function hasSocket(pid: number, inode: string): boolean {
