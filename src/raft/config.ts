@@ -79,9 +79,9 @@ export interface Config {
   /** A leader that was removed or demoted steps down when it applies that. Default false. */
   readonly stepDownOnRemoval?: boolean;
   /**
-   * A leader sends what was proposed and committed when the next Ready is taken, all in as few
-   * messages as possible, instead of one message per proposal, commit and follower. Default false,
-   * as in etcd.
+   * A leader sends what was proposed when the next Ready is taken, all in as few messages as
+   * possible, instead of one message per proposal and follower; and a commit index with the next
+   * entries, or when `tellCommit` is called, instead of at once. Default false, as in etcd.
    */
   readonly deferAppends?: boolean;
 }

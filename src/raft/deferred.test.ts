@@ -76,6 +76,37 @@ test('a leader that lost its term sends nothing of what it deferred', () => {
   expect(node.role).toBe('StateFollower');
 });
 
+test('a commit is told with the next entries, once', () => {
+  const node = leader();
+  node.propose('a');
+  node.take();
+  node.raw.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
+  expect(node.take().filter(({ type }) => type === MsgApp)).toEqual([]);
+  expect(node.raw.hasCommitToTell).toBe(true);
+  node.propose('b');
+  const appends = node.take().filter(({ type }) => type === MsgApp);
+  expect(appends.map(({ to, entries, commit }) => [to, entries.length, commit])).toEqual([
+    [2n, 1, 2],
+    [3n, 1, 2],
+  ]);
+  expect(node.raw.hasCommitToTell).toBe(false);
+  node.raw.tellCommit();
+  expect(node.take()).toEqual([]);
+});
+
+test('a commit without entries to follow is told when the shell says so', () => {
+  const node = leader();
+  node.propose('a');
+  node.take();
+  node.raw.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
+  node.raw.tellCommit();
+  const appends = node.take().filter(({ type }) => type === MsgApp);
+  expect(appends.map(({ to, entries, commit }) => [to, entries.length, commit])).toEqual([
+    [2n, 0, 2],
+    [3n, 0, 2],
+  ]);
+});
+
 test('the log is the same as without', () => {
   const run = (defer: boolean): Network => {
     const network = group(3, { deferAppends: defer });
@@ -85,6 +116,8 @@ test('the log is the same as without', () => {
       if (i % 3 === 0) network.node(2n).propose(`f${i}`);
       if (i % 5 === 0) network.settle();
     }
+    network.settle();
+    network.node(1n).raw.tellCommit();
     network.settle();
     return network;
   };

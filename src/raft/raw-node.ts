@@ -9,7 +9,7 @@ import { standForElection } from './core/election.ts';
 import { applyConfChange } from './core/membership.ts';
 import { type Proposal, proposeAsLeader } from './core/proposal.ts';
 import { type Raft, ROLES, type SoftState } from './core/raft.ts';
-import { flushDeferredAppends } from './core/replication.ts';
+import { flushDeferredAppends, sendAllNews } from './core/replication.ts';
 import { STEP_RESULTS, type StepResult } from './core/results.ts';
 import { step } from './core/step.ts';
 import { tick } from './core/tick.ts';
@@ -196,7 +196,6 @@ export class RawNode {
       raft.log.unstable.hasEntriesToWrite() ||
       raft.log.hasEntriesToApply(!this.#async) ||
       raft.readStates.length > 0 ||
-      raft.commitsDeferred ||
       this.#hardStateChanged() ||
       this.#softStateChanged() ||
       raft.log.unstable.snapshotToWrite() !== undefined
@@ -229,6 +228,24 @@ export class RawNode {
     if (this.failure !== undefined) return;
     try {
       for (const message of steps) step(this.#raft, message);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /**
+   * With `deferAppends`: whether this leader has committed something that its followers have not been
+   * told. The next append tells them, or the next heartbeat; else the shell says when.
+   */
+  get hasCommitToTell(): boolean {
+    return this.#raft.commitDeferred;
+  }
+
+  /** Tells followers the commit index, if they have not been told. */
+  tellCommit(): void {
+    if (this.failure !== undefined || !this.#raft.commitDeferred) return;
+    try {
+      sendAllNews(this.#raft);
     } catch (error) {
       this.#failed(error);
     }

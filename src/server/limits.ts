@@ -145,3 +145,10 @@ export const SNAPSHOT_PIECE_BYTES: number = 32 * 1024;
 
 /** Snapshots that may be on their way to clients at once. Reached: too many requests. */
 export const SNAPSHOT_COPIES_MAX = 16;
+
+/**
+ * How long a leader may keep the news of a commit for the append that carries the next entries. What
+ * followers show to serializable reads and watchers is so much older; a read index is not affected,
+ * since the heartbeats that confirm it carry the commit index.
+ */
+export const COMMIT_DELAY_MS = 1;

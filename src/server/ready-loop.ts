@@ -42,7 +42,12 @@ import {
   type StepResult,
 } from '../raft/index.ts';
 import type { Wal, WalAppend } from '../wal/index.ts';
-import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX, RAFT_MESSAGE_BYTES_MAX } from './limits.ts';
+import {
+  COMMIT_DELAY_MS,
+  LOOP_BYTES_MAX,
+  LOOP_PROPOSALS_MAX,
+  RAFT_MESSAGE_BYTES_MAX,
+} from './limits.ts';
 
 export interface ReadyLoopOptions {
   readonly node: RawNode;
@@ -100,6 +105,8 @@ export class ReadyLoop {
   #proposals: Uint8Array[] = [];
   #proposalBytes = 0;
   #confChanges: ConfChange[] = [];
+  /** A timer runs, at whose end followers are told the commit index. */
+  #tellsCommit = false;
   /** The newest hard state, while the log does not have it. */
   #unwritten: HardState | undefined;
   /** Appends that must not overtake a snapshot, which is the first of them. */
@@ -220,6 +227,7 @@ export class ReadyLoop {
       this.#feed();
       const { node } = this.#options;
       while (node.hasReady() && !this.#stopped) this.#take();
+      if (node.hasCommitToTell) this.#tellCommitSoon();
       if (node.failure !== undefined) this.#fail(node.failure);
     } catch (error) {
       this.#fail(error);
@@ -234,6 +242,18 @@ export class ReadyLoop {
     if (this.#leader !== NONE) this.#propose();
     const question = nextQuestion();
     if (question !== undefined) node.readIndex(question);
+  }
+
+  /** Whoever writes without a pause has the commit index told with the next entries. */
+  #tellCommitSoon(): void {
+    if (this.#tellsCommit) return;
+    this.#tellsCommit = true;
+    this.#options.timers.after(COMMIT_DELAY_MS, () => {
+      this.#tellsCommit = false;
+      if (this.#stopped) return;
+      this.#options.node.tellCommit();
+      this.#run();
+    });
   }
 
   #propose(): void {

@@ -73,8 +73,8 @@ export class Raft {
   uncommittedSize = 0;
   /** Something was appended and will be sent when the next Ready is taken. Leader only. */
   appendsDeferred = false;
-  /** Followers will hear of the commit index when the next Ready is taken. Leader only. */
-  commitsDeferred = false;
+  /** Followers have not heard of the commit index: see `RawNode.tellCommit`. Leader only. */
+  commitDeferred = false;
   readOnly: ReadOnly;
   /** Reads that wait for the first commit of this leader's term; bounded by PENDING_READS_MAX. */
   pendingReads: Message[] = [];

@@ -31,15 +31,19 @@ export function broadcastAppends(raft: Raft): void {
 }
 
 /**
- * With `deferAppends`: acknowledges and sends all that was proposed since the last Ready, and tells
- * followers what has been committed, in one message if both is news.
+ * With `deferAppends`: acknowledges and sends all that was proposed since the last Ready, together
+ * with the commit index.
  */
 export function flushDeferredAppends(raft: Raft): void {
-  const { appendsDeferred, commitsDeferred } = raft;
-  if (!appendsDeferred && !commitsDeferred) return;
+  if (!raft.appendsDeferred) return;
   raft.appendsDeferred = false;
-  raft.commitsDeferred = false;
-  if (appendsDeferred) acknowledgeOwnAppend(raft);
+  acknowledgeOwnAppend(raft);
+  sendAllNews(raft);
+}
+
+/** Entries that followers lack, and the commit index to those who may not know it. */
+export function sendAllNews(raft: Raft): void {
+  raft.commitDeferred = false;
   const { ids, all } = raft.tracker;
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
   for (let i = 0; i < ids.length; i++) {
@@ -53,16 +57,16 @@ export function flushDeferredAppends(raft: Raft): void {
   }
 }
 
-/** The commit index has moved: tells every follower, with `deferAppends` when the next Ready is taken. */
+/** The commit index has moved: tells every follower, with `deferAppends` not yet. */
 export function broadcastCommit(raft: Raft): void {
-  if (raft.config.deferAppends) raft.commitsDeferred = true;
+  if (raft.config.deferAppends) raft.commitDeferred = true;
   else broadcastAppends(raft);
 }
 
 /** Tells one follower of the commit index, if it may not know it. */
 export function sendCommitTo(raft: Raft, to: NodeId, progress: Progress): void {
   if (!progress.canBumpCommit(raft.log.committed)) return;
-  if (raft.config.deferAppends) raft.commitsDeferred = true;
+  if (raft.config.deferAppends) raft.commitDeferred = true;
   else sendAppend(raft, to);
 }
 

@@ -66,7 +66,7 @@ function reset(raft: Raft, term: Term): void {
   raft.pendingConfIndex = 0;
   raft.uncommittedSize = 0;
   raft.appendsDeferred = false;
-  raft.commitsDeferred = false;
+  raft.commitDeferred = false;
   // Reads under way are lost with the leadership, as messages can be: whoever asked asks again.
   raft.readOnly = new ReadOnly();
   raft.pendingReads = [];
