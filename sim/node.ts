@@ -86,9 +86,10 @@ export class SimNode {
     return this.#paused;
   }
 
-  /** The member, once it has started. */
+  /** The member, from when it has started until it begins to stop. */
   get member(): Member | undefined {
-    return this.#status === 'running' ? this.#member : undefined;
+    const isUp = this.#status === 'running' && this.#member?.isStopping === false;
+    return isUp ? this.#member : undefined;
   }
 
   get leads(): boolean {

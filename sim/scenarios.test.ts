@@ -31,7 +31,7 @@ async function withCluster(
   expect(cluster.violations, lines.join('\n')).toEqual([]);
 }
 
-// 1. The leader is paused, and then cut off from the others; another member is elected, and extends the leases once.
+// 1. The leader is paused, and then cut off; another member is elected, and extends the leases once.
 // 2. A client renews its lease with the old leader, whose system keeps the request.
 // 3. The old leader goes on. Its first timer makes its clock of ticks look regular again.
 // 4. It answers the renewal on its own, while the new leader lets the lease expire.

@@ -35,12 +35,7 @@ import { httpSourceOf } from './http/member-source.ts';
 import { Leadership } from './leadership.ts';
 import { LeaseExpiry } from './lease-expiry.ts';
 import { LeaseRenewals } from './lease-renewals.ts';
-import {
-  REMOVAL_DELAY_MS,
-  STALE_TICKS_MAX,
-  STOP_GRACE_MS,
-  VERSION_CHECK_INTERVAL_MS,
-} from './limits.ts';
+import { REMOVAL_DELAY_MS, STOP_GRACE_MS, VERSION_CHECK_INTERVAL_MS } from './limits.ts';
 import { Links } from './links.ts';
 import { Listeners } from './listeners.ts';
 import { asError, type Logger } from './log.ts';
@@ -62,6 +57,7 @@ import { ResponseHeaderWriter } from './response-header.ts';
 import { SnapshotTransfer } from './snapshot-transfer.ts';
 import { Snapshotter } from './snapshotter.ts';
 import type { StoreOptions } from './store-opening.ts';
+import { TickWatch } from './tick-watch.ts';
 import { timeoutErrorOf } from './timeout-error.ts';
 import { walObserver } from './wal-observer.ts';
 
@@ -101,13 +97,7 @@ export class Member implements MemberCore, StateMachineHost {
   #leading = false;
   #leader = 0n;
   #isLearner = false;
-  #tickedMs: number;
-  /**
-   * Ticks until raft would have stepped down if it had been replaced during a pause: its check of the
-   * quorum fails at the second election timeout at the latest. The first tick after a pause proves
-   * nothing, and it may come before the requests that have waited.
-   */
-  #doubtTicks = 0;
+  readonly #tickWatch: TickWatch;
   #removed = false;
   readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
@@ -160,7 +150,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.requestIds = new RequestIds(memberId, env.clock.wallMs());
     this.#term = node.basicStatus().term;
     this.#committed = node.basicStatus().commit;
-    this.#tickedMs = env.clock.monotonicMs();
+    this.#tickWatch = new TickWatch({ ...config, nowMs: env.clock.monotonicMs() });
     this.header.term = this.#term;
     const onFailure = (error: unknown) => this.fail(error);
     this.#appliedWaits = new AppliedWaits(env.timers);
@@ -323,12 +313,7 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get leadsSurely(): boolean {
-    return this.#leading && this.#doubtTicks === 0 && !this.#isStale;
-  }
-
-  get #isStale(): boolean {
-    const staleMs = this.env.clock.monotonicMs() - this.#tickedMs;
-    return staleMs > STALE_TICKS_MAX * this.config.heartbeatMs;
+    return this.#leading && this.#tickWatch.isRegular(this.env.clock.monotonicMs());
   }
 
   get isCaughtUp(): boolean {
@@ -478,7 +463,6 @@ export class Member implements MemberCore, StateMachineHost {
       this.#snapshotter.stop(),
       this.links.stop(),
     ]);
-    this.#loop.writeCommit();
     this.#loop.stop();
     closed.push(...(await Promise.allSettled([this.#booted.wal.close()])));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
@@ -499,11 +483,8 @@ export class Member implements MemberCore, StateMachineHost {
   // --- The clock ---------------------------------------------------------------------------------
 
   #tick(): void {
-    const { heartbeatMs, electionMs } = this.config;
-    this.#tickTimer = this.env.timers.after(heartbeatMs, () => {
-      if (this.#isStale) this.#doubtTicks = 2 * Math.ceil(electionMs / heartbeatMs) + 1;
-      else if (this.#doubtTicks > 0) this.#doubtTicks--;
-      this.#tickedMs = this.env.clock.monotonicMs();
+    this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
+      this.#tickWatch.tick(this.env.clock.monotonicMs());
       this.#loop.tick();
       this.reads.tick();
       this.proposals.expire();
