@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ApiClient, type Message } from '../api.ts';
 import { type Program, READY, temporaryDirectory } from '../member.ts';
 import { ServerProcess } from '../server-process.ts';
+import { until } from './until.ts';
 
 /** A program and its own flags, among them those that only its release knows. */
 export interface Server {
@@ -117,7 +118,13 @@ export class ClusterMember {
     this.#paused = false;
     onProcess?.(started.pid);
     await started.line(READY, timeoutMs);
-    this.id = (await this.status()).memberId;
+    // The client may still believe for a moment that nobody listens.
+    const look = (): Promise<string | undefined> =>
+      this.status().then(
+        ({ memberId }) => memberId,
+        () => undefined,
+      );
+    this.id = await until(`an answer of ${this.name}`, look);
   }
 
   /** Tells what it is to start with. */
