@@ -185,3 +185,45 @@ describe('stopping', () => {
     await loop.stop();
   });
 });
+
+describe('holding', () => {
+  const begun = (events: readonly string[]) => events.filter((event) => event !== 'turn');
+
+  test('works from the call on: nothing that comes in the same turn is begun', async () => {
+    const { loop, events } = rig();
+    const held = loop.hold();
+    loop.deliver(messageOf(1, 2));
+    await held;
+    expect(begun(events)).toEqual([]);
+    loop.release();
+    expect(begun(events)).toEqual(['begin 1', 'begin 2', 'applied 2']);
+  });
+
+  test('resolves when the entry that is open has ended', async () => {
+    const { loop, events, state, nextTurn } = rig();
+    state.costMs = () => APPLY_SLICE_MS;
+    state.steps = () => 2;
+    loop.deliver(messageOf(1, 2));
+    let isHeld = false;
+    const held = loop.hold().then(() => {
+      isHeld = true;
+    });
+    await nextTurn();
+    expect(isHeld).toBe(false);
+    for (let i = 0; i < 3; i++) await nextTurn();
+    await held;
+    expect(begun(events)).toEqual(['begin 1', 'end 1']);
+  });
+
+  test('twice needs two releases', async () => {
+    const { loop, events } = rig();
+    await loop.hold();
+    await loop.hold();
+    loop.deliver(messageOf(1, 1));
+    loop.release();
+    expect(begun(events)).toEqual([]);
+    loop.release();
+    expect(begun(events)).toEqual(['begin 1', 'applied 1']);
+    expect(() => loop.release()).toThrow(InvariantError);
+  });
+});

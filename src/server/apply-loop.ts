@@ -51,8 +51,8 @@ export class ApplyLoop {
   #beganMs = 0;
   #running = false;
   #stopped = false;
-  /** No entry is begun until {@link release}. */
-  #held = false;
+  /** While above 0 no entry is begun: calls of {@link hold} that were not released. */
+  #holds = 0;
   readonly #onIdle: (() => void)[] = [];
 
   constructor(options: ApplyLoopOptions) {
@@ -69,17 +69,19 @@ export class ApplyLoop {
     if (!this.#running) this.#run();
   }
 
-  /** Begins no entry until {@link release}; resolves when none is open. */
-  async hold(): Promise<void> {
-    invariant(!this.#held, 'the loop is held once at a time');
-    this.#held = true;
-    await this.#entryEnd();
+  /**
+   * From this call on begins no entry until {@link release} was called as often; resolves when none
+   * is open.
+   */
+  hold(): Promise<void> {
+    this.#holds++;
+    return this.#entryEnd();
   }
 
   release(): void {
-    invariant(this.#held, 'the loop is held');
-    this.#held = false;
-    if (!this.#running && !this.#stopped) this.#run();
+    invariant(this.#holds > 0, 'the loop is held');
+    this.#holds--;
+    if (this.#holds === 0 && !this.#running && !this.#stopped) this.#run();
   }
 
   /** Takes no more entries, ends the one that is open, and resolves. */
@@ -127,7 +129,7 @@ export class ApplyLoop {
       if (this.#open) {
         this.#open = !applier.step();
       } else {
-        if (this.#stopped || this.#held) return undefined;
+        if (this.#stopped || this.#holds > 0) return undefined;
         const entry = this.#nextEntry();
         if (entry === undefined) return undefined;
         const wait = applier.whenReady();

@@ -163,7 +163,7 @@ export class Member implements MemberCore, StateMachineHost {
       host: this,
       storeOptions,
       onApplied: (message) => this.#acceptApplied(message),
-      onInstalled: () => this.#acceptInstalled(),
+      onInstalled: (index) => this.#acceptInstalled(index),
       onFailure,
     });
     this.quota = new Quota({
@@ -226,6 +226,7 @@ export class Member implements MemberCore, StateMachineHost {
       backend: () => this.machine.backend,
       send: (message, snapshot) => this.links.transport.sendSnapshot(message, snapshot),
       report: (id, arrived) => this.#reportSnapshot(id, arrived),
+      committedIndex: () => this.#booted.node.basicStatus().commit,
     });
   }
 
@@ -517,7 +518,8 @@ export class Member implements MemberCore, StateMachineHost {
     this.#snapshotter.acceptApplied(appliedIndex);
   }
 
-  #acceptInstalled(): void {
+  #acceptInstalled(index: LogIndex): void {
+    this.#transfer.acceptInstalled(index);
     this.#followMembership();
     this.#acceptProgress();
   }

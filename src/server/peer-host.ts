@@ -40,15 +40,16 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
       }
       // While a leader hands over before it stops, it still takes part.
       if (loop.isStopped) return RECEIPTS.REFUSED;
-      if (message.type === MessageType.MsgSnap && !transfer.hasStored(message)) {
-        core.log.warn('rejected a snapshot message without its database', {
-          'remote-peer-id': formatId(message.from),
-          'snapshot-index': message.snapshot?.metadata?.index ?? 0,
-        });
-        return RECEIPTS.REFUSED;
+      if (message.type !== MessageType.MsgSnap) {
+        loop.receive(message);
+        return RECEIPTS.ACCEPTED;
       }
-      loop.receive(message);
-      return RECEIPTS.ACCEPTED;
+      if (transfer.handOver(message, () => loop.receive(message))) return RECEIPTS.ACCEPTED;
+      core.log.warn('rejected a snapshot message without its database', {
+        'remote-peer-id': formatId(message.from),
+        'snapshot-index': message.snapshot?.metadata?.index ?? 0,
+      });
+      return RECEIPTS.REFUSED;
     },
     isRemoved: (id) => core.machine.cluster.isRemoved(id),
     reportUnreachable: parts.reportUnreachable,

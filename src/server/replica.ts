@@ -41,8 +41,8 @@ export interface ReplicaOptions {
   readonly storeOptions: StoreOptions;
   /** All entries of a message are applied, or covered by a snapshot. */
   readonly onApplied: (message: raftpb.Message) => void;
-  /** The state machine is another one now. */
-  readonly onInstalled: () => void;
+  /** The state machine is another one now: that of the snapshot at `index`. */
+  readonly onInstalled: (index: LogIndex) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -115,8 +115,10 @@ export class Replica {
    * entry is applied until it is installed.
    */
   install(snapshot: raftpb.Snapshot): void {
-    const held = this.#installing.then(() => this.#applyLoop.hold());
-    this.#installing = held
+    // In this turn: with the snapshot the log may complete entries behind it, which must wait.
+    const held = this.#applyLoop.hold();
+    this.#installing = this.#installing
+      .then(() => held)
       .then(() => this.#install(snapshot))
       .catch((error: unknown) => {
         if (!this.#stopped) this.#options.onFailure(error);
@@ -158,7 +160,7 @@ export class Replica {
     await this.#wal.releaseTo(index);
     metrics.server.snapshotInstalls.value--;
     log.info('applied snapshot', { 'snapshot-index': index, revision: machine.kv.currentRev });
-    onInstalled();
+    onInstalled(index);
     machine.watch.schedule();
     this.#applyLoop.release();
   }

@@ -91,8 +91,9 @@ export class SimMember {
     env: SimEnv,
     config: ServerConfig = simConfig(),
     log: string[] = [],
+    fatal: unknown[] = [],
+    onRemoved: () => void = () => undefined,
   ): Promise<SimMember> {
-    const fatal: unknown[] = [];
     const sink = {
       write: (line: string) => {
         if (log.length < LOG_LINES_MAX) log.push(line.trimEnd());
@@ -103,6 +104,7 @@ export class SimMember {
       env,
       log: createLogger({ level: 'info', format: 'console' }, sink, env.clock, 'sim'),
       onFatal: (error) => fatal.push(error),
+      onRemoved,
       heapUse: () => ({ usedBytes: 0, limitBytes: 1 }),
       listen: false,
       walSegmentSize: SEGMENT_SIZE,

@@ -7,7 +7,10 @@
 //
 // In: the file is received and synced under a temporary name, read as a whole, then named
 // `<index>.snap.db`, before raft hears of the message: once raft has a snapshot, there is no way back.
-// An interrupted transfer, or a file that could not be served, leaves nothing behind.
+// An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft
+// has taken stays untouched until it is installed, whatever arrives meanwhile: the same snapshot may
+// be sent again, when its sender has not heard that it arrived, and another leader may send a later
+// one.
 
 import { hasCode, invariant, type LogIndex, TetcdError } from '../base/index.ts';
 import { type Env, OPEN_MODES } from '../env/index.ts';
@@ -32,6 +35,8 @@ export interface SnapshotTransferOptions {
   readonly send: (message: raftpb.Message, snapshot: OutgoingSnapshot) => Promise<boolean>;
   /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
   readonly report: (id: bigint, arrived: boolean) => void;
+  /** Raft's commit index here: it has no use for a snapshot that goes no further. */
+  readonly committedIndex: () => LogIndex;
 }
 
 export class SnapshotTransfer {
@@ -42,6 +47,8 @@ export class SnapshotTransfer {
   #stopped = false;
   /** Of the newest one that was stored. */
   #storedIndex: LogIndex = 0;
+  /** Those that raft has taken and that are not installed yet. */
+  readonly #taken = new Set<LogIndex>();
   #receiving: Promise<unknown> = Promise.resolve();
 
   constructor(options: SnapshotTransferOptions) {
@@ -113,9 +120,23 @@ export class SnapshotTransfer {
     return arrived;
   }
 
-  /** Whether the database of this MsgSnap is here. */
-  hasStored(message: raftpb.Message): boolean {
-    return message.snapshot?.metadata?.index === this.#storedIndex;
+  /**
+   * Gives raft a MsgSnap by `step`, if the database is here; false if it is not. Raft only answers
+   * one that it has no use for: that one needs no database.
+   */
+  handOver(message: raftpb.Message, step: () => void): boolean {
+    const { committedIndex } = this.#options;
+    const index = message.snapshot?.metadata?.index ?? 0;
+    if (index > committedIndex() && index !== this.#storedIndex) return false;
+    const isNew = index > committedIndex();
+    step();
+    if (isNew && committedIndex() >= index) this.#taken.add(index);
+    return true;
+  }
+
+  /** The snapshot at `index` is installed, and so is what those before it brought. */
+  acceptInstalled(index: LogIndex): void {
+    for (const taken of this.#taken) if (taken <= index) this.#taken.delete(taken);
   }
 
   /** See `PeerHost.storeSnapshot`; one at a time. */
@@ -126,15 +147,24 @@ export class SnapshotTransfer {
   }
 
   async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const { env, directory, metrics, log } = this.#options;
+    const { env, directory, metrics, log, committedIndex } = this.#options;
     const { index = 0, term = 0 } = message.snapshot?.metadata ?? {};
     if (index === 0) throw new TetcdError('MALFORMED', 'the snapshot has no index');
+    if (index <= committedIndex()) {
+      await readToEnd(body);
+      return;
+    }
     const began = env.clock.monotonicMs();
     const temporary = `${directory.snap}/tmp-${index}.snap.db`;
     let size = 0;
     try {
       size = await this.#write(temporary, body);
       await checkReceivedDatabase(env, temporary, { index, term });
+      // Raft may have come this far by itself meanwhile, or by the same snapshot.
+      if (index <= committedIndex()) {
+        await env.disk.remove(temporary);
+        return;
+      }
       await env.disk.rename(temporary, snapDatabasePath(directory.snap, index));
       await env.disk.syncDirectory(directory.snap);
     } catch (error) {
@@ -143,7 +173,7 @@ export class SnapshotTransfer {
     }
     this.#storedIndex = index;
     // Of an earlier one that raft had no use for.
-    await removeSnapDatabases(env.disk, directory.snap, index);
+    await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken));
     metrics.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
     log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: size });
   }
@@ -176,4 +206,9 @@ export class SnapshotTransfer {
 /** A copy's chunks are its own again when the next one is asked for; a stream keeps what it is given. */
 async function* ownChunks(copy: DatabaseCopy): AsyncIterable<Uint8Array> {
   for await (const chunk of copy.chunks()) yield chunk.slice();
+}
+
+async function readToEnd(body: AsyncIterable<Uint8Array>): Promise<void> {
+  const pieces = body[Symbol.asyncIterator]();
+  while ((await pieces.next()).done !== true);
 }
