@@ -61,9 +61,10 @@ export function joinMembers(
   if (named.length !== existing.length) {
     throw new TetcdError('INVALID_ARGUMENT', 'member count is unequal');
   }
+  const left = new Set(named);
   return existing.map((member) => {
     const wanted = addressesOf(member.peerURLs);
-    const match = named.find(({ peerURLs }) => addressesOf(peerURLs) === wanted);
+    const match = [...left].find(({ peerURLs }) => addressesOf(peerURLs) === wanted);
     if (match === undefined) {
       throw new TetcdError(
         'INVALID_ARGUMENT',
@@ -71,6 +72,7 @@ export function joinMembers(
           `[${member.peerURLs.join(' ')}])`,
       );
     }
+    left.delete(match);
     return { ...member, name: match.name };
   });
 }

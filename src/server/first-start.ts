@@ -7,6 +7,7 @@ import {
   bootstrapMembers,
   formatId,
   joinMembers,
+  MEMBERSHIP_REFUSALS,
   type Member,
   parseId,
   parseMembers,
@@ -71,7 +72,7 @@ async function found(options: FirstStartOptions): Promise<FirstStart> {
 }
 
 async function join(options: FirstStartOptions): Promise<FirstStart> {
-  const { config } = options;
+  const { config, log } = options;
   const running = await membersFromOthers(options, JOIN_TIMEOUT_MS, true);
   if (running === undefined) {
     throw new TetcdError(
@@ -85,10 +86,11 @@ async function join(options: FirstStartOptions): Promise<FirstStart> {
   await checkVersions(options, members, own.id);
   const learners = running.members.filter((member) => member.isLearner).length;
   if (learners > config.maxLearners) {
-    throw new TetcdError(
-      'INVALID_ARGUMENT',
-      `max-learners is set to ${config.maxLearners}, but the cluster has ${learners} learners`,
-    );
+    log.warn('the cluster has more learners than this member allows', {
+      learners,
+      'max-learners': config.maxLearners,
+    });
+    throw new TetcdError('INVALID_ARGUMENT', MEMBERSHIP_REFUSALS.TOO_MANY_LEARNERS);
   }
   return { memberId: own.id, clusterId: running.clusterId, members, founds: false };
 }

@@ -82,6 +82,10 @@ function pause(core: MemberCore): Promise<void> {
 /** The member stopped before a publication was applied. */
 export class TetcdStopped extends Error {
   override readonly name = 'TetcdStopped';
+
+  constructor() {
+    super('the member was stopped before it was ready');
+  }
 }
 
 /** Proposes it; resolves to undefined once applied, or to the error. */
