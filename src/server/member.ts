@@ -464,6 +464,7 @@ export class Member implements MemberCore, StateMachineHost {
       this.#snapshotter.stop(),
       this.links.stop(),
     ]);
+    this.#loop.writeCommit();
     this.#loop.stop();
     closed.push(...(await Promise.allSettled([this.#booted.wal.close()])));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
