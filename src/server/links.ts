@@ -16,6 +16,7 @@ export interface LinksOptions {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly electionMs: number;
+  readonly ioTimeoutMs: number;
   readonly host: PeerHost;
   readonly metrics: ServerMetrics;
   /** This member's peer URLs as it would have others use them. */
@@ -40,6 +41,7 @@ export class Links {
       metrics: peerMetricsOf(options.metrics.network),
       log: options.log.child('peer'),
       electionMs: options.electionMs,
+      ioTimeoutMs: options.ioTimeoutMs,
     });
   }
 

@@ -251,6 +251,7 @@ export class Member implements MemberCore, StateMachineHost {
       memberId,
       clusterId,
       electionMs: config.electionMs,
+      ioTimeoutMs: config.peerIoTimeoutMs,
       metrics: this.metrics,
       ownUrls: () => this.machine.cluster.member(memberId)?.peerURLs ?? config.advertisePeerUrls,
       host: createPeerHost({

@@ -28,6 +28,7 @@ const DEFAULT_PROGRESS_MS = 600_000;
 const PROGRESS_MS_MIN = 100;
 const ELECTION_MS_MAX = 50_000;
 const STREAMS_MAX = 4_294_967_295;
+const PEER_IO_TIMEOUT_MS_MIN = 5_000;
 const DEFAULT_NAME = 'default';
 
 export interface Built {
@@ -249,6 +250,11 @@ function assemble(
     compactionSleepIntervalMs: values['compaction-sleep-interval'] || DEFAULT_COMPACTION_SLEEP_MS,
     maxTxnOps: values['max-txn-ops'],
     watchProgressNotifyIntervalMs: Math.max(progress || DEFAULT_PROGRESS_MS, PROGRESS_MS_MIN),
+    peerIoTimeoutMs: Math.max(
+      values['raft-read-timeout'],
+      values['raft-write-timeout'],
+      PEER_IO_TIMEOUT_MS_MIN,
+    ),
     warningApplyDurationMs: values['warning-apply-duration'],
     warningUnaryRequestDurationMs:
       values['warning-unary-request-duration'] || DEFAULT_WARNING_UNARY_MS,

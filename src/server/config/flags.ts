@@ -55,6 +55,13 @@ export const FLAGS = {
     group: 'member',
     help: 'Milliseconds without a leader before an election: at least 5 heartbeats, at most 50000.',
   }),
+  'raft-read-timeout': durationFlag('5s', {
+    group: 'member',
+    help:
+      'How long a link to another member may be silent, and how long what is sent may wait there: ' +
+      'the longer of this and --raft-write-timeout, at least 5s.',
+  }),
+  'raft-write-timeout': durationFlag('5s', { group: 'member', help: 'See --raft-read-timeout.' }),
   'initial-election-tick-advance': boolFlag(true, {
     group: 'member',
     help: 'Whether to hold the first election sooner after the start.',
@@ -317,8 +324,6 @@ export const LATER_FLAGS: ReadonlySet<string> = new Set([
   'peer-key-file',
   'peer-skip-client-san-verification',
   'peer-trusted-ca-file',
-  'raft-read-timeout',
-  'raft-write-timeout',
   'self-signed-cert-validity',
   'socket-reuse-port',
   'tls-max-version',

@@ -103,6 +103,8 @@ export interface ServerConfig {
   readonly maxTxnOps: number;
 
   readonly watchProgressNotifyIntervalMs: number;
+  /** Silence after which a link to another member counts as broken; at least 5,000. */
+  readonly peerIoTimeoutMs: number;
   readonly warningApplyDurationMs: number;
   readonly warningUnaryRequestDurationMs: number;
 
