@@ -28,12 +28,23 @@ type ExpectedDeath = (typeof EXPECTED_DEATHS)[number];
 const EXPECTED_MS = 30_000;
 const CALL_TIMEOUT_MS = 5_000;
 const MERGE_AT = 8;
+/** Of what members log, what shows that a run has reached what it is for. */
+const COUNTED: readonly string[] = [
+  'applied snapshot',
+  'became leader',
+  'finished scheduled compaction',
+  'repaired a torn log',
+  'saved snapshot to disk',
+  'set a broken snapshot file aside',
+];
 
 export class SimCluster {
   readonly world: SimWorld;
   readonly recorder: Recorder;
   readonly safety: RaftSafety = new RaftSafety();
   readonly violations: Violation[] = [];
+  /** How often what has happened: faults, and what members log of it. */
+  readonly events = new Map<string, number>();
   /** Machines that are, or were, part of the cluster. */
   readonly nodes: SimNode[] = [];
   readonly #options: ClusterOptions;
@@ -141,7 +152,12 @@ export class SimCluster {
     this.wrong(rule, `${node.name}: ${text}\n${node.log.slice(-10).join('\n')}`);
   }
 
+  count(event: string): void {
+    this.events.set(event, (this.events.get(event) ?? 0) + 1);
+  }
+
   #onLog(node: SimNode, line: string): void {
+    for (const text of COUNTED) if (line.includes(text)) this.count(`(${text})`);
     const [, term] = /became leader at term (\d+)/.exec(line) ?? [];
     if (term === undefined) return;
     this.log(`${node.name} leads in term ${term}`);

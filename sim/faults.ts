@@ -108,24 +108,65 @@ const crashAtEffect: Fault = {
   name: 'crash-at-effect',
   kind: 'process',
   run: async (context) => {
-    const { cluster, random } = context;
+    const { random } = context;
     const node = victim(context);
     if (node === undefined) return;
-    const [what, isIt] = oneOf(random, MOMENTS)!;
-    let skip = random.below(3);
-    let crashed = false;
-    node.env.disk.intercept = (operation) => {
-      if (crashed || !isIt(operation) || skip-- > 0) return undefined;
-      crashed = true;
-      cluster.log(`power loss of ${node.name} at ${what}: ${operation.path}`);
-      crash(context, node, 'random');
-      return undefined;
-    };
-    await cluster.until(() => crashed, 10_000);
-    if (!crashed) node.env.disk.intercept = undefined;
-    else {
-      await cluster.sleep(between(random, 0, 2000));
-      node.start();
+    await crashAt(context, node, oneOf(random, MOMENTS)!, random.below(3));
+  },
+};
+
+async function crashAt(
+  context: FaultContext,
+  node: SimNode,
+  [what, isIt]: Moment,
+  skip: number,
+): Promise<void> {
+  const { cluster, random } = context;
+  const { disk } = node.env;
+  let left = skip;
+  let crashed = false;
+  disk.intercept = (operation) => {
+    if (crashed || !isIt(operation) || left-- > 0) return undefined;
+    crashed = true;
+    cluster.log(`power loss of ${node.name} at ${what}: ${operation.path}`);
+    cluster.count(`(power loss at ${what})`);
+    crash(context, node, 'random');
+    return undefined;
+  };
+  await cluster.until(() => crashed, 10_000);
+  disk.intercept = undefined;
+  if (!crashed) return;
+  await cluster.sleep(between(random, 0, 2000));
+  node.start();
+}
+
+/**
+ * A member is cut off until the others' logs begin after its own end, so that it needs a snapshot; and
+ * while it gets one, it or its leader fails.
+ */
+const snapshotMoment: Fault = {
+  name: 'snapshot-moment',
+  kind: 'network',
+  run: async (context) => {
+    const { cluster, random } = context;
+    const node = oneOf(
+      random,
+      cluster.running.filter((each) => !each.leads),
+    );
+    if (node === undefined) return;
+    const index = node.member!.raft.appliedIndex;
+    const others = namesBeside(cluster, node).filter((name) => name !== 'client');
+    cluster.world.network.partition([node.name], others);
+    const isBehind = (): boolean => (cluster.leader?.member?.raft.appliedIndex ?? 0) > index + 200;
+    await cluster.until(isBehind, 8000);
+    cluster.log(`${node.name} was left behind at ${index}`);
+    const moment = oneOf(random, SNAPSHOT_MOMENTS)!;
+    const { leader } = cluster;
+    cluster.world.network.heal();
+    if (random.below(4) > 0) await crashAt(context, node, moment, random.below(4));
+    else if (leader !== undefined) {
+      await cluster.sleep(random.below(20));
+      await crashAndRestart(context, [leader], 'random');
     }
   },
 };
@@ -142,6 +183,17 @@ const MOMENTS: readonly Moment[] = [
   ['a received database', (each) => each.path.endsWith('.snap.db')],
   ['a removal', (each) => each.kind === 'remove'],
 ];
+/** Of a member that receives a database and takes it over. */
+const SNAPSHOT_MOMENTS: readonly Moment[] = [
+  ['a received database', (each) => each.path.endsWith('.snap.db')],
+  ['a temporary file', (each) => each.path.startsWith(`${SNAP_DIR}/tmp`)],
+  ['a name in the snapshot directory', (each) => each.kind === 'rename' && isSnap(each)],
+  ['a sync of the snapshot directory', (each) => each.kind === 'syncDirectory' && isSnap(each)],
+  ['a write to the new database', (each) => isWrite(each) && each.path === `${SNAP_DIR}/db`],
+];
+function isSnap({ path }: DiskOperation): boolean {
+  return path.startsWith(SNAP_DIR);
+}
 
 const restart: Fault = {
   name: 'restart',
@@ -474,6 +526,7 @@ export const FAULTS: readonly Fault[] = [
   powerLossOfAll,
   killWhileStarting,
   crashAtEffect,
+  snapshotMoment,
   restart,
   pause,
   isolate,

@@ -73,12 +73,14 @@ async function one(seed: number): Promise<SimReport> {
 async function many(first: number): Promise<boolean> {
   const startMs = performance.now();
   const isOver = (): boolean => performance.now() - startMs > Number(values.seconds) * 1000;
+  const events = new Map<string, number>();
   let simulatedMs = 0;
   let failed = 0;
   let seed = first;
   for (; !isOver(); seed++) {
     const result = await one(seed);
     simulatedMs += result.simulatedMs;
+    for (const [event, n] of result.events) events.set(event, (events.get(event) ?? 0) + n);
     if (result.violations.length === 0) continue;
     failed++;
     if (!values.keep) break;
@@ -89,6 +91,8 @@ async function many(first: number): Promise<boolean> {
     `${seed - first + (failed > 0 && !values.keep ? 1 : 0)} seeds, ${failed} failed, ` +
       `${hours.toFixed(2)} simulated hours, ${(hours / realHours).toFixed(1)} per hour`,
   );
+  const counts = [...events].sort(([a], [b]) => (a < b ? -1 : 1));
+  console.info(counts.map(([event, n]) => `${event} ${n}`).join(', '));
   return failed === 0;
 }
 

@@ -40,6 +40,8 @@ export function planOf(options: PlanOptions): Plan {
     size: pick(3, 3, 3, 5),
     durationMs: options.durationMs ?? DURATION_MS,
     settings: {
+      // The forms of older releases in log and database, too.
+      maxClusterVersion: { major: 3, minor: pick(7, 7, 7, 6, 5, 4) },
       snapshotCount: pick(10, 30, 100, 1000),
       snapshotCatchupEntries: pick(1, 5, 50),
       maxSnapshots: pick(1, 3),

@@ -9,7 +9,7 @@ import type { History, Violation } from './check/history.ts';
 import { RawWatch } from './check/raw-watch.ts';
 import { runTraffic } from './check/traffic.ts';
 import { SimCluster } from './cluster.ts';
-import { checkMembers, settle } from './end.ts';
+import { checkMembers, compareHashes, settle } from './end.ts';
 import { DRIFT_PERCENT_MAX, type FaultKind } from './faults.ts';
 import { type Plan, type PlanOptions, planOf } from './plan.ts';
 
@@ -33,6 +33,7 @@ export interface SimReport {
   readonly elections: number;
   readonly entries: number;
   readonly faults: number;
+  readonly events: ReadonlyMap<string, number>;
 }
 
 const START_MS_MAX = 60_000;
@@ -69,6 +70,7 @@ export async function runSim(options: SimOptions): Promise<SimReport> {
     elections: cluster.safety.leadersSeen,
     entries: cluster.safety.entriesSeen,
     faults: run.faults,
+    events: cluster.events,
   };
 }
 
@@ -188,6 +190,7 @@ class Run {
       if (!busy.has(fault.kind)) {
         busy.add(fault.kind);
         this.faults++;
+        cluster.count(fault.name);
         const done = fault.run({ cluster, random }).finally(() => busy.delete(fault.kind));
         running.push(done);
         // Sometimes another one begins while this one lasts.
@@ -198,6 +201,8 @@ class Run {
         if (random.below(10) === 0) watch.break();
       }
       await cluster.sleep(20 + random.below(this.#plan.calmMs));
+      // A paused member answers when it goes on.
+      if (random.below(4) === 0) void compareHashes(cluster);
     }
     await Promise.all(running);
   }
