@@ -236,10 +236,20 @@ async function restart(
     const { cluster, rows } = recoverCluster(backend, base, opened.entries, limits);
     checkMembership(config, cluster, memberId);
     const applied = backend.appliedIndex;
+    const isAlone = config.forceNewCluster || cluster.votingMembers().length <= 1;
+    if (isAlone) checkLogEnd(directory, applied, base.index + opened.entries.length);
+    const { maxLearners } = config;
     const log = config.forceNewCluster
-      ? await forceNewCluster({ opened, base, applied, memberId, cluster, log: options.log })
+      ? await forceNewCluster({
+          opened,
+          base,
+          applied,
+          memberId,
+          cluster,
+          maxLearners,
+          log: options.log,
+        })
       : opened;
-    checkLogEnd(directory, cluster, applied, base.index + log.entries.length);
     const parts = restartRaft(options, { log, base, applied, memberId, cluster });
     // Last of all: a directory that is refused is left as it was.
     writeMembershipRows(backend, rows);
@@ -366,14 +376,13 @@ function checkOrder(
   );
 }
 
-/** Entries that only the backend has seen can be had from other members, if there are any. */
+/** Entries that only the backend has seen can be had from other members, but not if there are none. */
 function checkLogEnd(
   directory: DataDirectory,
-  cluster: Cluster,
   consistentIndex: LogIndex,
   lastIndex: LogIndex,
 ): void {
-  if (consistentIndex <= lastIndex || cluster.votingMembers().length > 1) return;
+  if (consistentIndex <= lastIndex) return;
   throw new TetcdError(
     'CORRUPT',
     `${directory.database} is at index ${consistentIndex}, beyond the end of the log in ` +

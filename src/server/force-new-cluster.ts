@@ -24,6 +24,8 @@ export interface ForceOptions {
   readonly memberId: bigint;
   /** As of `applied`. */
   readonly cluster: Cluster;
+  /** As when the entries were applied. */
+  readonly maxLearners: number;
   readonly log: Logger;
 }
 
@@ -32,10 +34,12 @@ export async function forceNewCluster(
   options: ForceOptions,
 ): Promise<Pick<OpenedWal, 'entries' | 'hardState'>> {
   const { opened, base, applied, memberId, log } = options;
-  const { term, vote } = opened.hardState;
+  const { vote } = opened.hardState;
   const lastIndex = base.index + opened.entries.length;
   const committed = Math.min(Math.max(opened.hardState.commit, applied), lastIndex);
   const kept = opened.entries.slice(0, committed - base.index);
+  // The log may have lost the note of the newest term. Its terms do not go back.
+  const term = Math.max(opened.hardState.term, kept.at(-1)?.term ?? base.term);
   if (committed < lastIndex) {
     log.info('discarding uncommitted WAL entries', {
       'entry-index': committed + 1,
@@ -47,7 +51,11 @@ export async function forceNewCluster(
     const { type, data } = encodeConfChange(change);
     return { type, term, index: committed + 1 + i, data: data ?? new Uint8Array(0) };
   });
-  const hardState = { term, vote, commit: committed + added.length };
+  const hardState = {
+    term,
+    vote: term === opened.hardState.term ? vote : 0n,
+    commit: committed + added.length,
+  };
   await append(opened, added, hardState);
   log.info('forcing restart member', {
     'cluster-id': formatId(options.cluster.id),
@@ -60,10 +68,10 @@ export async function forceNewCluster(
 
 /** Against the membership at the end of `entries`. */
 function changesToBeAlone(
-  { applied, memberId, cluster }: ForceOptions,
+  { applied, memberId, cluster, maxLearners }: ForceOptions,
   entries: readonly raftpb.Entry[],
 ): raftpb.ConfChange[] {
-  const end = new Cluster(cluster.state(), { clusterId: cluster.id, maxLearners: 0 });
+  const end = new Cluster(cluster.state(), { clusterId: cluster.id, maxLearners });
   const later = entries.filter((entry) => entry.index > applied);
   replayMembership(end, later, later.at(-1)?.index ?? applied);
   const empty = new Uint8Array(0);

@@ -187,6 +187,7 @@ export class Member implements MemberCore, StateMachineHost {
       env,
       log,
       backend: () => this.machine.backend,
+      committedIndex: () => this.#booted.node.basicStatus().commit,
       holdsLog: () => this.#transfer.holdsLog,
       writeCommit: () => this.#loop.writeCommit(),
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),

@@ -8,7 +8,8 @@
 //     4 segments of the log before S released (and later purged)
 //     5 raft's log in memory compacted, but for what slow followers may need
 //
-// S is the durable index, never the applied one: only a finished commit of the backend makes one.
+// S is the durable index, never the applied one: only a finished commit of the backend makes one. While
+// the log is being filled up to a backend that was found ahead of it, there is no S.
 
 import { hasCode, invariant, type LogIndex } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
@@ -33,6 +34,8 @@ export interface SnapshotterOptions {
   readonly holdsLog: () => boolean;
   readonly storage: MemoryStorage;
   readonly wal: Wal;
+  /** Raft's; a hard state with it has been handed to the log. */
+  readonly committedIndex: () => LogIndex;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
   /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
@@ -97,7 +100,7 @@ export class Snapshotter {
     const { env, log, directory, backend, wal, onSaved } = this.#options;
     const began = env.clock.monotonicMs();
     const durable = await backend().commit();
-    if (durable.index <= this.#diskIndex) return;
+    if (durable.index <= this.#diskIndex || !this.#isCovered(durable)) return;
     log.info('triggering snapshot', {
       'local-member-snapshot-index': this.#diskIndex,
       'local-member-applied-index': durable.index,
@@ -116,9 +119,16 @@ export class Snapshotter {
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
+  /** Not so only for what was durable before this run. */
+  #isCovered({ index, membership }: DurableIndex): boolean {
+    const { storage, committedIndex } = this.#options;
+    return membership !== undefined && index <= storage.lastIndex() && index <= committedIndex();
+  }
+
   #compactLog(durable: DurableIndex): void {
     const { storage, config } = this.#options;
     if (durable.membership === undefined || durable.index <= this.#memoryIndex) return;
+    if (!this.#isCovered(durable)) return;
     this.#memoryIndex = durable.index;
     storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
     if (this.#options.holdsLog()) return;
