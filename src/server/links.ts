@@ -4,7 +4,6 @@
 import type { Env, Listener } from '../env/index.ts';
 import { type Cluster, formatId, type Member } from '../membership/index.ts';
 import { createPeerTransport, type PeerHost, type PeerTransport } from '../peer/index.ts';
-import type { raftpb } from '../protocol/index.ts';
 import type { ListenUrl } from './config/index.ts';
 import { asError, type Logger } from './log.ts';
 import type { ServerMetrics } from './metrics-table.ts';
@@ -88,10 +87,6 @@ export class Links {
       this.transport.removePeer(id);
       this.#markKnown(id, 0);
     }
-  }
-
-  send(message: raftpb.Message): void {
-    this.transport.send(message);
   }
 
   /** Whether the link to another member has been up since before then, on the monotonic clock. */

@@ -45,7 +45,7 @@ import { MembershipChanges, REFUSAL_ERRORS } from './membership-changes.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 import { NoSpaceAlarm } from './no-space-alarm.ts';
-import { createPeerHost, sendToPeer } from './peer-host.ts';
+import { createPeerHost, isSnapshotMessage } from './peer-host.ts';
 import { Proposals } from './proposals.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './publication.ts';
 import { Quota } from './quota.ts';
@@ -206,8 +206,10 @@ export class Member implements MemberCore, StateMachineHost {
       ...this.#booted,
       timers: this.env.timers,
       apply: (message) => this.#replica.deliver(message),
-      send: (message) =>
-        sendToPeer(message, (sent) => this.links.transport.send(sent), this.#transfer),
+      send: (message) => {
+        if (isSnapshotMessage(message)) this.#transfer.send(message);
+        else this.links.transport.send(message);
+      },
       saveSnapshot: (snapshot) => this.#saveSnapshot(snapshot),
       installSnapshot: (snapshot) => this.#replica.install(snapshot),
       nextQuestion: () => this.reads.takeQuestion(),

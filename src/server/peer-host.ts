@@ -2,13 +2,13 @@
 
 import { formatId } from '../membership/index.ts';
 import { type PeerHost, RECEIPTS } from '../peer/index.ts';
-import { type raftpb, raftpb as raftTypes } from '../protocol/index.ts';
+import { raftpb } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
 import { handlePeerRequest } from './peer-requests.ts';
 import type { ReadyLoop } from './ready-loop.ts';
 import type { SnapshotTransfer } from './snapshot-transfer.ts';
 
-const { MessageType } = raftTypes;
+const { MessageType } = raftpb;
 
 export interface PeerHostParts {
   readonly core: MemberCore;
@@ -62,12 +62,7 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
   };
 }
 
-/** Sends what raft has for others: a snapshot with its database, the rest as it is. */
-export function sendToPeer(
-  message: raftpb.Message,
-  send: (message: raftpb.Message) => void,
-  transfer: SnapshotTransfer,
-): void {
-  if (message.type === MessageType.MsgSnap) transfer.send(message);
-  else send(message);
+/** Whether it goes with a database; see `snapshot-transfer.ts`. */
+export function isSnapshotMessage(message: raftpb.Message): boolean {
+  return message.type === MessageType.MsgSnap;
 }
