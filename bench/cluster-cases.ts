@@ -15,7 +15,7 @@ import { bindTo, FLAGS, load, SERVER_CORE } from './servers.ts';
 
 const MEMBERS = 3;
 /** Followers do less, so their code is warm later. */
-const WARM_UP_TIMES = 2;
+const WARM_UP_TIMES = 8;
 const CATCH_UP_TIMEOUT_MS = 300_000;
 
 async function withCluster<T>(

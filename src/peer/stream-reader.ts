@@ -1,6 +1,6 @@
 // The reading end of one kind of stream from one member: we dial, again and again, and read frames.
 
-import { TetcdError, utf8FromBytes } from '../base/index.ts';
+import { type Counter, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import { hostOfUrl } from './address.ts';
@@ -39,6 +39,8 @@ export class StreamReader {
   #url = '';
   #answer: AnswerHead | undefined;
   #decoder: FrameDecoder | undefined;
+  /** At hand, since it is added to with every message; there is one with the decoder. */
+  #received: Counter | undefined;
   #refusal = '';
   #stopped = false;
 
@@ -111,6 +113,7 @@ export class StreamReader {
     if (head.status !== 200) return;
     const ends = { local: context.memberId, remote: peer };
     this.#decoder = kind.newDecoder(ends, this.#onMessage);
+    this.#received = context.metrics.receivedBytes(status.id);
     status.activate();
     context.log.info('established TCP streaming connection with remote peer', this.#fields());
   }
@@ -137,7 +140,7 @@ export class StreamReader {
     const { context, status } = this.#options;
     // Of several messages in one piece, an earlier one may have ended this link.
     if (this.#stopped) return;
-    context.metrics.receivedBytes(status.id).value += size;
+    this.#received!.value += size;
     const receipt = context.host.receive(message);
     if (receipt === RECEIPTS.ACCEPTED) return;
     context.metrics.receivedFailures(status.id).value++;

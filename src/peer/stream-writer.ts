@@ -1,5 +1,6 @@
 // The writing end of one kind of stream to one member: the other side dials, we answer for ever.
 
+import type { Counter } from '../base/index.ts';
 import type { ByteStream, Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import type { PeerContext } from './context.ts';
@@ -12,6 +13,8 @@ interface Attached {
   readonly stream: ByteStream;
   readonly queue: StreamQueue;
   readonly stall: StallWatch;
+  /** At hand, since it is added to with every message. */
+  readonly sent: Counter;
 }
 
 export class StreamWriter {
@@ -58,6 +61,7 @@ export class StreamWriter {
       stream,
       queue: new StreamQueue(stream, this.#kind.newEncoder()),
       stall: new StallWatch(this.#context.ioTimeoutMs),
+      sent: this.#context.metrics.sentBytes(this.#status.id),
     };
     this.#attached = attached;
     this.#status.activate();
@@ -67,10 +71,11 @@ export class StreamWriter {
 
   /** Encodes and queues the message. False if it was dropped. */
   send(message: raftpb.Message): boolean {
-    const size = this.#attached?.queue.add(message) ?? 0;
-    if (size === 0) return false;
-    this.#context.metrics.sentBytes(this.#status.id).value += size;
-    return true;
+    const attached = this.#attached;
+    if (attached === undefined) return false;
+    const size = attached.queue.add(message);
+    attached.sent.value += size;
+    return size > 0;
   }
 
   stop(): void {
@@ -94,7 +99,7 @@ export class StreamWriter {
       this.#lose('i/o timeout', 'heartbeat');
       return;
     }
-    this.#context.metrics.sentBytes(this.#status.id).value += attached.queue.addHeartbeat();
+    attached.sent.value += attached.queue.addHeartbeat();
     this.#armTick();
   }
 
