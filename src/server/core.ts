@@ -56,10 +56,12 @@ export interface MemberCore {
   readonly isLearner: boolean;
   readonly isStopping: boolean;
   /**
-   * Leads, and has not been paused so long that it may have been replaced: what only a leader may
-   * say without asking the others.
+   * Leads, and was not paused so long that it may have been replaced, or has asked the others since:
+   * what only a leader may say without asking them now.
    */
   readonly leadsSurely: boolean;
+  /** Asks the others where {@link leadsSurely} is false; resolves to what it is then. */
+  confirmLeadership(): Promise<boolean>;
   /** Everything that is known to be committed is applied. */
   readonly isCaughtUp: boolean;
   /** Resolves to whether everything committed by now was applied within the time. */

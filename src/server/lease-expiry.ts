@@ -1,6 +1,7 @@
 // Looks for expired leases and proposes to revoke them; where that is asked for, has the rest of long
 // leases written down. Only the leader's lessor lets leases expire. A leader that was paused may have
-// been replaced, and leases renewed elsewhere, without its knowing: then it asks the others first.
+// been replaced, and leases renewed elsewhere, without its knowing: then it asks the others first. What
+// it proposes is not passed on: to another leader it may be untrue.
 
 import type { Timer } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
@@ -37,8 +38,7 @@ export class LeaseExpiry {
   async #check(): Promise<void> {
     const core = this.#core;
     if (!core.machine.leases.lessor.isPrimary) return;
-    if (!core.leadsSurely && (await core.whenLinearizable()) !== undefined) return;
-    if (this.#stopped || !core.leadsSurely) return;
+    if (!(await core.confirmLeadership()) || this.#stopped) return;
     this.#revokeExpired();
     this.#checkpoint();
   }
@@ -51,7 +51,7 @@ export class LeaseExpiry {
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
     // One that is lost costs a lease some of its extra time after a change of leaders, no more.
     const nobody = { complete: () => undefined, fail: () => undefined };
-    proposals.propose(REQUEST_KIND.LEASE_CHECKPOINT, body, 0, body.length, nobody);
+    proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, nobody);
   }
 
   #revokeExpired(): void {
@@ -59,7 +59,7 @@ export class LeaseExpiry {
     for (const { id } of machine.leases.lessor.takeExpired(env.clock.monotonicMs())) {
       const body = etcdserverpb.LeaseRevokeRequestCodec.encode({ id });
       const revocation = new Revocation(this.#core, id, () => metrics.lease.expired.value++);
-      proposals.propose(REQUEST_KIND.LEASE_REVOKE, body, 0, body.length, revocation);
+      proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, body, revocation);
     }
   }
 }

@@ -55,7 +55,7 @@ export class LeaseRenewals {
   async renewHere(id: bigint): Promise<LeaderRenewal> {
     const core = this.#core;
     const deadlineMs = this.#deadlineMs();
-    if (!(await this.#confirmLeadership())) return { kind: 'notPrimary' };
+    if (!(await core.confirmLeadership())) return { kind: 'notPrimary' };
     for (;;) {
       const { lessor } = core.machine.leases;
       const renewal = lessor.renew(id, core.env.clock.monotonicMs());
@@ -107,19 +107,12 @@ export class LeaseRenewals {
     return response === undefined ? { kind: 'missing' } : { kind: 'found', response };
   }
 
-  /** A paused leader may have been replaced without knowing: then it asks the others first. */
-  async #confirmLeadership(): Promise<boolean> {
-    const core = this.#core;
-    if (!core.leadsSurely && (await core.whenLinearizable()) !== undefined) return false;
-    return core.raft.leader === core.memberId;
-  }
-
   #clearCheckpoint(id: bigint): Promise<boolean> {
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({
       checkpoints: [{ id, remainingTTL: 0 }],
     });
     return new Promise((resolve) => {
-      this.#core.proposals.propose(REQUEST_KIND.LEASE_CHECKPOINT, body, 0, body.length, {
+      this.#core.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, {
         complete: () => resolve(true),
         fail: () => resolve(false),
       });

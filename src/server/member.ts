@@ -21,9 +21,9 @@ import {
   type Status,
 } from '../raft/index.ts';
 import type { ApplyResult, StateMachine, StateMachineHost } from '../store/index.ts';
-import { writeSnapFile } from '../wal/index.ts';
 import { AppliedWaits } from './applied-waits.ts';
 import { type Booted, boot } from './boot.ts';
+import { ClockGaps } from './clock-gaps.ts';
 import { ClusterVersionMonitor } from './cluster-version.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { MemberCore, RaftView } from './core.ts';
@@ -35,7 +35,12 @@ import { httpSourceOf } from './http/member-source.ts';
 import { Leadership } from './leadership.ts';
 import { LeaseExpiry } from './lease-expiry.ts';
 import { LeaseRenewals } from './lease-renewals.ts';
-import { REMOVAL_DELAY_MS, STOP_GRACE_MS, VERSION_CHECK_INTERVAL_MS } from './limits.ts';
+import {
+  REMOVAL_DELAY_MS,
+  STALE_TICKS_MAX,
+  STOP_GRACE_MS,
+  VERSION_CHECK_INTERVAL_MS,
+} from './limits.ts';
 import { Links } from './links.ts';
 import { Listeners } from './listeners.ts';
 import { asError, type Logger } from './log.ts';
@@ -57,7 +62,6 @@ import { ResponseHeaderWriter } from './response-header.ts';
 import { SnapshotTransfer } from './snapshot-transfer.ts';
 import { Snapshotter } from './snapshotter.ts';
 import type { StoreOptions } from './store-opening.ts';
-import { TickWatch } from './tick-watch.ts';
 import { timeoutErrorOf } from './timeout-error.ts';
 import { walObserver } from './wal-observer.ts';
 
@@ -97,7 +101,7 @@ export class Member implements MemberCore, StateMachineHost {
   #leading = false;
   #leader = 0n;
   #isLearner = false;
-  readonly #tickWatch: TickWatch;
+  readonly #clockGaps: ClockGaps;
   #removed = false;
   readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
@@ -150,7 +154,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.requestIds = new RequestIds(memberId, env.clock.wallMs());
     this.#term = node.basicStatus().term;
     this.#committed = node.basicStatus().commit;
-    this.#tickWatch = new TickWatch({ ...config, nowMs: env.clock.monotonicMs() });
+    this.#clockGaps = new ClockGaps(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
     this.header.term = this.#term;
     const onFailure = (error: unknown) => this.fail(error);
     this.#appliedWaits = new AppliedWaits(env.timers);
@@ -210,7 +214,7 @@ export class Member implements MemberCore, StateMachineHost {
         if (isSnapshotMessage(message)) this.#transfer.send(message);
         else this.links.transport.send(message);
       },
-      saveSnapshot: (snapshot) => this.#saveSnapshot(snapshot),
+      saveSnapshot: (snapshot) => this.#snapshotter.saveReceived(snapshot),
       installSnapshot: (snapshot) => this.#replica.install(snapshot),
       nextQuestion: () => this.reads.takeQuestion(),
       onReadStates: (states) => this.reads.acceptStates(states),
@@ -318,7 +322,13 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get leadsSurely(): boolean {
-    return this.#leading && this.#tickWatch.isRegular(this.env.clock.monotonicMs());
+    return this.#leading && this.#clockGaps.areConfirmed;
+  }
+
+  async confirmLeadership(): Promise<boolean> {
+    if (this.leadsSurely) return true;
+    const ask = async () => (await this.whenLinearizable()) === undefined;
+    return (await this.#clockGaps.confirm(ask)) && this.leadsSurely;
   }
 
   get isCaughtUp(): boolean {
@@ -490,7 +500,7 @@ export class Member implements MemberCore, StateMachineHost {
 
   #tick(): void {
     this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
-      this.#tickWatch.tick(this.env.clock.monotonicMs());
+      this.#clockGaps.notice();
       this.#loop.tick();
       this.reads.tick();
       this.proposals.expire();
@@ -552,15 +562,6 @@ export class Member implements MemberCore, StateMachineHost {
         .catch((error: unknown) => this.log.error('failed to stop', { error: asError(error) }))
         .then(() => this.#options.onRemoved?.());
     });
-  }
-
-  /** Steps 2 and 3 of a leader's snapshot; see `ready-loop.ts`. */
-  async #saveSnapshot(snapshot: raftpb.Snapshot): Promise<void> {
-    const { wal, directory } = this.#booted;
-    const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
-    await writeSnapFile(this.env.disk, directory.snap, snapshot);
-    this.#snapshotter.acceptInstalled(index);
-    await wal.saveSnapshot({ index, term, confState });
   }
 
   #reportSnapshot(id: bigint, arrived: boolean): void {

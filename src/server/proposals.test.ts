@@ -14,7 +14,8 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
   const proposed: Uint8Array[] = [];
   const confChanges: ConfChange[] = [];
   const time = { nowMs: 1000 };
-  const state = { hasRoom: true, backlog: 0 };
+  const state = { hasRoom: true, backlog: 0, leads: true };
+  const expired: number[] = [];
   const proposals = new Proposals({
     ids: new RequestIds(7n, 1),
     loop: {
@@ -22,6 +23,11 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
         return state.hasRoom;
       },
       propose: (payload) => proposed.push(payload),
+      proposeAsLeader: (payload, drop) => {
+        if (state.leads) proposed.push(payload);
+        else drop();
+      },
+      expire: (madeBefore) => expired.push(madeBefore),
       proposeConfChange: (change) => confChanges.push(change),
     },
     clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
@@ -38,7 +44,7 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
   });
   const propose = (name: string, body = BODY, start = 1, end = 4) =>
     proposals.propose(REQUEST_KIND.PUT, body, start, end, waiter(name));
-  return { proposals, proposed, time, state, heard, propose, waiter };
+  return { proposals, proposed, expired, time, state, heard, propose, waiter };
 }
 
 function envelopeOf(payload: Uint8Array): RequestEnvelope {
@@ -84,7 +90,7 @@ test("another member's entry of the same number is not ours", () => {
 
 describe('refused at once', () => {
   test('with a long backlog, or no room in the loop', () => {
-    const { proposals, proposed, state, heard, propose } = rig();
+    const { proposals, proposed, state, heard, propose, waiter } = rig();
     state.backlog = APPLY_BACKLOG_MAX;
     propose('just');
     state.backlog++;
@@ -92,7 +98,12 @@ describe('refused at once', () => {
     state.backlog = 0;
     state.hasRoom = false;
     propose('full');
-    expect(heard).toEqual(['over REQUEST_TOO_MANY_REQUESTS', 'full REQUEST_TOO_MANY_REQUESTS']);
+    proposals.proposeV2(() => EMPTY_BYTES, waiter('v2'));
+    expect(heard).toEqual([
+      'over REQUEST_TOO_MANY_REQUESTS',
+      'full REQUEST_TOO_MANY_REQUESTS',
+      'v2 REQUEST_TOO_MANY_REQUESTS',
+    ]);
     expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
   });
 
@@ -107,7 +118,7 @@ describe('refused at once', () => {
 });
 
 test('what has waited too long is given up, oldest first, and only that', () => {
-  const { proposals, time, heard, propose } = rig();
+  const { proposals, expired, time, heard, propose } = rig();
   const limitMs = REQUEST_TIMEOUT_BASE_MS + 2000;
   propose('a');
   time.nowMs += 10;
@@ -122,6 +133,8 @@ test('what has waited too long is given up, oldest first, and only that', () => 
   proposals.expire();
   expect(heard).toEqual(['a TIMEOUT', 'b TIMEOUT']);
   expect([proposals.failedCount, proposals.pendingCount]).toEqual([2, 0]);
+  // Nor are those proposed any more that raft has not taken.
+  expect(expired).toEqual([999, 1000, 1010]);
 });
 
 test('a member that stops tells everybody, and takes no more', () => {
@@ -150,4 +163,17 @@ test('a v2 request is made for the id that it is awaited by', () => {
   expect(proposed).toEqual([Uint8Array.of(1)]);
   proposals.take(Number(id >> 48n), Number(id & 0xffff_ffff_ffffn))?.complete(APPLIED);
   expect(heard).toEqual(['v2 applied']);
+});
+
+test('what only a leader may say fails where it does not lead', () => {
+  const { proposals, proposed, state, heard, waiter } = rig();
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('a'));
+  state.leads = false;
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('b'));
+  expect(heard).toEqual(['b NOT_LEADER']);
+  expect(envelopeOf(proposed[0]!).kind).toBe(REQUEST_KIND.LEASE_REVOKE);
+  expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+  proposals.stop();
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('c'));
+  expect(heard).toEqual(['b NOT_LEADER', 'a STOPPED', 'c STOPPED']);
 });

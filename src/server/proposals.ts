@@ -28,7 +28,10 @@ interface Pending {
 
 export interface ProposalsOptions {
   readonly ids: RequestIds;
-  readonly loop: Pick<ReadyLoop, 'hasRoom' | 'propose' | 'proposeConfChange'>;
+  readonly loop: Pick<
+    ReadyLoop,
+    'hasRoom' | 'propose' | 'proposeAsLeader' | 'proposeConfChange' | 'expire'
+  >;
   readonly clock: Clock;
   /** Committed entries that are not applied yet. */
   readonly backlog: () => number;
@@ -84,8 +87,23 @@ export class Proposals {
       proposal.fail('REQUEST_TOO_LARGE');
       return;
     }
+    loop.propose(payload, this.#wait(idLow, proposal));
+  }
+
+  /**
+   * Proposes what only a leader may say. It fails with NOT_LEADER, in place of being passed on, if
+   * this member does not lead at the end of the turn.
+   */
+  proposeAsLeader(kind: RequestKind, body: Uint8Array, proposal: Proposal): void {
+    const { ids, loop } = this.#options;
+    if (this.#stopped) {
+      proposal.fail('STOPPED');
+      return;
+    }
+    const idLow = ids.next();
+    const payload = encodeEnvelope(kind, ids.high, idLow, body, 0, body.length);
     this.#wait(idLow, proposal);
-    loop.propose(payload);
+    loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
   }
 
   /** Proposes a payload of the v2 dialect, which is made for the id that it gets. */
@@ -95,9 +113,12 @@ export class Proposals {
       proposal.fail('STOPPED');
       return;
     }
+    if (!loop.hasRoom) {
+      proposal.fail('REQUEST_TOO_MANY_REQUESTS');
+      return;
+    }
     const idLow = ids.next();
-    this.#wait(idLow, proposal);
-    loop.propose(encode(ids.whole(idLow)));
+    loop.propose(encode(ids.whole(idLow)), this.#wait(idLow, proposal));
   }
 
   /** Proposes a membership change, which gets an id here. */
@@ -112,13 +133,15 @@ export class Proposals {
       return;
     }
     const idLow = ids.next();
-    this.#wait(idLow, proposal);
-    loop.proposeConfChange({ ...change, id: ids.whole(idLow) });
+    loop.proposeConfChange({ ...change, id: ids.whole(idLow) }, this.#wait(idLow, proposal));
   }
 
-  #wait(idLow: number, proposal: Proposal): void {
+  /** Since when it waits. */
+  #wait(idLow: number, proposal: Proposal): number {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
-    this.#pending.set(idLow, { proposal, sinceMs: this.#options.clock.monotonicMs() });
+    const sinceMs = this.#options.clock.monotonicMs();
+    this.#pending.set(idLow, { proposal, sinceMs });
+    return sinceMs;
   }
 
   /** The proposal of an applied entry, if it was made here and is still waited for. */
@@ -140,9 +163,13 @@ export class Proposals {
     return idHigh === this.#options.ids.high && this.#pending.has(idLow);
   }
 
-  /** Gives up what has waited too long: what became of it is unknown to the client. */
+  /**
+   * Gives up what has waited too long: what became of it is unknown to the client. What raft has not
+   * even taken is not proposed any more.
+   */
   expire(): void {
     const madeBefore = this.#options.clock.monotonicMs() - this.#timeoutMs;
+    this.#options.loop.expire(madeBefore);
     for (const [idLow, { proposal, sinceMs }] of this.#pending) {
       if (sinceMs > madeBefore) return;
       this.#pending.delete(idLow);

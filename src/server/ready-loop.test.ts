@@ -18,6 +18,7 @@ class Rig {
   readonly events: string[] = [];
   readonly failures: unknown[] = [];
   question: Uint8Array | undefined;
+  nowMs = 0;
   readonly #turns: (() => void)[] = [];
 
   constructor(uncommittedBytesMax = Number.MAX_SAFE_INTEGER) {
@@ -112,7 +113,7 @@ class Rig {
   }
 
   propose(...texts: string[]): void {
-    for (const text of texts) this.loop.propose(bytesFromUtf8(text));
+    for (const text of texts) this.loop.propose(bytesFromUtf8(text), this.nowMs);
   }
 }
 
@@ -219,6 +220,36 @@ describe('without a leader', () => {
     expect(rig.storage.lastIndex()).toBe(2);
   });
 
+  test('those that nobody waits for any more are never proposed', () => {
+    const rig = new Rig();
+    const change = { type: 0, nodeId: 9n, context: new Uint8Array(0) };
+    for (const text of ['a', 'b', 'c']) {
+      rig.propose(text);
+      rig.loop.proposeConfChange({ ...change, id: BigInt(rig.nowMs) }, rig.nowMs);
+      rig.nowMs += 10;
+    }
+    rig.loop.expire(10);
+    rig.lead();
+    rig.endTurn();
+    rig.completeAll();
+    // The leader's own, and one of each.
+    expect(rig.storage.lastIndex()).toBe(3);
+    expect(rig.loop.hasRoom).toBe(true);
+  });
+
+  test('what only a leader may say is dropped', () => {
+    const rig = new Rig();
+    rig.loop.proposeAsLeader(bytesFromUtf8('mine'), () => rig.events.push('dropped'));
+    rig.endTurn();
+    expect(rig.events).toEqual(['dropped']);
+    rig.lead();
+    rig.loop.proposeAsLeader(bytesFromUtf8('mine'), () => rig.events.push('dropped'));
+    rig.endTurn();
+    rig.completeAll();
+    expect(rig.applied()).toEqual(['mine']);
+    expect(rig.events).not.toContain('dropped');
+  });
+
   test('so many may wait and no more', () => {
     const rig = new Rig();
     for (let i = 0; i < LOOP_PROPOSALS_MAX; i++) {
@@ -231,7 +262,7 @@ describe('without a leader', () => {
 
   test('so many bytes may wait and no more', () => {
     const rig = new Rig();
-    rig.loop.propose(new Uint8Array(LOOP_BYTES_MAX - 1));
+    rig.loop.propose(new Uint8Array(LOOP_BYTES_MAX - 1), 0);
     expect(rig.loop.hasRoom).toBe(true);
     rig.propose('x');
     expect(rig.loop.hasRoom).toBe(false);

@@ -36,6 +36,7 @@ import {
   newMessage,
   type RawNode,
   type ReadState,
+  ROLES,
   type Snapshot,
   type SoftState,
   STEP_RESULTS,
@@ -99,12 +100,22 @@ class Append implements WalAppend {
   }
 }
 
+/** An entry that nobody but a leader may propose. */
+interface LeaderProposal {
+  readonly payload: Uint8Array;
+  readonly drop: () => void;
+}
+
 export class ReadyLoop {
   readonly #options: ReadyLoopOptions;
   /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
+  /** When each of them was made, on the monotonic clock. */
+  #proposedMs: number[] = [];
   #proposalBytes = 0;
-  #confChanges: ConfChange[] = [];
+  #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
+  /** Of this turn only. */
+  #leaderProposals: LeaderProposal[] = [];
   /** A timer runs, at whose end followers are told the commit index. */
   #tellsCommit = false;
   /** The newest hard state, while the log does not have it. */
@@ -131,19 +142,44 @@ export class ReadyLoop {
     return waiting < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
   }
 
-  /** Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn. */
-  propose(payload: Uint8Array): void {
+  /**
+   * Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn, or
+   * once there is a leader and room in its log. `sinceMs` is now, on the monotonic clock.
+   */
+  propose(payload: Uint8Array, sinceMs: number): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#proposals.push(payload);
+    this.#proposedMs.push(sinceMs);
     this.#proposalBytes += payload.length;
     this.schedule();
   }
 
-  /** Proposes a membership change at the end of the turn. */
-  proposeConfChange(change: ConfChange): void {
+  /** Proposes a membership change, as {@link propose} does an entry. */
+  proposeConfChange(change: ConfChange, sinceMs: number): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
-    this.#confChanges.push(change);
+    this.#confChanges.push({ change, sinceMs });
     this.schedule();
+  }
+
+  /**
+   * Proposes at the end of the turn if this member then leads, or else calls `drop`: the entry is
+   * never passed on to another leader, to whom it might be untrue.
+   */
+  proposeAsLeader(payload: Uint8Array, drop: () => void): void {
+    this.#leaderProposals.push({ payload, drop });
+    this.schedule();
+  }
+
+  /** Lets go of proposals made by then that raft has not taken: nobody waits for them any more. */
+  expire(madeBefore: number): void {
+    let count = 0;
+    while (count < this.#proposals.length && this.#proposedMs[count]! <= madeBefore) {
+      this.#proposalBytes -= this.#proposals[count++]!.length;
+    }
+    if (count > 0) this.#dropProposals(count);
+    while (this.#confChanges.length > 0 && this.#confChanges[0]!.sinceMs <= madeBefore) {
+      this.#confChanges.shift();
+    }
   }
 
   /** A message of another member has arrived; taken over. */
@@ -239,6 +275,7 @@ export class ReadyLoop {
   /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
   #feed(): void {
     const { node, nextQuestion } = this.#options;
+    this.#proposeAsLeader();
     if (this.#leader !== NONE) this.#propose();
     const question = nextQuestion();
     if (question !== undefined) node.readIndex(question);
@@ -262,12 +299,29 @@ export class ReadyLoop {
       const batch = this.#nextBatch();
       if (!isTaken(node.proposeBatch(batch))) return;
       for (const payload of batch) this.#proposalBytes -= payload.length;
-      this.#proposals = batch === this.#proposals ? [] : this.#proposals.slice(batch.length);
+      this.#dropProposals(batch.length);
     }
     while (this.#confChanges.length > 0) {
-      if (!isTaken(node.proposeConfChange(this.#confChanges[0]!))) return;
+      if (!isTaken(node.proposeConfChange(this.#confChanges[0]!.change))) return;
       this.#confChanges.shift();
     }
+  }
+
+  #dropProposals(count: number): void {
+    const isAll = count === this.#proposals.length;
+    this.#proposals = isAll ? [] : this.#proposals.slice(count);
+    this.#proposedMs = isAll ? [] : this.#proposedMs.slice(count);
+  }
+
+  #proposeAsLeader(): void {
+    if (this.#leaderProposals.length === 0) return;
+    const { node } = this.#options;
+    const proposals = this.#leaderProposals;
+    this.#leaderProposals = [];
+    // What the loop was told last may be older than this turn's messages.
+    const leads = node.basicStatus().role === ROLES.LEADER;
+    if (leads && isTaken(node.proposeBatch(proposals.map(({ payload }) => payload)))) return;
+    for (const { drop } of proposals) drop();
   }
 
   /** All that wait, if they are small: on the way to a leader they are one message. */

@@ -84,10 +84,14 @@ export class Snapshotter {
     if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);
   }
 
-  /** A leader's snapshot at `index` is about to be recorded: raft's log begins there. */
-  acceptInstalled(index: LogIndex): void {
+  /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`: raft's log begins there. */
+  async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
+    const { env, directory, wal } = this.#options;
+    const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
+    await writeSnapFile(env.disk, directory.snap, snapshot);
     this.#diskIndex = Math.max(this.#diskIndex, index);
     this.#memoryIndex = Math.max(this.#memoryIndex, index);
+    await wal.saveSnapshot({ index, term, confState });
   }
 
   /** Begins nothing more; resolves when what runs has ended. */
