@@ -1,7 +1,13 @@
 // Leases in a cluster: renewed and asked for anywhere, answered by the leader alone.
 
 import { describe, expect, test } from 'vitest';
-import { SimCluster, type SimHost } from './sim-cluster.fixture.ts';
+import { bytesFromLatin1 } from '../base/index.ts';
+import { etcdserverpb } from '../protocol/index.ts';
+import type { ServerConfig } from './config/index.ts';
+import { peerUrlOf, SimCluster, type SimHost } from './sim-cluster.fixture.ts';
+import { simConfig } from './sim-member.fixture.ts';
+
+const { LeaseKeepAliveResponseCodec } = etcdserverpb;
 
 const THREE = ['m1', 'm2', 'm3'];
 
@@ -87,6 +93,128 @@ describe('a leader that was paused', () => {
       await cluster.until('it is revoked', () => !has(host, 1n), 3000);
       expect(host.up.member.leadsSurely).toBe(true);
       expect(host.up.member.leaseRenewals.renewNow(2n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+    });
+  });
+});
+
+describe('leases asked for at a follower', () => {
+  test('are renewed and told of as the leader does', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [follower] = followers as [SimHost];
+      const { leaseRenewals } = follower.up.member;
+      await follower.up.grant(7n, 60);
+      await follower.up.put('a', '1', 7n);
+      await cluster.sleep(10_500);
+      expect(await leaseRenewals.timeToLive(7n, true)).toMatchObject({
+        kind: 'found',
+        response: { id: 7n, ttl: 49, grantedTTL: 60, keys: [bytesFromLatin1('a')] },
+      });
+      expect(leaseRenewals.renewNow(7n)).toBeUndefined();
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+      expect(await leaseRenewals.timeToLive(7n, false)).toMatchObject({
+        response: { ttl: 59, keys: [] },
+      });
+      expect(leader.up.member.leaseRenewals.renewNow(7n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+      expect(await leaseRenewals.renew(8n)).toEqual({ kind: 'missing' });
+      expect(await leaseRenewals.timeToLive(8n, true)).toEqual({ kind: 'missing' });
+      expect(leader.up.member.leaseRenewals.renewNow(8n)).toEqual({ kind: 'missing' });
+    });
+  });
+
+  test('go on while the leader changes', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [follower] = followers as [SimHost];
+      await follower.up.grant(7n, 60);
+      leader.crash();
+      const { leaseRenewals } = follower.up.member;
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+      expect(await leaseRenewals.timeToLive(7n, false)).toHaveProperty('kind', 'found');
+    });
+  });
+
+  test('fail without a leader: with another error before one is known and after', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [follower, other] = followers as [SimHost, SimHost];
+      await follower.up.grant(7n, 60);
+      leader.crash();
+      other.crash();
+      const { leaseRenewals } = follower.up.member;
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'TIMEOUT' });
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'NO_LEADER' });
+      const asked = leaseRenewals.timeToLive(7n, false);
+      await cluster.sleep(100);
+      await follower.stop();
+      expect(await asked).toEqual({ kind: 'failed', error: 'STOPPED' });
+    });
+  });
+
+  test('an expired one that is being revoked is waited for, and gone', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [follower] = followers as [SimHost];
+      await leader.up.grant(7n, 2);
+      const { lessor } = leader.up.member.machine.leases;
+      const { takeExpired } = lessor;
+      // Nothing is revoked for a while.
+      lessor.takeExpired = () => [];
+      await cluster.sleep(3000);
+      expect(leader.up.member.leaseRenewals.renewNow(7n)).toBeUndefined();
+      const answers = [leader, follower].map(({ up }) => up.member.leaseRenewals.renew(7n));
+      await cluster.sleep(1000);
+      lessor.takeExpired = takeExpired;
+      expect(await Promise.all(answers)).toEqual([{ kind: 'missing' }, { kind: 'missing' }]);
+    });
+  });
+
+  test('a checkpointed rest is cleared before the renewal', async () => {
+    await SimCluster.run(async (cluster) => {
+      const featureGates = {
+        ...simConfig().featureGates,
+        enabled: { ...simConfig().featureGates.enabled, LeaseCheckpoint: true },
+      };
+      const hosts = await cluster.found(THREE, { featureGates } as Partial<ServerConfig>);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      await leader.up.grant(7n, 1200);
+      const restOf = ({ up }: SimHost) => up.member.machine.leases.lessor.lookup(7n)?.remainingSec;
+      await cluster.sleep(301_000);
+      await cluster.even(hosts);
+      expect(hosts.map(restOf)).toEqual([900, 900, 900]);
+      expect(leader.up.member.leaseRenewals.renewNow(7n)).toBeUndefined();
+      const { leaseRenewals } = followers[0]!.up.member;
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'renewed', ttlSec: 1200 });
+      await cluster.even(hosts);
+      expect(hosts.map(restOf)).toEqual([0, 0, 0]);
+    });
+  });
+
+  test('garbage in place of an answer is no answer', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [follower] = followers as [SimHost];
+      await follower.up.grant(7n, 60);
+      // Somebody else answers at the URL that the cluster has for its leader.
+      const wrong = LeaseKeepAliveResponseCodec.encode({ header: undefined, id: 8n, ttl: 1 });
+      const bodies = [Uint8Array.of(0xff, 0xff, 1), wrong];
+      let asked = 0;
+      await cluster.fake('other', () => ({ body: bodies[asked++ % 2]! }));
+      await leader.up.member.changes.update(leader.up.member.memberId, [peerUrlOf('other')]);
+      await cluster.even(hosts);
+      const { leaseRenewals } = follower.up.member;
+      expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'TIMEOUT' });
+      expect(await leaseRenewals.timeToLive(7n, true)).toEqual({
+        kind: 'failed',
+        error: 'TIMEOUT',
+      });
+      expect(asked).toBeGreaterThan(10);
+      expect(follower.fatal).toEqual([]);
     });
   });
 });

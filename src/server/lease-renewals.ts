@@ -2,16 +2,15 @@
 // these requests on to it, past the log.
 
 import { latin1FromBytes } from '../base/index.ts';
-import type { Member } from '../membership/index.ts';
-import { type PeerResponse, requestPeer } from '../peer/index.ts';
+import { requestPeer } from '../peer/index.ts';
 import { type EtcdErrorName, etcdserverpb, leasepb } from '../protocol/index.ts';
 import { REQUEST_KIND } from '../store/index.ts';
 import type { MemberCore } from './core.ts';
 import {
-  LEASE_APPLY_TIMEOUT_MS,
+  APPLY_TIMEOUT_MS,
+  LEASE_ANSWER_BYTES_MAX,
   LEASE_FORWARD_RETRY_MS,
   LEASE_RENEWAL_RETRY_MS,
-  PEER_ANSWER_BYTES_MAX,
   REQUEST_TIMEOUT_BASE_MS,
 } from './limits.ts';
 
@@ -28,6 +27,11 @@ export type RenewalOutcome =
 
 export type TimeToLiveOutcome =
   | { readonly kind: 'found'; readonly response: etcdserverpb.LeaseTimeToLiveResponse }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+type LeaderAnswer<Value> =
+  | { readonly kind: 'found'; readonly value: Value }
   | { readonly kind: 'missing' }
   | { readonly kind: 'failed'; readonly error: EtcdErrorName };
 
@@ -80,31 +84,29 @@ export class LeaseRenewals {
   async renew(id: bigint): Promise<RenewalOutcome> {
     const core = this.#core;
     if (core.raft.leader === core.memberId) {
-      if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) {
+      if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) {
         return { kind: 'failed', error: 'TIMEOUT_WAIT_APPLIED_INDEX' };
       }
       const renewal = await this.renewHere(id);
       if (renewal.kind !== 'notPrimary') return renewal;
     }
     const body = etcdserverpb.LeaseKeepAliveRequestCodec.encode({ id });
-    const answer = await this.#askLeader('/leases', body);
-    if (typeof answer === 'string') return { kind: 'failed', error: answer };
-    if (answer.status === 404) return { kind: 'missing' };
-    const { ttl } = etcdserverpb.LeaseKeepAliveResponseCodec.decode(answer.body);
-    return { kind: 'renewed', ttlSec: ttl };
+    const answer = await this.#askLeader('/leases', body, (bytes) => {
+      const { id: of, ttl } = etcdserverpb.LeaseKeepAliveResponseCodec.decode(bytes);
+      return of === id ? ttl : undefined;
+    });
+    return answer.kind === 'found' ? { kind: 'renewed', ttlSec: answer.value } : answer;
   }
 
   async timeToLive(id: bigint, keys: boolean): Promise<TimeToLiveOutcome> {
     const body = leasepb.LeaseInternalRequestCodec.encode({
       leaseTimeToLiveRequest: { id, keys },
     });
-    const answer = await this.#askLeader('/leases/internal', body);
-    if (typeof answer === 'string') return { kind: 'failed', error: answer };
-    if (answer.status === 404) return { kind: 'missing' };
-    const { leaseTimeToLiveResponse: response } = leasepb.LeaseInternalResponseCodec.decode(
-      answer.body,
-    );
-    return response === undefined ? { kind: 'missing' } : { kind: 'found', response };
+    const answer = await this.#askLeader('/leases/internal', body, (bytes) => {
+      const { leaseTimeToLiveResponse } = leasepb.LeaseInternalResponseCodec.decode(bytes);
+      return leaseTimeToLiveResponse?.id === id ? leaseTimeToLiveResponse : undefined;
+    });
+    return answer.kind === 'found' ? { kind: 'found', response: answer.value } : answer;
   }
 
   #clearCheckpoint(id: bigint): Promise<boolean> {
@@ -119,8 +121,12 @@ export class LeaseRenewals {
     });
   }
 
-  /** An answer of status 200 or 404, or why there is none. */
-  async #askLeader(path: string, body: Uint8Array): Promise<PeerResponse | EtcdErrorName> {
+  /** `read` returns undefined for a body that is no answer to this. */
+  async #askLeader<Value>(
+    path: string,
+    body: Uint8Array,
+    read: (body: Uint8Array) => Value | undefined,
+  ): Promise<LeaderAnswer<Value>> {
     const { env } = this.#core;
     const deadlineMs = this.#deadlineMs();
     let hadLeader = false;
@@ -129,42 +135,48 @@ export class LeaseRenewals {
       const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
       if (leader !== undefined) {
         hadLeader = true;
-        const answer = await this.#ask(leader, path, body, deadlineMs);
-        if (answer !== undefined) return answer;
+        for (const url of leader.peerURLs) {
+          const answer = await this.#ask(url, path, body, deadlineMs, read);
+          if (answer !== undefined) return answer;
+        }
       }
-      if (env.clock.monotonicMs() >= deadlineMs) return hadLeader ? 'TIMEOUT' : 'NO_LEADER';
-      if (this.#core.isStopping) return 'STOPPED';
+      if (env.clock.monotonicMs() >= deadlineMs) {
+        return { kind: 'failed', error: hadLeader ? 'TIMEOUT' : 'NO_LEADER' };
+      }
+      if (this.#core.isStopping) return { kind: 'failed', error: 'STOPPED' };
       await this.#pause(LEASE_FORWARD_RETRY_MS);
     }
   }
 
-  async #ask(
-    leader: Member,
+  /** Undefined, with a line in the log, if that was no answer. */
+  async #ask<Value>(
+    url: string,
     path: string,
     body: Uint8Array,
     deadlineMs: number,
-  ): Promise<PeerResponse | undefined> {
+    read: (body: Uint8Array) => Value | undefined,
+  ): Promise<LeaderAnswer<Value> | undefined> {
     const { env, log } = this.#core;
-    for (const url of leader.peerURLs) {
-      try {
-        const answer = await requestPeer(env, {
-          url,
-          method: 'POST',
-          path,
-          headers: { 'Content-Type': 'application/protobuf' },
-          body,
-          timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
-          bodyBytesMax: PEER_ANSWER_BYTES_MAX,
-        });
-        if (answer.status === 200 || answer.status === 404) return answer;
-        log.debug('the leader did not answer for a lease', {
-          address: url,
-          status: answer.status,
-          answer: latin1FromBytes(answer.body).trim(),
-        });
-      } catch (error) {
-        log.debug('failed to reach the leader for a lease', { address: url, error: String(error) });
-      }
+    try {
+      const answer = await requestPeer(env, {
+        url,
+        method: 'POST',
+        path,
+        headers: { 'Content-Type': 'application/protobuf' },
+        body,
+        timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
+        bodyBytesMax: LEASE_ANSWER_BYTES_MAX,
+      });
+      if (answer.status === 404) return { kind: 'missing' };
+      const value = answer.status === 200 ? read(answer.body) : undefined;
+      if (value !== undefined) return { kind: 'found', value };
+      log.debug('the leader did not answer for a lease', {
+        address: url,
+        status: answer.status,
+        answer: latin1FromBytes(answer.body).trim(),
+      });
+    } catch (error) {
+      log.debug('failed to reach the leader for a lease', { address: url, error: String(error) });
     }
     return undefined;
   }

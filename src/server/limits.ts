@@ -95,6 +95,9 @@ export const PEER_REQUEST_TIMEOUT_MS = 5000;
 /** Largest answer to a small request of another member. */
 export const PEER_ANSWER_BYTES_MAX: number = 16 * 1024 * 1024;
 
+/** Largest answer of the leader for a lease, with its keys; etcd's. */
+export const LEASE_ANSWER_BYTES_MAX: number = 100 * 1024 * 1024;
+
 /** Time for each of the others to say that a founder was there before; etcd's. */
 export const BOOTSTRAP_TIMEOUT_MS = 1000;
 
@@ -122,8 +125,8 @@ export const HEALTHY_LINK_MS = 5000;
 export const FIRST_LINKS_TIMEOUT_MS = 5000;
 export const FIRST_LINKS_CHECK_MS = 50;
 
-/** Time for what the leader knows to be applied here before a lease is answered for; etcd's. */
-export const LEASE_APPLY_TIMEOUT_MS = 1000;
+/** Time for what is known to be committed to be applied before a leader answers for it; etcd's. */
+export const APPLY_TIMEOUT_MS = 1000;
 
 /** Pause between two tries to reach the leader for a lease; etcd's. */
 export const LEASE_FORWARD_RETRY_MS = 50;

@@ -17,6 +17,7 @@ import { requestPeer } from '../peer/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, type raftpb } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
 import {
+  APPLY_TIMEOUT_MS,
   HEALTHY_LINK_MS,
   LEARNER_READY_SHARE,
   PEER_ANSWER_BYTES_MAX,
@@ -92,7 +93,9 @@ export class MembershipChanges {
   /** NOT_LEADER if this member does not lead. */
   async promoteHere(id: bigint): Promise<ChangeOutcome> {
     const { metrics } = this.#core;
-    const refusal = this.#refusalToPromote(id);
+    // A leader may not have applied yet what added the learner.
+    const isCaughtUp = await this.#core.whenCaughtUp(APPLY_TIMEOUT_MS);
+    const refusal = isCaughtUp ? this.#refusalToPromote(id) : 'TIMEOUT_WAIT_APPLIED_INDEX';
     const outcome =
       refusal === undefined
         ? await this.#make({

@@ -7,7 +7,7 @@ import type { PeerRequest, PeerResponse } from '../peer/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
 import { versionsOf } from './http/member-source.ts';
-import { LEASE_APPLY_TIMEOUT_MS } from './limits.ts';
+import { APPLY_TIMEOUT_MS } from './limits.ts';
 
 type Handler = (core: MemberCore, request: PeerRequest) => PeerResponse | Promise<PeerResponse>;
 
@@ -185,7 +185,7 @@ const NOT_CAUGHT_UP = httpError(
 async function renewLease(core: MemberCore, { body }: PeerRequest): Promise<PeerResponse> {
   const request = decoded(() => etcdserverpb.LeaseKeepAliveRequestCodec.decode(body));
   if (request === undefined) return httpError(400, 'error unmarshalling request');
-  if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
   const renewal = await core.leaseRenewals.renewHere(request.id);
   switch (renewal.kind) {
     case 'renewed':
@@ -207,7 +207,7 @@ async function timeToLive(core: MemberCore, { body }: PeerRequest): Promise<Peer
   const request = decoded(() => leasepb.LeaseInternalRequestCodec.decode(body));
   const asked = request?.leaseTimeToLiveRequest;
   if (asked === undefined) return httpError(400, 'error unmarshalling request');
-  if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
   const { lessor } = core.machine.leases;
   const lease = lessor.lookup(asked.id);
   if (lease === undefined) return httpError(404, 'lease not found');

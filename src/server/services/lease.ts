@@ -5,7 +5,7 @@ import type { Server, StreamCall, StreamHandler, UnaryCall } from '../../grpc/in
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { LEASE_APPLY_TIMEOUT_MS } from '../limits.ts';
+import { APPLY_TIMEOUT_MS } from '../limits.ts';
 import { endMalformed, endWith, failWith, headerOf, refusalOf, registerUnary } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
@@ -109,7 +109,7 @@ async function timeToLive(
     }
     return;
   }
-  if (!(await core.whenCaughtUp(LEASE_APPLY_TIMEOUT_MS))) {
+  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) {
     failWith(call, 'TIMEOUT_WAIT_APPLIED_INDEX');
     return;
   }
@@ -117,6 +117,11 @@ async function timeToLive(
   const lease = lessor.lookup(id);
   if (lease === undefined) {
     replyMissing(core, call, id);
+    return;
+  }
+  if (!lessor.isPrimary) {
+    // It leads no more, or not yet: how long the lease lives is not known here.
+    failWith(call, 'LEADER_CHANGED');
     return;
   }
   call.reply(methods.leaseTimeToLive.response, {
