@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest';
 import { bytesFromUtf8, hasCode, seededRandom, TetcdError, utf8FromBytes } from '../base/index.ts';
-import { emptyConfState, MemoryStorage, type Message, RawNode } from '../raft/index.ts';
+import { raftpb } from '../protocol/index.ts';
+import { emptyConfState, MemoryStorage, type Message, newMessage, RawNode } from '../raft/index.ts';
 import type { WalAppend } from '../wal/index.ts';
 import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX } from './limits.ts';
 import { ReadyLoop } from './ready-loop.ts';
@@ -328,4 +329,23 @@ test('a stopped loop does nothing more, whatever completes', () => {
   rig.endTurn();
   expect(rig.toApply).toEqual([]);
   expect(rig.failures).toEqual([]);
+});
+
+// With a term that is known already, raft asks for no sync of the hard state.
+test('a snapshot is durable together with the commit index that makes it count', async () => {
+  const { MsgHeartbeat, MsgSnap } = raftpb.MessageType;
+  const rig = new Rig();
+  const receive = (type: number, parts: Partial<Message>) => {
+    rig.loop.receive({ ...newMessage(type, 1n), from: 2n, term: 1, ...parts });
+    rig.endTurn();
+  };
+  receive(MsgHeartbeat, {});
+  rig.completeAll();
+  const confState = { ...emptyConfState(), voters: [1n, 2n] };
+  const metadata = { confState, index: 9, term: 1 };
+  receive(MsgSnap, { snapshot: { data: new Uint8Array(0), metadata } });
+  await Promise.resolve();
+  expect(rig.appends.map(({ hardState, mustSync }) => [hardState?.commit, mustSync])).toEqual([
+    [9, true],
+  ]);
 });

@@ -370,7 +370,9 @@ export class ReadyLoop {
     if (!writes && responses.length === 0) return;
     const state = writes ? this.#unwritten : undefined;
     if (writes) this.#unwritten = undefined;
-    this.#append(new Append(this, message, state, mustSync));
+    // The record of a snapshot counts from a commit index on that covers it, and raft is told that the
+    // snapshot is durable: its commit index is more than a hint.
+    this.#append(new Append(this, message, state, mustSync || snapshot !== undefined));
   }
 
   #append(append: Append): void {
