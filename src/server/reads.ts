@@ -31,8 +31,12 @@ export interface ReadsOptions {
 }
 
 interface Round {
-  /** What raft is asked with. */
-  readonly context: Uint8Array;
+  /**
+   * What raft was asked with, a name of its own each time: to a leader of etcd before 3.7 a name
+   * stands for the reads up to it, and late answers to the first question would confirm the second.
+   * Any of the answers will do.
+   */
+  readonly contexts: Uint8Array[];
   readonly reads: Read[];
   readonly deadlineMs: number;
   /** When raft was asked last; it may have lost the question with its leadership. */
@@ -80,10 +84,11 @@ export class Reads {
    */
   takeQuestion(): Uint8Array | undefined {
     const now = this.#options.clock.monotonicMs();
+    const context = (): Uint8Array => contextOf(this.#options.ids.nextWhole());
     if (this.#round === undefined) {
       if (this.#waiting.length === 0) return undefined;
       this.#round = {
-        context: contextOf(this.#options.ids.nextWhole()),
+        contexts: [context()],
         reads: this.#waiting,
         deadlineMs: now + this.#timeoutMs,
         askedMs: now,
@@ -91,16 +96,17 @@ export class Reads {
       this.#waiting = [];
     } else {
       if (now - this.#round.askedMs < READ_RETRY_MS) return undefined;
+      this.#round.contexts.push(context());
       this.#round.askedMs = now;
       this.slowCount++;
     }
-    return this.#round.context;
+    return this.#round.contexts.at(-1);
   }
 
   acceptStates(states: readonly ReadState[]): void {
     for (const { index, context } of states) {
       const round = this.#round;
-      if (round === undefined || !equalBytes(context, round.context)) continue;
+      if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
       this.#round = undefined;
       this.#confirmed.push({ index, reads: round.reads });
       if (this.#waiting.length > 0) this.#options.schedule();
