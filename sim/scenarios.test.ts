@@ -1,47 +1,20 @@
 // Races that runs with random faults have found, each as the steps that lead to it.
 
 import { expect, test } from 'vitest';
-import type { Client } from '../src/client/index.ts';
-import { SimCluster } from './cluster.ts';
-import type { SimNode } from './node.ts';
-
-/** Three members that serve; `body` is told who leads. */
-async function withCluster(
-  body: (
-    cluster: SimCluster,
-    leader: SimNode,
-    clientOf: (node: SimNode) => Client,
-  ) => Promise<void>,
-): Promise<void> {
-  const lines: string[] = [];
-  const log = (line: string) => lines.push(line);
-  const cluster = new SimCluster({ seed: 1, size: 3, settings: {}, walSegmentSize: 65_536, log });
-  const clients: Client[] = [];
-  const clientOf = (node: SimNode): Client => {
-    const client = cluster.client([node]);
-    clients.push(client);
-    return client;
-  };
-  await cluster.world.scheduler.run(async () => {
-    for (const node of cluster.nodes) node.start();
-    expect(await cluster.until(() => cluster.running.length === 3, 10_000)).toBe(true);
-    await body(cluster, cluster.leader!, clientOf);
-    for (const client of clients) client.close();
-  });
-  expect(cluster.violations, lines.join('\n')).toEqual([]);
-}
+import { runScenario } from './scenario.fixture.ts';
 
 // 1. The leader is paused, and then cut off; another member is elected, and extends the leases once.
 // 2. A client renews its lease with the old leader, whose system keeps the request.
 // 3. The old leader goes on. Its first timer makes its clock of ticks look regular again.
 // 4. It answers the renewal on its own, while the new leader lets the lease expire.
 test('a leader that was paused renews no lease that its successor ends', async () => {
-  await withCluster(async (cluster, leader, clientOf) => {
+  await runScenario({}, async (scenario) => {
+    const { cluster, leader } = scenario;
     const ttl = 5;
-    const client = clientOf(leader);
+    const client = scenario.clientOf(leader);
     const { id } = await client.lease.grant(ttl);
     const grantedMs = cluster.nowMs;
-    const other = clientOf(cluster.nodes.find((node) => node !== leader)!);
+    const other = scenario.clientOf(cluster.nodes.find((node) => node !== leader)!);
     leader.pause();
     const others = cluster.nodes.filter((node) => node !== leader).map(({ name }) => name);
     cluster.world.network.partition([leader.name], others);

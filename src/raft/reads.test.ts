@@ -80,6 +80,28 @@ test('one round confirms all reads that arrived before it, and not those after',
   expect(answer(beats[2]!.context)).toEqual(['a', 'b', 'c']);
 });
 
+// Of a leader that may have been replaced while it was paused: 1. A read was asked for and confirmed.
+// 2. Another one waits. 3. The first is asked for once more, under its name. 4. Answers to the first
+// round come late; they say nothing of the second.
+test('late answers to a question that is asked again confirm nothing', () => {
+  const node = new TestNode().elect(2n, 3n).establishFrom(2n, 3n);
+  const ask = (text: string) => {
+    const entries = [newEntry(0, 0, 0, bytesFromUtf8(text))];
+    return node.step(MsgReadIndex, { from: 3n, entries }).find(({ to }) => to === 2n)!;
+  };
+  const answer = (from: bigint, context: Uint8Array) =>
+    node
+      .step(MsgHeartbeatResp, { from, term: 1, context })
+      .filter(({ type }) => type === MsgReadIndexResp)
+      .map(({ entries }) => utf8FromBytes(entries[0]!.data));
+  const first = ask('A').context;
+  expect(answer(2n, first)).toEqual(['A']);
+  ask('B');
+  const again = ask('A').context;
+  expect([...answer(2n, first), ...answer(3n, first)]).toEqual([]);
+  expect(answer(3n, again)).toEqual(['B', 'A']);
+});
+
 test('reads wait for the first commit of a term, also of a leader alone', () => {
   const alone = new TestNode({
     voters: [1n],

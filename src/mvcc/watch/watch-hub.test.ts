@@ -350,6 +350,25 @@ test('a watcher that starts below the compacted revision is canceled with it', (
   expect(hub.progressRev(stream.watchers.values())).toBe(6);
 });
 
+test('a blocked watcher whose revisions are compacted is told so, and sees nothing later', () => {
+  const { store, hub, stream, sink, put, watch, settle } = openHub();
+  const watchers = [watch({}), watch({ rangeEnd: 'b' }), watch({ key: 'z' })].map(accepted);
+  sink.room = 0;
+  for (let i = 0; i < 5; i++) put('a', String(i));
+  store.compact(4);
+  for (let i = 0; i < 3; i++) {
+    settle();
+    put('a', 'while it is full');
+  }
+  sink.room = 10;
+  hub.resume(stream);
+  settle();
+  put('a', 'later');
+  settle();
+  expect(watchers.map((each) => sink.compactedAt.get(each))).toEqual([4, 4, undefined]);
+  expect(watchers.flatMap((each) => sink.of(each))).toEqual([]);
+});
+
 test('a revision of many changes comes in slices, whole, to all of its watchers', () => {
   const { store, hub, sink, watch, settle, put } = openHub();
   for (let i = 0; i < 3000; i++) put(`k${String(i).padStart(4, '0')}`);
