@@ -48,7 +48,8 @@ export class Housekeeping {
     try {
       if (config.maxWals > 0) await purgeSegments(env, wal, config.maxWals);
       if (config.maxSnapshots > 0) {
-        await purgeSnapFiles(env.disk, directory.snap, config.maxSnapshots);
+        const { index } = core.machine.backend.durable;
+        await purgeSnapFiles(env.disk, directory.snap, config.maxSnapshots, index);
       }
     } catch (error) {
       if (!core.isStopping) log.warn('failed to purge old files', { error: asError(error) });

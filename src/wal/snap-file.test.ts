@@ -107,8 +107,10 @@ test('orphans and old files are removed', async () => {
   }
   await removeSnapDatabases(disk, DIRECTORY, 9, observer);
   expect(removed.splice(0)).toEqual(['0000000000000003.snap.db']);
-  expect(await purgeSnapFiles(disk, DIRECTORY, 1, observer)).toBe(3);
-  expect(removed).toEqual(['a.snap', 'b.snap', '0000000000000009.snap.db']);
+  expect(await purgeSnapFiles(disk, DIRECTORY, 1, 8, observer)).toBe(2);
+  expect(removed.splice(0)).toEqual(['a.snap', 'b.snap']);
+  expect(await purgeSnapFiles(disk, DIRECTORY, 1, 9, observer)).toBe(1);
+  expect(removed).toEqual(['0000000000000009.snap.db']);
   expect(await disk.list(DIRECTORY)).toEqual(['0000000000000014.snap.db', 'c.snap', 'db']);
 });
 

@@ -197,11 +197,15 @@ export async function removeSnapDatabases(
   }
 }
 
-/** Removes the oldest `.snap` files until `keep` are left, and so for `.snap.db`. Returns how many. */
+/**
+ * Removes the oldest `.snap` files until `keep` are left, and so for `.snap.db`, of which those above
+ * `coveredIndex` stay: they may be about to be installed. Returns how many.
+ */
 export async function purgeSnapFiles(
   disk: Disk,
   directory: string,
   keep: number,
+  coveredIndex: LogIndex,
   observer?: SnapObserver,
 ): Promise<number> {
   const names = await disk.list(directory);
@@ -209,6 +213,7 @@ export async function purgeSnapFiles(
   for (const suffix of [SNAP_SUFFIX, DATABASE_SUFFIX]) {
     const found = names.filter((name) => name.endsWith(suffix));
     for (const name of found.slice(0, Math.max(0, found.length - keep))) {
+      if (suffix === DATABASE_SUFFIX && !(Number.parseInt(name, 16) <= coveredIndex)) continue;
       await disk.remove(`${directory}/${name}`);
       observer?.removed?.(`${directory}/${name}`);
       removed++;
