@@ -5,6 +5,7 @@ import type { Client } from '../src/client/index.ts';
 import type { Canary } from './canaries.ts';
 import { checkHistory } from './check/check-history.ts';
 import { clientTarget } from './check/client-target.ts';
+import { ClientWatch } from './check/client-watch.ts';
 import type { History, Violation } from './check/history.ts';
 import { RawWatch } from './check/raw-watch.ts';
 import { runTraffic } from './check/traffic.ts';
@@ -39,6 +40,7 @@ export interface SimReport {
 const START_MS_MAX = 60_000;
 const REQUEST_MS = 3_000;
 const WATCHES = 5;
+const CLIENT_WATCHES = 2;
 const QUIET_MS_MAX = 60_000;
 
 export async function runSim(options: SimOptions): Promise<SimReport> {
@@ -80,6 +82,7 @@ class Run {
   readonly #random: Random;
   readonly #clients: Client[] = [];
   readonly #watches: RawWatch[] = [];
+  readonly #clientWatches: ClientWatch[] = [];
   /** Set when all has come to rest, so that the record can be judged. */
   #isComplete = false;
   faults = 0;
@@ -154,6 +157,15 @@ class Run {
       const endpoints = cluster.endpoints(nodes);
       this.#watches.push(new RawWatch({ recorder, runtime, endpoints, client: `w${i}`, request }));
     }
+    for (let i = 0; i < CLIENT_WATCHES; i++) {
+      const client = cluster.client();
+      this.#clients.push(client);
+      const request = { key: 'k', end: 'm', startRevision: 2, prevKv: i > 0 };
+      const { timers } = cluster;
+      this.#clientWatches.push(
+        new ClientWatch({ recorder, client, timers, name: `v${i}`, request }),
+      );
+    }
   }
 
   /** Everything must arrive now: whoever watches a member that is gone, elsewhere. */
@@ -167,6 +179,15 @@ class Run {
     while (this.#watches.some(isBehind) && cluster.nowMs < endMs) {
       for (const watch of this.#watches) if (isBehind(watch)) watch.requestProgress();
       await cluster.sleep(500);
+    }
+    for (const watch of this.#clientWatches) {
+      // It watches the key that was written last of all.
+      await cluster.until(() => watch.nextRevision > last, QUIET_MS_MAX);
+      if (watch.nextRevision <= last) {
+        const text = `a client's watch has come to ${watch.nextRevision - 1}, the store is at ${last}`;
+        cluster.wrong('watches arrive', text);
+      }
+      watch.close(last);
     }
     for (const [i, watch] of this.#watches.entries()) {
       if (isBehind(watch)) {
