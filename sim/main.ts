@@ -2,10 +2,12 @@
 //   [--verbose] [--save directory]
 //
 // With a seed: that run, exactly. Without: one seed after the other, from a random one on (or --from),
-// until the time is over or something is wrong.
+// until the time is over or something is wrong (--keep: and then on). TETCD_VERIFY=all turns the
+// costly assertions of the members on.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { verify } from '../src/base/index.ts';
 import { CANARIES } from './canaries.ts';
 import { historyToJson } from './check/history.ts';
 import { runSim, type SimOptions, type SimReport } from './run.ts';
@@ -96,6 +98,7 @@ async function many(first: number): Promise<boolean> {
   return failed === 0;
 }
 
+verify.all = process.env['TETCD_VERIFY'] === 'all';
 process.on('unhandledRejection', (error) => {
   console.error('unhandled rejection', error);
   process.exitCode = 1;
