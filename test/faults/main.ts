@@ -1,8 +1,9 @@
 // npm run faults -- [--members 3] [--seconds 60] [--seed 1] [--servers tetcd|3.5|mixed]
-//                   [--faults 'kill,pause the leader']
+//                   [--faults 'kill,pause the leader'] [--history file]
 //
 // `mixed`: of ours and of real etcd 3.5, one of which takes over the directory after each kill. A
-// history that breaks a promise is left in the temporary directory.
+// history that breaks a promise is left in the temporary directory, or in the file that is named;
+// there, any.
 
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     servers: { type: 'string', default: 'tetcd' },
     faults: { type: 'string', default: FAULTS.join(',') },
+    history: { type: 'string' },
   },
 });
 
@@ -46,9 +48,11 @@ console.info(
     `${report.revisions} revisions, ${report.watchEvents} watch events, ` +
     `${report.wrong.length} wrong`,
 );
-if (report.wrong.length > 0) {
-  const path = join(tmpdir(), `faults-${seed}.json`);
+const path = values.history ?? join(tmpdir(), `faults-${seed}.json`);
+if (report.wrong.length > 0 || values.history !== undefined) {
   writeFileSync(path, historyToJson(report.history));
+}
+if (report.wrong.length > 0) {
   console.error(report.logs);
   for (const line of report.wrong.slice(0, 20)) console.error(line);
   console.error(`the history is in ${path}`);
