@@ -168,6 +168,15 @@ describe('the commit index', () => {
     expect(rig.appends[0]!.hardState?.commit).toBe(2);
   });
 
+  test('goes there with the next tick, if nothing else is written', () => {
+    const rig = new Rig().lead();
+    rig.propose('a');
+    rig.endTurn();
+    rig.complete();
+    rig.loop.tick();
+    expect(rig.appends[0]!.hardState?.commit).toBe(2);
+  });
+
   test('goes there when it is asked for, once: before the record of a snapshot', () => {
     const rig = new Rig().lead();
     rig.propose('a');

@@ -193,6 +193,8 @@ export class ReadyLoop {
   tick(): void {
     if (this.#stopped) return;
     this.#options.node.tick();
+    // Nothing was written for a while that would have taken it along.
+    this.writeCommit();
     this.schedule();
   }
 
