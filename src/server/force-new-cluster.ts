@@ -36,8 +36,12 @@ export async function forceNewCluster(
   const { opened, base, applied, memberId, log } = options;
   const { vote } = opened.hardState;
   const lastIndex = base.index + opened.entries.length;
-  const committed = Math.min(Math.max(opened.hardState.commit, applied), lastIndex);
-  const kept = opened.entries.slice(0, committed - base.index);
+  const noted = Math.min(Math.max(opened.hardState.commit, applied), lastIndex);
+  const upTo = (index: LogIndex) => opened.entries.slice(0, index - base.index);
+  // Of a member that was alone already, everything in its log is committed.
+  const [voter, ...others] = membershipAfter(options, upTo(noted)).votingMembers();
+  const committed = voter?.id === memberId && others.length === 0 ? lastIndex : noted;
+  const kept = upTo(committed);
   // The log may have lost the note of the newest term. Its terms do not go back.
   const term = Math.max(opened.hardState.term, kept.at(-1)?.term ?? base.term);
   if (committed < lastIndex) {
@@ -66,14 +70,23 @@ export async function forceNewCluster(
   return { entries: [...kept, ...added], hardState };
 }
 
-/** Against the membership at the end of `entries`. */
-function changesToBeAlone(
-  { applied, memberId, cluster, maxLearners }: ForceOptions,
+function membershipAfter(
+  { applied, cluster, maxLearners }: ForceOptions,
   entries: readonly raftpb.Entry[],
-): raftpb.ConfChange[] {
+): Cluster {
   const end = new Cluster(cluster.state(), { clusterId: cluster.id, maxLearners });
   const later = entries.filter((entry) => entry.index > applied);
   replayMembership(end, later, later.at(-1)?.index ?? applied);
+  return end;
+}
+
+/** Against the membership at the end of `entries`. */
+function changesToBeAlone(
+  options: ForceOptions,
+  entries: readonly raftpb.Entry[],
+): raftpb.ConfChange[] {
+  const { memberId } = options;
+  const end = membershipAfter(options, entries);
   const empty = new Uint8Array(0);
   const changes: raftpb.ConfChange[] = end
     .members()
