@@ -2,7 +2,7 @@
 
 import { bytesFromUtf8, invariant } from '../base/index.ts';
 import { type SimEnv, SimWorld } from '../env/index.ts';
-import { type PeerResponse, requestPeer } from '../peer/index.ts';
+import { type PeerResponse, type PeerTransport, requestPeer } from '../peer/index.ts';
 import { startMember, TestHost } from '../peer/rig.fixture.ts';
 import { parseConfig, type ServerConfig } from './config/index.ts';
 import { DATA_DIR, SimMember, simConfig } from './sim-member.fixture.ts';
@@ -257,7 +257,7 @@ export class SimCluster {
   async fake(
     name: string,
     answer: (path: string) => Partial<PeerResponse> | undefined,
-    clusterId = 0n,
+    ids: { readonly clusterId: bigint; readonly id: bigint } = { clusterId: 0n, id: 1n },
   ): Promise<FakeMember> {
     const host = new TestHost();
     const asked: string[] = [];
@@ -267,8 +267,8 @@ export class SimCluster {
       return { status: 200, headers: {}, body: new Uint8Array(0), ...given };
     };
     const env = this.world.machine(name);
-    await startMember(env, { id: 1n, host: name, clusterId, testHost: host });
-    return { env, asked };
+    const { transport } = await startMember(env, { ...ids, host: name, testHost: host });
+    return { env, asked, transport };
   }
 }
 
@@ -276,6 +276,7 @@ export interface FakeMember {
   readonly env: SimEnv;
   /** Paths of the requests. */
   readonly asked: string[];
+  readonly transport: PeerTransport;
 }
 
 export function jsonAnswer(value: unknown, clusterId = '0'): PeerResponse {

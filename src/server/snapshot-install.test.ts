@@ -1,7 +1,12 @@
 // A follower that is brought up by a snapshot while it serves.
 
 import { describe, expect, test } from 'vitest';
-import { SimCluster, type SimHost } from './sim-cluster.fixture.ts';
+import { WatchStream } from '../mvcc/index.ts';
+import { Sink } from '../store/install.fixture.ts';
+import { SimCluster, type SimHost, SNAP_DIR } from './sim-cluster.fixture.ts';
+
+/** Every effect in place of every ninth one. */
+const FULL = process.env['CRASH_FULL'] === '1';
 
 const THREE = ['m1', 'm2', 'm3'];
 
@@ -91,6 +96,72 @@ describe('a snapshot takes the place of the running store', () => {
       await cluster.even(hosts);
       expect(behind.up.fatal).toEqual([]);
       expect(behind.up.pairs()).toEqual(leader.up.pairs());
+    });
+  });
+
+  test('or does not, wherever the follower crashes, which then catches up again', async () => {
+    let effects = 0;
+    let isOver = false;
+    for (let effect = 1; !isOver; effect += FULL ? 1 : 9) {
+      await SimCluster.run(async (cluster) => {
+        const { hosts, leader, behind } = await withOneBehind(cluster);
+        const { disk } = behind.env;
+        const acknowledged = (await behind.filesOf(SNAP_DIR)).size;
+        expect(acknowledged).toBeGreaterThan(0);
+        disk.crashAtEffect(disk.effectCount + effect);
+        void behind.start();
+        const isDone = () => disk.dead || behind.running !== undefined;
+        await cluster.until('it serves or dies', isDone);
+        // What is applied is written later.
+        for (let i = 0; i < 10 && !disk.dead; i++) {
+          await leader.up.put(`more${i}`, 'x');
+          await cluster.sleep(20);
+        }
+        isOver = !disk.dead;
+        effects = effect;
+        behind.crash('random');
+        await behind.start();
+        await leader.up.put('last', 'x');
+        await cluster.even(hosts);
+        expect(behind.fatal).toEqual([]);
+        expect(behind.up.pairs()).toEqual(leader.up.pairs());
+        expect(await behind.up.hashKv(0)).toEqual(await leader.up.hashKv(0));
+        expect(await behind.up.violations()).toEqual([]);
+        const left = await behind.env.disk.list(SNAP_DIR);
+        expect(left.filter((name) => name.startsWith('tmp'))).toEqual([]);
+      }, effect);
+    }
+    expect(effects).toBeGreaterThan(20);
+  });
+
+  test('under watchers, who miss nothing and see nothing twice', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [behind] = followers as [SimHost];
+      const { watch } = behind.up.member.machine;
+      const sink = new Sink();
+      const made = watch.hub.watch(new WatchStream(sink), 0n, {
+        key: '\0',
+        rangeEnd: '\0',
+        startRev: 0,
+        noPut: false,
+        noDelete: false,
+        withPrevious: false,
+      });
+      if (!made.ok) throw new Error(made.reason);
+      const revisions = () => sink.of(made.watcher).map(({ main }) => main);
+      await leader.up.put('first', '1');
+      await cluster.even(hosts);
+      cluster.cutOff(behind.name);
+      for (const { name } of hosts) cluster.world.network.reset(behind.name, name);
+      for (let i = 0; i < 150; i++) await leader.up.put(`k${i % 10}`, String(i));
+      cluster.world.network.heal();
+      await cluster.until('a snapshot', () => behind.logged('applied snapshot'));
+      for (let i = 0; i < 10; i++) await leader.up.put('after', String(i));
+      await cluster.even(hosts);
+      await cluster.sleep(500);
+      expect(revisions()).toEqual(Array.from({ length: 161 }, (_, i) => i + 2));
     });
   });
 });
