@@ -51,30 +51,27 @@ async function withShortLog(
 }
 
 describe('a member whose backend is ahead of its log', () => {
-  test.each([3, 30, 150])(
-    'by %i entries: passes over what it has, and goes on',
-    async (missing) => {
-      await SimCluster.run(async (cluster) => {
-        const settings = { snapshotCount: 10_000, snapshotCatchupEntries: 10_000 };
-        const { hosts, leader, short } = await withShortLog(cluster, missing, settings);
-        await leader.up.put('meanwhile', '1');
-        await short.start();
-        await short.up.put('after', '1');
-        await cluster.even(hosts);
-        await cluster.sleep(1000);
-        expect(short.fatal).toEqual([]);
-        expect(short.up.pairs()).toEqual(leader.up.pairs());
-        expect(await short.up.hashKv(0)).toEqual(await leader.up.hashKv(0));
-        // Twice as long a log.
-        for (let i = 0; i < 150; i++) await leader.up.put(`k${i % 5}`, String(i));
-        await cluster.even(hosts);
-        short.crash();
-        await short.start();
-        await cluster.even(hosts);
-        expect(short.up.pairs()).toEqual(leader.up.pairs());
-      });
-    },
-  );
+  test.each([3, 120])('by %i entries: passes over what it has, and goes on', async (missing) => {
+    await SimCluster.run(async (cluster) => {
+      const settings = { snapshotCount: 10_000, snapshotCatchupEntries: 10_000 };
+      const { hosts, leader, short } = await withShortLog(cluster, missing, settings);
+      await leader.up.put('meanwhile', '1');
+      await short.start();
+      await short.up.put('after', '1');
+      await cluster.even(hosts);
+      await cluster.sleep(1000);
+      expect(short.fatal).toEqual([]);
+      expect(short.up.pairs()).toEqual(leader.up.pairs());
+      expect(await short.up.hashKv(0)).toEqual(await leader.up.hashKv(0));
+      // Twice as long a log.
+      for (let i = 0; i < 150; i++) await leader.up.put(`k${i % 5}`, String(i));
+      await cluster.even(hosts);
+      short.crash();
+      await short.start();
+      await cluster.even(hosts);
+      expect(short.up.pairs()).toEqual(leader.up.pairs());
+    });
+  });
 
   test('takes no snapshot beyond what its log has committed', async () => {
     await SimCluster.run(async (cluster) => {

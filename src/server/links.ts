@@ -70,10 +70,11 @@ export class Links {
       const urls = peerURLs.join(',');
       const before = this.#known.get(id);
       if (before === urls) continue;
-      this.#guarded(id, () => {
+      const isLinked = this.#guarded(id, () => {
         if (before === undefined) this.transport.addPeer(id, peerURLs);
         else this.transport.updatePeer(id, peerURLs);
       });
+      if (!isLinked) continue;
       this.#known.set(id, urls);
       this.#markKnown(id, 1);
     }
@@ -128,15 +129,17 @@ export class Links {
     await this.transport.stop();
   }
 
-  #guarded(id: bigint, change: () => void): void {
+  #guarded(id: bigint, change: () => void): boolean {
     try {
       change();
+      return true;
     } catch (error) {
-      // URLs that this release cannot use (TLS, say) were agreed on by others.
+      // URLs that this release cannot use (none at all, say) were agreed on by others.
       this.#options.log.error('cannot link up with a member', {
         'remote-peer-id': formatId(id),
         error: asError(error),
       });
+      return false;
     }
   }
 

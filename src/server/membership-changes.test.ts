@@ -58,9 +58,10 @@ describe('a change that the cluster makes', () => {
         remove: (id: bigint) => changesOf(leader).remove(id),
         promote: (id: bigint) => changesOf(leader).promote(id),
       };
-      expect(await add('m2')).toHaveProperty('error', 'PEER_URL_EXIST');
+      const taken = followers[0].name;
+      expect(await add(taken)).toHaveProperty('error', 'PEER_URL_EXIST');
       expect(await update(9n, 'm9')).toHaveProperty('error', 'MEMBER_NOT_FOUND');
-      expect(await update(idOf(leader), 'm2')).toHaveProperty('error', 'PEER_URL_EXIST');
+      expect(await update(idOf(leader), taken)).toHaveProperty('error', 'PEER_URL_EXIST');
       expect(await remove(9n)).toHaveProperty('error', 'MEMBER_NOT_FOUND');
       expect(await promote(9n)).toHaveProperty('error', 'MEMBER_NOT_FOUND');
       expect(await promote(idOf(leader))).toHaveProperty('error', 'MEMBER_NOT_LEARNER');
@@ -71,6 +72,23 @@ describe('a change that the cluster makes', () => {
       expect(await update(id, 'm6')).toHaveProperty('error', 'MEMBER_NOT_FOUND');
       expect(await changesOf(followers[0]).remove(id)).toHaveProperty('error', 'MEMBER_NOT_FOUND');
     });
+  });
+});
+
+test('a member that lost its address is linked up with once it has another', async () => {
+  await SimCluster.run(async (cluster) => {
+    const hosts = await cluster.found(['m1']);
+    const [host] = hosts as [SimHost];
+    const { id } = await changesOf(host).add([peerUrlOf('m2')], true);
+    // As etcd, nobody looks at what an update brings.
+    expect(await changesOf(host).update(id, [])).toHaveProperty('members');
+    expect(host.logged('cannot link up with a member')).toBe(true);
+    await host.stop();
+    await host.start();
+    expect(await changesOf(host).update(id, [peerUrlOf('m2')])).toHaveProperty('members');
+    const learner = cluster.add('m2', { names: ['m1', 'm2'], state: 'existing' });
+    await learner.start();
+    await cluster.even([host, learner]);
   });
 });
 
