@@ -131,7 +131,11 @@ async function snapshotsReceived(member: ClusterMember): Promise<number> {
   return [...counts].reduce((sum, match) => sum + Number(match[1]), 0);
 }
 
-const KEEP_LOG = ['--snapshot-count=10000000'];
+/** From 3.6 on the log in memory is cut whether a snapshot is due or not. */
+const keepLog = ({ release }: Program): readonly string[] => [
+  '--snapshot-count=10000000',
+  ...(release === '3.7' ? ['--snapshot-catchup-entries=10000000'] : []),
+];
 const CUT_LOG = ['--snapshot-count=10000'];
 /** In the small form there are fewer entries than a log would be cut after. */
 const CUT_LOG_MISSED_MIN = 20_000;
@@ -159,7 +163,7 @@ async function catchUp(cluster: Cluster, missed: number, bySnapshot: boolean) {
 }
 
 function runCatchUp(bySnapshot: boolean, program: Program, { sizes }: Context) {
-  return withCluster(program, bySnapshot ? CUT_LOG : KEEP_LOG, async (cluster) => {
+  return withCluster(program, bySnapshot ? CUT_LOG : keepLog(program), async (cluster) => {
     await fill(cluster, sizes.keysFew, 0);
     return countElections(cluster, () => catchUp(cluster, sizes.missed, bySnapshot)).then(
       ({ result, elections }): Measurement => ({ ...result, elections }),
