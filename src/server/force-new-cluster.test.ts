@@ -16,8 +16,7 @@ async function allDown(cluster: SimCluster, puts = 10): Promise<SimHost[]> {
   const { leader } = await cluster.leaderOf(hosts);
   for (let i = 0; i < puts; i++) await leader.up.put(`k${i}`, 'v');
   await cluster.even(hosts);
-  // What is committed is noted in the log with the next entries, or the next tick.
-  await cluster.sleep(200);
+  await cluster.sleep(NOTED_MS);
   for (const host of hosts) host.crash('kept');
   return hosts;
 }

@@ -2,7 +2,7 @@
 // release this is, leases that only the leader can renew. Answers are etcd's, to the byte.
 
 import { bytesFromLatin1, bytesFromUtf8, hasCode } from '../base/index.ts';
-import { formatId, writeMembers } from '../membership/index.ts';
+import { formatId, formatStoredVersion, writeMembers } from '../membership/index.ts';
 import type { PeerRequest, PeerResponse } from '../peer/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
@@ -83,8 +83,11 @@ function members(core: MemberCore): PeerResponse {
   return json(core, `${writeMembers(core.machine.cluster.members())}\n`);
 }
 
+/** The leader raises the cluster's version to the lowest release that it is told here. */
 function version(core: MemberCore): PeerResponse {
-  const { server, cluster, storage } = versionsOf(core);
+  const { cluster, storage, ...running } = versionsOf(core);
+  const { maxClusterVersion: held } = core.config;
+  const server = held === undefined ? running.server : formatStoredVersion(held);
   const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });
   return {
     status: 200,
