@@ -126,8 +126,10 @@ export class Cluster {
     const member = await this.#place(server);
     const request = { peerURLs: [member.peerUrl], isLearner: options.learner === true };
     await this.#change('Cluster/MemberAdd', request, /Peer URLs already exists/);
+    // With a second voter that is not started, nothing linearizable can be asked.
+    const known = await this.#voter().must('Cluster/MemberList', { linearizable: false });
     const isNew = ({ peerURLs }: Message): boolean => String(peerURLs) === member.peerUrl;
-    member.id = String((await this.list()).find(isNew)!['ID']);
+    member.id = String((known['members'] as readonly Message[]).find(isNew)!['ID']);
     this.members.push(member);
     member.adopt({ peers: this.#peers(), state: 'existing' });
     return member;
