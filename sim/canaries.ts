@@ -34,7 +34,7 @@ function wrap<Class extends object, Name extends keyof Class>(
 /** What is written counts as durable before the disk says so. */
 const acknowledgeBeforeSync: Canary = {
   name: 'acknowledge-before-sync',
-  faults: ['power-loss-of-all', 'power-loss'],
+  faults: ['power-loss-of-all'],
   seeds: 5,
   plant: () =>
     wrap(

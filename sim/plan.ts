@@ -54,8 +54,8 @@ export function planOf(options: PlanOptions): Plan {
     walSegmentSize: pick(8 * KIB, 32 * KIB, 256 * KIB),
     faults: faultsOf(options, random),
     calmMs: pick(100, 500, 2000),
-    clients: pick(4, 8, 12),
-    pauseMs: pick(30, 100, 200),
+    clients: pick(3, 6, 9),
+    pauseMs: pick(50, 100, 200),
     keys: pick(4, 12, 40),
     mix: {
       compact: pick(0, 1, 4),

@@ -42,6 +42,9 @@ const REQUEST_MS = 3_000;
 const WATCHES = 5;
 const CLIENT_WATCHES = 2;
 const QUIET_MS_MAX = 60_000;
+/** Heavy traffic makes about 15,000; members that answer each other without end, nearly 300,000. */
+const EVENTS_PER_SECOND_MAX = 150_000;
+export const BUSY_RULE = 'no busy loops';
 
 export async function runSim(options: SimOptions): Promise<SimReport> {
   const plan = planOf(options);
@@ -52,7 +55,8 @@ export async function runSim(options: SimOptions): Promise<SimReport> {
   const run = new Run(cluster, plan);
   const { scheduler } = cluster.world;
   try {
-    await scheduler.run(() => run.all());
+    // What comes after the first violation proves nothing more.
+    await scheduler.run(() => Promise.race([run.all(), run.violated()]));
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     cluster.wrong('the run itself', text);
@@ -112,6 +116,20 @@ class Run {
     for (const client of this.#clients) client.close();
     await checkMembers(cluster);
     this.#isComplete = true;
+  }
+
+  /** Resolves when something is wrong. */
+  async violated(): Promise<void> {
+    const cluster = this.#cluster;
+    const { scheduler } = cluster.world;
+    const { violations } = cluster.safety;
+    let before = 0;
+    while (violations.length + cluster.violations.length === 0) {
+      await cluster.sleep(1000);
+      const count = scheduler.eventCount - before;
+      if (count > EVENTS_PER_SECOND_MAX) cluster.wrong(BUSY_RULE, `${count} events in a second`);
+      before = scheduler.eventCount;
+    }
   }
 
   check(history: History): Violation[] {

@@ -8,7 +8,7 @@ import { CANARIES } from './canaries.ts';
 import { historyToJson } from './check/history.ts';
 import { FAULTS } from './faults.ts';
 import { planOf } from './plan.ts';
-import { runSim } from './run.ts';
+import { BUSY_RULE, runSim } from './run.ts';
 
 const SEED = Number(process.env['SIM_SEED'] ?? 1);
 const SECONDS = Number(process.env['SIM_SECONDS'] ?? 60);
@@ -52,7 +52,8 @@ describe('the checkers find', () => {
     for (let seed = SEED; seed < SEED + canary.seeds; seed++) {
       const { faults } = canary;
       const report = await runSim({ seed, durationMs: DURATION_MS, canary, faults });
-      if (report.violations.length > 0) return;
+      // That it is found by what it breaks, not by the noise that it makes.
+      if (report.violations.some(({ rule }) => rule !== BUSY_RULE)) return;
     }
     throw new Error('the canary was not found');
   });

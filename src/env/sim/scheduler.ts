@@ -60,6 +60,7 @@ export class Scheduler implements Timers {
   #autoStepArmed = false;
   #stopped = false;
   #fingerprint = 0;
+  #eventCount = 0;
 
   constructor(options: SchedulerOptions = {}) {
     this.#autoRun = options.autoRun ?? true;
@@ -67,6 +68,11 @@ export class Scheduler implements Timers {
 
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Events so far. */
+  get eventCount(): number {
+    return this.#eventCount;
   }
 
   /** Of everything that has happened so far: two runs with equal ones went the same way. */
@@ -183,6 +189,7 @@ export class Scheduler implements Timers {
   }
 
   #note({ sequence }: SimEvent): void {
+    this.#eventCount++;
     const microseconds = Math.floor(this.#nowMs * 1000) | 0;
     const mixed = Math.imul(this.#fingerprint ^ sequence, 0x9e3779b1);
     this.#fingerprint = Math.imul(mixed ^ (mixed >>> 15) ^ microseconds, 0x85ebca6b);
