@@ -34,3 +34,28 @@ test('a leader that was paused renews no lease that its successor ends', async (
     expect(cluster.nowMs - calledMs).toBeGreaterThanOrEqual(ttl * 1000);
   });
 });
+
+// 1. At cluster version 3.4 the database does not say of which term its newest entry is.
+// 2. A member is away until the others' logs begin after its own end.
+// 3. The others start again, and the first thing their leader does is to send it its database.
+test('a database that is sent before anything was applied is of the right term', async () => {
+  const settings = {
+    maxClusterVersion: { major: 3, minor: 4 },
+    ...{ snapshotCount: 10, snapshotCatchupEntries: 1 },
+  };
+  await runScenario({ settings }, async (scenario) => {
+    const { cluster, leader } = scenario;
+    const away = cluster.nodes.find((node) => node !== leader)!;
+    away.crash({ seed: 1, unsynced: 'kept' });
+    const client = scenario.clientOf(leader);
+    for (let i = 0; i < 50; i++) await client.kv.put('k', String(i));
+    await cluster.sleep(1000);
+    for (const node of cluster.nodes) node.crash({ seed: 1, unsynced: 'kept' });
+    for (const node of cluster.nodes) node.start();
+    expect(await cluster.until(() => cluster.running.length === 3, 20_000)).toBe(true);
+    const revisions = (): number[] =>
+      cluster.running.map(({ member }) => member!.machine.kv.currentRev);
+    expect(await cluster.until(() => Math.min(...revisions()) === 51, 5_000)).toBe(true);
+    expect(away.log.join('\n')).toMatch(/restored snapshot \[index: \d+, term: [1-9]/);
+  });
+});

@@ -251,6 +251,9 @@ async function restart(
         })
       : opened;
     const parts = restartRaft(options, { log, base, applied, memberId, cluster });
+    // The file says nothing of it, or nothing new, while the cluster is held at an older release.
+    const term = parts.storage.term(applied);
+    if (typeof term === 'number') backend.adoptTerm(term);
     // Last of all: a directory that is refused is left as it was.
     writeMembershipRows(backend, rows);
     return { ...parts, wal: opened.wal };

@@ -291,6 +291,12 @@ export class Backend {
     this.#live.overlay.set(BUCKET.META, META_KEY.TERM, uint64Bytes(this.#live.term));
   }
 
+  /** The log tells the term of the newest applied entry, before another one is applied. */
+  adoptTerm(term: Term): void {
+    invariant(!this.#entryOpen, 'a term is adopted between entries');
+    this.#live.term = term;
+  }
+
   // --- Durability --------------------------------------------------------------------------------
 
   get appliedIndex(): LogIndex {
