@@ -492,18 +492,6 @@ const moveLeader: Fault = {
   },
 };
 
-const defragment: Fault = {
-  name: 'defragment',
-  kind: 'clock',
-  run: async (context) => {
-    const { cluster } = context;
-    const node = victim(context);
-    if (node === undefined) return;
-    cluster.log(`${node.name} is defragmented`);
-    await cluster.call('defragment', (client) => client.maintenance.defragment(), [node]);
-  },
-};
-
 const membership: Fault = { name: 'membership', kind: 'membership', run: addAndRemove };
 
 const replace: Fault = {
@@ -540,7 +528,6 @@ export const FAULTS: readonly Fault[] = [
   bitRot,
   clocks,
   moveLeader,
-  defragment,
   membership,
   replace,
 ];
