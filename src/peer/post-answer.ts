@@ -3,6 +3,7 @@
 import { utf8FromBytes } from '../base/index.ts';
 import { CLUSTER_MISMATCH, INCOMPATIBLE_VERSION } from './compatibility.ts';
 import type { PeerContext } from './context.ts';
+import { MISMATCH } from './receipt-answer.ts';
 import { REMOVED_REASON } from './stream-reader.ts';
 import type { PeerResponse } from './types.ts';
 
@@ -17,6 +18,9 @@ export function refusalOfPost(
     case 204:
       return undefined;
     case 403:
+      // Another member has come to that address: it says nothing about this one, which may have been
+      // away while the change was made. (etcd takes any 403 for its own removal, and stops.)
+      if (text.includes(MISMATCH)) return MISMATCH;
       context.host.onRemoved(REMOVED_REASON);
       return REMOVED_REASON;
     case 412:
