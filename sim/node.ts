@@ -196,7 +196,13 @@ export class SimNode {
     const member = this.#member;
     if (this.#status !== 'running' || member === undefined) return;
     const generation = this.#generation;
-    await member.stop();
+    try {
+      await member.stop();
+    } catch (error) {
+      // A disk that fails now is as bad as one that fails earlier, and as expected.
+      if (generation === this.#generation) this.#die(error);
+      return;
+    }
     if (generation === this.#generation) this.#end('down');
   }
 
