@@ -321,7 +321,8 @@ export function emptyState(appliedIndex: LogIndex): ClusterState {
   return { members: [], removed: [], version: undefined, downgrade: NO_DOWNGRADE, appliedIndex };
 }
 
-function quorumOf(voters: number): number {
+/** How many of so many members are a majority. */
+export function quorumOf(voters: number): number {
   return Math.floor(voters / 2) + 1;
 }
 

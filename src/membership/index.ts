@@ -13,7 +13,7 @@ export type {
   ConfChangeOutcome,
   MembershipRefusal,
 } from './cluster.ts';
-export { Cluster, CONF_CHANGE, emptyState, MEMBERSHIP_REFUSALS } from './cluster.ts';
+export { Cluster, CONF_CHANGE, emptyState, MEMBERSHIP_REFUSALS, quorumOf } from './cluster.ts';
 export type { MembershipProposal, WrittenForms } from './dialect.ts';
 export {
   checkMaxClusterVersion,

@@ -41,7 +41,7 @@ import {
   type WalOptions,
   walExists,
 } from '../wal/index.ts';
-import type { ServerConfig } from './config/index.ts';
+import { electionTicks, type ServerConfig } from './config/index.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
@@ -412,7 +412,7 @@ function newNode(
   const seed = new DataView(env.entropy.bytes(8).buffer).getUint32(0);
   return new RawNode({
     id,
-    electionTicks: Math.floor(config.electionMs / config.heartbeatMs),
+    electionTicks: electionTicks(config),
     heartbeatTicks: 1,
     storage,
     random: seededRandom(seed),

@@ -1,6 +1,7 @@
 // The first election after a start may come sooner than the election timeout.
 
 import { formatId } from '../membership/index.ts';
+import { electionTicks } from './config/index.ts';
 import type { MemberCore } from './core.ts';
 import { FIRST_LINKS_CHECK_MS, FIRST_LINKS_TIMEOUT_MS } from './limits.ts';
 
@@ -15,7 +16,7 @@ export function hastenFirstElection(core: MemberCore, tick: () => void): void {
     if (core.isStopping || core.raft.leader !== 0n || core.isAlone) return;
     const links = core.links.activeCount;
     if (links > 1) {
-      const ticks = Math.floor(core.config.electionMs / core.config.heartbeatMs) - 2;
+      const ticks = electionTicks(core.config) - 2;
       core.log.info('initialized peer connections; fast-forwarding election ticks', {
         'local-member-id': formatId(core.memberId),
         'forward-ticks': ticks,

@@ -4,7 +4,7 @@ import type { Timer } from '../env/index.ts';
 import { formatId } from '../membership/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
-import { REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import { requestTimeoutMs } from './limits.ts';
 
 /** Somebody waits for a member to lead. */
 interface Wait {
@@ -43,7 +43,7 @@ export class Leadership {
     };
     log.info('leadership transfer starting', fields);
     if (raft.leader === transferee) return undefined;
-    const done = this.#whenLeads(transferee, REQUEST_TIMEOUT_BASE_MS + 2 * config.electionMs);
+    const done = this.#whenLeads(transferee, requestTimeoutMs(config.electionMs));
     const began = env.clock.monotonicMs();
     this.#core.transferLeader(transferee);
     const error = await done;

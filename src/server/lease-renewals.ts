@@ -11,7 +11,7 @@ import {
   LEASE_ANSWER_BYTES_MAX,
   LEASE_FORWARD_RETRY_MS,
   LEASE_RENEWAL_RETRY_MS,
-  REQUEST_TIMEOUT_BASE_MS,
+  requestTimeoutMs,
 } from './limits.ts';
 
 /** What the leader says of a renewal. */
@@ -183,7 +183,7 @@ export class LeaseRenewals {
 
   #deadlineMs(): number {
     const { env, config } = this.#core;
-    return env.clock.monotonicMs() + REQUEST_TIMEOUT_BASE_MS + 2 * config.electionMs;
+    return env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
   }
 
   #pause(delayMs: number): Promise<void> {

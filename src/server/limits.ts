@@ -39,6 +39,11 @@ export const PUBLISH_RETRY_MS = 100;
 /** Time for a request beyond two election timeouts: etcd's 5 s for disk and network. */
 export const REQUEST_TIMEOUT_BASE_MS = 5000;
 
+/** Time for a request, at this election timeout. */
+export function requestTimeoutMs(electionMs: number): number {
+  return REQUEST_TIMEOUT_BASE_MS + 2 * electionMs;
+}
+
 /** How often the log and snapshot directories are purged. */
 export const PURGE_INTERVAL_MS = 30_000;
 

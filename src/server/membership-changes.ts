@@ -11,6 +11,7 @@ import {
   memberIdFor,
   parseMembers,
   promotionContext,
+  quorumOf,
   sortedUrls,
 } from '../membership/index.ts';
 import { requestPeer } from '../peer/index.ts';
@@ -21,7 +22,7 @@ import {
   HEALTHY_LINK_MS,
   LEARNER_READY_SHARE,
   PEER_ANSWER_BYTES_MAX,
-  REQUEST_TIMEOUT_BASE_MS,
+  requestTimeoutMs,
 } from './limits.ts';
 
 /** The members after a change, or why there is none. */
@@ -177,7 +178,7 @@ export class MembershipChanges {
 
   async #promoteAtLeader(id: bigint): Promise<ChangeOutcome> {
     const { env, config } = this.#core;
-    const deadlineMs = env.clock.monotonicMs() + REQUEST_TIMEOUT_BASE_MS + 2 * config.electionMs;
+    const deadlineMs = env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
     for (;;) {
       const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
       for (const url of leader?.peerURLs ?? []) {
@@ -227,8 +228,4 @@ function isAnswer(name: EtcdErrorName, status: number, text: string): boolean {
   if (name === 'MEMBER_NOT_FOUND') return status === 404;
   const { message } = ETCD_ERRORS[name];
   return status === 412 && text.includes(message.replace('etcdserver: ', ''));
-}
-
-function quorumOf(voters: number): number {
-  return Math.floor(voters / 2) + 1;
 }

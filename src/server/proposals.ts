@@ -10,7 +10,7 @@ import type { EtcdErrorName } from '../protocol/index.ts';
 import type { ConfChange } from '../raft/index.ts';
 import type { ApplyResult } from '../store/index.ts';
 import { encodeEnvelope, type RequestKind } from '../store/index.ts';
-import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import { APPLY_BACKLOG_MAX, requestTimeoutMs } from './limits.ts';
 import type { ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
 
@@ -54,7 +54,7 @@ export class Proposals {
 
   constructor(options: ProposalsOptions) {
     this.#options = options;
-    this.#timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * options.electionMs;
+    this.#timeoutMs = requestTimeoutMs(options.electionMs);
   }
 
   get pendingCount(): number {

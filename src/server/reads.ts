@@ -10,7 +10,7 @@ import { equalBytes } from '../base/index.ts';
 import type { Clock } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { ReadState } from '../raft/index.ts';
-import { READ_RETRY_MS, READS_WAITING_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import { READ_RETRY_MS, READS_WAITING_MAX, requestTimeoutMs } from './limits.ts';
 import type { RequestIds } from './request-ids.ts';
 
 /** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
@@ -65,7 +65,7 @@ export class Reads {
 
   constructor(options: ReadsOptions) {
     this.#options = options;
-    this.#timeoutMs = REQUEST_TIMEOUT_BASE_MS + 2 * options.electionMs;
+    this.#timeoutMs = requestTimeoutMs(options.electionMs);
   }
 
   request(read: Read): void {

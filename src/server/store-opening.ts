@@ -23,7 +23,7 @@ import {
   type SnapshotPosition,
 } from '../store/index.ts';
 import { snapDatabasePath } from '../wal/index.ts';
-import type { ServerConfig } from './config/index.ts';
+import { electionTicks, type ServerConfig } from './config/index.ts';
 import type { DataDirectory } from './data-directory.ts';
 
 export interface StoreOptions {
@@ -51,8 +51,7 @@ export interface Base {
 
 /** Shortest lease: one and a half election timeouts, in whole seconds. */
 export function minLeaseTtlSec(config: ServerConfig): number {
-  const ticks = Math.floor(config.electionMs / config.heartbeatMs);
-  return Math.ceil((Math.floor((3 * ticks) / 2) * config.heartbeatMs) / 1000);
+  return Math.ceil((Math.floor((3 * electionTicks(config)) / 2) * config.heartbeatMs) / 1000);
 }
 
 /**

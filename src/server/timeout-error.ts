@@ -1,5 +1,6 @@
 // Which of etcd's timeouts a proposal met: the leader failed while it waited, or a link was down.
 
+import { quorumOf } from '../membership/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { MemberCore } from './core.ts';
 
@@ -11,9 +12,8 @@ export function timeoutErrorOf(core: MemberCore, sinceMs: number): EtcdErrorName
   if (sinceMs > previousLostMs && sinceMs < electedMs) return 'TIMEOUT_DUE_TO_LEADER_FAIL';
   if (raft.leader === memberId) {
     const members = machine.cluster.members();
-    const quorum = Math.floor(members.length / 2) + 1;
     const connected = links.connectedCount(members, sinceMs);
-    return connected < quorum ? 'TIMEOUT_DUE_TO_CONNECTION_LOST' : 'TIMEOUT';
+    return connected < quorumOf(members.length) ? 'TIMEOUT_DUE_TO_CONNECTION_LOST' : 'TIMEOUT';
   }
   if (raft.leader === 0n || links.isConnectedSince(raft.leader, sinceMs)) return 'TIMEOUT';
   return 'TIMEOUT_DUE_TO_CONNECTION_LOST';

@@ -16,5 +16,5 @@ export type {
   LogLevel,
   ServerConfig,
 } from './server-config.ts';
-export { LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
+export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';

@@ -49,6 +49,11 @@ export interface GrpcConfig {
   readonly keepaliveTimeoutMs: number;
 }
 
+/** Whole heartbeats in an election timeout. */
+export function electionTicks(config: Pick<ServerConfig, 'electionMs' | 'heartbeatMs'>): number {
+  return Math.floor(config.electionMs / config.heartbeatMs);
+}
+
 export interface ServerConfig {
   readonly name: string;
   /** Relative paths are relative to the working directory. */
