@@ -4,5 +4,6 @@ export * from './errors.ts';
 export * from './invariant.ts';
 export * from './metrics.ts';
 export * from './random.ts';
+export * from './uint64.ts';
 export * from './units.ts';
 export * from './varint.ts';

@@ -10,7 +10,7 @@
 // The order of these bytes is the order of revisions. All changes of one transaction share `main`;
 // `sub` counts them from 0.
 
-import { COUNT_MAX, type Revision, TetcdError } from '../base/index.ts';
+import { COUNT_MAX, type Revision, TetcdError, writeUint64 } from '../base/index.ts';
 
 /** Length of the key of a put. */
 export const REVISION_KEY_BYTES = 17;
@@ -39,9 +39,9 @@ export function writeRevisionKey(
   target: Uint8Array,
   offset: number,
 ): number {
-  writeCount(main, target, offset);
+  writeUint64(main, target, offset);
   target[offset + 8] = SEPARATOR;
-  writeCount(sub, target, offset + 9);
+  writeUint64(sub, target, offset + 9);
   if (!tombstone) return offset + REVISION_KEY_BYTES;
   target[offset + REVISION_KEY_BYTES] = TOMBSTONE_MARK;
   return offset + TOMBSTONE_KEY_BYTES;
@@ -86,19 +86,6 @@ export function checkRevisionKey(bytes: Uint8Array, offset = 0, length = bytes.l
   if (readCount(bytes, offset) > COUNT_MAX || readCount(bytes, offset + 9) > COUNT_MAX) {
     throw new TetcdError('NUMBER_TOO_LARGE', 'key bucket: revision above 2^53-1');
   }
-}
-
-function writeCount(value: number, target: Uint8Array, offset: number): void {
-  const high = Math.floor(value / TWO_POW_32);
-  const low = value >>> 0;
-  target[offset] = high >>> 24;
-  target[offset + 1] = high >>> 16;
-  target[offset + 2] = high >>> 8;
-  target[offset + 3] = high;
-  target[offset + 4] = low >>> 24;
-  target[offset + 5] = low >>> 16;
-  target[offset + 6] = low >>> 8;
-  target[offset + 7] = low;
 }
 
 function readCount(bytes: Uint8Array, offset: number): number {

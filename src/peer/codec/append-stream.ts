@@ -17,14 +17,14 @@
 // a receiver that is at term 1 and index 5:
 //   01 00 00 00 00 00 00 00 01  00 00 00 00 00 00 00 07  10 01 18 06 22 01 61  00 00 00 00 00 00 00 05
 
-import { COUNT_MAX, ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { COUNT_MAX, ERROR_CODES, TetcdError, writeUint64 } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { FRAME_BYTES_MAX } from '../limits.ts';
 import { checkMessage, isLinkHeartbeat } from './check-message.ts';
 import type { FrameDecoder, FrameEncoder, OnMessage } from './frame-codec.ts';
 import { FrameInput } from './frame-input.ts';
 import { readFrameLength } from './message-stream.ts';
-import { readWord, writeWord } from './words.ts';
+import { readWord } from './words.ts';
 
 const LINK_HEARTBEAT = 0;
 const ENTRIES = 1;
@@ -53,20 +53,20 @@ export class AppendStreamEncoder implements FrameEncoder {
     if (!this.#continues(message)) {
       target[offset] = WHOLE;
       const end = raftpb.MessageCodec.write(message, target, offset + WHOLE_OVERHEAD);
-      writeWord(end - offset - WHOLE_OVERHEAD, target, offset + 1);
+      writeUint64(end - offset - WHOLE_OVERHEAD, target, offset + 1);
       this.#term = message.term;
       this.#index = entries.length > 0 ? entries[entries.length - 1]!.index : message.index;
       return end;
     }
     target[offset] = ENTRIES;
-    let at = writeWord(entries.length, target, offset + 1);
+    let at = writeUint64(entries.length, target, offset + 1);
     for (let i = 0; i < entries.length; i++) {
       const end = raftpb.EntryCodec.write(entries[i]!, target, at + 8);
-      writeWord(end - at - 8, target, at);
+      writeUint64(end - at - 8, target, at);
       at = end;
     }
     this.#index += entries.length;
-    return writeWord(message.commit, target, at);
+    return writeUint64(message.commit, target, at);
   }
 
   writeHeartbeat(target: Uint8Array, offset: number): number {

@@ -10,13 +10,13 @@
 //   00 00 00 00 00 00 00 02  08 08
 // Members up to 3.6 write its zero fields too.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError, writeUint64 } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { FRAME_BYTES_MAX } from '../limits.ts';
 import { checkMessage, isLinkHeartbeat } from './check-message.ts';
 import type { FrameDecoder, FrameEncoder, OnMessage } from './frame-codec.ts';
 import { FrameInput } from './frame-input.ts';
-import { readWord, writeWord } from './words.ts';
+import { readWord } from './words.ts';
 
 const HEARTBEAT_TYPE = 0x08;
 
@@ -29,12 +29,12 @@ export class MessageStreamEncoder implements FrameEncoder {
 
   write(message: raftpb.Message, target: Uint8Array, offset: number): number {
     const end = raftpb.MessageCodec.write(message, target, offset + 8);
-    writeWord(end - offset - 8, target, offset);
+    writeUint64(end - offset - 8, target, offset);
     return end;
   }
 
   writeHeartbeat(target: Uint8Array, offset: number): number {
-    const at = writeWord(2, target, offset);
+    const at = writeUint64(2, target, offset);
     target[at] = HEARTBEAT_TYPE;
     target[at + 1] = raftpb.MessageType.MsgHeartbeat;
     return at + 2;
