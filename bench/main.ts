@@ -1,4 +1,4 @@
-// npm run bench -- [--cluster] [--servers tetcd,3.4,3.5] [--cases put,range-one] [--rounds 3]
+// npm run bench -- [--cluster] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
 //
 // Needs two idle cores: the server, or all three members of the cluster, get one, the loader the
@@ -30,8 +30,8 @@ const { values } = parseArgs({
 
 function programOf(name: string): Program {
   if (name === 'tetcd') return need(serverUnderTest());
-  if (name === '3.4' || name === '3.5') return realProgram(need(realEtcd(name)));
-  throw new Error(`--servers: ${name} is none of tetcd, 3.4 and 3.5`);
+  if (name === '3.4' || name === '3.5' || name === '3.7') return realProgram(need(realEtcd(name)));
+  throw new Error(`--servers: ${name} is none of tetcd, 3.4, 3.5 and 3.7`);
 }
 
 function casesOf(names: string) {

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
 # Installs the real programs that tests compare with, on Debian and its derivatives.
 #
-#   scripts/install-real-etcd.sh [directory]
+#   scripts/install-real-etcd.sh
 #
 # From the machine's own release: etcd-server, etcd-client (3.4 on bookworm) and nghttp2-client,
 # through apt-get (needs root; what is there already is left alone). From the release called trixie:
-# etcd 3.5, downloaded through the machine's own package sources and unpacked into `directory`
-# without installing it. The default directory is where the tests look:
-# $TETCD_ETCD_35_DIR, else ${XDG_CACHE_HOME:-~/.cache}/tetcd/etcd-3.5.
+# etcd 3.5, downloaded through the machine's own package sources and unpacked without installing it.
+# Where Go is installed: etcd 3.7.1, built from its Go modules.
+#
+# They are put where the tests look: $TETCD_ETCD_35_DIR and $TETCD_ETCD_37_DIR, else `etcd-3.5` and
+# `etcd-3.7` in ${XDG_CACHE_HOME:-~/.cache}/tetcd.
 set -euo pipefail
 
-directory=${1:-${TETCD_ETCD_35_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tetcd/etcd-3.5}}
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tetcd
+directory=${TETCD_ETCD_35_DIR:-$cache/etcd-3.5}
+built=${TETCD_ETCD_37_DIR:-$cache/etcd-3.7}
+built_version=3.7.1
 newer=trixie
 retry=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
 export DEBIAN_FRONTEND=noninteractive
@@ -91,7 +96,34 @@ unpack_newer() {
   chmod 755 "$directory"
 }
 
+build_newest() {
+  if ! command -v go >/dev/null; then
+    echo "no Go: etcd $built_version is left out"
+    return
+  fi
+  if "$built/etcd" --version 2>/dev/null | grep -q "^etcd Version: $built_version\$" &&
+    [ -x "$built/etcdctl" ] && [ -x "$built/etcdutl" ]; then
+    echo "built already: $built"
+    return
+  fi
+  (
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd "$work"
+    go mod init real-etcd 2>/dev/null
+    for module in server etcdctl etcdutl; do
+      go mod edit -require "go.etcd.io/etcd/$module/v3@v$built_version"
+    done
+    GOFLAGS=-mod=mod go build -o "$work/bin/" go.etcd.io/etcd/{server,etcdctl,etcdutl}/v3 2>"$work/log" ||
+      { tail -n 20 "$work/log" >&2; exit 1; }
+    mkdir -p "$built"
+    mv "$work/bin/server" "$built/etcd"
+    mv "$work/bin/etcdctl" "$work/bin/etcdutl" "$built"
+  )
+}
+
 install_packages
 unpack_newer
+build_newest
 "$directory/usr/bin/etcd" --version | head -n 1
 "$directory/usr/bin/etcdctl" version | head -n 1

@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const member of members.splice(0)) await member.dispose();
 });
 
-for (const release of ['3.4', '3.5'] as const satisfies readonly Release[]) {
+for (const release of ['3.4', '3.5', '3.7'] as const satisfies readonly Release[]) {
   const real = realEtcd(release);
   const ours = serverUnderTest();
   const served = [
