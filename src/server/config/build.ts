@@ -137,13 +137,9 @@ const NEVER_NEGATIVE = [
   'backend-batch-limit',
   'compaction-batch-limit',
   'compaction-sleep-interval',
-  'grpc-keepalive-interval',
-  'grpc-keepalive-min-time',
-  'grpc-keepalive-timeout',
   'max-learners',
   'warning-apply-duration',
   'warning-unary-request-duration',
-  'watch-progress-notify-interval',
 ] as const;
 
 function negativeProblem(values: FlagValues): string | undefined {
@@ -217,7 +213,8 @@ function assemble(
   log: LogConfig,
   initialCluster: readonly InitialMember[],
 ): ServerConfig {
-  const progress = values['watch-progress-notify-interval'];
+  // As in etcd, what is not positive leaves these at their defaults.
+  const progress = Math.max(0, values['watch-progress-notify-interval']);
   return Object.freeze<ServerConfig>({
     name: values.name,
     dataDir: dataDirOf(values),
@@ -261,9 +258,9 @@ function assemble(
     grpc: {
       maxRequestBytes: values['max-request-bytes'],
       maxConcurrentStreams: values['max-concurrent-streams'] || STREAMS_MAX,
-      keepaliveMinTimeMs: values['grpc-keepalive-min-time'],
-      keepaliveIntervalMs: values['grpc-keepalive-interval'],
-      keepaliveTimeoutMs: values['grpc-keepalive-timeout'],
+      keepaliveMinTimeMs: Math.max(0, values['grpc-keepalive-min-time']),
+      keepaliveIntervalMs: Math.max(0, values['grpc-keepalive-interval']),
+      keepaliveTimeoutMs: Math.max(0, values['grpc-keepalive-timeout']),
     },
     metrics: values.metrics === 'extensive' ? 'extensive' : 'basic',
     log,

@@ -2,16 +2,11 @@
 // only as `-f` or `-f=v`, a repeated flag overrides, `--` and the first word that is no flag end
 // the flags.
 
+import { invariant } from '../../base/index.ts';
 import type { Flag } from './flag-types.ts';
-import {
-  FLAGS,
-  type FlagName,
-  type FlagValues,
-  IGNORED_FLAGS,
-  isFlagName,
-  LATER_FLAGS,
-} from './flags.ts';
-import { parseBool, quote } from './values.ts';
+import { FLAGS, type FlagName, type FlagValues, IGNORED_FLAGS, isFlagName } from './flags.ts';
+import { laterFlag } from './later-flags.ts';
+import { quote } from './values.ts';
 
 export interface CommandLine {
   readonly values: FlagValues;
@@ -30,9 +25,39 @@ export type CommandLineResult =
 export class FlagCollector {
   readonly #values = new Map<FlagName, unknown>();
   readonly given = new Set<string>();
+  /** Flags whose value is refused once all settings are known, and why. */
+  readonly #problems = new Map<string, string>();
 
-  /** Takes a value; returns the reason if the flag refuses it. */
-  set(name: FlagName, text: string): string | undefined {
+  /** Whether the flag alone means true; undefined if there is no such flag. */
+  isBool(name: string): boolean | undefined {
+    return isFlagName(name) ? FLAGS[name].isBool : laterFlag(name)?.isBool;
+  }
+
+  /** Takes a value of a flag that exists; returns why if it is refused. */
+  set(name: string, text: string): Refusal | undefined {
+    const later = laterFlag(name);
+    if (later === undefined) {
+      invariant(isFlagName(name), 'FlagCollector: no such flag');
+      const reason = this.#setImplemented(name, text);
+      return reason === undefined ? undefined : { reason };
+    }
+    this.#problems.delete(name);
+    const outcome = later.take(text);
+    if (outcome === 'not implemented') return { message: notImplemented(name) };
+    if (outcome !== 'nothing asked') {
+      if ('reason' in outcome) return outcome;
+      this.#problems.set(name, outcome.problem);
+    }
+    this.given.add(name);
+    return undefined;
+  }
+
+  /** Why the settings are refused as they are, if so. */
+  get problem(): string | undefined {
+    return [...this.#problems.values()][0];
+  }
+
+  #setImplemented(name: FlagName, text: string): string | undefined {
     const flag: Flag<unknown> = FLAGS[name];
     const before = this.#values.has(name) ? this.#values.get(name) : flag.byDefault;
     const parsed = flag.parse(text, before);
@@ -51,7 +76,10 @@ export class FlagCollector {
   }
 }
 
-export function notImplemented(name: string): string {
+/** Why a value is refused: what is wrong with its form, or all that there is to say. */
+export type Refusal = { readonly reason: string } | { readonly message: string };
+
+function notImplemented(name: string): string {
   return `flag provided but not implemented by this release: -${name}`;
 }
 
@@ -101,21 +129,15 @@ function takeFlag(
     collector.given.add(name);
     return {};
   }
-  if (LATER_FLAGS.has(name)) return { message: notImplemented(name) };
-  if (!isFlagName(name)) return { message: `flag provided but not defined: -${name}` };
-  if (FLAGS[name].isBool) {
-    const text = value ?? 'true';
-    if (parseBool(text) === undefined) {
-      return { message: `invalid boolean value ${quote(text)} for -${name}: parse error` };
-    }
-    collector.set(name, text);
-    return {};
-  }
-  const text = value ?? next;
+  const isBool = collector.isBool(name);
+  if (isBool === undefined) return { message: `flag provided but not defined: -${name}` };
+  const text = value ?? (isBool ? 'true' : next);
   if (text === undefined) return { message: `flag needs an argument: -${name}` };
-  const reason = collector.set(name, text);
-  if (reason !== undefined) {
-    return { message: `invalid value ${quote(text)} for flag -${name}: ${reason}` };
-  }
-  return { usedNext: value === undefined };
+  const refusal = collector.set(name, text);
+  if (refusal === undefined) return { usedNext: !isBool && value === undefined };
+  if ('message' in refusal) return refusal;
+  const what = isBool
+    ? `invalid boolean value ${quote(text)} for -${name}`
+    : `invalid value ${quote(text)} for flag -${name}`;
+  return { message: `${what}: ${refusal.reason}` };
 }

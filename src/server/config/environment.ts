@@ -1,8 +1,9 @@
 // Environment variables: ETCD_ and the flag's name in upper case, dashes as underscores. They fill
 // flags that the command line does not give.
 
-import { type FlagCollector, notImplemented } from './command-line.ts';
-import { FLAGS, IGNORED_FLAGS, isFlagName, LATER_FLAGS } from './flags.ts';
+import type { FlagCollector, Refusal } from './command-line.ts';
+import { FLAGS, IGNORED_FLAGS } from './flags.ts';
+import { LATER_FLAGS } from './later-flags.ts';
 import type { LogNote } from './log-note.ts';
 import { quote } from './values.ts';
 
@@ -18,7 +19,7 @@ export function environmentName(flag: string): string {
 }
 
 const FLAG_BY_VARIABLE: ReadonlyMap<string, string> = new Map(
-  [...Object.keys(FLAGS), ...LATER_FLAGS, ...IGNORED_FLAGS]
+  [...Object.keys(FLAGS), ...Object.keys(LATER_FLAGS), ...IGNORED_FLAGS]
     .sort()
     .map((flag) => [environmentName(flag), flag]),
 );
@@ -49,11 +50,12 @@ export function applyEnvironment(env: Environment, collector: FlagCollector): En
       continue;
     }
     used.add(variable);
-    const reason = takeVariable(flag, value, collector);
-    if (reason !== undefined) {
-      problem = LATER_FLAGS.has(flag)
-        ? `${notImplemented(flag)} (by ${variable})`
-        : `invalid value ${quote(value)} for ${variable}: ${reason}`;
+    const refusal = takeVariable(flag, value, collector);
+    if (refusal !== undefined) {
+      problem =
+        'message' in refusal
+          ? `${refusal.message} (by ${variable})`
+          : `invalid value ${quote(value)} for ${variable}: ${refusal.reason}`;
       continue;
     }
     const fields = { 'variable-name': variable, 'variable-value': value };
@@ -73,9 +75,8 @@ export function applyEnvironment(env: Environment, collector: FlagCollector): En
   return { notes, problem, conflict: false };
 }
 
-function takeVariable(flag: string, value: string, collector: FlagCollector): string | undefined {
-  if (isFlagName(flag)) return collector.set(flag, value);
-  if (LATER_FLAGS.has(flag)) return 'not implemented';
+function takeVariable(flag: string, value: string, collector: FlagCollector): Refusal | undefined {
+  if (!IGNORED_FLAGS.has(flag)) return collector.set(flag, value);
   collector.given.add(flag);
   return undefined;
 }

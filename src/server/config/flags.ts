@@ -1,6 +1,5 @@
 // The table of flags: one row each. Names, kinds and defaults are etcd 3.7's; the words are ours.
-// Flags that etcd has and this release does not implement yet stand in LATER_FLAGS and are refused
-// by name: a flag that is silently ignored could mean a server without the TLS it was told to use.
+// Flags of etcd that this release does not implement yet stand in later-flags.ts.
 
 import {
   type ClusterVersion,
@@ -262,74 +261,6 @@ export type FlagValues = { readonly [Name in FlagName]: FlagValue<(typeof FLAGS)
 export function isFlagName(name: string): name is FlagName {
   return Object.hasOwn(FLAGS, name);
 }
-
-/** Flags of etcd 3.7 that this release does not implement. */
-export const LATER_FLAGS: ReadonlySet<string> = new Set([
-  'auth-token',
-  'auth-token-ttl',
-  'auto-compaction-mode',
-  'auto-compaction-retention',
-  'auto-tls',
-  'backend-bbolt-freelist-type',
-  'bcrypt-cost',
-  'bootstrap-defrag-threshold-megabytes',
-  'cert-file',
-  'cipher-suites',
-  'client-cert-allowed-hostname',
-  'client-cert-auth',
-  'client-cert-file',
-  'client-crl-file',
-  'client-key-file',
-  'compact-hash-check-time',
-  'config-file',
-  'corrupt-check-time',
-  'cors',
-  'discovery-cacert',
-  'discovery-cert',
-  'discovery-dial-timeout',
-  'discovery-endpoints',
-  'discovery-fallback',
-  'discovery-insecure-skip-tls-verify',
-  'discovery-insecure-transport',
-  'discovery-keepalive-time',
-  'discovery-keepalive-timeout',
-  'discovery-key',
-  'discovery-password',
-  'discovery-request-timeout',
-  'discovery-srv',
-  'discovery-srv-name',
-  'discovery-token',
-  'discovery-user',
-  'distributed-tracing-address',
-  'distributed-tracing-instance-id',
-  'distributed-tracing-sampling-rate',
-  'distributed-tracing-service-name',
-  'downgrade-check-time',
-  'enable-distributed-tracing',
-  'enable-grpc-gateway',
-  'enable-log-rotation',
-  'enable-pprof',
-  'host-whitelist',
-  'key-file',
-  'log-rotation-config-json',
-  'memory-mlock',
-  'peer-auto-tls',
-  'peer-cert-allowed-cn',
-  'peer-cert-allowed-hostname',
-  'peer-cert-file',
-  'peer-client-cert-auth',
-  'peer-client-cert-file',
-  'peer-client-key-file',
-  'peer-crl-file',
-  'peer-key-file',
-  'peer-skip-client-san-verification',
-  'peer-trusted-ca-file',
-  'self-signed-cert-validity',
-  'socket-reuse-port',
-  'tls-max-version',
-  'tls-min-version',
-  'trusted-ca-file',
-]);
 
 /** Names from etcd's past: taken as truth values, without effect. */
 export const IGNORED_FLAGS: ReadonlySet<string> = new Set([

@@ -6,7 +6,8 @@ import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etc
 import { bootstrapProblem } from './bootstrap-check.ts';
 import { environmentName } from './environment.ts';
 import { FEATURE_GATES, type FeatureGates, parseFeatureGates } from './feature-gates.ts';
-import { FLAGS, IGNORED_FLAGS, LATER_FLAGS } from './flags.ts';
+import { FLAGS, IGNORED_FLAGS } from './flags.ts';
+import { LATER_FLAGS } from './later-flags.ts';
 import { type ParsedConfig, parseConfig } from './parse-config.ts';
 import type { ServerConfig } from './server-config.ts';
 
@@ -242,7 +243,7 @@ test.each([
     '1: error setting up initial cluster: URL scheme must be http, https, unix, or unixs: b',
   ],
   [['--backend-batch-limit=-1'], '1: --backend-batch-limit must not be negative'],
-  [['--grpc-keepalive-timeout=-1s'], '1: --grpc-keepalive-timeout must not be negative'],
+  [['--warning-apply-duration=-1s'], '1: --warning-apply-duration must not be negative'],
 ] as const)('%j', (argv, problem) => {
   expect(problemOf(argv)).toBe(problem);
 });
@@ -256,6 +257,17 @@ test('values that stand for others', () => {
   expect(configOf(['--max-concurrent-streams=0']).grpc.maxConcurrentStreams).toBe(2 ** 32 - 1);
   expect(configOf(['--watch-progress-notify-interval=1ms']).watchProgressNotifyIntervalMs).toBe(
     100,
+  );
+  const negative = ['interval', 'min-time', 'timeout'].map(
+    (name) => `--grpc-keepalive-${name}=-1s`,
+  );
+  expect(configOf(negative).grpc).toMatchObject({
+    keepaliveIntervalMs: 0,
+    keepaliveMinTimeMs: 0,
+    keepaliveTimeoutMs: 0,
+  });
+  expect(configOf(['--watch-progress-notify-interval=-1s']).watchProgressNotifyIntervalMs).toBe(
+    600_000,
   );
   expect(configOf(['--metrics=all']).metrics).toBe('basic');
   expect(configOf(['--log-outputs=stdout,a.log,stdout']).log.outputs).toEqual(['stdout', 'a.log']);
@@ -460,7 +472,7 @@ describeWith('beside the reference', [reference], () => {
 
   test('every flag of etcd is implemented, refused by name or ignored; one is ours', () => {
     const theirs = facts.flags.map(({ name }) => name).sort();
-    const ours = [...Object.keys(FLAGS), ...LATER_FLAGS, ...IGNORED_FLAGS];
+    const ours = [...Object.keys(FLAGS), ...Object.keys(LATER_FLAGS), ...IGNORED_FLAGS];
     const own = ['max-cluster-version'];
     expect(ours.filter((name) => !own.includes(name)).sort()).toEqual(theirs);
     const ignored = facts.flags.filter((fact) => fact.ignored).map(({ name }) => name);

@@ -42,6 +42,7 @@ export function parseConfig(argv: readonly string[], env: Environment, about: Ab
   const notes = [...fromEnvironment.notes];
   if (fromEnvironment.conflict) return { kind: 'fail', notes, exitCode: 1 };
   if (fromEnvironment.problem !== undefined) return failure(notes, fromEnvironment.problem);
+  if (collector.problem !== undefined) return failure(notes, collector.problem);
   const built = buildConfig(collector.values(), collector.given);
   if (typeof built === 'string') return failure(notes, built);
   notes.push(...built.notes, ...givenNotes(collector.given));

@@ -1,0 +1,248 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etcd.ts';
+import { environmentName } from './environment.ts';
+import { FEATURE_GATE_NAMES, FEATURE_GATES, LATER_GATES } from './feature-gates.ts';
+import { LATER_FLAGS } from './later-flags.ts';
+import { parseConfig } from './parse-config.ts';
+
+const ABOUT = { packageVersion: '0.1.0', nodeVersion: 'v20.19.0', platform: 'linux', arch: 'x64' };
+
+/** `run`, or what is said about why not. */
+function outcomeOf(argv: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  const parsed = parseConfig(argv, env, ABOUT);
+  if (parsed.kind === 'print') return `${parsed.exitCode}: ${parsed.stderr.split('\n')[0]}`;
+  return parsed.kind === 'run' ? 'run' : `1: ${parsed.notes.at(-1)!.fields['error']}`;
+}
+
+const FALSE_WORDS = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
+const OFF = { nothing: FALSE_WORDS, lacking: ['true', '1', 'T'] };
+const PATH = { nothing: [''], lacking: ['/etc/x.pem'] };
+const SETTING_OF_SWITCHED_OFF = { nothing: ['', 'any text'], lacking: [] };
+const DURATION_OF_SWITCHED_OFF = { nothing: ['0', '2s', '-1h', '1h2m3s'], lacking: [] };
+const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
+
+/** Values of each flag that ask for nothing, and values that ask for what is missing. */
+const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
+  {
+    'auth-token': { nothing: ['simple', ''], lacking: ['jwt,sign-method=RS256', 'simple,a=b'] },
+    'auth-token-ttl': { nothing: ['300', '0x12c'], lacking: ['0', '600'] },
+    'auto-compaction-mode': { nothing: ['periodic', 'revision'], lacking: [] },
+    'auto-compaction-retention': {
+      nothing: ['0', '00', '+0', '-0', '0s', '0h', '0h0m'],
+      lacking: ['1', '1h', '30m', '-1h', '1000'],
+    },
+    'auto-tls': OFF,
+    'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
+    'bcrypt-cost': { nothing: ['10'], lacking: ['4', '12'] },
+    'bootstrap-defrag-threshold-megabytes': { nothing: ['0'], lacking: ['100'] },
+    'cert-file': PATH,
+    'cipher-suites': { nothing: [''], lacking: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'] },
+    'client-cert-allowed-hostname': { nothing: [''], lacking: ['a.example'] },
+    'client-cert-auth': OFF,
+    'client-cert-file': PATH,
+    'client-crl-file': PATH,
+    'client-key-file': PATH,
+    'compact-hash-check-time': { nothing: ['1m', '1m0s', '5s', '1ns'], lacking: [] },
+    'config-file': PATH,
+    'corrupt-check-time': { nothing: ['0', '0s', '0h'], lacking: ['1s', '10m', '-1s'] },
+    cors: { nothing: ['*'], lacking: ['https://a.example:1'] },
+    'discovery-cacert': SETTING_OF_SWITCHED_OFF,
+    'discovery-cert': SETTING_OF_SWITCHED_OFF,
+    'discovery-dial-timeout': DURATION_OF_SWITCHED_OFF,
+    'discovery-endpoints': { nothing: [''], lacking: ['http://a:1'] },
+    'discovery-fallback': { nothing: ['exit'], lacking: [] },
+    'discovery-insecure-skip-tls-verify': TRUTH_OF_SWITCHED_OFF,
+    'discovery-insecure-transport': TRUTH_OF_SWITCHED_OFF,
+    'discovery-keepalive-time': DURATION_OF_SWITCHED_OFF,
+    'discovery-keepalive-timeout': DURATION_OF_SWITCHED_OFF,
+    'discovery-key': SETTING_OF_SWITCHED_OFF,
+    'discovery-password': SETTING_OF_SWITCHED_OFF,
+    'discovery-request-timeout': DURATION_OF_SWITCHED_OFF,
+    'discovery-srv': { nothing: [''], lacking: ['example.com'] },
+    'discovery-srv-name': { nothing: [''], lacking: ['x'] },
+    'discovery-token': { nothing: [''], lacking: ['x'] },
+    'discovery-user': SETTING_OF_SWITCHED_OFF,
+    'distributed-tracing-address': SETTING_OF_SWITCHED_OFF,
+    'distributed-tracing-instance-id': SETTING_OF_SWITCHED_OFF,
+    'distributed-tracing-sampling-rate': { nothing: ['0', '1000000', '-5'], lacking: [] },
+    'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
+    'downgrade-check-time': { nothing: ['5s', '5000ms', '0'], lacking: ['1s', '1m'] },
+    'enable-distributed-tracing': OFF,
+    'enable-grpc-gateway': OFF,
+    'enable-log-rotation': OFF,
+    'enable-pprof': OFF,
+    'host-whitelist': { nothing: ['*', '', 'a.example,*'], lacking: ['a.example'] },
+    'key-file': PATH,
+    'log-rotation-config-json': SETTING_OF_SWITCHED_OFF,
+    'memory-mlock': OFF,
+    'peer-auto-tls': OFF,
+    'peer-cert-allowed-cn': { nothing: [''], lacking: ['etcd'] },
+    'peer-cert-allowed-hostname': { nothing: [''], lacking: ['a.example'] },
+    'peer-cert-file': PATH,
+    'peer-client-cert-auth': OFF,
+    'peer-client-cert-file': PATH,
+    'peer-client-key-file': PATH,
+    'peer-crl-file': PATH,
+    'peer-key-file': PATH,
+    'peer-skip-client-san-verification': TRUTH_OF_SWITCHED_OFF,
+    'peer-trusted-ca-file': PATH,
+    'self-signed-cert-validity': { nothing: ['1', '0', '10'], lacking: [] },
+    'socket-reuse-port': OFF,
+    'tls-max-version': { nothing: ['', 'TLS1.3'], lacking: ['TLS1.2', 'x'] },
+    'tls-min-version': { nothing: ['', 'TLS1.2'], lacking: ['TLS1.3', 'x'] },
+    'trusted-ca-file': PATH,
+  };
+
+test('the table of values covers every flag whose feature is missing', () => {
+  expect(Object.keys(VALUES).sort()).toEqual(Object.keys(LATER_FLAGS).sort());
+});
+
+const rows = Object.entries(VALUES);
+
+test.each(rows)('--%s is taken where it asks for nothing', (name, { nothing }) => {
+  for (const value of nothing) {
+    expect(outcomeOf([`--${name}=${value}`]), value).toBe('run');
+    if (!LATER_FLAGS[name]!.isBool) expect(outcomeOf([`-${name}`, value]), value).toBe('run');
+    expect(outcomeOf([], { [environmentName(name)]: value }), value).toBe('run');
+  }
+});
+
+test.each(rows)('--%s is refused by name where it asks for something', (name, { lacking }) => {
+  const refusal = `flag provided but not implemented by this release: -${name}`;
+  const variable = environmentName(name);
+  for (const value of lacking) {
+    expect(outcomeOf([`--${name}=${value}`]), value).toBe(`2: ${refusal}`);
+    expect(outcomeOf([], { [variable]: value }), value).toBe(`1: ${refusal} (by ${variable})`);
+  }
+  if (lacking.length > 0 && LATER_FLAGS[name]!.isBool) {
+    expect(outcomeOf([`--${name}`])).toBe(`2: ${refusal}`);
+  }
+});
+
+test.each([
+  [['--auto-tls=maybe'], '2: invalid boolean value "maybe" for -auto-tls: parse error'],
+  [['--auto-tls', 'false'], '2: flag provided but not implemented by this release: -auto-tls'],
+  [
+    ['--cors=x,*'],
+    '2: invalid value "x,*" for flag -cors: URL scheme must be http, https, unix, or unixs: x',
+  ],
+  [['--cert-file'], '2: flag needs an argument: -cert-file'],
+  [['--corrupt-check-time=5'], '2: invalid value "5" for flag -corrupt-check-time: parse error'],
+  [['--bcrypt-cost=-1'], '2: invalid value "-1" for flag -bcrypt-cost: parse error'],
+  [['--discovery-fallback=x'], '2: invalid value "x" for flag -discovery-fallback: invalid value'],
+  [
+    ['--discovery-fallback=proxy'],
+    `1: v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`,
+  ],
+  [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
+  [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
+  [['--auto-compaction-mode=x', '--auto-compaction-mode=revision'], 'run'],
+  [
+    ['--auto-compaction-retention=x'],
+    '1: error parsing CompactionRetention: time: invalid duration "x"',
+  ],
+  [['--compact-hash-check-time=0s'], '1: --compact-hash-check-time must be >0 (set to 0s)'],
+  [
+    ['--experimental-corrupt-check-time=0s'],
+    '2: flag provided but not defined: ' + '-experimental-corrupt-check-time',
+  ],
+  [['--enable-v2=false'], '2: flag provided but not defined: -enable-v2'],
+] as const)('%j', (argv, outcome) => {
+  expect(outcomeOf(argv)).toBe(outcome);
+});
+
+test('a flag and its variable at once are a conflict, of these flags too', () => {
+  const parsed = parseConfig(['--auto-tls=false'], { ETCD_AUTO_TLS: 'false' }, ABOUT);
+  expect(parsed).toMatchObject({ kind: 'fail', exitCode: 1 });
+  const last = parsed.kind === 'fail' ? parsed.notes.at(-1) : undefined;
+  expect(last).toMatchObject({
+    level: 'fatal',
+    fields: { 'environment-variable': 'ETCD_AUTO_TLS' },
+  });
+});
+
+test('a variable of a flag that etcd has removed is reported and changes nothing', () => {
+  const parsed = parseConfig([], { ETCD_ENABLE_V2: 'true' }, ABOUT);
+  expect(parsed.kind === 'run' && parsed.notes[0]).toMatchObject({
+    msg: 'unrecognized environment variable',
+    fields: { 'environment-variable': 'ETCD_ENABLE_V2=true' },
+  });
+});
+
+test.each(FEATURE_GATE_NAMES)('the gate %s at its default, and false', (name) => {
+  const gates = (value: boolean): string => `--feature-gates=${name}=${value}`;
+  expect(outcomeOf([gates(FEATURE_GATES[name].byDefault)])).toBe('run');
+  expect(outcomeOf([gates(false)])).toBe('run');
+  expect(outcomeOf([], { ETCD_FEATURE_GATES: `${name}=false` })).toBe('run');
+  if (LATER_GATES.has(name)) {
+    expect(outcomeOf([gates(true)])).toBe(
+      `1: feature gate ${name} is not implemented by this release`,
+    );
+  }
+});
+
+test('groups of gates at what they are without being named', () => {
+  expect(outcomeOf(['--feature-gates=AllAlpha=false,AllBeta=true'])).toBe('run');
+  expect(outcomeOf(['--feature-gates=AllBeta=false'])).toBe('run');
+  expect(outcomeOf(['--feature-gates='])).toBe('run');
+});
+
+interface FlagFact {
+  readonly name: string;
+  readonly type: string;
+  readonly default: string | number | boolean;
+  readonly env: string;
+  readonly ignored?: boolean;
+  readonly effective_default?: string | number;
+}
+
+const reference = sharedData('reference');
+describeWith('beside the reference', [reference], () => {
+  const { flags, removed_in_37: removed } = JSON.parse(
+    readFileSync(join(need(reference), 'flags.json'), 'utf8'),
+  ) as { flags: readonly FlagFact[]; removed_in_37: readonly { name: string }[] };
+
+  // The gateway, which is on by default, is missing. The version is printed, not run.
+  const EXCEPTIONS = ['enable-grpc-gateway', 'version'];
+  // Asked for by a client address of one's own.
+  const ALSO: Readonly<Record<string, string>> = {
+    'listen-client-urls': '--advertise-client-urls=http://localhost:2379',
+  };
+
+  test.each(flags.map((fact) => [fact.name, fact] as const))(
+    '--%s at its default',
+    (name, fact) => {
+      if (EXCEPTIONS.includes(name)) return;
+      const texts = [fact.default, fact.effective_default].filter((text) => text !== undefined);
+      for (const text of texts) {
+        // A stage of v2 has no default that can be spelled out.
+        if (name === 'v2-deprecation' && text === '') continue;
+        // Units other than a byte, and names, are for people.
+        const value = text === '<name>.etcd' ? 'default.etcd' : String(text);
+        const also = ALSO[name] === undefined ? [] : [ALSO[name]];
+        expect(outcomeOf([`--${name}=${value}`, ...also]), value).toBe('run');
+        expect(outcomeOf(also, { [fact.env]: value }), value).toBe('run');
+      }
+    },
+  );
+
+  test.each(removed.map(({ name }) => name))('--%s, which 3.7 has removed', (name) => {
+    expect(outcomeOf([`--${name}=false`])).toBe(`2: flag provided but not defined: -${name}`);
+  });
+});
+
+const real = realEtcd('3.7');
+describeWith('beside a real etcd', [real], () => {
+  test('it takes all the values that ask for nothing', () => {
+    const argv = rows.flatMap(([name, { nothing }]) => nothing.map((text) => `--${name}=${text}`));
+    const run = spawnSync(need(real).etcd, [...argv, '--version'], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      env: { PATH: process.env['PATH'] ?? '' },
+    });
+    expect(run).toMatchObject({ status: 0, stdout: expect.stringContaining('etcd Version: 3.7') });
+  });
+});

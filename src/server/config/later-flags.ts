@@ -1,0 +1,192 @@
+// Flags of etcd 3.7 whose feature this release lacks. A value that asks for nothing (the default,
+// "off", a setting of something that another flag would have to switch on) is taken without effect,
+// so that command lines written for etcd work. Any other value is refused by name: a flag that is
+// silently ignored could mean a server without the TLS it was told to use.
+
+import { parseUrls } from './urls.ts';
+import {
+  clampToNumber,
+  INT64,
+  type IntegerRange,
+  PARSE_ERROR,
+  type Parsed,
+  parseBool,
+  parseDurationMs,
+  parseInteger,
+  quote,
+  UINT64,
+} from './values.ts';
+
+/** What becomes of a value. */
+export type LaterOutcome =
+  | 'nothing asked'
+  | 'not implemented'
+  /** Not a value of this kind, as Go's flag package says it. */
+  | { readonly reason: string }
+  /** A value of this kind that etcd refuses when it checks all settings together. */
+  | { readonly problem: string };
+
+export interface LaterFlag {
+  /** Whether the flag alone, without `=value`, means true. */
+  readonly isBool: boolean;
+  take(text: string): LaterOutcome;
+}
+
+function later<T>(
+  parse: (text: string) => Parsed<T>,
+  asksForNothing: (value: T) => boolean,
+  isBool = false,
+): LaterFlag {
+  const take = (text: string): LaterOutcome => {
+    const parsed = parse(text);
+    if ('reason' in parsed) return parsed;
+    return asksForNothing(parsed.value) ? 'nothing asked' : 'not implemented';
+  };
+  return { isBool, take };
+}
+
+function parseTruth(text: string): Parsed<boolean> {
+  const value = parseBool(text);
+  return value === undefined ? PARSE_ERROR : { value };
+}
+
+function integer(range: IntegerRange): (text: string) => Parsed<number> {
+  return (text) => {
+    const parsed = parseInteger(text, range);
+    return 'reason' in parsed ? parsed : { value: clampToNumber(parsed.value) };
+  };
+}
+
+const always = (): boolean => true;
+const isText =
+  (...texts: readonly string[]) =>
+  (text: string): boolean =>
+    texts.includes(text);
+const asText = (value: string): Parsed<string> => ({ value });
+
+const OFF = later(parseTruth, (value) => !value, true);
+const UNSET = later(asText, isText(''));
+
+// Settings of a feature that another flag switches on: alone they ask for nothing.
+const ANY_TRUTH = later(parseTruth, always, true);
+const ANY_TEXT = later(asText, always);
+const ANY_UINT = later(integer(UINT64), always);
+const ANY_INT = later(integer(INT64), always);
+const ANY_DURATION = later(parseDurationMs, always);
+
+/** Lists where `*` among the elements, or no element at all, lets everybody in. */
+const EVERYBODY = later(asText, (list) => list === '' || list.split(',').includes('*'));
+
+export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
+  'auth-token': later(asText, isText('', 'simple')),
+  'auth-token-ttl': later(integer(UINT64), (seconds) => seconds === 300),
+  'auto-compaction-mode': { isBool: false, take: takeCompactionMode },
+  'auto-compaction-retention': { isBool: false, take: takeRetention },
+  'auto-tls': OFF,
+  'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
+  'bcrypt-cost': later(integer(UINT64), (cost) => cost === 10),
+  'bootstrap-defrag-threshold-megabytes': later(integer(UINT64), (megabytes) => megabytes === 0),
+  'cert-file': UNSET,
+  'cipher-suites': UNSET,
+  'client-cert-allowed-hostname': UNSET,
+  'client-cert-auth': OFF,
+  'client-cert-file': UNSET,
+  'client-crl-file': UNSET,
+  'client-key-file': UNSET,
+  'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
+  'config-file': UNSET,
+  'corrupt-check-time': later(parseDurationMs, (ms) => ms === 0),
+  cors: later(parseOrigins, (origins) => origins === '*'),
+  'discovery-cacert': ANY_TEXT,
+  'discovery-cert': ANY_TEXT,
+  'discovery-dial-timeout': ANY_DURATION,
+  'discovery-endpoints': UNSET,
+  'discovery-fallback': { isBool: false, take: takeFallback },
+  'discovery-insecure-skip-tls-verify': ANY_TRUTH,
+  'discovery-insecure-transport': ANY_TRUTH,
+  'discovery-keepalive-time': ANY_DURATION,
+  'discovery-keepalive-timeout': ANY_DURATION,
+  'discovery-key': ANY_TEXT,
+  'discovery-password': ANY_TEXT,
+  'discovery-request-timeout': ANY_DURATION,
+  'discovery-srv': UNSET,
+  'discovery-srv-name': UNSET,
+  'discovery-token': UNSET,
+  'discovery-user': ANY_TEXT,
+  'distributed-tracing-address': ANY_TEXT,
+  'distributed-tracing-instance-id': ANY_TEXT,
+  'distributed-tracing-sampling-rate': ANY_INT,
+  'distributed-tracing-service-name': ANY_TEXT,
+  // Its default, or no check at all.
+  'downgrade-check-time': later(parseDurationMs, (ms) => ms === 5_000 || ms === 0),
+  'enable-distributed-tracing': OFF,
+  'enable-grpc-gateway': OFF,
+  'enable-log-rotation': OFF,
+  'enable-pprof': OFF,
+  'host-whitelist': EVERYBODY,
+  'key-file': UNSET,
+  'log-rotation-config-json': ANY_TEXT,
+  'memory-mlock': OFF,
+  'peer-auto-tls': OFF,
+  'peer-cert-allowed-cn': UNSET,
+  'peer-cert-allowed-hostname': UNSET,
+  'peer-cert-file': UNSET,
+  'peer-client-cert-auth': OFF,
+  'peer-client-cert-file': UNSET,
+  'peer-client-key-file': UNSET,
+  'peer-crl-file': UNSET,
+  'peer-key-file': UNSET,
+  'peer-skip-client-san-verification': ANY_TRUTH,
+  'peer-trusted-ca-file': UNSET,
+  'self-signed-cert-validity': ANY_UINT,
+  'socket-reuse-port': OFF,
+  'tls-max-version': later(asText, isText('', 'TLS1.3')),
+  'tls-min-version': later(asText, isText('', 'TLS1.2')),
+  'trusted-ca-file': UNSET,
+};
+
+export function laterFlag(name: string): LaterFlag | undefined {
+  return Object.hasOwn(LATER_FLAGS, name) ? LATER_FLAGS[name] : undefined;
+}
+
+/** `*` or a list of URLs. */
+function parseOrigins(text: string): Parsed<string> {
+  if (text === '*') return { value: text };
+  const parsed = parseUrls(text);
+  return 'reason' in parsed ? parsed : { value: text };
+}
+
+function takeCompactionMode(text: string): LaterOutcome {
+  if (text === 'periodic' || text === 'revision') return 'nothing asked';
+  return {
+    problem:
+      text === ''
+        ? 'undefined auto-compaction-mode'
+        : `unknown auto-compaction-mode ${quote(text)}`,
+  };
+}
+
+/** A number of hours or revisions, or a duration. */
+function takeRetention(text: string): LaterOutcome {
+  if (/^[+-]?\d+$/.test(text)) return Number(text) === 0 ? 'nothing asked' : 'not implemented';
+  const parsed = parseDurationMs(text);
+  if (!('reason' in parsed)) return parsed.value === 0 ? 'nothing asked' : 'not implemented';
+  const problem = `error parsing CompactionRetention: time: invalid duration ${quote(text)}`;
+  return { problem };
+}
+
+function takeHashCheckTime(text: string): LaterOutcome {
+  const parsed = parseDurationMs(text);
+  if ('reason' in parsed) return parsed;
+  if (parsed.value > 0) return 'nothing asked'; // used only with the gate CompactHashCheck
+  const shown = parsed.value === 0 ? '0s' : text;
+  return { problem: `--compact-hash-check-time must be >0 (set to ${shown})` };
+}
+
+function takeFallback(text: string): LaterOutcome {
+  if (text === 'exit') return 'nothing asked';
+  if (text !== 'proxy') return { reason: 'invalid value' };
+  return {
+    problem: `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`,
+  };
+}
