@@ -1,6 +1,7 @@
 // The repository polices itself. Works on text: good enough for formatted code, and independent of
 // any compiler's interface. Exceptions stand in tidy-allowances.ts and long-functions.txt.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -20,13 +21,30 @@ const COMMENT_COLUMNS_MAX = 110;
 const LINES_MAX = 600;
 const FUNCTION_LINES_MAX = 70;
 const FILE_BYTES_MAX = 300_000;
-const SKIPPED = new Set(['node_modules', 'dist', '.git', 'coverage']);
 
-function listFiles(directory = ''): string[] {
+/** What git tracks or, in an unpacked archive, everything but what .gitignore names. */
+function listFiles(): string[] {
+  if (existsSync(join(REPOSITORY, '.git'))) {
+    const git = spawnSync('git', ['ls-files', '-z'], { cwd: REPOSITORY, encoding: 'utf8' });
+    const tracked = (git.stdout ?? '').split('\0').filter((path) => path !== '');
+    if (git.status === 0) return tracked.filter((path) => existsSync(join(REPOSITORY, path)));
+  }
+  const patterns = readFileSync(join(REPOSITORY, '.gitignore'), 'utf8').trimEnd().split('\n');
+  return walk('', [/^\.git$/, ...patterns.map(ignoredName)]);
+}
+
+/** Of a pattern without directories in it, which is all that .gitignore has. */
+function ignoredName(pattern: string): RegExp {
+  expect(pattern).toMatch(/^[\w.*-]+\/?$/);
+  const name = pattern.replace(/\/$/, '').replaceAll('.', '\\.').replaceAll('*', '.*');
+  return new RegExp(`^${name}$`);
+}
+
+function walk(directory: string, ignored: readonly RegExp[]): string[] {
   return readdirSync(join(REPOSITORY, directory), { withFileTypes: true }).flatMap((entry) => {
-    if (SKIPPED.has(entry.name)) return [];
+    if (ignored.some((name) => name.test(entry.name))) return [];
     const path = directory === '' ? entry.name : `${directory}/${entry.name}`;
-    return entry.isDirectory() ? listFiles(path) : [path];
+    return entry.isDirectory() ? walk(path, ignored) : [path];
   });
 }
 

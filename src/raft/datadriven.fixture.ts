@@ -1,9 +1,10 @@
 // Reads data-driven cases: a command line with arguments, input lines, `----`, the expected output,
 // a blank line. Output that contains blank lines stands between two pairs of `----` lines.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { describeWith, type Found, need, sharedData } from '../../test/real-etcd.ts';
 
 /** One case of a file. */
 export interface Case {
@@ -22,30 +23,24 @@ export interface Argument {
   readonly values: readonly string[];
 }
 
-/** Where the shared cases are: beside the repository unless TETCD_RAFT_TESTDATA says otherwise. */
-const ROOT =
-  process.env['TETCD_RAFT_TESTDATA'] ??
-  path.resolve(import.meta.dirname, '../../../shared/raft-testdata');
+/** The shared cases: beside the repository unless TETCD_RAFT_TESTDATA says otherwise. */
+function sharedCases(folder: string): Found<string> {
+  const given = process.env['TETCD_RAFT_TESTDATA'];
+  return given ? { value: path.join(given, folder) } : sharedData(`raft-testdata/${folder}`);
+}
 
 /**
  * Defines one test per file of `folder`. `begin` makes the state of a file and returns the function
  * that runs its cases, in order.
  */
 export function testEveryFile(folder: string, begin: () => (c: Case) => string): void {
-  const directory = path.join(ROOT, folder);
-  if (!existsSync(directory)) {
-    test(`${folder}: every shared case`, (context) => {
-      const missing = `${directory} is missing`;
-      if (process.env['CI'] === 'true') throw new Error(missing);
-      context.skip(missing);
-    });
-    return;
-  }
-  for (const name of readdirSync(directory).sort()) {
-    if (!name.endsWith('.txt')) continue;
-    const file = path.join(directory, name);
-    test(`${folder}/${name}`, () => runFile(file, begin()));
-  }
+  const found = sharedCases(folder);
+  describeWith(`the shared cases of ${folder}`, [found], () => {
+    const directory = need(found);
+    for (const name of readdirSync(directory).sort()) {
+      if (name.endsWith('.txt')) test(name, () => runFile(path.join(directory, name), begin()));
+    }
+  });
 }
 
 /**
