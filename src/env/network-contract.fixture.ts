@@ -158,4 +158,15 @@ export function networkContract(make: () => NetworkUnderTest): void {
     server.stream.end();
     await closed(client, server);
   });
+
+  test('names have addresses, and addresses are their own', async () => {
+    const { network, host } = make();
+    expect(await network.resolve(host, 5000)).toBe(host);
+    expect(await network.resolve('::1', 5000)).toBe('::1');
+    expect(await network.resolve('localhost', 5000)).toMatch(/^(127\.0\.0\.1|::1)$/);
+    await expect(network.resolve('no..such', 5000)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('lookup no..such'),
+    });
+  });
 }

@@ -56,4 +56,9 @@ export interface Network {
   listen(address: StreamAddress, accept: (stream: ByteStream) => void): Promise<Listener>;
   /** A connected stream; UNAVAILABLE if it cannot be had within `timeoutMs`. */
   connect(address: StreamAddress, timeoutMs: number): Promise<ByteStream>;
+  /**
+   * The IP address of a host name, the preferred one if it has several; that of an IP address is
+   * itself. UNAVAILABLE if there is none within `timeoutMs`.
+   */
+  resolve(host: string, timeoutMs: number): Promise<string>;
 }

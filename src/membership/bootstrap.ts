@@ -49,37 +49,51 @@ export function promotionContext(id: MemberId): Uint8Array {
   return bytesFromUtf8(writePromotion(id));
 }
 
+/** Compares lists of peer URLs by the addresses that they mean. */
+export interface UrlComparison {
+  /** Whether they are the same without looking at what names stand for. */
+  sameAsWritten(a: readonly string[], b: readonly string[]): boolean;
+  /** How they differ, in etcd's words; undefined if they are the same. */
+  difference(a: readonly string[], b: readonly string[]): Promise<string | undefined>;
+}
+
 /**
- * The members named by someone who joins, each with the id that the running cluster has for it.
- * INVALID_ARGUMENT, in etcd's words, unless both name the same peer URLs. `localhost` and
- * `127.0.0.1` are the same address.
+ * The members named by a joiner, each with the id that the running cluster has for it.
+ * INVALID_ARGUMENT, in etcd's words, unless both have the same peer URLs.
  */
-export function joinMembers(
+export async function joinMembers(
   named: readonly BootstrapMember[],
   existing: readonly Member[],
-): Member[] {
+  urls: UrlComparison,
+): Promise<Member[]> {
   if (named.length !== existing.length) {
     throw new TetcdError('INVALID_ARGUMENT', 'member count is unequal');
   }
   const left = new Set(named);
-  return existing.map((member) => {
-    const wanted = addressesOf(member.peerURLs);
-    const match = [...left].find(({ peerURLs }) => addressesOf(peerURLs) === wanted);
-    if (match === undefined) {
-      throw new TetcdError(
-        'INVALID_ARGUMENT',
-        `PeerURLs: no match found for existing member (${formatId(member.id)}, ` +
-          `[${member.peerURLs.join(' ')}])`,
-      );
-    }
+  const matched: Member[] = [];
+  for (const member of existing) {
+    const match = await matchOf(member, [...left], urls);
     left.delete(match);
-    return { ...member, name: match.name };
-  });
+    matched.push({ ...member, name: match.name });
+  }
+  return matched;
 }
 
-function addressesOf(urls: readonly string[]): string {
-  return sortedUrls(urls)
-    .map((url) => url.replace('//localhost:', '//127.0.0.1:'))
-    .sort()
-    .join(',');
+async function matchOf(
+  { id, peerURLs }: Member,
+  named: readonly BootstrapMember[],
+  urls: UrlComparison,
+): Promise<BootstrapMember> {
+  const written = named.find((other) => urls.sameAsWritten(peerURLs, other.peerURLs));
+  if (written !== undefined) return written;
+  let difference: string | undefined;
+  for (const other of named) {
+    difference = await urls.difference(peerURLs, other.peerURLs);
+    if (difference === undefined) return other;
+  }
+  throw new TetcdError(
+    'INVALID_ARGUMENT',
+    `PeerURLs: no match found for existing member (${formatId(id)}, [${peerURLs.join(' ')}]), ` +
+      `last resolver error (${difference})`,
+  );
 }

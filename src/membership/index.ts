@@ -1,4 +1,4 @@
-export type { BootstrapMember } from './bootstrap.ts';
+export type { BootstrapMember, UrlComparison } from './bootstrap.ts';
 export {
   bootstrapClusterId,
   bootstrapMembers,

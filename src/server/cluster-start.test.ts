@@ -1,8 +1,17 @@
 // The first start of members, and later ones: founding, joining, being refused, being cut off.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { describeWith, need, sharedData } from '../../test/real-etcd.ts';
 import { formatId } from '../membership/index.ts';
-import { jsonAnswer, peerUrlOf, SimCluster, type SimHost } from './sim-cluster.fixture.ts';
+import {
+  jsonAnswer,
+  PEER_PORT,
+  peerUrlOf,
+  SimCluster,
+  type SimHost,
+} from './sim-cluster.fixture.ts';
 
 const THREE = ['m1', 'm2', 'm3'];
 
@@ -107,6 +116,43 @@ describe('three founders', () => {
   });
 });
 
+const shared = sharedData('cases');
+describeWith('a first start whose URLs differ in spelling', [shared], () => {
+  const { cases } = JSON.parse(readFileSync(join(need(shared), 'urls.json'), 'utf8')) as {
+    cases: readonly { advertise: string; initialCluster: string; reference: string }[];
+  };
+
+  test.each(cases.map((each) => [each.advertise, each.initialCluster, each.reference] as const))(
+    '%s and %s: %s',
+    async (advertise, initialCluster, reference) => {
+      const filled = (text: string): string =>
+        text.replace('HOST', 'host.example').replace(/P$/, String(PEER_PORT));
+      await SimCluster.run(async (cluster) => {
+        cluster.world.network.setAddress('host.example', '127.0.0.1');
+        const [name = '', url = ''] = filled(initialCluster).split('=');
+        const settings = {
+          advertisePeerUrls: [filled(advertise)],
+          initialCluster: [{ name, peerURLs: [url] }],
+        };
+        const host = cluster.add(name, { names: [name], settings });
+        if (reference === 'starts') {
+          expect(await startOf(cluster, host)).toBe('starting local member');
+          // The log's member has the URL of the initial cluster.
+          await cluster.until('it serves', () => host.running !== undefined);
+          const [member] = host.up.member.machine.cluster.members();
+          expect(member!.peerURLs).toEqual([url]);
+        } else {
+          expect(await startOf(cluster, host)).toBe(
+            `--initial-cluster has ${name}=${url} but missing from ` +
+              `--initial-advertise-peer-urls=${filled(advertise)} ` +
+              `(resolved urls: "${filled(advertise)}" != "${url}")`,
+          );
+        }
+      });
+    },
+  );
+});
+
 describe('a joiner', () => {
   async function withRoomForOne(cluster: SimCluster): Promise<SimHost[]> {
     const hosts = await cluster.found(['m1']);
@@ -144,6 +190,27 @@ describe('a joiner', () => {
     return refusal;
   };
 
+  test('joins under another name of its address', async () => {
+    await SimCluster.run(async (cluster) => {
+      await withRoomForOne(cluster);
+      const { network } = cluster.world;
+      const address = network.addressOf('m2');
+      network.setAddress('also-m1', network.addressOf('m1'));
+      const initialCluster = [
+        { name: 'm1', peerURLs: [`http://also-m1:${PEER_PORT}`] },
+        { name: 'm2', peerURLs: [`http://${address}:${PEER_PORT}`] },
+      ];
+      const settings = { initialCluster };
+      const joiner = cluster.add('m2', { names: ['m1', 'm2'], state: 'existing', settings });
+      await joiner.start();
+      await joiner.up.put('a', '1');
+      await cluster.even([...cluster.hosts.values()]);
+      // The cluster's own URLs hold.
+      const urls = joiner.up.member.machine.cluster.members().map(({ peerURLs }) => peerURLs[0]);
+      expect(urls.sort()).toEqual([peerUrlOf('m1'), peerUrlOf('m2')]);
+    });
+  });
+
   test('is refused with another count of members', async () => {
     expect(await refused(['m1', 'm3', 'm2'])).toMatch(
       /^error validating peerURLs .*: member count is unequal$/,
@@ -151,8 +218,14 @@ describe('a joiner', () => {
   });
 
   test('is refused with URLs that nobody has', async () => {
-    expect(await refused(['m1', 'm5'])).toMatch(
-      /: PeerURLs: no match found for existing member \([0-9a-f]+, \[http:\/\/m2:2380\]\)/,
+    const refusal = await refused(['m1', 'm5']);
+    expect(refusal).toMatch(
+      /no match found for existing member \([0-9a-f]+, \[http:\/\/m2:2380\]\)/,
+    );
+    // No machine has that name.
+    expect(refusal).toContain(
+      'last resolver error (failed to resolve "http://m2:2380" ' +
+        '(lookup m2: the host name is unknown))',
     );
   });
 

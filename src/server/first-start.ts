@@ -15,10 +15,16 @@ import {
   sortedUrls,
 } from '../membership/index.ts';
 import { requestPeer } from '../peer/index.ts';
-import { bootstrapProblem, type ServerConfig } from './config/index.ts';
+import {
+  bootstrapProblem,
+  mismatchText,
+  ownInitialUrls,
+  type ServerConfig,
+} from './config/index.ts';
 import { BOOTSTRAP_TIMEOUT_MS, JOIN_TIMEOUT_MS, PEER_ANSWER_BYTES_MAX } from './limits.ts';
 import type { Logger } from './log.ts';
 import { type PeerEnv, requestOfMember, versionsOf } from './member-versions.ts';
+import { PeerUrlComparison } from './peer-url-comparison.ts';
 
 /** Who this member is and whom it begins with. */
 export interface FirstStart {
@@ -59,6 +65,11 @@ export function founders(config: ServerConfig): FirstStart {
 async function found(options: FirstStartOptions): Promise<FirstStart> {
   const { config } = options;
   const start = founders(config);
+  const urls = new PeerUrlComparison(options.env, options.log);
+  const difference = await urls.difference(config.advertisePeerUrls, ownInitialUrls(config));
+  if (difference !== undefined) {
+    throw new TetcdError('INVALID_ARGUMENT', mismatchText(config, difference));
+  }
   // A member that lost its data must not vote again as if it had never done so.
   const running = await membersFromOthers(options, BOOTSTRAP_TIMEOUT_MS, false);
   const known = running?.members.find((member) => member.id === start.memberId);
@@ -81,7 +92,7 @@ async function join(options: FirstStartOptions): Promise<FirstStart> {
         'given URLs',
     );
   }
-  const members = matched(config, running.members);
+  const members = await matched(options, running.members);
   const own = members.find((member) => member.name === config.name)!;
   await checkVersions(options, members, own.id);
   const learners = running.members.filter((member) => member.isLearner).length;
@@ -95,9 +106,12 @@ async function join(options: FirstStartOptions): Promise<FirstStart> {
   return { memberId: own.id, clusterId: running.clusterId, members, founds: false };
 }
 
-function matched(config: ServerConfig, existing: readonly Member[]): Member[] {
+async function matched(
+  { config, env, log }: FirstStartOptions,
+  existing: readonly Member[],
+): Promise<Member[]> {
   try {
-    return joinMembers(config.initialCluster, existing);
+    return await joinMembers(config.initialCluster, existing, new PeerUrlComparison(env, log));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new TetcdError(

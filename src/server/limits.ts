@@ -106,6 +106,10 @@ export const LEASE_ANSWER_BYTES_MAX: number = 100 * 1024 * 1024;
 /** Time for each of the others to say that a founder was there before; etcd's. */
 export const BOOTSTRAP_TIMEOUT_MS = 1000;
 
+/** Time for the names in peer URLs to be resolved, and between two tries for a name; etcd's. */
+export const RESOLVE_TIMEOUT_MS = 30_000;
+export const RESOLVE_RETRY_MS = 1000;
+
 /** Time for each of the others to tell a joiner who belongs to the cluster; etcd's. */
 export const JOIN_TIMEOUT_MS = 10_000;
 

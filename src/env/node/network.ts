@@ -4,6 +4,7 @@
 // one `writev`: the first corks the socket, and a `process.nextTick` (which runs when the callback
 // that wrote has returned, before any other input) uncorks it.
 
+import { lookup } from 'node:dns';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type {
@@ -22,7 +23,7 @@ const KEEPALIVE_IDLE_MS = 30_000;
 const LISTEN_BACKLOG_MAX = 511;
 
 export function createNodeNetwork(): Network {
-  return { listen, connect };
+  return { listen, connect, resolve };
 }
 
 /**
@@ -195,6 +196,21 @@ function connect(address: StreamAddress, timeoutMs: number): Promise<ByteStream>
       clearTimeout(timer);
       socket.off('error', refuse);
       resolve(new SocketStream(socket));
+    });
+  });
+}
+
+function resolve(host: string, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    // The system's own lookup, so that /etc/hosts counts; it cannot be cancelled.
+    const timer = setTimeout(() => {
+      const text = `lookup ${host}: no answer within ${timeoutMs} ms`;
+      reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text));
+    }, timeoutMs);
+    lookup(host, { order: 'verbatim' }, (error, address) => {
+      clearTimeout(timer);
+      if (error === null) resolve(address);
+      else reject(networkError(error, 'lookup', host));
     });
   });
 }

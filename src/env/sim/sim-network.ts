@@ -3,6 +3,8 @@
 // A machine is reached by its name, and by itself also as `localhost`, `127.0.0.1` or `::1`. A cut
 // between two machines holds everything back, as a broken cable does: streams stall and go on when it
 // is healed; connects run into their time limit. `reset` breaks the streams as well.
+//
+// The names of machines have IP addresses, by which they are reached too; `setAddress` adds other names.
 
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
 import type { ByteStream, Listener, Network, StreamAddress } from '../network.ts';
@@ -30,6 +32,9 @@ export const LINK_DEFAULTS: LinkOptions = {
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1']);
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 const EPHEMERAL_PORT_FIRST = 49_152;
+const IP_ADDRESS = /^[\d.]+$|^[\da-fA-F:.]*:[\da-fA-F:.]*$/;
+/** Time that the name service takes. */
+const LOOKUP_MS = 1;
 
 interface SimListener {
   readonly owner: Callable;
@@ -45,6 +50,10 @@ export class SimNetwork implements StreamWorld {
   readonly #streams = new Map<SimStream, Callable>();
   readonly #cuts = new Set<string>();
   readonly #links = new Map<string, LinkOptions>();
+  /** IP addresses by name: of every machine, and those that were set. */
+  readonly #addresses = new Map<string, string>();
+  /** Machines by IP address. */
+  readonly #machines = new Map<string, string>();
   #defaults = LINK_DEFAULTS;
   #nextPort = EPHEMERAL_PORT_FIRST;
 
@@ -109,10 +118,52 @@ export class SimNetwork implements StreamWorld {
     return { ...link, open: !this.#cuts.has(pairKey(from, to)) };
   }
 
+  // --- names -------------------------------------------------------------------------------------
+
+  /** The IP address of a machine. */
+  addressOf(machine: string): string {
+    const known = this.#addresses.get(machine);
+    if (known !== undefined) return known;
+    const number = this.#machines.size + 1;
+    const address = `10.0.${number >> 8}.${number & 255}`;
+    this.#addresses.set(machine, address);
+    this.#machines.set(address, machine);
+    return address;
+  }
+
+  /** What a name stands for from now on; undefined: nothing. */
+  setAddress(name: string, address: string | undefined): void {
+    if (address === undefined) this.#addresses.delete(name);
+    else this.#addresses.set(name, address);
+  }
+
+  #machineAt(host: string, self: string): string {
+    const address = this.#addresses.get(host) ?? host;
+    return LOOPBACK.has(address) ? self : (this.#machines.get(address) ?? host);
+  }
+
+  #resolve(owner: Callable, host: string, timeoutMs: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.scheduler.after(Math.min(LOOKUP_MS, timeoutMs), () => {
+        const address = host === 'localhost' ? '127.0.0.1' : this.#addresses.get(host);
+        owner.enter(() => {
+          if (address !== undefined) resolve(address);
+          else if (IP_ADDRESS.test(host)) resolve(host);
+          else {
+            const text = `lookup ${host}: the host name is unknown`;
+            reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text));
+          }
+        });
+      });
+    });
+  }
+
   // --- what a machine sees -----------------------------------------------------------------------
 
   viewOf(machine: string, owner: Callable): Network {
+    this.addressOf(machine);
     return {
+      resolve: (host, timeoutMs) => this.#resolve(owner, host, timeoutMs),
       listen: (address, accept) => this.#listen(machine, owner, address, accept),
       connect: (address, timeoutMs) => this.#connect(machine, owner, address, timeoutMs),
     };
@@ -152,7 +203,9 @@ export class SimNetwork implements StreamWorld {
     timeoutMs: number,
   ): Promise<ByteStream> {
     const target =
-      address.path !== undefined || LOOPBACK.has(address.host) ? machine : address.host;
+      address.path !== undefined || LOOPBACK.has(address.host)
+        ? machine
+        : this.#machineAt(address.host, machine);
     return new Promise((resolve, reject) => {
       let over = false;
       const refuse = (reason: string): void => {

@@ -9,31 +9,36 @@ export function bootstrapProblem(config: ServerConfig): string | undefined {
   if (config.initialCluster.length === 0) {
     return 'initial cluster unset and no discovery endpoints found';
   }
-  const self = config.initialCluster.find((member) => member.name === nameOf(config));
-  if (self === undefined) {
+  if (!config.initialCluster.some((member) => member.name === nameOf(config))) {
     return `couldn't find local name ${quote(config.name)} in the initial cluster configuration`;
   }
-  const isNew = config.initialClusterState === 'new';
-  return (isNew ? mismatch(config, self.peerURLs) : undefined) ?? duplicate(config);
+  return duplicate(config);
 }
 
 function nameOf(config: ServerConfig): string {
   return config.name === '' ? 'default' : config.name;
 }
 
-function mismatch(config: ServerConfig, clusterUrls: readonly string[]): string | undefined {
+/** The peer URLs that `--initial-cluster` gives this member; none if it is not named there. */
+export function ownInitialUrls(config: ServerConfig): readonly string[] {
+  const self = config.initialCluster.find((member) => member.name === nameOf(config));
+  return self?.peerURLs ?? [];
+}
+
+/** In etcd's words, that a founder advertises other peer URLs than `--initial-cluster` has. */
+export function mismatchText(config: ServerConfig, difference: string): string {
   const advertised = config.advertisePeerUrls;
+  const clusterUrls = ownInitialUrls(config);
   const label = (url: string): string => `${config.name}=${url}`;
   const unadvertised = clusterUrls.filter((url) => !advertised.includes(url));
   if (unadvertised.length > 0) {
     const missing = unadvertised.map(label).join(',');
     return (
       `--initial-cluster has ${missing} but missing from ` +
-      `--initial-advertise-peer-urls=${advertised.join(',')}`
+      `--initial-advertise-peer-urls=${advertised.join(',')} (${difference})`
     );
   }
   const unlisted = advertised.filter((url) => !clusterUrls.includes(url));
-  if (unlisted.length === 0) return undefined;
   return (
     `--initial-advertise-peer-urls has ${unlisted.join(',')} but missing from ` +
     `--initial-cluster=${advertised.map(label).join(',')}`

@@ -1,4 +1,4 @@
-export { bootstrapProblem } from './bootstrap-check.ts';
+export { bootstrapProblem, mismatchText, ownInitialUrls } from './bootstrap-check.ts';
 export { DEFAULT_QUOTA_BYTES } from './build.ts';
 export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
@@ -18,3 +18,4 @@ export type {
 } from './server-config.ts';
 export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';
+export { quote } from './values.ts';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etcd.ts';
-import { bootstrapProblem } from './bootstrap-check.ts';
+import { bootstrapProblem, mismatchText } from './bootstrap-check.ts';
 import { environmentName } from './environment.ts';
 import { FEATURE_GATES, type FeatureGates, parseFeatureGates } from './feature-gates.ts';
 import { FLAGS, IGNORED_FLAGS } from './flags.ts';
@@ -313,21 +313,26 @@ test.each([
     `couldn't find local name "c" in the initial cluster configuration`,
   ],
   [
+    ['--initial-cluster=default=http://localhost:2380,a=http://localhost:2380'],
+    'initial cluster a=http://localhost:2380,default=http://localhost:2380 has duplicate url',
+  ],
+] as const)('a first start with %j', (argv, problem) => {
+  expect(bootstrapProblem(configOf(argv))).toBe(problem);
+});
+
+test.each([
+  [
     ['--initial-cluster=default=http://h:1'],
     '--initial-cluster has default=http://h:1 but missing from ' +
-      '--initial-advertise-peer-urls=http://localhost:2380',
+      '--initial-advertise-peer-urls=http://localhost:2380 (why)',
   ],
   [
     ['--initial-advertise-peer-urls=http://h:1,http://localhost:2380'],
     '--initial-advertise-peer-urls has http://h:1 but missing from ' +
       '--initial-cluster=default=http://h:1,default=http://localhost:2380',
   ],
-  [
-    ['--initial-cluster=default=http://localhost:2380,a=http://localhost:2380'],
-    'initial cluster a=http://localhost:2380,default=http://localhost:2380 has duplicate url',
-  ],
-] as const)('a first start with %j', (argv, problem) => {
-  expect(bootstrapProblem(configOf(argv))).toBe(problem);
+] as const)('a first start whose peer URLs differ: %j', (argv, text) => {
+  expect(mismatchText(configOf(argv), 'why')).toBe(text);
 });
 
 test('feature gates, one by one and by stage', () => {
