@@ -40,3 +40,22 @@ test('certificates come from files, a token from a flag', async () => {
   server.close();
   await listener.close();
 });
+
+test('a dial timeout of 0 and a keepalive time of 0 are none; a command timeout of 0 is over', async () => {
+  const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
+  const { range } = etcdserverpb.KVService.methods;
+  server.unary(range.path, (call) => call.reply(range.response, range.response.create({})));
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: server });
+  const endpoint = `--endpoints=127.0.0.1:${listener.address.port}`;
+  const codeOf = async (flag: string, env: Readonly<Record<string, string>> = {}) =>
+    runTetcdctl(['get', 'a', endpoint, flag], new MemoryIo({ env }));
+  const fine = ['--dial-timeout', '--keepalive-time', '--keepalive-timeout'].flatMap((flag) =>
+    ['0', '-1s', '9999h'].map((value) => `${flag}=${value}`),
+  );
+  for (const flag of [...fine, '--command-timeout=9999h']) expect(await codeOf(flag), flag).toBe(0);
+  expect(await codeOf('--hex', { ETCDCTL_DIAL_TIMEOUT: '0' })).toBe(0);
+  expect(await codeOf('--hex', { ETCDCTL_DIAL_TIMEOUT: 'abc' })).toBe(0);
+  for (const value of ['0', '-1s']) expect(await codeOf(`--command-timeout=${value}`)).toBe(1);
+  server.close();
+  await listener.close();
+});

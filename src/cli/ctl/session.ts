@@ -6,6 +6,7 @@ import {
   Client,
   type ClientOptions,
   GrpcStatusError,
+  type KeepaliveOptions,
   parseEndpoint,
   STATUS,
   type TlsOptions,
@@ -23,6 +24,10 @@ const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
   ['discoverySrv', '--discovery-srv'],
   ['discoverySrvName', '--discovery-srv-name'],
 ];
+
+/** The longest time that a timer can wait. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
 
 export class Session {
   readonly io: Io;
@@ -72,7 +77,7 @@ export class Session {
     }
   }
 
-  /** Time limit of a short call. */
+  /** Time limit of a short call. One of 0 is over at once, as etcdctl's is. */
   get limits(): CallOptions {
     return { timeoutMs: this.options.commandTimeout };
   }
@@ -116,14 +121,28 @@ function clientOptions(
   return {
     endpoints,
     waitForReady: true,
-    connectTimeoutMs: options.dialTimeout,
-    keepalive: { intervalMs: options.keepaliveTime, timeoutMs: options.keepaliveTimeout },
+    connectTimeoutMs: dialTimeoutMs(options),
+    ...(options.keepaliveTime > 0 ? { keepalive: keepaliveOptions(options) } : {}),
     ...(auth === undefined ? {} : { auth }),
     ...(tls === undefined ? {} : { tls }),
     ...(options.maxRequestBytes > 0n
       ? { sendBytesMax: clampedNumber(options.maxRequestBytes) }
       : {}),
     ...(options.maxRecvBytes > 0n ? { receiveBytesMax: clampedNumber(options.maxRecvBytes) } : {}),
+  };
+}
+
+/** 0, or less, is no limit. */
+function dialTimeoutMs({ dialTimeout }: GlobalOptions): number {
+  return dialTimeout > 0 ? Math.min(dialTimeout, DELAY_MS_MAX) : DELAY_MS_MAX;
+}
+
+/** As Go's gRPC: without a time to wait for the answer, 20 seconds. */
+function keepaliveOptions({ keepaliveTime, keepaliveTimeout }: GlobalOptions): KeepaliveOptions {
+  const timeoutMs = keepaliveTimeout > 0 ? keepaliveTimeout : KEEPALIVE_TIMEOUT_MS;
+  return {
+    intervalMs: Math.min(keepaliveTime, DELAY_MS_MAX),
+    timeoutMs: Math.min(timeoutMs, DELAY_MS_MAX),
   };
 }
 
