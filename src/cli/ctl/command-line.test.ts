@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MemoryIo } from './memory-io.fixture.ts';
+import { MISSING_COMMANDS } from './missing-commands.ts';
 import { runTetcdctl } from './program.ts';
 import { wordFromText } from './words.ts';
 
@@ -47,7 +48,7 @@ describe('a command line', () => {
     const { code, out, err } = await run(args);
     expect(code).toBe(1);
     expect(out).toBe('');
-    expect(err).toContain(`Error: ${text}\nUsage: tetcdctl ${args[0]}`);
+    expect(err).toContain(`Error: ${text}\nUsage:\n  tetcdctl ${args[0]} `);
   });
 
   test('an unknown command is named', async () => {
@@ -56,8 +57,31 @@ describe('a command line', () => {
       out: '',
       err: `Error: unknown command "bogus" for "tetcdctl"\nRun 'tetcdctl --help' for usage.\n`,
     });
+    expect((await run(['bogus', '--help'])).code).toBe(1);
+    expect((await run(['help', 'bogus'])).code).toBe(1);
+    expect((await run(['bogus', 'get', '--help'])).err).toContain('unknown command "bogus"');
     // What looks like a flag's value is none of ours to understand.
     expect((await run(['--bogus', 'get', 'a'])).code).toBe(1);
+  });
+
+  test.each(MISSING_COMMANDS)('%s, which is missing, is refused by name', async (name) => {
+    const refusal = {
+      code: 4,
+      out: '',
+      err: `Error: command "${name}" is not implemented by this release\n`,
+    };
+    for (const args of [[], ['--help'], ['-h'], ['a', 'b'], ['--no-such'], ['a', '--ttl=5']]) {
+      expect(await run([name, ...args])).toEqual(refusal);
+      expect(await run(['--endpoints=a', name, ...args])).toEqual(refusal);
+    }
+    expect(await run(['help', name])).toEqual(refusal);
+  });
+
+  test('a beginning of a name that a missing command has too is not unambiguous', async () => {
+    expect((await run(['snap', 'save', 'x'])).err).toContain('"snapshot" is not implemented');
+    for (const beginning of ['e', 'l', 'de']) {
+      expect((await run([beginning])).err).toContain(`unknown command "${beginning}"`);
+    }
   });
 
   test('alone, or of a group, says what there is', async () => {
@@ -121,12 +145,39 @@ describe('the environment', () => {
     });
   });
 
-  test('with a value that makes no sense is refused', async () => {
-    const { code, err } = await run(['get', 'a'], { ETCDCTL_COMMAND_TIMEOUT: '5' });
-    expect(code).toBe(128);
-    expect(err).toBe(
-      'Error: invalid value "5" for ETCDCTL_COMMAND_TIMEOUT: time: missing unit in duration "5"\n',
-    );
+  test.each([
+    ['ETCDCTL_DIAL_TIMEOUT', 'abc', '2s'],
+    ['ETCDCTL_COMMAND_TIMEOUT', '5', '5s'],
+    ['ETCDCTL_KEEPALIVE_TIME', '1d', '2s'],
+    ['ETCDCTL_KEEPALIVE_TIMEOUT', 'x', '6s'],
+    ['ETCDCTL_MAX_REQUEST_BYTES', '1MB', '0'],
+    ['ETCDCTL_MAX_RECV_BYTES', '99999999999999999999', '0'],
+    ['ETCDCTL_HEX', 'maybe', 'false'],
+    ['ETCDCTL_INSECURE_DISCOVERY', 'maybe', 'false'],
+    ['ETCDCTL_INSECURE_SKIP_TLS_VERIFY', 'maybe', 'false'],
+    // No doubt ends without TLS.
+    ['ETCDCTL_INSECURE_TRANSPORT', 'no', 'false'],
+  ])('%s=%s is reported, and means %s', async (variable, value, shown) => {
+    // What is refused after the settings were shown.
+    const args = ['get', 'a', '--debug', '--write-out=bogus'];
+    const { code, err } = await run(args, { [variable]: value });
+    expect(code).toBe(4);
+    const [line, ...settings] = err.split('\n');
+    expect(JSON.parse(line!)).toMatchObject({
+      level: 'warn',
+      msg: 'environment variable without a valid value',
+      'environment-variable': `${variable}=${value}`,
+    });
+    expect(settings).toContain(`${variable}=${shown}`);
+  });
+
+  test('sets what a command has from the group above it', async () => {
+    const env = { ETCDCTL_CLUSTER: 'true', ETCDCTL_WRITE_OUT: 'bogus' };
+    expect((await run(['endpoint', 'health'], env)).err).toBe('Error: unsupported output format\n');
+    expect((await run(['get', 'a'], env)).err).toContain('ETCDCTL_CLUSTER=true');
+    const both = await run(['endpoint', 'health', '--cluster=false'], env);
+    expect(both.code).toBe(1);
+    expect(JSON.parse(both.err)).toMatchObject({ 'environment-variable': 'ETCDCTL_CLUSTER' });
   });
 
   test('is told what it means nothing to, but for the version of the API', async () => {

@@ -6,6 +6,7 @@
 import type { Command } from 'commander';
 import { invariant } from '../../base/index.ts';
 import { Flag } from './flags.ts';
+import { refuseMissing } from './missing-commands.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export interface CommandLine {
@@ -36,14 +37,15 @@ export class UsageError extends Error {
   }
 }
 
-/** UsageError names what is wrong as pflag and cobra do. */
+/** UsageError names what is wrong as pflag and cobra do; BAD_FEATURE for a command that is missing. */
 export function readCommandLine(root: Command, argv: readonly Word[]): CommandLine {
   const { command, path, rest } = findCommand(root, argv);
+  refuseMissing(command);
   const reader = new FlagReader(command);
   reader.read(rest);
   const isGroup = command.commands.length > 0;
   const first = reader.words[0];
-  if (isGroup && command === root && first !== undefined && !reader.wantsHelp) {
+  if (isGroup && command === root && first !== undefined) {
     throw new UsageError(
       root,
       `unknown command ${JSON.stringify(textOfWord(first))} for "${root.name()}"`,

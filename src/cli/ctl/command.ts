@@ -14,7 +14,10 @@ export interface Invocation<Options> {
   readonly words: readonly Word[];
   /** How many of them came before `--`; undefined without one. */
   readonly wordsBeforeDash: number | undefined;
-  /** Client and printer as the global flags say; made on the first call. */
+  /**
+   * Client and printer as the global flags say; made on the first call. Flags of the groups above the
+   * command that the environment sets are among `options` after it.
+   */
   session(): Promise<Session>;
 }
 

@@ -1,14 +1,17 @@
 // ETCDCTL_* variables: the global flags by other means. A variable and its flag together are refused,
-// as etcdctl does; a variable that means nothing is told on standard error and ignored.
+// as etcdctl does; a variable that means nothing is reported on standard error and ignored.
 
 import type { Command } from 'commander';
 import { flagsOf } from './command-line.ts';
-import { EXIT, ExitError, SilentExit } from './exit.ts';
-import type { Flag } from './flags.ts';
+import { EXIT, SilentExit } from './exit.ts';
+import type { Flag, FlagValue } from './flags.ts';
 import type { Io } from './io.ts';
-import { textOfWord, type Word, wordFromText } from './words.ts';
+import { type Word, wordFromText } from './words.ts';
 
 const PREFIX = 'ETCDCTL_';
+const CONFLICT =
+  'conflicting environment variable is shadowed by corresponding command-line flag ' +
+  '(either unset environment variable or disable flag))';
 
 /** Not flags: the version of the API (this program has one), and what `watch` reads by itself. */
 const OTHERS: ReadonlySet<string> = new Set([
@@ -21,41 +24,43 @@ export function variableOf(flag: Flag): string {
   return PREFIX + flag.long!.slice(2).toUpperCase().replaceAll('-', '_');
 }
 
-/** The flags of `root` that the environment sets, by name, beside those that were `given`. */
+/**
+ * Values of the flags that the environment sets, beside those that were `given`: of all that `command`
+ * has from the groups above it. A value that makes no sense does what it does in etcdctl: a truth value
+ * is false, anything else stays at its default.
+ */
 export function flagsFromEnvironment(
-  root: Command,
+  command: Command,
   given: ReadonlyMap<string, Word>,
   io: Io,
-): ReadonlyMap<string, Word> {
-  const flags = new Map(flagsOf(root).map((flag) => [variableOf(flag), flag]));
-  const found = new Map<string, Word>();
+): ReadonlyMap<Flag, FlagValue> {
+  const inherited = command.parent === null ? [] : flagsOf(command.parent);
+  const flags = new Map(inherited.map((flag) => [variableOf(flag), flag]));
+  const found = new Map<Flag, FlagValue>();
   for (const [variable, value = ''] of Object.entries(io.env)) {
     if (!variable.startsWith(PREFIX) || OTHERS.has(variable)) continue;
     const flag = flags.get(variable);
     if (flag !== undefined && given.has(flag.long!.slice(2))) {
-      const text =
-        'conflicting environment variable is shadowed by corresponding command-line flag ' +
-        '(either unset environment variable or disable flag))';
-      note(io, 'fatal', text, variable);
+      note(io, 'fatal', CONFLICT, { 'environment-variable': variable });
       throw new SilentExit(EXIT.ERROR);
     }
     if (flag === undefined || value === '') {
-      note(io, 'warn', 'unrecognized environment variable', `${variable}=${value}`);
+      const fields = { 'environment-variable': `${variable}=${value}` };
+      note(io, 'warn', 'unrecognized environment variable', fields);
       continue;
     }
-    const word = wordFromText(value);
-    const { reason } = flag.read(word);
-    if (reason !== undefined) {
-      const shown = JSON.stringify(textOfWord(word));
-      throw new ExitError(EXIT.BAD_ARGS, `invalid value ${shown} for ${variable}: ${reason}`);
+    const parsed = flag.read(wordFromText(value));
+    if (parsed.reason === undefined) found.set(flag, parsed.value);
+    else {
+      const fields = { 'environment-variable': `${variable}=${value}`, error: parsed.reason };
+      note(io, 'warn', 'environment variable without a valid value', fields);
+      if (flag.kind === 'bool') found.set(flag, false);
     }
-    found.set(flag.long!.slice(2), word);
   }
   return found;
 }
 
-function note(io: Io, level: string, msg: string, variable: string): void {
+function note(io: Io, level: string, msg: string, fields: Readonly<Record<string, string>>): void {
   const ts = new Date(io.wallMs()).toISOString();
-  const line = { level, ts, caller: 'environment', msg, 'environment-variable': variable };
-  io.err(`${JSON.stringify(line)}\n`);
+  io.err(`${JSON.stringify({ level, ts, caller: 'environment', msg, ...fields })}\n`);
 }

@@ -19,17 +19,15 @@ import { type CommandLine, flagsOf, readCommandLine, UsageError } from './comman
 import { flagsFromEnvironment, variableOf } from './environment.ts';
 import { errorText } from './error-text.ts';
 import { EXIT, ExitError, SilentExit } from './exit.ts';
-import { Flag, type FlagValue } from './flags.ts';
+import type { FlagValue } from './flags.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
+import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
+import { addMissingCommands } from './missing-commands.ts';
 import { Session } from './session.ts';
 import type { Word } from './words.ts';
 
 export const PROGRAM_NAME = 'tetcdctl';
-
-/** Whatever the terminal's: descriptions are broken into lines already. */
-const HELP_WIDTH = 100;
-const HELP_END = `"${PROGRAM_NAME} options" lists the flags that every command takes.\n`;
 
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
 export async function runTetcdctl(argv: readonly Word[], io: Io): Promise<number> {
@@ -54,9 +52,7 @@ function reportFailure(error: unknown, io: Io): number {
     const { command } = error;
     io.err(`Error: ${error.message}\n`);
     io.err(
-      error.showUsage
-        ? `${command.helpInformation({ error: true })}\n`
-        : `Run '${PROGRAM_NAME} --help' for usage.\n`,
+      error.showUsage ? `${usageText(command)}\n` : `Run '${PROGRAM_NAME} --help' for usage.\n`,
     );
     return EXIT.ERROR;
   }
@@ -82,7 +78,7 @@ class Execution implements CommandTree {
   async run(argv: readonly Word[]): Promise<void> {
     const line = readCommandLine(this.root, helpFirst(argv));
     if (line.wantsHelp) {
-      this.#io.out(`${line.command.helpInformation()}\n${HELP_END}`);
+      this.#io.out(helpText(line.command));
       return;
     }
     this.#line = line;
@@ -110,25 +106,22 @@ class Execution implements CommandTree {
 
   #invocation<Options>(command: Command): Invocation<Options> {
     const { words, wordsBeforeDash } = this.#line!;
+    const options: Record<string, unknown> = { ...command.optsWithGlobals() };
     return {
       io: this.#io,
-      options: command.optsWithGlobals() as Options,
+      options: options as Options,
       words,
       wordsBeforeDash,
-      session: () => this.#open(command),
+      session: () => this.#open(command, options),
     };
   }
 
-  async #open(command: Command): Promise<Session> {
+  /** What the environment sets is among the `options` from here on. */
+  async #open(command: Command, options: Record<string, unknown>): Promise<Session> {
     if (this.session !== undefined) return this.session;
     const { given } = this.#line!;
-    const found = flagsFromEnvironment(this.root, given, this.#io);
-    const options: Record<string, unknown> = { ...command.optsWithGlobals() };
-    for (const flag of flagsOf(this.root)) {
-      const word = found.get(flag.long!.slice(2));
-      if (word === undefined) continue;
-      const parsed = flag.read(word);
-      if (parsed.reason === undefined) options[flag.attributeName()] = parsed.value;
+    for (const [flag, value] of flagsFromEnvironment(command, given, this.#io)) {
+      options[flag.attributeName()] = value;
     }
     const globals = options as unknown as GlobalOptions;
     if (globals.debug) this.#showSettings(options);
@@ -157,21 +150,13 @@ function buildTree(tree: CommandTree): Command {
     .usage('[command]')
     .helpOption(false)
     .helpCommand(false)
-    .exitOverride()
-    .configureOutput({ getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
-  root.configureHelp({
-    subcommandTerm: (command) => command.name(),
-    optionTerm: (option) => (option instanceof Flag ? option.term : option.flags),
-    optionDescription: (option) => (option instanceof Flag ? option.shownHelp : option.description),
-    // Those of all commands have a command of their own.
-    visibleOptions: (command) =>
-      command.parent === null ? [] : command.options.filter((option) => !option.hidden),
-  });
+    .exitOverride();
   for (const flag of globalFlags()) root.addOption(flag);
   for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
     add(root, tree);
   }
   for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm]) add(root, tree);
   for (const add of [addOptions, addVersion]) add(root, tree);
+  addMissingCommands(root);
   return root;
 }
