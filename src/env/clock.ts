@@ -1,5 +1,8 @@
 export interface Clock {
-  /** Milliseconds since the Unix epoch. May jump either way; never used to measure a duration. */
+  /**
+   * Milliseconds, with fraction where it is known, since the Unix epoch. May jump either way; never
+   * used to measure a duration.
+   */
   wallMs(): number;
   /** Milliseconds, with fraction, since an arbitrary start. Never goes back. */
   monotonicMs(): number;

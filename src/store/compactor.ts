@@ -230,7 +230,7 @@ export class Compactor {
     if (this.#queue.length === 0) this.#finished = true;
     const tookMs = env.clock.monotonicMs() - began;
     metrics.mvcc.dbCompactionTotalMs.observe(tookMs);
-    metrics.mvcc.dbCompactionLast.value = env.clock.wallMs() / 1000;
+    metrics.mvcc.dbCompactionLast.value = Math.floor(env.clock.wallMs() / 1000);
     onFinished?.(job.rev, dropped.size, tookMs);
   }
 

@@ -5,9 +5,23 @@ import type { Clock, Timer, Timers } from '../clock.ts';
 /** Longest delay Node's timers take; beyond it they would fire at once. */
 export const DELAY_MS_MAX: number = 2 ** 31 - 1;
 
+/** Below a millisecond, by more than the rounding of a number of today's size. */
+const ALMOST_MS = 0.9995;
+
 export function createNodeClock(): Clock {
+  // The wall clock at the monotonic clock's zero, as well as it is known.
+  let originMs = performance.timeOrigin;
   return {
-    wallMs: () => Date.now(),
+    // The system's wall clock is read in whole milliseconds; what is below comes from the monotonic
+    // clock. Where the two disagree (it was set, or runs at another rate) the wall clock is right.
+    wallMs(): number {
+      const wholeMs = Date.now();
+      const monotonicMs = performance.now();
+      const aheadMs = originMs + monotonicMs - wholeMs;
+      const partMs = Math.min(Math.max(aheadMs, 0), ALMOST_MS);
+      originMs += partMs - aheadMs;
+      return wholeMs + partMs;
+    },
     monotonicMs: () => performance.now(),
   };
 }
