@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   if (parsed.kind === 'fail') {
     const log = createLogger(
       { level: 'info', format: 'json' },
-      openOutputs(['stderr']),
+      openOutputs({ format: 'json', outputs: ['stderr'] }, env.clock),
       env.clock,
       CALLER,
     );
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
     return;
   }
   const { config, notes } = parsed;
-  const log = createLogger(config.log, openOutputs(config.log.outputs), env.clock, CALLER);
+  const log = createLogger(config.log, openOutputs(config.log, env.clock), env.clock, CALLER);
   logNotes(log, notes);
   const die = (): void => {
     process.exit(1);
@@ -74,9 +74,9 @@ async function main(): Promise<void> {
     });
     const signal = await stopRequested;
     await member.stop();
-    raise(signal);
+    raise(signal, log);
   } catch (error) {
-    if (starting.signal.aborted) raise(await stopRequested);
+    if (starting.signal.aborted) raise(await stopRequested, log);
     log.fatal('failed to start etcd', { error: error instanceof Error ? error : String(error) });
     process.exit(1);
   }
@@ -98,7 +98,8 @@ function untilSignal(log: Logger): Promise<StopSignal> {
 }
 
 /** Ends as the signal would have: whoever sent it sees that. The first process of a container exits. */
-function raise(signal: StopSignal): void {
+function raise(signal: StopSignal, log: Logger): void {
+  log.end();
   for (const name of SIGNALS) process.removeAllListeners(name);
   if (process.pid === 1) process.exit(0);
   process.kill(process.pid, signal);

@@ -164,3 +164,16 @@ export const SNAPSHOT_COPIES_MAX = 16;
  * since the heartbeats that confirm it carry the commit index.
  */
 export const COMMIT_DELAY_MS = 1;
+
+/**
+ * Lines of one kind (the same constant text) that the log takes at once, and in the long run. Reached:
+ * further ones are left out and counted in the next one that is written.
+ */
+export const LOG_KIND_LINES_AT_ONCE = 100;
+export const LOG_KIND_LINES_PER_SECOND = 10;
+
+/** Kinds of lines that are told apart. Reached: the one first seen begins again. */
+export const LOG_KINDS_MAX = 1000;
+
+/** Characters of one text in a line, which others may have sent. Reached: it is cut, and says so. */
+export const LOG_TEXT_CHARS_MAX = 4096;

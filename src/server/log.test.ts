@@ -12,7 +12,8 @@ import { timestamp } from './log-format.ts';
 import { logProcessTrouble } from './log-process.ts';
 
 const AT_MS = Date.UTC(2026, 0, 2, 15, 4, 5, 999) + 0.9995;
-const clock = { wallMs: () => AT_MS };
+let upMs = 0;
+const clock = { wallMs: () => AT_MS, monotonicMs: () => upMs };
 const savedZone = process.env['TZ'];
 
 afterEach(() => {
@@ -108,20 +109,74 @@ test('the time carries the local zone unless it is UTC', () => {
 
 test('several files get every line, appended; one that cannot be opened is an error', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tetcd-log-'));
+  const config = { level: 'info', format: 'json' } as const;
   try {
-    const paths = [join(directory, 'a.log'), join(directory, 'b.log')];
+    const outputs = [join(directory, 'a.log'), join(directory, 'b.log')];
     for (const msg of ['one', 'two']) {
-      const config = { level: 'info', format: 'json' } as const;
-      createLogger(config, openOutputs(paths), clock, 'x').info(msg);
+      const log = createLogger(config, openOutputs({ ...config, outputs }, clock), clock, 'x');
+      log.info(msg);
+      log.end();
     }
-    for (const path of paths) {
+    for (const path of outputs) {
       const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
       expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['one', 'two']);
     }
-    expect(() => openOutputs([join(directory, 'missing', 'c.log')])).toThrow(/ENOENT/);
+    const missing = [join(directory, 'missing', 'c.log')];
+    expect(() => openOutputs({ ...config, outputs: missing }, clock)).toThrow(/ENOENT/);
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('a fatal line is written before the call returns, others with the rest of their turn', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tetcd-log-'));
+  try {
+    const path = join(directory, 'a.log');
+    const config = { level: 'info', format: 'console', outputs: [path] } as const;
+    const log = createLogger(config, openOutputs(config, clock), clock, 'x');
+    log.info('one');
+    expect(readFileSync(path, 'utf8')).toBe('');
+    log.fatal('two');
+    expect(readFileSync(path, 'utf8')).toMatch(/one\n.*\tfatal\tx\ttwo\n$/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a flood of one kind is thinned out; the next line says by how many, other kinds go on', () => {
+  const { log, lines } = capture({ level: 'debug', format: 'json' });
+  const peer = log.child('peer').with({ local: 'a1' });
+  const flood = (count: number) => {
+    for (let i = 0; i < count; i++) peer.warn('request cluster ID mismatch', { number: i });
+  };
+  const written = () => lines.splice(0).map((line) => JSON.parse(line));
+  flood(100);
+  expect(written()).toHaveLength(100);
+  flood(1000);
+  log.info('another kind');
+  expect(written()).toMatchObject([{ msg: 'another kind' }]);
+  expect(log.missing).toEqual({ lost: 0, suppressed: 1000 });
+  upMs += 1000;
+  flood(50);
+  const [first, ...others] = written();
+  expect(first).toMatchObject({ number: 0, suppressed: 1000 });
+  expect(others).toHaveLength(9);
+  expect(others.some((line) => 'suppressed' in line)).toBe(false);
+  // Raft's texts differ by numbers and ids only.
+  for (let i = 0; i < 1000; i++)
+    log.warn(`ignored a MsgVote from 8f${i.toString(16)} at term ${i}`);
+  expect(written()).toHaveLength(100);
+  // What a developer follows, and what ends the member, is never left out.
+  for (let i = 0; i < 200; i++) log.debug('step');
+  for (let i = 0; i < 200; i++) log.fatal('the member cannot go on');
+  expect(written()).toHaveLength(400);
+});
+
+test('a text that somebody else made long is cut', () => {
+  const { log, lines } = capture({ level: 'info', format: 'json' });
+  log.warn('failed to parse path into ID', { path: 'x'.repeat(100_000) });
+  expect(lines[0]!.length).toBeLessThan(5000);
+  expect(JSON.parse(lines[0]!).path).toMatch(/^x{4096}\.\.\. \(100000 characters\)$/);
 });
 
 test('warnings and uncaught failures of the runtime become lines of the log', () => {

@@ -10,11 +10,11 @@
 // `fatal` the member stops.
 
 import pino from 'pino';
+import { type Clock, LineOutputs } from '../env/index.ts';
 import type { LogConfig, LogLevel } from './config/index.ts';
+import { LOG_TEXT_CHARS_MAX } from './limits.ts';
 import { consoleLine, timestamp } from './log-format.ts';
-
-/** Bytes of lines that a failing output may hold back in memory; later lines are then dropped. */
-export const LOG_BACKLOG_BYTES_MAX = 1_048_576;
+import { LogLimiter } from './log-limiter.ts';
 
 /** A number above 2^53 is given as bigint, an id in the form in which it is printed. */
 export type LogValue =
@@ -36,22 +36,24 @@ export interface Logger {
   info(msg: string, fields?: LogFields): void;
   warn(msg: string, fields?: LogFields): void;
   error(msg: string, fields?: LogFields): void;
-  /** Written out before it returns. Stopping the member is left to the caller. */
+  /** Written out before it returns, if the output takes it. Stopping is left to the caller. */
   fatal(msg: string, fields?: LogFields): void;
   /** A logger whose lines name `caller`, a constant such as `server/boot.ts`. */
   child(caller: string): Logger;
   /** A logger whose lines begin with these fields. */
   with(fields: LogFields): Logger;
+  /** Lines that are missing, because of outputs that did not take them, or too many of a kind. */
+  readonly missing: { readonly lost: number; readonly suppressed: number };
+  /** Writes what waits, within a bounded time: for who ends the process by a signal. */
+  end(): void;
 }
 
-/** Where lines go; each call gets whole lines. */
+/** Where lines go; each call gets a whole one. */
 export interface LogSink {
-  write(line: string): void;
-}
-
-export interface WallClock {
-  /** Milliseconds, with fraction if it is known, since the Unix epoch. */
-  wallMs(): number;
+  /** An urgent line may be the last one. */
+  write(line: string, urgent: boolean): void;
+  readonly lostCount?: number;
+  end?(): void;
 }
 
 /** zap's levels on pino's scale. */
@@ -65,23 +67,39 @@ const LEVEL_NUMBERS: Readonly<Record<LogLevel, number>> = {
 };
 
 const NO_FIELDS: LogFields = {};
+const LOSS_CALLER = 'server/log.ts';
 
-type PinoLogger = pino.Logger<LogLevel, boolean>;
+/** What a logger shares with those made from it. */
+interface Root {
+  /** Has no caller yet; lines are written through a child of it that has. */
+  readonly pino: pino.Logger<LogLevel, boolean>;
+  readonly limiter: LogLimiter;
+  readonly sink: LogSink;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}
 
 class PinoBackedLogger implements Logger {
-  readonly #root: PinoLogger;
-  readonly #named: PinoLogger;
+  readonly #root: Root;
+  readonly #named: Root['pino'];
   readonly #context: LogFields;
 
-  /** `root` has no caller yet; lines are written through a child of it that has. */
-  constructor(root: PinoLogger, caller: string, context: LogFields) {
+  constructor(root: Root, caller: string, context: LogFields) {
     this.#root = root;
-    this.#named = root.child({ caller });
+    this.#named = root.pino.child({ caller });
     this.#context = context;
   }
 
   get debugEnabled(): boolean {
-    return this.#root.isLevelEnabled('debug');
+    return this.#named.isLevelEnabled('debug');
+  }
+
+  get missing(): Logger['missing'] {
+    const { limiter, sink } = this.#root;
+    return { lost: sink.lostCount ?? 0, suppressed: limiter.suppressedCount };
+  }
+
+  end(): void {
+    this.#root.sink.end?.();
   }
 
   debug(msg: string, fields: LogFields = NO_FIELDS): void {
@@ -89,15 +107,15 @@ class PinoBackedLogger implements Logger {
   }
 
   info(msg: string, fields: LogFields = NO_FIELDS): void {
-    this.#write('info', msg, fields);
+    this.#writeLimited('info', msg, fields);
   }
 
   warn(msg: string, fields: LogFields = NO_FIELDS): void {
-    this.#write('warn', msg, fields);
+    this.#writeLimited('warn', msg, fields);
   }
 
   error(msg: string, fields: LogFields = NO_FIELDS): void {
-    this.#write('error', msg, fields);
+    this.#writeLimited('error', msg, fields);
   }
 
   fatal(msg: string, fields: LogFields = NO_FIELDS): void {
@@ -113,26 +131,37 @@ class PinoBackedLogger implements Logger {
     return new PinoBackedLogger(this.#root, caller, { ...this.#context, ...fields });
   }
 
+  #writeLimited(level: LogLevel, msg: string, fields: LogFields): void {
+    if (!this.#named.isLevelEnabled(level)) return;
+    const suppressed = this.#root.limiter.admit(msg, this.#root.clock.monotonicMs());
+    if (suppressed === undefined) return;
+    this.#write(level, msg, suppressed === 0 ? fields : { ...fields, suppressed });
+  }
+
   // The message is the first property, not pino's message: pino would put it last.
   #write(level: LogLevel, msg: string, fields: LogFields): void {
     const line: Record<string, LogValue> = { msg };
     for (const source of [this.#context, fields]) {
       for (const [key, value] of Object.entries(source)) {
-        line[key] = value instanceof Error ? value.message : value;
+        line[key] = shortened(value instanceof Error ? value.message : value);
       }
     }
     this.#named[level](line);
   }
 }
 
+function shortened(value: LogValue): LogValue {
+  if (typeof value !== 'string' || value.length <= LOG_TEXT_CHARS_MAX) return value;
+  return `${value.slice(0, LOG_TEXT_CHARS_MAX)}... (${value.length} characters)`;
+}
+
 /** A logger that writes to `sink`. `caller` names the lines of the logger itself. */
 export function createLogger(
   config: Pick<LogConfig, 'level' | 'format'>,
   sink: LogSink,
-  clock: WallClock,
+  clock: Clock,
   caller: string,
 ): Logger {
-  const destination = config.format === 'console' ? consoleSink(sink) : sink;
   const options: pino.LoggerOptions<LogLevel, boolean> = {
     level: config.level,
     customLevels: LEVEL_NUMBERS,
@@ -142,34 +171,43 @@ export function createLogger(
     timestamp: () => `,"ts":"${timestamp(clock.wallMs())}"`,
     formatters: { level: (label) => ({ level: label }) },
   };
-  return new PinoBackedLogger(pino(options, destination), caller, NO_FIELDS);
+  const root = {
+    pino: pino(options, destinationOf(sink, config.format)),
+    limiter: new LogLimiter(),
+    sink,
+    clock,
+  };
+  return new PinoBackedLogger(root, caller, NO_FIELDS);
 }
 
-function consoleSink(sink: LogSink): LogSink {
-  return { write: (line) => sink.write(consoleLine(line)) };
+/** Pino sets `lastLevel` before it writes to who asks for it by this symbol. */
+function destinationOf(sink: LogSink, format: LogConfig['format']): pino.DestinationStream {
+  const destination = {
+    [pino.symbols.needsMetadataGsym]: true,
+    lastLevel: 0,
+    write: (line: string): void => {
+      const urgent = destination.lastLevel >= LEVEL_NUMBERS.panic;
+      sink.write(format === 'console' ? consoleLine(line) : line, urgent);
+    },
+  };
+  return destination;
 }
 
 /**
- * Opens `stderr`, `stdout` or files, to be written in the turn that logs. Throws what the operating
- * system says if a file cannot be opened. An output that fails later loses lines, never the member.
+ * Opens `stderr`, `stdout` or files. Throws what the operating system says if a file cannot be opened.
+ * An output that fails or is not read later loses lines, never the member; a line in it says so.
  */
-export function openOutputs(outputs: readonly string[]): LogSink {
-  const sinks = [...new Set(outputs)].map(openOutput);
-  const [only] = sinks;
-  if (only !== undefined && sinks.length === 1) return only;
-  return {
-    write: (line) => {
-      for (const sink of sinks) sink.write(line);
-    },
-  };
-}
-
-function openOutput(name: string): LogSink {
-  const standard = name === 'stderr' ? 2 : 1;
-  const dest = name === 'stderr' || name === 'stdout' ? standard : name;
-  const output = pino.destination({ dest, sync: true, maxLength: LOG_BACKLOG_BYTES_MAX });
-  output.on('error', () => {});
-  return output;
+export function openOutputs(
+  config: Pick<LogConfig, 'format' | 'outputs'>,
+  clock: Clock,
+): LineOutputs {
+  return new LineOutputs(config.outputs, (count) => {
+    const lines: string[] = [];
+    const sink = { write: (line: string) => void lines.push(line) };
+    const log = createLogger({ level: 'warn', format: config.format }, sink, clock, LOSS_CALLER);
+    log.warn('dropped log lines that the output did not take', { count });
+    return lines.join('');
+  });
 }
 
 /** An error for a log field, whatever was thrown. */
