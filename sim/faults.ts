@@ -373,6 +373,8 @@ const fullDisk: Fault = {
     cluster.expectDeath(node, 'DISK_FULL', 'DISK_FAILED');
     await cluster.sleep(1000);
     if (node.status === 'dead') node.start();
+    // If it has raised the alarm meanwhile, the operator who made room ends it.
+    await cluster.call('disarm', (client) => client.maintenance.disarm());
   },
 };
 

@@ -23,6 +23,7 @@ export function collectMemberMetrics(metrics: Metrics, core: MemberCore, server:
   metrics.onCollect(() => {
     collectServer(core);
     collectStore(core);
+    collectOwn(core);
     let sent = 0;
     let received = 0;
     for (const [stats, metric] of methods) {
@@ -76,4 +77,11 @@ function collectStore(core: MemberCore): void {
   mvcc.dbTotalBytes.value = backend.sizeBytes;
   mvcc.dbInUseBytes.value = backend.sizeInUseBytes;
   mvcc.openReadTransactions.value = backend.database.statistics().openReaders;
+}
+
+function collectOwn({ log, quota, metrics }: MemberCore): void {
+  const { backendDiskFull, logLinesDropped } = metrics.own;
+  backendDiskFull.value = quota.diskFull ? 1 : 0;
+  logLinesDropped.with('output').value = log.missing.lost;
+  logLinesDropped.with('rate').value = log.missing.suppressed;
 }

@@ -45,11 +45,24 @@ export function storeOptionsOf(
       if (late.member === undefined) late.failure = { error };
       else late.member.fail(error);
     },
-    onBackendDiskFull: (error) =>
-      log.error('the disk is full; the backend cannot be written', { error: asError(error) }),
+    onBackendDiskFull: (error) => {
+      const { member } = late;
+      if (member?.quota.diskFull !== true) {
+        log.error('the disk is full; the backend cannot be written', { error: asError(error) });
+      }
+      if (member === undefined || member.isStopping) return;
+      member.quota.diskFull = true;
+      // At each try, until it is raised: the log needs a leader to take it, and room for it.
+      member.raiseNoSpace(() => undefined);
+    },
     onBackendCommit: (tookMs) => {
+      const { member } = late;
       records.disk.backendCommitSeconds.observe(tookMs / 1000);
-      late.member?.acceptCommit();
+      if (member?.quota.diskFull === true) {
+        member.quota.diskFull = false;
+        log.info('there is room on the disk again; the backend is written');
+      }
+      member?.acceptCommit();
     },
   };
 }

@@ -6,10 +6,13 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { equalBytes, hasCode } from '../base/index.ts';
 import { createSimEnv, type DiskOperation, type SimEnv } from '../env/index.ts';
+import { etcdserverpb } from '../protocol/index.ts';
 import { Backend } from '../store/index.ts';
 import { Wal } from '../wal/index.ts';
 import { crashRun, isSnapshotStep, runAndCrash, within } from './crash-run.fixture.ts';
 import { DATA_DIR, SEGMENT_SIZE, SimMember, simConfig } from './sim-member.fixture.ts';
+
+const { AlarmType } = etcdserverpb;
 
 const SEED = Number(process.env['CRASH_SEED'] ?? 1);
 const FULL = process.env['CRASH_FULL'] === '1';
@@ -137,6 +140,9 @@ async function putUntilRefused(member: SimMember, prefix: string): Promise<strin
   throw new Error('nothing was refused');
 }
 
+const noSpaceOf = ({ member }: SimMember) =>
+  expect.objectContaining({ memberID: member.memberId, alarm: AlarmType.NOSPACE });
+
 const keysOf = (member: SimMember) => member.pairs().map(({ key }) => key);
 
 describe('the five steps of a snapshot', () => {
@@ -192,24 +198,41 @@ describe('a full disk', () => {
     });
   });
 
-  test('in the database: reported, and written when there is room', async () => {
+  test('in the database: NOSPACE is raised, and it is written when there is room', async () => {
     await on(3, async (env) => {
       const member = await SimMember.start(env);
+      const { alarms, backend } = member.member.machine;
+      const { quota } = member.member;
       let full = true;
       env.disk.intercept = ({ kind, path }) =>
         full && path === DATABASE && kind !== 'sync' && kind !== 'read' ? 'full' : undefined;
-      for (let i = 0; i < 30; i++) await member.put(`k${i}`, 'v');
+      const acknowledged = await putUntilRefused(member, 'k');
+      await expect(member.put('refused', 'v')).rejects.toMatchObject({ code: 'NO_SPACE' });
       await pause(env, 5000);
+      expect(alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(member)]);
+      expect([quota.diskFull, quota.isAvailable(1)]).toEqual([true, false]);
       expect(member.fatal).toEqual([]);
-      expect(member.log.join('\n')).toContain('the disk is full; the backend cannot be written');
-      expect(keysOf(member).length).toBe(30);
+      const complaints = member.log.filter((line) =>
+        line.includes('the disk is full; the backend'),
+      );
+      expect(complaints).toHaveLength(1);
+      // What makes room is let through.
+      await member.delete('k0');
+      // It is still full: the alarm comes back.
+      await member.disarm();
+      await pause(env, 2000);
+      expect(alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(member)]);
       full = false;
       await pause(env, 2000);
-      const { backend } = member.member.machine;
       expect(backend.durable.index).toBe(backend.appliedIndex);
+      expect([quota.diskFull, quota.isAvailable(1)]).toEqual([false, true]);
+      expect(member.log.join('\n')).toContain('there is room on the disk again');
+      await expect(member.put('refused', 'v')).rejects.toMatchObject({ code: 'NO_SPACE' });
+      await member.disarm();
+      await member.put('after', 'v');
       await member.stop();
       const again = await SimMember.start(env);
-      expect(keysOf(again).length).toBe(30);
+      expect(keysOf(again)).toEqual([...acknowledged.slice(1), 'after'].sort());
       await again.stop();
     });
   });
@@ -219,7 +242,7 @@ describe('a full disk', () => {
       const member = await SimMember.start(env);
       env.disk.intercept = ({ kind, path }) =>
         path === DATABASE && kind !== 'sync' && kind !== 'read' ? 'full' : undefined;
-      for (let i = 0; i < 30; i++) await member.put(`k${i}`, 'v');
+      const acknowledged = await putUntilRefused(member, 'k');
       await pause(env, 1500);
       const stopped = await within(
         env,
@@ -229,8 +252,32 @@ describe('a full disk', () => {
       expect(hasCode(stopped, 'DISK_FULL')).toBe(true);
       env.disk.intercept = undefined;
       const again = await SimMember.start(env);
-      expect(keysOf(again).length).toBe(30);
+      expect(keysOf(again)).toEqual(acknowledged.sort());
+      expect(again.member.machine.alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(again)]);
       expect(await again.violations()).toEqual([]);
+      await again.stop();
+    });
+  });
+
+  test('all of it: what the log can still take is acknowledged, and nothing of that is lost', async () => {
+    await on(6, async (env) => {
+      const member = await SimMember.start(env, simConfig({ snapshotCount: 10_000 }));
+      await member.put('before', 'v');
+      await pause(env, 100);
+      env.disk.capacity = env.disk.usedSize;
+      const acknowledged = await putUntilRefused(member, 'k');
+      expect(acknowledged.length).toBeGreaterThan(0);
+      await pause(env, 5000);
+      // The log's segment is filled beforehand, so the alarm gets in.
+      expect(member.fatal).toEqual([]);
+      expect(member.member.machine.alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(member)]);
+      env.disk.capacity = Number.POSITIVE_INFINITY;
+      await pause(env, 2000);
+      await member.disarm();
+      await member.put('z', 'v');
+      await member.stop();
+      const again = await SimMember.start(env);
+      expect(keysOf(again)).toEqual(['before', ...acknowledged, 'z'].sort());
       await again.stop();
     });
   });

@@ -390,7 +390,7 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   hasRoomFor(costBytes: number): boolean {
-    return this.quota.isAvailable(costBytes);
+    return this.quota.hasRoomFor(costBytes);
   }
 
   // --- Start and stop ----------------------------------------------------------------------------

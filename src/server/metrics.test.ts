@@ -61,7 +61,8 @@ const MISSING = `
   .trim()
   .split(/\s+/);
 
-const rows = Object.values<Readonly<Record<string, MetricRow<unknown>>>>(METRICS).flatMap((owned) =>
+const { own, ...theirs } = METRICS;
+const rows = Object.values<Readonly<Record<string, MetricRow<unknown>>>>(theirs).flatMap((owned) =>
   Object.values(owned),
 );
 
@@ -92,6 +93,13 @@ describeWith('beside the reference', [reference], () => {
     const kept = new Set(rows.map((row) => row.name));
     const missing = facts.metrics.map(({ name }) => name).filter((name) => !kept.has(name));
     expect(missing.sort()).toEqual([...MISSING].sort());
+  });
+
+  test('our own are named so that etcd never has them', () => {
+    for (const { name } of Object.values(own)) {
+      expect(name).toMatch(/^tetcd_/);
+      expect(known.has(name)).toBe(false);
+    }
   });
 
   test('the gRPC families', async () => {

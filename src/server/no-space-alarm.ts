@@ -30,9 +30,10 @@ export class NoSpaceAlarm {
     }
     const waiters = [then];
     this.#waiters = waiters;
-    log.warn('the backend or the heap is full; raising the NOSPACE alarm', {
+    log.warn('the backend, the heap or the disk is full; raising the NOSPACE alarm', {
       'quota-size-bytes': quota.limitBytes,
       'heap-full': quota.heapFull,
+      'disk-full': quota.diskFull,
     });
     const settle = () => {
       this.#waiters = undefined;

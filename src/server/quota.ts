@@ -2,7 +2,8 @@
 //
 // A request that would not fit raises the NOSPACE alarm for the whole cluster, which stops writes
 // until an operator has made room and disarmed it. The heap counts too: V8 aborts at its limit, so
-// close to it writes are refused in the same way, while reads, deletes and compaction go on.
+// close to it writes are refused in the same way, while reads, deletes and compaction go on. And so
+// does the disk: what cannot be written to the database for want of space waits in memory.
 
 import type { Backend } from '../store/index.ts';
 import { HEAP_SHARE_MAX } from './limits.ts';
@@ -23,14 +24,21 @@ export class Quota {
   readonly #backend: () => Pick<Backend, 'sizeBytes'>;
   readonly limitBytes: number | undefined;
   #heapFull = false;
+  /** The database cannot be written for want of space. */
+  diskFull = false;
 
   constructor(options: QuotaOptions) {
     this.#backend = options.backend;
     this.limitBytes = options.limitBytes;
   }
 
-  /** Whether a request of this cost fits. */
+  /** Whether a request of this cost may be proposed. */
   isAvailable(costBytes: number): boolean {
+    return !this.diskFull && this.hasRoomFor(costBytes);
+  }
+
+  /** Whether one that is in the log fits. A full disk takes no answer away from what is applied. */
+  hasRoomFor(costBytes: number): boolean {
     if (this.#heapFull) return false;
     return this.limitBytes === undefined || this.#backend().sizeBytes + costBytes < this.limitBytes;
   }

@@ -71,6 +71,7 @@ export class RequestFailed extends Error {
   }
 }
 
+const { AlarmAction, AlarmRequestCodec, AlarmType } = etcdserverpb;
 const { PutRequestCodec, DeleteRangeRequestCodec, TxnRequestCodec } = etcdserverpb;
 
 export class SimMember {
@@ -144,6 +145,16 @@ export class SimMember {
       rangeEnd: bytesFromLatin1(end ?? ''),
     });
     return this.propose(REQUEST_KIND.DELETE_RANGE, DeleteRangeRequestCodec.encode(request));
+  }
+
+  /** Ends this member's NOSPACE alarm. */
+  disarm(): Promise<Answer> {
+    const body = AlarmRequestCodec.encode({
+      action: AlarmAction.DEACTIVATE,
+      memberID: this.member.memberId,
+      alarm: AlarmType.NOSPACE,
+    });
+    return this.propose(REQUEST_KIND.ALARM, body);
   }
 
   /** Puts (or with undefined deletes) all of them in one transaction. */
