@@ -71,7 +71,9 @@ async function allServe(cluster: SimCluster, random: Random): Promise<boolean> {
     if (!isMember) node.crash({ seed: 1, unsynced: 'kept' });
     else if (node.damaged) await replaceMember({ cluster, random }, node);
     else if (node.status !== 'running') {
-      if (!(await node.hasData())) await node.wipe({ state: 'existing', names });
+      // Retired, and a member: it was added again, and nobody learnt of it.
+      const isFresh = node.status === 'removed' || !(await node.hasData());
+      if (isFresh) await node.wipe({ state: 'existing', names });
       node.start();
     }
     if (!isMember) node.retire();

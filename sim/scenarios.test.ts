@@ -1,6 +1,9 @@
 // Races that runs with random faults have found, each as the steps that lead to it.
 
 import { expect, test } from 'vitest';
+import { seededRandom } from '../src/base/index.ts';
+import { settle } from './end.ts';
+import { peerUrlOf } from './node.ts';
 import { runScenario } from './scenario.fixture.ts';
 
 // 1. The leader is paused, and then cut off; another member is elected, and extends the leases once.
@@ -57,5 +60,25 @@ test('a database that is sent before anything was applied is of the right term',
       cluster.running.map(({ member }) => member!.machine.kv.currentRev);
     expect(await cluster.until(() => Math.min(...revisions()) === 51, 5_000)).toBe(true);
     expect(away.log.join('\n')).toMatch(/restored snapshot \[index: \d+, term: [1-9]/);
+  });
+});
+
+// 1. A member is removed, and its machine is added again as a learner.
+// 2. The operator does not learn of that, since a list times out, and starts nothing there.
+test('a machine that was added again without being started is put right at the end of a run', async () => {
+  await runScenario({ size: 5 }, async ({ cluster, leader }) => {
+    const node = cluster.nodes.find((each) => each !== leader)!;
+    const id = (await cluster.memberId(node))!;
+    // A change needs members that have been connected for some time.
+    await cluster.sleep(6_000);
+    await cluster.call('member remove', (client) => client.cluster.memberRemove(id));
+    expect(await cluster.until(() => node.status === 'removed', 20_000)).toBe(true);
+    const url = peerUrlOf(node.name);
+    await cluster.call('member add', (client) =>
+      client.cluster.memberAdd([url], { learner: true }),
+    );
+    expect(await cluster.memberNames()).toContain(node.name);
+    expect(await settle(cluster, seededRandom(1))).toBe(true);
+    expect(cluster.running).toHaveLength(5);
   });
 });

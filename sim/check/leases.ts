@@ -93,7 +93,8 @@ function noteRenewal(lease: Lease, operation: Operation): void {
 function noteRevocation(lease: Lease, operation: Operation): void {
   const { outcome, called } = operation;
   noteMissing(lease, operation);
-  if (outcome.kind === 'failed') return;
+  // The client repeats it: the lease may be gone by an attempt whose answer was lost.
+  if (outcome.kind === 'failed' && outcome.error !== 'LEASE_NOT_FOUND') return;
   if (lease.revoked === undefined || called.order < lease.revoked.order) lease.revoked = called;
   if (outcome.kind === 'ok') lease.goneBy = Math.max(lease.goneBy, outcome.revision);
 }

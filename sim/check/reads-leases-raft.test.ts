@@ -103,6 +103,10 @@ describe('leases', () => {
     ['is revoked', [granted, on, revoke([20, 22], ok(3, { kind: 'empty' })), gone(30), missed(31)]],
     ['may be revoked', [granted, on, revoke([20, 22], lost), gone(30), missed(31)]],
     [
+      'was revoked by an attempt whose answer was lost',
+      [granted, on, revoke([20, 29], refused('LEASE_NOT_FOUND')), gone(30), missed(31)],
+    ],
+    [
       'a client deletes its key',
       [
         ...[granted, on],
