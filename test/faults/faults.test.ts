@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { serverUnderTest } from '../member.ts';
 import { describeWith, type Found, realEtcd } from '../real-etcd.ts';
+import { FAULTS, faultsAmong } from './faults.ts';
 import { runFaults } from './run.ts';
 import { type ServerChoice, serversFor } from './servers.ts';
 
@@ -41,3 +42,11 @@ for (const { choice, needs, members, seconds } of runs) {
     });
   });
 }
+
+test('a single member meets what can happen to it, and no fault that needs another', () => {
+  expect(faultsAmong(FAULTS, 1)).toEqual(['kill', 'pause']);
+  expect(faultsAmong(FAULTS, 2)).toEqual(FAULTS);
+  expect(() => faultsAmong(['split', 'reset'], 1)).toThrow(
+    'no fault of split, reset does anything',
+  );
+});

@@ -23,6 +23,16 @@ export const FAULTS = [
 ] as const;
 export type FaultName = (typeof FAULTS)[number];
 
+/** What can happen to a member that has no others. */
+const ALONE: readonly FaultName[] = ['kill', 'pause'];
+
+/** Of `names`, what does something to so many members; never none. */
+export function faultsAmong(names: readonly FaultName[], members: number): readonly FaultName[] {
+  const possible = members > 1 ? names : names.filter((name) => ALONE.includes(name));
+  if (possible.length > 0) return possible;
+  throw new Error(`no fault of ${names.join(', ')} does anything to a single member`);
+}
+
 /** A fault that has begun. */
 export interface Fault {
   readonly name: FaultName;

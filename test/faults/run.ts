@@ -15,7 +15,7 @@ import { Cluster } from '../cluster/cluster.ts';
 import type { Server } from '../cluster/cluster-member.ts';
 import { pause, until } from '../cluster/until.ts';
 import { ChangeCollector } from './change-collector.ts';
-import { FAULTS, type Fault, FaultMaker, type FaultName } from './faults.ts';
+import { FAULTS, type Fault, FaultMaker, type FaultName, faultsAmong } from './faults.ts';
 
 export interface FaultRunOptions {
   /** One for each member. */
@@ -70,11 +70,13 @@ class FaultRun {
   readonly #watches: readonly RawWatch[];
   readonly #clients: readonly Client[];
   readonly #wrong: string[] = [];
+  readonly #names: readonly FaultName[];
   #faults = 0;
 
   constructor(options: FaultRunOptions, cluster: Cluster) {
     this.#options = options;
     this.#cluster = cluster;
+    this.#names = faultsAmong(options.faults ?? FAULTS, options.servers.length);
     this.#random = seededRandom(options.seed);
     this.#maker = new FaultMaker(cluster, this.#random, options.successors);
     const endpoints = cluster.members.map((one) => one.endpoint);
@@ -124,7 +126,7 @@ class FaultRun {
 
   /** One or two faults at a time, then a pause. */
   async #round(): Promise<void> {
-    const names = this.#options.faults ?? FAULTS;
+    const names = this.#names;
     const begun: Fault[] = [];
     for (let i = 1 + this.#random.below(2); i > 0; i--) {
       begun.push(await this.#maker.begin(names[this.#random.below(names.length)]!));
