@@ -55,6 +55,7 @@ async function main(): Promise<void> {
   const { config, notes } = parsed;
   const log = createLogger(config.log, openOutputs(config.log, env.clock), env.clock, CALLER);
   logNotes(log, notes);
+  log.info('Running: ', { args: process.argv.slice(1) });
   const die = (): void => {
     process.exit(1);
   };

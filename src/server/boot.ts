@@ -53,6 +53,7 @@ import {
 } from './limits.ts';
 import type { Logger } from './log.ts';
 import { raftLogger } from './raft-log.ts';
+import { logBooted, logStart } from './start-log.ts';
 import {
   type Base,
   openStore,
@@ -99,7 +100,9 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const directory = dataDirectoryOf(config);
   let base: Base | undefined;
   // `member` and what is in it are ours; the data directory may have been there before.
-  if (await walExists(env, directory.wal)) base = await prepareRestart(options, directory);
+  const isInitialized = await walExists(env, directory.wal);
+  logStart(log, config, isInitialized);
+  if (isInitialized) base = await prepareRestart(options, directory);
   else await makeDurableDirectory(env.disk, directory.snap, 2);
   const store = await openStore(options, directory.database);
   const { backend, kv } = store;
@@ -116,6 +119,7 @@ export async function boot(options: BootOptions): Promise<Booted> {
       base === undefined
         ? await begin(options, directory, backend)
         : await restart(options, directory, backend, base);
+    logBooted(log, parts.memberId, parts.cluster);
     return { ...parts, clusterId: parts.cluster.id, directory, store };
   } catch (error) {
     await backend.close().catch(() => undefined);
@@ -132,7 +136,9 @@ async function prepareRestart(options: BootOptions, directory: DataDirectory): P
   const { disk } = options.env;
   await disk.makeDirectory(directory.snap);
   const base = await findBase(options, directory);
-  if (base.index > 0) await takeReceivedDatabase(options, directory, base);
+  if (base.index > 0 && (await takeReceivedDatabase(options, directory, base))) {
+    options.log.info('Recovering from snapshot backend', { 'snapshot-index': base.index });
+  }
   if (base.index > 0 && (await disk.stat(directory.database)) === undefined) {
     throw new TetcdError(
       'CORRUPT',

@@ -47,6 +47,7 @@ export class Links {
   /** Listens everywhere. If one address cannot be had, none is kept, and the error names it. */
   async listen(urls: readonly ListenUrl[]): Promise<void> {
     const { env, log } = this.#options;
+    log.info('configuring peer listeners', { 'listen-peer-urls': urls.map(({ text }) => text) });
     try {
       for (const { host, port, path, scheme, text } of urls) {
         const address = scheme === 'unix' ? { host: '', port: 0, path } : { host, port };

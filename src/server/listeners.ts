@@ -44,6 +44,8 @@ export class Listeners {
   }
 
   async #open({ config, log, grpc, handler, metricsHandler }: ListenersOptions): Promise<void> {
+    const urls = config.listenClientUrls.map(({ text }) => text);
+    log.info('configuring client listeners', { 'listen-client-urls': urls });
     const http = this.#createHttp(handler);
     const split = config.listenClientHttpUrls.length > 0;
     const onConnectionError = (address: string, error: Error) =>

@@ -61,6 +61,7 @@ import { RequestIds } from './request-ids.ts';
 import { ResponseHeaderWriter } from './response-header.ts';
 import { SnapshotTransfer } from './snapshot-transfer.ts';
 import { Snapshotter } from './snapshotter.ts';
+import { logServing } from './start-log.ts';
 import type { StoreOptions } from './store-opening.ts';
 import { timeoutErrorOf } from './timeout-error.ts';
 import { walObserver } from './wal-observer.ts';
@@ -430,6 +431,7 @@ export class Member implements MemberCore, StateMachineHost {
         metricsHandler: createHttpHandler(source, true),
       });
     }
+    logServing(log, config, this.memberId);
     await env.timers.nextTurn();
     log.info('ready to serve client requests');
   }

@@ -151,6 +151,7 @@ export class Replica {
       await store.backend.close();
       return;
     }
+    log.info('applySnapshot: opened snapshot backend');
     const before = this.#machine;
     const machine = this.#createMachine(store, cluster, confState, before);
     store.backend.captureMembership(() => this.#capture(machine));

@@ -138,22 +138,26 @@ export async function adoptReceived(
   await env.disk.syncDirectory(directory.snap);
 }
 
-/** At boot: a database that came with the snapshot at `base` and was not adopted before a crash. */
+/**
+ * At boot: a database that came with the snapshot at `base` and was not adopted before a crash. Whether
+ * there is one, which then has been.
+ */
 export async function takeReceivedDatabase(
   options: StoreOptions,
   directory: DataDirectory,
   base: Base,
-): Promise<void> {
+): Promise<boolean> {
   const { disk } = options.env;
   const received = snapDatabasePath(directory.snap, base.index);
-  if ((await disk.stat(received)) === undefined) return;
+  if ((await disk.stat(received)) === undefined) return false;
   if ((await disk.stat(directory.database)) !== undefined) {
     const present = await openStore(options, directory.database);
     const { appliedIndex } = present.backend;
     await present.backend.close();
-    if (appliedIndex >= base.index) return;
+    if (appliedIndex >= base.index) return false;
   }
   const { backend } = await openReceived(options, directory, base);
   await backend.close();
   await adoptReceived(options, directory, base);
+  return true;
 }

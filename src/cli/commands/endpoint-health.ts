@@ -1,11 +1,11 @@
 // `tetcdctl endpoint health`: whether each member can serve, tried by a linearizable read.
 
 import type { Command } from 'commander';
+import { goDuration } from '../../base/index.ts';
 import { type Client, isEtcdError } from '../../client/index.ts';
 import type { CommandTree } from '../ctl/command.ts';
 import { errorText } from '../ctl/error-text.ts';
 import { EXIT, ExitError } from '../ctl/exit.ts';
-import { goDuration } from '../ctl/go-numbers.ts';
 import type { Session } from '../ctl/session.ts';
 import type { EndpointHealth } from '../printers/printer.ts';
 import { alarmName } from '../printers/simple.ts';

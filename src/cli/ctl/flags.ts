@@ -2,7 +2,8 @@
 // line is read (`command-line.ts`), so that what is wrong is told in pflag's words.
 
 import { Option } from 'commander';
-import { goDuration, type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
+import { goDuration } from '../../base/index.ts';
+import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];

@@ -5,7 +5,6 @@ import { argify } from './argify.ts';
 import { goJson, jsonOfMessage } from './go-json.ts';
 import {
   clampedNumber,
-  goDuration,
   hex16,
   humanBytes,
   parseGoBool,
@@ -82,18 +81,6 @@ describe('numbers', () => {
     ['10000000000s', 'time: invalid duration "10000000000s"'],
   ])('%j is no duration', (text, reason) => {
     expect(parseGoDuration(text)).toEqual({ reason });
-  });
-
-  test.each([
-    [0, '0s'],
-    [999, '999ns'],
-    [1_500, '1.5µs'],
-    [2_372_447, '2.372447ms'],
-    [1_000_645_441, '1.000645441s'],
-    [60e9, '1m0s'],
-    [5_000e9 + 5e8, '1h23m20.5s'],
-  ])('%i ns is printed as %s', (ns, text) => {
-    expect(goDuration(ns)).toBe(text);
   });
 
   test.each([
