@@ -111,8 +111,7 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 
   onEnd(): void {
-    this.#close();
-    this.#call.end();
+    // A client that has no more requests goes on watching.
   }
 
   onCancel(): void {
