@@ -271,6 +271,10 @@ export class ClientConnection extends Connection<ResponseHead> {
 
   // Keepalive
 
+  protected override onInputRead(): void {
+    // Each message was delivered when it came.
+  }
+
   protected override onPing(): void {
     // Answered already; how often is bounded like all control frames.
   }

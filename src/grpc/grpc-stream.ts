@@ -43,6 +43,10 @@ export abstract class GrpcStream extends Http2Stream {
   protected abstract onMessagesEnd(): void;
   /** The peer's messages break the rules or a limit; nothing more is delivered. */
   protected abstract onReceiveError(status: StatusCode, text: string): void;
+  /** The status for a last message that is not whole. */
+  protected get cutOffStatus(): StatusCode {
+    return STATUS.INTERNAL;
+  }
   /** The status for a message in an encoding that we do not know. */
   protected abstract readonly unknownEncodingStatus: StatusCode;
 
@@ -98,12 +102,11 @@ export abstract class GrpcStream extends Http2Stream {
   }
 
   #deliverEnd(): void {
-    if (this.#keptEnd > this.#keptStart) {
-      this.#dropKept();
-      this.#receiveFailed(STATUS.INTERNAL, 'unexpected EOF');
-      return;
-    }
-    this.onMessagesEnd();
+    const count = this.#keptEnd - this.#keptStart;
+    if (count > 0) this.#dropKept();
+    // Less than a prefix has promised nothing: grpc-go passes it over.
+    if (count < MESSAGE_PREFIX_BYTES) this.onMessagesEnd();
+    else this.#receiveFailed(this.cutOffStatus, 'unexpected EOF');
   }
 
   #deliverKept(): void {

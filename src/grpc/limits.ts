@@ -10,14 +10,12 @@ export const MIB = 1024 * 1024;
 export interface ConnectionLimits {
   /**
    * Largest header list we accept, in bytes as RFC 9113 section 6.5.2 counts them (32 more per
-   * field); advertised. A larger one resets the stream; decoding goes on, without keeping fields,
-   * because the HPACK state must follow. This is what an HPACK bomb meets.
+   * field); advertised. A larger one is refused; decoding goes on, without keeping fields, because
+   * the HPACK state must follow. This is what an HPACK bomb meets. (etcd: 16 MiB.)
    */
   readonly headerListBytesMax: number;
   /** Largest compressed header block over all its frames. A larger one ends the connection. */
   readonly headerBlockBytesMax: number;
-  /** CONTINUATION frames of one block; one more ends the connection (CONTINUATION flood). */
-  readonly continuationFramesMax: number;
   /** Flow-control window that we grant each stream: what a sender may have in flight to us. */
   readonly streamWindowBytes: number;
   /** Flow-control window that we grant the whole connection. */
@@ -35,8 +33,8 @@ export interface ConnectionLimits {
   readonly socketHighWaterBytes: number;
   /**
    * Tokens for frames that cost work and carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE,
-   * RST_STREAM and unknown frames, empty DATA. Each takes one; each frame that carries something, in
-   * either direction, gives `controlFramesPerUsefulFrame`; each second gives
+   * RST_STREAM, CONTINUATION and unknown frames, empty DATA. Each takes one; each frame that carries
+   * something, in either direction, gives `controlFramesPerUsefulFrame`; each second gives
    * `controlFramesPerSecond`. At zero the connection ends with ENHANCE_YOUR_CALM.
    */
   readonly controlFramesBurst: number;
@@ -88,9 +86,8 @@ export interface ClientLimits extends ConnectionLimits {
 }
 
 const CONNECTION_LIMITS: ConnectionLimits = {
-  headerListBytesMax: 64 * KIB,
-  headerBlockBytesMax: 128 * KIB,
-  continuationFramesMax: 16,
+  headerListBytesMax: 1 * MIB,
+  headerBlockBytesMax: 2 * MIB,
   streamWindowBytes: 1 * MIB,
   connectionWindowBytes: 4 * MIB,
   heldBytesMax: 64 * MIB,
@@ -163,6 +160,12 @@ export const CLIENT_KEEPALIVE: ClientKeepalive = {
   timeoutMs: 20_000,
   permitWithoutStream: false,
 };
+
+/** Header lists of open calls count against `heldBytesMax` from this size on; others are small. */
+export const HELD_HEAD_BYTES_MIN: number = 16 * KIB;
+
+/** A call with no more time than this is over when it arrives, and not begun. */
+export const TIMEOUT_MS_OVER = 1e-3;
 
 /** Pings that come too early before the client is told off. */
 export const PING_STRIKES_MAX = 2;

@@ -63,6 +63,16 @@ export function decodeBinaryValue(text: string): Uint8Array | undefined {
   return new Uint8Array(Buffer.from(text, 'base64'));
 }
 
+/** Where Go's decoder gives up on a text that is no base64: the offset in its message. */
+export function base64ErrorAt(text: string): number {
+  const at = text.search(/[^A-Za-z0-9+/]/);
+  if (at < 0) return text.length - 1;
+  // Only a text whose length is a multiple of four may be padded at all.
+  if (text.charAt(at) !== '=' || text.length % 4 !== 0) return at;
+  if (at % 4 === 3) return at + 1;
+  return at % 4 === 2 && text.charAt(at + 1) === '=' ? at + 2 : at;
+}
+
 /** Base64 without padding, as gRPC sends it. */
 export function encodeBinaryValue(bytes: Uint8Array): string {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64');

@@ -1,10 +1,13 @@
 // The head of a request, made once per header list and shared by all requests with the same bytes:
-// everything about it that does not depend on the stream. Order of checks as in grpc-go's server.
+// everything about it that does not depend on the stream. What is refused, and in which order, is as in
+// grpc-go's server: more lenient than RFC 9113 where no harm can come of it (`te`, `content-length`, no
+// `:scheme`). A request that is not gRPC and goes on to an HTTP server is held to the RFC.
 
 import { ERROR_CODES, hasCode } from '../base/index.ts';
 import { IDENTITY } from './gzip.ts';
 import { FIELD_KINDS, type HeaderField } from './hpack/index.ts';
-import { decodeBinaryValue } from './metadata.ts';
+import { HELD_HEAD_BYTES_MIN } from './limits.ts';
+import { base64ErrorAt, decodeBinaryValue } from './metadata.ts';
 import { STATUS, type StatusCode } from './status.ts';
 import { parseTimeout } from './timeout.ts';
 
@@ -14,12 +17,10 @@ export const HEAD_KINDS = {
   GRPC: 0,
   /** A request that is not gRPC. */
   RAW: 1,
-  /** Malformed (RFC 9113 section 8.1.1): reset with PROTOCOL_ERROR. */
+  /** Malformed: reset with PROTOCOL_ERROR. */
   MALFORMED: 2,
   /** Answered at once with `httpStatus`, `status` and `message`. */
   REFUSED: 3,
-  /** Trailers, if it came on an open stream: no pseudo-header fields. */
-  TRAILERS: 4,
 } as const;
 
 export type HeadKind = (typeof HEAD_KINDS)[keyof typeof HEAD_KINDS];
@@ -36,8 +37,14 @@ export class RequestHead {
   /** From `grpc-encoding`; empty for identity. */
   encoding = '';
   contentType = '';
-  /** From `content-length`; -1 without one. */
+  /** From `content-length`; -1 without one. Binds only a request that is not gRPC. */
   contentLength = -1;
+  /** Whether RFC 9113 sections 8.2.2 and 8.3.1 call it well-formed, besides what MALFORMED covers. */
+  strict = true;
+  /** Without pseudo-header fields it can be trailers on an open stream. */
+  hasPseudo = false;
+  /** Bytes of a list so large that the calls which share it are charged for it, else 0. */
+  heldBytes = 0;
   httpStatus = 200;
   status: StatusCode = STATUS.OK;
   message = '';
@@ -51,6 +58,9 @@ export class RequestHead {
 export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
   const head = new RequestHead();
   head.fields = fields.slice();
+  let listBytes = 0;
+  for (const field of fields) listBytes += field.size;
+  if (listBytes > HELD_HEAD_BYTES_MIN) head.heldBytes = listBytes;
   const reader = new HeadReader(head);
   if (!reader.readAll(fields)) {
     head.kind = HEAD_KINDS.MALFORMED;
@@ -62,9 +72,10 @@ export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
 
 /** Walks the fields; remembers what the checks after need. */
 class HeadReader {
-  authorities = 0;
   hosts = 0;
   pseudo = 0;
+  isGrpc = false;
+  hasConnection = false;
   timeoutError: string | undefined = undefined;
   binaryError: string | undefined = undefined;
   readonly #head: RequestHead;
@@ -82,7 +93,7 @@ class HeadReader {
         if (this.#regular || !this.#readPseudo(field)) return false;
       } else {
         this.#regular = true;
-        if (!this.#readRegular(field)) return false;
+        this.#readRegular(field);
       }
     }
     return true;
@@ -91,11 +102,6 @@ class HeadReader {
   /** Each pseudo-header field at most once, none unknown (RFC 9113 section 8.3). */
   #readPseudo(field: HeaderField): boolean {
     const head = this.#head;
-    if (field.kind === FIELD_KINDS.AUTHORITY) {
-      this.authorities++;
-      head.authority ??= field.value;
-      return true;
-    }
     const bit = 1 << -field.kind;
     if (this.pseudo & bit) return false;
     this.pseudo |= bit;
@@ -109,40 +115,48 @@ class HeadReader {
       case FIELD_KINDS.SCHEME:
         head.scheme = field.value;
         return true;
+      case FIELD_KINDS.AUTHORITY:
+        head.authority = field.value;
+        return true;
       default:
-        return false;
+        return field.kind === FIELD_KINDS.PROTOCOL;
     }
   }
 
-  #readRegular(field: HeaderField): boolean {
+  #readRegular(field: HeaderField): void {
     const head = this.#head;
     switch (field.kind) {
       case FIELD_KINDS.OTHER:
         if (field.name.endsWith('-bin') && decodeBinaryValue(field.value) === undefined) {
-          this.binaryError ??= `malformed binary metadata ${JSON.stringify(field.value)} in header ${JSON.stringify(field.name)}`;
+          this.binaryError = binaryErrorText(field);
         }
-        return true;
+        return;
       case FIELD_KINDS.CONTENT_TYPE:
-        head.contentType = field.value;
-        return true;
+        if (isGrpcContentType(field.value)) this.isGrpc = true;
+        else head.contentType = field.value;
+        return;
       case FIELD_KINDS.TE:
-        return field.value === 'trailers';
+        if (field.value !== 'trailers') head.strict = false;
+        return;
       case FIELD_KINDS.CONNECTION_SPECIFIC:
-        return false;
+        head.strict = false;
+        if (field.name === 'connection') this.hasConnection = true;
+        return;
       case FIELD_KINDS.CONTENT_LENGTH:
-        return this.#readContentLength(field.value);
+        if (!this.#readContentLength(field.value)) head.strict = false;
+        return;
       case FIELD_KINDS.HOST:
         this.hosts++;
         head.authority ??= field.value;
-        return true;
+        return;
       case FIELD_KINDS.GRPC_TIMEOUT:
         this.#readTimeout(field.value);
-        return true;
+        return;
       case FIELD_KINDS.GRPC_ENCODING:
         head.encoding = field.value === IDENTITY ? '' : field.value;
-        return true;
+        return;
       default:
-        return true;
+        return;
     }
   }
 
@@ -164,26 +178,28 @@ class HeadReader {
   }
 }
 
+function binaryErrorText({ name, value }: HeaderField): string {
+  const text = `malformed binary metadata ${JSON.stringify(value)} in header ${JSON.stringify(name)}`;
+  return `${text}: illegal base64 data at input byte ${base64ErrorAt(value)}`;
+}
+
 const REQUIRED = (1 << -FIELD_KINDS.METHOD) | (1 << -FIELD_KINDS.PATH) | (1 << -FIELD_KINDS.SCHEME);
 
 function classify(head: RequestHead, reader: HeadReader): void {
-  if (reader.pseudo === 0 && reader.authorities === 0) {
-    head.kind = HEAD_KINDS.TRAILERS;
+  head.hasPseudo = reader.pseudo !== 0;
+  if ((reader.pseudo & REQUIRED) !== REQUIRED || head.path === '') head.strict = false;
+  if (head.method === 'CONNECT') head.strict = false;
+  if (reader.hosts > 1) {
+    const authorities = (reader.pseudo >> -FIELD_KINDS.AUTHORITY) & 1;
+    const text = `num values of :authority: ${authorities}, num values of host: ${reader.hosts}, both must only have 1 value as per HTTP/2 spec`;
+    refuse(head, 400, STATUS.INTERNAL, text);
     return;
   }
-  if (head.method === 'CONNECT' || (reader.pseudo & REQUIRED) !== REQUIRED || head.path === '') {
+  if (reader.hasConnection) {
     head.kind = HEAD_KINDS.MALFORMED;
     return;
   }
-  if (reader.authorities > 1 || reader.hosts > 1) {
-    refuse(
-      head,
-      400,
-      STATUS.INTERNAL,
-      `num values of :authority: ${reader.authorities}, num values of host: ${reader.hosts}, both must only have 1 value as per HTTP/2 spec`,
-    );
-  }
-  if (!isGrpcContentType(head.contentType)) {
+  if (!reader.isGrpc) {
     head.kind = HEAD_KINDS.RAW;
     return;
   }
@@ -193,12 +209,8 @@ function classify(head: RequestHead, reader: HeadReader): void {
     return;
   }
   if (head.method !== 'POST') {
-    refuse(
-      head,
-      405,
-      STATUS.INTERNAL,
-      `Received a HEADERS frame with :method ${JSON.stringify(head.method)} which should be POST`,
-    );
+    const text = `Received a HEADERS frame with :method ${JSON.stringify(head.method)} which should be POST`;
+    refuse(head, 405, STATUS.INTERNAL, text);
   }
 }
 

@@ -9,6 +9,8 @@ export interface Route {
   readonly stats: MethodStats;
   readonly unary: UnaryHandler | undefined;
   readonly stream: StreamOpener | undefined;
+  /** A streaming method whose client sends one request. */
+  readonly oneRequest: boolean;
 }
 
 const PATH = /^\/([^/]+(?:\/[^/]+)*)\/([^/]+)$/;
@@ -19,13 +21,21 @@ export class Routes {
   readonly #byPath = new Map<string, Route>();
   readonly #services = new Set<string>();
 
-  add(path: string, unary: UnaryHandler | undefined, stream: StreamOpener | undefined): void {
+  add(path: string, unary: UnaryHandler): void {
+    this.#add(path, { unary, stream: undefined, oneRequest: false });
+  }
+
+  addStream(path: string, stream: StreamOpener, oneRequest: boolean): void {
+    this.#add(path, { unary: undefined, stream, oneRequest });
+  }
+
+  #add(path: string, handlers: Omit<Route, 'stats'>): void {
     const parts = PATH.exec(path);
     if (parts === null) throw invalid(`${path} is no path of a gRPC method`);
     if (this.#byPath.has(path)) throw invalid(`${path} is registered already`);
     const stats: MethodStats = {
       path,
-      unary: unary !== undefined,
+      unary: handlers.unary !== undefined,
       started: 0,
       messagesReceived: 0,
       messagesSent: 0,
@@ -35,7 +45,7 @@ export class Routes {
     };
     this.#services.add(parts[1]!);
     this.methods.push(stats);
-    this.#byPath.set(path, { stats, unary, stream });
+    this.#byPath.set(path, { stats, ...handlers });
   }
 
   find(path: string): Route | undefined {

@@ -14,7 +14,7 @@ import type { Call, MethodStats, Peer } from './server-types.ts';
 import { STATUS, type StatusCode } from './status.ts';
 
 /** What a call that nobody may answer any more answers: the deadline's status, as Go's context. */
-const DEADLINE_TEXT = 'context deadline exceeded';
+export const DEADLINE_TEXT = 'context deadline exceeded';
 
 export abstract class ServerCall extends GrpcStream implements Call, HasDeadline {
   declare readonly connection: ServerConnection;
@@ -130,6 +130,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   #leave(status: StatusCode): void {
     this.ended = true;
     this.endReceiving();
+    this.connection.heldBytes -= this.head.heldBytes;
     if (this.deadlineSlot >= 0) this.connection.server.deadlines.remove(this);
     this.method.ended[status]!++;
     this.connection.callEnded(this, status);

@@ -28,12 +28,12 @@ import {
 } from './http2/protocol.ts';
 import type { Http2Stream } from './http2/stream.ts';
 import { TokenBucket } from './http2/token-bucket.ts';
-import { PING_IDLE_MIN_MS, PING_STRIKES_MAX } from './limits.ts';
+import { PING_IDLE_MIN_MS, PING_STRIKES_MAX, TIMEOUT_MS_OVER } from './limits.ts';
 import { percentEncode } from './percent-encoding.ts';
 import { HEAD_KINDS, parseRequestHead, type RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
 import type { ServerCore } from './server.ts';
-import { ServerCall } from './server-call.ts';
+import { DEADLINE_TEXT, ServerCall } from './server-call.ts';
 import { ServerRawStream } from './server-raw-stream.ts';
 import { ServerStreamCall } from './server-stream-call.ts';
 import type { AcceptOptions, Peer, RawOpener } from './server-types.ts';
@@ -66,6 +66,8 @@ export class ServerConnection extends Connection<RequestHead> {
   #prefaceMatched = 0;
   /** Unary calls that wait until the client reads its responses, oldest first. */
   #heldCalls: ServerUnaryCall[] = [];
+  /** Unary calls whose request is there, to be run once the input at hand has been read. */
+  #readyCalls: ServerUnaryCall[] = [];
 
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
@@ -148,6 +150,10 @@ export class ServerConnection extends Connection<RequestHead> {
       this.#openOther(id, head, endStream);
       return;
     }
+    if (head.timeoutMs <= TIMEOUT_MS_OVER) {
+      this.#refuse(id, 200, STATUS.DEADLINE_EXCEEDED, DEADLINE_TEXT, endStream);
+      return;
+    }
     const route = head.route as Route | undefined;
     if (route === undefined) {
       const text = this.server.routes.unknownText(head.path);
@@ -159,25 +165,25 @@ export class ServerConnection extends Connection<RequestHead> {
       this.#refuse(id, 200, STATUS.UNIMPLEMENTED, text, endStream);
       return;
     }
-    if (endStream && head.contentLength > 0) {
-      this.#resetMalformed(id);
-      return;
-    }
     this.#openCall(id, head, route, endStream);
   }
 
   #openCall(id: number, head: RequestHead, route: Route, endStream: boolean): void {
+    if (head.heldBytes > 0 && !this.#holdHead(head)) {
+      this.#chargeReset();
+      this.writeReset(id, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+      return;
+    }
     route.stats.started++;
     let call: ServerCall;
     if (route.unary !== undefined) call = new ServerUnaryCall(this, id, head, route);
     else call = new ServerStreamCall(this, id, head, route);
-    this.#register(call, head);
+    this.#register(call);
     const server = this.server;
     if (server.measuresCalls) call.startedMs = server.context.clock.monotonicMs();
     if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
       call.deadlineMs = server.context.clock.monotonicMs() + head.timeoutMs;
-      if (head.timeoutMs <= 0) call.onDeadline();
-      else server.deadlines.add(call);
+      server.deadlines.add(call);
     }
     if (call instanceof ServerStreamCall && !call.ended) call.open();
     if (endStream && !call.closed) {
@@ -186,10 +192,16 @@ export class ServerConnection extends Connection<RequestHead> {
     }
   }
 
-  #register(stream: Http2Stream, head: RequestHead): void {
+  /** The call that is being opened gives back what is held when it ends. */
+  #holdHead(head: RequestHead): boolean {
+    if (this.heldBytes + head.heldBytes > this.limits.heldBytesMax) return false;
+    this.heldBytes += head.heldBytes;
+    return true;
+  }
+
+  #register(stream: Http2Stream): void {
     stream.sendWindow = this.sender.initialWindow;
     stream.receiveWindow = this.limits.streamWindowBytes;
-    stream.contentLeft = head.contentLength;
     this.streams.set(stream.id, stream);
   }
 
@@ -208,17 +220,18 @@ export class ServerConnection extends Connection<RequestHead> {
   }
 
   #openRaw(id: number, head: RequestHead, endStream: boolean): void {
-    if (endStream && head.contentLength > 0) {
-      this.#resetMalformed(id);
-      return;
-    }
     if (this.#rawOpener === undefined) {
       const text = `invalid gRPC request content-type ${JSON.stringify(head.contentType)}`;
       this.#refuse(id, 415, STATUS.INVALID_ARGUMENT, text, endStream);
       return;
     }
+    if (!head.strict || (endStream && head.contentLength > 0)) {
+      this.#resetMalformed(id);
+      return;
+    }
     const stream = new ServerRawStream(this, id, head);
-    this.#register(stream, head);
+    this.#register(stream);
+    stream.contentLeft = head.contentLength;
     stream.open(this.#rawOpener);
     if (endStream && !stream.closed) {
       stream.remoteEnded = true;
@@ -248,7 +261,7 @@ export class ServerConnection extends Connection<RequestHead> {
     head: RequestHead | undefined,
     endStream: boolean,
   ): void {
-    const trailers = head === undefined || head.kind === HEAD_KINDS.TRAILERS;
+    const trailers = head === undefined || (!head.hasPseudo && head.kind !== HEAD_KINDS.MALFORMED);
     if (!trailers || !endStream) this.abortStream(stream, HTTP2_ERROR.PROTOCOL_ERROR);
   }
 
@@ -398,6 +411,17 @@ export class ServerConnection extends Connection<RequestHead> {
       return;
     }
     this.#heldCalls.push(call);
+  }
+
+  dispatchAfterInput(call: ServerUnaryCall): void {
+    this.#readyCalls.push(call);
+  }
+
+  protected override onInputRead(): void {
+    if (this.#readyCalls.length === 0) return;
+    const calls = this.#readyCalls;
+    this.#readyCalls = [];
+    for (const call of calls) call.dispatchOrHold();
   }
 
   override flush(): void {

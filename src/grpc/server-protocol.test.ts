@@ -375,7 +375,7 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
         frame(FRAME.CONTINUATION, 4, 1, block(request()).slice(20)),
       ),
       expect: [
-        'HEADERS 1 :status=200 content-type=application/grpc grpc-status=13 grpc-message=cardinality violation: received no request message from non-client-streaming RPC end',
+        'HEADERS 1 :status=200 content-type=application/grpc grpc-status=2 grpc-message=EOF end',
       ],
     },
     {
@@ -416,35 +416,12 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       expect: RESET(1, 'PROTOCOL_ERROR'),
     },
   ],
-  '8.1.1 content-length': [
-    { name: 'true', send: bytes(WITH(['content-length', '7']), data(1, HELLO)), expect: ANSWER(1) },
-    {
-      name: 'too small',
-      send: bytes(WITH(['content-length', '6']), data(1, HELLO)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-    {
-      name: 'too large',
-      send: bytes(WITH(['content-length', '8']), data(1, HELLO)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-    {
-      name: 'too large, ended by trailers',
-      send: bytes(WITH(['content-length', '8']), data(1, HELLO, 0), headers(1, [], FLAGS_ALL)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-    {
-      name: 'without DATA',
-      send: headers(1, request(['content-length', '1']), FLAGS_ALL),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-    { name: 'no number', send: WITH(['content-length', 'x']), expect: RESET(1, 'PROTOCOL_ERROR') },
-    {
-      name: 'two that differ',
-      send: WITH(['content-length', '7'], ['content-length', '8']),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-  ],
+  // More lenient than the RFC, as etcd is.
+  '8.1.1 content-length': ['7', '6', '8', 'x'].map((value) => ({
+    name: value,
+    send: bytes(WITH(['content-length', value]), data(1, HELLO)),
+    expect: ANSWER(1),
+  })),
   '8.2 header fields': [
     { name: 'a capital letter', send: WITH(['X-Big', 'a']), expect: RESET(1, 'PROTOCOL_ERROR') },
     { name: 'a blank in a name', send: WITH(['x big', 'a']), expect: RESET(1, 'PROTOCOL_ERROR') },
@@ -458,12 +435,13 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     { name: 'NUL in a value', send: WITH(['x-a', 'a\0b']), expect: RESET(1, 'PROTOCOL_ERROR') },
     { name: 'CR in a value', send: WITH(['x-a', 'a\rb']), expect: RESET(1, 'PROTOCOL_ERROR') },
     { name: 'LF in a value', send: WITH(['x-a', 'a\nb']), expect: RESET(1, 'PROTOCOL_ERROR') },
+    { name: 'a bracket in a name', send: WITH(['x(a)', 'a']), expect: RESET(1, 'PROTOCOL_ERROR') },
+    { name: 'DEL in a value', send: WITH(['x-a', 'a\x7f']), expect: RESET(1, 'PROTOCOL_ERROR') },
     {
-      name: 'a blank before a value',
-      send: WITH(['x-a', ' a']),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
+      name: 'blanks around a value are fine',
+      send: bytes(WITH(['x-a', ' a\t']), data(1, HELLO)),
+      expect: ANSWER(1),
     },
-    { name: 'a tab after a value', send: WITH(['x-a', 'a\t']), expect: RESET(1, 'PROTOCOL_ERROR') },
     {
       name: 'an empty value is fine',
       send: bytes(WITH(['x-a', '']), data(1, HELLO)),
@@ -471,14 +449,13 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     },
   ],
   '8.2.2 connection-specific fields': [
-    ...['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'].map(
-      (name) => ({ name, send: WITH([name, 'x']), expect: RESET(1, 'PROTOCOL_ERROR') }),
-    ),
-    {
-      name: 'te other than trailers',
-      send: headers(1, request(['te', 'gzip'])),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
+    { name: 'connection', send: WITH(['connection', 'x']), expect: RESET(1, 'PROTOCOL_ERROR') },
+    // More lenient than the RFC, as etcd is.
+    ...['proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te'].map((name) => ({
+      name,
+      send: bytes(WITH([name, 'x']), data(1, HELLO)),
+      expect: ANSWER(1),
+    })),
   ],
   '8.3 pseudo-header fields': [
     {
@@ -498,23 +475,22 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       name: ':method missing',
-      send: headers(1, request().slice(1)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
+      send: headers(1, request().slice(1), FLAGS_ALL),
+      expect: [
+        'HEADERS 1 :status=405 content-type=application/grpc grpc-status=13 grpc-message=Received a HEADERS frame with :method "" which should be POST end',
+      ],
     },
     {
       name: ':scheme missing',
-      send: headers(1, request().toSpliced(1, 1)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
+      send: bytes(headers(1, request().toSpliced(1, 1)), data(1, HELLO)),
+      expect: ANSWER(1),
     },
     {
       name: ':path missing',
-      send: headers(1, request().toSpliced(2, 1)),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
-    },
-    {
-      name: ':path empty',
-      send: headers(1, request([':path', ''])),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
+      send: headers(1, request().toSpliced(2, 1), FLAGS_ALL),
+      expect: [
+        'HEADERS 1 :status=200 content-type=application/grpc grpc-status=12 grpc-message=malformed method name: "" end',
+      ],
     },
     {
       name: ':method twice',
@@ -528,17 +504,28 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     },
     {
       name: 'CONNECT',
-      send: headers(1, [
-        [':method', 'CONNECT'],
-        [':authority', 'x'],
-      ]),
-      expect: RESET(1, 'PROTOCOL_ERROR'),
+      send: headers(
+        1,
+        [
+          [':method', 'CONNECT'],
+          [':authority', 'x'],
+        ],
+        FLAGS_ALL,
+      ),
+      expect: [
+        'HEADERS 1 :status=415 content-type=application/grpc grpc-status=3 grpc-message=invalid gRPC request content-type "" end',
+      ],
     },
     {
       name: ':authority twice',
       send: headers(1, [[':authority', 'a'], [':authority', 'b'], ...request()], FLAGS_ALL),
+      expect: RESET(1, 'PROTOCOL_ERROR'),
+    },
+    {
+      name: 'host twice',
+      send: headers(1, [...request(), ['host', 'a'], ['host', 'b']], FLAGS_ALL),
       expect: [
-        'HEADERS 1 :status=400 content-type=application/grpc grpc-status=13 grpc-message=num values of :authority: 2, num values of host: 0, both must only have 1 value as per HTTP/2 spec end',
+        'HEADERS 1 :status=400 content-type=application/grpc grpc-status=13 grpc-message=num values of :authority: 0, num values of host: 2, both must only have 1 value as per HTTP/2 spec end',
       ],
     },
   ],
@@ -566,6 +553,12 @@ function expectEnd(peer: RawServer, said: readonly string[]): void {
   }
 }
 
+/** Without the word to stop sending, said to a request that is answered before its end has arrived. */
+function saidBy(peer: RawServer, expected: readonly string[]): string[] {
+  const said = peer.describe();
+  return said.filter((line) => !line.endsWith('NO_ERROR') || expected.includes(line));
+}
+
 for (const [section, cases] of Object.entries(CASES)) {
   describe(section, () => {
     test.each(cases)('$name', ({ send, expect: expected }) => {
@@ -577,7 +570,7 @@ for (const [section, cases] of Object.entries(CASES)) {
 
       const single = start();
       single.sendByteByByte(send);
-      expect(single.describe()).toEqual(expected);
+      expect(saidBy(single, expected)).toEqual(expected);
       expectEnd(single, expected);
 
       // Cuts in long payloads are all alike.
@@ -585,7 +578,7 @@ for (const [section, cases] of Object.entries(CASES)) {
         const halves = start();
         halves.send(send.slice(0, cut));
         halves.send(send.slice(cut));
-        expect(halves.describe()).toEqual(expected);
+        expect(saidBy(halves, expected)).toEqual(expected);
       }
     });
   });

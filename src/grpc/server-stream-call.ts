@@ -1,6 +1,7 @@
 // A streaming call on the server, of any of the three kinds.
 
 import { BYTES_ENCODER, type Encoder } from './encoder.ts';
+import { HTTP2_ERROR } from './http2/protocol.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
 import { ServerCall } from './server-call.ts';
@@ -28,11 +29,15 @@ const parts: Parts = { head: new Uint8Array(0), body: new Uint8Array(0) };
 
 export class ServerStreamCall extends ServerCall implements StreamCall {
   readonly #opener: StreamOpener;
+  readonly #oneRequest: boolean;
   #handler: StreamHandler | undefined = undefined;
+  /** The one request while the client may send another; our own copy. */
+  #request: Uint8Array | undefined = undefined;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
     super(connection, id, head, route);
     this.#opener = route.stream!;
+    this.#oneRequest = route.oneRequest;
   }
 
   /** Makes the handler; the stream is registered and may be used. */
@@ -48,6 +53,27 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   onMessage(message: Uint8Array): void {
     this.method.messagesReceived++;
     this.method.bytesReceived += message.length;
+    if (!this.#oneRequest) this.#deliver(message);
+    else if (this.#request !== undefined) {
+      const text = 'received multiple request messages for non-client-streaming RPC';
+      this.onReceiveError(STATUS.INTERNAL, `cardinality violation: ${text}`);
+    } else this.#keep(message);
+  }
+
+  #keep(message: Uint8Array): void {
+    this.#request = Uint8Array.from(message);
+    this.connection.heldBytes += message.length;
+    if (this.connection.heldBytes <= this.connection.limits.heldBytesMax) return;
+    this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+  }
+
+  #dropRequest(): void {
+    if (this.#request === undefined) return;
+    this.connection.heldBytes -= this.#request.length;
+    this.#request = undefined;
+  }
+
+  #deliver(message: Uint8Array): void {
     try {
       this.#handler?.onMessage(message);
     } catch (error) {
@@ -56,11 +82,24 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   }
 
   onMessagesEnd(): void {
+    if (this.#oneRequest) this.#deliverRequest();
+    if (this.ended) return;
     try {
       this.#handler?.onEnd();
     } catch (error) {
       this.connection.handlerFailed(this, error);
     }
+  }
+
+  #deliverRequest(): void {
+    const request = this.#request;
+    if (request === undefined) {
+      const text = 'received no request message from non-client-streaming RPC';
+      this.onReceiveError(STATUS.INTERNAL, `cardinality violation: ${text}`);
+      return;
+    }
+    this.#dropRequest();
+    this.#deliver(request);
   }
 
   onDrain(): void {
@@ -73,6 +112,7 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   }
 
   protected tellCancelled(): void {
+    this.#dropRequest();
     this.#handler?.onCancel();
   }
 

@@ -170,6 +170,11 @@ export interface Server {
   /** Registers a method; INVALID_ARGUMENT if the path is malformed or taken. */
   unary(path: string, handler: UnaryHandler): void;
   stream(path: string, opener: StreamOpener): void;
+  /**
+   * Registers a method whose client sends one request: `onMessage` comes once, when the client has
+   * ended its half, and `onEnd` after it. Another number of requests is answered by the transport.
+   */
+  serverStream(path: string, opener: StreamOpener): void;
   /** Counters of every registered method, in order of registration. */
   readonly methods: readonly MethodStats[];
   readonly connectionCount: number;

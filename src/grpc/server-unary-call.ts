@@ -26,45 +26,41 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     this.#handler = route.unary!;
   }
 
+  /** As grpc-go: the first message is the request, whatever follows it. */
   onMessage(message: Uint8Array, last: boolean): void {
-    if (this.#request !== undefined || this.#dispatched) {
-      this.onReceiveError(
-        STATUS.INTERNAL,
-        'cardinality violation: received multiple request messages for non-client-streaming RPC',
-      );
-      return;
-    }
     this.method.messagesReceived++;
     this.method.bytesReceived += message.length;
     if (last && !this.connection.holdsCalls) {
       this.#dispatch(message);
       return;
     }
+    this.endReceiving();
     this.#request = Uint8Array.from(message);
     this.connection.heldBytes += message.length;
     if (this.connection.heldBytes > this.connection.limits.heldBytesMax) {
       this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+      return;
     }
+    // Most clients that have not ended their half do so within the same bytes.
+    this.connection.dispatchAfterInput(this);
   }
 
   onMessagesEnd(): void {
-    if (this.#dispatched) return;
-    const request = this.#request;
-    if (request === undefined) {
-      this.onReceiveError(
-        STATUS.INTERNAL,
-        'cardinality violation: received no request message from non-client-streaming RPC',
-      );
-      return;
-    }
-    if (this.connection.holdsCalls) {
-      this.connection.holdCall(this);
-      return;
-    }
-    this.#dispatch(request);
+    if (!this.#dispatched) this.onReceiveError(STATUS.UNKNOWN, 'EOF');
   }
 
-  /** The connection's output has room again. */
+  protected override get cutOffStatus(): StatusCode {
+    return STATUS.UNKNOWN;
+  }
+
+  /** Runs the handler, or waits until the connection's output has room for its answer. */
+  dispatchOrHold(): void {
+    if (this.ended) return;
+    if (this.connection.holdsCalls) this.connection.holdCall(this);
+    else this.release();
+  }
+
+  /** The connection's output has room. */
   release(): void {
     if (!this.ended && this.#request !== undefined) this.#dispatch(this.#request);
   }

@@ -76,11 +76,15 @@ export class ServerCore implements Server {
   }
 
   unary(path: string, handler: UnaryHandler): void {
-    this.routes.add(path, handler, undefined);
+    this.routes.add(path, handler);
   }
 
   stream(path: string, opener: StreamOpener): void {
-    this.routes.add(path, undefined, opener);
+    this.routes.addStream(path, opener, false);
+  }
+
+  serverStream(path: string, opener: StreamOpener): void {
+    this.routes.addStream(path, opener, true);
   }
 
   get methods(): readonly MethodStats[] {

@@ -88,6 +88,9 @@ export const RANGE_STREAM_FIRST_KEYS = 10;
 /** Time for the head of an HTTP request to arrive; etcd's. */
 export const HTTP_HEADERS_TIMEOUT_MS: number = 5 * 60 * 1000;
 
+/** Headers of an HTTP/1 request, as Go's server takes; more are answered 431. */
+export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
+
 /** Time for calls under way to end when the member stops; then they are cut off. */
 export const STOP_GRACE_MS = 2000;
 

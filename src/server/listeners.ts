@@ -7,7 +7,7 @@ import type { Disk, StreamAddress } from '../env/index.ts';
 import { type ListenOptions, listen, type PortListener, type Server } from '../grpc/index.ts';
 import type { ListenUrl, ServerConfig } from './config/index.ts';
 import type { HttpHandler } from './http/handler.ts';
-import { HTTP_HEADERS_TIMEOUT_MS } from './limits.ts';
+import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from './limits.ts';
 import type { Logger } from './log.ts';
 
 export interface ListenersOptions {
@@ -75,7 +75,7 @@ export class Listeners {
   }
 
   #createHttp(handler: HttpHandler): HttpServer {
-    const server = createServer(handler);
+    const server = createServer({ maxHeaderSize: HTTP_HEADERS_BYTES_MAX }, handler);
     server.headersTimeout = HTTP_HEADERS_TIMEOUT_MS;
     this.#http.push(server);
     return server;

@@ -6,6 +6,8 @@
  */
 export const FIELD_KINDS = {
   PSEUDO_UNKNOWN: -7,
+  /** Extended CONNECT (RFC 8441). */
+  PROTOCOL: -6,
   STATUS: -5,
   AUTHORITY: -4,
   SCHEME: -3,
@@ -35,6 +37,7 @@ const KIND_BY_NAME: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>(
   [':scheme', FIELD_KINDS.SCHEME],
   [':authority', FIELD_KINDS.AUTHORITY],
   [':status', FIELD_KINDS.STATUS],
+  [':protocol', FIELD_KINDS.PROTOCOL],
   ['content-type', FIELD_KINDS.CONTENT_TYPE],
   ['content-length', FIELD_KINDS.CONTENT_LENGTH],
   ['te', FIELD_KINDS.TE],
@@ -56,23 +59,16 @@ const KIND_BY_NAME: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>(
 /** What a table entry costs beyond its characters (RFC 7541 section 4.1). */
 export const FIELD_OVERHEAD = 32;
 
-/** RFC 9113 section 8.2.1: visible ASCII without capitals; a colon only in front. */
-const GOOD_NAME = /^:?[!-9;-@[-~]+$/;
+/** A token (RFC 9110 section 5.6.2) without capitals; a colon only in front. */
+const GOOD_NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
-/** The same section: no NUL, CR or LF, and no blank at either end. */
+/** No control characters but tabs, as in Go; unlike in RFC 9113, blanks at the ends are no fault. */
 function isGoodValue(value: string): boolean {
-  const last = value.length - 1;
-  if (last < 0) return true;
-  if (isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(last))) return false;
-  for (let i = 0; i <= last; i++) {
+  for (let i = 0; i < value.length; i++) {
     const char = value.charCodeAt(i);
-    if (char === 0 || char === 10 || char === 13) return false;
+    if ((char < 32 && char !== 9) || char === 127) return false;
   }
   return true;
-}
-
-function isBlank(char: number): boolean {
-  return char === 32 || char === 9;
 }
 
 export class HeaderField {
@@ -82,7 +78,7 @@ export class HeaderField {
   /** Name and value plus {@link FIELD_OVERHEAD}. */
   readonly size: number;
   readonly kind: FieldKind;
-  /** False if RFC 9113 section 8.2.1 makes a message with this field malformed. */
+  /** False if a message with this field is malformed. */
   readonly valid: boolean;
 
   constructor(name: string, value: string) {

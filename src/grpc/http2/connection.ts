@@ -98,6 +98,8 @@ export abstract class Connection<Head = unknown>
   protected abstract isIdle(id: number): boolean;
   /** Where in `bytes` the first frame begins; -1 while the peer's preface is incomplete. */
   protected abstract takePreface(bytes: Uint8Array): number;
+  /** What has arrived has been read; nothing of it has left yet. */
+  protected abstract onInputRead(): void;
   protected abstract onPing(): void;
   protected abstract onPingAck(bytes: Uint8Array, start: number): void;
   protected abstract onGoAway(lastStreamId: number, code: number, debug: string): void;
@@ -120,6 +122,7 @@ export abstract class Connection<Head = unknown>
     try {
       const from = this.settled ? 0 : this.takePreface(bytes);
       if (from >= 0) this.#reader.push(bytes, from, this);
+      this.onInputRead();
       this.inInput = false;
       // What was answered at once leaves at once (8 % less CPU than at the end of the turn, where
       // answers that take longer leave together).
@@ -279,6 +282,7 @@ export abstract class Connection<Head = unknown>
   }
 
   #onContinuation(flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
+    this.#chargeControlFrame(1);
     const blocks = this.#blocks;
     if (blocks.streamId !== id) throw protocolError('CONTINUATION without its HEADERS');
     blocks.add(bytes, start, end);

@@ -21,7 +21,6 @@ export class HeaderBlocks<Head> {
   readonly #cache = new BlockCache<Head>();
   #bytes: Uint8Array = EMPTY_BYTES;
   #length = 0;
-  #frames = 0;
 
   constructor(limits: ConnectionLimits, parse: ParseHead<Head>) {
     this.#limits = limits;
@@ -34,16 +33,11 @@ export class HeaderBlocks<Head> {
     invariant(this.streamId === 0, 'one block is incomplete at a time');
     this.streamId = streamId;
     this.endStream = endStream;
-    this.#frames = 0;
     this.#append(bytes, start, end);
   }
 
   /** Adds the fragment of a CONTINUATION frame. */
   add(bytes: Uint8Array, start: number, end: number): void {
-    this.#frames++;
-    if (this.#frames > this.#limits.continuationFramesMax) {
-      throw new ConnectionError(HTTP2_ERROR.ENHANCE_YOUR_CALM, 'too many CONTINUATION frames');
-    }
     this.#append(bytes, start, end);
   }
 

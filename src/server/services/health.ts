@@ -24,7 +24,7 @@ export function registerHealthService(server: Server): void {
   server.unary(methods.list.path, (call) =>
     call.reply(methods.list.response, { statuses: new Map([['', { status: SERVING }]]) }),
   );
-  server.stream(methods.watch.path, (call) => new HealthWatch(call));
+  server.serverStream(methods.watch.path, (call) => new HealthWatch(call));
 }
 
 /** Tells the status once; it does not change while the member runs. */

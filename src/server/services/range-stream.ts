@@ -34,7 +34,7 @@ import { endMalformed, headerOf, readFailure, refusalOf } from './reply.ts';
 const method = etcdserverpb.KVService.methods.rangeStream;
 
 export function registerRangeStream(server: Server, core: MemberCore): void {
-  server.stream(method.path, (call) => new RangeStream(core, call));
+  server.serverStream(method.path, (call) => new RangeStream(core, call));
 }
 
 class RangeStream implements StreamHandler, Read {

@@ -15,7 +15,7 @@ const method = etcdserverpb.MaintenanceService.methods.snapshot;
 
 export function registerSnapshot(server: Server, core: MemberCore): void {
   const open = { count: 0 };
-  server.stream(method.path, (call) => new SnapshotCall(core, call, open));
+  server.serverStream(method.path, (call) => new SnapshotCall(core, call, open));
 }
 
 class SnapshotCall implements StreamHandler {
