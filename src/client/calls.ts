@@ -11,6 +11,7 @@ import type {
 } from '../grpc/index.ts';
 import { GrpcStatusError, STATUS } from '../grpc/index.ts';
 import { etcdserverpb, isEtcdError, type MethodDescriptor } from '../protocol/index.ts';
+import { checkCallOptions } from './arguments.ts';
 import { clientClosed, deadlineExceeded, errorOfStatus } from './errors.ts';
 import { DELAY_MS_MAX, RETRY_WAIT_MS_MAX, RETRY_WAIT_MS_MIN } from './limits.ts';
 import type { AuthOptions, CallOptions, Runtime } from './options.ts';
@@ -43,9 +44,9 @@ export interface CallsOptions {
 
 export interface StreamOptions {
   /** Default: none. */
-  readonly timeoutMs?: number;
-  readonly waitForReady?: boolean;
-  readonly metadata?: MetadataInit;
+  readonly timeoutMs?: number | undefined;
+  readonly waitForReady?: boolean | undefined;
+  readonly metadata?: MetadataInit | undefined;
 }
 
 type Outcome<Response> =
@@ -88,6 +89,7 @@ export class Calls {
     options: CallOptions,
     repeat: Repeat,
   ): Promise<Response> {
+    checkCallOptions(options);
     this.#checkSize(method.request.size(request));
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const { clock, entropy } = this.runtime;

@@ -3,6 +3,7 @@
 import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
+import { checkFlags, checkObject } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import { ClusterClient } from './cluster.ts';
 import { connectionOf } from './connection.ts';
@@ -14,6 +15,7 @@ import { LeaseClient } from './lease.ts';
 import { AUTO_SYNC_TIMEOUT_MS, CONNECT_TIMEOUT_MS, DELAY_MS_MAX } from './limits.ts';
 import { MaintenanceClient } from './maintenance.ts';
 import type { CallOptions, ClientOptions } from './options.ts';
+import { printed } from './printed.ts';
 import { serverStream } from './server-stream.ts';
 import { WatchStream } from './watch-stream.ts';
 import type { Watcher, WatchOptions } from './watcher.ts';
@@ -99,16 +101,19 @@ export class Client {
    * Any unary method with the protocol's own types. `repeatable` (default false): calling it twice is
    * as good as once, so a failure of the connection may be answered by another attempt.
    */
-  call<Request, RequestInit, Response, ResponseInit>(
+  async call<Request, RequestInit extends object, Response extends object, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: RequestInit,
-    options: CallOptions & { readonly repeatable?: boolean } = {},
+    options: CallOptions & { readonly repeatable?: boolean | undefined } = {},
   ): Promise<Response> {
     if (method.clientStreaming || method.serverStreaming) {
-      return Promise.reject(invalidArgument(`${method.path} is a stream`));
+      throw invalidArgument(`${method.path} is a stream`);
     }
+    checkObject(request, 'request');
+    checkFlags(options, ['repeatable']);
     const repeat = options.repeatable === true ? 'always' : 'unbegun';
-    return this.#calls.unary(method, method.request.create(request), options, repeat);
+    const message = method.request.create(request);
+    return printed(await this.#calls.unary(method, message, options, repeat));
   }
 
   /** As {@link call}, of a method whose answer is a stream. */
@@ -117,6 +122,7 @@ export class Client {
     request: RequestInit,
     options: CallOptions = {},
   ): AsyncGenerator<Response, void, undefined> {
+    checkObject(request, 'request');
     if (this.#calls.closed) throw clientClosed();
     return serverStream(this.#calls, method, method.request.create(request), options);
   }

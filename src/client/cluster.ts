@@ -1,9 +1,11 @@
 // Members of the cluster.
 
 import { etcdserverpb } from '../protocol/index.ts';
+import { checkFlags, checkId } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import type { CallOptions } from './options.ts';
 import { checkPeerUrls } from './peer-urls.ts';
+import { printedDeep } from './printed.ts';
 
 const { methods } = etcdserverpb.ClusterService;
 
@@ -15,26 +17,28 @@ export class ClusterClient {
   }
 
   /** `linearizable` (default true): as the cluster agrees, not as the asked member believes. */
-  memberList(
-    options: { readonly linearizable?: boolean } & CallOptions = {},
+  async memberList(
+    options: { readonly linearizable?: boolean | undefined } & CallOptions = {},
   ): Promise<etcdserverpb.MemberListResponse> {
+    checkFlags(options, ['linearizable']);
     const request = methods.memberList.request.create({
       linearizable: options.linearizable ?? true,
     });
-    return this.#calls.unary(methods.memberList, request, options, 'always');
+    return printedDeep(await this.#calls.unary(methods.memberList, request, options, 'always'));
   }
 
   /** INVALID_ARGUMENT if a URL is none that members could be reached by. */
   async memberAdd(
     peerUrls: readonly string[],
-    options: { readonly learner?: boolean } & CallOptions = {},
+    options: { readonly learner?: boolean | undefined } & CallOptions = {},
   ): Promise<etcdserverpb.MemberAddResponse> {
     checkPeerUrls(peerUrls);
+    checkFlags(options, ['learner']);
     const request = methods.memberAdd.request.create({
       peerURLs: [...peerUrls],
       isLearner: options.learner ?? false,
     });
-    return this.#calls.unary(methods.memberAdd, request, options, 'unbegun');
+    return printedDeep(await this.#calls.unary(methods.memberAdd, request, options, 'unbegun'));
   }
 
   /** As `memberAdd`: it gets the data, but has no vote until `memberPromote`. */
@@ -45,9 +49,13 @@ export class ClusterClient {
     return this.memberAdd(peerUrls, { ...options, learner: true });
   }
 
-  memberRemove(id: bigint, options: CallOptions = {}): Promise<etcdserverpb.MemberRemoveResponse> {
+  async memberRemove(
+    id: bigint,
+    options: CallOptions = {},
+  ): Promise<etcdserverpb.MemberRemoveResponse> {
+    checkId(id, 'id');
     const request = methods.memberRemove.request.create({ id });
-    return this.#calls.unary(methods.memberRemove, request, options, 'unbegun');
+    return printedDeep(await this.#calls.unary(methods.memberRemove, request, options, 'unbegun'));
   }
 
   /** Other URLs for a member; INVALID_ARGUMENT as for `memberAdd`. */
@@ -56,17 +64,19 @@ export class ClusterClient {
     peerUrls: readonly string[],
     options: CallOptions = {},
   ): Promise<etcdserverpb.MemberUpdateResponse> {
+    checkId(id, 'id');
     checkPeerUrls(peerUrls);
     const request = methods.memberUpdate.request.create({ id, peerURLs: [...peerUrls] });
-    return this.#calls.unary(methods.memberUpdate, request, options, 'unbegun');
+    return printedDeep(await this.#calls.unary(methods.memberUpdate, request, options, 'unbegun'));
   }
 
   /** Gives a learner a vote. MEMBER_LEARNER_NOT_READY while it lags behind the leader. */
-  memberPromote(
+  async memberPromote(
     id: bigint,
     options: CallOptions = {},
   ): Promise<etcdserverpb.MemberPromoteResponse> {
+    checkId(id, 'id');
     const request = methods.memberPromote.request.create({ id });
-    return this.#calls.unary(methods.memberPromote, request, options, 'unbegun');
+    return printedDeep(await this.#calls.unary(methods.memberPromote, request, options, 'unbegun'));
   }
 }

@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from 'node:tls';
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../env/index.ts';
 import { type Connect, createChannel, socketConnect } from '../grpc/index.ts';
+import { checkFlags, checkNumber, checkObject, checkText } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { parseEndpoints } from './endpoint.ts';
 import { Endpoints } from './endpoints.ts';
@@ -24,6 +25,7 @@ export interface Connection {
 
 /** Connects with the first call. INVALID_ARGUMENT if the options make no sense. */
 export function connectionOf(options: ClientOptions, tokens?: TokenSource): Connection {
+  checkClientOptions(options);
   const texts = typeof options.endpoints === 'string' ? [options.endpoints] : options.endpoints;
   const given = options.tls !== undefined;
   const { endpoints, secure } = parseEndpoints(texts, given);
@@ -64,6 +66,34 @@ export function connectionOf(options: ClientOptions, tokens?: TokenSource): Conn
     requireLeader: options.requireLeader ?? false,
   });
   return { calls, endpoints: live };
+}
+
+const LIMITS = [
+  'timeoutMs',
+  'connectTimeoutMs',
+  'sendBytesMax',
+  'receiveBytesMax',
+  'retriesMax',
+  'autoSyncIntervalMs',
+] as const;
+
+function checkClientOptions(options: ClientOptions): void {
+  checkFlags(options, ['waitForReady', 'requireLeader']);
+  for (const name of LIMITS) if (options[name] !== undefined) checkNumber(options[name], name);
+  const { auth, keepalive, tls } = options;
+  if (keepalive !== undefined) {
+    checkObject(keepalive, 'keepalive');
+    checkNumber(keepalive.intervalMs, 'keepalive.intervalMs');
+    checkNumber(keepalive.timeoutMs, 'keepalive.timeoutMs');
+  }
+  if (tls !== undefined && tls !== true) checkObject(tls, 'tls');
+  if (auth === undefined) return;
+  checkObject(auth, 'auth');
+  if ('token' in auth) checkText(auth.token, 'auth.token');
+  else {
+    checkText(auth.user, 'auth.user');
+    checkText(auth.password, 'auth.password');
+  }
 }
 
 function keepaliveOf({ intervalMs, timeoutMs }: KeepaliveOptions): KeepaliveOptions {

@@ -1,6 +1,7 @@
 // Endpoint texts as etcd's tools write them.
 
 import type { Endpoint } from '../grpc/index.ts';
+import { checkText, checkTexts } from './arguments.ts';
 import { invalidArgument } from './errors.ts';
 
 const DEFAULT_PORT = 2379;
@@ -16,6 +17,7 @@ export interface ParsedEndpoint {
  * A path after the port of a URL is ignored, as etcd does. INVALID_ARGUMENT names the text.
  */
 export function parseEndpoint(text: string): ParsedEndpoint {
+  checkText(text, 'endpoint');
   const match = /^(https?|unixs?):(?:\/\/)?(.*)$/s.exec(text.trim());
   const scheme = match?.[1];
   const rest = match?.[2] ?? text.trim();
@@ -49,6 +51,7 @@ export function parseEndpoints(
   texts: readonly string[],
   hasTlsOptions: boolean,
 ): { readonly endpoints: readonly Endpoint[]; readonly secure: boolean } {
+  checkTexts(texts, 'endpoints');
   if (texts.length === 0) throw invalidArgument('no endpoints given');
   const parsed = texts.map(parseEndpoint);
   const secure = parsed.some((each) => each.secure === true) || hasTlsOptions;

@@ -56,5 +56,6 @@ export type {
   ResponseHeader,
   TxnResult,
 } from './results.ts';
+export type { Scan } from './scan.ts';
 export type { Txn } from './txn.ts';
 export type { WatchEvent, Watcher, WatchOptions, WatchResponse } from './watcher.ts';

@@ -49,6 +49,21 @@ describe('a kept lease', () => {
     });
   });
 
+  test('that is closed is not lost: `lost` resolves with undefined', async () => {
+    const world = new ClientWorld();
+    await world.run(async () => {
+      world.etcd.leases.set(LEASE, 3);
+      const client = world.client();
+      const keeper = client.lease.keepAlive(LEASE);
+      await keeper.next();
+      keeper.close();
+      expect(await keeper.lost).toBeUndefined();
+      const other = client.lease.keepAlive(LEASE);
+      client.close();
+      expect(await other.lost).toBeUndefined();
+    });
+  });
+
   test('is lost when the server says so', async () => {
     const world = new ClientWorld();
     await world.run(async () => {

@@ -4,6 +4,7 @@
 import type { Timer } from '../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../grpc/index.ts';
 import { EtcdError, etcdserverpb, isEtcdError } from '../protocol/index.ts';
+import { checkCallOptions } from './arguments.ts';
 import { type Calls, REQUIRE_LEADER } from './calls.ts';
 import { clientClosed, errorOfStatus } from './errors.ts';
 import {
@@ -15,6 +16,7 @@ import {
   KEEP_ALIVE_REPEAT_MS,
   REOPEN_WAIT_MS_MIN,
 } from './limits.ts';
+import { printed } from './printed.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
 import { headerOf, type ResponseHeader } from './results.ts';
 import { backoffMs } from './wait.ts';
@@ -41,8 +43,8 @@ export interface KeepAliveOptions {
    * The lease is given up with NO_LEADER when the member that renews it loses its leader. Without it,
    * renewal goes on at another member, or when there is a leader again, as long as the lease lives.
    */
-  readonly requireLeader?: boolean;
-  readonly signal?: AbortSignal;
+  readonly requireLeader?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -52,7 +54,7 @@ export interface KeepAliveOptions {
  */
 export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, undefined> {
   readonly id: bigint;
-  /** Resolves with the reason when the lease is lost; never, if it is closed before. */
+  /** Resolves with the reason when the lease is lost, with undefined when it is closed before. */
   readonly lost: Promise<unknown>;
   /** When the next renewal is due, and when the lease is over, on the monotonic clock. */
   dueMs: number;
@@ -101,6 +103,7 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
     if (!this.kept) return;
     this.#remove(this);
     this.#stopListening();
+    this.#resolveLost(undefined);
     this.#answers.close();
   }
 
@@ -164,6 +167,7 @@ export class KeepAliveStream {
   }
 
   keep(id: bigint, options: KeepAliveOptions): LeaseKeeper {
+    checkCallOptions(options);
     if (this.#calls.closed) throw clientClosed();
     const times = { nowMs: this.#nowMs(), firstTimeoutMs: this.#firstTimeoutMs };
     const keeper = new LeaseKeeper(id, times, options, (each) => this.#remove(each));
@@ -361,7 +365,7 @@ export class KeepAliveStream {
     const { id, ttl } = response;
     const header = headerOf(response.header);
     for (const keeper of [...(this.#keepers.get(id) ?? [])]) {
-      if (ttl > 0) keeper.onAnswer({ header, id, ttl }, this.#nowMs());
+      if (ttl > 0) keeper.onAnswer(printed({ header, id, ttl }), this.#nowMs());
       else {
         this.#remove(keeper);
         keeper.onLost(new EtcdError('LEASE_NOT_FOUND'));

@@ -1,6 +1,7 @@
 // Keys, values and ranges as users give them.
 
 import { bytesFromUtf8, EMPTY_BYTES } from '../base/index.ts';
+import { checkBytes, checkFlags } from './arguments.ts';
 import { invalidArgument } from './errors.ts';
 
 /** Text is sent as UTF-8. Bytes are not copied: leave them alone until the call has been made. */
@@ -9,21 +10,24 @@ export type Bytes = string | Uint8Array;
 /** At most one of the three. Without any, the range is the one key. */
 export interface RangeOptions {
   /** All keys that begin with `key`; with an empty key, all keys. */
-  readonly prefix?: boolean;
+  readonly prefix?: boolean | undefined;
   /** All keys from `key` on. */
-  readonly fromKey?: boolean;
+  readonly fromKey?: boolean | undefined;
   /** All keys from `key` up to this one, exclusive. */
-  readonly rangeEnd?: Bytes;
+  readonly rangeEnd?: Bytes | undefined;
 }
 
 const ZERO_BYTE: Uint8Array = new Uint8Array([0]);
 
-export function bytesOf(value: Bytes): Uint8Array {
+/** `name`: what it is called where it is no text and no bytes, which is INVALID_ARGUMENT. */
+export function bytesOf(value: Bytes, name: string): Uint8Array {
+  checkBytes(value, name);
   return typeof value === 'string' ? bytesFromUtf8(value) : value;
 }
 
 /** The first key after all that begin with `prefix`; a zero byte, "to the end", if there is none. */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
+  if (!(prefix instanceof Uint8Array)) throw invalidArgument('prefix must be a Uint8Array');
   let length = prefix.length;
   while (length > 0 && prefix[length - 1] === 0xff) length--;
   if (length === 0) return ZERO_BYTE;
@@ -32,17 +36,18 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return end;
 }
 
-/** `key` and `rangeEnd` of a request. INVALID_ARGUMENT if the options contradict each other. */
+/** `key` and `rangeEnd` of a request. INVALID_ARGUMENT if they or the options make no sense. */
 export function rangeOf(
   key: Bytes,
   options: RangeOptions,
 ): { readonly key: Uint8Array; readonly rangeEnd: Uint8Array } {
+  checkFlags(options, ['prefix', 'fromKey']);
   const { prefix = false, fromKey = false, rangeEnd } = options;
   if (Number(prefix) + Number(fromKey) + Number(rangeEnd !== undefined) > 1) {
     throw invalidArgument('prefix, fromKey and rangeEnd exclude each other');
   }
-  const first = bytesOf(key);
-  if (rangeEnd !== undefined) return { key: first, rangeEnd: bytesOf(rangeEnd) };
+  const first = bytesOf(key, 'key');
+  if (rangeEnd !== undefined) return { key: first, rangeEnd: bytesOf(rangeEnd, 'rangeEnd') };
   if (!prefix && !fromKey) return { key: first, rangeEnd: EMPTY_BYTES };
   if (first.length === 0) return { key: ZERO_BYTE, rangeEnd: ZERO_BYTE };
   return { key: first, rangeEnd: prefix ? prefixEnd(first) : ZERO_BYTE };

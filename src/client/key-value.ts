@@ -2,9 +2,10 @@
 
 import { utf8FromBytes } from '../base/index.ts';
 import type { mvccpb } from '../protocol/index.ts';
+import { Printed } from './printed.ts';
 
 /** Has every field of `mvccpb.KeyValue`. Bytes are owned by whoever received the result. */
-export class KeyValue implements mvccpb.KeyValue {
+export class KeyValue extends Printed implements mvccpb.KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
   /** Revision in which the key last came into being; 0 in the event of a deletion. */
@@ -17,6 +18,7 @@ export class KeyValue implements mvccpb.KeyValue {
   readonly lease: bigint;
 
   constructor(fields: mvccpb.KeyValue) {
+    super();
     this.key = fields.key;
     this.value = fields.value;
     this.createRevision = fields.createRevision;

@@ -1,6 +1,7 @@
 // Keys and values.
 
 import { etcdserverpb } from '../protocol/index.ts';
+import { checkFlags, checkInteger } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import { invalidArgument } from './errors.ts';
 import { type Bytes, rangeOf } from './key-range.ts';
@@ -25,6 +26,7 @@ import {
   putResultOf,
   type ResponseHeader,
 } from './results.ts';
+import { Scan } from './scan.ts';
 import { serverStream } from './server-stream.ts';
 import { Txn } from './txn.ts';
 
@@ -36,12 +38,12 @@ export interface ScanOptions
     'prefix' | 'fromKey' | 'rangeEnd' | 'revision' | 'serializable' | 'keysOnly'
   > {
   /** Keys fetched at a time. Default 1,000. */
-  readonly pageKeys?: number;
+  readonly pageKeys?: number | undefined;
 }
 
 export interface CompactOptions {
   /** Resolve only when the old revisions are gone from the disk. */
-  readonly physical?: boolean;
+  readonly physical?: boolean | undefined;
 }
 
 export class KvClient {
@@ -77,15 +79,21 @@ export class KvClient {
   }
 
   /** Every key of a range in order, fetched page by page, all at the revision of the first page. */
-  async *scan(
+  scan(key: Bytes, options: ScanOptions & CallOptions = {}): Scan {
+    return new Scan((atRevision) => this.#pages(key, options, atRevision));
+  }
+
+  async *#pages(
     key: Bytes,
-    options: ScanOptions & CallOptions = {},
+    options: ScanOptions & CallOptions,
+    atRevision: (revision: number) => void,
   ): AsyncGenerator<KeyValue, void, undefined> {
+    const range = rangeOf(key, options);
     const { pageKeys = SCAN_PAGE_KEYS, prefix: _, fromKey: __, ...rest } = options;
-    if (!Number.isSafeInteger(pageKeys) || pageKeys < 1) {
+    checkInteger(pageKeys, 'pageKeys');
+    if (pageKeys < 1) {
       throw invalidArgument(`pageKeys is not a positive integer: ${pageKeys}`);
     }
-    const range = rangeOf(key, options);
     let { key: from } = range;
     let { revision = 0 } = options;
     for (;;) {
@@ -96,6 +104,7 @@ export class KvClient {
         revision,
       });
       if (revision === 0) revision = page.header.revision;
+      atRevision(revision);
       yield* page.kvs;
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) return;
@@ -127,7 +136,8 @@ export class KvClient {
     revision: number,
     options: CompactOptions & CallOptions = {},
   ): Promise<ResponseHeader> {
-    if (!Number.isInteger(revision)) throw invalidArgument(`not a revision: ${revision}`);
+    checkInteger(revision, 'revision');
+    checkFlags(options, ['physical']);
     const request = methods.compact.request.create({
       revision,
       physical: options.physical ?? false,

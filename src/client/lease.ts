@@ -1,8 +1,8 @@
 // Leases: keys attached to one are deleted when it ends.
 
 import { EtcdError, etcdserverpb } from '../protocol/index.ts';
+import { checkFlags, checkId, checkInteger, checkObject } from './arguments.ts';
 import type { Calls } from './calls.ts';
-import { invalidArgument } from './errors.ts';
 import {
   type KeepAliveOptions,
   type KeepAliveResponse,
@@ -10,6 +10,7 @@ import {
   type LeaseKeeper,
 } from './keep-alive.ts';
 import type { CallOptions } from './options.ts';
+import { printed } from './printed.ts';
 import { headerOf, type ResponseHeader } from './results.ts';
 
 const { methods } = etcdserverpb.LeaseService;
@@ -49,15 +50,17 @@ export class LeaseClient {
   /** A lease of `ttl` seconds; the server chooses its id unless one is given. */
   async grant(
     ttl: number,
-    options: { readonly id?: bigint } & CallOptions = {},
+    options: { readonly id?: bigint | undefined } & CallOptions = {},
   ): Promise<LeaseGrantResult> {
-    if (!Number.isInteger(ttl))
-      throw invalidArgument(`ttl is not a whole number of seconds: ${ttl}`);
-    const request = methods.leaseGrant.request.create({ ttl, id: options.id ?? 0n });
+    checkInteger(ttl, 'ttl');
+    checkObject(options, 'options');
+    const { id = 0n } = options;
+    checkId(id, 'id');
+    const request = methods.leaseGrant.request.create({ ttl, id });
     // A lease too many runs out by itself; one with a given id would be refused the second time.
     const repeat = request.id === 0n ? 'always' : 'unbegun';
     const response = await this.#calls.unary(methods.leaseGrant, request, options, repeat);
-    return { header: headerOf(response.header), id: response.id, ttl: response.ttl };
+    return printed({ header: headerOf(response.header), id: response.id, ttl: response.ttl });
   }
 
   /**
@@ -65,6 +68,7 @@ export class LeaseClient {
    * attempts has done it, though its answer was lost.
    */
   async revoke(id: bigint, options: CallOptions = {}): Promise<ResponseHeader> {
+    checkId(id, 'id');
     const request = methods.leaseRevoke.request.create({ id });
     const response = await this.#calls.unary(methods.leaseRevoke, request, options, 'always');
     return headerOf(response.header);
@@ -72,41 +76,45 @@ export class LeaseClient {
 
   /** Renews the lease, again and again, until the result is closed or the lease is lost. */
   keepAlive(id: bigint, options: KeepAliveOptions = {}): LeaseKeeper {
+    checkId(id, 'id');
     return this.#keepAlives.keep(id, options);
   }
 
   /** Renews the lease once. LEASE_NOT_FOUND if there is no such lease. */
   async keepAliveOnce(id: bigint, options: CallOptions = {}): Promise<KeepAliveResponse> {
+    checkId(id, 'id');
     const method = methods.leaseKeepAlive;
     const request = method.request.create({ id });
     // A stream of one request and one answer is, on the wire, a unary call.
     const response = await this.#calls.unary(method, request, options, 'always');
     if (response.ttl <= 0) throw new EtcdError('LEASE_NOT_FOUND');
-    return { header: headerOf(response.header), id: response.id, ttl: response.ttl };
+    return printed({ header: headerOf(response.header), id: response.id, ttl: response.ttl });
   }
 
   async timeToLive(
     id: bigint,
-    options: { readonly keys?: boolean } & CallOptions = {},
+    options: { readonly keys?: boolean | undefined } & CallOptions = {},
   ): Promise<LeaseTimeToLiveResult> {
+    checkId(id, 'id');
+    checkFlags(options, ['keys']);
     const request = methods.leaseTimeToLive.request.create({ id, keys: options.keys ?? false });
     const response = await this.#calls.unary(methods.leaseTimeToLive, request, options, 'always');
-    return {
+    return printed({
       header: headerOf(response.header),
       id: response.id,
       ttl: response.ttl,
       grantedTtl: response.grantedTTL,
       keys: response.keys,
-    };
+    });
   }
 
   async list(options: CallOptions = {}): Promise<LeaseListResult> {
     const method = methods.leaseLeases;
     const response = await this.#calls.unary(method, method.request.create(), options, 'always');
-    return {
+    return printed({
       header: headerOf(response.header),
       leases: response.leases.map(({ id }) => id),
-    };
+    });
   }
 
   /** For the client's own close. */

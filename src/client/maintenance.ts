@@ -2,22 +2,24 @@
 // one.
 
 import { etcdserverpb } from '../protocol/index.ts';
+import { checkId, checkInteger, checkObject, checkText } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import type { CallOptions } from './options.ts';
+import { printed, printedDeep } from './printed.ts';
 import { serverStream } from './server-stream.ts';
 
 const { methods } = etcdserverpb.MaintenanceService;
 
 /** An alarm of a member; `memberId` 0n is every member. */
 export interface AlarmSelection {
-  readonly memberId?: bigint;
+  readonly memberId?: bigint | undefined;
   /** One of `etcdserverpb.AlarmType`; NONE is every kind. */
-  readonly alarm?: number;
+  readonly alarm?: number | undefined;
 }
 
 export interface EndpointOptions extends CallOptions {
   /** Asks the member there, over a connection of its own. Default: any endpoint of the client. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
 }
 
 export class MaintenanceClient {
@@ -31,11 +33,15 @@ export class MaintenanceClient {
   }
 
   /** INVALID_ARGUMENT if the endpoint makes no sense. */
-  async #at<T>(endpoint: string | undefined, ask: (calls: Calls) => Promise<T>): Promise<T> {
-    if (endpoint === undefined) return ask(this.#calls);
+  async #at<T extends object>(
+    { endpoint }: EndpointOptions,
+    ask: (calls: Calls) => Promise<T>,
+  ): Promise<T> {
+    if (endpoint === undefined) return printedDeep(await ask(this.#calls));
+    checkText(endpoint, 'endpoint');
     const calls = this.#callsAt(endpoint);
     try {
-      return await ask(calls);
+      return printedDeep(await ask(calls));
     } finally {
       calls.close();
     }
@@ -44,22 +50,24 @@ export class MaintenanceClient {
   status(options: EndpointOptions = {}): Promise<etcdserverpb.StatusResponse> {
     const method = methods.status;
     const request = method.request.create();
-    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
+    return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** Hash of all keys and their history up to `revision` (0: now), comparable between members. */
-  hashKv(
-    options: { readonly revision?: number } & EndpointOptions = {},
+  async hashKv(
+    options: { readonly revision?: number | undefined } & EndpointOptions = {},
   ): Promise<etcdserverpb.HashKVResponse> {
     const method = methods.hashKV;
-    const request = method.request.create({ revision: options.revision ?? 0 });
-    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
+    const { revision = 0 } = options;
+    checkInteger(revision, 'revision');
+    const request = method.request.create({ revision });
+    return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** Alarms that are raised. */
-  alarms(options: CallOptions = {}): Promise<etcdserverpb.AlarmResponse> {
+  async alarms(options: CallOptions = {}): Promise<etcdserverpb.AlarmResponse> {
     const request = methods.alarm.request.create({ action: etcdserverpb.AlarmAction.GET });
-    return this.#calls.unary(methods.alarm, request, options, 'always');
+    return printedDeep(await this.#calls.unary(methods.alarm, request, options, 'always'));
   }
 
   /** Ends the alarms selected: without a selection, all. */
@@ -67,7 +75,10 @@ export class MaintenanceClient {
     selection: AlarmSelection = {},
     options: CallOptions = {},
   ): Promise<etcdserverpb.AlarmResponse> {
+    checkObject(selection, 'selection');
     const { memberId = 0n, alarm = etcdserverpb.AlarmType.NONE } = selection;
+    checkId(memberId, 'memberId');
+    checkInteger(alarm, 'alarm');
     if (memberId !== 0n || alarm !== etcdserverpb.AlarmType.NONE) {
       return this.#deactivate({ memberID: memberId, alarm }, options);
     }
@@ -78,10 +89,10 @@ export class MaintenanceClient {
       ended.push(...(await this.#deactivate(each, options)).alarms);
     }
     // Several answers, or none: no header is that of all.
-    return { header: undefined, alarms: ended };
+    return printed({ header: undefined, alarms: ended });
   }
 
-  #deactivate(
+  async #deactivate(
     member: etcdserverpb.AlarmMember,
     options: CallOptions,
   ): Promise<etcdserverpb.AlarmResponse> {
@@ -90,24 +101,25 @@ export class MaintenanceClient {
       memberID: member.memberID,
       alarm: member.alarm,
     });
-    return this.#calls.unary(methods.alarm, request, options, 'always');
+    return printedDeep(await this.#calls.unary(methods.alarm, request, options, 'always'));
   }
 
   /** Rewrites the member's database without free pages. The member answers nothing else meanwhile. */
   defragment(options: EndpointOptions = {}): Promise<etcdserverpb.DefragmentResponse> {
     const method = methods.defragment;
     const request = method.request.create();
-    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'unbegun'));
+    return this.#at(options, (calls) => calls.unary(method, request, options, 'unbegun'));
   }
 
   /** Hands leadership to another member. NOT_LEADER unless the leader is asked: give its endpoint. */
-  moveLeader(
+  async moveLeader(
     targetId: bigint,
     options: EndpointOptions = {},
   ): Promise<etcdserverpb.MoveLeaderResponse> {
+    checkId(targetId, 'targetId');
     const method = methods.moveLeader;
     const request = method.request.create({ targetID: targetId });
-    return this.#at(options.endpoint, (calls) => calls.unary(method, request, options, 'always'));
+    return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
   /** The member's database file in pieces; its last 32 bytes are the SHA-256 of those before. */

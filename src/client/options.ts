@@ -6,14 +6,14 @@ import type { Connect } from '../grpc/index.ts';
 /** As `node:tls` has them. Text is PEM. */
 export interface TlsOptions {
   /** Certificates that vouch for the server; default: the system's. */
-  readonly ca?: string | Uint8Array;
+  readonly ca?: string | Uint8Array | undefined;
   /** The client's own certificate, and its key. */
-  readonly cert?: string | Uint8Array;
-  readonly key?: string | Uint8Array;
+  readonly cert?: string | Uint8Array | undefined;
+  readonly key?: string | Uint8Array | undefined;
   /** Name that the server's certificate must carry; default: the endpoint's host. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
   /** True takes any certificate: for tests only. Default false. */
-  readonly skipVerify?: boolean;
+  readonly skipVerify?: boolean | undefined;
 }
 
 /** A user with a password, or a token that was given out elsewhere. */
@@ -43,43 +43,43 @@ export interface ClientOptions {
    */
   readonly endpoints: string | readonly string[];
   /** TLS for endpoints that do not say `http://`; `true` is TLS with defaults. */
-  readonly tls?: TlsOptions | true;
-  readonly auth?: AuthOptions;
+  readonly tls?: TlsOptions | true | undefined;
+  readonly auth?: AuthOptions | undefined;
   /** Time limit of a unary call that brings none of its own. Default: none. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Time for one endpoint to connect. Default 5,000. */
-  readonly connectTimeoutMs?: number;
+  readonly connectTimeoutMs?: number | undefined;
   /**
    * A call waits for a connection as long as its time limit allows, instead of failing UNAVAILABLE
    * when all endpoints have refused repeatedly. Default false. Watches and kept leases always wait.
    */
-  readonly waitForReady?: boolean;
+  readonly waitForReady?: boolean | undefined;
   /** Default: no pings. */
-  readonly keepalive?: KeepaliveOptions;
+  readonly keepalive?: KeepaliveOptions | undefined;
   /** Largest request sent. Default 2 MiB. */
-  readonly sendBytesMax?: number;
+  readonly sendBytesMax?: number | undefined;
   /** Largest response accepted. Default 2^31-1. */
-  readonly receiveBytesMax?: number;
+  readonly receiveBytesMax?: number | undefined;
   /**
    * How often a call that is safe to repeat is repeated, for each of as many endpoints as make a
    * majority. Default 5.
    */
-  readonly retriesMax?: number;
+  readonly retriesMax?: number | undefined;
   /** Unary calls that do not say so themselves are served by members with a leader only. Default false. */
-  readonly requireLeader?: boolean;
+  readonly requireLeader?: boolean | undefined;
   /** The endpoints are replaced by those of the member list this often. Default: never. */
-  readonly autoSyncIntervalMs?: number;
-  readonly runtime?: Runtime;
+  readonly autoSyncIntervalMs?: number | undefined;
+  readonly runtime?: Runtime | undefined;
 }
 
 export interface CallOptions {
   /** The call fails DEADLINE_EXCEEDED after this long; Infinity for never. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Cancels the call, which then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * A member that knows no leader refuses at once (NO_LEADER) instead of waiting for one. Default: as
    * the client's options say.
    */
-  readonly requireLeader?: boolean;
+  readonly requireLeader?: boolean | undefined;
 }

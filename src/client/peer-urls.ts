@@ -1,6 +1,7 @@
 // Peer URLs, checked before they are sent: a cluster that has taken in a member under a URL that means
 // nothing is hard to repair. Texts are those of etcd's own client.
 
+import { checkTexts } from './arguments.ts';
 import { invalidArgument } from './errors.ts';
 
 const SCHEME = /^([a-zA-Z][a-zA-Z\d+.-]*):(.*)$/s;
@@ -9,6 +10,7 @@ const HOST_PORT = /^(?:\[[^[\]]*\]|[^[\]:]*):\d*$/;
 
 /** INVALID_ARGUMENT unless each is `http://host:port`, `https://host:port`, `unix:…` or `unixs:…`. */
 export function checkPeerUrls(urls: readonly string[]): void {
+  checkTexts(urls, 'peerUrls');
   if (urls.length === 0) throw invalidArgument('no valid URLs given');
   for (const url of urls) {
     const problem = problemOf(url.trim());

@@ -59,7 +59,7 @@ describe('a request', () => {
     expect(() => compare('k', 'version', '=', 'x' as unknown as number)).toThrow(
       'version is compared with a number, not a bytes',
     );
-    expect(() => compare('k', 'version', '==' as '=', 1)).toThrow('unknown comparison');
+    expect(() => compare('k', 'version', '==' as '=', 1)).toThrow('operator of a comparison');
   });
 
   test('nests transactions', () => {

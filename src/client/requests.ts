@@ -2,6 +2,7 @@
 
 import { EMPTY_BYTES } from '../base/index.ts';
 import { etcdserverpb } from '../protocol/index.ts';
+import { checkFlags, checkId, checkInteger, checkName } from './arguments.ts';
 import { invalidArgument } from './errors.ts';
 import { type Bytes, bytesOf, type RangeOptions, rangeOf } from './key-range.ts';
 
@@ -17,52 +18,53 @@ export type SortTarget = keyof typeof SORT_TARGETS;
 
 export interface GetOptions extends RangeOptions {
   /** Most keys returned; 0 is no limit. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Reads the store as it was at this revision; 0 is now. */
-  readonly revision?: number;
+  readonly revision?: number | undefined;
   /** Order of the result by this; ascending unless `order` says otherwise. */
-  readonly sortBy?: SortTarget;
-  readonly order?: 'ascend' | 'descend';
+  readonly sortBy?: SortTarget | undefined;
+  readonly order?: 'ascend' | 'descend' | undefined;
   /** Read from the member that is asked, without asking the others: faster, may be stale. */
-  readonly serializable?: boolean;
-  readonly keysOnly?: boolean;
-  readonly countOnly?: boolean;
-  readonly minModRevision?: number;
-  readonly maxModRevision?: number;
-  readonly minCreateRevision?: number;
-  readonly maxCreateRevision?: number;
+  readonly serializable?: boolean | undefined;
+  readonly keysOnly?: boolean | undefined;
+  readonly countOnly?: boolean | undefined;
+  readonly minModRevision?: number | undefined;
+  readonly maxModRevision?: number | undefined;
+  readonly minCreateRevision?: number | undefined;
+  readonly maxCreateRevision?: number | undefined;
 }
 
 export interface PutOptions {
   /** The key is deleted when this lease ends. */
-  readonly lease?: bigint;
-  readonly prevKv?: boolean;
+  readonly lease?: bigint | undefined;
+  readonly prevKv?: boolean | undefined;
   /** Keeps the stored value and changes the lease; `value` must be empty. */
-  readonly ignoreValue?: boolean;
+  readonly ignoreValue?: boolean | undefined;
   /** Keeps the stored lease. */
-  readonly ignoreLease?: boolean;
+  readonly ignoreLease?: boolean | undefined;
 }
 
 export interface DeleteOptions extends RangeOptions {
-  readonly prevKv?: boolean;
+  readonly prevKv?: boolean | undefined;
 }
 
-/** Integers that a request may carry; the server takes all of int64, beyond 2^53 it is clamped. */
 function integer(value: number | undefined, name: string): number {
   if (value === undefined) return 0;
-  if (!Number.isInteger(value) || Math.abs(value) > 2 ** 53) {
-    throw invalidArgument(`${name} is not an integer within 2^53: ${value}`);
-  }
+  checkInteger(value, name);
   return value;
 }
 
 export function rangeRequest(key: Bytes, options: GetOptions): etcdserverpb.RangeRequest {
+  checkFlags(options, ['serializable', 'keysOnly', 'countOnly']);
+  const { sortBy, order } = options;
+  if (sortBy !== undefined) checkName(sortBy, Object.keys(SORT_TARGETS), 'sortBy');
+  if (order !== undefined) checkName(order, ['ascend', 'descend'], 'order');
   return etcdserverpb.RangeRequestCodec.create({
     ...rangeOf(key, options),
     limit: integer(options.limit, 'limit'),
     revision: integer(options.revision, 'revision'),
     sortOrder: sortOrder(options),
-    sortTarget: SORT_TARGETS[options.sortBy ?? 'key'],
+    sortTarget: SORT_TARGETS[sortBy ?? 'key'],
     serializable: options.serializable ?? false,
     keysOnly: options.keysOnly ?? false,
     countOnly: options.countOnly ?? false,
@@ -83,10 +85,13 @@ function sortOrder({ sortBy, order }: GetOptions): etcdserverpb.SortOrder {
 }
 
 export function putRequest(key: Bytes, value: Bytes, options: PutOptions): etcdserverpb.PutRequest {
+  checkFlags(options, ['prevKv', 'ignoreValue', 'ignoreLease']);
+  const { lease = 0n } = options;
+  checkId(lease, 'lease');
   return etcdserverpb.PutRequestCodec.create({
-    key: bytesOf(key),
-    value: bytesOf(value),
-    lease: options.lease ?? 0n,
+    key: bytesOf(key, 'key'),
+    value: bytesOf(value, 'value'),
+    lease,
     prevKv: options.prevKv ?? false,
     ignoreValue: options.ignoreValue ?? false,
     ignoreLease: options.ignoreLease ?? false,
@@ -94,6 +99,7 @@ export function putRequest(key: Bytes, value: Bytes, options: PutOptions): etcds
 }
 
 export function deleteRequest(key: Bytes, options: DeleteOptions): etcdserverpb.DeleteRangeRequest {
+  checkFlags(options, ['prevKv']);
   return etcdserverpb.DeleteRangeRequestCodec.create({
     ...rangeOf(key, options),
     prevKv: options.prevKv ?? false,
@@ -114,19 +120,16 @@ export const op = {
   delete: (key: Bytes, options: DeleteOptions = {}): Op => ({
     request: { case: 'requestDeleteRange', value: deleteRequest(key, options) },
   }),
-  txn: (parts: TxnParts): Op => ({
-    request: {
-      case: 'requestTxn',
-      value: txnRequest(parts.compare ?? [], parts.success ?? [], parts.failure ?? []),
-    },
+  txn: ({ compare = [], success = [], failure = [] }: TxnParts): Op => ({
+    request: { case: 'requestTxn', value: txnRequest(compare, success, failure) },
   }),
 } as const;
 
 /** A transaction: if all comparisons hold, the one list of operations, else the other. */
 export interface TxnParts {
-  readonly compare?: readonly Comparison[];
-  readonly success?: readonly Op[];
-  readonly failure?: readonly Op[];
+  readonly compare?: readonly Comparison[] | undefined;
+  readonly success?: readonly Op[] | undefined;
+  readonly failure?: readonly Op[] | undefined;
 }
 
 export function txnRequest(
@@ -134,11 +137,30 @@ export function txnRequest(
   success: readonly Op[],
   failure: readonly Op[],
 ): etcdserverpb.TxnRequest {
+  checkComparisons(compares);
+  checkOps(success);
+  checkOps(failure);
   return etcdserverpb.TxnRequestCodec.create({
     compare: [...compares],
     success: [...success],
     failure: [...failure],
   });
+}
+
+/** INVALID_ARGUMENT unless each was made by `compare`. */
+export function checkComparisons(parts: readonly Comparison[]): void {
+  for (const each of parts) checkPart(each, 'targetUnion', 'a comparison is made by compare()');
+}
+
+/** INVALID_ARGUMENT unless each was made by `op`. */
+export function checkOps(parts: readonly Op[]): void {
+  const text = 'an operation is made by op.get(), op.put(), op.delete() or op.txn()';
+  for (const each of parts) checkPart(each, 'request', text);
+}
+
+function checkPart(part: unknown, field: string, text: string): void {
+  const isPart = typeof part === 'object' && part !== null && field in part;
+  if (!isPart) throw invalidArgument(text);
 }
 
 /** One comparison of a transaction. */
@@ -167,6 +189,14 @@ export interface CompareValues {
   lease: bigint;
 }
 
+const COMPARE_TARGETS: readonly (keyof CompareValues)[] = [
+  'version',
+  'createRevision',
+  'modRevision',
+  'value',
+  'lease',
+];
+
 /**
  * `compare('key', 'version', '=', 0)`. With range options it must hold for every key of the range,
  * and `key` need not exist.
@@ -178,11 +208,11 @@ export function compare<Target extends keyof CompareValues>(
   value: CompareValues[Target],
   options: RangeOptions = {},
 ): Comparison {
-  const result = RESULTS[operator];
-  if (result === undefined) throw invalidArgument(`unknown comparison ${operator}`);
+  checkName(target, COMPARE_TARGETS, 'the target of a comparison');
+  checkName(operator, Object.keys(RESULTS), 'the operator of a comparison');
   return etcdserverpb.CompareCodec.create({
     ...rangeOf(key, options),
-    result,
+    result: RESULTS[operator],
     ...compareTarget(target, value),
   });
 }
@@ -196,6 +226,7 @@ function compareTarget(
   const wants = target === 'value' ? 'bytes' : target === 'lease' ? 'bigint' : 'number';
   const is = typeof value === 'string' || value instanceof Uint8Array ? 'bytes' : typeof value;
   if (is !== wants) throw invalidArgument(`${target} is compared with a ${wants}, not a ${is}`);
+  if (target === 'lease') checkId(value, 'lease');
   switch (target) {
     case 'version':
       return { target: VERSION, targetUnion: { case: 'version', value: number } };
@@ -208,7 +239,7 @@ function compareTarget(
         target: VALUE,
         targetUnion: {
           case: 'value',
-          value: is === 'bytes' ? bytesOf(value as Bytes) : EMPTY_BYTES,
+          value: is === 'bytes' ? bytesOf(value as Bytes, 'value') : EMPTY_BYTES,
         },
       };
     case 'lease':

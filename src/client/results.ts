@@ -2,6 +2,7 @@
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { KeyValue, keyValueOf } from './key-value.ts';
+import { printed } from './printed.ts';
 
 /** Who answered, and at which revision of the store. */
 export type ResponseHeader = etcdserverpb.ResponseHeader;
@@ -46,54 +47,54 @@ export interface TxnResult {
   readonly responses: readonly OpResult[];
 }
 
-const HEADER_MISSING: ResponseHeader = etcdserverpb.ResponseHeaderCodec.create();
+const HEADER_MISSING: ResponseHeader = printed(etcdserverpb.ResponseHeaderCodec.create());
 
 /** A response without header has one of zeros. */
 export function headerOf(header: ResponseHeader | undefined): ResponseHeader {
-  return header ?? HEADER_MISSING;
+  return header === undefined ? HEADER_MISSING : printed(header);
 }
 
 export function getResultOf(response: etcdserverpb.RangeResponse): GetResult {
   const kvs = response.kvs.map((fields) => new KeyValue(fields));
-  return {
+  return printed({
     header: headerOf(response.header),
     kv: kvs[0],
     kvs,
     count: response.count,
     more: response.more,
-  };
+  });
 }
 
 export function putResultOf(response: etcdserverpb.PutResponse): PutResult {
-  return { header: headerOf(response.header), prevKv: keyValueOf(response.prevKv) };
+  return printed({ header: headerOf(response.header), prevKv: keyValueOf(response.prevKv) });
 }
 
 export function deleteResultOf(response: etcdserverpb.DeleteRangeResponse): DeleteResult {
-  return {
+  return printed({
     header: headerOf(response.header),
     deleted: response.deleted,
     prevKvs: response.prevKvs.map((fields) => new KeyValue(fields)),
-  };
+  });
 }
 
 export function txnResultOf(response: etcdserverpb.TxnResponse): TxnResult {
-  return {
+  return printed({
     header: headerOf(response.header),
     succeeded: response.succeeded,
     responses: response.responses.flatMap((each) => opResultOf(each) ?? []),
-  };
+  });
 }
 
 function opResultOf({ response }: etcdserverpb.ResponseOp): OpResult | undefined {
   switch (response?.case) {
     case 'responseRange':
-      return { type: 'get', ...getResultOf(response.value) };
+      return printed<OpResult>({ type: 'get', ...getResultOf(response.value) });
     case 'responsePut':
-      return { type: 'put', ...putResultOf(response.value) };
+      return printed<OpResult>({ type: 'put', ...putResultOf(response.value) });
     case 'responseDeleteRange':
-      return { type: 'delete', ...deleteResultOf(response.value) };
+      return printed<OpResult>({ type: 'delete', ...deleteResultOf(response.value) });
     case 'responseTxn':
-      return { type: 'txn', ...txnResultOf(response.value) };
+      return printed<OpResult>({ type: 'txn', ...txnResultOf(response.value) });
     case undefined:
       return undefined;
   }

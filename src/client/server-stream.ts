@@ -4,6 +4,7 @@
 import type { CallStatus, ClientStream } from '../grpc/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import type { MethodDescriptor } from '../protocol/index.ts';
+import { checkCallOptions } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import { errorOfStatus } from './errors.ts';
 import { STREAM_BUFFER_MESSAGES_MAX } from './limits.ts';
@@ -19,6 +20,7 @@ export async function* serverStream<Request, RequestInit, Response, ResponseInit
   request: Request,
   options: CallOptions,
 ): AsyncGenerator<Response, void, undefined> {
+  checkCallOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();
   if (!calls.tokens.ready) await calls.tokens.obtain();

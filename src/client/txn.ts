@@ -4,7 +4,7 @@ import { etcdserverpb } from '../protocol/index.ts';
 import type { Calls } from './calls.ts';
 import { invalidArgument } from './errors.ts';
 import type { CallOptions } from './options.ts';
-import { type Comparison, type Op, txnRequest } from './requests.ts';
+import { type Comparison, checkComparisons, checkOps, type Op, txnRequest } from './requests.ts';
 import { type TxnResult, txnResultOf } from './results.ts';
 
 /**
@@ -23,6 +23,7 @@ export class Txn {
 
   /** All of these must hold for `then`; without any, `then` is executed. */
   if(...comparisons: readonly Comparison[]): this {
+    checkComparisons(comparisons);
     this.#if.push(...comparisons);
     return this;
   }
@@ -38,12 +39,14 @@ export class Txn {
       reject(invalidArgument('a transaction is sent by commit(); await that'));
       return this;
     }
+    checkOps(ops);
     this.#then.push(...ops);
     return this;
   }
 
   /** Operations if a comparison does not hold. */
   else(...ops: readonly Op[]): this {
+    checkOps(ops);
     this.#else.push(...ops);
     return this;
   }

@@ -1,32 +1,34 @@
 // A watch as its user sees it: an async iterable that goes on over reconnects.
 
 import { etcdserverpb, mvccpb } from '../protocol/index.ts';
+import { checkCallOptions, checkFlags, checkInteger, checkName } from './arguments.ts';
 import { clientClosed, invalidArgument } from './errors.ts';
 import { type Bytes, type RangeOptions, rangeOf } from './key-range.ts';
 import { KeyValue, keyValueOf } from './key-value.ts';
 import { WATCH_BUFFER_BYTES_MAX, WATCH_EVENT_OVERHEAD_BYTES } from './limits.ts';
+import { printed } from './printed.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
 import { headerOf, type ResponseHeader } from './results.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
 export interface WatchOptions extends RangeOptions {
   /** First revision whose events are delivered; 0 is "from now on". */
-  readonly startRevision?: number;
+  readonly startRevision?: number | undefined;
   /** Bring with each event what was there before. */
-  readonly prevKv?: boolean;
+  readonly prevKv?: boolean | undefined;
   /** Leaves out one kind of event. */
-  readonly filters?: readonly ('noPut' | 'noDelete')[];
+  readonly filters?: readonly ('noPut' | 'noDelete')[] | undefined;
   /** Have the server say now and then, when nothing happens, up to where nothing happened. */
-  readonly progressNotify?: boolean;
+  readonly progressNotify?: boolean | undefined;
   /** Let the server cut large sets of events into several messages. */
-  readonly fragment?: boolean;
+  readonly fragment?: boolean | undefined;
   /**
    * The watch fails with NO_LEADER when the member that serves it loses its leader. Without it, it goes
    * on at another member, or when there is a leader again.
    */
-  readonly requireLeader?: boolean;
+  readonly requireLeader?: boolean | undefined;
   /** Ends the watch; the loop over it throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface WatchEvent {
@@ -78,10 +80,12 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   #settleCreated!: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
 
   constructor(link: WatcherLink, key: Bytes, options: WatchOptions) {
+    checkCallOptions(options);
+    checkFlags(options, ['prevKv', 'progressNotify', 'fragment']);
     const { startRevision = 0, filters = [] } = options;
-    if (!Number.isInteger(startRevision)) {
-      throw invalidArgument(`startRevision is not an integer: ${startRevision}`);
-    }
+    checkInteger(startRevision, 'startRevision');
+    if (!Array.isArray(filters)) throw invalidArgument('filters must be an array');
+    for (const filter of filters) checkName(filter, ['noPut', 'noDelete'], 'each of filters');
     this.#link = link;
     this.requireLeader = options.requireLeader ?? false;
     this.#cursor = new WatchCursor(startRevision);
@@ -178,7 +182,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     const fresh = this.#cursor.accept(response.events, response.fragment);
     if (!isProgress && fresh.length === 0) return;
     this.#deliver(
-      { header, events: fresh.map(eventOf), isProgress, fragment: response.fragment },
+      printed({ header, events: fresh.map(eventOf), isProgress, fragment: response.fragment }),
       bytes + fresh.length * WATCH_EVENT_OVERHEAD_BYTES,
     );
   }
@@ -188,7 +192,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     // Not for the cursor: releases before 3.4.25 and 3.5.8 answer though events are outstanding.
     if (!this.open) return;
     this.#deliver(
-      { header, events: [], isProgress: true, fragment: false },
+      printed({ header, events: [], isProgress: true, fragment: false }),
       WATCH_EVENT_OVERHEAD_BYTES,
     );
   }
@@ -216,9 +220,9 @@ export class Watcher implements AsyncIterable<WatchEvent> {
 
 function eventOf(event: mvccpb.Event): WatchEvent {
   const kv = keyValueOf(event.kv) ?? new KeyValue(mvccpb.KeyValueCodec.create());
-  return {
+  return printed({
     type: event.type === mvccpb.EventType.DELETE ? 'delete' : 'put',
     kv,
     prevKv: keyValueOf(event.prevKv),
-  };
+  });
 }
