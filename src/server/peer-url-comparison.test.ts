@@ -103,8 +103,9 @@ test('a name that becomes known within the time is taken', async () => {
     expect(env.clock.monotonicMs()).toBeGreaterThan(20_000);
     const tries = log.filter((line) => line.includes('"failed to resolve URL Host"'));
     expect(tries).toHaveLength(20);
-    expect(tries[0]).toContain('"url":"http://late.example:1","host":"late.example"');
+    expect(tries[0]).toContain('"url":"http://late.example:1","host":"late.example:1"');
     expect(tries[0]).toContain('"retry-interval":"1s"');
+    expect(log.join('')).toContain('"host":"late.example:1","resolved-addr":"10.0.0.7:1"');
   });
 });
 

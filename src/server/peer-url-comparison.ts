@@ -59,30 +59,29 @@ export class PeerUrlComparison implements UrlComparison {
     if (scheme.startsWith('unix') || host === 'localhost') return url;
     const known = this.#resolved.get(url);
     if (known !== undefined) return known;
-    const address = await this.#addressOf(url, host);
-    const resolved = `${scheme}://${joinHostPort(canonicalIp(address), String(Number(port)))}`;
+    const address = await this.#addressOf(url, host, port);
+    const resolved = `${scheme}://${address}`;
     this.#resolved.set(url, resolved);
     return resolved;
   }
 
-  async #addressOf(url: string, host: string): Promise<string> {
+  /** IP address and port. */
+  async #addressOf(url: string, host: string, port: string): Promise<string> {
     const { clock, timers, network } = this.#env;
+    const what = { url, host: joinHostPort(host, port) };
     const retry = { 'retry-interval': `${RESOLVE_RETRY_MS / 1000}s` };
     for (;;) {
       try {
         const leftMs = this.#deadlineMs - clock.monotonicMs();
-        const address = isIP(host) === 0 ? await network.resolve(host, Math.max(1, leftMs)) : host;
-        this.#log.info('resolved URL Host', { url, host, 'resolved-addr': address });
+        const ip = isIP(host) === 0 ? await network.resolve(host, Math.max(1, leftMs)) : host;
+        const address = joinHostPort(canonicalIp(ip), String(Number(port)));
+        this.#log.info('resolved URL Host', { ...what, 'resolved-addr': address });
         return address;
       } catch (error) {
-        this.#log.warn('failed to resolve URL Host', {
-          url,
-          host,
-          ...retry,
-          error: asError(error),
-        });
+        const fields = { ...what, ...retry, error: asError(error) };
+        this.#log.warn('failed to resolve URL Host', fields);
         if (clock.monotonicMs() + RESOLVE_RETRY_MS >= this.#deadlineMs) {
-          this.#log.warn('failed to resolve URL Host; returning', { url, host, ...retry });
+          this.#log.warn('failed to resolve URL Host; returning', fields);
           throw error;
         }
         await new Promise<void>((resolve) => timers.after(RESOLVE_RETRY_MS, resolve));
