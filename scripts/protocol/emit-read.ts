@@ -14,7 +14,7 @@ export function emitRead(message: Message): string[] {
     ...byNumber(message).flatMap(readField),
     '      default:',
     `        r.unknown(tag, ${name}Descriptor);`,
-    ...(message.collectUnknown ? ['        m.unknownFields.push(tag >>> 3);'] : []),
+    ...(message.collectUnknown ? ['        m.unknownFields.push(Math.floor(tag / 8));'] : []),
     '    }',
     '  }',
     '  return m;',
@@ -73,12 +73,34 @@ function fieldStatements(field: Field): string[] {
   if (field.repeated) return [enter, `${target}.push(read${type.name}(r, undefined));`, leave];
   if (field.oneof === undefined)
     return [enter, `${target} = read${type.name}(r, ${target});`, leave];
+  const before = [
+    `const before = ${target}?.case === '${field.property}' ? ${target}.value : undefined;`,
+    'if (before !== undefined) r.mergesChoice();',
+  ];
+  if (reaches(type, type)) {
+    // The bound of what a decoder holds on the stack; see `Reader.nested`.
+    return [
+      ...before,
+      `const value = before ?? blank${type.name}();`,
+      `${target} = { case: '${field.property}', value };`,
+      `r.nested(read${type.name}, value);`,
+    ];
+  }
   return [
     enter,
-    `const before = ${target}?.case === '${field.property}' ? ${target}.value : undefined;`,
+    ...before,
     `${target} = { case: '${field.property}', value: read${type.name}(r, before) };`,
     leave,
   ];
+}
+
+/** Whether a message of type `to` may lie within one of type `from`. */
+function reaches(from: Message, to: Message, seen = new Set<Message>()): boolean {
+  if (seen.has(from)) return false;
+  seen.add(from);
+  return from.fields.some(
+    ({ type }) => isMessage(type) && (type === to || reaches(type, to, seen)),
+  );
 }
 
 function readScalar(field: Field): string {

@@ -237,19 +237,24 @@ export class KeyValueScanner {
     }
   }
 
-  /** Steps over a field that this release does not know. */
+  /** Steps over a field that this release does not know, or knows otherwise; groups nest freely. */
   #unknown(): void {
-    this.#varint();
-    const type = this.#low & 7;
-    if (this.#low >>> 3 === 0) this.#corrupt();
-    let skipped = 0;
-    if (type === 0) this.#varint();
-    else if (type === 1) skipped = 8;
-    else if (type === 2) skipped = this.#length();
-    else if (type === 5) skipped = 4;
-    else this.#corrupt();
-    this.#at += skipped;
-    if (this.#at > this.#end) this.#corrupt();
+    let open = 0;
+    do {
+      this.#varint();
+      const type = this.#low & 7;
+      if (open === 0 && this.#low >>> 3 === 0) this.#corrupt();
+      let skipped = 0;
+      if (type === 0) this.#varint();
+      else if (type === 1) skipped = 8;
+      else if (type === 2) skipped = this.#length();
+      else if (type === 3) open++;
+      else if (type === 4 && open > 0) open--;
+      else if (type === 5) skipped = 4;
+      else this.#corrupt();
+      this.#at += skipped;
+      if (this.#at > this.#end) this.#corrupt();
+    } while (open > 0);
   }
 
   #length(): number {

@@ -65,6 +65,13 @@ export const WATCH_WINDOW_CHANGES_MAX = 1024;
 /** Bytes in the window of a pass; a window ends at the first whole revision beyond. */
 export const WATCH_WINDOW_BYTES_MAX = 1024 * 1024;
 
+/**
+ * Transactions within each other, the outermost counted, which are checked and answered on the stack.
+ * Each takes one of the operations that a request may have (128 by default), so a deeper one is answered
+ * as one with too many.
+ */
+export const TXN_NESTING_MAX = 1000;
+
 invariant(LEAF_KEYS_MAX <= 256, 'a position in a leaf fits into a byte');
 invariant(LEAF_KEYS_LOW * 4 <= LEAF_KEYS_MAX, 'a joined leaf is not about to split');
 invariant(NODE_CHILDREN_LOW * 4 <= NODE_CHILDREN_MAX, 'a joined node is not about to split');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../base/index.ts';
 import { EtcdError, type EtcdErrorName, etcdserverpb } from '../protocol/index.ts';
+import { TXN_NESTING_MAX } from './limits.ts';
 import {
   checkDeleteRangeRequest,
   checkPutRequest,
@@ -108,6 +109,16 @@ describe('the shape of a transaction', () => {
   ])('%s', (_, request, expected) => {
     expect(errorOf(() => checkTxnRequest(request, 4))).toBe(expected);
   });
+});
+
+test('transactions nest to a bound, whatever the number of operations', () => {
+  const deep = (levels: number): etcdserverpb.TxnRequest => {
+    let request = txn([put('a')]);
+    for (let level = 1; level < levels; level++) request = txn([nested(request.success)]);
+    return request;
+  };
+  expect(errorOf(() => checkTxnRequest(deep(TXN_NESTING_MAX), 1_000_000))).toBe('OK');
+  expect(errorOf(() => checkTxnRequest(deep(TXN_NESTING_MAX + 1), 1_000_000))).toBe('TOO_MANY_OPS');
 });
 
 describe('keys that a transaction may write twice', () => {

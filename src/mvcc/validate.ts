@@ -4,6 +4,7 @@
 import { latin1FromBytes } from '../base/index.ts';
 import { EtcdError, etcdserverpb } from '../protocol/index.ts';
 import { FROM_KEY } from './key-range.ts';
+import { TXN_NESTING_MAX } from './limits.ts';
 
 const { SortOrder, SortTarget } = etcdserverpb;
 
@@ -36,24 +37,24 @@ export function checkDeleteRangeRequest(request: etcdserverpb.DeleteRangeRequest
  * checks throw, then DUPLICATE_KEY.
  */
 export function checkTxnRequest(request: etcdserverpb.TxnRequest, opsMax: number): void {
-  checkShape(request, opsMax);
+  checkShape(request, opsMax, 1);
   checkOverlaps(request.success);
   checkOverlaps(request.failure);
 }
 
 /** Nested transactions get what their parent leaves of the limit. */
-function checkShape(request: etcdserverpb.TxnRequest, opsMax: number): void {
+function checkShape(request: etcdserverpb.TxnRequest, opsMax: number, depth: number): void {
   const { compare, success, failure } = request;
   const ops = Math.max(compare.length, success.length, failure.length);
-  if (ops > opsMax) throw new EtcdError('TOO_MANY_OPS');
+  if (ops > opsMax || depth > TXN_NESTING_MAX) throw new EtcdError('TOO_MANY_OPS');
   for (const { key } of compare) {
     if (key.length === 0) throw new EtcdError('EMPTY_KEY');
   }
-  for (const op of success) checkOp(op, opsMax - ops);
-  for (const op of failure) checkOp(op, opsMax - ops);
+  for (const op of success) checkOp(op, opsMax - ops, depth);
+  for (const op of failure) checkOp(op, opsMax - ops, depth);
 }
 
-function checkOp({ request }: etcdserverpb.RequestOp, opsMax: number): void {
+function checkOp({ request }: etcdserverpb.RequestOp, opsMax: number, depth: number): void {
   switch (request?.case) {
     case 'requestRange':
       checkRangeRequest(request.value);
@@ -65,7 +66,7 @@ function checkOp({ request }: etcdserverpb.RequestOp, opsMax: number): void {
       checkDeleteRangeRequest(request.value);
       break;
     case 'requestTxn':
-      checkShape(request.value, opsMax);
+      checkShape(request.value, opsMax, depth + 1);
       break;
     case undefined:
       throw new EtcdError('KEY_NOT_FOUND');

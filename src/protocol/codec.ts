@@ -16,10 +16,13 @@ export interface Codec<T, Init> extends Encoder<T> {
   /** A message with every field present; fields that `init` leaves out are absent or zero. */
   create(init?: Init): T;
   /**
-   * Reads `bytes[start, end)`. Byte fields are views of `bytes`. Throws MALFORMED or
-   * NUMBER_TOO_LARGE naming message, field and offset.
+   * Reads `bytes[start, end)`, from the log, the disk or another member, as leniently as any release of
+   * etcd does. Byte fields are views of `bytes`. Throws MALFORMED or NUMBER_TOO_LARGE naming message,
+   * field and offset.
    */
   decode(bytes: Uint8Array, start?: number, end?: number): T;
+  /** As {@link decode}, from a client: what etcd 3.7 takes and nothing else. */
+  decodeRequest(bytes: Uint8Array): T;
   /** One exactly sized buffer, in canonical field order. */
   encode(message: T): Uint8Array;
 }

@@ -3,10 +3,15 @@
 import { invariant } from '../base/index.ts';
 import type { Codec } from './codec.ts';
 import type { MessageInfo } from './descriptor.ts';
-import { Reader } from './reader.ts';
+import { LENIENT, Reader, STRICT } from './reader.ts';
 
 /** One for all messages: a decode runs to its end in one go. */
 const reader = new Reader();
+
+/** Whether every release of etcd takes the bytes that were decoded last, and reads the same in them. */
+export function wasPlain(): boolean {
+  return reader.wasPlain;
+}
 
 /** Bytes cut up at a time for short messages: a buffer of its own costs each about 0.5 us. */
 const SLAB_BYTES = 16_384;
@@ -58,10 +63,18 @@ export class GeneratedCodec<T, Init> implements Codec<T, Init> {
   }
 
   decode(bytes: Uint8Array, start = 0, end = bytes.length): T {
-    reader.open(this.descriptor, bytes, start, end);
+    return this.#decode(bytes, start, end, LENIENT);
+  }
+
+  decodeRequest(bytes: Uint8Array): T {
+    return this.#decode(bytes, 0, bytes.length, STRICT);
+  }
+
+  #decode(bytes: Uint8Array, start: number, end: number, strict: boolean): T {
+    reader.open(this.descriptor, bytes, start, end, strict);
     const message = this.#functions.read(reader, undefined);
     invariant(reader.pos === end, 'a decoder reads to the end');
-    reader.close();
+    reader.finish();
     return message;
   }
 

@@ -18,6 +18,7 @@ export {
   etcdErrorOfMessage,
   isEtcdError,
 } from './errors.ts';
+export { type FieldSpan, fieldSpans } from './field-spans.ts';
 export * as authpb from './gen/authpb.ts';
 export * as etcdserverpb from './gen/etcdserverpb.ts';
 export * as health from './gen/health.ts';
@@ -29,10 +30,10 @@ export * as snappb from './gen/snappb.ts';
 export * as v3electionpb from './gen/v3electionpb.ts';
 export * as v3lockpb from './gen/v3lockpb.ts';
 export * as walpb from './gen/walpb.ts';
-export { GeneratedCodec } from './generated-codec.ts';
+export { GeneratedCodec, wasPlain } from './generated-codec.ts';
 export { jsonFromMessage, jsonFromWire, messageFromJson, wireFromJson } from './json.ts';
 export { jsonObjectEnd } from './json-parse.ts';
-export { FIELD_NUMBER_MAX, MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
+export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
 export { isUtf8 } from './utf8.ts';
 export {

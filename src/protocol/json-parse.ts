@@ -2,10 +2,10 @@
 // and where in the text a value stands.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
-import { MESSAGE_NESTING_MAX } from './limits.ts';
+import { JSON_NESTING_MAX } from './limits.ts';
 
 /** Objects and arrays within each other: a message field takes up to two. */
-const JSON_NESTING_MAX = 2 * MESSAGE_NESTING_MAX;
+const VALUE_NESTING_MAX = 2 * JSON_NESTING_MAX;
 
 export type JsonNode = { readonly at: number } & (
   | { readonly kind: 'null' | 'true' | 'false' }
@@ -67,7 +67,7 @@ class JsonParser {
   value(depth: number): JsonNode {
     this.#space();
     const at = this.#pos;
-    if (depth >= JSON_NESTING_MAX) throw this.#error(at, 'nested too deeply');
+    if (depth >= VALUE_NESTING_MAX) throw this.#error(at, 'nested too deeply');
     const char = this.#text[at];
     if (char === '{') return { at, kind: 'object', members: this.#members(depth) };
     if (char === '[') return { at, kind: 'array', items: this.#items(depth) };

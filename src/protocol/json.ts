@@ -12,7 +12,8 @@ import type { FieldInfo, MessageInfo } from './descriptor.ts';
 import type { GeneratedCodec } from './generated-codec.ts';
 import { encodeJson } from './json-encode.ts';
 import { parseJson } from './json-parse.ts';
-import { Reader } from './reader.ts';
+import { JSON_NESTING_MAX } from './limits.ts';
+import { LENIENT, Reader } from './reader.ts';
 
 /** By field number: a scalar, a Tree for a message, an array of either for a repeated field. */
 type Tree = Map<number, Value>;
@@ -38,7 +39,7 @@ export function jsonFromWire(
   end = bytes.length,
 ): string {
   const tree: Tree = new Map();
-  reader.open(message, bytes, start, end);
+  reader.open(message, bytes, start, end, LENIENT, JSON_NESTING_MAX);
   readTree(message, tree);
   reader.close();
   return printTree(message, tree);
@@ -51,7 +52,7 @@ export function jsonFromMessage<T, Init>(codec: GeneratedCodec<T, Init>, message
 function readTree(message: MessageInfo, tree: Tree): void {
   while (reader.pos < reader.limit) {
     const tag = reader.tag();
-    const field = message.fieldByNumber(tag >>> 3);
+    const field = message.fieldByNumber(Math.floor(tag / 8));
     const isDelimited = (tag & 7) === 2;
     if (field === undefined || (!isDelimited && (tag & 7) !== 0)) reader.unknown(tag, message);
     else if (isDelimited === isDelimitedType(field)) readValue(message, field, tree);

@@ -9,6 +9,15 @@
 //   type 3  group, to the matching type 4: in no schema, but skipped as an unknown field
 //
 //   0a 01 6b 18 ac 02   field 1, one byte "k"; field 3, varint 300
+//
+// A known field of another wire type is an unknown field. What else is read depends on where the bytes
+// come from:
+//
+//   strict   from a client: what etcd 3.7 takes, whose protobuf is Go's own
+//   lenient  from the log, the disk, a member: also what releases up to 3.6 take (gogo/protobuf), since
+//            a real member may have logged it: text that is no UTF-8, a tenth byte of a varint with
+//            more than one bit (dropped), field numbers of 31 bits (higher bits dropped), groups of any
+//            depth whose ends have other numbers
 
 import {
   EMPTY_BYTES,
@@ -20,7 +29,7 @@ import {
   utf8FromBytes,
 } from '../base/index.ts';
 import type { MessageInfo } from './descriptor.ts';
-import { FIELD_NUMBER_MAX, MESSAGE_NESTING_MAX } from './limits.ts';
+import { DECODER_STACK_MESSAGES, GROUP_NESTING_MAX, MESSAGE_NESTING_MAX } from './limits.ts';
 import { describePlace } from './place.ts';
 import { isUtf8 } from './utf8.ts';
 import { bigFromHalves, bigFromSignedHalves } from './words.ts';
@@ -29,6 +38,18 @@ const TWO_32 = 0x1_0000_0000;
 /** High half of 2^53: from here on a number is not exact. */
 const HIGH_UNSAFE = 0x20_0000;
 const CLAMP_MAX = 2 ** 53;
+
+/** A message whose reading was put off: `begin` reads it into an object that its parent has already. */
+interface Later {
+  readonly begin: (reader: Reader) => void;
+  readonly start: number;
+  readonly end: number;
+  readonly depth: number;
+}
+
+/** Which bytes are read; see the header. */
+export const LENIENT = false;
+export const STRICT = true;
 
 export class Reader {
   /** Next byte to read; at most `limit`. */
@@ -40,12 +61,26 @@ export class Reader {
   #root: MessageInfo | undefined;
   #start = 0;
   #end = 0;
+  #strict = false;
+  #nestingMax = MESSAGE_NESTING_MAX;
   #depth = 0;
+  /** Depth of the message that is lowest on the stack. */
+  #stackDepth = 0;
+  #later: Later[] = [];
+  #plain = true;
   /** Halves of the varint that #varint64 read, each unsigned 32 bits. */
   #low = 0;
   #high = 0;
 
-  open(root: MessageInfo, bytes: Uint8Array, start: number, end: number): void {
+  /** `nestingMax`: messages within messages, the outermost counted. */
+  open(
+    root: MessageInfo,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    strict: boolean = LENIENT,
+    nestingMax: number = MESSAGE_NESTING_MAX,
+  ): void {
     invariant(
       start >= 0 && start <= end && end <= bytes.length,
       'a message lies within its buffer',
@@ -54,7 +89,11 @@ export class Reader {
     this.#root = root;
     this.#start = start;
     this.#end = end;
+    this.#strict = strict;
+    this.#nestingMax = nestingMax;
     this.#depth = 0;
+    this.#stackDepth = 0;
+    this.#plain = true;
     this.pos = start;
     this.limit = end;
   }
@@ -62,9 +101,47 @@ export class Reader {
   /** Lets go of the buffer. */
   close(): void {
     this.#bytes = EMPTY_BYTES;
+    if (this.#later.length > 0) this.#later = [];
   }
 
-  /** The next tag; the field number is in range, the wire type may be anything. */
+  /**
+   * Reads what was put off, then closes. A strict message that is not plain must fit the stack, since it
+   * is written again.
+   */
+  finish(): void {
+    const wasDeep = this.#later.length > 0;
+    // Reading one may put off more. Those that merge into one object keep their order.
+    for (let i = 0; i < this.#later.length; i++) {
+      const { begin, start, end, depth } = this.#later[i]!;
+      this.pos = start;
+      this.limit = end;
+      this.#depth = depth;
+      this.#stackDepth = depth;
+      begin(this);
+      invariant(this.pos === end, 'a message that was put off is read to its end');
+    }
+    if (wasDeep && this.#strict && !this.#plain) this.#malformed('nested too deeply', this.#start);
+    this.close();
+  }
+
+  /**
+   * Whether every release reads these bytes, and to the same: false after a known field of another
+   * wire type, which releases up to 3.6 refuse, and after a message that is the choice of a oneof
+   * twice, which they replace where 3.7 merges. Of the message that was read last.
+   */
+  get wasPlain(): boolean {
+    return this.#plain;
+  }
+
+  /** A message is again the choice of its oneof. */
+  mergesChoice(): void {
+    this.#plain = false;
+  }
+
+  /**
+   * The next tag; the field number is in range, the wire type may be anything. Beyond 32 bits in
+   * lenient reading.
+   */
   tag(): number {
     const at = this.pos;
     if (at < this.limit) {
@@ -75,11 +152,9 @@ export class Reader {
       }
     }
     this.#varint64();
-    const number = this.#low >>> 3;
-    if (this.#high !== 0 || number < 1 || number > FIELD_NUMBER_MAX) {
-      this.#malformed('bad field number', at);
-    }
-    return this.#low;
+    const number = (this.#high << 29) | (this.#low >>> 3);
+    if (number < 1 || (this.#strict && this.#high !== 0)) this.#malformed('bad field number', at);
+    return number * 8 + (this.#low & 7);
   }
 
   bool(): boolean {
@@ -159,7 +234,7 @@ export class Reader {
       this.pos = end;
       return length === 0 ? '' : latin1FromBytes(bytes, start, end);
     }
-    if (!isUtf8(bytes, at, end)) this.#malformed('invalid UTF-8', start);
+    if (this.#strict && !isUtf8(bytes, at, end)) this.#malformed('invalid UTF-8', start);
     this.pos = end;
     return utf8FromBytes(bytes, start, end);
   }
@@ -168,7 +243,7 @@ export class Reader {
   enter(): number {
     const at = this.pos;
     const length = this.#length();
-    if (++this.#depth >= MESSAGE_NESTING_MAX) this.#malformed('nested too deeply', at);
+    if (++this.#depth >= this.#nestingMax) this.#malformed('nested too deeply', at);
     const outer = this.limit;
     this.limit = this.pos + length;
     return outer;
@@ -179,48 +254,70 @@ export class Reader {
     this.limit = outer;
   }
 
-  /** After a tag that the message has no use for: skips an unknown field, refuses a known one. */
-  unknown(tag: number, message: MessageInfo): void {
-    if (message.fieldByNumber(tag >>> 3) !== undefined) {
-      // The last byte of the tag.
-      this.#malformed(`wire type ${tag & 7} does not fit`, this.pos - 1);
+  /**
+   * Reads a message that may hold messages of its own type into `into`: now, or, where the stack has
+   * enough of them, in `finish`.
+   */
+  nested<T>(read: (reader: Reader, into: T) => unknown, into: T): void {
+    const outer = this.enter();
+    if (this.#depth - this.#stackDepth < DECODER_STACK_MESSAGES) {
+      read(this, into);
+    } else {
+      const begin = (reader: Reader): void => void read(reader, into);
+      this.#later.push({ begin, start: this.pos, end: this.limit, depth: this.#depth });
+      this.pos = this.limit;
     }
-    this.#skip(tag, 0);
+    this.leave(outer);
   }
 
-  #skip(tag: number, groups: number): void {
-    const at = this.pos - 1;
-    switch (tag & 7) {
-      case 0:
-        this.#varint64();
-        return;
-      case 1:
-        this.#advance(8);
-        return;
-      case 2:
-        this.#advance(this.#length());
-        return;
-      case 3:
-        if (this.#depth + groups + 1 >= MESSAGE_NESTING_MAX) {
+  /** Passes over the value of a field; returns where it begins, after the length if there is one. */
+  passOver(tag: number): number {
+    let start = this.pos;
+    if ((tag & 7) === 2) {
+      const length = this.#length();
+      start = this.pos;
+      this.pos += length;
+    } else if ((tag & 7) === 3) this.#skipGroup(Math.floor(tag / 8));
+    else this.#skipValue(tag & 7, this.pos - 1);
+    return start;
+  }
+
+  /** After a tag that the message has no use for: skips the field. */
+  unknown(tag: number, message: MessageInfo): void {
+    const number = Math.floor(tag / 8);
+    if (message.fieldByNumber(number) !== undefined) this.#plain = false;
+    this.passOver(tag);
+  }
+
+  /** `at`: the last byte of the tag. */
+  #skipValue(type: number, at: number): void {
+    if (type === 0) this.#varint64();
+    else if (type === 1) this.#advance(8);
+    else if (type === 2) this.#advance(this.#length());
+    else if (type === 5) this.#advance(4);
+    else this.#malformed(`unexpected wire type ${type}`, at);
+  }
+
+  /** Skips to the end of the group `number`, with no stack: groups nest as deep as there are bytes. */
+  #skipGroup(number: number): void {
+    const open = [number];
+    while (open.length > 0) {
+      const at = this.pos;
+      this.#varint64();
+      const type = this.#low & 7;
+      const inner = this.#high * (TWO_32 / 8) + (this.#low >>> 3);
+      if (this.#strict && (inner < 1 || inner > 0x7fff_ffff)) {
+        this.#malformed('bad field number', at);
+      }
+      if (type === 3) {
+        open.push(inner);
+        if (this.#strict && open.length > GROUP_NESTING_MAX) {
           this.#malformed('nested too deeply', at);
         }
-        this.#skipGroup(tag >>> 3, groups + 1);
-        return;
-      case 5:
-        this.#advance(4);
-        return;
-      default:
-        this.#malformed(`unexpected wire type ${tag & 7}`, at);
-    }
-  }
-
-  #skipGroup(number: number, groups: number): void {
-    for (;;) {
-      const at = this.pos;
-      const tag = this.tag();
-      if ((tag & 7) !== 4) this.#skip(tag, groups);
-      else if (tag >>> 3 === number) return;
-      else this.#malformed('group ends with another number', at);
+      } else if (type !== 4) this.#skipValue(type, this.pos - 1);
+      else if (open.pop() !== inner && this.#strict) {
+        this.#malformed('group ends with another number', at);
+      }
     }
   }
 
@@ -280,7 +377,9 @@ export class Reader {
       if (pos >= limit) this.#malformed('truncated', this.pos);
       byte = bytes[pos++]!;
       // The tenth byte has room for one bit.
-      if (shift === 31 && byte > 1) this.#malformed('varint exceeds 64 bits', this.pos);
+      if (shift === 31 && byte > (this.#strict ? 1 : 0x7f)) {
+        this.#malformed('varint exceeds 64 bits', this.pos);
+      }
       high |= (byte & 0x7f) << shift;
     }
     this.pos = pos;

@@ -48,18 +48,54 @@ test('what is written is canonical and reads back', () => {
 describe('what cannot be applied is refused, never skipped', () => {
   const refused: readonly [string, string, string][] = [
     ['an unknown operation', '620101', 'unknown field 12'],
-    ['two operations', '22001a00', 'two operations 4 and 3'],
     ['no operation', 'a206020801', 'no operation'],
     ['an empty message', '', 'no operation'],
-    ['a field past the end', '220501', 'past the end'],
-    ['a cut varint', '2280', 'past the end'],
-    ['an operation that is a number', '2001', 'wire type 0'],
-    ['a varint of 65 bits', '08ffffffffffffffffff02', 'more than 64 bits'],
+    ['an operation that is a number', '2001', 'unknown field 4'],
+    ['a field past the end', '220501', 'exceeds the 1 bytes left'],
+    ['a cut varint', '2280', 'truncated'],
+    ['a varint of eleven bytes', '08ffffffffffffffffffff01', 'exceeds 64 bits'],
   ];
   test.each(refused)('%s', (_, payload, text) => {
     const bytes = new Uint8Array(Buffer.from(payload, 'hex'));
     expect(() => readEnvelope(bytes, new RequestEnvelope())).toThrow(text);
   });
+});
+
+// Each with the operation that etcd 3.7.1 applies, and its request.
+test.each([
+  [
+    'an unknown field of each wire type',
+    '6001 6100000000000000 00 620101 6b6c 6500000000 22030a016b',
+    4,
+    '0a016b',
+  ],
+  ['a known field of another wire type', '3801 290000000000000000 22030a016b', 4, '0a016b'],
+  ['the id as bytes', '0a0101 22030a016b', 4, '0a016b'],
+  ['the header as a number', 'a00601 22030a016b', 4, '0a016b'],
+  ['a group in the header', 'a206040b0c0807 22030a016b', 4, '0a016b'],
+  ['an operation in two parts', '22030a016b 3a00 2203120176', 4, '0a016b120176'],
+  ['two operations', '2a030a0161 22030a016b', 4, '0a016b'],
+  ['an operation and one of the membership', '22030a016b a25102 0a00', 1300, '0a00'],
+  ['a lease checkpoint and an alarm', '5200 5a00', 11, ''],
+  ['a v2 request beside another', '22030a016b 1200', 4, '0a016b'],
+  ['a tag in three bytes', 'a28000 030a016b', 4, '0a016b'],
+] as const)('what etcd applies is applied: %s', (_, payload, kind, body) => {
+  const envelope = new RequestEnvelope();
+  readEnvelope(new Uint8Array(Buffer.from(payload.replaceAll(' ', ''), 'hex')), envelope);
+  expect(envelope.kind).toBe(kind);
+  expect(hex(envelope.body.subarray(envelope.bodyStart, envelope.bodyEnd))).toBe(body);
+});
+
+test('the id is found in whatever shape its header has', () => {
+  for (const payload of [
+    'a206040b0c0807 2200',
+    'a2060208 05 a20602 0807 2200',
+    '0807 a206020809 3801 2200',
+  ]) {
+    const envelope = new RequestEnvelope();
+    readEnvelope(new Uint8Array(Buffer.from(payload.replaceAll(' ', ''), 'hex')), envelope);
+    expect(envelope).toMatchObject({ kind: REQUEST_KIND.PUT, idHigh: 0, idLow: 7 });
+  }
 });
 
 test('garbage gives a TetcdError or an envelope within the payload', () => {
@@ -73,7 +109,7 @@ test('garbage gives a TetcdError or an envelope within the payload', () => {
         return;
       }
       expect(envelope.bodyStart).toBeLessThanOrEqual(envelope.bodyEnd);
-      expect(envelope.bodyEnd).toBeLessThanOrEqual(payload.length);
+      expect(envelope.bodyEnd).toBeLessThanOrEqual(envelope.body.length);
     }),
     { numRuns: 5000 },
   );

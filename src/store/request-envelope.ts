@@ -6,9 +6,13 @@
 // bytes lie; the operation's codec then decodes just those. Hot: once per proposal and once per entry.
 //
 // Field 2 is the v2 request that releases up to 3.5 wrote; releases up to 3.4 even log bare v2
-// Requests. Neither is "unknown, skip", and nor is any other field this table lacks: see `readEnvelope`.
+// Requests. Neither is "unknown, skip".
+//
+// A real member may have logged a message of another shape: fields of another wire type, one field in
+// several parts, two operations. etcd applies one operation of it, and so must this.
 
-import { invariant, TetcdError, varintSize, writeVarint } from '../base/index.ts';
+import { EMPTY_BYTES, invariant, TetcdError, varintSize, writeVarint } from '../base/index.ts';
+import { etcdserverpb, type FieldSpan, fieldSpans } from '../protocol/index.ts';
 
 /** Operation kinds: the field numbers of InternalRaftRequest. */
 export const REQUEST_KIND = {
@@ -49,6 +53,28 @@ export const REQUEST_KIND = {
 export type RequestKind = (typeof REQUEST_KIND)[keyof typeof REQUEST_KIND];
 
 const KNOWN_KINDS: ReadonlySet<number> = new Set(Object.values(REQUEST_KIND));
+
+/** Of several operations etcd applies one, the first in this order; those left out follow in theirs. */
+const KINDS_FIRST: readonly RequestKind[] = [
+  REQUEST_KIND.CLUSTER_VERSION_SET,
+  REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
+  REQUEST_KIND.DOWNGRADE_INFO_SET,
+  REQUEST_KIND.DOWNGRADE_VERSION_TEST,
+  REQUEST_KIND.RANGE,
+  REQUEST_KIND.PUT,
+  REQUEST_KIND.DELETE_RANGE,
+  REQUEST_KIND.TXN,
+  REQUEST_KIND.COMPACTION,
+  REQUEST_KIND.LEASE_GRANT,
+  REQUEST_KIND.LEASE_REVOKE,
+  REQUEST_KIND.LEASE_CHECKPOINT,
+  REQUEST_KIND.ALARM,
+];
+const KINDS_IN_ORDER: ReadonlySet<RequestKind> = new Set([
+  ...KINDS_FIRST,
+  ...Object.values(REQUEST_KIND).filter((kind) => kind >= REQUEST_KIND.AUTH_ENABLE),
+  REQUEST_KIND.V2,
+]);
 
 const FIELD_ID = 1;
 const FIELD_HEADER = 100;
@@ -164,7 +190,8 @@ function writeOperation(
 /** What {@link readEnvelope} found. One reusable object per applier. */
 export class RequestEnvelope {
   kind: RequestKind = REQUEST_KIND.NONE;
-  /** Where the operation's encoded request lies in the payload. */
+  /** Holds the operation's encoded request: the payload, or a copy if it comes in parts. */
+  body: Uint8Array = EMPTY_BYTES;
   bodyStart = 0;
   bodyEnd = 0;
   /** Upper 16 and lower 48 bits of the request id; both 0 if there is none. */
@@ -177,96 +204,78 @@ let position = 0;
 let varintHigh = 0;
 let varintLow = 0;
 
-/** Reads a varint into `varintLow` (lower 28 bits) and `varintHigh` (the 36 bits above). */
-function readVarint(bytes: Uint8Array, end: number): void {
+/** Reads a varint into `varintLow` (lower 28 bits) and `varintHigh` (the 36 above); false if it is cut. */
+function readVarint(bytes: Uint8Array, end: number): boolean {
   let low = 0;
   let high = 0;
   let scale = 1;
-  for (let group = 0; group < 10; group++) {
-    if (position >= end) malformed('a varint runs past the end', position);
+  for (let group = 0; group < 10 && position < end; group++) {
     const byte = bytes[position++]!;
     if (group < 4) {
       low += (byte & 127) * scale;
       scale = group === 3 ? 1 : scale * 128;
     } else {
-      high += (byte & 127) * scale;
+      // The tenth byte has room for one bit; others are dropped, as releases up to 3.6 do.
+      high += (byte & (group === 9 ? 1 : 127)) * scale;
       scale *= 128;
     }
     if (byte < 128) {
-      if (group === 9 && byte > 1) malformed('a varint has more than 64 bits', position);
       varintLow = low;
       varintHigh = high;
-      return;
+      return true;
     }
   }
-  malformed('a varint has more than ten bytes', position);
+  return false;
 }
 
+/** Reads the length of a field that lies before `end`; -1 if it does not. */
 function readLength(bytes: Uint8Array, end: number): number {
-  readVarint(bytes, end);
+  if (!readVarint(bytes, end)) return -1;
   const length = varintHigh * 0x1000_0000 + varintLow;
-  if (length > end - position) malformed('a field runs past the end', position);
-  return length;
-}
-
-function malformed(what: string, at: number): never {
-  throw new TetcdError('MALFORMED', `etcdserverpb.InternalRaftRequest: ${what} at offset ${at}`);
+  return length > end - position ? -1 : length;
 }
 
 /**
- * Reads the outside of an InternalRaftRequest. Throws MALFORMED for a broken message and
- * UNSUPPORTED for a field or combination that this release does not know: an entry that cannot be
- * applied must never be skipped, since the other members apply it.
+ * Reads the outside of an InternalRaftRequest. Throws MALFORMED for a broken message and UNSUPPORTED
+ * for one whose operation this release does not know: an entry that cannot be applied must never be
+ * skipped, since the other members apply it.
  */
 export function readEnvelope(payload: Uint8Array, into: RequestEnvelope): void {
+  if (!readUsual(payload, into)) readUnusual(payload, into);
+}
+
+/** The form that members write; false, with anything in `into`, for any other. */
+function readUsual(payload: Uint8Array, into: RequestEnvelope): boolean {
   into.kind = REQUEST_KIND.NONE;
-  into.bodyStart = 0;
-  into.bodyEnd = 0;
+  into.body = payload;
   into.idHigh = 0;
   into.idLow = 0;
   const end = payload.length;
   position = 0;
   while (position < end) {
-    readVarint(payload, end);
+    if (!readVarint(payload, end)) return false;
     const wire = varintLow & 7;
     const field = Math.floor((varintHigh * 0x1000_0000 + varintLow) / 8);
     if (field === FIELD_ID && wire === WIRE_VARINT) {
-      readVarint(payload, end);
+      if (!readVarint(payload, end)) return false;
       acceptId(into);
-    } else if (wire !== WIRE_BYTES) {
-      malformed(`field ${field} has wire type ${wire}`, position);
-    } else {
-      const length = readLength(payload, end);
-      const bodyEnd = position + length;
-      if (field === FIELD_HEADER) readHeader(payload, bodyEnd, into);
-      else acceptOperation(field, bodyEnd, into);
-      position = bodyEnd;
+      continue;
     }
+    if (wire !== WIRE_BYTES) return false;
+    const length = readLength(payload, end);
+    if (length < 0) return false;
+    const fieldEnd = position + length;
+    if (field === FIELD_HEADER) {
+      if (!readHeader(payload, fieldEnd, into)) return false;
+    } else {
+      if (into.kind !== REQUEST_KIND.NONE || !KNOWN_KINDS.has(field)) return false;
+      into.kind = field as RequestKind;
+      into.bodyStart = position;
+      into.bodyEnd = fieldEnd;
+    }
+    position = fieldEnd;
   }
-  if (into.kind === REQUEST_KIND.NONE) {
-    throw new TetcdError(
-      'UNSUPPORTED',
-      'a log entry holds an InternalRaftRequest with no operation',
-    );
-  }
-}
-
-function acceptOperation(field: number, bodyEnd: number, into: RequestEnvelope): void {
-  if (!KNOWN_KINDS.has(field)) {
-    throw new TetcdError(
-      'UNSUPPORTED',
-      `a log entry holds an InternalRaftRequest with the unknown field ${field}`,
-    );
-  }
-  if (into.kind !== REQUEST_KIND.NONE) {
-    throw new TetcdError(
-      'UNSUPPORTED',
-      `a log entry holds an InternalRaftRequest with the two operations ${into.kind} and ${field}`,
-    );
-  }
-  into.kind = field as RequestKind;
-  into.bodyStart = position;
-  into.bodyEnd = bodyEnd;
+  return into.kind !== REQUEST_KIND.NONE;
 }
 
 function acceptId(into: RequestEnvelope): void {
@@ -275,18 +284,77 @@ function acceptId(into: RequestEnvelope): void {
 }
 
 /** Finds the id in a RequestHeader; user name and auth revision matter only with authentication. */
-function readHeader(payload: Uint8Array, end: number, into: RequestEnvelope): void {
+function readHeader(payload: Uint8Array, end: number, into: RequestEnvelope): boolean {
   while (position < end) {
-    readVarint(payload, end);
+    if (!readVarint(payload, end)) return false;
     const wire = varintLow & 7;
-    const field = Math.floor(varintLow / 8);
+    const field = Math.floor((varintHigh * 0x1000_0000 + varintLow) / 8);
     if (wire === WIRE_VARINT) {
-      readVarint(payload, end);
+      if (!readVarint(payload, end)) return false;
       if (field === HEADER_FIELD_ID) acceptId(into);
     } else if (wire === WIRE_BYTES) {
-      position += readLength(payload, end);
+      const length = readLength(payload, end);
+      if (length < 0) return false;
+      position += length;
     } else {
-      malformed(`header field ${field} has wire type ${wire}`, position);
+      return false;
     }
   }
+  return true;
+}
+
+type Part = Pick<FieldSpan, 'start' | 'end'>;
+
+/** Any form, field by field. */
+function readUnusual(payload: Uint8Array, into: RequestEnvelope): void {
+  const spans = fieldSpans(etcdserverpb.InternalRaftRequestCodec.descriptor, payload);
+  const partsOf = (field: number): FieldSpan[] =>
+    spans.filter(({ number, wireType }) => number === field && wireType === WIRE_BYTES);
+  into.kind = REQUEST_KIND.NONE;
+  for (const kind of KINDS_IN_ORDER) {
+    if (partsOf(kind).length === 0) continue;
+    into.kind = kind;
+    break;
+  }
+  if (into.kind === REQUEST_KIND.NONE) refuse(spans);
+  const parts = partsOf(into.kind);
+  into.body = payload;
+  into.bodyStart = parts[0]!.start;
+  into.bodyEnd = parts[0]!.end;
+  if (parts.length > 1) {
+    // Encodings one after the other are the encoding of what they merge to.
+    into.body = joined(payload, parts);
+    into.bodyStart = 0;
+    into.bodyEnd = into.body.length;
+  }
+  const { RequestHeaderCodec } = etcdserverpb;
+  const header = RequestHeaderCodec.decode(joined(payload, partsOf(FIELD_HEADER)));
+  // The id outside the header has the number and type of the one within.
+  const outer = spans.filter(
+    ({ number, wireType }) => number === FIELD_ID && wireType === WIRE_VARINT,
+  );
+  const tagged = outer.map(({ start, end }) => ({ start: start - 1, end }));
+  const id = RequestHeaderCodec.decode(joined(payload, tagged)).id || header.id;
+  into.idHigh = Number(id >> BigInt(REQUEST_ID_LOW_BITS));
+  into.idLow = Number(BigInt.asUintN(REQUEST_ID_LOW_BITS, id));
+}
+
+function joined(bytes: Uint8Array, parts: readonly Part[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, { start, end }) => sum + end - start, 0));
+  let at = 0;
+  for (const { start, end } of parts) {
+    whole.set(bytes.subarray(start, end), at);
+    at += end - start;
+  }
+  return whole;
+}
+
+function refuse(spans: readonly FieldSpan[]): never {
+  const unknown = spans.find(({ number }) => number !== FIELD_ID && number !== FIELD_HEADER);
+  throw new TetcdError(
+    'UNSUPPORTED',
+    unknown === undefined
+      ? 'a log entry holds an InternalRaftRequest with no operation'
+      : `a log entry holds an InternalRaftRequest with the unknown field ${unknown.number}`,
+  );
 }

@@ -232,14 +232,14 @@ export class StateMachine {
   #beginRequest(entry: raftpb.Entry): boolean {
     const envelope = this.#envelope;
     readEnvelope(entry.data, envelope);
-    const { kind, bodyStart, bodyEnd, idHigh, idLow } = envelope;
+    const { kind, body, bodyStart, bodyEnd, idHigh, idLow } = envelope;
     if (READ_ONLY_KINDS.has(kind)) {
       this.#end();
       return true;
     }
-    const operation = decodeOperation(kind, entry.data, bodyStart, bodyEnd);
+    const operation = decodeOperation(kind, body, bodyStart, bodyEnd);
     if (operation === undefined) {
-      this.#applyMembership(entry.index, kind, entry.data.subarray(bodyStart, bodyEnd));
+      this.#applyMembership(entry.index, kind, body.subarray(bodyStart, bodyEnd));
       this.#end();
       this.#host.onResult(idHigh, idLow, APPLIED);
       return true;

@@ -8,19 +8,22 @@
 //   5      bytes   value (passed over)
 //   6      varint  lease, 64 bits
 //
-// A tombstone's row holds only the key. Hot at boot: once per row, a million times.
+// A tombstone's row holds only the key. Hot at boot: once per row, a million times. A row with anything
+// else in it, which no release writes, is left to the codec.
 
-import { latin1FromBytes, TetcdError } from '../base/index.ts';
+import { hasCode, latin1FromBytes, TetcdError } from '../base/index.ts';
+import { mvccpb } from '../protocol/index.ts';
 
-const FIELD_KEY = 1;
-const FIELD_CREATE_REVISION = 2;
-const FIELD_VERSION = 4;
-const FIELD_LEASE = 6;
-
-const WIRE_VARINT = 0;
-const WIRE_BYTES = 2;
+const TAG_KEY = 0x0a;
+const TAG_CREATE_REVISION = 0x10;
+const TAG_MOD_REVISION = 0x18;
+const TAG_VERSION = 0x20;
+const TAG_VALUE = 0x2a;
+const TAG_LEASE = 0x30;
 
 const TWO_POW_28 = 0x1000_0000;
+
+const NO_ROW = 'key bucket: a value is no mvccpb.KeyValue';
 
 /** A reusable answer of {@link readStoredRow}. */
 export class StoredRow {
@@ -58,34 +61,60 @@ export function readStoredRow(
   position = start;
   while (position < end) {
     const tag = bytes[position++]!;
-    const wire = tag & 7;
-    if (wire === WIRE_BYTES) {
-      readVarint(bytes, end);
-      const length = high * TWO_POW_28 + low;
-      if (length > end - position) corrupt('a field runs past the end');
-      if (tag >> 3 === FIELD_KEY) into.key = latin1FromBytes(bytes, position, position + length);
-      position += length;
-    } else if (wire === WIRE_VARINT) {
-      readVarint(bytes, end);
-      acceptNumber(tag >> 3, into);
-    } else {
-      corrupt(`a field has wire type ${wire}`);
+    switch (tag) {
+      case TAG_KEY:
+      case TAG_VALUE: {
+        readVarint(bytes, end);
+        const length = high * TWO_POW_28 + low;
+        if (length > end - position) corrupt('a field runs past the end');
+        if (tag === TAG_KEY) into.key = latin1FromBytes(bytes, position, position + length);
+        position += length;
+        break;
+      }
+      case TAG_CREATE_REVISION:
+        into.createRevision = readCount(bytes, end);
+        break;
+      case TAG_MOD_REVISION:
+        readCount(bytes, end);
+        break;
+      case TAG_VERSION:
+        into.version = readCount(bytes, end);
+        break;
+      case TAG_LEASE:
+        readVarint(bytes, end);
+        into.leaseLow = low;
+        into.leaseHigh = high;
+        break;
+      default:
+        readUnusual(bytes, start, end, into);
+        return;
     }
   }
 }
 
-function acceptNumber(field: number, into: StoredRow): void {
-  if (field === FIELD_LEASE) {
-    into.leaseLow = low;
-    into.leaseHigh = high;
-    return;
+function readUnusual(bytes: Uint8Array, start: number, end: number, into: StoredRow): void {
+  let pair: mvccpb.KeyValue;
+  try {
+    pair = mvccpb.KeyValueCodec.decode(bytes, start, end);
+  } catch (error) {
+    if (!hasCode(error, 'MALFORMED')) throw error;
+    throw new TetcdError('CORRUPT', `${NO_ROW}: ${error.message}`, { cause: error });
   }
+  into.key = latin1FromBytes(pair.key);
+  into.createRevision = pair.createRevision;
+  into.version = pair.version;
+  const lease = BigInt.asUintN(64, pair.lease);
+  into.leaseLow = Number(lease % BigInt(TWO_POW_28));
+  into.leaseHigh = Number(lease / BigInt(TWO_POW_28));
+}
+
+function readCount(bytes: Uint8Array, end: number): number {
+  readVarint(bytes, end);
   const value = high * TWO_POW_28 + low;
   if (value > Number.MAX_SAFE_INTEGER) {
     throw new TetcdError('NUMBER_TOO_LARGE', 'key bucket: a stored count is above 2^53-1');
   }
-  if (field === FIELD_CREATE_REVISION) into.createRevision = value;
-  else if (field === FIELD_VERSION) into.version = value;
+  return value;
 }
 
 function readVarint(bytes: Uint8Array, end: number): void {
@@ -96,7 +125,8 @@ function readVarint(bytes: Uint8Array, end: number): void {
     if (position >= end) corrupt('a number runs past the end');
     const byte = bytes[position++]!;
     if (group < 4) low += (byte & 127) * scale;
-    else high += (byte & 127) * scale;
+    // The tenth byte has room for one bit.
+    else high += (byte & (group === 9 ? 1 : 127)) * scale;
     if (byte < 128) return;
     scale = group === 3 ? 1 : scale * 128;
   }
@@ -104,5 +134,5 @@ function readVarint(bytes: Uint8Array, end: number): void {
 }
 
 function corrupt(what: string): never {
-  throw new TetcdError('CORRUPT', `key bucket: a value is no mvccpb.KeyValue: ${what}`);
+  throw new TetcdError('CORRUPT', `${NO_ROW}: ${what}`);
 }

@@ -35,12 +35,11 @@ export function replayMembership(
       continue;
     }
     readEnvelope(entry.data, envelope);
-    const { kind, bodyStart, bodyEnd } = envelope;
+    const { kind, body, bodyStart, bodyEnd } = envelope;
     const changesMembership =
       kind >= REQUEST_KIND.CLUSTER_VERSION_SET && kind <= REQUEST_KIND.DOWNGRADE_INFO_SET;
     if (changesMembership) {
-      const body = entry.data.subarray(bodyStart, bodyEnd);
-      applyMembershipRequest(cluster, entry.index, kind, body);
+      applyMembershipRequest(cluster, entry.index, kind, body.subarray(bodyStart, bodyEnd));
     }
   }
 }

@@ -1,7 +1,7 @@
 // Reads encoded entries at boot, a million and more. Hot: for an entry that nobody wants (it is before
 // the snapshot) it makes no object; measured, 0.05 us against 1 us of decoding.
 
-import { COUNT_MAX, EMPTY_BYTES } from '../base/index.ts';
+import { COUNT_MAX, EMPTY_BYTES, hasCode } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 
 const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
@@ -22,9 +22,14 @@ export class EntryScanner {
 
   /**
    * Reads a raftpb.Entry in bytes[start, end) into the fields; absent ones are 0. False if it is
-   * malformed, has a type or a field that entries do not have, or a number above 2^53-1.
+   * malformed, has a type that entries do not have, or a number above 2^53-1.
    */
   scan(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#scanUsual(bytes, start, end) || this.#scanUnusual(bytes, start, end);
+  }
+
+  /** The fields that entries have, and no other. */
+  #scanUsual(bytes: Uint8Array, start: number, end: number): boolean {
     this.type = 0;
     this.term = 0;
     this.index = 0;
@@ -48,6 +53,24 @@ export class EntryScanner {
       else return false;
     }
     return true;
+  }
+
+  /** An entry came from another member and may hold what that one did not know either. */
+  #scanUnusual(bytes: Uint8Array, start: number, end: number): boolean {
+    let entry: raftpb.Entry;
+    try {
+      entry = raftpb.EntryCodec.decode(bytes, start, end);
+    } catch (error) {
+      if (hasCode(error, 'MALFORMED') || hasCode(error, 'NUMBER_TOO_LARGE')) return false;
+      throw error;
+    }
+    this.type = entry.type;
+    this.term = entry.term;
+    this.index = entry.index;
+    this.#bytes = entry.data;
+    this.#dataStart = 0;
+    this.#dataEnd = entry.data.length;
+    return entry.type >= 0 && entry.type <= ENTRY_TYPE_MAX;
   }
 
   /** The entry that was scanned; its data are a view. */

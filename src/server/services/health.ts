@@ -13,7 +13,7 @@ export function registerHealthService(server: Server): void {
   server.unary(methods.check.path, (call, bytes) => {
     let service: string;
     try {
-      ({ service } = HealthCheckRequestCodec.decode(bytes));
+      ({ service } = HealthCheckRequestCodec.decodeRequest(bytes));
     } catch (error) {
       failMalformed(call, error);
       return;
@@ -38,7 +38,7 @@ class HealthWatch implements StreamHandler {
   onMessage(message: Uint8Array): void {
     let service: string;
     try {
-      ({ service } = HealthCheckRequestCodec.decode(message));
+      ({ service } = HealthCheckRequestCodec.decodeRequest(message));
     } catch (error) {
       endMalformed(this.#call, error);
       return;

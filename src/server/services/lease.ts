@@ -157,7 +157,7 @@ class KeepAliveStream implements StreamHandler {
     if (this.#ended) return;
     let id: bigint;
     try {
-      ({ id } = LeaseKeepAliveRequestCodec.decode(message));
+      ({ id } = LeaseKeepAliveRequestCodec.decodeRequest(message));
     } catch (error) {
       this.#ended = true;
       endMalformed(this.#call, error);

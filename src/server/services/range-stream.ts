@@ -58,7 +58,7 @@ class RangeStream implements StreamHandler, Read {
     }
     let request: etcdserverpb.RangeRequest;
     try {
-      request = method.request.decode(Uint8Array.from(message));
+      request = method.request.decodeRequest(Uint8Array.from(message));
     } catch (error) {
       this.#ended = true;
       endMalformed(this.#call, error);

@@ -15,6 +15,7 @@ import {
   type EtcdErrorName,
   type etcdserverpb,
   type MethodDescriptor,
+  wasPlain,
 } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { asError } from '../log.ts';
@@ -84,7 +85,11 @@ export function headerOf(core: MemberCore): etcdserverpb.ResponseHeader {
   };
 }
 
-/** Registers a unary method whose request is decoded before its handler sees it. */
+/**
+ * Registers a unary method whose request is decoded before its handler sees it. The handler gets it as
+ * bytes too, for the log: the client's own, or, where some release would refuse them or read something
+ * else, what was understood of them.
+ */
 export function registerUnary<Request, RequestInit, Response, ResponseInit>(
   server: Server,
   core: MemberCore,
@@ -95,13 +100,14 @@ export function registerUnary<Request, RequestInit, Response, ResponseInit>(
   server.unary(method.path, (call, bytes) => {
     let request: Request;
     try {
-      request = method.request.decode(bytes);
+      request = method.request.decodeRequest(bytes);
     } catch (error) {
       failMalformed(call, error);
       return;
     }
+    const logged = wasPlain() ? bytes : method.request.encode(request);
     const refusal = refusalOf(core, call, servedByLearner?.(request) === true);
-    if (refusal === undefined) handler(call, request, bytes);
+    if (refusal === undefined) handler(call, request, logged);
     else failWith(call, refusal);
   });
 }

@@ -42,7 +42,7 @@ class SnapshotCall implements StreamHandler {
     if (this.#begun || this.#ended) return;
     this.#begun = true;
     try {
-      method.request.decode(message);
+      method.request.decodeRequest(message);
     } catch (error) {
       this.#ended = true;
       endMalformed(this.#call, error);

@@ -88,7 +88,7 @@ class WatchCall implements StreamHandler, WatchSink {
     if (this.#ended) return;
     let requestUnion: etcdserverpb.WatchRequest['requestUnion'];
     try {
-      ({ requestUnion } = WatchRequestCodec.decode(message));
+      ({ requestUnion } = WatchRequestCodec.decodeRequest(message));
     } catch (error) {
       this.#close();
       endMalformed(this.#call, error);

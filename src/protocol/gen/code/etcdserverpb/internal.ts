@@ -788,7 +788,7 @@ export function readInternalRaftRequest(r: Reader, into: InternalRaftRequest | u
       }
       default:
         r.unknown(tag, InternalRaftRequestDescriptor);
-        m.unknownFields.push(tag >>> 3);
+        m.unknownFields.push(Math.floor(tag / 8));
     }
   }
   return m;

@@ -1112,6 +1112,7 @@ export function readRequestOp(r: Reader, into: RequestOp | undefined): RequestOp
       case 10: {
         const outer = r.enter();
         const before = m.request?.case === 'requestRange' ? m.request.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.request = { case: 'requestRange', value: readRangeRequest(r, before) };
         r.leave(outer);
         break;
@@ -1119,6 +1120,7 @@ export function readRequestOp(r: Reader, into: RequestOp | undefined): RequestOp
       case 18: {
         const outer = r.enter();
         const before = m.request?.case === 'requestPut' ? m.request.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.request = { case: 'requestPut', value: readPutRequest(r, before) };
         r.leave(outer);
         break;
@@ -1126,15 +1128,17 @@ export function readRequestOp(r: Reader, into: RequestOp | undefined): RequestOp
       case 26: {
         const outer = r.enter();
         const before = m.request?.case === 'requestDeleteRange' ? m.request.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.request = { case: 'requestDeleteRange', value: readDeleteRangeRequest(r, before) };
         r.leave(outer);
         break;
       }
       case 34: {
-        const outer = r.enter();
         const before = m.request?.case === 'requestTxn' ? m.request.value : undefined;
-        m.request = { case: 'requestTxn', value: readTxnRequest(r, before) };
-        r.leave(outer);
+        if (before !== undefined) r.mergesChoice();
+        const value = before ?? blankTxnRequest();
+        m.request = { case: 'requestTxn', value };
+        r.nested(readTxnRequest, value);
         break;
       }
       default:
@@ -1282,6 +1286,7 @@ export function readResponseOp(r: Reader, into: ResponseOp | undefined): Respons
       case 10: {
         const outer = r.enter();
         const before = m.response?.case === 'responseRange' ? m.response.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.response = { case: 'responseRange', value: readRangeResponse(r, before) };
         r.leave(outer);
         break;
@@ -1289,6 +1294,7 @@ export function readResponseOp(r: Reader, into: ResponseOp | undefined): Respons
       case 18: {
         const outer = r.enter();
         const before = m.response?.case === 'responsePut' ? m.response.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.response = { case: 'responsePut', value: readPutResponse(r, before) };
         r.leave(outer);
         break;
@@ -1296,15 +1302,17 @@ export function readResponseOp(r: Reader, into: ResponseOp | undefined): Respons
       case 26: {
         const outer = r.enter();
         const before = m.response?.case === 'responseDeleteRange' ? m.response.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.response = { case: 'responseDeleteRange', value: readDeleteRangeResponse(r, before) };
         r.leave(outer);
         break;
       }
       case 34: {
-        const outer = r.enter();
         const before = m.response?.case === 'responseTxn' ? m.response.value : undefined;
-        m.response = { case: 'responseTxn', value: readTxnResponse(r, before) };
-        r.leave(outer);
+        if (before !== undefined) r.mergesChoice();
+        const value = before ?? blankTxnResponse();
+        m.response = { case: 'responseTxn', value };
+        r.nested(readTxnResponse, value);
         break;
       }
       default:

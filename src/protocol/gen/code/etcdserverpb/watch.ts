@@ -96,6 +96,7 @@ export function readWatchRequest(r: Reader, into: WatchRequest | undefined): Wat
       case 10: {
         const outer = r.enter();
         const before = m.requestUnion?.case === 'createRequest' ? m.requestUnion.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.requestUnion = { case: 'createRequest', value: readWatchCreateRequest(r, before) };
         r.leave(outer);
         break;
@@ -103,6 +104,7 @@ export function readWatchRequest(r: Reader, into: WatchRequest | undefined): Wat
       case 18: {
         const outer = r.enter();
         const before = m.requestUnion?.case === 'cancelRequest' ? m.requestUnion.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.requestUnion = { case: 'cancelRequest', value: readWatchCancelRequest(r, before) };
         r.leave(outer);
         break;
@@ -110,6 +112,7 @@ export function readWatchRequest(r: Reader, into: WatchRequest | undefined): Wat
       case 26: {
         const outer = r.enter();
         const before = m.requestUnion?.case === 'progressRequest' ? m.requestUnion.value : undefined;
+        if (before !== undefined) r.mergesChoice();
         m.requestUnion = { case: 'progressRequest', value: readWatchProgressRequest(r, before) };
         r.leave(outer);
         break;
