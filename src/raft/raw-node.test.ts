@@ -8,6 +8,7 @@ import {
   seededRandom,
   TetcdError,
 } from '../base/index.ts';
+import { encodeConfChange } from './confchange/index.ts';
 import {
   type Config,
   emptyConfState,
@@ -23,7 +24,7 @@ import {
   statusToJson,
 } from './index.ts';
 import { entriesOf, message, TestNode } from './node.fixture.ts';
-import { EntryType, MessageType, newEntry } from './raftpb.ts';
+import { ConfChangeType, EntryType, MessageType, newEntry } from './raftpb.ts';
 
 const good: Config = {
   id: 1n,
@@ -134,6 +135,15 @@ describe('step', () => {
       const result = node.raw.step(message(MessageType.MsgProp, { from: 2n, entries }));
       expect(result).toBe(STEP_RESULTS.MALFORMED);
     }
+    // Of a type that nobody knows, it is none whatever it holds: this reads like an addition.
+    const data = encodeConfChange({
+      transition: 0,
+      changes: [{ type: ConfChangeType.ConfChangeAddNode, nodeId: 7n }],
+      context: new Uint8Array(0),
+    }).data;
+    const entries = [newEntry(99, 0, 0, data)];
+    const result = node.raw.step(message(MessageType.MsgProp, { from: 2n, entries }));
+    expect(result).toBe(STEP_RESULTS.MALFORMED);
     expect(node.raw.lastIndex()).toBe(1);
   });
 

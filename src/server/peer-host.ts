@@ -1,8 +1,10 @@
 // What the transport between members asks of this member.
 
-import { formatId } from '../membership/index.ts';
+import { TetcdError } from '../base/index.ts';
+import { type Cluster, formatId } from '../membership/index.ts';
 import { type PeerHost, RECEIPTS } from '../peer/index.ts';
 import { raftpb } from '../protocol/index.ts';
+import { confChangeIn, ENTRY_NORMAL } from '../store/index.ts';
 import type { MemberCore } from './core.ts';
 import { handlePeerRequest } from './peer-requests.ts';
 import type { ReadyLoop } from './ready-loop.ts';
@@ -40,6 +42,16 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
       }
       // While a leader hands over before it stops, it still takes part.
       if (loop.isStopped) return RECEIPTS.REFUSED;
+      if (message.type === MessageType.MsgProp) {
+        const problem = problemOfProposal(core.machine.cluster, message.entries);
+        if (problem !== undefined) {
+          core.log.warn('rejected a proposal that cannot be applied', {
+            'remote-peer-id': formatId(message.from),
+            error: problem,
+          });
+          return RECEIPTS.REFUSED;
+        }
+      }
       if (message.type !== MessageType.MsgSnap) {
         loop.receive(message);
         return RECEIPTS.ACCEPTED;
@@ -60,6 +72,23 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
     storeSnapshot: (message, body) => transfer.store(message, body),
     handle: (request) => handlePeerRequest(core, request),
   };
+}
+
+/**
+ * Why the log must not have one of these: a change of the membership that cannot be read would end
+ * every member that applies it.
+ */
+function problemOfProposal(cluster: Cluster, entries: readonly raftpb.Entry[]): string | undefined {
+  for (const entry of entries) {
+    if (entry.type === ENTRY_NORMAL) continue;
+    try {
+      cluster.refusalOf(confChangeIn(entry));
+    } catch (error) {
+      if (!(error instanceof TetcdError)) throw error;
+      return error.message;
+    }
+  }
+  return undefined;
 }
 
 /** Whether it goes with a database; see `snapshot-transfer.ts`. */

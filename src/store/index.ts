@@ -22,7 +22,13 @@ export {
 export { Restore } from './restore.ts';
 export { BUCKET, type BucketId, META_KEY } from './schema.ts';
 export { Slices } from './slices.ts';
-export { StateMachine, type StateMachineHost, type StateMachineOptions } from './state-machine.ts';
+export {
+  confChangeIn,
+  ENTRY_NORMAL,
+  StateMachine,
+  type StateMachineHost,
+  type StateMachineOptions,
+} from './state-machine.ts';
 export { replayMembership } from './takeover.ts';
 export type { BackendSnapshot } from './tree-sight.ts';
 export { WatchFeed } from './watch-feed.ts';

@@ -116,8 +116,10 @@ function checkConfChanges(
   return checked ?? proposals;
 }
 
-/** Proposals come from other members too: bytes that are no membership change are refused. */
+/** Proposals come from other members too: what is no membership change is refused. */
 function tryDecode(proposal: Proposal): AnyConfChange | undefined {
+  const { EntryConfChange, EntryConfChangeV2 } = EntryType;
+  if (proposal.type !== EntryConfChange && proposal.type !== EntryConfChangeV2) return undefined;
   try {
     return decodeConfChange(proposal.type, proposal.data ?? EMPTY_BYTES);
   } catch (error) {
