@@ -138,6 +138,24 @@ describe('three members', () => {
     expect(b.transport.activeSince(1n)).toBeUndefined();
   });
 
+  test('who hears nothing gives the links up after the i/o timeout, and links again', async () => {
+    const { world, members } = await rig(34, 2);
+    const [a, b] = members as [Member, Member];
+    const lost = (): boolean => b.log.has('lost TCP streaming connection with remote peer');
+    world.network.cut('m1', 'm2');
+    await world.scheduler.runFor(3000);
+    expect(lost()).toBe(false);
+    await world.scheduler.runFor(3000);
+    expect(lost()).toBe(true);
+    world.network.heal();
+    await world.scheduler.runFor(5000);
+    a.transport.send(heartbeat(1n, 2n));
+    b.transport.send(heartbeat(2n, 1n));
+    await world.scheduler.runFor(100);
+    expect(a.host.received).toHaveLength(1);
+    expect(b.host.received).toHaveLength(1);
+  });
+
   test('a member that restarts is linked again', async () => {
     const { world, envs, members } = await rig(33, 2);
     const [a] = members as [Member, Member];
