@@ -25,7 +25,7 @@ const CHUNK_BYTES = 4096;
 const TURN_BYTES_MAX: number = 64 * 1024;
 
 /** Pause before an output that would block is tried again; one that fails gets a longer one. */
-const BLOCKED_RETRY_MS = 50;
+const BLOCKED_RETRY_MS = 20;
 const FAILED_RETRY_MS = 1000;
 
 /** How long the end of the process waits for an output that would block. */

@@ -1,0 +1,181 @@
+// A log that nobody reads, whose reader goes away, or whose disk is full, must not be felt by anybody
+// but who reads the log.
+
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ApiClient } from './api.ts';
+import { Member, serverUnderTest, temporaryDirectory } from './member.ts';
+import { describeWith, need } from './real-etcd.ts';
+
+const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+
+let directory: string;
+beforeEach(() => {
+  directory = temporaryDirectory();
+});
+const members: Member[] = [];
+afterEach(async () => {
+  for (const member of members.splice(0)) await member.dispose();
+  rmSync(directory, { recursive: true });
+});
+
+/** A named pipe, full to the brim with one line, and its reading end. */
+function fullPipe(): { readonly path: string; readonly reader: number } {
+  const path = join(directory, 'log');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, O_RDONLY | O_NONBLOCK);
+  const writer = openSync(path, O_WRONLY | O_NONBLOCK);
+  const piece = Buffer.alloc(4096, 'x');
+  try {
+    for (;;) writeSync(writer, piece);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'EAGAIN' });
+  }
+  closeSync(writer);
+  return { path, reader };
+}
+
+/** With stderr at `pipe`; what it says on stdout too tells when it is ready. */
+async function startWithLogAt(pipe: string, flags: readonly string[]): Promise<Member> {
+  const prefix = ['sh', '-c', `exec "$0" "$@" 2>'${pipe}'`];
+  const member = await Member.start(need(ours), { prefix, flags });
+  members.push(member);
+  return member;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+function get(url: string, headers: Record<string, string>, agent?: Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asking = request(url, { headers, agent }, (response) => {
+      response.setEncoding('utf8');
+      let body = '';
+      response.on('data', (text: string) => {
+        body += text;
+      });
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+      });
+    });
+    asking.on('error', reject);
+    asking.end();
+  });
+}
+
+/** Requests at the peer port that a member logs, each a line of 4 KiB at debug level. */
+async function causeLines(member: Member, count: number): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  const stranger = await get(`${member.peerUrl}/raft/stream/message/1`, {}, agent);
+  const cluster = String(stranger.headers['x-etcd-cluster-id']);
+  const headers = { 'X-Etcd-Cluster-Id': cluster, 'X-Server-Version': '3.7.1' };
+  const known = { ...headers, 'X-Min-Cluster-Version': '3.0.0' };
+  const url = `${member.peerUrl}/raft/stream/none/${'x'.repeat(5000)}`;
+  const asked = Array.from({ length: count }, () => get(url, known, agent));
+  expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([404]));
+  agent.destroy();
+}
+
+async function dropped(member: Member, reason: 'output' | 'rate'): Promise<number> {
+  const { body } = await get(`http://${member.endpoint}/metrics`, {});
+  return Number(
+    new RegExp(`^tetcd_log_lines_dropped_total\\{reason="${reason}"\\} (\\d+)$`, 'm').exec(
+      body,
+    )?.[1],
+  );
+}
+
+async function expectToServe(member: Member): Promise<void> {
+  const client = new ApiClient(member.endpoint);
+  try {
+    for (const value of ['1', '2', '3']) {
+      const put = await client.call('KV/Put', { key: 'a', value }, { timeoutMs: 10_000 });
+      expect(put.code).toBe(0);
+      const { message } = await client.call('KV/Range', { key: 'a' }, { timeoutMs: 10_000 });
+      expect(message).toMatchObject({ kvs: [{ value }] });
+    }
+  } finally {
+    client.close();
+  }
+}
+
+const ours = serverUnderTest();
+describeWith('a member whose log', [ours], () => {
+  test('nobody reads serves; read again, it has every line whole and says what is missing', async () => {
+    const { path, reader } = fullPipe();
+    const member = await startWithLogAt(path, ['--log-outputs=stdout,stderr', '--log-level=debug']);
+    await expectToServe(member);
+    await causeLines(member, 2000);
+    await expectToServe(member);
+    const lost = await dropped(member, 'output');
+    expect(lost).toBeGreaterThan(1000);
+    const kb = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${member.pid}/status`, 'utf8'));
+    expect(Number(kb?.[1])).toBeLessThan(400_000);
+
+    const stream = new Socket({ fd: reader, readable: true, writable: false });
+    stream.setEncoding('utf8');
+    let text = '';
+    const caughtUp = new Promise<void>((resolve) => {
+      stream.on('data', (piece: string) => {
+        text += piece;
+        if (text.includes('dropped log lines')) resolve();
+      });
+    });
+    const closed = once(stream, 'close');
+    await caughtUp;
+    expect([0, -1]).toContain(await member.stop());
+    await closed;
+    const lines = text.replace(/^x+/, '').split('\n');
+    expect(lines.pop()).toBe('');
+    const parsed: { msg: string; count?: number }[] = lines.map((line) => JSON.parse(line));
+    expect(parsed[0]).toMatchObject({ level: 'warn' });
+    const gaps = parsed.filter(({ msg }) => msg.startsWith('dropped log lines'));
+    expect(gaps).toHaveLength(1);
+    expect(gaps[0]!.count).toBeGreaterThanOrEqual(lost);
+    expect(parsed.at(-1)).toMatchObject({ msg: 'closed etcd server' });
+  });
+
+  test('has lost its reader and its disk serves, and stops', async () => {
+    const { path, reader } = fullPipe();
+    const member = await startWithLogAt(path, ['--log-outputs=stdout,stderr,/dev/full']);
+    closeSync(reader);
+    await expectToServe(member);
+    expect([0, -1]).toContain(await member.stop());
+  });
+
+  test('nobody reads until the end ends in a bounded time', async () => {
+    const { path, reader } = fullPipe();
+    const member = await startWithLogAt(path, ['--log-outputs=stdout,stderr']);
+    await expectToServe(member);
+    // A member that hangs is killed, and the call rejects.
+    expect([0, -1]).toContain(await member.stop());
+    const began = performance.now();
+    const command = [...need(ours).command, '--election-timeout=1'].map((word) => `'${word}'`);
+    const shell = ['-c', `${command.join(' ')} 2>'${path}'; echo "ended with $?"`];
+    expect(execFileSync('sh', shell, { encoding: 'utf8', timeout: 60_000 })).toBe('ended with 1\n');
+    expect(performance.now() - began).toBeLessThan(30_000);
+    closeSync(reader);
+  });
+
+  test('is flooded by a stranger at the peer port gets a few lines of that', async () => {
+    const member = await Member.start(need(ours));
+    members.push(member);
+    const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    const url = `${member.peerUrl}/raft/stream/message/1`;
+    await Promise.all(Array.from({ length: 3000 }, () => get(url, {}, agent)));
+    agent.destroy();
+    const suppressed = await dropped(member, 'rate');
+    const written = member.log().split('failed version compatibility check').length - 1;
+    expect(written).toBeGreaterThanOrEqual(100);
+    expect(written + suppressed).toBe(3000);
+    expect(suppressed).toBeGreaterThan(1000);
+  });
+});
