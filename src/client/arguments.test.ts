@@ -321,6 +321,32 @@ const WRONG: readonly (readonly [
     (c, w) => c.callStream(etcdserverpb.KVService.methods.rangeStream, w(5)),
     'request must be an object',
   ],
+  [
+    'a call with a value of undefined',
+    (c, w) =>
+      c.call(etcdserverpb.KVService.methods.put, { key: Buffer.from('k'), value: w(undefined) }),
+    'request.value must be a Uint8Array, not undefined',
+  ],
+  [
+    'a call with a key that is text',
+    (c, w) => c.call(etcdserverpb.KVService.methods.range, { key: w('k') }),
+    'request.key must be a Uint8Array, not "k"',
+  ],
+  [
+    'a call with a lease that is a number',
+    (c, w) => c.call(etcdserverpb.LeaseService.methods.leaseRevoke, { id: w(5) }),
+    'request.id must be a bigint, not 5',
+  ],
+  [
+    'a call with operations that are none',
+    (c, w) => c.call(etcdserverpb.KVService.methods.txn, { success: w('x') }),
+    'request.success must be an array, not "x"',
+  ],
+  [
+    'a call with a misspelt field',
+    (c, w) => c.call(etcdserverpb.KVService.methods.range, w({ kye: Buffer.from('k') })),
+    'request has no field kye',
+  ],
   ['an endpoint that is none', (_c, w) => parseEndpoint(w(5)), 'endpoint must be a string, not 5'],
   ['the end of a prefix that is text', (_c, w) => prefixEnd(w('a')), 'prefix must be a Uint8Array'],
   [

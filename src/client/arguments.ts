@@ -52,6 +52,26 @@ export function checkObject(value: unknown, name: string): void {
   if (!isObject || value instanceof Uint8Array) throw wrong(name, 'an object', value);
 }
 
+/**
+ * The fields of a message that a user wrote, by `example`, a message with all its fields. What messages
+ * in it hold is not looked at.
+ */
+export function checkMessage(message: unknown, example: object): void {
+  checkObject(message, 'request');
+  for (const [name, value] of Object.entries(message as object)) {
+    if (!Object.hasOwn(example, name)) throw invalidArgument(`request has no field ${name}`);
+    const model = (example as Record<string, unknown>)[name];
+    // A message or one of several kinds: either may be left out.
+    if (model === undefined) continue;
+    if (kindOf(value) !== kindOf(model)) throw wrong(`request.${name}`, kindOf(model), value);
+  }
+}
+
+function kindOf(value: unknown): string {
+  if (value instanceof Uint8Array) return 'a Uint8Array';
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
 /** `options` is an object; those of its fields in `names` are booleans, if they are there. */
 export function checkFlags(options: object, names: readonly string[]): void {
   checkObject(options, 'options');

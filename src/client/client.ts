@@ -3,7 +3,7 @@
 import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
-import { checkFlags, checkObject } from './arguments.ts';
+import { checkFlags, checkMessage } from './arguments.ts';
 import type { Calls } from './calls.ts';
 import { ClusterClient } from './cluster.ts';
 import { connectionOf } from './connection.ts';
@@ -101,7 +101,7 @@ export class Client {
    * Any unary method with the protocol's own types. `repeatable` (default false): calling it twice is
    * as good as once, so a failure of the connection may be answered by another attempt.
    */
-  async call<Request, RequestInit extends object, Response extends object, ResponseInit>(
+  async call<Request extends object, RequestInit, Response extends object, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: RequestInit,
     options: CallOptions & { readonly repeatable?: boolean | undefined } = {},
@@ -109,7 +109,7 @@ export class Client {
     if (method.clientStreaming || method.serverStreaming) {
       throw invalidArgument(`${method.path} is a stream`);
     }
-    checkObject(request, 'request');
+    checkMessage(request, method.request.create());
     checkFlags(options, ['repeatable']);
     const repeat = options.repeatable === true ? 'always' : 'unbegun';
     const message = method.request.create(request);
@@ -117,12 +117,12 @@ export class Client {
   }
 
   /** As {@link call}, of a method whose answer is a stream. */
-  callStream<Request, RequestInit, Response, ResponseInit>(
+  callStream<Request extends object, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: RequestInit,
     options: CallOptions = {},
   ): AsyncGenerator<Response, void, undefined> {
-    checkObject(request, 'request');
+    checkMessage(request, method.request.create());
     if (this.#calls.closed) throw clientClosed();
     return serverStream(this.#calls, method, method.request.create(request), options);
   }
