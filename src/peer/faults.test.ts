@@ -156,6 +156,25 @@ describe('three members', () => {
     expect(b.host.received).toHaveLength(1);
   });
 
+  test('a dial that is accepted and not answered is repeated before the i/o timeout', async () => {
+    const world = new SimWorld({ seed: 35 });
+    const env = world.machine('m2');
+    const ignored = { onData: () => {}, onDrain: () => {}, onEnd: () => {}, onClose: () => {} };
+    const silent = await env.network.listen({ host: '', port: PORT }, (stream) => {
+      stream.handler = ignored;
+    });
+    const a = await startMember(world.machine('m1'), { id: 1n, host: 'm1', port: PORT });
+    running = [a];
+    a.transport.addPeer(2n, [`http://m2:${PORT}`]);
+    await world.scheduler.runFor(500);
+    await silent.close();
+    const b = await startMember(env, { id: 2n, host: 'm2', port: PORT });
+    running = [a, b];
+    b.transport.addPeer(1n, [a.url]);
+    await world.scheduler.runUntil(() => [a, b].every(isLinked([a, b])), 3_000);
+    expect([a, b].every(isLinked([a, b]))).toBe(true);
+  });
+
   test('a member that restarts is linked again', async () => {
     const { world, envs, members } = await rig(33, 2);
     const [a] = members as [Member, Member];

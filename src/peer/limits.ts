@@ -80,7 +80,7 @@ export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
 // --- times in milliseconds -----------------------------------------------------------------------
 
 export const IO_TIMEOUT_MS_DEFAULT = 5_000;
-/** Added to the election timeout: limit of a dial. */
+/** Added to the election timeout: limit of a dial, and of the wait for the first answer on a stream. */
 export const DIAL_TIMEOUT_BASE_MS = 1_000;
 /** Between two dials of one stream. */
 export const DIAL_RETRY_MS = 100;

@@ -99,7 +99,7 @@ export class StreamReader {
       onEnd: () => this.#onEnd('EOF'),
       onFail: (error) => this.#onEnd(error.message),
     });
-    this.#armDeadline(context.ioTimeoutMs);
+    this.#armDeadline(this.#silenceMsMax);
   }
 
   #onHead(head: AnswerHead): void {
@@ -229,11 +229,20 @@ export class StreamReader {
     this.#retry = context.env.timers.after(waitMs, () => void this.#dial());
   }
 
+  /**
+   * Who listens answers at once. What accepts a connection and answers nothing, such as a proxy
+   * before a member that is about to start, is dialled again sooner than a stream is given up.
+   */
+  get #silenceMsMax(): number {
+    const { ioTimeoutMs, dialTimeoutMs } = this.#options.context;
+    return this.#answer === undefined ? Math.min(ioTimeoutMs, dialTimeoutMs) : ioTimeoutMs;
+  }
+
   #armDeadline(delayMs: number): void {
     this.#deadline?.cancel();
     const { context } = this.#options;
     this.#deadline = context.env.timers.after(delayMs, () => {
-      const leftMs = this.#lastReadMs + context.ioTimeoutMs - context.nowMs();
+      const leftMs = this.#lastReadMs + this.#silenceMsMax - context.nowMs();
       if (leftMs > 0) this.#armDeadline(leftMs);
       else this.#giveUp(`${this.#url}: i/o timeout`);
     });
