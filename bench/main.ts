@@ -1,5 +1,6 @@
 // npm run bench -- [--cluster] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
+//                  [--base revision] [--record release]
 //
 // Needs two idle cores: the server, or all three members of the cluster, get one, the loader the
 // other.
@@ -10,9 +11,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Program, realProgram, serverUnderTest } from '../test/member.ts';
 import { need, realEtcd } from '../test/real-etcd.ts';
+import { buildBase } from './base.ts';
 import { runBench } from './bench.ts';
 import { CANONICAL, CASES, SMALL } from './cases.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
+import { record } from './history.ts';
 import { table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
 
@@ -25,6 +28,8 @@ const { values } = parseArgs({
     small: { type: 'boolean', default: false },
     directory: { type: 'string' },
     json: { type: 'string', default: 'bench-result.json' },
+    base: { type: 'string' },
+    record: { type: 'string' },
   },
 });
 
@@ -47,9 +52,11 @@ function casesOf(names: string) {
 
 const kept = values.directory;
 const root = kept ?? mkdtempSync(join(tmpdir(), 'tetcd-bench-'));
+const base = values.base === undefined ? undefined : await buildBase(values.base);
+const [ours, ...others] = values.servers.split(',').map(programOf);
 try {
   const report = await runBench({
-    programs: values.servers.split(',').map(programOf),
+    programs: [ours!, ...(base === undefined ? [] : [base.program]), ...others],
     cases: casesOf(values.cases),
     rounds: Number(values.rounds),
     sizes: values.small ? SMALL : CANONICAL,
@@ -59,6 +66,10 @@ try {
   console.info(`\n${report.machine}, Node ${report.node}, medians of ${report.rounds} rounds\n`);
   console.info(table(report.cases));
   writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (values.record !== undefined) {
+    await record(values.record, new Date().toISOString().slice(0, 10), report);
+  }
 } finally {
+  base?.remove();
   if (kept === undefined) rmSync(root, { recursive: true, force: true });
 }
