@@ -77,13 +77,13 @@ done
 grep -v '^{' "$temporary/log"
 
 step "put and get"
-ctl=(node dist/cli/tetcdctl.js "--endpoints=$client")
+ctl=(node dist/bin/tetcdctl.js "--endpoints=$client")
 [ "$("${ctl[@]}" put greeting hello)" = OK ]
 [ "$("${ctl[@]}" get greeting --print-value-only)" = hello ]
 ls -d default.etcd
 
 step "stop"
-kill -TERM "$(pgrep -g "$server" -f '^node dist/cli/tetcd.js')"
+kill -TERM "$(pgrep -g "$server" -f '^node dist/bin/tetcd.js')"
 # Servers end by the signal that they were stopped with.
 status=0
 wait "$server" || status=$?

@@ -18,7 +18,7 @@ export function realProgram(real: RealEtcd): Program {
   return { name: `etcd ${real.version}`, release: real.release, command: [real.etcd] };
 }
 
-const TETCD_MAIN = join(REPOSITORY, 'dist', 'cli', 'tetcd.js');
+const TETCD_MAIN = join(REPOSITORY, 'dist', 'bin', 'tetcd.js');
 
 /**
  * Our server as `npm run build` left it. TETCD_TEST_SERVER names another program that follows the
@@ -27,7 +27,7 @@ const TETCD_MAIN = join(REPOSITORY, 'dist', 'cli', 'tetcd.js');
 export function serverUnderTest(): Found<Program> {
   const other = process.env['TETCD_TEST_SERVER'];
   if (other) return { value: { name: other, release: '3.7', command: [other] } };
-  if (!existsSync(TETCD_MAIN)) return { missing: 'dist/cli/tetcd.js: run npm run build' };
+  if (!existsSync(TETCD_MAIN)) return { missing: 'dist/bin/tetcd.js: run npm run build' };
   return { value: { name: 'tetcd', release: '3.7', command: [process.execPath, TETCD_MAIN] } };
 }
 

@@ -143,11 +143,9 @@ describe('imports', () => {
         if (target.startsWith('.')) imported.add(normalize(join(dirname(path), target)));
       }
     }
-    const roots = new Set(
-      [...textOf('package.json').matchAll(/"\.\/dist\/([^"]+)\.js"/g)].map(
-        (match) => `src/${match[1]}.ts`,
-      ),
-    );
+    const exported = textOf('package.json').matchAll(/"\.\/dist\/([^"]+)\.js"/g);
+    const bundled = textOf('scripts/bundle.mjs').matchAll(/join\(dist, '([^']+)\.js'\)/g);
+    const roots = new Set([...exported, ...bundled].map((match) => `src/${match[1]}.ts`));
     const alone = sources.filter(
       (path) => !imported.has(path) && !roots.has(path) && !path.endsWith('/index.ts'),
     );

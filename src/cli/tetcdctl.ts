@@ -1,17 +1,15 @@
 #!/usr/bin/env node
-// The command `tetcdctl`.
+// The command `tetcdctl`. What a command line needs is loaded here; `version`, which scripts ask
+// again and again, needs nothing.
 
-import { argumentWords, createNodeIo } from './ctl/node-io.ts';
-import { runTetcdctl } from './ctl/program.ts';
+import { useCompileCache } from './compile-cache.ts';
+import { VERSION_TEXT } from './ctl/release.ts';
 
-const io = createNodeIo();
-
-// Whoever reads our output may stop reading: that is no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
-});
-
-const code = await runTetcdctl(await argumentWords(process.argv.slice(2)), io);
-await io.flush();
-// A program that waits for input, or a connection that is closing, does not hold us up.
-process.exit(code);
+const argv = process.argv.slice(2);
+if (argv.length === 1 && argv[0] === 'version') {
+  process.stdout.write(VERSION_TEXT);
+} else {
+  useCompileCache();
+  const { main } = await import('./ctl/main.ts');
+  await main(argv);
+}

@@ -10,10 +10,10 @@ import { describeWith, type Found, need, REPOSITORY } from '../real-etcd.ts';
 import { type RunResult, run } from '../run.ts';
 import { freePort } from '../server-process.ts';
 
-const MAIN = join(REPOSITORY, 'dist', 'cli', 'tetcdctl.js');
+const MAIN = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
 const built: Found<string> = existsSync(MAIN)
   ? { value: MAIN }
-  : { missing: 'dist/cli/tetcdctl.js: run npm run build' };
+  : { missing: 'dist/bin/tetcdctl.js: run npm run build' };
 
 const TIMEOUT_MS = 20_000;
 

@@ -1,7 +1,6 @@
 // The real process: the only file of the tools that touches it.
 
-import { spawn } from 'node:child_process';
-import { createNodeClock, createNodeDisk, createNodeTimers, OPEN_MODES } from '../../env/index.ts';
+import { createNodeClock, createNodeTimers } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
 import { type Word, wordFromBytes, wordFromText } from './words.ts';
 
@@ -114,6 +113,7 @@ export async function argumentWords(argv: readonly string[]): Promise<Word[]> {
   const words = argv.map(wordFromText);
   if (process.platform !== 'linux' || !argv.some((text) => text.includes(REPLACEMENT)))
     return words;
+  const { createNodeDisk, OPEN_MODES } = await import('../../env/index.ts');
   const file = await createNodeDisk().open('/proc/self/cmdline', OPEN_MODES.READ);
   try {
     const bytes = new Uint8Array(ARGUMENT_BYTES_MAX);
@@ -126,6 +126,7 @@ export async function argumentWords(argv: readonly string[]): Promise<Word[]> {
 }
 
 async function readFile(path: string): Promise<Uint8Array> {
+  const { createNodeDisk, OPEN_MODES } = await import('../../env/index.ts');
   const file = await createNodeDisk().open(path, OPEN_MODES.READ);
   try {
     const bytes = new Uint8Array(file.size());
@@ -141,10 +142,12 @@ function drained(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-function exec(
+async function exec(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<ExecResult> {
+  // Loaded by the commands that run a program.
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve) => {
     const child = spawn(command[0]!, command.slice(1), {
       env: { ...process.env, ...env },

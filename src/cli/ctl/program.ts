@@ -24,7 +24,7 @@ import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { helpText, usageText } from './help.ts';
 import type { Io } from './io.ts';
 import { addMissingCommands } from './missing-commands.ts';
-import { Session } from './session.ts';
+import type { Session } from './session.ts';
 import type { Word } from './words.ts';
 
 export const PROGRAM_NAME = 'tetcdctl';
@@ -125,6 +125,8 @@ class Execution implements CommandTree {
     }
     const globals = options as unknown as GlobalOptions;
     if (globals.debug) this.#showSettings(options);
+    // Loaded by the commands that talk to a server.
+    const { Session } = await import('./session.ts');
     this.session = await Session.open(this.#io, globals);
     return this.session;
   }
