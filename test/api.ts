@@ -112,6 +112,8 @@ const identity = (bytes: Buffer): Buffer => bytes;
 
 export interface CallOptions {
   readonly timeoutMs?: number;
+  /** For an answer that the decoder here cannot hold: an empty message in its place. */
+  readonly undecoded?: boolean;
 }
 
 export class ApiClient {
@@ -147,6 +149,7 @@ export class ApiClient {
         { deadline },
         (error: ServiceError | null, response?: Buffer) => {
           if (error !== null) resolve({ code: error.code, details: error.details });
+          else if (options.undecoded) resolve({ code: 0, details: '', message: {} });
           else resolve({ code: 0, details: '', message: decode(responseType, response!) });
         },
       );

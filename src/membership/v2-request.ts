@@ -78,8 +78,8 @@ export function encodeV2Put(put: V2Put, requestId: bigint): Uint8Array {
 
 /**
  * The v2 request in the payload of a log entry, or undefined if the payload is an
- * InternalRaftRequest without one. It stands there bare (3.4 and 3.5 log their own so), or as field
- * 2 of an InternalRaftRequest. MALFORMED if field 2 is there and is no request.
+ * InternalRaftRequest without one, or with another operation beside it. It stands there bare (3.4 and
+ * 3.5 log their own so), or as field 2 of an InternalRaftRequest. MALFORMED if it is no request.
  *
  * Both forms begin with an id (field 1, a varint) or with field 2, and requests of the v3 API do
  * not, so that those cost a look at one byte.
@@ -98,14 +98,17 @@ export function v2RequestIn(payload: Uint8Array): etcdserverpb.Request | undefin
   // Bare, field 2 is the method and the path (field 3) follows; in the wrapper nothing does but
   // perhaps the header (field 100).
   const isBare = payload[end] === PATH_TAG;
-  return isBare
-    ? etcdserverpb.RequestCodec.decode(payload)
-    : etcdserverpb.RequestCodec.decode(payload, at, end);
+  if (isBare) return etcdserverpb.RequestCodec.decode(payload);
+  // Beside an operation of the v3 API field 2 is one that 3.7 does not know.
+  const isAlone = end === payload.length || payload[end] === HEADER_TAG;
+  return isAlone ? etcdserverpb.RequestCodec.decode(payload, at, end) : undefined;
 }
 
 const ID_TAG = 0x08;
 const V2_TAG = 0x12;
 const PATH_TAG = 0x1a;
+/** The first byte of the header's tag, and of no operation's before it. */
+const HEADER_TAG = 0xa2;
 
 /** The offset after the varint at `at`. */
 function skipVarint(bytes: Uint8Array, at: number): number {

@@ -384,6 +384,25 @@ function evaluate(
   return answer;
 }
 
+test('a transaction that nests as deep as a log entry may', () => {
+  const store = new MemoryStore();
+  let request = TxnRequestCodec.create({ success: [putOf('a')] });
+  for (let level = 1; level < 4_999; level++) {
+    const op = RequestOpCodec.create({ request: { case: 'requestTxn', value: request } });
+    request = TxnRequestCodec.create({ success: [op] });
+  }
+  const run = new TxnRun();
+  store.txn.begin(store.currentRev, store.compactedRev);
+  run.start(store.txn, request, true);
+  while (!run.step(1_000));
+  expect(store.txn.end()).toBe(store.currentRev + 1);
+});
+
+function putOf(key: string): etcdserverpb.RequestOp {
+  const value = PutRequestCodec.create({ key: bytes(key) });
+  return RequestOpCodec.create({ request: { case: 'requestPut', value } });
+}
+
 describe('one at a time', () => {
   const open = () => {
     const store = new MemoryStore();

@@ -189,22 +189,30 @@ export class TxnRun {
     return true;
   }
 
-  /** In the order of operations, so that the first error is etcd's. */
-  #check(branch: Branch): void {
-    let nextNested = 0;
-    for (const { request } of branch.ops) {
-      switch (request?.case) {
+  /**
+   * In the order of operations, so that the first error is etcd's. Without the stack: a log entry nests
+   * deeper than that holds.
+   */
+  #check(root: Branch): void {
+    const open = [{ branch: root, nextOp: 0, nextNested: 0 }];
+    for (let frame = open.at(-1); frame !== undefined; frame = open.at(-1)) {
+      const op = frame.branch.ops[frame.nextOp++];
+      switch (op?.request?.case) {
         case 'requestRange':
-          this.#checkRange(request.value);
+          this.#checkRange(op.request.value);
           break;
         case 'requestPut':
-          checkPut(this.#view, this.#leases, request.value);
+          checkPut(this.#view, this.#leases, op.request.value);
           break;
-        case 'requestTxn':
-          this.#check(branch.nested[nextNested++]!);
+        case 'requestTxn': {
+          const branch = frame.branch.nested[frame.nextNested++]!;
+          open.push({ branch, nextOp: 0, nextNested: 0 });
           break;
+        }
         case 'requestDeleteRange':
+          break;
         case undefined:
+          if (op === undefined) open.pop();
           break;
       }
     }

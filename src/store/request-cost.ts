@@ -16,16 +16,59 @@ export function costOfPut(request: etcdserverpb.PutRequest): number {
 
 /** The dearer branch. */
 export function costOfTxn(request: etcdserverpb.TxnRequest): number {
-  return Math.max(costOfBranch(request.success), costOfBranch(request.failure));
+  const then = costOfPuts(request.success);
+  const otherwise = costOfPuts(request.failure);
+  return then < 0 || otherwise < 0 ? costOfNested(request) : Math.max(then, otherwise);
 }
 
-function costOfBranch(ops: readonly etcdserverpb.RequestOp[]): number {
+/** -1 if there is a transaction among the operations. */
+function costOfPuts(ops: readonly etcdserverpb.RequestOp[]): number {
   let cost = 0;
   for (const { request } of ops) {
     if (request?.case === 'requestPut') cost += costOfPut(request.value);
-    else if (request?.case === 'requestTxn') cost += costOfTxn(request.value);
+    else if (request?.case === 'requestTxn') return -1;
   }
   return cost;
+}
+
+/** A transaction whose branches are summed up, first the one, then the other. */
+class CostFrame {
+  readonly request: etcdserverpb.TxnRequest;
+  ops: readonly etcdserverpb.RequestOp[];
+  next = 0;
+  cost = 0;
+  /** Of the first branch, once the second is summed up. */
+  firstCost: number | undefined;
+
+  constructor(request: etcdserverpb.TxnRequest) {
+    this.request = request;
+    this.ops = request.success;
+  }
+}
+
+/** Without the stack: a log entry nests deeper than that holds. */
+function costOfNested(root: etcdserverpb.TxnRequest): number {
+  const frames = [new CostFrame(root)];
+  for (;;) {
+    const frame = frames.at(-1)!;
+    const op = frame.ops[frame.next++];
+    if (op !== undefined) {
+      const { request } = op;
+      if (request?.case === 'requestPut') frame.cost += costOfPut(request.value);
+      else if (request?.case === 'requestTxn') frames.push(new CostFrame(request.value));
+    } else if (frame.firstCost === undefined) {
+      frame.firstCost = frame.cost;
+      frame.ops = frame.request.failure;
+      frame.next = 0;
+      frame.cost = 0;
+    } else {
+      const cost = Math.max(frame.firstCost, frame.cost);
+      frames.pop();
+      const outer = frames.at(-1);
+      if (outer === undefined) return cost;
+      outer.cost += cost;
+    }
+  }
 }
 
 /** 0 for a request that adds nothing. */

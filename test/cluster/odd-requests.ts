@@ -1,7 +1,7 @@
 // Requests in shapes that no client library writes and a real member may yet accept and log. Seeded.
 
 import { bytesFromLatin1, type Random } from '../../src/base/index.ts';
-import { etcdserverpb } from '../../src/protocol/index.ts';
+import { etcdserverpb, putInt, sizeOfUint } from '../../src/protocol/index.ts';
 import { mutated } from '../../src/protocol/mutation.fixture.ts';
 
 const {
@@ -45,6 +45,28 @@ export const KNOWN_ODD: Readonly<Record<string, OddRequest>> = {
   'txn: a put in two parts': request('KV/Txn', '120c 1204 0a026b36 1204 12027636'),
   'lease grant: the id as bytes': request('Lease/LeaseGrant', '08e807 120178'),
 };
+
+/** A put within so many transactions. */
+export function deepTxn(levels: number): OddRequest {
+  const reversed = [...PutRequestCodec.encode(PutRequestCodec.create({ key: DEEP_KEY }))].reverse();
+  const wrap = (tag: number): void => {
+    const length = new Uint8Array(sizeOfUint(reversed.length));
+    putInt(reversed.length, length, length.length);
+    reversed.push(...length.reverse(), tag);
+  };
+  wrap(TAG_REQUEST_PUT);
+  for (let level = 1; level < levels; level++) {
+    wrap(TAG_SUCCESS);
+    wrap(TAG_REQUEST_TXN);
+  }
+  wrap(TAG_SUCCESS);
+  return { rpc: 'KV/Txn', bytes: Buffer.from(reversed.reverse()) };
+}
+
+const DEEP_KEY = bytesFromLatin1('deep');
+const TAG_SUCCESS = 0x12;
+const TAG_REQUEST_PUT = 0x12;
+const TAG_REQUEST_TXN = 0x22;
 
 /** One of the requests that go to the log, mutated. */
 export function oddRequest(random: Random): OddRequest {
