@@ -373,24 +373,6 @@ describe('slowness', () => {
 });
 
 describe('readers who do not read', () => {
-  test('a full socket stops reading until it drains', () => {
-    const peer = start({ limits: { connectionHighWaterBytes: 100_000 } });
-    peer.stream.blocked = true;
-    const large = message(new Uint8Array(16_000));
-    for (let i = 0; i < 40; i++) {
-      if (peer.stream.paused) break;
-      peer.send(headers(2 * i + 1), data(2 * i + 1, large));
-      peer.send(windowUpdate(0, 20_000));
-    }
-    expect(peer.stream.paused).toBe(true);
-    expect(peer.stream.bufferedBytes).toBeLessThan(2 * SERVER_LIMITS.socketHighWaterBytes);
-    peer.stream.unblock();
-    peer.time.settle();
-    expect(peer.stream.paused).toBe(false);
-    const ends = peer.describe().filter((line) => line.endsWith('grpc-status=0 end'));
-    expect(ends.length).toBeGreaterThan(10);
-  });
-
   test('large answers into a tiny window: calls are held, then refused, then go on', () => {
     const limits = { connectionHighWaterBytes: 100_000, heldCallsMax: 3 };
     const calls: UnaryCall[] = [];

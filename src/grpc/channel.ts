@@ -18,6 +18,7 @@ import type {
 import { Deadlines } from './deadlines.ts';
 import type { Encoder } from './encoder.ts';
 import { EndpointLink } from './endpoint-link.ts';
+import { ByteCount } from './http2/byte-count.ts';
 import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
 import { SlabPool } from './http2/output.ts';
@@ -66,6 +67,8 @@ export class ChannelCore implements Channel {
       clock: options.clock,
       pool: new SlabPool(),
       scheduler: new FlushScheduler(options.timers),
+      pending: new ByteCount(Number.POSITIVE_INFINITY),
+      held: new ByteCount(Number.POSITIVE_INFINITY),
     };
     this.deadlines = new Deadlines(options.clock, options.timers);
     const shortest = Math.min(

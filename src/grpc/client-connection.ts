@@ -93,6 +93,11 @@ export class ClientConnection extends Connection<ResponseHead> {
     ]);
   }
 
+  protected override makeHeldRoom(): boolean {
+    // A client asks for what it gets: there is no bound over all connections.
+    return true;
+  }
+
   /** Whether a call may be opened now. */
   get hasRoom(): boolean {
     return (

@@ -490,13 +490,16 @@ describe('several endpoints', () => {
     const count = 500;
     let made = 0;
     let queuedMost = 0;
-    rig.server.unary('/test.Pieces/Get', (call) =>
-      call.replyInPieces(piece * count, () => {
-        const { queuedBytes } = call as unknown as { readonly queuedBytes: number };
-        queuedMost = Math.max(queuedMost, queuedBytes);
-        return new Uint8Array(piece).fill(made++ % 251);
-      }),
-    );
+    rig.server.unary('/test.Pieces/Get', (call) => {
+      const pieces = function* () {
+        for (;;) {
+          const { queuedBytes } = call as unknown as { readonly queuedBytes: number };
+          queuedMost = Math.max(queuedMost, queuedBytes);
+          yield new Uint8Array(piece).fill(made++ % 251);
+        }
+      };
+      call.replyInPieces(piece * count, pieces());
+    });
     channel = channelTo([rig.port], { limits: { receiveBytesMax: 100_000_000 } });
     const reply = await channel.request('/test.Pieces/Get', BYTES_ENCODER, bytes(''));
     expect(reply.length).toBe(piece * count);

@@ -189,7 +189,7 @@ export abstract class GrpcStream extends Http2Stream {
     if (this.#kept.length - this.#keptEnd < count) this.#makeRoom(count);
     this.#kept.set(bytes.subarray(start, end), this.#keptEnd);
     this.#keptEnd += count;
-    if (this.connection.heldBytes <= this.connection.limits.heldBytesMax) return true;
+    if (!this.connection.holdsTooMuch) return true;
     this.#dropKept();
     this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
     return false;
@@ -205,7 +205,7 @@ export abstract class GrpcStream extends Http2Stream {
       // says, and never sized by the prefix alone: a promise takes no memory.
       const capacity = Math.max(needed, Math.min(2 * needed, this.#promisedBytes(length)));
       target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, capacity));
-      this.connection.heldBytes += target.length - kept.length;
+      this.connection.hold(target.length - kept.length);
       this.#kept = target;
     }
     target.set(kept.subarray(this.#keptStart, this.#keptEnd), 0);
@@ -220,10 +220,14 @@ export abstract class GrpcStream extends Http2Stream {
   }
 
   #dropKept(): void {
-    this.connection.heldBytes -= this.#kept.length;
+    this.connection.hold(-this.#kept.length);
     this.#kept = EMPTY_BYTES;
     this.#keptStart = 0;
     this.#keptEnd = 0;
+  }
+
+  get heldBytes(): number {
+    return this.#kept.length;
   }
 
   /** No more is delivered, and what was kept is let go. */

@@ -29,7 +29,12 @@ export interface ConnectionLimits {
   readonly streamHighWaterBytes: number;
   /** Bytes queued on one connection beyond which every `write` on it says "wait". */
   readonly connectionHighWaterBytes: number;
-  /** Bytes in the byte stream's own queue beyond which no more DATA is given to it. */
+  /**
+   * What a connection may have queued while all of them together are over their bound; see
+   * `pendingBytesMax`.
+   */
+  readonly pendingBytesFloor: number;
+  /** Bytes in the byte stream's own queue beyond which a server does not read from it. */
   readonly socketHighWaterBytes: number;
   /**
    * Tokens for frames that cost work and carry nothing: SETTINGS, PING, PRIORITY, WINDOW_UPDATE,
@@ -67,6 +72,18 @@ export interface ServerLimits extends ConnectionLimits {
   readonly resetsPerSecond: number;
   /** Open connections; one more is closed at once. */
   readonly connectionsMax: number;
+  /**
+   * Answers that clients have not taken, over all connections: what is queued and the memory of what
+   * is being made. Reached: connections with more than `pendingBytesFloor` of it get no further
+   * answers made, and one that has taken less than that in `pendingStallMs` is closed.
+   */
+  readonly pendingBytesMax: number;
+  readonly pendingStallMs: number;
+  /**
+   * Received message bytes that are kept, over all connections. Reached: the connection that keeps
+   * most has its incomplete messages reset with ENHANCE_YOUR_CALM.
+   */
+  readonly heldBytesTotalMax: number;
 }
 
 export interface ClientLimits extends ConnectionLimits {
@@ -93,6 +110,7 @@ const CONNECTION_LIMITS: ConnectionLimits = {
   heldBytesMax: 64 * MIB,
   streamHighWaterBytes: 256 * KIB,
   connectionHighWaterBytes: 4 * MIB,
+  pendingBytesFloor: 64 * KIB,
   socketHighWaterBytes: 256 * KIB,
   controlFramesBurst: 10_000,
   controlFramesPerUsefulFrame: 3,
@@ -110,6 +128,9 @@ export const SERVER_LIMITS: ServerLimits = {
   resetsBurst: 1_000,
   resetsPerSecond: 100,
   connectionsMax: 100_000,
+  pendingBytesMax: 256 * MIB,
+  pendingStallMs: 10_000,
+  heldBytesTotalMax: 256 * MIB,
 };
 
 export const CLIENT_LIMITS: ClientLimits = {

@@ -61,6 +61,14 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     return this.#metadata;
   }
 
+  /** The connection's output has room again; see `ServerConnection.holdCall`. */
+  abstract release(): void;
+
+  /** The call has ended, however it came. */
+  protected onEnded(): void {
+    // Only what makes answers in pieces has something to let go.
+  }
+
   /** Tells the handler that nobody waits for its answer any more. */
   protected abstract tellCancelled(): void;
 
@@ -130,7 +138,8 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   #leave(status: StatusCode): void {
     this.ended = true;
     this.endReceiving();
-    this.connection.heldBytes -= this.head.heldBytes;
+    this.connection.hold(-this.head.heldBytes);
+    this.onEnded();
     if (this.deadlineSlot >= 0) this.connection.server.deadlines.remove(this);
     this.method.ended[status]!++;
     this.connection.callEnded(this, status);

@@ -64,8 +64,11 @@ export class ServerConnection extends Connection<RequestHead> {
   readonly #trailersBlock = new RepeatedBlock(OK_TRAILERS);
   readonly #resetTokens: TokenBucket;
   #prefaceMatched = 0;
-  /** Unary calls that wait until the client reads its responses, oldest first. */
-  #heldCalls: ServerUnaryCall[] = [];
+  /** Calls that wait until the client reads its responses, oldest first. */
+  #heldCalls: ServerCall[] = [];
+  /** What the client had taken, and when it had last taken enough of it; see `pendingStallMs`. */
+  #takenBytes = 0;
+  #takenMs: number;
   /** Unary calls whose request is there, to be run once the input at hand has been read. */
   #readyCalls: ServerUnaryCall[] = [];
 
@@ -95,6 +98,7 @@ export class ServerConnection extends Connection<RequestHead> {
     this.#resetTokens = new TokenBucket(server.limits.resetsBurst);
     this.#movedMs = server.context.clock.monotonicMs();
     this.#tickedMs = this.#movedMs;
+    this.#takenMs = this.#movedMs;
     this.sendSettings([
       [SETTING.MAX_CONCURRENT_STREAMS, server.limits.maxConcurrentStreams],
       [SETTING.INITIAL_WINDOW_SIZE, server.limits.streamWindowBytes],
@@ -195,7 +199,7 @@ export class ServerConnection extends Connection<RequestHead> {
   /** The call that is being opened gives back what is held when it ends. */
   #holdHead(head: RequestHead): boolean {
     if (this.heldBytes + head.heldBytes > this.limits.heldBytesMax) return false;
-    this.heldBytes += head.heldBytes;
+    this.hold(head.heldBytes);
     return true;
   }
 
@@ -400,12 +404,8 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Calls held back because the client does not read
 
-  /** Whether so much is queued that no further call may produce more. */
-  get holdsCalls(): boolean {
-    return this.sender.queuedBytes > this.limits.connectionHighWaterBytes;
-  }
-
-  holdCall(call: ServerUnaryCall): void {
+  /** Until the client has taken more of what it asked for; then the call is released. */
+  holdCall(call: ServerCall): void {
     if (this.#heldCalls.length >= this.server.limits.heldCallsMax) {
       this.abortStream(call, HTTP2_ERROR.REFUSED_STREAM);
       return;
@@ -426,16 +426,38 @@ export class ServerConnection extends Connection<RequestHead> {
 
   override flush(): void {
     super.flush();
-    if (this.#heldCalls.length === 0 || this.holdsCalls) return;
+    if (this.#heldCalls.length > 0 && !this.sender.isBehind) this.#releaseCalls();
+  }
+
+  #releaseCalls(): void {
     const calls = this.#heldCalls;
     this.#heldCalls = [];
     for (let i = 0; i < calls.length; i++) {
-      if (this.holdsCalls) {
+      if (this.sender.isBehind) {
         this.#heldCalls = calls.slice(i).concat(this.#heldCalls);
         return;
       }
       calls[i]!.release();
     }
+  }
+
+  /** Clients together leave too much unread: one that takes next to nothing of it is let go. */
+  #checkTaken(nowMs: number): void {
+    const { pendingBytesFloor, pendingStallMs } = this.server.limits;
+    const { bytesSent, pendingBytes } = this.sender;
+    if (pendingBytes <= pendingBytesFloor || bytesSent - this.#takenBytes > pendingBytesFloor) {
+      this.#takenBytes = bytesSent;
+      this.#takenMs = nowMs;
+    } else if (this.context.pending.isOver && nowMs - this.#takenMs >= pendingStallMs) {
+      this.cutOff('answers are not read while too many are pending');
+    }
+  }
+
+  protected override makeHeldRoom(): boolean {
+    const heaviest = this.server.heaviestHolder;
+    if (heaviest === undefined || heaviest === this) return false;
+    heaviest.dropHeld();
+    return true;
   }
 
   // Abuse
@@ -479,6 +501,8 @@ export class ServerConnection extends Connection<RequestHead> {
     this.#resetTokens.give(((nowMs - this.#tickedMs) * limits.resetsPerSecond) / 1000);
     this.#tickedMs = nowMs;
     if (nowMs - this.#drainingMs > DRAIN_PING_MS_MAX) this.#drainLast();
+    this.#checkTaken(nowMs);
+    if (this.closed) return;
     if (moved) {
       this.#movedMs = nowMs;
       this.#pingSentMs = Number.POSITIVE_INFINITY;

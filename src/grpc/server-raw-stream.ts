@@ -15,6 +15,7 @@ export class ServerRawStream extends Http2Stream implements RawRequest {
   #endArrived = false;
   /** Pieces that arrived while paused; bounded by the stream's window, since not credited. */
   #kept: Uint8Array[] = [];
+  #keptBytes = 0;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead) {
     super(connection, id);
@@ -56,10 +57,23 @@ export class ServerRawStream extends Http2Stream implements RawRequest {
   onData(bytes: Uint8Array, start: number, end: number): void {
     if (this.#paused) {
       this.#kept.push(Uint8Array.from(bytes.subarray(start, end)));
+      this.#countKept(end - start);
+      if (this.connection.holdsTooMuch) {
+        this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+      }
       return;
     }
     this.#handler?.onMessage(bytes.subarray(start, end));
     this.connection.credit(this, end - start);
+  }
+
+  get heldBytes(): number {
+    return this.#keptBytes;
+  }
+
+  #countKept(bytes: number): void {
+    this.#keptBytes += bytes;
+    this.connection.hold(bytes);
   }
 
   onRemoteEnd(): void {
@@ -70,6 +84,7 @@ export class ServerRawStream extends Http2Stream implements RawRequest {
   onAborted(): void {
     this.#ended = true;
     this.#kept = [];
+    this.#countKept(-this.#keptBytes);
     this.#handler?.onCancel();
   }
 
@@ -82,6 +97,7 @@ export class ServerRawStream extends Http2Stream implements RawRequest {
     this.#paused = false;
     while (this.#kept.length > 0 && !this.#paused) {
       const piece = this.#kept.shift()!;
+      this.#countKept(-piece.length);
       this.#handler?.onMessage(piece);
       if (!this.closed) this.connection.credit(this, piece.length);
     }

@@ -33,6 +33,8 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   #handler: StreamHandler | undefined = undefined;
   /** The one request while the client may send another; our own copy. */
   #request: Uint8Array | undefined = undefined;
+  /** Among the calls that the connection holds. */
+  #waitsForRoom = false;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
     super(connection, id, head, route);
@@ -62,14 +64,14 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
 
   #keep(message: Uint8Array): void {
     this.#request = Uint8Array.from(message);
-    this.connection.heldBytes += message.length;
-    if (this.connection.heldBytes <= this.connection.limits.heldBytesMax) return;
+    this.connection.hold(message.length);
+    if (!this.connection.holdsTooMuch) return;
     this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
   }
 
   #dropRequest(): void {
     if (this.#request === undefined) return;
-    this.connection.heldBytes -= this.#request.length;
+    this.connection.hold(-this.#request.length);
     this.#request = undefined;
   }
 
@@ -114,6 +116,24 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   protected tellCancelled(): void {
     this.#dropRequest();
     this.#handler?.onCancel();
+  }
+
+  override get heldBytes(): number {
+    return super.heldBytes + (this.#request?.length ?? 0);
+  }
+
+  get hasRoom(): boolean {
+    if (this.ended || !this.connection.sender.isBehind) return true;
+    if (!this.#waitsForRoom && !this.wantsDrain) {
+      this.#waitsForRoom = true;
+      this.connection.holdCall(this);
+    }
+    return false;
+  }
+
+  override release(): void {
+    this.#waitsForRoom = false;
+    this.onDrain();
   }
 
   get bufferedBytes(): number {

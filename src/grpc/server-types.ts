@@ -56,7 +56,27 @@ export interface Call {
   trailers: MetadataInit | undefined;
 }
 
+/** A message that is made while it is sent; `return` is called if nobody wants the rest. */
+export type Pieces = Iterator<Uint8Array, void, undefined>;
+
+/** Waits for room in a connection's output. */
+export interface RoomWaiter {
+  /** Called once, unless the call is cancelled before. */
+  onRoom(): void;
+}
+
 export interface UnaryCall extends Call {
+  /**
+   * Whether the client leaves so many answers unread that none should be made for it now. The handler
+   * then uses {@link whenRoom}.
+   */
+  readonly isBehind: boolean;
+  /** Calls back when the client has caught up; the call may be refused instead. */
+  whenRoom(waiter: RoomWaiter): void;
+  /** Whether so much more memory may be held for answers, all of them taken together. */
+  mayHold(bytes: number): boolean;
+  /** Counts memory that is held for this answer until the call ends, or less if negative. */
+  holdMemory(bytes: number): void;
   /**
    * Called once if the call is cancelled before it is answered. The deadline was then answered by
    * the transport with DEADLINE_EXCEEDED already.
@@ -68,11 +88,12 @@ export interface UnaryCall extends Call {
    */
   reply<T>(encoder: Encoder<T>, message: T): void;
   /**
-   * Answers OK with one message of `size` bytes that is made while it is sent: `next` is called for
-   * the next piece (owned by the transport, not empty) whenever the client has taken most of what is
-   * queued, until `size` bytes are there. For answers too large to be encoded in one turn.
+   * Answers OK with one message of `size` bytes that is made while it is sent: the next piece (owned
+   * by the transport, not empty) is asked for whenever the client has taken most of what is queued,
+   * until `size` bytes are there. Where it throws a GrpcStatusError, that is the answer; anything else
+   * is a throw of the handler.
    */
-  replyInPieces(size: number, next: () => Uint8Array): void;
+  replyInPieces(size: number, pieces: Pieces): void;
   /** Answers with a status other than OK and no message. No effect on a call that has ended. */
   fail(status: StatusCode, message: string): void;
 }
@@ -98,6 +119,11 @@ export interface StreamCall extends Call {
    * share a body that was encoded once.
    */
   writeParts(head: Uint8Array, body: Uint8Array): boolean;
+  /**
+   * Whether another message should be made for this client now. If not, `onDrain` follows when it
+   * should, as after a `write` that returned false.
+   */
+  readonly hasRoom: boolean;
   /** Messages (with prefixes) accepted by `write` that have not left the connection, in bytes. */
   readonly bufferedBytes: number;
   /** Ends the call; OK unless told otherwise. Messages written before are sent first. */
@@ -178,6 +204,10 @@ export interface Server {
   /** Counters of every registered method, in order of registration. */
   readonly methods: readonly MethodStats[];
   readonly connectionCount: number;
+  /** Bytes of answers that clients have not taken, over all connections; see `pendingBytesMax`. */
+  readonly pendingBytes: number;
+  /** Bytes of requests that are kept, over all connections; see `heldBytesTotalMax`. */
+  readonly heldBytes: number;
   /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
   accept(stream: ByteStream, options?: AcceptOptions): void;
   /**

@@ -9,8 +9,8 @@ import type { RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
 import { ServerCall } from './server-call.ts';
 import type { ServerConnection } from './server-connection.ts';
-import type { UnaryCall, UnaryHandler } from './server-types.ts';
-import { STATUS, type StatusCode } from './status.ts';
+import type { Pieces, RoomWaiter, UnaryCall, UnaryHandler } from './server-types.ts';
+import { GrpcStatusError, STATUS, type StatusCode } from './status.ts';
 
 export class ServerUnaryCall extends ServerCall implements UnaryCall {
   onCancel: ((call: UnaryCall) => void) | undefined = undefined;
@@ -19,7 +19,12 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   #request: Uint8Array | undefined = undefined;
   #dispatched = false;
   /** An answer that is made while it is sent. */
-  #pieces: { left: number; readonly next: () => Uint8Array } | undefined = undefined;
+  #pieces: Pieces | undefined = undefined;
+  #piecesLeft = 0;
+  /** What the handler holds for its answer. */
+  #memoryBytes = 0;
+  /** The handler, while it waits for room. */
+  #waiter: RoomWaiter | undefined = undefined;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
     super(connection, id, head, route);
@@ -30,14 +35,14 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   onMessage(message: Uint8Array, last: boolean): void {
     this.method.messagesReceived++;
     this.method.bytesReceived += message.length;
-    if (last && !this.connection.holdsCalls) {
+    if (last && !this.isBehind) {
       this.#dispatch(message);
       return;
     }
     this.endReceiving();
     this.#request = Uint8Array.from(message);
-    this.connection.heldBytes += message.length;
-    if (this.connection.heldBytes > this.connection.limits.heldBytesMax) {
+    this.connection.hold(message.length);
+    if (this.connection.holdsTooMuch) {
       this.connection.abortStream(this, HTTP2_ERROR.ENHANCE_YOUR_CALM);
       return;
     }
@@ -56,13 +61,43 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   /** Runs the handler, or waits until the connection's output has room for its answer. */
   dispatchOrHold(): void {
     if (this.ended) return;
-    if (this.connection.holdsCalls) this.connection.holdCall(this);
+    if (this.isBehind) this.connection.holdCall(this);
     else this.release();
   }
 
-  /** The connection's output has room. */
-  release(): void {
-    if (!this.ended && this.#request !== undefined) this.#dispatch(this.#request);
+  get isBehind(): boolean {
+    return this.connection.sender.isBehind;
+  }
+
+  mayHold(bytes: number): boolean {
+    return this.connection.sender.mayHold(bytes);
+  }
+
+  holdMemory(bytes: number): void {
+    if (this.ended && bytes > 0) return;
+    this.#memoryBytes += bytes;
+    this.connection.sender.holdForAnswer(bytes);
+  }
+
+  whenRoom(waiter: RoomWaiter): void {
+    if (this.ended) return;
+    this.#waiter = waiter;
+    this.connection.holdCall(this);
+  }
+
+  override release(): void {
+    if (this.ended) return;
+    if (this.#request !== undefined) {
+      this.#dispatch(this.#request);
+      return;
+    }
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    try {
+      waiter?.onRoom();
+    } catch (error) {
+      this.connection.handlerFailed(this, error);
+    }
   }
 
   #dispatch(request: Uint8Array): void {
@@ -100,10 +135,13 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     this.finish(STATUS.OK, '');
   }
 
-  replyInPieces(size: number, next: () => Uint8Array): void {
-    if (this.ended) return;
+  replyInPieces(size: number, pieces: Pieces): void {
+    if (this.ended) {
+      pieces.return?.();
+      return;
+    }
     if (this.compresses) {
-      this.reply(BYTES_ENCODER, joinPieces(size, next));
+      this.#replyCompressed(size, pieces);
       return;
     }
     this.sendHead();
@@ -112,37 +150,74 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     prefix[0] = 0;
     writeUint32(prefix, 1, size);
     this.connection.sendData(this, prefix);
-    this.#pieces = { left: size, next };
+    this.#pieces = pieces;
+    this.#piecesLeft = size;
     this.#sendPieces();
+  }
+
+  /** A compressed message has its size in front, too: it is made whole first. */
+  #replyCompressed(size: number, pieces: Pieces): void {
+    try {
+      this.reply(BYTES_ENCODER, joinPieces(size, pieces));
+    } catch (error) {
+      if (!(error instanceof GrpcStatusError)) throw error;
+      this.fail(error.code, error.details);
+    } finally {
+      pieces.return?.();
+    }
   }
 
   #sendPieces(): void {
     const pieces = this.#pieces;
     if (pieces === undefined) return;
-    while (pieces.left > 0) {
-      const piece = pieces.next();
-      pieces.left -= piece.length;
-      invariant(piece.length > 0 && pieces.left >= 0, 'pieces make up the announced size');
-      this.connection.sendData(this, piece);
-      if (this.connection.sender.full(this)) return;
+    try {
+      while (this.#piecesLeft > 0) {
+        const { value: piece } = pieces.next();
+        invariant(piece instanceof Uint8Array, 'there are pieces for the announced size');
+        this.#piecesLeft -= piece.length;
+        invariant(piece.length > 0 && this.#piecesLeft >= 0, 'pieces make up the announced size');
+        this.connection.sendData(this, piece);
+        if (this.connection.sender.full(this)) return;
+      }
+    } catch (error) {
+      if (error instanceof GrpcStatusError) this.fail(error.code, error.details);
+      else this.connection.handlerFailed(this, error);
+      return;
     }
-    this.#pieces = undefined;
     this.finish(STATUS.OK, '');
   }
 
+  #dropPieces(): void {
+    const pieces = this.#pieces;
+    this.#pieces = undefined;
+    pieces?.return?.();
+  }
+
   fail(status: StatusCode, message: string): void {
-    if (!this.ended) this.finish(status, message);
+    if (this.ended) return;
+    // The rest of a message that is not to be had makes no sense to the client.
+    if (this.#pieces !== undefined) this.connection.sender.forget(this);
+    this.finish(status, message);
+  }
+
+  protected override onEnded(): void {
+    this.#waiter = undefined;
+    if (this.#pieces !== undefined) this.#dropPieces();
+    if (this.#memoryBytes > 0) this.holdMemory(-this.#memoryBytes);
+  }
+
+  override get heldBytes(): number {
+    return super.heldBytes + (this.#request?.length ?? 0);
   }
 
   #dropRequest(): void {
     if (this.#request === undefined) return;
-    this.connection.heldBytes -= this.#request.length;
+    this.connection.hold(-this.#request.length);
     this.#request = undefined;
   }
 
   protected tellCancelled(): void {
     this.#dropRequest();
-    this.#pieces = undefined;
     const onCancel = this.onCancel;
     if (onCancel === undefined) return;
     this.onCancel = undefined;
@@ -154,10 +229,11 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   }
 }
 
-function joinPieces(size: number, next: () => Uint8Array): Uint8Array {
+function joinPieces(size: number, pieces: Pieces): Uint8Array {
   const whole = Buffer.allocUnsafe(size);
   for (let at = 0; at < size; ) {
-    const piece = next();
+    const { value: piece } = pieces.next();
+    invariant(piece instanceof Uint8Array, 'there are pieces for the announced size');
     whole.set(piece, at);
     at += piece.length;
   }

@@ -3,6 +3,7 @@
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { ByteStream, Timer } from '../env/index.ts';
 import { Deadlines } from './deadlines.ts';
+import { ByteCount } from './http2/byte-count.ts';
 import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
 import { SlabPool } from './http2/output.ts';
@@ -55,12 +56,15 @@ export class ServerCore implements Server {
     this.#options = options;
     const limits = { ...SERVER_LIMITS, ...options.limits };
     const heldBytesMax = Math.max(limits.heldBytesMax, heldBytesFloor(limits.receiveBytesMax));
-    this.limits = { ...limits, heldBytesMax };
+    const heldBytesTotalMax = Math.max(limits.heldBytesTotalMax, heldBytesMax);
+    this.limits = { ...limits, heldBytesMax, heldBytesTotalMax };
     this.keepalive = { ...SERVER_KEEPALIVE, ...options.keepalive };
     this.context = {
       clock: options.clock,
       pool: new SlabPool(),
       scheduler: new FlushScheduler(options.timers),
+      pending: new ByteCount(limits.pendingBytesMax),
+      held: new ByteCount(heldBytesTotalMax),
     };
     this.deadlines = new Deadlines(options.clock, options.timers);
     this.mirrorsCompression = options.compression !== 'none';
@@ -127,7 +131,24 @@ export class ServerCore implements Server {
     for (const connection of [...this.#connections]) connection.close();
   }
 
+  get pendingBytes(): number {
+    return this.context.pending.bytes;
+  }
+
+  get heldBytes(): number {
+    return this.context.held.bytes;
+  }
+
   // For connections
+
+  /** The connection that keeps the most received bytes. */
+  get heaviestHolder(): ServerConnection | undefined {
+    let heaviest: ServerConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.heldBytes > (heaviest?.heldBytes ?? 0)) heaviest = connection;
+    }
+    return heaviest;
+  }
 
   callEnded(call: ServerCall, status: StatusCode): void {
     const durationMs = this.#options.clock.monotonicMs() - call.startedMs;

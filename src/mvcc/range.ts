@@ -59,6 +59,9 @@ function passes(request: etcdserverpb.RangeRequest, state: KeyState): boolean {
   );
 }
 
+/** A row costs one key of a step's budget, and one more for each so many bytes. */
+const ROW_BYTES_SHIFT = 14;
+
 const WALK = 0;
 const SORT = 1;
 const EMIT = 2;
@@ -87,6 +90,8 @@ export class RangeRun {
   #filters = false;
   #sorts = false;
   #fetched = 0;
+  /** What the last step left of its budget. */
+  left = 0;
 
   // Keys that wait to be sorted, in key order.
   #keys: string[] = [];
@@ -145,23 +150,29 @@ export class RangeRun {
     this.#phase = WALK;
   }
 
-  /** Handles about `budget` keys; true when the result is complete. */
+  /** Handles about `budget` keys, fewer if their rows are large; true when the result is complete. */
   step(budget: number): boolean {
-    let left = budget;
-    if (this.#phase === WALK) left = this.#walk(left);
-    if (this.#phase === SORT && left > 0 && this.#sort.step(left)) this.#phase = EMIT;
-    if (this.#phase === EMIT && left > 0) this.#emit(left);
+    this.left = budget;
+    if (this.#phase === WALK) this.#walk();
+    if (this.#phase === SORT && this.left > 0 && this.#sort.step(this.left)) this.#phase = EMIT;
+    if (this.#phase === EMIT && this.left > 0) this.#emit();
     return this.#phase === DONE;
   }
 
-  /** Reads keys of the range; returns what is left of the budget. */
-  #walk(budget: number): number {
+  /** Reads keys of the range. */
+  #walk(): void {
     const cursor = this.#cursor!;
-    let left = budget;
-    while (left > 0) {
-      if (this.#fetched >= this.#fetchMax) return this.#walked(false, left);
-      if (!cursor.next()) return cursor.paused ? 0 : this.#walked(true, left);
-      left--;
+    while (this.left > 0) {
+      if (this.#fetched >= this.#fetchMax) {
+        this.#walked(false);
+        return;
+      }
+      if (!cursor.next()) {
+        if (cursor.paused) this.left = 0;
+        else this.#walked(true);
+        return;
+      }
+      this.left--;
       if (this.#filters && !passes(this.#request, cursor.state)) {
         this.#fetched++;
         continue;
@@ -171,14 +182,19 @@ export class RangeRun {
       else if (this.#result.size < this.#limit) this.#answer(cursor.key, cursor.state);
       else {
         this.#result.more = true;
-        return this.#walked(false, left);
+        this.#walked(false);
+        return;
       }
     }
-    return 0;
+  }
+
+  #readRow(main: Revision, sub: number): void {
+    this.#view.rows.readRow(main, sub, this.#slice);
+    this.left -= this.#slice.length >>> ROW_BYTES_SHIFT;
   }
 
   /** The walk is over, at the end of the range or before. */
-  #walked(atEnd: boolean, left: number): number {
+  #walked(atEnd: boolean): void {
     const { index } = this.#view;
     this.#result.count =
       atEnd || !this.#withCount
@@ -186,12 +202,11 @@ export class RangeRun {
         : index.count(this.#key, this.#rangeEnd, this.#atRev);
     if (!this.#sorts) {
       this.#phase = DONE;
-      return left;
+      return;
     }
     this.#phase = SORT;
     this.#result.more = this.#keys.length > this.#limit;
     this.#sort.start(this.#keys.length, this.#comparison());
-    return left;
   }
 
   #collect(cursor: IndexCursor): void {
@@ -203,7 +218,7 @@ export class RangeRun {
     this.#versions.push(state.version);
     if (this.#request.sortTarget !== SortTarget.VALUE) return;
     // For values the place of the value is remembered, in place of that of the row.
-    this.#view.rows.readRow(state.modMain, state.modSub, this.#slice);
+    this.#readRow(state.modMain, state.modSub);
     this.#scanner.scanSlice(this.#slice);
     const value = new ByteSlice();
     value.buffer = this.#slice.buffer;
@@ -235,12 +250,12 @@ export class RangeRun {
   }
 
   /** Answers with the sorted keys, up to the limit. */
-  #emit(budget: number): void {
+  #emit(): void {
     const { order } = this.#sort;
     const size = Math.min(order.length, this.#limit);
-    const end = Math.min(size, this.#emitted + budget);
     const state = this.#cursor!.state;
-    for (; this.#emitted < end; this.#emitted++) {
+    for (; this.#emitted < size && this.left > 0; this.#emitted++) {
+      this.left--;
       const at = order[this.#emitted]!;
       state.modMain = this.#mains[at]!;
       state.modSub = this.#subs[at]!;
@@ -268,7 +283,7 @@ export class RangeRun {
       writeKeyOnly(key, createMain, modMain, version, slice.buffer, slice.offset);
       return;
     }
-    this.#view.rows.readRow(state.modMain, state.modSub, slice);
+    this.#readRow(state.modMain, state.modSub);
     if (keysOnly) this.#answerWithoutValue(slice);
     else this.#result.pushSlice(slice);
   }

@@ -122,10 +122,10 @@ export class TxnRun {
   }
 
   /** Begins a transaction that {@link isTxnReadonly}. */
-  startReadonly(view: ReadView, request: etcdserverpb.TxnRequest): void {
+  startReadonly(view: ReadView, request: etcdserverpb.TxnRequest, skipRanges = false): void {
     invariant(isTxnReadonly(request), 'the transaction only reads');
     this.#begin(view, undefined, NO_LEASES, request);
-    this.#skipRanges = false;
+    this.#skipRanges = skipRanges;
   }
 
   #begin(
@@ -231,6 +231,8 @@ export class TxnRun {
       if (this.#pending !== NO_OP) {
         const run = this.#pending === RANGE_OP ? this.#rangeRun : this.#deleteRun;
         if (!run.step(left)) return false;
+        // Ranges of large rows share the budget; what a deletion reads is small.
+        if (this.#pending === RANGE_OP) left = this.#rangeRun.left;
         this.#pending = NO_OP;
       }
       const frame = this.#frames.at(-1);

@@ -23,6 +23,7 @@ export class Housekeeping {
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    options.core.quota.watchHeap(options.heapUse ?? v8HeapUse);
     this.every(PURGE_INTERVAL_MS, () => void this.#purge());
     this.every(HEAP_CHECK_INTERVAL_MS, () => this.#checkHeap());
   }
@@ -62,7 +63,13 @@ export class Housekeeping {
   }
 }
 
+/**
+ * V8 aborts when the old generation is full, while its limit counts the young one, too: three
+ * semi-spaces of 16 MiB unless a flag says otherwise.
+ */
+const YOUNG_BYTES: number = 3 * 16 * 1024 * 1024;
+
 function v8HeapUse(): HeapUse {
   const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
-  return { usedBytes, limitBytes };
+  return { usedBytes, limitBytes: Math.max(limitBytes - YOUNG_BYTES, limitBytes / 2) };
 }

@@ -56,6 +56,15 @@ export const MEMORY_SNAPSHOT_ENTRIES = 100;
  */
 export const HEAP_SHARE_MAX = 0.85;
 
+/**
+ * Share of V8's heap limit above which new watchers, streams and leases are refused with
+ * `etcdserver: too many requests`, before writes have to be.
+ */
+export const HEAP_SHARE_OPEN_MAX = 0.8;
+
+/** New watchers, streams and leases between two looks at the heap: some ten kilobytes. */
+export const HEAP_LOOK_EVERY = 64;
+
 /** How often the heap is looked at. */
 export const HEAP_CHECK_INTERVAL_MS = 500;
 
@@ -74,7 +83,13 @@ export const READ_RETRY_MS = 500;
  */
 export const READS_WAITING_MAX = 100_000;
 
-/** Keys of a range that are read before the turn may be given back: about half a millisecond. */
+/** Bytes of their requests; one of any size is taken when none waits. Reached: the same. */
+export const READS_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/**
+ * Keys of a range that are read before the turn may be given back: about half a millisecond. A row
+ * counts as one more for each 16 KiB, so that one step reads 32 MiB at most.
+ */
 export const RANGE_STEP_KEYS = 2048;
 
 /**
@@ -94,8 +109,18 @@ export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
 /** Time for calls under way to end when the member stops; then they are cut off. */
 export const STOP_GRACE_MS = 2000;
 
-/** A larger answer to a range is encoded while it is sent: half a millisecond of copying. */
-export const RANGE_BYTES_AT_ONCE: number = 1024 * 1024;
+/** A larger answer is encoded while it is sent: half a millisecond of copying. */
+export const ANSWER_BYTES_AT_ONCE: number = 1024 * 1024;
+
+/**
+ * Bytes of rows that one range of several turns may keep until they are sent. Reached, or the bound of
+ * all answers together (`pendingBytesMax` of the transport): rows are read once for their lengths and
+ * once more while they are sent.
+ */
+export const LARGE_RANGE_BYTES_KEPT: number = 48 * 1024 * 1024;
+
+/** Bytes of rows that are read at once while an answer is sent: one or two milliseconds. */
+export const RANGE_WINDOW_BYTES: number = 256 * 1024;
 
 /** Time for another member to answer a small request; etcd's 5 s for disk and network. */
 export const PEER_REQUEST_TIMEOUT_MS = 5000;

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { READ_RETRY_MS, READS_WAITING_MAX, REQUEST_TIMEOUT_BASE_MS } from './limits.ts';
+import {
+  READ_RETRY_MS,
+  READS_BYTES_MAX,
+  READS_WAITING_MAX,
+  REQUEST_TIMEOUT_BASE_MS,
+} from './limits.ts';
 import { Reads } from './reads.ts';
 import { RequestIds } from './request-ids.ts';
 
@@ -14,11 +19,14 @@ function rig() {
     schedule: () => state.scheduled++,
     appliedIndex: () => state.applied,
   });
-  const ask = (name: string) =>
-    reads.request({
-      serve: () => heard.push(name),
-      fail: (error) => heard.push(`${name} ${error}`),
-    });
+  const ask = (name: string, bytes = 0) =>
+    reads.request(
+      {
+        serve: () => heard.push(name),
+        fail: (error) => heard.push(`${name} ${error}`),
+      },
+      bytes,
+    );
   const answer = (index: number, context: Uint8Array | undefined) =>
     reads.acceptStates([{ index, context: context! }]);
   return { reads, time, state, heard, ask, answer };
@@ -199,4 +207,27 @@ describe('bounds and the end', () => {
       'waiting STOPPED',
     ]);
   });
+});
+
+test('the bytes of requests that wait are bounded; one of any size is taken alone', () => {
+  const { reads, state, heard, ask, answer, time } = rig();
+  ask('huge', 2 * READS_BYTES_MAX);
+  ask('small', 1);
+  expect(heard).toEqual(['small REQUEST_TOO_MANY_REQUESTS']);
+  answer(5, reads.takeQuestion());
+  ask('not yet', 1);
+  state.applied = 5;
+  reads.acceptApplied();
+  expect(heard.slice(1)).toEqual(['not yet REQUEST_TOO_MANY_REQUESTS', 'huge']);
+  ask('half', READS_BYTES_MAX / 2);
+  ask('other half', READS_BYTES_MAX / 2);
+  ask('none', 1);
+  expect(heard.slice(3)).toEqual(['none REQUEST_TOO_MANY_REQUESTS']);
+  reads.takeQuestion();
+  time.nowMs += 2 * REQUEST_TIMEOUT_BASE_MS;
+  reads.tick();
+  expect(heard.slice(4)).toEqual(['half TIMEOUT', 'other half TIMEOUT']);
+  ask('again', READS_BYTES_MAX);
+  ask('too much', 1);
+  expect(heard.slice(6)).toEqual(['too much REQUEST_TOO_MANY_REQUESTS']);
 });

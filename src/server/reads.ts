@@ -10,7 +10,7 @@ import { equalBytes } from '../base/index.ts';
 import type { Clock } from '../env/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { ReadState } from '../raft/index.ts';
-import { READ_RETRY_MS, READS_WAITING_MAX, requestTimeoutMs } from './limits.ts';
+import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from './limits.ts';
 import type { RequestIds } from './request-ids.ts';
 
 /** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
@@ -38,6 +38,8 @@ interface Round {
    */
   readonly contexts: Uint8Array[];
   readonly reads: Read[];
+  /** Of their requests. */
+  readonly bytes: number;
   readonly deadlineMs: number;
   /** When raft was asked last; it may have lost the question with its leadership. */
   askedMs: number;
@@ -47,12 +49,14 @@ interface Round {
 interface Confirmed {
   readonly index: number;
   readonly reads: Read[];
+  readonly bytes: number;
 }
 
 export class Reads {
   readonly #options: ReadsOptions;
   readonly #timeoutMs: number;
   #waiting: Read[] = [];
+  #waitingBytes = 0;
   #round: Round | undefined;
   #confirmed: Confirmed[] = [];
   #stopped = false;
@@ -62,17 +66,25 @@ export class Reads {
   slowCount = 0;
   /** Reads that wait, for a round, its answer or its index. */
   #held = 0;
+  #heldBytes = 0;
 
   constructor(options: ReadsOptions) {
     this.#options = options;
     this.#timeoutMs = requestTimeoutMs(options.electionMs);
   }
 
-  request(read: Read): void {
+  /** `bytes` are those that the read holds of its request. */
+  request(read: Read, bytes = 0): void {
     if (this.#stopped) read.fail('STOPPED');
-    else if (this.#held >= READS_WAITING_MAX) read.fail('REQUEST_TOO_MANY_REQUESTS');
-    else {
+    else if (
+      this.#held >= READS_WAITING_MAX ||
+      (this.#held > 0 && this.#heldBytes + bytes > READS_BYTES_MAX)
+    ) {
+      read.fail('REQUEST_TOO_MANY_REQUESTS');
+    } else {
       this.#held++;
+      this.#heldBytes += bytes;
+      this.#waitingBytes += bytes;
       this.#waiting.push(read);
       if (this.#round === undefined) this.#options.schedule();
     }
@@ -90,10 +102,12 @@ export class Reads {
       this.#round = {
         contexts: [context()],
         reads: this.#waiting,
+        bytes: this.#waitingBytes,
         deadlineMs: now + this.#timeoutMs,
         askedMs: now,
       };
       this.#waiting = [];
+      this.#waitingBytes = 0;
     } else {
       if (now - this.#round.askedMs < READ_RETRY_MS) return undefined;
       this.#round.contexts.push(context());
@@ -108,7 +122,7 @@ export class Reads {
       const round = this.#round;
       if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
       this.#round = undefined;
-      this.#confirmed.push({ index, reads: round.reads });
+      this.#confirmed.push({ index, reads: round.reads, bytes: round.bytes });
       if (this.#waiting.length > 0) this.#options.schedule();
     }
     this.acceptApplied();
@@ -119,8 +133,9 @@ export class Reads {
     if (this.#confirmed.length === 0) return;
     const applied = this.#options.appliedIndex();
     while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
-      const { reads } = this.#confirmed.shift()!;
+      const { reads, bytes } = this.#confirmed.shift()!;
       this.#held -= reads.length;
+      this.#heldBytes -= bytes;
       for (const read of reads) read.serve();
     }
   }
@@ -162,6 +177,7 @@ export class Reads {
     this.#round = undefined;
     this.failedCount++;
     this.#held -= round.reads.length;
+    this.#heldBytes -= round.bytes;
     for (const read of round.reads) read.fail(error);
     if (this.#waiting.length > 0 && !this.#stopped) this.#options.schedule();
   }

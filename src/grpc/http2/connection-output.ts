@@ -4,6 +4,7 @@
 import type { ByteStream, Clock } from '../../env/index.ts';
 import { HpackEncoder } from '../hpack/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
+import type { ByteCount } from './byte-count.ts';
 import {
   writeGoAway,
   writePing,
@@ -29,6 +30,10 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly pool: SlabPool;
   readonly scheduler: FlushScheduler;
+  /** Sent by nobody yet: DATA that is queued and answers that are being made. */
+  readonly pending: ByteCount;
+  /** Received message bytes that are kept. */
+  readonly held: ByteCount;
 }
 
 export interface ConnectionRole {
@@ -84,7 +89,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.context = context;
     this.#role = role;
     this.output = new Output(transport, context.pool);
-    this.sender = new Sender(this.output, limits);
+    this.sender = new Sender(this.output, limits, context.pending);
     this.controlFrames = new TokenBucket(limits.controlFramesBurst);
   }
 
@@ -128,14 +133,14 @@ export abstract class ConnectionOutput implements Flushable {
     this.transport.end();
   }
 
-  /** A peer that does not read what it asked for is not read from either. */
+  /**
+   * A peer that does not read what it asked for is not read from either. DATA alone never gets this
+   * far: it waits in the sender once the socket is full, so that PING and WINDOW_UPDATE are still
+   * read and answered.
+   */
   #pauseReading(): void {
     if (!this.#role.pausesReading || this.readingPaused) return;
-    const { socketHighWaterBytes, connectionHighWaterBytes } = this.limits;
-    const full =
-      this.transport.bufferedBytes > socketHighWaterBytes ||
-      this.sender.queuedBytes > connectionHighWaterBytes;
-    if (!full) return;
+    if (this.transport.bufferedBytes <= this.limits.socketHighWaterBytes) return;
     this.readingPaused = true;
     this.transport.pause();
   }

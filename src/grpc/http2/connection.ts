@@ -47,8 +47,7 @@ export abstract class Connection<Head = unknown>
 {
   /** What the peer has told in SETTINGS. */
   readonly peerSettings: PeerSettings;
-  /** Received message bytes kept on all streams; see `heldBytesMax`. */
-  heldBytes = 0;
+  #heldBytes = 0;
   /** Highest stream id that the peer has opened. */
   lastRemoteId = 0;
   /** Whether the peer's first SETTINGS have arrived. */
@@ -82,7 +81,37 @@ export abstract class Connection<Head = unknown>
     transport.handler = this;
   }
 
+  /** Received message bytes kept on all streams. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Counts bytes that are kept, or with a negative number no longer. */
+  hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.context.held.bytes += bytes;
+  }
+
+  /**
+   * Whether more is kept than may be, here or on all connections; then the stream that has asked for
+   * it is reset.
+   */
+  get holdsTooMuch(): boolean {
+    if (this.#heldBytes > this.limits.heldBytesMax) return true;
+    return this.context.held.isOver && !this.makeHeldRoom();
+  }
+
+  /** Resets the streams that keep received bytes. */
+  dropHeld(): void {
+    for (const stream of [...this.streams.values()]) {
+      if (stream.heldBytes > 0) this.abortStream(stream, HTTP2_ERROR.ENHANCE_YOUR_CALM);
+    }
+  }
+
   // What the two sides do differently.
+
+  /** All connections together keep too much: whether others could be made to keep less. */
+  protected abstract makeHeldRoom(): boolean;
 
   /** Makes sense of a header list; the result may be shared by many streams. */
   protected abstract parseHead(fields: readonly HeaderField[]): Head;

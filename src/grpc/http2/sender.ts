@@ -8,6 +8,7 @@
 
 import { invariant } from '../../base/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
+import type { ByteCount } from './byte-count.ts';
 import type { Output } from './output.ts';
 import {
   ConnectionError,
@@ -31,16 +32,47 @@ export class Sender {
   initialWindow: number = DEFAULT_WINDOW;
   /** DATA queued on all streams. */
   queuedBytes = 0;
-  /** DATA frames sent so far. */
+  /** Memory of answers that are still being made; see {@link holdForAnswer}. */
+  #answerBytes = 0;
+  /** DATA sent so far: frames, and their bytes. */
   framesSent = 0;
+  bytesSent = 0;
   /** The stream that sends next. */
   #next: Http2Stream | undefined = undefined;
   readonly #output: Output;
   readonly #limits: ConnectionLimits;
+  /** What this connection and its neighbours hold for their peers. */
+  readonly #total: ByteCount;
 
-  constructor(output: Output, limits: ConnectionLimits) {
+  constructor(output: Output, limits: ConnectionLimits, total: ByteCount) {
     this.#output = output;
     this.#limits = limits;
+    this.#total = total;
+  }
+
+  /** What the peer has not taken yet: DATA that is queued, and answers that are being made. */
+  get pendingBytes(): number {
+    return this.queuedBytes + this.#answerBytes;
+  }
+
+  /**
+   * Whether the peer leaves so much unread that nothing more should be made for it. When all
+   * connections together are over their bound, those with more than a floor are.
+   */
+  get isBehind(): boolean {
+    if (this.queuedBytes > this.#limits.connectionHighWaterBytes) return true;
+    return this.#total.isOver && this.pendingBytes > this.#limits.pendingBytesFloor;
+  }
+
+  /** Whether all connections together stay within their bound with so much more memory. */
+  mayHold(bytes: number): boolean {
+    return this.#total.bytes + bytes <= this.#total.max;
+  }
+
+  /** Counts memory of an answer that is being made; given back with a negative number. */
+  holdForAnswer(bytes: number): void {
+    this.#answerBytes += bytes;
+    this.#total.bytes += bytes;
   }
 
   /** Whether one DATA frame of `bytes` may be written to the output right now. */
@@ -59,23 +91,27 @@ export class Sender {
     stream.sendWindow -= bytes;
     this.window -= bytes;
     this.framesSent++;
+    this.bytesSent += bytes;
   }
 
   /** Queues `bytes[at..]`, which nobody changes any more. {@link pump} sends it. */
   enqueue(stream: Http2Stream, bytes: Uint8Array, at: number): void {
     invariant(at < bytes.length, 'an empty piece is not queued');
     stream.enqueue(new QueuedData(bytes, at));
-    this.queuedBytes += bytes.length - at;
+    this.#countQueued(bytes.length - at);
     this.#enterRing(stream);
+  }
+
+  #countQueued(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.#total.bytes += bytes;
   }
 
   /** Whether the producer of `stream` should wait. If so it will be told when there is room. */
   full(stream: Http2Stream): boolean {
     const queued = stream.queuedBytes;
     if (queued === 0) return false;
-    const full =
-      queued > this.#limits.streamHighWaterBytes ||
-      this.queuedBytes > this.#limits.connectionHighWaterBytes;
+    const full = queued > this.#limits.streamHighWaterBytes || this.isBehind;
     if (full) stream.wantsDrain = true;
     return full;
   }
@@ -99,7 +135,7 @@ export class Sender {
   }
 
   #hasRoom(stream: Http2Stream): boolean {
-    if (this.queuedBytes > this.#limits.connectionHighWaterBytes) return stream.queuedBytes === 0;
+    if (this.isBehind) return stream.queuedBytes === 0;
     return stream.queuedBytes <= this.#limits.streamHighWaterBytes / 2;
   }
 
@@ -112,7 +148,7 @@ export class Sender {
     this.#output.frameHeader(count, FRAME.DATA, flags, stream.id);
     this.#copyFromQueue(stream, count);
     this.wrote(stream, count);
-    this.queuedBytes -= count;
+    this.#countQueued(-count);
     if (last || stream.sendWindow <= 0) this.#leaveRing(stream);
     else this.#next = stream.readyNext;
     if (last) this.#queueSent(stream);
@@ -175,7 +211,7 @@ export class Sender {
 
   /** Drops what the stream has queued. */
   forget(stream: Http2Stream): void {
-    this.queuedBytes -= stream.dropQueue();
+    this.#countQueued(-stream.dropQueue());
     if (stream.ready) this.#leaveRing(stream);
   }
 

@@ -56,6 +56,8 @@ export abstract class Http2Stream {
     this.id = id;
   }
 
+  /** Received bytes that the stream keeps. */
+  abstract readonly heldBytes: number;
   /** DATA has arrived; `bytes[start, end)` is valid during the call only. */
   abstract onData(bytes: Uint8Array, start: number, end: number): void;
   /** The peer has ended its half; called after the last `onData`. */

@@ -2,12 +2,21 @@
 // request beyond the call and the decoded message, no promise and no closure.
 
 import { invariant } from '../../base/index.ts';
-import { type Server, STATUS, type UnaryCall } from '../../grpc/index.ts';
+import {
+  type Encoder,
+  GrpcStatusError,
+  type Pieces,
+  type RoomWaiter,
+  type Server,
+  STATUS,
+  type UnaryCall,
+} from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
   checkPutRequest,
   checkRangeRequest,
   checkTxnRequest,
+  type DeleteResult,
   isTxnReadonly,
   isTxnSerializable,
   RangeResult,
@@ -25,13 +34,21 @@ import {
   Slices,
 } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { RANGE_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
+import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import type { Proposal } from '../proposals.ts';
 import type { Read } from '../reads.ts';
 import { readLargeRange } from './large-range.ts';
+import {
+  bodyOf,
+  deleteAnswer,
+  type LongAnswer,
+  type OpBody,
+  rangeAnswer,
+  txnAnswer,
+} from './long-answer.ts';
 import { registerRangeStream } from './range-stream.ts';
 import { failWith, readFailure, registerUnary } from './reply.ts';
-import { type KvEncoders, kvEncoders, RangePieces } from './responses.ts';
+import { type KvEncoders, kvEncoders } from './responses.ts';
 
 const methods = etcdserverpb.KVService.methods;
 
@@ -100,7 +117,10 @@ class KvService {
   range(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
     if (!accepted(call, checkRangeRequest, request)) return;
     if (request.serializable) this.serveRange(call, request);
-    else this.core.reads.request(new LinearizableRange(this, call, request));
+    else {
+      const read = new LinearizableRange(this, call, request);
+      this.core.reads.request(read, request.key.length + request.rangeEnd.length);
+    }
   }
 
   /** Evaluates and answers, in this turn unless the range is large. */
@@ -113,15 +133,19 @@ class KvService {
     try {
       run.start(machine.kv, request, result);
       if (run.step(RANGE_STEP_KEYS)) {
-        if (result.byteCount() <= RANGE_BYTES_AT_ONCE) {
+        const bytes = result.byteCount();
+        if (bytes <= ANSWER_BYTES_AT_ONCE) {
           call.reply(this.encoders.range, result);
           result.reset();
-        } else {
-          // The answer outlives this turn, so the next range gets a result of its own.
-          this.#rangeResult = new RangeResult();
-          this.#replyInPieces(call, result);
+          return;
         }
-        return;
+        // The answer outlives this turn, so the next range gets a result of its own.
+        this.#rangeResult = new RangeResult();
+        if (call.mayHold(bytes)) {
+          call.holdMemory(bytes);
+          this.#replyLong(call, rangeAnswer(this.core.header, bodyOf(result)));
+          return;
+        }
       }
     } catch (error) {
       this.#failRead(call, error);
@@ -130,27 +154,90 @@ class KvService {
     void this.#serveLargeRange(call, request);
   }
 
-  #replyInPieces(call: UnaryCall, result: RangeResult): void {
-    const pieces = new RangePieces(this.core.header, result);
-    if (pieces.size <= RESPONSE_BYTES_MAX) call.replyInPieces(pieces.size, pieces.next);
-    else failTooLarge(call, pieces.size);
-  }
-
-  /** In slices, at the revision of the first one. */
+  /** In slices, at the revision of the first one; rows are read on while the answer is sent. */
   async #serveLargeRange(call: UnaryCall, request: etcdserverpb.RangeRequest): Promise<void> {
     const { kv } = this.core.machine;
-    const slices = new Slices(this.core.env);
-    let pin: PinnedView | undefined;
+    await this.#servePinned(
+      call,
+      kv.pin(request.revision > 0 ? request.revision : kv.currentRev),
+      async (pin, slices) => {
+        const body = await readLargeRange(pin, request, slices, call);
+        return body === undefined ? undefined : rangeAnswer(this.core.header, body);
+      },
+    );
+  }
+
+  /** Answers from a view that is held until the last piece of the answer is made. */
+  async #servePinned(
+    call: UnaryCall,
+    pin: PinnedView,
+    prepare: (pin: PinnedView, slices: Slices) => Promise<LongAnswer | undefined>,
+  ): Promise<void> {
+    let answer: LongAnswer | undefined;
     try {
-      pin = kv.pin(request.revision > 0 ? request.revision : kv.currentRev);
-      const result = await readLargeRange(pin, request, slices, () => !call.ended);
-      if (result === undefined) return;
-      this.#replyInPieces(call, result);
+      answer = await prepare(pin, new Slices(this.core.env));
     } catch (error) {
       this.#failRead(call, error);
-    } finally {
-      pin?.release();
     }
+    if (answer === undefined) pin.release();
+    else {
+      const { size, pieces } = answer;
+      this.#replyLong(call, { size, pieces: this.#releasing(pin, pieces) });
+    }
+  }
+
+  /** `pieces`, with what they throw as the answer's status, and the view released after them. */
+  #releasing(pin: PinnedView, pieces: Pieces): Pieces {
+    return {
+      next: () => {
+        try {
+          return pieces.next();
+        } catch (error) {
+          const { status, message } = readFailure(this.core, error);
+          throw new GrpcStatusError(status, message);
+        }
+      },
+      return: () => {
+        pin.release();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  /** An answer that is made while it is sent, if it is not larger than any may be. */
+  #replyLong(call: UnaryCall, { size, pieces }: LongAnswer): void {
+    if (size <= RESPONSE_BYTES_MAX) call.replyInPieces(size, pieces);
+    else {
+      pieces.return?.();
+      failTooLarge(call, size);
+    }
+  }
+
+  /** As it is if it is small, in pieces if not: `long` makes those. */
+  replyWith<T>(
+    call: UnaryCall,
+    encoder: Encoder<T>,
+    result: T,
+    long: (result: T) => LongAnswer,
+  ): void {
+    const size = encoder.size(result);
+    if (size <= ANSWER_BYTES_AT_ONCE) call.reply(encoder, result);
+    else {
+      call.holdMemory(size);
+      this.#replyLong(call, long(result));
+    }
+  }
+
+  replyDelete(call: UnaryCall, result: DeleteResult): void {
+    this.replyWith(call, this.encoders.deleteRange, result, (large) =>
+      deleteAnswer(this.core.header, large),
+    );
+  }
+
+  replyTxn(call: UnaryCall, result: TxnResult): void {
+    this.replyWith(call, this.encoders.txn, result, (large) =>
+      txnAnswer(this.core.header, large, large.responses),
+    );
   }
 
   put(call: UnaryCall, request: etcdserverpb.PutRequest, bytes: Uint8Array): void {
@@ -179,7 +266,7 @@ class KvService {
     if (isTxnReadonly(request)) {
       const read = new ReadonlyTxn(this, call, request);
       if (isTxnSerializable(request)) read.serve();
-      else this.core.reads.request(read);
+      else this.core.reads.request(read, bytes.length);
       return;
     }
     const cost = costOfTxn(request);
@@ -192,38 +279,46 @@ class KvService {
   }
 
   /** Evaluates and answers a transaction that only reads. */
-  async serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): Promise<void> {
+  serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
     if (call.ended) return;
     const { kv } = this.core.machine;
     const run = new TxnRun();
-    let pin: PinnedView | undefined;
     try {
       run.startReadonly(kv, request);
-      if (!run.step(RANGE_STEP_KEYS)) {
-        pin = kv.pin(Math.max(kv.compactedRev, 0));
-        const pinned = new TxnRun();
-        // From the start again, on a view that stays as it is between slices.
-        pinned.startReadonly(pin, request);
-        const slices = new Slices(this.core.env);
-        while (!pinned.step(RANGE_STEP_KEYS)) {
-          if (slices.isOver) await slices.next();
-          if (call.ended) return;
-        }
-        this.#replyTxn(call, pinned.result);
+      if (run.step(RANGE_STEP_KEYS) && call.mayHold(this.encoders.txn.size(run.result))) {
+        this.replyTxn(call, run.result);
         return;
       }
-      this.#replyTxn(call, run.result);
     } catch (error) {
       this.#failRead(call, error);
-    } finally {
-      pin?.release();
+      return;
     }
+    // From the start again, on a view that stays as it is.
+    void this.#servePinned(call, kv.pin(Math.max(kv.compactedRev, 0)), (pin, slices) =>
+      this.#readLargeTxn(call, request, pin, slices),
+    );
   }
 
-  #replyTxn(call: UnaryCall, result: TxnResult): void {
-    const size = this.encoders.txn.size(result);
-    if (size <= RESPONSE_BYTES_MAX) call.reply(this.encoders.txn, result);
-    else failTooLarge(call, size);
+  async #readLargeTxn(
+    call: UnaryCall,
+    request: etcdserverpb.TxnRequest,
+    pin: PinnedView,
+    slices: Slices,
+  ): Promise<LongAnswer | undefined> {
+    const run = new TxnRun();
+    run.startReadonly(pin, request, true);
+    while (!run.step(RANGE_STEP_KEYS)) {
+      if (slices.isOver) await slices.next();
+      if (call.ended) return undefined;
+    }
+    const ops: OpBody[] = [];
+    for (const op of run.result.succeeded ? request.success : request.failure) {
+      invariant(op.request?.case === 'requestRange', 'the transaction only reads');
+      const range = await readLargeRange(pin, op.request.value, slices, call);
+      if (range === undefined) return undefined;
+      ops.push({ kind: 'body', range });
+    }
+    return txnAnswer(this.core.header, run.result, ops);
   }
 
   #failRead(call: UnaryCall, error: unknown): void {
@@ -243,7 +338,7 @@ class KvService {
 
 // --- What waits ------------------------------------------------------------------------------------
 
-class LinearizableRange implements Read {
+class LinearizableRange implements Read, RoomWaiter {
   readonly #service: KvService;
   readonly #call: UnaryCall;
   readonly #request: etcdserverpb.RangeRequest;
@@ -258,6 +353,11 @@ class LinearizableRange implements Read {
   }
 
   serve(): void {
+    if (this.#call.isBehind) this.#call.whenRoom(this);
+    else this.onRoom();
+  }
+
+  onRoom(): void {
     this.#service.serveRange(this.#call, this.#request);
   }
 
@@ -266,7 +366,7 @@ class LinearizableRange implements Read {
   }
 }
 
-class ReadonlyTxn implements Read {
+class ReadonlyTxn implements Read, RoomWaiter {
   readonly #service: KvService;
   readonly #call: UnaryCall;
   readonly #request: etcdserverpb.TxnRequest;
@@ -279,7 +379,12 @@ class ReadonlyTxn implements Read {
   }
 
   serve(): void {
-    void this.#service.serveReadonlyTxn(this.#call, this.#request);
+    if (this.#call.isBehind) this.#call.whenRoom(this);
+    else this.onRoom();
+  }
+
+  onRoom(): void {
+    this.#service.serveReadonlyTxn(this.#call, this.#request);
   }
 
   fail(error: EtcdErrorName): void {
@@ -323,14 +428,14 @@ class PutProposal extends KvProposal {
 class DeleteProposal extends KvProposal {
   protected answer(result: ApplyResult): void {
     invariant(result.kind === 'deleteRange', 'a deletion has the result of one');
-    this.call.reply(this.service.encoders.deleteRange, result.delete);
+    this.service.replyDelete(this.call, result.delete);
   }
 }
 
 class TxnProposal extends KvProposal {
   protected answer(result: ApplyResult): void {
     invariant(result.kind === 'txn', 'a transaction has the result of one');
-    this.call.reply(this.service.encoders.txn, result.txn);
+    this.service.replyTxn(this.call, result.txn);
   }
 }
 

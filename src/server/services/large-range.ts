@@ -1,12 +1,14 @@
-// Ranges too large for one turn, in slices and in bounded time per key.
+// Ranges too large for one turn, in bounded time per turn and in bounded memory.
 //
 // Keys are walked in key order, but their rows lie in the file in revision order: read in key order,
 // every row of a million might load a page of its own. So the walk only notes which revisions are
-// wanted; they are then sorted, read in the order of the file, each page once, and copied into place.
+// wanted; they are then sorted and read in the order of the file, each page once.
 //
-//     walk the index ──► (main, sub) per answer ──► sort by revision ──► read, copy ──► pieces
+//     walk the index ──► (main, sub) per pair ──► sort by revision ──► read ──► lengths, and
+//         all pairs, if there is memory for them: ──────────────────────────► pieces
+//         else nothing more; while the answer is sent, a window at a time: ──► read again, pieces
 //
-// Only a range that sorts by value needs the rows during the walk, and reads them there.
+// Only a range that sorts by value needs the rows during the walk, and holds them.
 
 import { EMPTY_BYTES, type Revision } from '../../base/index.ts';
 import {
@@ -20,10 +22,24 @@ import {
 } from '../../mvcc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { PinnedView, Slices } from '../../store/index.ts';
-import { RANGE_STEP_KEYS } from '../limits.ts';
+import { LARGE_RANGE_BYTES_KEPT, RANGE_STEP_KEYS, RANGE_WINDOW_BYTES } from '../limits.ts';
+import { bodyOf, type RangeBody } from './long-answer.ts';
+import { copyField, fieldSize, TAG_RANGE_KVS } from './responses.ts';
 
 /** Bytes of the buffers that rows are copied into. */
 const SLAB_BYTES = 1024 * 1024;
+
+/** Rows, or their bytes, read between two looks at the clock: a quarter of a millisecond. */
+const ROWS_PER_CLOCK_CHECK = 128;
+const BYTES_PER_CLOCK_CHECK: number = 256 * 1024;
+
+/** Who waits for the answer, and the memory that may be held for it. */
+export interface LargeRangeCaller {
+  /** Nobody waits any more. */
+  readonly ended: boolean;
+  mayHold(bytes: number): boolean;
+  holdMemory(bytes: number): void;
+}
 
 /** Notes which rows are asked for instead of reading them. */
 class RowNotes implements RowReader {
@@ -54,15 +70,15 @@ class NotingView implements ReadView {
 }
 
 /**
- * The answer to a range, read from a view that the caller holds; undefined if `isWanted` said no in
- * between. EtcdError as {@link RangeRun.start} throws it.
+ * The answer to a range, of a view that the caller holds until it is sent; undefined if the caller's
+ * call has ended in between. EtcdError as {@link RangeRun.start} throws it.
  */
 export async function readLargeRange(
   pin: PinnedView,
   request: etcdserverpb.RangeRequest,
   slices: Slices,
-  isWanted: () => boolean,
-): Promise<RangeResult | undefined> {
+  caller: LargeRangeCaller,
+): Promise<RangeBody | undefined> {
   const result = new RangeResult();
   const run = new RangeRun();
   const needsRows = request.sortTarget === etcdserverpb.SortTarget.VALUE;
@@ -70,47 +86,128 @@ export async function readLargeRange(
   run.start(needsRows ? pin : view, request, result);
   while (!run.step(RANGE_STEP_KEYS)) {
     if (slices.isOver) await slices.next();
-    if (!isWanted()) return undefined;
+    if (caller.ended) return undefined;
   }
-  if (needsRows || view.rows.mains.length === 0) return result;
-  return (await fillIn(pin, view.rows, result, slices, isWanted)) ? result : undefined;
+  if (needsRows || view.rows.mains.length === 0) {
+    caller.holdMemory(result.byteCount());
+    return bodyOf(result);
+  }
+  const range = new PinnedRange(pin, view.rows, result, caller);
+  return (await range.measure(slices)) ? range : undefined;
 }
 
-/** Reads the noted rows in revision order and copies each to its place in the answer. */
-async function fillIn(
-  pin: PinnedView,
-  { mains, subs }: RowNotes,
-  result: RangeResult,
-  slices: Slices,
-  isWanted: () => boolean,
-): Promise<boolean> {
-  const sort = new SlicedSort();
-  sort.start(mains.length, (a, b) => mains[a]! - mains[b]! || subs[a]! - subs[b]!);
-  while (!sort.step(RANGE_STEP_KEYS)) {
-    if (slices.isOver) await slices.next();
-    if (!isWanted()) return false;
-  }
-  const row = new ByteSlice();
-  let slab = new Uint8Array(SLAB_BYTES);
-  let used = 0;
-  for (let i = 0; i < sort.order.length; i++) {
-    const place = sort.order[i]!;
-    pin.readRow(mains[place]!, subs[place]!, row);
-    const { buffer, offset, length } = row;
-    if (used + length > slab.length) {
-      slab = new Uint8Array(Math.max(SLAB_BYTES, length));
-      used = 0;
-    }
-    slab.set(buffer.subarray(offset, offset + length), used);
-    result.replace(place, slab, used, length);
-    used += length;
-    if (i % ROWS_PER_CLOCK_CHECK === 0 && slices.isOver) {
-      await slices.next();
-      if (!isWanted()) return false;
-    }
-  }
-  return true;
-}
+/** A range whose keys are known and whose rows are read from a pinned view. */
+class PinnedRange implements RangeBody {
+  readonly revision: Revision;
+  readonly count: number;
+  readonly more: boolean;
+  kvsSize = 0;
+  readonly #pin: PinnedView;
+  readonly #mains: readonly Revision[];
+  readonly #subs: readonly number[];
+  readonly #lengths: Uint32Array;
+  readonly #caller: LargeRangeCaller;
+  /** All rows, while there is memory for them. */
+  #whole: RangeResult | undefined;
+  #wholeBytes = 0;
+  #slab: Uint8Array = EMPTY_BYTES;
+  #slabUsed = 0;
+  readonly #row = new ByteSlice();
 
-/** Rows read between two looks at the clock: a quarter of a millisecond. */
-const ROWS_PER_CLOCK_CHECK = 128;
+  constructor(
+    pin: PinnedView,
+    { mains, subs }: RowNotes,
+    result: RangeResult,
+    caller: LargeRangeCaller,
+  ) {
+    this.revision = result.revision;
+    this.count = result.count;
+    this.more = result.more;
+    this.#pin = pin;
+    this.#mains = mains;
+    this.#subs = subs;
+    this.#lengths = new Uint32Array(mains.length);
+    this.#caller = caller;
+    this.#whole = result;
+  }
+
+  /** Reads every row in the order of the file, for its length. False if the call has ended. */
+  async measure(slices: Slices): Promise<boolean> {
+    const sort = new SlicedSort();
+    sort.start(this.#mains.length, this.#byRevision);
+    while (!sort.step(RANGE_STEP_KEYS)) {
+      if (slices.isOver) await slices.next();
+      if (this.#caller.ended) return false;
+    }
+    const row = this.#row;
+    let unchecked = 0;
+    for (let i = 0; i < sort.order.length; i++) {
+      const place = sort.order[i]!;
+      this.#read(place);
+      this.#lengths[place] = row.length;
+      this.kvsSize += fieldSize(row.length);
+      if (this.#whole !== undefined) this.#keep(place);
+      unchecked += row.length;
+      if (i % ROWS_PER_CLOCK_CHECK !== 0 && unchecked < BYTES_PER_CLOCK_CHECK) continue;
+      unchecked = 0;
+      if (slices.isOver) await slices.next();
+      if (this.#caller.ended) return false;
+    }
+    return true;
+  }
+
+  kvs(): Generator<Uint8Array, void, undefined> {
+    return this.#whole === undefined ? this.#windows() : bodyOf(this.#whole).kvs();
+  }
+
+  readonly #byRevision = (a: number, b: number): number =>
+    this.#mains[a]! - this.#mains[b]! || this.#subs[a]! - this.#subs[b]!;
+
+  #read(place: number): void {
+    this.#pin.readRow(this.#mains[place]!, this.#subs[place]!, this.#row);
+  }
+
+  /** Copies the row that was read to its place in the answer, or gives up keeping any. */
+  #keep(place: number): void {
+    const { buffer, offset, length } = this.#row;
+    if (this.#slabUsed + length > this.#slab.length) {
+      const bytes = Math.max(SLAB_BYTES, length);
+      if (this.#wholeBytes + bytes > LARGE_RANGE_BYTES_KEPT || !this.#caller.mayHold(bytes)) {
+        this.#caller.holdMemory(-this.#wholeBytes);
+        this.#whole = undefined;
+        this.#slab = EMPTY_BYTES;
+        return;
+      }
+      this.#caller.holdMemory(bytes);
+      this.#wholeBytes += bytes;
+      this.#slab = Buffer.allocUnsafeSlow(bytes);
+      this.#slabUsed = 0;
+    }
+    this.#slab.set(buffer.subarray(offset, offset + length), this.#slabUsed);
+    this.#whole!.replace(place, this.#slab, this.#slabUsed, length);
+    this.#slabUsed += length;
+  }
+
+  /** The pairs, read a window at a time: in revision order, each to its place. */
+  *#windows(): Generator<Uint8Array, void, undefined> {
+    const lengths = this.#lengths;
+    for (let first = 0; first < lengths.length; ) {
+      let end = first;
+      let size = 0;
+      const offsets: number[] = [];
+      while (end < lengths.length && size < RANGE_WINDOW_BYTES) {
+        offsets.push(size);
+        size += fieldSize(lengths[end++]!);
+      }
+      const places = Array.from(offsets, (_, i) => first + i).sort(this.#byRevision);
+      const piece = Buffer.allocUnsafe(size);
+      for (const place of places) {
+        this.#read(place);
+        const { buffer, offset, length } = this.#row;
+        copyField(TAG_RANGE_KVS, buffer, offset, length, piece, offsets[place - first]!);
+      }
+      yield piece;
+      first = end;
+    }
+  }
+}

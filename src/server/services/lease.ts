@@ -6,7 +6,14 @@ import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
-import { endMalformed, endWith, failWith, headerOf, refusalOf, registerUnary } from './reply.ts';
+import {
+  endMalformed,
+  endWith,
+  failWith,
+  headerOf,
+  registerUnary,
+  streamRefusalOf,
+} from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
 const {
@@ -54,6 +61,10 @@ function grant(
   request: etcdserverpb.LeaseGrantRequest,
   bytes: Uint8Array,
 ): void {
+  if (!core.quota.mayGrow()) {
+    failWith(call, 'REQUEST_TOO_MANY_REQUESTS');
+    return;
+  }
   if (!core.quota.isAvailable(LEASE_COST_BYTES)) {
     core.raiseNoSpace(() => failWith(call, 'NO_SPACE'));
     return;
@@ -149,7 +160,7 @@ class KeepAliveStream implements StreamHandler {
   constructor(core: MemberCore, call: StreamCall) {
     this.#core = core;
     this.#call = call;
-    const refusal = refusalOf(core, call, false);
+    const refusal = streamRefusalOf(core, call, false);
     if (refusal !== undefined) this.#fail(refusal);
   }
 

@@ -27,9 +27,9 @@ import {
 } from '../../protocol/index.ts';
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { RANGE_STEP_KEYS, RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
+import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Read } from '../reads.ts';
-import { endMalformed, headerOf, readFailure, refusalOf } from './reply.ts';
+import { endMalformed, headerOf, readFailure, streamRefusalOf } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
@@ -51,7 +51,7 @@ class RangeStream implements StreamHandler, Read {
 
   onMessage(message: Uint8Array): void {
     if (this.#request !== undefined || this.#ended) return;
-    const refusal = refusalOf(this.#core, this.#call, false);
+    const refusal = streamRefusalOf(this.#core, this.#call, false);
     if (refusal !== undefined) {
       this.fail(refusal);
       return;
@@ -146,16 +146,23 @@ class RangeStream implements StreamHandler, Read {
     let limit = Math.min(RANGE_STREAM_FIRST_KEYS, totalLimit);
     let sent = 0;
     while (!this.#ended) {
+      if (!this.#call.hasRoom) await this.#room();
       run.start(kv, { ...request, key, limit }, result, false);
-      while (!run.step(RANGE_STEP_KEYS)) if (slices.isOver) await slices.next();
+      let complete = run.step(PIECE_STEP_KEYS);
+      // Cut where it is large enough; what is left out is found to be there, or not, by the next piece.
+      while (!complete && (result.size === 0 || result.byteCount() < config.grpc.maxRequestBytes)) {
+        if (slices.isOver) await slices.next();
+        complete = run.step(PIECE_STEP_KEYS);
+      }
+      const more = !complete || result.more;
       sent += result.size;
-      const done = !result.more || sent >= totalLimit;
+      const done = !more || (complete && sent >= totalLimit);
       const rangeResponse = emptyResponse();
       rangeResponse.kvs = decodeAll(result);
-      const nextKey = result.more ? keyAfter(result) : undefined;
+      const nextKey = more ? keyAfter(result) : undefined;
       if (done) {
         rangeResponse.header = header;
-        rangeResponse.more = result.more;
+        rangeResponse.more = more;
         rangeResponse.count = sent + countFrom(kv, nextKey, request);
       }
       const hasRoom = this.#call.write(method.response, { rangeResponse });
@@ -187,6 +194,9 @@ class RangeStream implements StreamHandler, Read {
     this.#call.end(status, message);
   }
 }
+
+/** Keys of a piece that are read before its size is looked at: 1 MiB of large rows. */
+const PIECE_STEP_KEYS = 64;
 
 /** Keys that are left from `key` on. */
 function countFrom(

@@ -122,6 +122,16 @@ export function refusalOf(
   return core.raft.leader === 0n && requiresLeader(call) ? 'NO_LEADER' : undefined;
 }
 
+/** {@link refusalOf} a stream, which takes memory for as long as its client likes. */
+export function streamRefusalOf(
+  core: MemberCore,
+  call: Pick<UnaryCall, 'metadata'>,
+  servedByLearner: boolean,
+): EtcdErrorName | undefined {
+  if (!core.quota.mayGrow()) return 'REQUEST_TOO_MANY_REQUESTS';
+  return refusalOf(core, call, servedByLearner);
+}
+
 /** Whether the client would rather be refused than wait for a leader. */
 export function requiresLeader(call: Pick<UnaryCall, 'metadata'>): boolean {
   return call.metadata.get('hasleader') === 'true';

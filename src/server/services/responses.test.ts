@@ -13,6 +13,7 @@ import {
 } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { ResponseHeaderWriter } from '../response-header.ts';
+import { bodyOf, deleteAnswer, type LongAnswer, rangeAnswer, txnAnswer } from './long-answer.ts';
 import { kvEncoders } from './responses.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
@@ -38,6 +39,16 @@ function encode<T>(encoder: Encoder<T>, message: T): Uint8Array {
   expect(encoder.write(message, bytes, 3)).toBe(size + 3);
   expect([...bytes.subarray(0, 3), ...bytes.subarray(size + 3)]).toEqual(new Array(7).fill(0xee));
   return bytes.subarray(3, size + 3);
+}
+
+/** What a large answer sends. */
+function joined({ size, pieces }: LongAnswer): Uint8Array {
+  const all: Uint8Array[] = [];
+  for (let next = pieces.next(); next.done !== true; next = pieces.next()) all.push(next.value);
+  expect(all.filter((piece) => piece.length === 0)).toEqual([]);
+  const bytes = Uint8Array.from(Buffer.concat(all));
+  expect(bytes).toHaveLength(size);
+  return bytes;
 }
 
 const fullHeader = (revision: number) => ({
@@ -176,6 +187,8 @@ describe('answers are what the codecs write', () => {
       fc.property(seed, (from) => {
         const { result, message } = new Maker(from).range();
         expect(encode(encoders.range, result)).toEqual(RangeResponseCodec.encode(message));
+        const long = joined(rangeAnswer(header, bodyOf(result)));
+        expect(long).toEqual(RangeResponseCodec.encode(message));
       }),
     );
   });
@@ -195,6 +208,7 @@ describe('answers are what the codecs write', () => {
         const { result, message } = new Maker(from).delete();
         const bytes = encode(encoders.deleteRange, result);
         expect(bytes).toEqual(DeleteRangeResponseCodec.encode(message));
+        expect(joined(deleteAnswer(header, result))).toEqual(bytes);
       }),
     );
   });
@@ -203,7 +217,9 @@ describe('answers are what the codecs write', () => {
     fc.assert(
       fc.property(seed, (from) => {
         const { result, message } = new Maker(from).txn();
-        expect(encode(encoders.txn, result)).toEqual(TxnResponseCodec.encode(message));
+        const bytes = TxnResponseCodec.encode(message);
+        expect(encode(encoders.txn, result)).toEqual(bytes);
+        expect(joined(txnAnswer(header, result, result.responses))).toEqual(bytes);
       }),
       { numRuns: 300 },
     );

@@ -22,24 +22,24 @@ import type { ResponseHeaderWriter } from '../response-header.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;
-const TAG_RANGE_KVS = 0x12;
-const TAG_RANGE_MORE = 0x18;
-const TAG_RANGE_COUNT = 0x20;
+export const TAG_RANGE_KVS = 0x12;
+export const TAG_RANGE_MORE = 0x18;
+export const TAG_RANGE_COUNT = 0x20;
 const TAG_PUT_PREV_KV = 0x12;
-const TAG_DELETED = 0x10;
-const TAG_DELETE_PREV_KVS = 0x1a;
-const TAG_SUCCEEDED = 0x10;
-const TAG_RESPONSES = 0x1a;
-const OP_TAGS = { range: 0x0a, put: 0x12, delete: 0x1a, txn: 0x22 } as const;
+export const TAG_DELETED = 0x10;
+export const TAG_DELETE_PREV_KVS = 0x1a;
+export const TAG_SUCCEEDED = 0x10;
+export const TAG_RESPONSES = 0x1a;
+export const OP_TAGS = { range: 0x0a, put: 0x12, delete: 0x1a, txn: 0x22 } as const;
 
 /** Writes the header of an answer or of an operation. */
-interface HeaderWriter {
+export interface HeaderWriter {
   size(revision: Revision): number;
   write(revision: Revision, target: Uint8Array, offset: number): number;
 }
 
 /** The header of an operation inside a transaction. */
-const INNER_HEADER: HeaderWriter = {
+export const INNER_HEADER: HeaderWriter = {
   size: (revision) => (revision === 0 ? 2 : 3 + varintSize(revision)),
   write: (revision, target, offset) => {
     target[offset] = TAG_HEADER;
@@ -55,11 +55,11 @@ const INNER_HEADER: HeaderWriter = {
 
 // --- Bodies ----------------------------------------------------------------------------------------
 
-function fieldSize(length: number): number {
+export function fieldSize(length: number): number {
   return 1 + varintSize(length) + length;
 }
 
-function copyField(
+export function copyField(
   tag: number,
   buffer: Uint8Array,
   start: number,
@@ -73,7 +73,7 @@ function copyField(
   return at + length;
 }
 
-function kvsSize(result: RangeResult): number {
+export function kvsSize(result: RangeResult): number {
   const { lengths } = result;
   let size = 0;
   for (let i = 0; i < lengths.length; i++) size += fieldSize(lengths[i]!);
@@ -115,12 +115,12 @@ function writeRange(
   return at;
 }
 
-function putSize(header: HeaderWriter, result: PutResult): number {
+export function putSize(header: HeaderWriter, result: PutResult): number {
   const size = header.size(result.revision);
   return result.hasPrevious ? size + fieldSize(result.previous.length) : size;
 }
 
-function writePut(
+export function writePut(
   header: HeaderWriter,
   result: PutResult,
   target: Uint8Array,
@@ -215,76 +215,6 @@ function writeTxn(
     at = writeOp(op, target, at);
   }
   return at;
-}
-
-// --- Large answers ---------------------------------------------------------------------------------
-
-/** Bytes of a piece, but for a pair that is larger by itself. */
-const PIECE_BYTES = 64 * 1024;
-
-/** The answer to a range, encoded while it is sent. */
-export class RangePieces {
-  /** Bytes of the whole answer. */
-  readonly size: number;
-  readonly #header: HeaderWriter;
-  readonly #result: RangeResult;
-  /** The pair that the next piece begins with; -1 before the header. */
-  #pair = -1;
-
-  constructor(header: ResponseHeaderWriter, result: RangeResult) {
-    this.#header = fixedHeader(header, result.revision);
-    this.#result = result;
-    this.size = rangeSize(this.#header, result);
-  }
-
-  readonly next = (): Uint8Array => {
-    const result = this.#result;
-    if (this.#pair < 0) {
-      this.#pair = 0;
-      const { revision } = result;
-      const head = new Uint8Array(this.#header.size(revision));
-      this.#header.write(revision, head, 0);
-      return head;
-    }
-    const { buffers, offsets, lengths } = result;
-    if (this.#pair === buffers.length) return rangeTail(result);
-    const first = this.#pair;
-    let size = 0;
-    while (this.#pair < buffers.length && (size === 0 || size < PIECE_BYTES)) {
-      size += fieldSize(lengths[this.#pair++]!);
-    }
-    const piece = Buffer.allocUnsafe(size);
-    let at = 0;
-    for (let i = first; i < this.#pair; i++) {
-      at = copyField(TAG_RANGE_KVS, buffers[i]!, offsets[i]!, lengths[i]!, piece, at);
-    }
-    return piece;
-  };
-}
-
-/** What follows the pairs; never asked for if there is nothing. */
-function rangeTail(result: RangeResult): Uint8Array {
-  const tail = new Uint8Array((result.more ? 2 : 0) + 1 + varintSize(result.count));
-  let at = 0;
-  if (result.more) {
-    tail[at++] = TAG_RANGE_MORE;
-    tail[at++] = 1;
-  }
-  tail[at++] = TAG_RANGE_COUNT;
-  return tail.subarray(0, writeVarint(result.count, tail, at));
-}
-
-/** The header as it is now: the term may change while the answer is sent. */
-function fixedHeader(header: ResponseHeaderWriter, revision: Revision): HeaderWriter {
-  const bytes = new Uint8Array(header.size(revision));
-  header.write(revision, bytes, 0);
-  return {
-    size: () => bytes.length,
-    write: (_revision, target, offset) => {
-      target.set(bytes, offset);
-      return offset + bytes.length;
-    },
-  };
 }
 
 // --- Encoders --------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ function openStream(
   const ends: Ended[] = [];
   const call = {
     metadata: new Map(),
+    hasRoom: true,
     write: () => true,
     pause: () => {},
     resume: () => {},

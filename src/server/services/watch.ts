@@ -19,7 +19,7 @@ import {
 import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
-import { endMalformed, endWith, refusalOf, requiresLeader } from './reply.ts';
+import { endMalformed, endWith, requiresLeader, streamRefusalOf } from './reply.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -74,7 +74,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#stream = new WatchStream(this);
     this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
     core.metrics.mvcc.watchStreams.value++;
-    const refusal = refusalOf(core, call, false);
+    const refusal = streamRefusalOf(core, call, false);
     if (refusal !== undefined) this.#endWith(refusal);
     else {
       this.#scheduleProgress();
@@ -127,6 +127,10 @@ class WatchCall implements StreamHandler, WatchSink {
 
   #create(request: etcdserverpb.WatchCreateRequest): void {
     const { watch, kv } = this.#core.machine;
+    if (!this.#core.quota.mayGrow()) {
+      this.#refuse(ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message);
+      return;
+    }
     if (request.startRevision < 0) {
       this.#refuse(ETCD_ERRORS.COMPACTED.message);
       return;
@@ -177,6 +181,10 @@ class WatchCall implements StreamHandler, WatchSink {
 
   offer(watcher: Watcher, batch: EventBatch): boolean {
     if (this.#full) return false;
+    if (!this.#call.hasRoom) {
+      this.#fill();
+      return false;
+    }
     const made = this.#watches.get(watcher);
     if (made === undefined) return true;
     made.quiet = false;
@@ -263,6 +271,10 @@ class WatchCall implements StreamHandler, WatchSink {
 
   #send(response: WatchResponse): void {
     if (this.#ended || this.#call.write(this.#encoder, response) || this.#full) return;
+    this.#fill();
+  }
+
+  #fill(): void {
     this.#full = true;
     this.#call.pause();
   }

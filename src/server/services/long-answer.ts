@@ -1,0 +1,266 @@
+// Answers too large to be encoded in one turn: their size is known first, their bytes are made while
+// they are sent. What they are made of is a tree of sections, as messages lie in messages:
+//
+//     range    header, pairs, more, count
+//     delete   header, deleted, previous pairs
+//     txn      header, succeeded, for each operation { its tag, a section }
+//
+// The pairs of a range may not even be read yet; see `large-range.ts`.
+
+import { EMPTY_BYTES, type Revision, varintSize, writeVarint } from '../../base/index.ts';
+import type { Pieces } from '../../grpc/index.ts';
+import type {
+  DeleteResult,
+  OpResult,
+  PutResult,
+  RangeResult,
+  TxnResult,
+} from '../../mvcc/index.ts';
+import type { ResponseHeaderWriter } from '../response-header.ts';
+import {
+  copyField,
+  fieldSize,
+  type HeaderWriter,
+  INNER_HEADER,
+  kvsSize,
+  OP_TAGS,
+  putSize,
+  TAG_DELETE_PREV_KVS,
+  TAG_DELETED,
+  TAG_RANGE_COUNT,
+  TAG_RANGE_KVS,
+  TAG_RANGE_MORE,
+  TAG_RESPONSES,
+  TAG_SUCCEEDED,
+  writePut,
+} from './responses.ts';
+
+/** Bytes of a piece, but for a pair that is larger by itself. */
+export const PIECE_BYTES: number = 64 * 1024;
+
+type Parts = Generator<Uint8Array, void, undefined>;
+
+/** A message, or what is inside of one. */
+interface Section {
+  readonly size: number;
+  parts(): Parts;
+}
+
+/** The answer to a range. */
+export interface RangeBody {
+  readonly revision: Revision;
+  readonly count: number;
+  readonly more: boolean;
+  /** Bytes of all pairs as fields of the answer. */
+  readonly kvsSize: number;
+  /** The pairs as fields of the answer, cut anywhere between two. */
+  kvs(): Parts;
+}
+
+/** An operation of a transaction that only reads, or the result of any. */
+export type OpBody = { readonly kind: 'body'; readonly range: RangeBody } | OpResult;
+
+/** A message that is ready to be sent piece by piece. */
+export interface LongAnswer {
+  readonly size: number;
+  readonly pieces: Pieces;
+}
+
+export function rangeAnswer(header: ResponseHeaderWriter, body: RangeBody): LongAnswer {
+  return answerOf(rangeSection(fixedHeader(header, body.revision), body));
+}
+
+export function deleteAnswer(header: ResponseHeaderWriter, result: DeleteResult): LongAnswer {
+  return answerOf(deleteSection(fixedHeader(header, result.revision), result));
+}
+
+export function txnAnswer(
+  header: ResponseHeaderWriter,
+  txn: Pick<TxnResult, 'revision' | 'succeeded'>,
+  ops: readonly OpBody[],
+): LongAnswer {
+  return answerOf(txnSection(fixedHeader(header, txn.revision), txn, ops));
+}
+
+/** The pairs of a result that has been read. */
+export function bodyOf(result: RangeResult): RangeBody {
+  const { revision, count, more } = result;
+  const kvs = (): Parts => resultParts(TAG_RANGE_KVS, result);
+  return { revision, count, more, kvsSize: kvsSize(result), kvs };
+}
+
+function answerOf(section: Section): LongAnswer {
+  return { size: section.size, pieces: joined(section.parts()) };
+}
+
+// --- Sections --------------------------------------------------------------------------------------
+
+function rangeSection(header: HeaderWriter, body: RangeBody): Section {
+  const { revision, count, more } = body;
+  const head = headerBytes(header, revision);
+  const tail = new Uint8Array((more ? 2 : 0) + (count === 0 ? 0 : 1 + varintSize(count)));
+  let at = 0;
+  if (more) {
+    tail[at++] = TAG_RANGE_MORE;
+    tail[at++] = 1;
+  }
+  if (count !== 0) {
+    tail[at++] = TAG_RANGE_COUNT;
+    writeVarint(count, tail, at);
+  }
+  return {
+    size: head.length + body.kvsSize + tail.length,
+    *parts() {
+      yield head;
+      yield* body.kvs();
+      yield tail;
+    },
+  };
+}
+
+function deleteSection(header: HeaderWriter, result: DeleteResult): Section {
+  const { revision, deleted, previous } = result;
+  const head = headerBytes(header, revision);
+  const count = new Uint8Array(deleted === 0 ? 0 : 1 + varintSize(deleted));
+  if (deleted !== 0) {
+    count[0] = TAG_DELETED;
+    writeVarint(deleted, count, 1);
+  }
+  return {
+    size: head.length + count.length + kvsSize(previous),
+    *parts() {
+      yield head;
+      yield count;
+      yield* resultParts(TAG_DELETE_PREV_KVS, previous);
+    },
+  };
+}
+
+function putSection(result: PutResult): Section {
+  const size = putSize(INNER_HEADER, result);
+  return {
+    size,
+    *parts() {
+      const bytes = Buffer.allocUnsafe(size);
+      writePut(INNER_HEADER, result, bytes, 0);
+      yield bytes;
+    },
+  };
+}
+
+function txnSection(
+  header: HeaderWriter,
+  { revision, succeeded }: Pick<TxnResult, 'revision' | 'succeeded'>,
+  ops: readonly OpBody[],
+): Section {
+  const head = headerBytes(header, revision);
+  const flag = succeeded ? Uint8Array.of(TAG_SUCCEEDED, 1) : EMPTY_BYTES;
+  const sections = ops.map(opSection);
+  let size = head.length + flag.length;
+  for (const section of sections) size += fieldSize(section.size);
+  return {
+    size,
+    *parts() {
+      yield head;
+      yield flag;
+      for (const section of sections) {
+        yield fieldHead(TAG_RESPONSES, section.size);
+        yield* section.parts();
+      }
+    },
+  };
+}
+
+const NOTHING: Section = { size: 0, *parts() {} };
+
+/** An operation's answer: its section as a field of the kind that it is. */
+function opSection(op: OpBody): Section {
+  switch (op.kind) {
+    case 'none':
+      return NOTHING;
+    case 'body':
+      return fieldSection(OP_TAGS.range, rangeSection(INNER_HEADER, op.range));
+    case 'range':
+      return fieldSection(OP_TAGS.range, rangeSection(INNER_HEADER, bodyOf(op.range)));
+    case 'put':
+      return fieldSection(OP_TAGS.put, putSection(op.put));
+    case 'delete':
+      return fieldSection(OP_TAGS.delete, deleteSection(INNER_HEADER, op.delete));
+    case 'txn':
+      return fieldSection(OP_TAGS.txn, txnSection(INNER_HEADER, op.txn, op.txn.responses));
+  }
+}
+
+function fieldSection(tag: number, inner: Section): Section {
+  return {
+    size: fieldSize(inner.size),
+    *parts() {
+      yield fieldHead(tag, inner.size);
+      yield* inner.parts();
+    },
+  };
+}
+
+// --- Bytes -----------------------------------------------------------------------------------------
+
+function fieldHead(tag: number, size: number): Uint8Array {
+  const head = new Uint8Array(1 + varintSize(size));
+  head[0] = tag;
+  writeVarint(size, head, 1);
+  return head;
+}
+
+function headerBytes(header: HeaderWriter, revision: Revision): Uint8Array {
+  const bytes = new Uint8Array(header.size(revision));
+  header.write(revision, bytes, 0);
+  return bytes;
+}
+
+/** The header as it is now: the term may change while the answer is sent. */
+function fixedHeader(header: ResponseHeaderWriter, revision: Revision): HeaderWriter {
+  const bytes = headerBytes(header, revision);
+  return {
+    size: () => bytes.length,
+    write: (_revision, target, offset) => {
+      target.set(bytes, offset);
+      return offset + bytes.length;
+    },
+  };
+}
+
+/** The pairs of a result as fields, each part about a piece. */
+export function* resultParts(tag: number, result: RangeResult): Parts {
+  const { buffers, offsets, lengths } = result;
+  for (let next = 0; next < buffers.length; ) {
+    const first = next;
+    let size = 0;
+    while (next < buffers.length && size < PIECE_BYTES) size += fieldSize(lengths[next++]!);
+    const part = Buffer.allocUnsafe(size);
+    let at = 0;
+    for (let i = first; i < next; i++) {
+      at = copyField(tag, buffers[i]!, offsets[i]!, lengths[i]!, part, at);
+    }
+    yield part;
+  }
+}
+
+/** Small parts together, large ones as they are; none is empty. */
+function* joined(parts: Parts): Parts {
+  let small: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    if (part.length > 0) small.push(part);
+    bytes += part.length;
+    if (bytes < PIECE_BYTES) continue;
+    // What lies before a large part is as good as nothing: the two are sent one after the other.
+    if (part.length === bytes) yield part;
+    else if (part.length >= PIECE_BYTES / 2) {
+      small.pop();
+      yield Buffer.concat(small);
+      yield part;
+    } else yield Buffer.concat(small);
+    small = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(small);
+}
