@@ -1,6 +1,6 @@
 // What a member looks after now and then: old files, and how full the heap is.
 
-import { getHeapStatistics } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { Timer } from '../env/index.ts';
 import { purgeSegments, purgeSnapFiles, type Wal } from '../wal/index.ts';
 import type { MemberCore } from './core.ts';
@@ -65,11 +65,15 @@ export class Housekeeping {
 
 /**
  * V8 aborts when the old generation is full, while its limit counts the young one, too: three
- * semi-spaces of 16 MiB unless a flag says otherwise.
+ * semi-spaces of 16 MiB unless a flag says otherwise. What is young is mostly garbage.
  */
 const YOUNG_BYTES: number = 3 * 16 * 1024 * 1024;
 
 function v8HeapUse(): HeapUse {
-  const { used_heap_size: usedBytes, heap_size_limit: limitBytes } = getHeapStatistics();
+  let usedBytes = 0;
+  for (const { space_name: name, space_used_size: bytes } of getHeapSpaceStatistics()) {
+    if (!name.startsWith('new_')) usedBytes += bytes;
+  }
+  const { heap_size_limit: limitBytes } = getHeapStatistics();
   return { usedBytes, limitBytes: Math.max(limitBytes - YOUNG_BYTES, limitBytes / 2) };
 }

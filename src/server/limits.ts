@@ -58,9 +58,9 @@ export const HEAP_SHARE_MAX = 0.85;
 
 /**
  * Share of V8's heap limit above which new watchers, streams and leases are refused with
- * `etcdserver: too many requests`, before writes have to be.
+ * RESOURCE_EXHAUSTED `etcdserver: too many requests`, well before writes have to be.
  */
-export const HEAP_SHARE_OPEN_MAX = 0.8;
+export const HEAP_SHARE_OPEN_MAX = 0.7;
 
 /** New watchers, streams and leases between two looks at the heap: some ten kilobytes. */
 export const HEAP_LOOK_EVERY = 64;

@@ -109,7 +109,7 @@ async function start(): Promise<void> {
   handlers = new Map();
   const server = {
     unary: (path: string, handler: UnaryHandler) => handlers.set(path, handler),
-    stream: () => undefined,
+    serverStream: () => undefined,
   };
   registerKvService(server as unknown as Server, sim.member);
   for (let i = 0; i < ROWS; i++) {

@@ -1,7 +1,13 @@
 // etcdserverpb.Lease.
 
 import { bytesFromLatin1 } from '../../base/index.ts';
-import type { Server, StreamCall, StreamHandler, UnaryCall } from '../../grpc/index.ts';
+import {
+  type Server,
+  STATUS,
+  type StreamCall,
+  type StreamHandler,
+  type UnaryCall,
+} from '../../grpc/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
@@ -11,8 +17,9 @@ import {
   endWith,
   failWith,
   headerOf,
+  refusesStream,
   registerUnary,
-  streamRefusalOf,
+  TOO_MUCH_OPEN,
 } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
@@ -62,7 +69,7 @@ function grant(
   bytes: Uint8Array,
 ): void {
   if (!core.quota.mayGrow()) {
-    failWith(call, 'REQUEST_TOO_MANY_REQUESTS');
+    call.fail(STATUS.RESOURCE_EXHAUSTED, TOO_MUCH_OPEN);
     return;
   }
   if (!core.quota.isAvailable(LEASE_COST_BYTES)) {
@@ -160,8 +167,7 @@ class KeepAliveStream implements StreamHandler {
   constructor(core: MemberCore, call: StreamCall) {
     this.#core = core;
     this.#call = call;
-    const refusal = streamRefusalOf(core, call, false);
-    if (refusal !== undefined) this.#fail(refusal);
+    this.#ended = refusesStream(core, call, false);
   }
 
   onMessage(message: Uint8Array): void {

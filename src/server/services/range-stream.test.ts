@@ -63,7 +63,7 @@ test.each([0, 1, 10, SMALL + 1, SMALL + LARGE, 1000])('with limit %d', async (li
     for (let i = 0; i < LARGE; i++) await sim.put(`b${i}`, 'x'.repeat(LARGE_BYTES));
 
     const openers: StreamOpener[] = [];
-    const server = { stream: (_: string, opener: StreamOpener) => openers.push(opener) };
+    const server = { serverStream: (_: string, opener: StreamOpener) => openers.push(opener) };
     registerRangeStream(server as unknown as Server, sim.member);
     const stream = new TestStream();
     stream.handler = openers[0]!(stream as unknown as StreamCall);

@@ -29,7 +29,7 @@ import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Read } from '../reads.ts';
-import { endMalformed, headerOf, readFailure, streamRefusalOf } from './reply.ts';
+import { endMalformed, headerOf, readFailure, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
@@ -51,9 +51,8 @@ class RangeStream implements StreamHandler, Read {
 
   onMessage(message: Uint8Array): void {
     if (this.#request !== undefined || this.#ended) return;
-    const refusal = streamRefusalOf(this.#core, this.#call, false);
-    if (refusal !== undefined) {
-      this.fail(refusal);
+    if (refusesStream(this.#core, this.#call, false)) {
+      this.#ended = true;
       return;
     }
     let request: etcdserverpb.RangeRequest;

@@ -122,14 +122,22 @@ export function refusalOf(
   return core.raft.leader === 0n && requiresLeader(call) ? 'NO_LEADER' : undefined;
 }
 
-/** {@link refusalOf} a stream, which takes memory for as long as its client likes. */
-export function streamRefusalOf(
+/** What is said where the heap is too full for one more watcher, stream or lease. */
+export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
+
+/** Ends a stream that this member does not serve now; it would take memory as long as it is open. */
+export function refusesStream(
   core: MemberCore,
-  call: Pick<UnaryCall, 'metadata'>,
+  call: StreamCall,
   servedByLearner: boolean,
-): EtcdErrorName | undefined {
-  if (!core.quota.mayGrow()) return 'REQUEST_TOO_MANY_REQUESTS';
-  return refusalOf(core, call, servedByLearner);
+): boolean {
+  if (!core.quota.mayGrow()) {
+    call.end(STATUS.RESOURCE_EXHAUSTED, TOO_MUCH_OPEN);
+    return true;
+  }
+  const refusal = refusalOf(core, call, servedByLearner);
+  if (refusal !== undefined) endWith(call, refusal);
+  return refusal !== undefined;
 }
 
 /** Whether the client would rather be refused than wait for a leader. */

@@ -9,7 +9,7 @@ import type { DatabaseCopy } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { SNAPSHOT_COPIES_MAX, SNAPSHOT_PIECE_BYTES } from '../limits.ts';
 import { asError } from '../log.ts';
-import { endMalformed, endWith, streamRefusalOf } from './reply.ts';
+import { endMalformed, endWith, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.MaintenanceService.methods.snapshot;
 
@@ -31,11 +31,7 @@ class SnapshotCall implements StreamHandler {
     this.#core = core;
     this.#call = call;
     this.#open = open;
-    const refusal = streamRefusalOf(core, call, true);
-    if (refusal !== undefined) {
-      this.#ended = true;
-      endWith(call, refusal);
-    }
+    this.#ended = refusesStream(core, call, true);
   }
 
   onMessage(message: Uint8Array): void {

@@ -4,17 +4,23 @@ import { expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
 import { createSimEnv } from '../../env/index.ts';
 import {
+  type Encoder,
   type Server,
   STATUS,
   type StreamCall,
   type StreamHandler,
   type StreamOpener,
+  type UnaryCall,
+  type UnaryHandler,
 } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { Member } from '../member.ts';
 import { SimMember } from '../sim-member.fixture.ts';
 import { registerLeaseService } from './lease.ts';
+import { registerSnapshot } from './snapshot.ts';
 import { registerWatchService } from './watch.ts';
+
+const { LeaseService } = etcdserverpb;
 
 const MALFORMED = Uint8Array.from([0x0a, 0x7f, 0x00]);
 
@@ -23,27 +29,54 @@ interface Ended {
   readonly message: string;
 }
 
+interface OpenedStream {
+  readonly handler: StreamHandler;
+  readonly ends: Ended[];
+  readonly written: Uint8Array[];
+}
+
 /** One call of the only stream that `register` registers, and how it ended. */
 function openStream(
   register: (server: Server, member: Member) => void,
   member: Member,
-): { readonly handler: StreamHandler; readonly ends: Ended[] } {
+): OpenedStream {
   const openers: StreamOpener[] = [];
   const server = {
     unary: () => {},
     stream: (_: string, opener: StreamOpener) => openers.push(opener),
+    serverStream: (_: string, opener: StreamOpener) => openers.push(opener),
   };
   register(server as unknown as Server, member);
   const ends: Ended[] = [];
+  const written: Uint8Array[] = [];
   const call = {
     metadata: new Map(),
     hasRoom: true,
-    write: () => true,
+    write: <T>(encoder: Encoder<T>, message: T) => {
+      const bytes = new Uint8Array(encoder.size(message));
+      encoder.write(message, bytes, 0);
+      written.push(bytes);
+      return true;
+    },
     pause: () => {},
     resume: () => {},
     end: (status = STATUS.OK, message = '') => void ends.push({ status, message }),
   };
-  return { handler: openers[0]!(call as unknown as StreamCall), ends };
+  return { handler: openers[0]!(call as unknown as StreamCall), ends, written };
+}
+
+function unaryHandler(
+  register: (server: Server, member: Member) => void,
+  member: Member,
+  path: string,
+): UnaryHandler {
+  const handlers = new Map<string, UnaryHandler>();
+  const server = {
+    unary: (name: string, handler: UnaryHandler) => handlers.set(name, handler),
+    stream: () => {},
+  };
+  register(server as unknown as Server, member);
+  return handlers.get(path)!;
 }
 
 test('a watch stream with a malformed request ends, and its watchers go', async () => {
@@ -73,6 +106,45 @@ test('a keep-alive stream with a malformed request ends', async () => {
     handler.onMessage(MALFORMED);
     handler.onMessage(MALFORMED);
     expect(ends.map(({ status }) => status)).toEqual([STATUS.INTERNAL]);
+    await member.stop();
+  });
+});
+
+test('near the heap limit no stream, watcher or lease is added, and what is there goes on', async () => {
+  const env = createSimEnv({ seed: 1, autoRun: false });
+  await env.run(async () => {
+    const { member } = await SimMember.start(env);
+    const watch = openStream(registerWatchService, member);
+    const { WatchRequestCodec, WatchCreateRequestCodec, WatchResponseCodec } = etcdserverpb;
+    const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('a') });
+    const create = WatchRequestCodec.encode({ requestUnion: { case: 'createRequest', value } });
+    watch.handler.onMessage(create);
+    member.quota.acceptHeapUse({ usedBytes: 8, limitBytes: 10 });
+
+    watch.handler.onMessage(create);
+    const [made, refused] = watch.written.map((bytes) => WatchResponseCodec.decode(bytes));
+    expect([made!.created, made!.canceled]).toEqual([true, false]);
+    expect([refused!.created, refused!.canceled]).toEqual([true, true]);
+    expect(refused!.cancelReason).toBe('etcdserver: too many requests');
+    expect(watch.ends).toEqual([]);
+    expect(member.machine.watch.hub.syncedCount).toBe(1);
+
+    const refusal = { status: STATUS.RESOURCE_EXHAUSTED, message: 'etcdserver: too many requests' };
+    for (const register of [registerWatchService, registerLeaseService, registerSnapshot]) {
+      const { handler, ends } = openStream(register, member);
+      expect(ends).toEqual([refusal]);
+      handler.onMessage(create);
+      expect(ends).toHaveLength(1);
+    }
+    const failures: Ended[] = [];
+    const call = { fail: (status: number, message: string) => failures.push({ status, message }) };
+    const grant = unaryHandler(registerLeaseService, member, LeaseService.methods.leaseGrant.path);
+    grant(call as unknown as UnaryCall, Uint8Array.of());
+    expect(failures).toEqual([refusal]);
+
+    member.quota.acceptHeapUse({ usedBytes: 1, limitBytes: 10 });
+    watch.handler.onMessage(create);
+    expect(member.machine.watch.hub.syncedCount).toBe(2);
     await member.stop();
   });
 });

@@ -19,7 +19,7 @@ import {
 import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
-import { endMalformed, endWith, requiresLeader, streamRefusalOf } from './reply.ts';
+import { endMalformed, endWith, refusesStream, requiresLeader, TOO_MUCH_OPEN } from './reply.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -74,8 +74,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#stream = new WatchStream(this);
     this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
     core.metrics.mvcc.watchStreams.value++;
-    const refusal = streamRefusalOf(core, call, false);
-    if (refusal !== undefined) this.#endWith(refusal);
+    if (refusesStream(core, call, false)) this.#close();
     else {
       this.#scheduleProgress();
       if (requiresLeader(call)) this.#watchLeader(0);
@@ -128,7 +127,7 @@ class WatchCall implements StreamHandler, WatchSink {
   #create(request: etcdserverpb.WatchCreateRequest): void {
     const { watch, kv } = this.#core.machine;
     if (!this.#core.quota.mayGrow()) {
-      this.#refuse(ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message);
+      this.#refuse(TOO_MUCH_OPEN);
       return;
     }
     if (request.startRevision < 0) {
