@@ -14,6 +14,7 @@ import {
   plainEntries,
   randomBytes,
   save,
+  snapshot,
   state,
 } from './wal.fixture.ts';
 
@@ -193,4 +194,24 @@ test('what is counted', async () => {
   expect(bytes).toBeGreaterThan(COUNT * 400);
   expect(syncs).toBeGreaterThan(COUNT);
   expect(segments).toBeGreaterThan(2);
+});
+
+test('a number that no reader would take is never written', async () => {
+  const tooLarge = Number.MAX_SAFE_INTEGER + 1;
+  const env = await newEnv(40);
+  const wal = await createWal(env, DIRECTORY, METADATA, options);
+  for (const write of [
+    () => save(wal, [], state(tooLarge, 0)),
+    () => save(wal, [], state(1, tooLarge)),
+    () => save(wal, [entry(1, tooLarge)]),
+    () => save(wal, [entry(tooLarge, 1)]),
+    () => wal.saveSnapshot(snapshot(1, tooLarge)),
+    () => wal.saveSnapshot(snapshot(tooLarge, 1)),
+  ]) {
+    await expect(write()).rejects.toThrow('wal: a term or index is above 2^53-1');
+  }
+  await save(wal, [entry(1, 1, 'x')], state(1, 0));
+  await wal.close();
+  const { entries, hardState } = await readWal(env, DIRECTORY, START);
+  expect([entries.length, hardState.term]).toEqual([1, 1]);
 });

@@ -15,6 +15,7 @@
 // background: until then the lock of an older segment keeps others out.
 
 import {
+  COUNT_MAX,
   ERROR_CODES,
   hasCode,
   invariant,
@@ -133,6 +134,7 @@ export class Wal {
 
   #enqueue(append: WalAppend): void {
     if (this.#closing) throw new TetcdError(ERROR_CODES.CLOSED, 'wal: append after close');
+    mustBeReadable(append);
     this.#waiting.push(append);
     if (this.#pumping) return;
     this.#pumping = true;
@@ -386,6 +388,22 @@ export function putSegmentHead(frames: FrameBuffer, metadata: Uint8Array): void 
   // A record without data leaves the running checksum as it is and so records it.
   frames.record(RECORD_TYPES.CRC, new Uint8Array(0));
   frames.record(RECORD_TYPES.METADATA, metadata);
+}
+
+/** Whoever reads the log refuses a larger number: it must not get there. */
+function mustBeReadable(append: WalAppend): void {
+  const { entries, hardState } = append;
+  // Indexes and terms only grow: what holds for the last one holds for all.
+  const last = entries[entries.length - 1];
+  mustBeCounts(last?.term ?? 0, last?.index ?? 0);
+  mustBeCounts(hardState?.term ?? 0, hardState?.commit ?? 0);
+  if (append instanceof ControlAppend && append.snapshot !== undefined) {
+    mustBeCounts(append.snapshot.term, append.snapshot.index);
+  }
+}
+
+function mustBeCounts(term: number, index: number): void {
+  invariant(term <= COUNT_MAX && index <= COUNT_MAX, 'wal: a term or index is above 2^53-1');
 }
 
 function isEmpty(state: raftpb.HardState): boolean {

@@ -4,10 +4,12 @@ import { TetcdError } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { FRAME_BYTES_MAX } from '../limits.ts';
 import { AppendStreamDecoder, AppendStreamEncoder } from './append-stream.ts';
+import { checkMessage } from './check-message.ts';
 import type { FrameDecoder, FrameEncoder, OnMessage } from './frame-codec.ts';
 import { MessageStreamDecoder, MessageStreamEncoder } from './message-stream.ts';
 
 const { MessageType } = raftpb;
+const END = 2 ** 52;
 const ENDS = { local: 2n, remote: 1n };
 
 function hex(text: string): Uint8Array {
@@ -211,4 +213,50 @@ describe('hostile frames', () => {
     expect(() => decoded(messageDecoder, [frame(hup)])).toThrow(/never sent/);
     expect(() => decoded(appendDecoder, [hex('03')])).toThrow(/unknown kind 3/);
   });
+
+  test.each([
+    ['term', { term: END }],
+    ['log term', { logTerm: END }],
+    ['index', { index: END }],
+    ['commit', { commit: Number.MAX_SAFE_INTEGER }],
+    ['reject hint', { rejectHint: END }],
+    ['term of an entry', { entries: [raftpb.EntryCodec.create({ term: END, index: 1 })] }],
+    ['index of an entry', { entries: [raftpb.EntryCodec.create({ term: 1, index: END })] }],
+    ['term of a snapshot', { snapshot: snapshotAt({ term: END, index: 1 }) }],
+    ['index of a snapshot', { snapshot: snapshotAt({ term: 1, index: END }) }],
+  ])('a %s that leaves no room for what follows it is refused', (what, fields) => {
+    const type = 'entries' in fields ? MessageType.MsgProp : MessageType.MsgHeartbeat;
+    const message = raftpb.MessageCodec.create({ type, from: 1n, to: 2n, ...fields });
+    expect(() => checkMessage(message)).toThrow(`the ${what} is`);
+  });
+
+  test('the largest numbers below the bound pass', () => {
+    const most = END - 1;
+    const message = raftpb.MessageCodec.create({
+      type: MessageType.MsgHeartbeat,
+      term: most,
+      logTerm: most,
+      commit: most,
+    });
+    expect(() => checkMessage({ ...message, index: most, rejectHint: most })).not.toThrow();
+  });
+
+  test('an append stream whose index has grown beyond the bound is refused', () => {
+    const encoder = new AppendStreamEncoder();
+    const near = [
+      append(END - 3, 1, 1, [1]),
+      append(END - 2, 1, 1, [1]),
+      append(END - 1, 1, 1, [1]),
+    ];
+    const messages: raftpb.Message[] = [];
+    const decoder = new AppendStreamDecoder(ENDS, (message) => messages.push(message));
+    expect(() => decoder.feed(new Uint8Array(encoded(encoder, near)))).toThrow('not below 2^52');
+    expect(messages.map(({ index }) => index)).toEqual([END - 3, END - 2]);
+  });
 });
+
+function snapshotAt({ index, term }: { readonly index: number; readonly term: number }) {
+  return raftpb.SnapshotCodec.create({
+    metadata: raftpb.SnapshotMetadataCodec.create({ index, term }),
+  });
+}
