@@ -50,6 +50,22 @@ export class TetcdError extends Error {
   }
 }
 
+/**
+ * An error of reading stored bytes, with the place of these bytes before its text; any other error is
+ * handed back as it is.
+ */
+export function placed(error: unknown, place: string): unknown {
+  if (!(error instanceof TetcdError) || !OF_STORED_BYTES.has(error.code)) return error;
+  return new TetcdError(error.code, `${place}: ${error.message}`, { cause: error });
+}
+
+const OF_STORED_BYTES: ReadonlySet<ErrorCode> = new Set([
+  ERROR_CODES.MALFORMED,
+  ERROR_CODES.CORRUPT,
+  ERROR_CODES.NUMBER_TOO_LARGE,
+  ERROR_CODES.UNSUPPORTED,
+]);
+
 /** Whether `error` is a TetcdError of this code. */
 export function hasCode(error: unknown, code: ErrorCode): error is TetcdError {
   return error instanceof TetcdError && error.code === code;

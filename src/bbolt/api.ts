@@ -118,6 +118,8 @@ export interface ReadTransaction {
   bucket(name: Uint8Array): ReadBucket | undefined;
   /** Over the names of the top-level buckets. */
   cursor(): Cursor;
+  /** File and page of a row in a top-level bucket, for messages. */
+  placeOf(bucket: Uint8Array, key: Uint8Array): string;
   /**
    * Visits a top-level bucket in key order from key `from` on, with large asynchronous reads past
    * the page cache and in slices. Nothing is visited if the bucket is missing.

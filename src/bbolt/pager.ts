@@ -74,8 +74,12 @@ export class Pager {
   }
 
   corrupt(id: number, text: string): TetcdError {
-    const at = `page ${id} (offset ${id * this.pageSize})`;
-    return new TetcdError('CORRUPT', `${this.file.path}: ${at}: ${text}`);
+    return new TetcdError('CORRUPT', `${this.placeOf(id)}: ${text}`);
+  }
+
+  /** The page, in words. */
+  placeOf(id: number): string {
+    return `${this.file.path}: page ${id} (offset ${id * this.pageSize})`;
   }
 
   /** For descents: counts a level and refuses a tree that must be a cycle. */

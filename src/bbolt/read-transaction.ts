@@ -5,7 +5,7 @@
 
 import { TetcdError } from '../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from './api.ts';
-import { decodeBucketValue } from './bucket-value.ts';
+import { type BucketValue, decodeBucketValue } from './bucket-value.ts';
 import { copyChunks } from './copy.ts';
 import { type CursorOwner, PageCursor } from './cursor.ts';
 import type { Meta } from './meta.ts';
@@ -32,7 +32,8 @@ export class Snapshot implements ReadTransaction, CursorOwner {
     this.meta = meta;
     this.readers = readers;
     this.pin = pin;
-    this.root = new PageBucket(this, meta.rootPage, undefined, meta.rootSequence);
+    const { rootPage: rootId, rootSequence: sequence } = meta;
+    this.root = new PageBucket(this, { rootId, inline: undefined, sequence }, 0);
   }
 
   get txid(): number {
@@ -49,6 +50,10 @@ export class Snapshot implements ReadTransaction, CursorOwner {
 
   cursor(): Cursor {
     return this.root.cursor();
+  }
+
+  placeOf(bucket: Uint8Array, key: Uint8Array): string {
+    return this.pager.placeOf((this.bucket(bucket) ?? this.root).pageIdOf(key));
   }
 
   async walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void> {
@@ -94,15 +99,23 @@ export class PageBucket implements ReadBucket {
   private readonly tx: Snapshot;
   /** Root page; 0 if the bucket is inline. */
   readonly rootId: number;
+  /** The page that an inline bucket is within. */
+  private readonly outerId: number;
   private readonly sequenceValue: bigint;
   /** The root, kept once it has been needed. */
   private rootPage: Page | undefined;
 
-  constructor(tx: Snapshot, rootId: number, inline: Page | undefined, sequence: bigint) {
+  constructor(tx: Snapshot, value: BucketValue, outerId: number) {
     this.tx = tx;
-    this.rootId = rootId;
-    this.rootPage = inline;
-    this.sequenceValue = sequence;
+    this.rootId = value.rootId;
+    this.rootPage = value.inline;
+    this.sequenceValue = value.sequence;
+    this.outerId = outerId;
+  }
+
+  /** The page of the leaf that holds `key`, or would. */
+  pageIdOf(key: Uint8Array): number {
+    return this.rootId === 0 ? this.outerId : this.leafOf(key).id;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -120,7 +133,7 @@ export class PageBucket implements ReadBucket {
     const { pager } = this.tx;
     const start = leaf.keyOffset(index) + leaf.keyLength(index);
     const value = decodeBucketValue(pager, leaf.id, leaf.bytes, start, leaf.valueLength(index));
-    return new PageBucket(this.tx, value.rootId, value.inline, value.sequence);
+    return new PageBucket(this.tx, value, leaf.id);
   }
 
   cursor(): Cursor {
@@ -156,13 +169,16 @@ export class PageBucket implements ReadBucket {
       return index < 0 ? -1 - index : index;
     };
     if (this.rootId === 0) {
-      visitLeaf(this.rootPage!, visitor, start(this.rootPage!));
+      const place = { pager: this.tx.pager, pageId: this.outerId };
+      visitLeaf(this.rootPage!, visitor, place, start(this.rootPage!));
       return;
     }
     const pinned = this.tx.fork();
     try {
-      const leaf = (page: Page): boolean => visitLeaf(page, visitor, start(page));
-      await new TreeWalk(this.tx.pager, this.tx.slices(), { leaf }, from).run(this.rootId);
+      const { pager } = this.tx;
+      const leaf = (page: Page): boolean =>
+        visitLeaf(page, visitor, { pager, pageId: page.id }, start(page));
+      await new TreeWalk(pager, this.tx.slices(), { leaf }, from).run(this.rootId);
     } finally {
       pinned.close();
     }

@@ -42,7 +42,8 @@ class Scan {
     let wanted = visitor;
     const leaf = (page: Page): boolean | Promise<boolean> => {
       this.reach(page);
-      if (wanted !== undefined && !visitLeaf(page, wanted)) wanted = undefined;
+      const place = { pager: this.pager, pageId: page.id };
+      if (wanted !== undefined && !visitLeaf(page, wanted, place)) wanted = undefined;
       return hasBuckets(page) ? this.buckets(page, depth) : true;
     };
     const branch = (page: Page): void => this.reach(page);
@@ -58,7 +59,9 @@ class Scan {
       const name = page.bytes.subarray(start, end);
       const visitor = depth === 0 ? this.visitorOf(name) : undefined;
       if (value.inline === undefined) await this.tree(value.rootId, depth + 1, visitor);
-      else if (visitor !== undefined) visitLeaf(value.inline, visitor);
+      else if (visitor !== undefined) {
+        visitLeaf(value.inline, visitor, { pager: this.pager, pageId: page.id });
+      }
     }
     return true;
   }

@@ -1,6 +1,7 @@
 // Whole trees in key order, past the page cache: children are read ahead in large asynchronous
 // batches, the next batch while the one before is being visited.
 
+import { placed } from '../base/index.ts';
 import type { EntryVisitor } from './api.ts';
 import {
   BUCKET_ELEMENT_FLAG,
@@ -151,7 +152,21 @@ function compareElements(a: Page, i: number, b: Page, j: number): number {
 }
 
 /** Hands the plain entries of a leaf to `visitor`, from index `first` on; false once it ends. */
-export function visitLeaf(page: Page, visitor: EntryVisitor, first = 0): boolean {
+export function visitLeaf(page: Page, visitor: EntryVisitor, place: Place, first = 0): boolean {
+  try {
+    return visitEntries(page, visitor, first);
+  } catch (error) {
+    throw placed(error, place.pager.placeOf(place.pageId));
+  }
+}
+
+/** Where a leaf lies: one of an inline bucket is within another page. */
+export interface Place {
+  readonly pager: Pager;
+  readonly pageId: number;
+}
+
+function visitEntries(page: Page, visitor: EntryVisitor, first: number): boolean {
   const { bytes, count } = page;
   for (let i = first; i < count; i++) {
     const at = PAGE_HEADER_SIZE + i * ELEMENT_SIZE;

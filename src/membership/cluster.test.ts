@@ -132,7 +132,7 @@ test('a log that cannot be understood is refused', () => {
   );
   expect(
     () => new Cluster({ ...emptyState(0), members: [member(1n)], removed: [1n] }, OPTIONS),
-  ).toThrow('a removed id is no member');
+  ).toThrow('1 is a member and was removed');
 });
 
 test('attributes of a removed member are dropped', () => {
@@ -180,7 +180,7 @@ const entry: fc.Arbitrary<Entry> = fc
 function applyRows(table: Map<string, Row>, rows: readonly RowChange[]): void {
   for (const { bucket, key, value } of rows) {
     if (value === undefined) table.delete(`${bucket}/${key}`);
-    else table.set(`${bucket}/${key}`, { bucket, key, value });
+    else table.set(`${bucket}/${key}`, { bucket, key, value, place: `${bucket}/${key}` });
   }
 }
 
@@ -244,10 +244,13 @@ test('rewriting the rows removes stale ones', () => {
 
 test('rows that cannot be understood are refused by name', () => {
   const row = (bucket: Row['bucket'], key: string, text: string): Row[] => [
-    { bucket, key, value: bytesFromUtf8(text) },
+    { bucket, key, value: bytesFromUtf8(text), place: `db: page 7: ${bucket} ${key}` },
   ];
   expect(() => readRows(row('members', '2', '{"id":1,"peerURLs":[]}'))).toThrow(
-    'bucket members, key "2": holds the member 1',
+    'db: page 7: members 2: holds the member 1',
+  );
+  expect(() => readRows(row('members', '2', '{"peerURLs":[]}'))).toThrow(
+    'db: page 7: members 2: JSON: id must be an id, not 0',
   );
   expect(() => readRows(row('members', 'x', '{"id":1}'))).toThrow('no member id');
   expect(() => readRows(row('cluster', 'clusterVersion', '3.x'))).toThrow('MAJOR.MINOR.PATCH');

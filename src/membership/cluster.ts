@@ -90,7 +90,7 @@ export class Cluster {
     this.#downgrade = state.downgrade;
     this.#appliedIndex = state.appliedIndex;
     if (state.version !== undefined) this.#takeVersion(state.version);
-    this.#check();
+    checkIds(state);
   }
 
   /** The raft index of the last change taken, or as of which the state was loaded. */
@@ -314,6 +314,16 @@ export class Cluster {
       invariant(!this.#members.has(id), 'a removed id is no member');
     }
     invariant(!this.#members.has(0n), 'nobody has the id 0');
+  }
+}
+
+/** What was read from disk or came from another member. CORRUPT if it contradicts itself. */
+function checkIds({ members, removed }: ClusterState): void {
+  const gone = new Set(removed);
+  for (const { id } of members) {
+    if (id === 0n) throw new TetcdError('CORRUPT', 'a member has the id 0');
+    if (!gone.has(id)) continue;
+    throw new TetcdError('CORRUPT', `${formatId(id)} is a member and was removed`);
   }
 }
 

@@ -86,7 +86,7 @@ export function parseAttributes(text: string, what: string): Attributes {
 
 function readMember(fields: Fields): Member {
   const id = fields.uint64('id');
-  if (id === 0n) throw new TetcdError('MALFORMED', 'JSON of a member: id is missing or 0');
+  if (id === 0n) fields.refuse('id', 'an id, not 0');
   return { id, ...readRaftAttributes(fields), ...readAttributes(fields) };
 }
 

@@ -19,6 +19,8 @@ export interface RowChange {
 
 /** A row read back. */
 export interface Row {
+  /** Where it stands, for messages: file, page, bucket and key. */
+  readonly place: string;
   readonly bucket: MembershipBucket;
   readonly key: string;
   readonly value: Uint8Array;
@@ -74,14 +76,13 @@ export interface RowContents {
   readonly downgrade: DowngradeInfo;
 }
 
-/** Reads all rows of the three buckets. MALFORMED or UNSUPPORTED names the bucket and the key. */
+/** Reads all rows of the three buckets. MALFORMED, CORRUPT or UNSUPPORTED names the row's place. */
 export function readRows(rows: Iterable<Row>): RowContents {
   const members: Member[] = [];
   const removed: MemberId[] = [];
   let version: ClusterVersion | undefined;
   let downgrade = NO_DOWNGRADE;
-  for (const { bucket, key, value } of rows) {
-    const what = `bucket ${bucket}, key ${JSON.stringify(key)}`;
+  for (const { bucket, key, value, place: what } of rows) {
     const text = utf8FromBytes(value);
     if (bucket === 'members') {
       const member = parseMember(text, what);

@@ -10,7 +10,8 @@
 // The order of these bytes is the order of revisions. All changes of one transaction share `main`;
 // `sub` counts them from 0.
 
-import { COUNT_MAX, type Revision, TetcdError, writeUint64 } from '../base/index.ts';
+import { CONSENSUS_END, type Revision, TetcdError, writeUint64 } from '../base/index.ts';
+import { SUB_MAX } from './limits.ts';
 
 /** Length of the key of a put. */
 export const REVISION_KEY_BYTES = 17;
@@ -71,20 +72,24 @@ export function isTombstoneKey(length: number): boolean {
 
 /**
  * The gateway for keys read from disk: throws CORRUPT if `bytes[offset, offset + length)` is not a
- * revision, NUMBER_TOO_LARGE if a part of it is above 2^53-1.
+ * revision, NUMBER_TOO_LARGE if it leaves no room for those that follow.
  */
 export function checkRevisionKey(bytes: Uint8Array, offset = 0, length = bytes.length): void {
   const sized =
     length === REVISION_KEY_BYTES ||
     (length === TOMBSTONE_KEY_BYTES && bytes[offset + REVISION_KEY_BYTES] === TOMBSTONE_MARK);
   if (!sized || bytes[offset + 8] !== SEPARATOR) {
-    throw new TetcdError('CORRUPT', `key bucket: a key of ${length} bytes is not a revision`);
+    throw new TetcdError('CORRUPT', `a key of ${length} bytes is not a revision`);
   }
   if (bytes[offset]! >= 0x80 || bytes[offset + 9]! >= 0x80) {
-    throw new TetcdError('CORRUPT', 'key bucket: negative revision');
+    throw new TetcdError('CORRUPT', 'negative revision');
   }
-  if (readCount(bytes, offset) > COUNT_MAX || readCount(bytes, offset + 9) > COUNT_MAX) {
-    throw new TetcdError('NUMBER_TOO_LARGE', 'key bucket: revision above 2^53-1');
+  // Revisions that follow must still be numbers that can be counted.
+  if (readCount(bytes, offset) >= CONSENSUS_END) {
+    throw new TetcdError('NUMBER_TOO_LARGE', 'revision not below 2^52');
+  }
+  if (readCount(bytes, offset + 9) > SUB_MAX) {
+    throw new TetcdError('NUMBER_TOO_LARGE', 'sub revision above 2^31-1');
   }
 }
 

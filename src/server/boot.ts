@@ -20,7 +20,6 @@ import { type LogIndex, seededRandom, TetcdError } from '../base/index.ts';
 import type { Disk } from '../env/index.ts';
 import {
   Cluster,
-  checkMaxClusterVersion,
   confChangeContext,
   emptyState,
   formatId,
@@ -41,7 +40,7 @@ import {
   type WalOptions,
   walExists,
 } from '../wal/index.ts';
-import { electionTicks, type ServerConfig } from './config/index.ts';
+import { electionTicks } from './config/index.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
@@ -56,6 +55,7 @@ import { raftLogger } from './raft-log.ts';
 import { logBooted, logStart } from './start-log.ts';
 import {
   type Base,
+  checkMembership,
   openStore,
   recoverCluster,
   type Store,
@@ -310,18 +310,6 @@ function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wa
   });
   const firstMembers = cluster.members();
   return { memberId, cluster, confState, storage, node, snapshotIndex: base.index, firstMembers };
-}
-
-/** Refuses a membership that this member cannot serve. */
-function checkMembership(config: ServerConfig, cluster: Cluster, memberId: bigint): void {
-  if (cluster.isRemoved(memberId)) {
-    throw new TetcdError(
-      'INVALID_ARGUMENT',
-      `the member ${formatId(memberId)} has been permanently removed from the cluster; ` +
-        `${config.dataDir} must be removed before a new member can start there`,
-    );
-  }
-  checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
 }
 
 /**

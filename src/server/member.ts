@@ -62,7 +62,7 @@ import { ResponseHeaderWriter } from './response-header.ts';
 import { SnapshotTransfer } from './snapshot-transfer.ts';
 import { Snapshotter } from './snapshotter.ts';
 import { logServing } from './start-log.ts';
-import type { StoreOptions } from './store-opening.ts';
+import { checkReceived, type StoreOptions } from './store-opening.ts';
 import { timeoutErrorOf } from './timeout-error.ts';
 import { walObserver } from './wal-observer.ts';
 
@@ -234,6 +234,7 @@ export class Member implements MemberCore, StateMachineHost {
       backend: () => this.machine.backend,
       send: (message, snapshot) => this.links.transport.sendSnapshot(message, snapshot),
       report: (id, arrived) => this.#reportSnapshot(id, arrived),
+      check: (path, snapshot) => checkReceived(this, path, snapshot, this),
       committedIndex: () => this.#booted.node.basicStatus().commit,
     });
   }

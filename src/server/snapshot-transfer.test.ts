@@ -126,7 +126,7 @@ describe('a snapshot that cannot be taken', () => {
   const sizeOf = (pieces: readonly Uint8Array[]) =>
     pieces.reduce((sum, piece) => sum + piece.length, 0);
 
-  test('is refused: garbage, and one that breaks off', async () => {
+  test('is refused: garbage, one that breaks off, nothing, and one without a v2 store', async () => {
     await SimCluster.run(async (cluster) => {
       const { host, sender, pieces, messageAt } = await withSender(cluster);
       const garbage = [new Uint8Array(50_000).fill(7)];
@@ -134,6 +134,8 @@ describe('a snapshot that cannot be taken', () => {
       const size = sizeOf(pieces);
       const cutOff = () => all(pieces.slice(0, 1));
       expect(await send(sender, messageAt(5), cutOff, size)).toBe(false);
+      expect(await send(sender, messageAt(5), () => all([]), 0)).toBe(false);
+      expect(await send(sender, messageAt(5), () => all(pieces), size)).toBe(false);
       const left = (await host.env.disk.list(SNAP_DIR)).filter(isPartial);
       expect(left).toEqual([]);
       // Raft has heard of none of them.

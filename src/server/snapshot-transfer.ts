@@ -5,8 +5,9 @@
 // newer, never older. While one is on its way, and some time after, raft's log is not cut, since the
 // receiver goes on with what follows.
 //
-// In: the file is received and synced under a temporary name, read as a whole, then named
-// `<index>.snap.db`, before raft hears of the message: once raft has a snapshot, there is no way back.
+// In: the file is received and synced under a temporary name, read as a whole together with the v2
+// store in the message (`checkReceived`), then named `<index>.snap.db`, before raft hears of the
+// message: once raft has a snapshot, there is no way back.
 // An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft
 // has taken stays untouched until it is installed, whatever arrives meanwhile: the same snapshot may
 // be sent again, when its sender has not heard that it arrived, and another leader may send a later
@@ -18,7 +19,6 @@ import { formatId, writeV2Store } from '../membership/index.ts';
 import type { OutgoingSnapshot } from '../peer/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import type { Backend, DatabaseCopy } from '../store/index.ts';
-import { checkReceivedDatabase } from '../store/index.ts';
 import { removeSnapDatabases, snapDatabasePath } from '../wal/index.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from './limits.ts';
@@ -35,6 +35,8 @@ export interface SnapshotTransferOptions {
   readonly send: (message: raftpb.Message, snapshot: OutgoingSnapshot) => Promise<boolean>;
   /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
   readonly report: (id: bigint, arrived: boolean) => void;
+  /** Reads all that was received; rejects if this member could not serve it. */
+  readonly check: (path: string, snapshot: raftpb.Snapshot) => Promise<void>;
   /** Raft's commit index here: it has no use for a snapshot that goes no further. */
   readonly committedIndex: () => LogIndex;
 }
@@ -147,9 +149,11 @@ export class SnapshotTransfer {
   }
 
   async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const { env, directory, metrics, log, committedIndex } = this.#options;
-    const { index = 0, term = 0 } = message.snapshot?.metadata ?? {};
-    if (index === 0) throw new TetcdError('MALFORMED', 'the snapshot has no index');
+    const { env, directory, metrics, log, check, committedIndex } = this.#options;
+    const { snapshot } = message;
+    const index = snapshot?.metadata?.index ?? 0;
+    if (snapshot === undefined || index === 0)
+      throw new TetcdError('MALFORMED', 'the snapshot has no index');
     if (index <= committedIndex()) {
       await readToEnd(body);
       return;
@@ -159,7 +163,7 @@ export class SnapshotTransfer {
     let size = 0;
     try {
       size = await this.#write(temporary, body);
-      await checkReceivedDatabase(env, temporary, { index, term });
+      await check(temporary, snapshot);
       // Raft may have come this far by itself meanwhile, or by the same snapshot.
       if (index <= committedIndex()) {
         await env.disk.remove(temporary);

@@ -5,7 +5,9 @@ import type { Env } from '../env/index.ts';
 import {
   Cluster,
   type ClusterOptions,
+  checkMaxClusterVersion,
   emptyState,
+  formatId,
   type RowChange,
   readRows,
   readV2Store,
@@ -14,6 +16,7 @@ import type { raftpb } from '../protocol/index.ts';
 import {
   Backend,
   BUCKET,
+  checkReceivedDatabase,
   KvStore,
   META_KEY,
   Restore,
@@ -91,7 +94,7 @@ export async function openStore(
 
 /** The membership as of the backend's index, and the rows to write where those there are stale. */
 export function recoverCluster(
-  backend: Backend,
+  backend: Pick<Backend, 'get' | 'entries' | 'placeOf' | 'appliedIndex'>,
   base: Base,
   entries: readonly raftpb.Entry[],
   limits: ClusterOptions,
@@ -114,6 +117,45 @@ export function recoverCluster(
   replayMembership(cluster, entries, appliedIndex);
   invariant(cluster.appliedIndex <= appliedIndex, 'the replay ends at the backend');
   return { cluster, rows: cluster.rewriteRows(rows) };
+}
+
+/**
+ * Reads all that will be read of a snapshot from another member once raft has it: the database at
+ * `path`, the membership in it, and the v2 store, which `.snap` files keep. CORRUPT, MALFORMED or
+ * UNSUPPORTED, naming what, if this member could not serve them.
+ */
+export async function checkReceived(
+  { env, config }: Pick<StoreOptions, 'env' | 'config'>,
+  path: string,
+  snapshot: raftpb.Snapshot,
+  member: { readonly memberId: bigint; readonly clusterId: bigint },
+): Promise<void> {
+  const { index = 0, term = 0 } = snapshot.metadata ?? {};
+  const base: Base = { index, term, v2: snapshot.data };
+  readV2Store(snapshot.data);
+  const limits = { clusterId: member.clusterId, maxLearners: config.maxLearners };
+  await checkReceivedDatabase(env, path, { index, term }, (rows) => {
+    const backend = {
+      get: rows.get.bind(rows),
+      entries: rows.entries.bind(rows),
+      placeOf: rows.placeOf.bind(rows),
+      appliedIndex: index,
+    };
+    const { cluster } = recoverCluster(backend, base, [], limits);
+    checkMembership(config, cluster, member.memberId);
+  });
+}
+
+/** Refuses a membership that this member cannot serve. */
+export function checkMembership(config: ServerConfig, cluster: Cluster, memberId: bigint): void {
+  if (cluster.isRemoved(memberId)) {
+    throw new TetcdError(
+      'INVALID_ARGUMENT',
+      `the member ${formatId(memberId)} has been permanently removed from the cluster; ` +
+        `${config.dataDir} must be removed before a new member can start there`,
+    );
+  }
+  checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
 }
 
 /** Opens the database that came with the snapshot at `base`. */

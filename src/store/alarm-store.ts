@@ -5,21 +5,32 @@ import { bytesFromLatin1, EMPTY_BYTES, latin1FromBytes } from '../base/index.ts'
 import { etcdserverpb } from '../protocol/index.ts';
 import type { Backend } from './backend.ts';
 import { BUCKET } from './schema.ts';
+import { type BackendSnapshot, readAt } from './tree-sight.ts';
 
 const { AlarmMemberCodec, AlarmType } = etcdserverpb;
 type AlarmMember = etcdserverpb.AlarmMember;
 type AlarmType = etcdserverpb.AlarmType;
 
+/** The alarms in the rows of the bucket, by key. MALFORMED for a key that is no alarm. */
+export function readAlarms(
+  rows: Pick<BackendSnapshot, 'entries' | 'placeOf'>,
+): Map<string, AlarmMember> {
+  const alarms = new Map<string, AlarmMember>();
+  for (const key of rows.entries(BUCKET.ALARM).keys()) {
+    const decode = () => AlarmMemberCodec.decode(bytesFromLatin1(key));
+    alarms.set(key, readAt(rows, BUCKET.ALARM, key, decode));
+  }
+  return alarms;
+}
+
 export class AlarmStore {
   readonly #backend: Backend;
   /** Key: the row's key. */
-  readonly #alarms = new Map<string, AlarmMember>();
+  readonly #alarms: Map<string, AlarmMember>;
 
   constructor(backend: Backend) {
     this.#backend = backend;
-    for (const key of backend.entries(BUCKET.ALARM).keys()) {
-      this.#alarms.set(key, AlarmMemberCodec.decode(bytesFromLatin1(key)));
-    }
+    this.#alarms = readAlarms(backend);
   }
 
   /** The alarms of a type, or all for `NONE`, by member; a fresh array. */

@@ -124,8 +124,8 @@ export class Backend {
     this.#batchIntervalMs = options.batchIntervalMs ?? BATCH_INTERVAL_MS_DEFAULT;
     this.#overlayBytesMax = options.overlayBytesMax ?? OVERLAY_BYTES_MAX;
     this.#tree = new TreeSight(db.beginRead());
-    const index = readCount(this.#tree, db.path, META_KEY.CONSISTENT_INDEX);
-    const term = readCount(this.#tree, db.path, META_KEY.TERM);
+    const index = readCount(this.#tree, META_KEY.CONSISTENT_INDEX);
+    const term = readCount(this.#tree, META_KEY.TERM);
     const { received } = options;
     this.#live = new Batch(received?.index ?? index, received?.term ?? term);
     this.#durable = new DurableIndex(index, term, undefined);
@@ -185,6 +185,11 @@ export class Backend {
       }
     }
     return all;
+  }
+
+  /** Where a row is in the file as it was last committed. */
+  placeOf(bucket: BucketId, key: string): string {
+    return this.#tree.placeOf(bucket, key);
   }
 
   /** Rows from (main, sub) on, for use within this turn. */

@@ -1,9 +1,9 @@
 // One pass over a database file while it is opened: what its meta bucket says, then every row.
 
-import { type LogIndex, type Term, TetcdError } from '../base/index.ts';
+import { type LogIndex, latin1FromBytes, placed, type Term, TetcdError } from '../base/index.ts';
 import type { BucketVisitor, ReadTransaction } from '../bbolt/index.ts';
 import { BUCKET, META_KEY, uint64FromBytes } from './schema.ts';
-import { type BackendSnapshot, nameOf, TreeSight } from './tree-sight.ts';
+import { type BackendSnapshot, describeKey, nameOf, TreeSight } from './tree-sight.ts';
 
 /** Receives every row of the key bucket, in revision order, while the file is opened. */
 export interface RowVisitor {
@@ -46,24 +46,30 @@ function rowsOf(rows: RowVisitor): BucketVisitor {
   return {
     bucket: nameOf(BUCKET.KEY),
     entry: (bytes, keyOffset, keyLength, valueOffset, valueLength) => {
-      rows.row(bytes, keyOffset, keyLength, valueOffset, valueLength);
+      try {
+        rows.row(bytes, keyOffset, keyLength, valueOffset, valueLength);
+      } catch (error) {
+        const key = describeKey(latin1FromBytes(bytes, keyOffset, keyOffset + keyLength));
+        throw placed(error, `bucket key, key ${key}`);
+      }
       return true;
     },
   };
 }
 
-/** A count in the meta bucket; 0 if it is missing. CORRUPT, naming the file, if it is none. */
-export function readCount(sight: TreeSight, path: string, key: string): number {
+/** A count in the meta bucket; 0 if it is missing. CORRUPT, naming where it is, if it is none. */
+export function readCount(sight: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: string): number {
   const bytes = sight.get(BUCKET.META, key);
   if (bytes === undefined) return 0;
   const value = uint64FromBytes(bytes);
   if (value !== undefined) return value;
-  throw new TetcdError('CORRUPT', `${path}: meta/${key} is not a 64-bit count`);
+  const place = sight.placeOf(BUCKET.META, key);
+  throw new TetcdError('CORRUPT', `${place}: ${bytes.length} bytes that are no 64-bit count`);
 }
 
 /** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
 function checkReceived(sight: TreeSight, path: string, received: SnapshotPosition): void {
-  const index = readCount(sight, path, META_KEY.CONSISTENT_INDEX);
+  const index = readCount(sight, META_KEY.CONSISTENT_INDEX);
   if (index <= received.index) return;
   throw new TetcdError(
     'CORRUPT',

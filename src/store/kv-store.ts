@@ -7,22 +7,14 @@
 import { invariant, type Revision, TetcdError } from '../base/index.ts';
 import type { Env, Timer } from '../env/index.ts';
 import type { Lessor } from '../lease/index.ts';
-import {
-  type ByteSlice,
-  checkRevisionKey,
-  isTombstoneKey,
-  KeyIndex,
-  mainOfKey,
-  type ReadView,
-  type RowReader,
-  subOfKey,
-} from '../mvcc/index.ts';
+import { type ByteSlice, KeyIndex, type ReadView, type RowReader } from '../mvcc/index.ts';
 import type { Backend } from './backend.ts';
 import type { RowVisitor } from './file-pass.ts';
 import { KvRows, readRowFrom } from './kv-rows.ts';
 import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from './limits.ts';
+import { RowGate } from './row-gate.ts';
 import type { Slices } from './slices.ts';
-import { readStoredRow, StoredRow } from './stored-row.ts';
+import type { StoredRow } from './stored-row.ts';
 import type { PinnedRows } from './tree-sight.ts';
 
 /** The revision of a store without any write. */
@@ -39,7 +31,7 @@ export class KvRestore implements RowVisitor {
   readonly index: KeyIndex = new KeyIndex();
   /** Revision of the newest row; 0 without rows. */
   newestRev: Revision = 0;
-  readonly #row = new StoredRow();
+  readonly #gate = new RowGate();
   #lessor: Lessor | undefined;
 
   /** Before the first row. Leases must be restored already, so that keys find theirs. */
@@ -55,12 +47,9 @@ export class KvRestore implements RowVisitor {
     valueOffset: number,
     valueLength: number,
   ): void {
-    checkRevisionKey(bytes, keyOffset, keyLength);
-    const row = this.#row;
-    readStoredRow(bytes, valueOffset, valueOffset + valueLength, row);
-    const main = mainOfKey(bytes, keyOffset);
-    const sub = subOfKey(bytes, keyOffset);
-    const tombstone = isTombstoneKey(keyLength);
+    const gate = this.#gate;
+    gate.accept(bytes, keyOffset, keyLength, valueOffset, valueLength);
+    const { row, main, sub, tombstone } = gate;
     let slot = 0;
     if (!tombstone && (row.leaseLow !== 0 || row.leaseHigh !== 0)) slot = this.#slotOf(row);
     this.index.restoreRow(row.key, main, sub, tombstone, row.createRevision, row.version, slot);

@@ -1,28 +1,33 @@
 // Leases as they are persisted: the lessor's decisions together with the lease bucket.
 
 import { TetcdError } from '../base/index.ts';
-import { type Lease, type LeaseRefusal, Lessor } from '../lease/index.ts';
+import { type Lease, type LeaseRefusal, type LeaseRow, Lessor } from '../lease/index.ts';
 import { leasepb } from '../protocol/index.ts';
 import type { Backend } from './backend.ts';
 import { BUCKET, leaseIdFromKey, leaseKey } from './schema.ts';
+import { type BackendSnapshot, readAt } from './tree-sight.ts';
 
 const { LeaseCodec } = leasepb;
 
 /** The lessor with every persisted lease; called before the keys are attached. */
 export function restoreLessor(
-  entries: Iterable<readonly [string, Uint8Array]>,
+  rows: Pick<BackendSnapshot, 'entries' | 'placeOf'>,
   minTtlSec: number,
   withCheckpoints: boolean,
 ): Lessor {
   const lessor = new Lessor(minTtlSec, withCheckpoints);
-  for (const [key, value] of entries) {
-    const { id, ttl, remainingTTL } = LeaseCodec.decode(value);
-    if (leaseIdFromKey(key) !== id) {
-      throw new TetcdError('CORRUPT', `lease bucket: the row of lease ${id} has another key`);
-    }
-    lessor.restore({ id, ttlSec: ttl, remainingSec: remainingTTL });
+  for (const [key, value] of rows.entries(BUCKET.LEASE)) {
+    lessor.restore(readAt(rows, BUCKET.LEASE, key, () => readLease(key, value)));
   }
   return lessor;
+}
+
+function readLease(key: string, value: Uint8Array): LeaseRow {
+  const { id, ttl, remainingTTL } = LeaseCodec.decode(value);
+  if (leaseIdFromKey(key) !== id) {
+    throw new TetcdError('CORRUPT', `the row of lease ${id} has another key`);
+  }
+  return { id, ttlSec: ttl, remainingSec: remainingTTL };
 }
 
 export class LeaseStore {

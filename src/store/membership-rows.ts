@@ -11,11 +11,13 @@ const BUCKET_OF: Readonly<Record<MembershipBucket, BucketId>> = {
 };
 
 /** Every row of the three buckets. */
-export function readMembershipRows(backend: Backend): Row[] {
+export function readMembershipRows(backend: Pick<Backend, 'entries' | 'placeOf'>): Row[] {
   const rows: Row[] = [];
   for (const bucket of Object.keys(BUCKET_OF) as MembershipBucket[]) {
-    for (const [key, value] of backend.entries(BUCKET_OF[bucket]))
-      rows.push({ bucket, key, value });
+    const id = BUCKET_OF[bucket];
+    for (const [key, value] of backend.entries(id)) {
+      rows.push({ bucket, key, value, place: backend.placeOf(id, key) });
+    }
   }
   return rows;
 }

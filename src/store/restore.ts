@@ -3,11 +3,11 @@
 
 import { TetcdError } from '../base/index.ts';
 import type { Lessor } from '../lease/index.ts';
-import { mainOfKey, REVISION_KEY_BYTES } from '../mvcc/index.ts';
+import { checkRevisionKey, mainOfKey, REVISION_KEY_BYTES } from '../mvcc/index.ts';
 import { type CompactionMarks, KvRestore } from './kv-store.ts';
 import { restoreLessor } from './lease-store.ts';
 import { BUCKET, BUCKET_NAMES, META_KEY } from './schema.ts';
-import type { BackendSnapshot } from './tree-sight.ts';
+import { type BackendSnapshot, readAt } from './tree-sight.ts';
 
 /** Fills while the backend is opened; complete when that has resolved. */
 export class Restore {
@@ -46,11 +46,7 @@ export class Restore {
       scheduledRev: revisionAt(snapshot, META_KEY.SCHEDULED_COMPACT),
       finishedRev: revisionAt(snapshot, META_KEY.FINISHED_COMPACT),
     };
-    this.#lessor = restoreLessor(
-      snapshot.entries(BUCKET.LEASE),
-      this.#minLeaseTtlSec,
-      this.#leaseCheckpoints,
-    );
+    this.#lessor = restoreLessor(snapshot, this.#minLeaseTtlSec, this.#leaseCheckpoints);
     this.rows.begin(this.#lessor, this.marks);
   }
 }
@@ -58,8 +54,8 @@ export class Restore {
 function revisionAt(snapshot: BackendSnapshot, key: string): number {
   const bytes = snapshot.get(BUCKET.META, key);
   if (bytes === undefined) return -1;
-  if (bytes.length < REVISION_KEY_BYTES) {
-    throw new TetcdError('CORRUPT', `meta/${key} is not a revision`);
-  }
-  return mainOfKey(bytes);
+  return readAt(snapshot, BUCKET.META, key, () => {
+    checkRevisionKey(bytes, 0, Math.min(bytes.length, REVISION_KEY_BYTES));
+    return mainOfKey(bytes);
+  });
 }

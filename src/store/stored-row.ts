@@ -23,7 +23,7 @@ const TAG_LEASE = 0x30;
 
 const TWO_POW_28 = 0x1000_0000;
 
-const NO_ROW = 'key bucket: a value is no mvccpb.KeyValue';
+const NO_ROW = 'a value is no mvccpb.KeyValue';
 
 /** A reusable answer of {@link readStoredRow}. */
 export class StoredRow {
@@ -112,7 +112,7 @@ function readCount(bytes: Uint8Array, end: number): number {
   readVarint(bytes, end);
   const value = high * TWO_POW_28 + low;
   if (value > Number.MAX_SAFE_INTEGER) {
-    throw new TetcdError('NUMBER_TOO_LARGE', 'key bucket: a stored count is above 2^53-1');
+    throw new TetcdError('NUMBER_TOO_LARGE', 'a stored count is above 2^53-1');
   }
   return value;
 }

@@ -1,6 +1,12 @@
 // One commit of the B+tree, as the store reads it.
 
-import { bytesFromLatin1, invariant, latin1FromBytes, type Revision } from '../base/index.ts';
+import {
+  bytesFromLatin1,
+  invariant,
+  latin1FromBytes,
+  placed,
+  type Revision,
+} from '../base/index.ts';
 import type { Cursor, ReadTransaction } from '../bbolt/index.ts';
 import { type ByteSlice, REVISION_KEY_BYTES, writeRevisionKey } from '../mvcc/index.ts';
 import type { Overlay } from './overlay.ts';
@@ -17,6 +23,22 @@ export interface BackendSnapshot {
   entries(bucket: BucketId): Map<string, Uint8Array>;
   /** Names of all buckets, known or not. */
   bucketNames(): string[];
+  /** Where a row is: file, page, bucket and key, for messages. */
+  placeOf(bucket: BucketId, key: string): string;
+}
+
+/** Runs `read`; its error about the row's bytes says where in the file they are. */
+export function readAt<Value>(
+  sight: Pick<BackendSnapshot, 'placeOf'>,
+  bucket: BucketId,
+  key: string,
+  read: () => Value,
+): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw placed(error, sight.placeOf(bucket, key));
+  }
 }
 
 /** One commit of the tree, with the cursor that point reads of the key bucket share. */
@@ -55,6 +77,11 @@ export class TreeSight implements BackendSnapshot {
     return all;
   }
 
+  placeOf(bucket: BucketId, key: string): string {
+    const page = this.transaction.placeOf(nameOf(bucket), bytesFromLatin1(key));
+    return `${page}: bucket ${BUCKET_NAMES[bucket]}, key ${describeKey(key)}`;
+  }
+
   bucketNames(): string[] {
     const names: string[] = [];
     const cursor = this.transaction.cursor();
@@ -63,6 +90,12 @@ export class TreeSight implements BackendSnapshot {
     }
     return names;
   }
+}
+
+/** A key (one char per byte) in words: as text if it is one, else in hexadecimal. */
+export function describeKey(key: string): string {
+  if (/^[ -~]*$/.test(key)) return JSON.stringify(key);
+  return [...key].map((char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
 }
 
 /** A consistent sight of all rows at the moment it was taken; holds pages until released. */
