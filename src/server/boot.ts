@@ -31,6 +31,7 @@ import { type Backend, confStateOf, writeMembershipRows } from '../store/index.t
 import {
   cleanSnapDirectory,
   createWal,
+  type FoundLog,
   newestSnapFile,
   type OpenedWal,
   openWal,
@@ -107,8 +108,6 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const store = await openStore(options, directory.database);
   const { backend, kv } = store;
   try {
-    // Only with the lock: until then these may be the files of another process.
-    await cleanSnapDirectory(env.disk, directory.snap);
     log.info('recovered v3 backend', {
       'backend-size-bytes': backend.sizeBytes,
       'backend-size-in-use-bytes': backend.sizeInUseBytes,
@@ -119,6 +118,8 @@ export async function boot(options: BootOptions): Promise<Booted> {
       base === undefined
         ? await begin(options, directory, backend)
         : await restart(options, directory, backend, base);
+    // Only with the lock: until then these may be the files of another process.
+    await cleanSnapDirectory(env.disk, directory.snap);
     logBooted(log, parts.memberId, parts.cluster);
     return { ...parts, clusterId: parts.cluster.id, directory, store };
   } catch (error) {
@@ -230,20 +231,21 @@ async function restart(
 ): Promise<Parts> {
   const { config, env } = options;
   const position = { index: base.index, term: base.term };
-  const opened = await openWal(env, directory.wal, position, walOptions(options));
+  // Before a torn tail is cut off: a log that lacks more than a torn tail stays as it is.
+  let recover = (): Recovered | undefined => undefined;
+  const approve = (found: FoundLog): void => {
+    const recovered = recoverMember(options, directory, { backend, base, found });
+    recover = () => recovered;
+  };
+  const opened = await openWal(env, directory.wal, position, walOptions(options), approve);
   try {
     reportRepair(options, opened);
-    const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(opened.metadata);
-    if (base.index === 0 && backend.appliedIndex === 0 && isUnfounded(opened)) {
+    const recovered = recover();
+    if (recovered === undefined) {
       return startLocalMember(options, firstStartAgain(options, directory, opened), opened.wal);
     }
-    checkOrder(directory, base.index, backend.appliedIndex);
-    const limits = { clusterId, maxLearners: config.maxLearners };
-    const { cluster, rows } = recoverCluster(backend, base, opened.entries, limits);
-    checkMembership(config, cluster, memberId);
+    const { memberId, cluster, rows } = recovered;
     const applied = backend.appliedIndex;
-    const isAlone = config.forceNewCluster || cluster.votingMembers().length <= 1;
-    if (isAlone) checkLogEnd(directory, applied, base.index + opened.entries.length);
     const { maxLearners } = config;
     const log = config.forceNewCluster
       ? await forceNewCluster({
@@ -267,6 +269,36 @@ async function restart(
     await opened.wal.close().catch(() => undefined);
     throw error;
   }
+}
+
+/** Who this member is, and the membership as of the backend's index. */
+interface Recovered {
+  readonly memberId: bigint;
+  readonly cluster: Cluster;
+  readonly rows: ReturnType<typeof recoverCluster>['rows'];
+}
+
+/**
+ * What log and database say together; undefined if the first start was cut off. Throws, naming what,
+ * if they contradict each other or this member cannot serve them.
+ */
+function recoverMember(
+  { config }: BootOptions,
+  directory: DataDirectory,
+  parts: { readonly backend: Backend; readonly base: Base; readonly found: FoundLog },
+): Recovered | undefined {
+  const { backend, base, found } = parts;
+  const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(found.metadata);
+  if (base.index === 0 && backend.appliedIndex === 0 && isUnfounded(found)) return undefined;
+  checkOrder(directory, base.index, backend.appliedIndex);
+  const limits = { clusterId, maxLearners: config.maxLearners };
+  const { cluster, rows } = recoverCluster(backend, base, found.entries, limits);
+  checkMembership(config, cluster, memberId);
+  const voters = cluster.votingMembers();
+  const isAlone = voters.every(({ id }) => id === memberId);
+  if (config.forceNewCluster || isAlone) checkLogEnd(directory, backend.appliedIndex, found);
+  if (isAlone && voters.length > 0) checkBehindEnd(found);
+  return { memberId, cluster, rows };
 }
 
 function reportRepair({ log }: BootOptions, { repair }: OpenedWal): void {
@@ -317,7 +349,7 @@ function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wa
  * acknowledged. A founder then begins the log again: its first entries are the same as those of the
  * other founders, whatever these have done meanwhile.
  */
-function isUnfounded({ entries, hardState }: OpenedWal): boolean {
+function isUnfounded({ entries, hardState }: FoundLog): boolean {
   const { term, vote, commit } = hardState;
   return commit === 0 && vote === 0n && term <= 1 && entries.every((entry) => entry.term === 1);
 }
@@ -368,7 +400,9 @@ function checkOrder(
   if (consistentIndex >= snapshotIndex) return;
   throw new TetcdError(
     'CORRUPT',
-    `${directory.database} covers the log up to ${consistentIndex} only, but the log begins ` +
+    // etcd's words first: tools look for them.
+    "failed to find database snapshot file (snap: snapshot file doesn't exist): " +
+      `${directory.database} covers the log up to ${consistentIndex} only, but the log begins ` +
       `after the snapshot at ${snapshotIndex}`,
   );
 }
@@ -377,13 +411,23 @@ function checkOrder(
 function checkLogEnd(
   directory: DataDirectory,
   consistentIndex: LogIndex,
-  lastIndex: LogIndex,
+  { lastIndex, end }: FoundLog,
 ): void {
   if (consistentIndex <= lastIndex) return;
   throw new TetcdError(
     'CORRUPT',
     `${directory.database} is at index ${consistentIndex}, beyond the end of the log in ` +
-      `${directory.wal} at ${lastIndex}`,
+      `${directory.wal} at ${lastIndex}: it breaks off in ${end}`,
+  );
+}
+
+/** The only voter commits what is on its own disk: then it was not torn by a crash. */
+function checkBehindEnd({ lastIndex, end, commitBehindEnd }: FoundLog): void {
+  if (commitBehindEnd <= lastIndex) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `the log breaks off after index ${lastIndex} in ${end}, but was committed up to ` +
+      `${commitBehindEnd}: what is missing is damaged`,
   );
 }
 

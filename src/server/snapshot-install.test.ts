@@ -70,11 +70,10 @@ describe('a snapshot takes the place of the running store', () => {
     await SimCluster.run(async (cluster) => {
       const { hosts, leader, behind } = await withOneBehind(cluster);
       const { network } = cluster.world;
-      let renames = 0;
       behind.env.disk.extraLatencyMs = ({ kind, path }) => {
         if (kind === 'rename' && path.endsWith('.snap')) return 4000;
-        // Between opening the received file and giving it its final name.
-        return kind === 'sync' && path.endsWith('.snap.db') && renames++ > 0 ? 3000 : 0;
+        // Before it is answered, and between opening the received file and giving it its final name.
+        return kind === 'sync' && path.endsWith('.snap.db') ? 3000 : 0;
       };
       const started = behind.start();
       await cluster.until('a transfer', () => behind.logged('receiving database snapshot'));

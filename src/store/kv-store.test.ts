@@ -207,7 +207,7 @@ describe('what is refused, by name', () => {
     [
       'a compaction mark that is no revision',
       (into) => put(into, 'meta', 'finishedCompactRev', 'x'),
-      /^\/db: page \d+ \(offset \d+\): bucket meta, key "finishedCompactRev": a key of 1 bytes is not/,
+      /^\/db: page \d+ \(offset \d+\): bucket meta, key "finishedCompactRev": a key of 1 byte/,
     ],
     [
       'an index above 2^53-1',

@@ -4,6 +4,7 @@ export { checkWal } from './check-wal.ts';
 export { createWal } from './create-wal.ts';
 export { SEGMENT_SIZE_DEFAULT } from './limits.ts';
 export {
+  type FoundLog,
   type OpenedWal,
   openWal,
   readWal,

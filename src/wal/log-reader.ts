@@ -48,7 +48,8 @@ export class LogReader {
   startFound = false;
   /** Running checksum. */
   crc = 0;
-  /** Where the last segment's records end. */
+  /** The last segment that was read, and where its records end. */
+  path = '';
   offset = 0;
   /** How the last segment ended. */
   ending: Ending = 'end';
@@ -86,6 +87,7 @@ export class LogReader {
       else break;
     }
     this.ending = await reader.judge();
+    this.path = path;
     this.offset = reader.offset;
     this.crc = reader.crc;
     if (this.#recordsInSegment < 2) {
@@ -255,8 +257,8 @@ export function assertComplete(reader: LogReader, directory: string, start: WalP
   }
   const { commit } = reader.hardState;
   if (commit > reader.lastIndex) {
-    const text = `wal: ${directory}: commit ${commit} is beyond the last index ${reader.lastIndex}`;
-    throw new TetcdError(ERROR_CODES.CORRUPT, text);
+    const text = `commit ${commit} is beyond the last index ${reader.lastIndex}`;
+    throw corrupt(reader.path, reader.offset, text);
   }
   const first = reader.entries[0];
   if (first !== undefined && first.term < start.term) {

@@ -1,9 +1,11 @@
 // Opens a log: for appending, which mends its tail, or only for reading, which changes nothing.
 
-import { invariant } from '../base/index.ts';
+import { invariant, type LogIndex } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
-import { READ_BLOCK_SIZE, SEGMENT_SIZE_DEFAULT } from './limits.ts';
+import { findBehindEnd } from './behind-end.ts';
+import { corrupt } from './corrupt.ts';
+import { READ_BLOCK_SIZE, SEGMENT_SIZE_DEFAULT, TORN_REACH_MAX } from './limits.ts';
 import { assertComplete, LogReader, metadataOf, type OpenSegment } from './log-reader.ts';
 import { syncFile } from './observe.ts';
 import {
@@ -24,10 +26,24 @@ export interface OpenedWal extends WalContent {
   readonly repair: WalRepair | undefined;
 }
 
+/** A log as it was found, before anything in it is changed. */
+export interface FoundLog extends WalContent {
+  /** Index of the newest entry or snapshot. */
+  readonly lastIndex: LogIndex;
+  /** Where the log ends, and all that stands behind is cut off: file and offset. */
+  readonly end: string;
+  /**
+   * The largest commit index that hard states behind the end tell of; 0 if none does. One above
+   * `lastIndex` is no contradiction in a member of several: others may have committed what was torn.
+   */
+  readonly commitBehindEnd: LogIndex;
+}
+
 /**
  * Opens the log for appending, and reads what follows `position`, which must be the beginning or a
  * snapshot whose record is in the log. A torn tail is cut off, after a copy of the segment; what
- * follows the last record is zeroed, so that no later, shorter record exposes it.
+ * follows the last record is zeroed, so that no later, shorter record exposes it. `approve` sees the
+ * log before that, and by throwing leaves it as it is.
  *
  * Throws NOT_FOUND (no log, no such snapshot), LOCKED (another process has it), CORRUPT (with file and
  * offset; nothing is changed), DISK_FULL, DISK_FAILED.
@@ -37,6 +53,7 @@ export async function openWal(
   directory: string,
   position: WalPosition,
   options: WalOptions = {},
+  approve: (found: FoundLog) => void = () => undefined,
 ): Promise<OpenedWal> {
   const all = await listSegments(env, directory, options.observer);
   const names = selectSegments(all, position, directory);
@@ -47,10 +64,12 @@ export async function openWal(
     assertComplete(reader, directory, position);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
+    const zerosFrom = await findZeros(tail.file, offset);
+    approve(await foundLog(reader, tail, zerosFrom));
     await removePrepared(env, directory);
     const torn = reader.ending === 'torn';
     const brokenPath = torn ? await copyTorn(env, tail, options) : '';
-    await zeroTail(env, tail, offset, options);
+    await zeroTail(env, tail, { offset, zerosFrom }, options);
     const repair = torn ? { path: tail.path, brokenPath, offset } : undefined;
     if (repair !== undefined) options.observer?.repaired?.(repair);
     const metadata = metadataOf(reader);
@@ -66,6 +85,23 @@ export async function openWal(
     await closeAll(segments.map((segment) => segment.file));
     throw error;
   }
+}
+
+/** CORRUPT if more stands behind the end than one write can hold. */
+async function foundLog(
+  reader: LogReader,
+  tail: OpenSegment,
+  zerosFrom: number,
+): Promise<FoundLog> {
+  const { lastIndex, hardState, entries, offset } = reader;
+  const behind = await findBehindEnd(tail, offset, zerosFrom);
+  if (behind.reach > TORN_REACH_MAX) {
+    const text = `the log breaks off, but intact records follow for ${behind.reach} bytes`;
+    throw corrupt(tail.path, offset, text);
+  }
+  const end = `${tail.path} at offset ${offset}`;
+  const commitBehindEnd = behind.commit;
+  return { metadata: metadataOf(reader), hardState, entries, lastIndex, end, commitBehindEnd };
 }
 
 /**
@@ -168,32 +204,28 @@ async function copyTorn(
 async function zeroTail(
   env: WalEnv,
   { file }: OpenSegment,
-  offset: number,
+  { offset, zerosFrom }: { readonly offset: number; readonly zerosFrom: number },
   options: WalOptions,
 ): Promise<void> {
   const segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
-  let changed = await zeroGarbage(file, offset);
-  if (file.size() < segmentSize) {
-    await file.zeroFill(file.size(), segmentSize);
-    changed = true;
-  }
-  if (changed) await syncFile(env, file, options);
+  if (zerosFrom > offset) await file.zeroFill(offset, zerosFrom);
+  const isShort = file.size() < segmentSize;
+  if (isShort) await file.zeroFill(file.size(), segmentSize);
+  if (zerosFrom > offset || isShort) await syncFile(env, file, options);
 }
 
-/** Returns whether there was anything but zeros. */
-async function zeroGarbage(file: DiskFile, offset: number): Promise<boolean> {
+/** Where only zeros follow, to the block; `offset` if nothing else stands behind it. */
+async function findZeros(file: DiskFile, offset: number): Promise<number> {
   const size = file.size();
   const block = new Uint8Array(Math.min(READ_BLOCK_SIZE, Math.max(0, size - offset)));
   const zeros = new Uint8Array(block.length);
-  let found = false;
+  let zerosFrom = offset;
   for (let at = offset; at < size; at += block.length) {
     const part = block.subarray(0, Math.min(block.length, size - at));
     const count = await file.read(part, at);
     invariant(count === part.length, 'wal: the segment became shorter while it was opened');
     // A megabyte in 0.1 ms; a loop over the bytes takes ten times that, for 64 of them at each boot.
-    if (Buffer.compare(part, zeros.subarray(0, count)) === 0) continue;
-    await file.zeroFill(at, at + count);
-    found = true;
+    if (Buffer.compare(part, zeros.subarray(0, count)) !== 0) zerosFrom = at + count;
   }
-  return found;
+  return zerosFrom;
 }
