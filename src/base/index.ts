@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './go-duration.ts';
 export * from './invariant.ts';
 export * from './metrics.ts';
+export * from './pace.ts';
 export * from './random.ts';
 export * from './uint64.ts';
 export * from './units.ts';

@@ -15,4 +15,6 @@ export {
   RECEIPTS,
   type Receipt,
   type RequestOptions,
+  SENDERS,
+  type Sender,
 } from './types.ts';

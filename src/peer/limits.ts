@@ -24,7 +24,10 @@ export const REFUSAL_BYTES_MAX: number = 64 * KIB;
 export const BODY_QUEUE_BYTES: number = 256 * KIB;
 /** Interim (1xx) heads before one answer. One more breaks the connection. */
 export const INTERIM_HEADS_MAX = 8;
-/** Connections that others have open to us; ten per member would be many. Another is closed. */
+/**
+ * Connections that others have open to us; ten per member would be many. For another the oldest one
+ * is closed that has not asked for anything; if there is none, the new one.
+ */
 export const SERVER_CONNECTIONS_MAX = 512;
 /** Body bytes that are still read after the answer, to keep the connection; Go's number. */
 export const DISCARDED_BYTES_MAX: number = 256 * KIB;
@@ -72,8 +75,15 @@ export const PIPELINE_MESSAGES_MAX = 64;
 export const PIPELINE_BYTES_MAX: number = 64 * MIB;
 /** Members known by their address only. For a further one the oldest is forgotten. */
 export const REMOTES_MAX = 64;
-/** Snapshots that arrive at the same time, each from another member. Another is refused: 500. */
-export const SNAPSHOTS_RECEIVED_MAX = 2;
+/** A body that comes more slowly than this, in bytes per second, breaks the connection. */
+export const BODY_RATE_MIN: number = 16 * KIB;
+/**
+ * One snapshot arrives at a time. Another is refused: 500; but the leader's takes the place of any
+ * other member's, and any takes the place of one that comes more slowly than this, in bytes per second.
+ */
+export const SNAPSHOT_RATE_KEPT: number = 1 * MIB;
+/** It is not judged before it was waited for so long. */
+export const SNAPSHOT_JUDGED_MS = 1_000;
 /** Idle connections kept for posts and probes, per address. Others are closed after use. */
 export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
 
@@ -98,5 +108,6 @@ export const SNAPSHOT_ANSWER_MS_MAX: number = 5 * 60_000;
 /** Deadlines a post may take as a whole, in i/o timeouts. */
 export const POST_TIMEOUTS = 2;
 
+invariant(BODY_RATE_MIN < SNAPSHOT_RATE_KEPT, 'who is broken off would have made way before');
 invariant(LINE_BYTES_MAX < HEAD_BYTES_MAX, 'a line fits into a head');
 invariant(HANDED_BYTES_MAX >= 2 * SLAB_BYTES, 'a stream is handed more than a slab');

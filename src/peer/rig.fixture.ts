@@ -14,6 +14,8 @@ import {
   type PeerTransport,
   RECEIPTS,
   type Receipt,
+  SENDERS,
+  type Sender,
 } from './index.ts';
 
 export const CLUSTER_ID = 0xcafen;
@@ -24,6 +26,8 @@ export class TestHost implements PeerHost {
   readonly unreachable: bigint[] = [];
   readonly removals: string[] = [];
   readonly removed = new Set<bigint>();
+  /** Everybody else is the leader. */
+  readonly senders = new Map<bigint, Sender>();
   /** Databases that were kept, and failures of those that were not. */
   readonly databases: Uint8Array[] = [];
   readonly databaseErrors: string[] = [];
@@ -38,6 +42,10 @@ export class TestHost implements PeerHost {
 
   isRemoved(id: bigint): boolean {
     return this.removed.has(id);
+  }
+
+  senderOf(id: bigint): Sender {
+    return this.senders.get(id) ?? SENDERS.LEADER;
   }
 
   reportUnreachable(id: bigint): void {

@@ -1,23 +1,23 @@
 // A database that arrives: the message, then the file, then perhaps its digest.
 
 import { createHash } from 'node:crypto';
-import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, hasCode, Pace, TetcdError } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { checkMessage } from './codec/check-message.ts';
 import { readFrameLength } from './codec/message-stream.ts';
 import { errorText, type PeerContext } from './context.ts';
 import { type Answer, emptyAnswer, type IncomingBody, textAnswer } from './http1/index.ts';
-import { SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOTS_RECEIVED_MAX } from './limits.ts';
+import { SNAPSHOT_JUDGED_MS, SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOT_RATE_KEPT } from './limits.ts';
 import { refusalOfReceipt } from './receipt-answer.ts';
-import { RECEIPTS } from './types.ts';
+import { RECEIPTS, SENDERS } from './types.ts';
 
 const UNKNOWN = '0';
 const DIGEST = /(?:^|,)[ \t]*sha-256=:([A-Za-z\d+/=]+):/;
 
 export class SnapshotReceiver {
   readonly #context: PeerContext;
-  /** Members whose database is arriving, in lower hexadecimal. */
-  readonly #receiving = new Set<string>();
+  /** The database that is arriving. */
+  #arriving: Arriving | undefined;
 
   constructor(context: PeerContext) {
     this.#context = context;
@@ -30,7 +30,7 @@ export class SnapshotReceiver {
     headers: Readonly<Record<string, string>>,
   ): Promise<Answer> {
     const { log, metrics, local } = this.#context;
-    const reader = new BodyReader(body);
+    const reader = new BodyReader(body, () => this.#context.nowMs());
     let message: raftpb.Message;
     let size: number;
     try {
@@ -76,11 +76,15 @@ export class SnapshotReceiver {
     // Before the database is taken: it would be for nothing.
     if (host.isRemoved(message.from)) return this.#refused(from, RECEIPTS.FROM_REMOVED, headers);
     if (message.to !== memberId) return this.#refused(from, RECEIPTS.NOT_FOR_ME, headers);
-    if (this.#receiving.has(from) || this.#receiving.size >= SNAPSHOTS_RECEIVED_MAX) {
+    const sender = host.senderOf(message.from);
+    if (sender === SENDERS.STRANGER) {
+      return this.#failed(from, 'its sender is no member of the cluster', fields, headers);
+    }
+    const arriving: Arriving = { isLeader: sender === SENDERS.LEADER, reader };
+    if (!this.#maybeTakeSlot(arriving)) {
       return this.#failed(from, 'another snapshot is being received', fields, headers);
     }
     const sinceMs = this.#context.nowMs();
-    this.#receiving.add(from);
     metrics.snapshotReceiveInflight(from).value++;
     const index = message.snapshot.metadata?.index ?? 0;
     const about = { ...fields, 'incoming-snapshot-index': index };
@@ -94,7 +98,7 @@ export class SnapshotReceiver {
     } catch (error) {
       return this.#failed(from, errorText(error), about, headers);
     } finally {
-      this.#receiving.delete(from);
+      if (this.#arriving === arriving) this.#arriving = undefined;
       metrics.snapshotReceiveInflight(from).value--;
     }
     metrics.receivedBytes(from).value += reader.restBytes;
@@ -108,6 +112,18 @@ export class SnapshotReceiver {
     metrics.snapshotReceiveSuccess(from).value++;
     metrics.snapshotReceiveSeconds(from).observe((this.#context.nowMs() - sinceMs) / 1000);
     return emptyAnswer(204, headers);
+  }
+
+  /** The slot is free, or its holder must make way. */
+  #maybeTakeSlot(arriving: Arriving): boolean {
+    const held = this.#arriving;
+    if (held !== undefined) {
+      const leads = arriving.isLeader && !held.isLeader;
+      if (!leads && !held.reader.isBelow(SNAPSHOT_RATE_KEPT)) return false;
+      held.reader.breakOff('another member sends its database');
+    }
+    this.#arriving = arriving;
+    return true;
   }
 
   #failed(
@@ -139,17 +155,46 @@ export class SnapshotReceiver {
   }
 }
 
+interface Arriving {
+  readonly isLeader: boolean;
+  readonly reader: BodyReader;
+}
+
 /** Cuts a body into its beginning and the rest. */
 class BodyReader {
   readonly #body: IncomingBody;
+  readonly #nowMs: () => number;
+  readonly #pace = new Pace();
   #left: Uint8Array | undefined;
   /** Bytes that {@link rest} has yielded. */
   restBytes = 0;
   /** Whether the body was read to its end, and its digest was right. */
   ended = false;
 
-  constructor(body: IncomingBody) {
+  constructor(body: IncomingBody, nowMs: () => number) {
     this.#body = body;
+    this.#nowMs = nowMs;
+  }
+
+  /** Whether its sender has sent fewer bytes per second, as far as it was up to it. */
+  isBelow(bytesPerSecond: number): boolean {
+    return this.#pace.isBelow(bytesPerSecond, SNAPSHOT_JUDGED_MS, this.#nowMs());
+  }
+
+  /** Whoever reads it is told that it broke off. */
+  breakOff(reason: string): void {
+    this.#body.fail(new TetcdError(ERROR_CODES.CLOSED, reason));
+  }
+
+  async #next(): Promise<Uint8Array | undefined> {
+    this.#pace.begin(this.#nowMs());
+    try {
+      const piece = await this.#body.next();
+      this.#pace.add(piece?.length ?? 0, this.#nowMs());
+      return piece;
+    } finally {
+      this.#pace.end(this.#nowMs());
+    }
   }
 
   /** The next `size` bytes; memory is taken as they arrive. */
@@ -157,7 +202,7 @@ class BodyReader {
     let whole = new Uint8Array(0);
     let filled = 0;
     while (filled < size) {
-      const piece = this.#left ?? (await this.#body.next());
+      const piece = this.#left ?? (await this.#next());
       this.#left = undefined;
       if (piece === undefined) {
         throw new TetcdError(ERROR_CODES.MALFORMED, filled === 0 ? 'EOF' : 'unexpected EOF');
@@ -179,7 +224,7 @@ class BodyReader {
   async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
     const hash = createHash('sha256');
     for (;;) {
-      const piece = this.#left ?? (await this.#body.next());
+      const piece = this.#left ?? (await this.#next());
       this.#left = undefined;
       if (piece === undefined) break;
       hash.update(piece);

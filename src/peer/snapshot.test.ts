@@ -13,7 +13,7 @@ import {
   startMembers,
   stopAll,
 } from './rig.fixture.ts';
-import type { OutgoingSnapshot } from './types.ts';
+import { type OutgoingSnapshot, SENDERS } from './types.ts';
 
 let running: Member[] = [];
 
@@ -176,13 +176,85 @@ describe('a transfer', () => {
   });
 });
 
-/** Posts a snapshot by hand and returns the answer. */
-async function post(seed: number, trailer: string, data: string, end = '0\r\n') {
-  const world = new SimWorld({ seed });
-  const b = await startMember(world.machine('m2'), { id: 2n, host: 'm2' });
-  running = [b];
+describe('the one place for a database that arrives', () => {
+  const from = (id: bigint) => ({ ...SNAPSHOT, from: id, to: 3n });
+
+  /** Members 1 and 2, each of whom may send to 3. */
+  async function three(seed: number) {
+    const world = new SimWorld({ seed });
+    const { members } = await startMembers(world, 3);
+    running = members;
+    await world.scheduler.runFor(1000);
+    const [a, b, c] = members as [Member, Member, Member];
+    return { world, a, b, c };
+  }
+
+  const refusals = (c: Member): unknown[] =>
+    c.log.lines
+      .filter(({ text }) => text === 'failed to save incoming database snapshot')
+      .map(({ fields }) => fields['error']);
+
+  test('is not for strangers', async () => {
+    const { world, a, c } = await three(31);
+    c.host.senders.set(1n, SENDERS.STRANGER);
+    const sending = a.transport.sendSnapshot(from(1n), new Database(500));
+    expect(await world.scheduler.run(() => sending)).toBe(false);
+    expect(c.host.databases).toEqual([]);
+    expect(refusals(c)).toEqual(['its sender is no member of the cluster']);
+  });
+
+  test('is kept by a member that sends', async () => {
+    const { world, a, b, c } = await three(32);
+    world.network.setLink('m1', 'm3', { bytesPerMs: 4000 });
+    const first = a.transport.sendSnapshot(from(1n), new Database(200));
+    await world.scheduler.runFor(2000);
+    const second = b.transport.sendSnapshot(from(2n), new Database(1));
+    expect(await world.scheduler.run(() => second)).toBe(false);
+    expect(await world.scheduler.run(() => first)).toBe(true);
+    expect(refusals(c)).toEqual(['another snapshot is being received']);
+  });
+
+  test('is taken over by the leader', async () => {
+    const { world, a, b, c } = await three(33);
+    world.network.setLink('m1', 'm3', { bytesPerMs: 4000 });
+    c.host.senders.set(1n, SENDERS.MEMBER);
+    const first = a.transport.sendSnapshot(from(1n), new Database(200));
+    await world.scheduler.runFor(2000);
+    const second = b.transport.sendSnapshot(from(2n), new Database(1));
+    expect(await world.scheduler.run(() => second)).toBe(true);
+    expect(await world.scheduler.run(() => first)).toBe(false);
+    expect(refusals(c)).toEqual(['another member sends its database']);
+  });
+
+  test('is taken away from one that is slow, even from one with the leader’s name', async () => {
+    const { world, a, b, c } = await three(34);
+    world.network.setLink('m1', 'm3', { bytesPerMs: 100 });
+    const first = a.transport.sendSnapshot(from(1n), new Database(500));
+    await world.scheduler.runFor(3000);
+    const second = b.transport.sendSnapshot(from(2n), new Database(20));
+    expect(await world.scheduler.run(() => second)).toBe(true);
+    expect(await world.scheduler.run(() => first)).toBe(false);
+    expect(c.host.databases).toHaveLength(1);
+  });
+
+  test('is not kept by single bytes', async () => {
+    const world = new SimWorld({ seed: 35 });
+    const c = await startMember(world.machine('m2'), { id: 2n, host: 'm2' });
+    running = [c];
+    const { stream } = await dial(world);
+    stream.write(headAndMessage());
+    for (let i = 0; i < 20 && refusals(c).length === 0; i++) {
+      await world.scheduler.runFor(1000);
+      stream.write(Buffer.from('1\r\nx\r\n'));
+    }
+    expect(refusals(c)).toEqual(['the request comes too slowly']);
+  });
+});
+
+/** A connection to member 2 by hand. */
+async function dial(world: SimWorld): Promise<{ stream: ByteStream; answer: () => string }> {
   const client = world.machine('m1');
-  const stream: ByteStream = await client.network.connect({ host: 'm2', port: 2380 }, 1000);
+  const stream = await client.network.connect({ host: 'm2', port: 2380 }, 1000);
   let text = '';
   stream.handler = {
     onData: (bytes) => {
@@ -192,26 +264,37 @@ async function post(seed: number, trailer: string, data: string, end = '0\r\n') 
     onEnd: () => stream.destroy(),
     onClose: () => {},
   };
+  return { stream, answer: () => text };
+}
+
+/** The head of a request, and the message with the beginning of its database as a chunk. */
+function headAndMessage(data = ''): Uint8Array {
   const encoded = raftpb.MessageCodec.encode(SNAPSHOT);
   const frame = Buffer.alloc(8 + encoded.length);
   frame.writeBigUInt64BE(BigInt(encoded.length));
   frame.set(encoded, 8);
   const body = Buffer.concat([frame, Buffer.from(data, 'latin1')]);
-  stream.write(
-    Buffer.concat([
-      Buffer.from(
-        'POST /raft/snapshot HTTP/1.1\r\nHost: m2\r\nTransfer-Encoding: chunked\r\n' +
-          'X-Server-Version: 3.7.1\r\nX-Min-Cluster-Version: 3.0.0\r\n' +
-          'X-Etcd-Cluster-ID: cafe\r\nConnection: close\r\n\r\n',
-      ),
-      Buffer.from(`${body.length.toString(16)}\r\n`),
-      body,
-      Buffer.from(`\r\n${end}${trailer}`),
-    ]),
-  );
+  const head =
+    'POST /raft/snapshot HTTP/1.1\r\nHost: m2\r\nTransfer-Encoding: chunked\r\n' +
+    'X-Server-Version: 3.7.1\r\nX-Min-Cluster-Version: 3.0.0\r\n' +
+    'X-Etcd-Cluster-ID: cafe\r\nConnection: close\r\n\r\n';
+  return Buffer.concat([
+    Buffer.from(`${head}${body.length.toString(16)}\r\n`),
+    body,
+    Buffer.from('\r\n'),
+  ]);
+}
+
+/** Posts a snapshot by hand and returns the answer. */
+async function post(seed: number, trailer: string, data: string, end = '0\r\n') {
+  const world = new SimWorld({ seed });
+  const b = await startMember(world.machine('m2'), { id: 2n, host: 'm2' });
+  running = [b];
+  const { stream, answer } = await dial(world);
+  stream.write(Buffer.concat([headAndMessage(data), Buffer.from(`${end}${trailer}`)]));
   stream.end();
   await world.scheduler.runFor(1000);
-  return { answer: text, b };
+  return { answer: answer(), b };
 }
 
 describe('a digest', () => {

@@ -135,6 +135,7 @@ class Transport implements PeerTransport {
 
   accept(stream: ByteStream): void {
     const context = this.#context;
+    if (this.#connections.size >= SERVER_CONNECTIONS_MAX) this.#closeOldestIdle();
     if (context.stopping || this.#connections.size >= SERVER_CONNECTIONS_MAX) {
       const fields = { 'remote-address': stream.remoteAddress };
       if (!context.stopping) context.log.warn('refused a connection: too many are open', fields);
@@ -153,6 +154,16 @@ class Transport implements PeerTransport {
       },
     });
     this.#connections.add(connection);
+  }
+
+  /** Members ask as soon as they are connected: who does not makes way for others. */
+  #closeOldestIdle(): void {
+    for (const connection of this.#connections) {
+      if (!connection.isIdle) continue;
+      this.#connections.delete(connection);
+      connection.destroy();
+      return;
+    }
   }
 
   async stop(): Promise<void> {

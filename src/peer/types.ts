@@ -15,6 +15,16 @@ export const RECEIPTS = {
   REFUSED: 'refused',
 } as const;
 
+/** What a member knows of one who sends it a database. */
+export const SENDERS = {
+  /** Raft takes it for the leader. */
+  LEADER: 'leader',
+  MEMBER: 'member',
+  STRANGER: 'stranger',
+} as const;
+
+export type Sender = (typeof SENDERS)[keyof typeof SENDERS];
+
 export type Receipt = (typeof RECEIPTS)[keyof typeof RECEIPTS];
 
 /** The member that a transport serves. No method throws, unless it says so. */
@@ -22,6 +32,8 @@ export interface PeerHost {
   /** Takes over the message, its entries and their bytes. Called any number of times per turn. */
   receive(message: raftpb.Message): Receipt;
   isRemoved(id: bigint): boolean;
+  /** Who `id` is here. */
+  senderOf(id: bigint): Sender;
   /** A message to `id` was dropped or its connection broke. May be called from within `send`. */
   reportUnreachable(id: bigint): void;
   /** Another member said that this one was removed from the cluster. */

@@ -183,8 +183,14 @@ export const STALE_TICKS_MAX = 3;
 /** A piece of a snapshot for a client; etcd's. */
 export const SNAPSHOT_PIECE_BYTES: number = 32 * 1024;
 
-/** Snapshots that may be on their way to clients at once. Reached: too many requests. */
+/**
+ * Snapshots that may be on their way to clients at once. Another ends the oldest one whose client takes
+ * fewer bytes per second than SNAPSHOT_RATE_KEPT; if there is none, it is too many requests.
+ */
 export const SNAPSHOT_COPIES_MAX = 16;
+export const SNAPSHOT_RATE_KEPT: number = 1024 * 1024;
+/** A client is not judged before it was waited for so long. */
+export const SNAPSHOT_JUDGED_MS = 1_000;
 
 /**
  * How long a leader may keep the news of a commit for the append that carries the next entries. What

@@ -2,7 +2,7 @@
 
 import { TetcdError } from '../base/index.ts';
 import { type Cluster, formatId } from '../membership/index.ts';
-import { type PeerHost, RECEIPTS } from '../peer/index.ts';
+import { type PeerHost, RECEIPTS, SENDERS } from '../peer/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { confChangeIn, ENTRY_NORMAL } from '../store/index.ts';
 import type { MemberCore } from './core.ts';
@@ -64,6 +64,11 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
       return RECEIPTS.REFUSED;
     },
     isRemoved: (id) => core.machine.cluster.isRemoved(id),
+    senderOf: (id) => {
+      if (id === core.raft.leader) return SENDERS.LEADER;
+      const isMember = core.machine.cluster.members().some((member) => member.id === id);
+      return isMember ? SENDERS.MEMBER : SENDERS.STRANGER;
+    },
     reportUnreachable: parts.reportUnreachable,
     onRemoved: (reason) => {
       core.log.warn('another member says that this one was removed', { reason });

@@ -146,6 +146,18 @@ describe('a snapshot that cannot be taken', () => {
     });
   });
 
+  test('is refused from a stranger', async () => {
+    await SimCluster.run(async (cluster) => {
+      const { host, pieces, messageAt } = await withSender(cluster);
+      const { clusterId, memberId } = host.up.member;
+      const stranger = await cluster.fake('y', () => undefined, { clusterId, id: 99n });
+      stranger.transport.addPeer(memberId, [peerUrlOf('m1')]);
+      const message = { ...messageAt(0), from: 99n };
+      expect(await send(stranger, message, () => all(pieces), sizeOf(pieces))).toBe(false);
+      expect(host.logged('its sender is no member of the cluster')).toBe(true);
+    });
+  });
+
   test('is refused without its database', async () => {
     await SimCluster.run(async (cluster) => {
       const { host, sender, messageAt } = await withSender(cluster);

@@ -6,9 +6,9 @@
 // What arrives behind a complete request waits, with the byte stream paused, until the answer is out.
 // An answer that comes before its request is complete ends the connection, unless little is missing.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, Pace, TetcdError } from '../../base/index.ts';
 import type { ByteStream, ByteStreamHandler, Env, Timer } from '../../env/index.ts';
-import { DISCARDED_BYTES_MAX, LINGER_MS, REQUEST_READ_MS_MAX } from '../limits.ts';
+import { BODY_RATE_MIN, DISCARDED_BYTES_MAX, LINGER_MS, REQUEST_READ_MS_MAX } from '../limits.ts';
 import { IncomingBody } from './body.ts';
 import { HttpFault } from './fault.ts';
 import {
@@ -55,6 +55,7 @@ export class ServerConnection implements ByteStreamHandler {
   #ended = false;
   #lastReadMs: number;
   #requestSinceMs: number;
+  readonly #pace = new Pace();
   #timer: Timer | undefined;
 
   constructor(stream: ByteStream, options: ServerConnectionOptions) {
@@ -66,7 +67,10 @@ export class ServerConnection implements ByteStreamHandler {
     this.#parser = new MessageParser({
       onHead: (line, headers) => this.#onHead(line, headers),
       onBody: (bytes) => this.#exchange?.body?.push(bytes),
-      onComplete: (trailers) => this.#exchange?.body?.finish(trailers),
+      onComplete: (trailers) => {
+        this.#pace.end(this.#nowMs());
+        this.#exchange?.body?.finish(trailers);
+      },
     });
     stream.handler = this;
     this.#armTimer(options.ioTimeoutMs);
@@ -82,6 +86,7 @@ export class ServerConnection implements ByteStreamHandler {
   onData(bytes: Uint8Array): void {
     if (this.#lingering || this.#closed) return;
     this.#lastReadMs = this.#nowMs();
+    this.#pace.add(bytes.length, this.#lastReadMs);
     if (this.#held !== undefined) {
       // Some came although we paused.
       const both = new Uint8Array(this.#held.length + bytes.length);
@@ -161,6 +166,7 @@ export class ServerConnection implements ByteStreamHandler {
     const waits = expected !== undefined && head.minor === 1 && length !== 0;
     const exchange = new ServerExchange(this, head, { waits, hasBody: length !== 0 });
     this.#exchange = exchange;
+    this.#pace.begin(this.#nowMs());
     this.options.onExchange(exchange);
     return length;
   }
@@ -274,6 +280,10 @@ export class ServerConnection implements ByteStreamHandler {
         else this.#breakOff('i/o timeout');
         return;
       }
+      if (exchange !== undefined && this.#pace.isBelow(BODY_RATE_MIN, ioTimeoutMs, nowMs)) {
+        this.#breakOff('the request comes too slowly');
+        return;
+      }
     }
     this.#armTimer(Math.min(ioTimeoutMs, dueMs - nowMs));
   }
@@ -289,8 +299,19 @@ export class ServerConnection implements ByteStreamHandler {
     return exchange.bodyPaused ? wholeMs : Math.min(wholeMs, this.#lastReadMs + ioTimeoutMs);
   }
 
+  /** The reader of the body makes it wait. */
+  bodyPaused(): void {
+    this.#pace.end(this.#nowMs());
+  }
+
   bodyResumed(): void {
     this.#lastReadMs = this.#nowMs();
+    if (!this.#parser.complete) this.#pace.begin(this.#lastReadMs);
+  }
+
+  /** It has not asked for anything, or not yet to the end of the head. */
+  get isIdle(): boolean {
+    return this.#exchange === undefined;
   }
 
   #nowMs(): number {
@@ -341,6 +362,7 @@ export class ServerExchange {
     this.body = new IncomingBody({
       pause: () => {
         this.bodyPaused = true;
+        this.#connection.bodyPaused();
         stream.pause();
       },
       resume: () => {

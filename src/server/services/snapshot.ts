@@ -1,33 +1,40 @@
 // Maintenance.Snapshot: the database file as of one commit, in pieces, then the SHA-256 of it all.
 
 import { createHash } from 'node:crypto';
-import { hasCode } from '../../base/index.ts';
+import { hasCode, Pace } from '../../base/index.ts';
 import { type Server, STATUS, type StreamCall, type StreamHandler } from '../../grpc/index.ts';
 import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { DatabaseCopy } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { SNAPSHOT_COPIES_MAX, SNAPSHOT_PIECE_BYTES } from '../limits.ts';
+import {
+  SNAPSHOT_COPIES_MAX,
+  SNAPSHOT_JUDGED_MS,
+  SNAPSHOT_PIECE_BYTES,
+  SNAPSHOT_RATE_KEPT,
+} from '../limits.ts';
 import { asError } from '../log.ts';
 import { endMalformed, endWith, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.MaintenanceService.methods.snapshot;
 
 export function registerSnapshot(server: Server, core: MemberCore): void {
-  const open = { count: 0 };
+  const open = new Set<SnapshotCall>();
   server.serverStream(method.path, (call) => new SnapshotCall(core, call, open));
 }
 
 class SnapshotCall implements StreamHandler {
   readonly #core: MemberCore;
   readonly #call: StreamCall;
-  /** Copies that are being sent; each holds pages of the file. */
-  readonly #open: { count: number };
+  /** Those that are being sent, oldest first; each holds pages of the file. */
+  readonly #open: Set<SnapshotCall>;
+  /** Of the client, while the connection takes no more. */
+  readonly #pace = new Pace();
   #begun = false;
   #ended = false;
   #onRoom: (() => void) | undefined;
 
-  constructor(core: MemberCore, call: StreamCall, open: { count: number }) {
+  constructor(core: MemberCore, call: StreamCall, open: Set<SnapshotCall>) {
     this.#core = core;
     this.#call = call;
     this.#open = open;
@@ -44,12 +51,37 @@ class SnapshotCall implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    if (this.#open.count >= SNAPSHOT_COPIES_MAX) {
+    if (this.#open.size >= SNAPSHOT_COPIES_MAX && !this.#makeRoom()) {
       this.#ended = true;
       endWith(this.#call, 'REQUEST_TOO_MANY_REQUESTS');
       return;
     }
     void this.#send();
+  }
+
+  /** Ends the oldest one whose client hardly reads. */
+  #makeRoom(): boolean {
+    for (const other of this.#open) {
+      if (!other.#isSlow()) continue;
+      other.#makeWay();
+      return true;
+    }
+    return false;
+  }
+
+  #isSlow(): boolean {
+    const nowMs = this.#core.env.clock.monotonicMs();
+    return !this.#ended && this.#pace.isBelow(SNAPSHOT_RATE_KEPT, SNAPSHOT_JUDGED_MS, nowMs);
+  }
+
+  #makeWay(): void {
+    this.#open.delete(this);
+    this.#core.log.warn('ended a snapshot whose client is slow, for another one', {
+      'local-member-id': formatId(this.#core.memberId),
+    });
+    this.#ended = true;
+    endWith(this.#call, 'REQUEST_TOO_MANY_REQUESTS');
+    this.#onRoom?.();
   }
 
   onEnd(): void {
@@ -67,7 +99,7 @@ class SnapshotCall implements StreamHandler {
 
   async #send(): Promise<void> {
     const { machine, log, memberId } = this.#core;
-    this.#open.count++;
+    this.#open.add(this);
     let copy: DatabaseCopy | undefined;
     try {
       copy = await machine.backend.openCopy();
@@ -84,7 +116,7 @@ class SnapshotCall implements StreamHandler {
       this.#end(STATUS.UNAVAILABLE, error instanceof Error ? error.message : String(error));
     } finally {
       copy?.close();
-      this.#open.count--;
+      this.#open.delete(this);
     }
   }
 
@@ -107,12 +139,16 @@ class SnapshotCall implements StreamHandler {
 
   /** Resolves when the connection takes more. */
   async #write(piece: Omit<etcdserverpb.SnapshotResponse, 'header'>): Promise<void> {
+    const { clock } = this.#core.env;
+    this.#pace.add(piece.blob.length, clock.monotonicMs());
     if (this.#call.write(method.response, { header: undefined, ...piece })) return;
+    this.#pace.begin(clock.monotonicMs());
     await new Promise<void>((resolve) => {
       this.#onRoom = resolve;
       if (this.#ended) resolve();
     });
     this.#onRoom = undefined;
+    this.#pace.end(clock.monotonicMs());
   }
 
   #end(status: Parameters<StreamCall['end']>[0], message: string): void {
