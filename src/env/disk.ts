@@ -46,6 +46,8 @@ export interface Disk {
   removeTree(path: string): Promise<void>;
   /** Makes the names in the directory durable. Where a platform cannot, it does nothing. */
   syncDirectory(path: string): Promise<void>;
+  /** Whom the locks taken so far do not keep out, and why; undefined if they keep everybody out. */
+  readonly lockGap?: string | undefined;
 }
 
 /** An open file. One owner; reads may overlap writes of other ranges. */

@@ -108,6 +108,10 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const store = await openStore(options, directory.database);
   const { backend, kv } = store;
   try {
+    const { lockGap } = env.disk;
+    if (lockGap !== undefined) {
+      log.warn('the lock of the data directory does not keep everybody out', { reason: lockGap });
+    }
     log.info('recovered v3 backend', {
       'backend-size-bytes': backend.sizeBytes,
       'backend-size-in-use-bytes': backend.sizeInUseBytes,

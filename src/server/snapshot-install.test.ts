@@ -98,7 +98,9 @@ describe('a snapshot takes the place of the running store', () => {
     });
   });
 
-  test('or does not, wherever the follower crashes, which then catches up again', async () => {
+  test('or does not, wherever the follower crashes, which then catches up again', {
+    timeout: 120_000,
+  }, async () => {
     let effects = 0;
     let isOver = false;
     for (let effect = 1; !isOver; effect += FULL ? 1 : 9) {

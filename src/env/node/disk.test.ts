@@ -65,8 +65,10 @@ describe.runIf(linux)('the lock', () => {
     const path = `${root}/a`;
     const descriptor = openSync(path, 'w+');
     const missing = 'a-program-that-does-not-exist';
+    expect(createNodeDisk().lockGap).toBeUndefined();
     const release = await lockByProgram(path, descriptor, missing);
     expect(readFileSync(`${path}.lock`, 'utf8')).toMatch(new RegExp(`^${process.pid} \\d+\n$`));
+    expect(createNodeDisk().lockGap).toMatch(/there is no flock program .* real etcd can open/);
     await expect(lockByProgram(path, descriptor, missing)).rejects.toMatchObject({
       code: 'LOCKED',
     });

@@ -29,7 +29,7 @@ import {
 } from 'node:fs';
 import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
 import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
-import { lockFile } from './lock.ts';
+import { lockFile, lockGap } from './lock.ts';
 import type { ReleaseLock } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
 
@@ -63,6 +63,9 @@ export function createNodeDisk(): Disk {
     removeTree: (path) =>
       run('remove tree', path, (done) => rm(path, { recursive: true, force: true }, done)),
     syncDirectory,
+    get lockGap() {
+      return lockGap();
+    },
   };
 }
 

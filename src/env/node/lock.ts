@@ -60,6 +60,17 @@ export async function lockFile(path: string, descriptor: number): Promise<Releas
   }
 }
 
+const lacksProgram = { found: false };
+
+/** See `Disk.lockGap`. */
+export function lockGap(): string | undefined {
+  if (!lacksProgram.found) return undefined;
+  return (
+    'there is no flock program (util-linux, busybox): a real etcd can open the same directory ' +
+    'at the same time and destroy it'
+  );
+}
+
 /** Linux. `program` is a parameter so that a test can take it away. */
 export async function lockByProgram(
   path: string,
@@ -68,6 +79,7 @@ export async function lockByProgram(
 ): Promise<ReleaseLock> {
   const outcome = await runFlock(program, descriptor);
   if (outcome === 'missing') {
+    lacksProgram.found = true;
     return shareLock(path, descriptor, () => takeLockFile(path, descriptor));
   }
   if (outcome === 'conflict') throw lockedError(path, (await foreignLock(descriptor)) ?? '');
@@ -93,7 +105,7 @@ function runFlock(program: string, descriptor: number): Promise<FlockOutcome> {
     child.on('error', (error) => {
       const errno = errnoOf(error);
       if (errno === 'ENOENT' || errno === 'EACCES') resolve('missing');
-      else resolve({ complaint: `${program}: ${error.message}` });
+      else resolve({ complaint: diskError(error, 'start', program).message });
     });
     child.on('close', (code, signal) => {
       if (code === 0) resolve('locked');

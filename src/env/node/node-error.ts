@@ -9,6 +9,11 @@ interface Meaning {
 
 const meaning = (code: ErrorCode, reason: string): Meaning => ({ code, reason });
 
+const PROCESS_FILES =
+  'this process may open no more files and sockets: raise its limit ' +
+  '(ulimit -n, or LimitNOFILE of its systemd unit)';
+const SYSTEM_FILES = 'the system may open no more files: raise its limit (sysctl fs.file-max)';
+
 /** What a failed file operation's errno means to us. Anything not listed is DISK_FAILED. */
 const DISK_MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['ENOENT', meaning(ERROR_CODES.NOT_FOUND, 'nothing has that name')],
@@ -23,8 +28,8 @@ const DISK_MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['EBUSY', meaning(ERROR_CODES.DISK_FAILED, 'in use by another program')],
   ['EROFS', meaning(ERROR_CODES.DISK_FAILED, 'the file system is read-only')],
   ['EIO', meaning(ERROR_CODES.DISK_FAILED, 'the device reported an input/output error')],
-  ['EMFILE', meaning(ERROR_CODES.DISK_FAILED, 'this process has too many files open')],
-  ['ENFILE', meaning(ERROR_CODES.DISK_FAILED, 'the system has too many files open')],
+  ['EMFILE', meaning(ERROR_CODES.DISK_FAILED, PROCESS_FILES)],
+  ['ENFILE', meaning(ERROR_CODES.DISK_FAILED, SYSTEM_FILES)],
   ['EISDIR', meaning(ERROR_CODES.DISK_FAILED, 'it is a directory')],
   ['ENOTDIR', meaning(ERROR_CODES.DISK_FAILED, 'a part of the path is not a directory')],
   ['ENAMETOOLONG', meaning(ERROR_CODES.DISK_FAILED, 'the name is too long')],
@@ -47,6 +52,8 @@ const NETWORK_MEANINGS: ReadonlyMap<string, Meaning> = new Map([
   ['ENETUNREACH', meaning(ERROR_CODES.UNAVAILABLE, 'no route to the network')],
   ['ENOTFOUND', meaning(ERROR_CODES.UNAVAILABLE, 'the host name is unknown')],
   ['EAI_AGAIN', meaning(ERROR_CODES.UNAVAILABLE, 'the name service does not answer')],
+  ['EMFILE', meaning(ERROR_CODES.UNAVAILABLE, PROCESS_FILES)],
+  ['ENFILE', meaning(ERROR_CODES.UNAVAILABLE, SYSTEM_FILES)],
   ['ENOENT', meaning(ERROR_CODES.UNAVAILABLE, 'the socket path does not exist')],
 ]);
 
