@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -129,6 +130,28 @@ test('the lock table of Linux', () => {
   expect(findLock(table, 'fe:00:78', false)).toBe('process 13918');
   expect(findLock(table, '103:05:79', true)).toBe('process 7');
   expect(findLock(table, 'fe:00:80', false)).toBeUndefined();
+});
+
+test.runIf(linux)('a directory that cannot be made is an error, and not waited for', async () => {
+  const disk = createNodeDisk();
+  const root = temporaryDirectory();
+  await expect(disk.makeDirectory('/proc/nope/x')).rejects.toThrow('make directory /proc/nope: ');
+  writeFileSync(`${root}/file`, '');
+  await expect(disk.makeDirectory(`${root}/file/x`)).rejects.toThrow(/not a directory/);
+  await expect(disk.makeDirectory(`${root}/file`)).rejects.toMatchObject({
+    code: 'ALREADY_EXISTS',
+  });
+  symlinkSync(`${root}/missing`, `${root}/dangling`);
+  await expect(disk.makeDirectory(`${root}/dangling/x`)).rejects.toThrow(`${root}/dangling: `);
+  rmSync(root, { recursive: true });
+});
+
+test.runIf(linux)('a named pipe is opened without waiting for who writes to it', async () => {
+  const root = temporaryDirectory();
+  execFileSync('mkfifo', [`${root}/pipe`]);
+  const pipe = await createNodeDisk().open(`${root}/pipe`, OPEN_MODES.READ);
+  await pipe.close();
+  rmSync(root, { recursive: true });
 });
 
 test('errors say operation, path and reason', () => {

@@ -27,6 +27,7 @@ import {
   writeSync,
   writev,
 } from 'node:fs';
+import { resolve as absolutePath, dirname } from 'node:path';
 import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
 import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
 import { lockFile, lockGap } from './lock.ts';
@@ -55,9 +56,7 @@ export function createNodeDisk(): Disk {
     stat: statPath,
     list,
     makeDirectory: (path, permissions = DIRECTORY_PERMISSIONS_DEFAULT) =>
-      run('make directory', path, (done) => {
-        mkdir(path, { recursive: true, mode: permissions }, (error) => done(error));
-      }),
+      makeDirectory(absolutePath(path), permissions),
     rename: (from, to) => run(`rename to ${to}`, from, (done) => rename(from, to, done)),
     remove: (path) => run('remove', path, (done) => unlink(path, done)),
     removeTree: (path) =>
@@ -86,7 +85,8 @@ function run(
 function flagsOf(mode: OpenMode): number {
   switch (mode) {
     case OPEN_MODES.READ:
-      return constants.O_RDONLY;
+      // A named pipe in a file's place must not keep a thread waiting for its writer.
+      return constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
     case OPEN_MODES.WRITE:
       return constants.O_RDWR;
     case OPEN_MODES.CREATE:
@@ -107,6 +107,38 @@ function openFile(
     open(path, flagsOf(mode), permissions, (error, descriptor) => {
       if (error !== null) reject(diskError(error, 'open', path));
       else resolve(new NodeFile(path, descriptor));
+    });
+  });
+}
+
+/**
+ * Makes the parents too. Node's own way of that tries again for ever where a parent is there and yet
+ * nothing can be made in it (`/proc/nope/x`), in a thread that nothing can stop.
+ */
+async function makeDirectory(path: string, permissions: number): Promise<void> {
+  const missing: string[] = [];
+  let at = path;
+  for (; (await makeOneDirectory(at, permissions)) !== undefined; at = dirname(at)) {
+    missing.push(at);
+  }
+  for (at of missing.reverse()) {
+    const error = await makeOneDirectory(at, permissions);
+    if (error !== undefined) throw diskError(error, 'make directory', at);
+  }
+}
+
+/** Resolves to the error if its parent is missing. A directory that is there is as good as made. */
+function makeOneDirectory(path: string, permissions: number): Promise<Error | undefined> {
+  return new Promise((done, fail) => {
+    mkdir(path, { mode: permissions }, (error) => {
+      if (error === null) done(undefined);
+      else if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) done(error);
+      else {
+        stat(path, (_, found) => {
+          if (found?.isDirectory() === true) done(undefined);
+          else fail(diskError(error, 'make directory', path));
+        });
+      }
     });
   });
 }
