@@ -26,7 +26,14 @@ export type {
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
 export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
 export { type SocketConnectOptions, socketConnect } from './node-connect.ts';
-export { type ListenOptions, listen, type PortListener } from './node-listener.ts';
+export {
+  type BindOptions,
+  bind,
+  type ListenOptions,
+  listen,
+  type PortListener,
+  type PortServers,
+} from './node-listener.ts';
 export { SocketStream } from './node-socket.ts';
 export { createServer } from './server.ts';
 export type {

@@ -19,7 +19,7 @@ import {
 import { createChannel } from './channel.ts';
 import { BYTES_ENCODER } from './encoder.ts';
 import { socketConnect } from './node-connect.ts';
-import { listen } from './node-listener.ts';
+import { bind, listen } from './node-listener.ts';
 import { clock, entropy, type Rig, startRig, timers } from './rig.fixture.ts';
 
 const same = (bytes: Buffer) => bytes;
@@ -173,6 +173,44 @@ describe('plaintext', () => {
     const only = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: rig.server });
     await expect(fetch(`http://127.0.0.1:${only.address.port}/`)).rejects.toThrow();
     await only.close();
+  });
+
+  test('who comes before the port serves waits, and is served then', async () => {
+    const port = await bind({ address: { host: '127.0.0.1', port: 0 } });
+    const target = `127.0.0.1:${port.address.port}`;
+    const left = net.connect(port.address.port, '127.0.0.1');
+    await once(left, 'connect');
+    left.destroy();
+    const client = new grpc.Client(target, grpc.credentials.createInsecure());
+    const asked = [fetch(`http://${target}/`).then((answer) => answer.status)];
+    let answers = 0;
+    const called = callUnary(client, 'early').then((answer) => {
+      answers++;
+      return answer;
+    });
+    void asked[0]!.then(() => answers++);
+    const known = net.connect(port.address.port, '127.0.0.1');
+    await once(known, 'connect');
+    expect(answers).toBe(0);
+    const server = httpServer();
+    port.serve({ grpc: rig.server, http: server });
+    expect(await called).toBe('early');
+    expect(await asked[0]).toBe(201);
+    client.close();
+    known.destroy();
+    await port.close();
+    server.closeAllConnections();
+  });
+
+  test('who waits at a port that is given up is cut off', async () => {
+    const port = await bind({ address: { host: '127.0.0.1', port: 0 } });
+    const waiting = net.connect(port.address.port, '127.0.0.1');
+    waiting.on('error', () => {});
+    await once(waiting, 'connect');
+    waiting.write('GET / HTTP/1.1\r\n\r\n');
+    const closed = new Promise((resolve) => waiting.once('close', resolve));
+    await port.close();
+    await closed;
   });
 
   test('a port that is taken', async () => {

@@ -1,5 +1,7 @@
 // One port for gRPC and HTTP, over real sockets.
 //
+// A port is bound first and serves later: connections that come in between wait.
+//
 //     plaintext   HTTP/2 preface -> gRPC; anything else -> the node:http server
 //     TLS         ALPN h2 -> gRPC, and what is not gRPC there -> the node:http server (bridged)
 //                 ALPN http/1.1 -> the node:http server; no ALPN -> told apart by the preface
@@ -7,15 +9,15 @@
 import type { Server as HttpServer } from 'node:http';
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
-import { ERROR_CODES, latin1FromBytes, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, invariant, latin1FromBytes, TetcdError } from '../base/index.ts';
 import type { StreamAddress } from '../env/index.ts';
 import { PREFACE } from './http2/protocol.ts';
 import { bridgeToHttp } from './node-http-bridge.ts';
 import { addressOf, SocketStream } from './node-socket.ts';
 import type { Peer, Server } from './server-types.ts';
 
-export interface ListenOptions {
-  readonly address: StreamAddress;
+/** What a port serves. */
+export interface PortServers {
   /** Without it, only HTTP is served. */
   readonly grpc?: Server;
   /**
@@ -23,6 +25,10 @@ export interface ListenOptions {
    * are closed, and HTTP/2 requests that are not gRPC are answered 415.
    */
   readonly http?: HttpServer;
+}
+
+export interface BindOptions {
+  readonly address: StreamAddress;
   /** Node's options for key, certificate, client authentication; ALPN is set here. */
   readonly tls?: TlsOptions;
   /** Time for the TLS handshake, and for the bytes that tell HTTP/2 from HTTP/1. Default 10 s. */
@@ -33,9 +39,13 @@ export interface ListenOptions {
   readonly onConnectionError?: (address: string, error: Error) => void;
 }
 
+export interface ListenOptions extends BindOptions, PortServers {}
+
 export interface PortListener {
   /** Where it really listens; the chosen port if 0 was asked for. */
   readonly address: StreamAddress;
+  /** Serves from now on, those who wait first. Once. */
+  serve(servers: PortServers): void;
   /** Uses other certificates for connections accepted from now on. */
   setTls(tls: TlsOptions): void;
   /** Accepts no more and drops connections that have not shown a protocol yet. */
@@ -59,26 +69,37 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const TCP_KEEPALIVE_MS = 30_000;
 /** Connections that wait in the operating system to be accepted. */
 const BACKLOG = 1024;
+/** Accepted connections that wait for a port to serve; later ones are closed. */
+const HELD_CONNECTIONS_MAX = 1024;
 
-/** Listens. ALREADY_EXISTS if the address is taken, UNAVAILABLE if it cannot be had. */
-export function listen(options: ListenOptions): Promise<PortListener> {
+/** Binds; nobody is served yet. ALREADY_EXISTS if the address is taken, UNAVAILABLE if it cannot be had. */
+export function bind(options: BindOptions): Promise<PortListener> {
   return new Port(options).open();
+}
+
+/** Binds and serves. */
+export async function listen(options: ListenOptions): Promise<PortListener> {
+  const port = await bind(options);
+  port.serve(options);
+  return port;
 }
 
 class Port implements PortListener {
   address: StreamAddress;
-  readonly #options: ListenOptions;
+  readonly #options: BindOptions;
   readonly #server: NetServer;
+  /** Undefined until it serves. */
+  #servers: PortServers | undefined;
+  readonly #held = new Set<Socket>();
   /** Sockets that have not shown their protocol. */
   readonly #strangers = new Set<Socket>();
   readonly #handshakeTimeoutMs: number;
   #closed = false;
 
-  constructor(options: ListenOptions) {
+  constructor(options: BindOptions) {
     this.#options = options;
     this.address = options.address;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
-    if (options.http !== undefined) startWatch(options.http);
     const socketOptions = {
       // As node:http wants its sockets; HTTP/2 closes its half itself.
       allowHalfOpen: true,
@@ -87,7 +108,10 @@ class Port implements PortListener {
       keepAliveInitialDelay: options.tcpKeepaliveMs ?? TCP_KEEPALIVE_MS,
     };
     if (options.tls === undefined) {
-      this.#server = createNetServer(socketOptions, (socket) => this.#sniff(socket));
+      // Paused: what a connection sends while it waits stays in the operating system.
+      this.#server = createNetServer({ ...socketOptions, pauseOnConnect: true }, (socket) =>
+        this.#accept(socket),
+      );
       return;
     }
     const server = createTlsServer({
@@ -96,7 +120,7 @@ class Port implements PortListener {
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: this.#handshakeTimeoutMs,
     });
-    server.on('secureConnection', (socket) => this.#onSecure(socket));
+    server.on('secureConnection', (socket) => this.#accept(socket));
     server.on('tlsClientError', (error, socket) => {
       this.#options.onConnectionError?.(addressOf(socket), error);
       socket.destroy();
@@ -123,6 +147,17 @@ class Port implements PortListener {
     });
   }
 
+  serve(servers: PortServers): void {
+    invariant(this.#servers === undefined, 'Port.serve: called twice');
+    this.#servers = servers;
+    if (servers.http !== undefined) startWatch(servers.http);
+    for (const socket of this.#held) {
+      socket.off('error', this.#onHeldError);
+      this.#begin(socket, servers);
+    }
+    this.#held.clear();
+  }
+
   setTls(tls: TlsOptions): void {
     if ('setSecureContext' in this.#server && typeof this.#server.setSecureContext === 'function') {
       this.#server.setSecureContext(tls);
@@ -131,8 +166,9 @@ class Port implements PortListener {
 
   close(): Promise<void> {
     this.#closed = true;
-    for (const socket of this.#strangers) socket.destroy();
+    for (const socket of [...this.#strangers, ...this.#held]) socket.destroy();
     this.#strangers.clear();
+    this.#held.clear();
     return new Promise((resolve) => {
       // The callback waits for every socket; those that live on are their owners' business.
       this.#server.close();
@@ -140,24 +176,34 @@ class Port implements PortListener {
     });
   }
 
-  #onSecure(socket: TLSSocket): void {
-    if (this.#closed) {
-      socket.destroy();
-      return;
+  #accept(socket: Socket): void {
+    if (this.#closed) socket.destroy();
+    else if (this.#servers !== undefined) this.#begin(socket, this.#servers);
+    else if (this.#held.size >= HELD_CONNECTIONS_MAX) socket.destroy();
+    else {
+      this.#held.add(socket);
+      socket.on('error', this.#onHeldError);
+      socket.once('close', () => this.#held.delete(socket));
     }
-    if (socket.alpnProtocol === 'h2') {
-      this.#acceptGrpc(socket, undefined);
-      return;
+  }
+
+  readonly #onHeldError = (error: Error): void => {
+    this.#options.onConnectionError?.('', error);
+  };
+
+  #begin(socket: Socket, servers: PortServers): void {
+    if (isTls(socket) && socket.alpnProtocol === 'h2') {
+      this.#acceptGrpc(socket, servers, undefined);
+    } else if (isTls(socket) && socket.alpnProtocol === 'http/1.1') {
+      this.#acceptHttp(socket, servers, undefined);
+    } else {
+      this.#sniff(socket, servers);
+      socket.resume();
     }
-    if (socket.alpnProtocol === 'http/1.1') {
-      this.#acceptHttp(socket, undefined);
-      return;
-    }
-    this.#sniff(socket);
   }
 
   /** Reads until the bytes can only be, or can not be, the HTTP/2 preface. */
-  #sniff(socket: Socket): void {
+  #sniff(socket: Socket, servers: PortServers): void {
     this.#strangers.add(socket);
     let seen: Uint8Array = new Uint8Array(0);
     const onError = (error: Error) => this.#options.onConnectionError?.(addressOf(socket), error);
@@ -177,8 +223,8 @@ class Port implements PortListener {
       const matches = latin1FromBytes(seen, 0, length) === PREFACE.slice(0, length);
       if (matches && length < PREFACE.length) return;
       leave();
-      if (matches) this.#acceptGrpc(socket, seen);
-      else this.#acceptHttp(socket, seen);
+      if (matches) this.#acceptGrpc(socket, servers, seen);
+      else this.#acceptHttp(socket, servers, seen);
     };
     socket.on('data', onData);
     socket.on('error', onError);
@@ -186,8 +232,7 @@ class Port implements PortListener {
     socket.on('close', leave);
   }
 
-  #acceptGrpc(socket: Socket, seen: Uint8Array | undefined): void {
-    const { grpc, http } = this.#options;
+  #acceptGrpc(socket: Socket, { grpc, http }: PortServers, seen: Uint8Array | undefined): void {
     if (grpc === undefined) {
       socket.destroy();
       return;
@@ -202,8 +247,7 @@ class Port implements PortListener {
     if (seen !== undefined) stream.handler.onData(seen);
   }
 
-  #acceptHttp(socket: Socket, seen: Uint8Array | undefined): void {
-    const { http } = this.#options;
+  #acceptHttp(socket: Socket, { http }: PortServers, seen: Uint8Array | undefined): void {
     if (http === undefined) {
       socket.destroy();
       return;
