@@ -132,6 +132,14 @@ export class ServerProcess {
     });
   }
 
+  /** How it ended (an exit code or the name of a signal); rejects at the time limit. */
+  async ended(timeoutMs: number): Promise<string> {
+    if (this.isRunning) {
+      await once(this.#child, 'close', { signal: AbortSignal.timeout(timeoutMs) });
+    }
+    return String(this.#child.exitCode ?? this.#child.signalCode);
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

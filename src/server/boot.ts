@@ -17,7 +17,6 @@
 
 import { dirname } from 'node:path';
 import { type LogIndex, seededRandom, TetcdError } from '../base/index.ts';
-import type { Disk } from '../env/index.ts';
 import {
   Cluster,
   confChangeContext,
@@ -41,8 +40,9 @@ import {
   type WalOptions,
   walExists,
 } from '../wal/index.ts';
-import { electionTicks } from './config/index.ts';
+import { electionTicks, type ServerConfig } from './config/index.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
+import { FirstFiles } from './first-files.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
 import {
@@ -69,6 +69,8 @@ const { MetadataCodec } = etcdserverpb;
 export interface BootOptions extends StoreOptions {
   readonly log: Logger;
   readonly walObserver: WalObserver;
+  /** Aborted when the start is given up: then boot rejects at its next step. */
+  readonly signal?: AbortSignal | undefined;
   /** Bytes of a segment of the log; default etcd's. */
   readonly walSegmentSize?: number | undefined;
 }
@@ -94,17 +96,42 @@ export interface Booted {
  * Reads or makes the member of `config`'s directory. Throws INVALID_ARGUMENT for settings that do not
  * fit, LOCKED if another process has the directory, CORRUPT or UNSUPPORTED, naming what, for a
  * directory that cannot be served. A directory that is refused is left as it was, but for what a
- * torn tail's repair keeps beside it.
+ * torn tail's repair keeps beside it; so is one in which a first start fails.
  */
 export async function boot(options: BootOptions): Promise<Booted> {
   const { config, env, log } = options;
   const directory = dataDirectoryOf(config);
-  let base: Base | undefined;
-  // `member` and what is in it are ours; the data directory may have been there before.
   const isInitialized = await walExists(env, directory.wal);
   logStart(log, config, isInitialized);
-  if (isInitialized) base = await prepareRestart(options, directory);
-  else await makeDurableDirectory(env.disk, directory.snap, 2);
+  if (isInitialized) {
+    const base = await prepareRestart(options, directory);
+    return bootStore(options, directory, (backend) => restart(options, directory, backend, base));
+  }
+  const files = new FirstFiles(env.disk);
+  try {
+    await makeSnapDirectory(config, directory, files);
+    await files.expectDatabase(directory.database);
+    return await bootStore(options, directory, async (backend) => {
+      try {
+        return await begin(options, directory, backend, files);
+      } catch (error) {
+        await files.takeBackDatabase();
+        throw error;
+      }
+    });
+  } catch (error) {
+    await files.takeBackDirectories();
+    throw error;
+  }
+}
+
+async function bootStore(
+  options: BootOptions,
+  directory: DataDirectory,
+  withBackend: (backend: Backend) => Promise<Parts>,
+): Promise<Booted> {
+  const { env, log, signal } = options;
+  signal?.throwIfAborted();
   const store = await openStore(options, directory.database);
   const { backend, kv } = store;
   try {
@@ -118,10 +145,8 @@ export async function boot(options: BootOptions): Promise<Booted> {
       'current-revision': kv.currentRev,
       'consistent-index': backend.appliedIndex,
     });
-    const parts =
-      base === undefined
-        ? await begin(options, directory, backend)
-        : await restart(options, directory, backend, base);
+    signal?.throwIfAborted();
+    const parts = await withBackend(backend);
     // Only with the lock: until then these may be the files of another process.
     await cleanSnapDirectory(env.disk, directory.snap);
     logBooted(log, parts.memberId, parts.cluster);
@@ -158,32 +183,51 @@ type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store'>;
 
 // --- The first start -------------------------------------------------------------------------------
 
-/**
- * Makes the directory and its missing parents so that no crash takes their names away. The lowest
- * `ownLevels` are synced even if they are there: a process that died may have made them.
- */
-async function makeDurableDirectory(disk: Disk, path: string, ownLevels: number): Promise<void> {
-  const parents: string[] = [];
-  for (let at = path; dirname(at) !== at; at = dirname(at)) {
-    if (parents.length >= ownLevels && (await disk.stat(at)) !== undefined) break;
-    parents.push(dirname(at));
+/** `member` and what is in it are ours; the data directory may have been there before. */
+async function makeSnapDirectory(
+  { dataDir }: ServerConfig,
+  directory: DataDirectory,
+  files: FirstFiles,
+): Promise<void> {
+  try {
+    await files.makeDirectory(directory.snap, 2);
+  } catch (error) {
+    if (!(error instanceof TetcdError)) throw error;
+    const text = `cannot access data directory ${dataDir}: ${error.message}`;
+    throw new TetcdError(error.code, text, { cause: error });
   }
-  await disk.makeDirectory(path);
-  for (const parent of parents) await disk.syncDirectory(parent);
 }
 
 async function begin(
   options: BootOptions,
   directory: DataDirectory,
   backend: Backend,
+  files: FirstFiles,
 ): Promise<Parts> {
-  const { env } = options;
+  const { env, signal } = options;
   checkDatabaseIsNew(directory, backend);
-  const start = await firstStart(options);
+  const start = await unlessAborted(signal, firstStart(options));
   const metadata = MetadataCodec.encode({ nodeID: start.memberId, clusterID: start.clusterId });
-  await makeDurableDirectory(env.disk, dirname(directory.wal), 0);
+  await files.makeDirectory(dirname(directory.wal), 0);
+  // From here on the member is what the log says, and what was made stays.
   const wal = await createWal(env, directory.wal, metadata, walOptions(options));
   return startLocalMember(options, start, wal);
+}
+
+/** Settles as `work` does, but rejects at once when `signal` is aborted. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
+  let abort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort);
+  });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort!);
+  }
 }
 
 function checkDatabaseIsNew(directory: DataDirectory, backend: Backend): void {
@@ -243,6 +287,7 @@ async function restart(
   };
   const opened = await openWal(env, directory.wal, position, walOptions(options), approve);
   try {
+    options.signal?.throwIfAborted();
     reportRepair(options, opened);
     const recovered = recover();
     if (recovered === undefined) {

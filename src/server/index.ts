@@ -1,7 +1,7 @@
 // One member of a cluster: start one with `Member.start`.
 
 export * from './config/index.ts';
-export { createLogger, type LogFields, type Logger, openOutputs } from './log.ts';
+export { asError, createLogger, type LogFields, type Logger, openOutputs } from './log.ts';
 export { logProcessTrouble } from './log-process.ts';
 export { Member } from './member.ts';
 export type { MemberOptions } from './member-options.ts';

@@ -106,6 +106,9 @@ export const HTTP_HEADERS_TIMEOUT_MS: number = 5 * 60 * 1000;
 /** Headers of an HTTP/1 request, as Go's server takes; more are answered 431. */
 export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
 
+/** Time for the owner of a Unix socket to show that it is in use. */
+export const SOCKET_PROBE_TIMEOUT_MS = 1000;
+
 /** Time for calls under way to end when the member stops; then they are cut off. */
 export const STOP_GRACE_MS = 2000;
 

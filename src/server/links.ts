@@ -1,13 +1,14 @@
 // The links to the other members: which there are, how long they have been up, and the ports where
 // the others reach this one.
 
-import type { Env, Listener } from '../env/index.ts';
+import type { Env } from '../env/index.ts';
 import { type Cluster, formatId, type Member } from '../membership/index.ts';
 import { createPeerTransport, type PeerHost, type PeerTransport } from '../peer/index.ts';
 import type { ListenUrl } from './config/index.ts';
 import { asError, type Logger } from './log.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 import { peerMetricsOf } from './peer-metrics.ts';
+import type { PeerPorts } from './peer-ports.ts';
 
 export interface LinksOptions {
   readonly env: Env;
@@ -17,6 +18,7 @@ export interface LinksOptions {
   readonly electionMs: number;
   readonly ioTimeoutMs: number;
   readonly host: PeerHost;
+  readonly ports: PeerPorts;
   readonly metrics: ServerMetrics;
   /** This member's peer URLs as it would have others use them. */
   readonly ownUrls: () => readonly string[];
@@ -25,7 +27,6 @@ export interface LinksOptions {
 export class Links {
   readonly transport: PeerTransport;
   readonly #options: LinksOptions;
-  readonly #listeners: Listener[] = [];
   /** URLs of the members that the transport knows. */
   readonly #known = new Map<bigint, string>();
 
@@ -44,23 +45,10 @@ export class Links {
     });
   }
 
-  /** Listens everywhere. If one address cannot be had, none is kept, and the error names it. */
-  async listen(urls: readonly ListenUrl[]): Promise<void> {
-    const { env, log } = this.#options;
-    log.info('configuring peer listeners', { 'listen-peer-urls': urls.map(({ text }) => text) });
-    try {
-      for (const { host, port, path, scheme, text } of urls) {
-        const address = scheme === 'unix' ? { host: '', port: 0, path } : { host, port };
-        const listener = await env.network.listen(address, (stream) =>
-          this.transport.accept(stream),
-        );
-        this.#listeners.push(listener);
-        log.info('serving peer traffic', { address: text });
-      }
-    } catch (error) {
-      await this.close();
-      throw error;
-    }
+  /** Serves the other members. */
+  listen(urls: readonly ListenUrl[]): void {
+    const { ports, log } = this.#options;
+    ports.serve(urls, (stream) => this.transport.accept(stream), log);
   }
 
   /** Links up with members before the log says who they are, and for good once it does. */
@@ -120,13 +108,8 @@ export class Links {
     return longest?.id;
   }
 
-  /** Nothing is accepted any more; links that are up live on. */
-  async close(): Promise<void> {
-    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
-  }
-
   async stop(): Promise<void> {
-    await this.close();
+    await this.#options.ports.close();
     await this.transport.stop();
   }
 

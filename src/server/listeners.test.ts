@@ -18,17 +18,15 @@ test.skipIf(process.platform === 'win32')(
     writeFileSync(path, '');
     const env = createNodeEnv();
     const grpc = createServer({ timers: env.timers, clock: env.clock });
-    const listeners = await Listeners.open({
+    const listeners = await Listeners.bind({
       config: simConfig({
         listenClientUrls: [{ text: `unix://${path}`, scheme: 'unix', host: '', port: 0, path }],
         listenMetricsUrls: [],
       }),
       log,
-      disk: env.disk,
-      grpc,
-      handler: (_, response) => void response.end('here'),
-      metricsHandler: () => {},
+      env,
     });
+    listeners.serveClients(grpc, (_, response) => void response.end('here'));
     const body = await new Promise<string>((resolve, reject) => {
       const asked = request({ socketPath: path, path: '/', agent: false }, (response) => {
         response.setEncoding('utf8').on('data', resolve);

@@ -1,10 +1,13 @@
 // The ports of a member: client URLs serve gRPC and HTTP on one port, or, with
 // `--listen-client-http-urls`, each its own; metrics URLs serve health and metrics only.
+//
+// They are bound before anything is written. Who comes to a client URL before the member is ready waits,
+// as with etcd; metrics URLs answer as soon as there is a member to ask.
 
 import { createServer, type Server as HttpServer } from 'node:http';
-import { hasCode } from '../base/index.ts';
-import type { Disk, StreamAddress } from '../env/index.ts';
-import { type ListenOptions, listen, type PortListener, type Server } from '../grpc/index.ts';
+import type { Env, StreamAddress } from '../env/index.ts';
+import { bind, type PortListener, type Server } from '../grpc/index.ts';
+import { addressOf, bindAt } from './bind.ts';
 import type { ListenUrl, ServerConfig } from './config/index.ts';
 import type { HttpHandler } from './http/handler.ts';
 import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from './limits.ts';
@@ -13,25 +16,27 @@ import type { Logger } from './log.ts';
 export interface ListenersOptions {
   readonly config: ServerConfig;
   readonly log: Logger;
-  readonly disk: Pick<Disk, 'remove'>;
-  readonly grpc: Server;
-  readonly handler: HttpHandler;
-  readonly metricsHandler: HttpHandler;
+  readonly env: Pick<Env, 'disk' | 'network'>;
 }
 
 export class Listeners {
-  readonly #ports: PortListener[] = [];
+  readonly #options: ListenersOptions;
+  readonly #clients: PortListener[] = [];
+  readonly #clientHttp: PortListener[] = [];
+  readonly #metrics: PortListener[] = [];
   readonly #http: HttpServer[] = [];
-  readonly #disk: Pick<Disk, 'remove'>;
 
-  /** Where clients are served, in the order of the URLs; the chosen ports if 0 was asked for. */
-  readonly clientAddresses: StreamAddress[] = [];
-
-  /** Listens everywhere. If one address cannot be had, none is kept, and the error names it. */
-  static async open(options: ListenersOptions): Promise<Listeners> {
-    const listeners = new Listeners(options.disk);
+  /** Binds everywhere. If one address cannot be had, none is kept, and the error names it. */
+  static async bind(options: ListenersOptions): Promise<Listeners> {
+    const listeners = new Listeners(options);
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = options.config;
+    options.log.info('configuring client listeners', {
+      'listen-client-urls': listenClientUrls.map(({ text }) => text),
+    });
     try {
-      await listeners.#open(options);
+      await listeners.#bind(listenClientUrls, listeners.#clients);
+      await listeners.#bind(listenClientHttpUrls, listeners.#clientHttp);
+      await listeners.#bind(listenMetricsUrls, listeners.#metrics);
       return listeners;
     } catch (error) {
       await listeners.close();
@@ -39,38 +44,37 @@ export class Listeners {
     }
   }
 
-  private constructor(disk: Pick<Disk, 'remove'>) {
-    this.#disk = disk;
+  private constructor(options: ListenersOptions) {
+    this.#options = options;
   }
 
-  async #open({ config, log, grpc, handler, metricsHandler }: ListenersOptions): Promise<void> {
-    const urls = config.listenClientUrls.map(({ text }) => text);
-    log.info('configuring client listeners', { 'listen-client-urls': urls });
+  /** Where clients are served, in the order of the URLs; the chosen ports if 0 was asked for. */
+  get clientAddresses(): StreamAddress[] {
+    return this.#clients.map((port) => port.address);
+  }
+
+  serveMetrics(handler: HttpHandler): void {
+    if (this.#metrics.length === 0) return;
     const http = this.#createHttp(handler);
-    const split = config.listenClientHttpUrls.length > 0;
-    const onConnectionError = (address: string, error: Error) =>
-      log.debug('a connection failed before it had a protocol', { address, error });
-    for (const url of config.listenClientUrls) {
-      const options: Omit<ListenOptions, 'address'> = split ? { grpc } : { grpc, http };
-      const port = await this.#listen(url, { ...options, onConnectionError });
-      this.clientAddresses.push(port.address);
-      log.info('serving client traffic insecurely; this is strongly discouraged!', {
+    for (const port of this.#metrics) port.serve({ http });
+  }
+
+  serveClients(grpc: Server, handler: HttpHandler): void {
+    const http = this.#createHttp(handler);
+    const isSplit = this.#clientHttp.length > 0;
+    for (const port of this.#clients) {
+      port.serve(isSplit ? { grpc } : { grpc, http });
+      this.#options.log.info('serving client traffic insecurely; this is strongly discouraged!', {
         address: textOf(port.address),
       });
     }
-    for (const url of config.listenClientHttpUrls) {
-      await this.#listen(url, { http, onConnectionError });
-    }
-    if (config.listenMetricsUrls.length === 0) return;
-    const metrics = this.#createHttp(metricsHandler);
-    for (const url of config.listenMetricsUrls) {
-      await this.#listen(url, { http: metrics, onConnectionError });
-    }
+    for (const port of this.#clientHttp) port.serve({ http });
   }
 
   /** Accepts no more; HTTP connections are closed. Calls under way are the gRPC server's business. */
   async close(): Promise<void> {
-    await Promise.all(this.#ports.map((port) => port.close()));
+    const ports = [...this.#clients, ...this.#clientHttp, ...this.#metrics];
+    await Promise.all(ports.map((port) => port.close()));
     for (const server of this.#http) server.closeAllConnections();
   }
 
@@ -81,23 +85,14 @@ export class Listeners {
     return server;
   }
 
-  async #listen(url: ListenUrl, options: Omit<ListenOptions, 'address'>): Promise<PortListener> {
-    const address: StreamAddress =
-      url.scheme === 'unix'
-        ? { host: '', port: 0, path: url.path }
-        : { host: url.host, port: url.port };
-    if (address.path !== undefined) await this.#removeSocket(address.path);
-    const port = await listen({ ...options, address });
-    this.#ports.push(port);
-    return port;
-  }
-
-  /** A process that was killed leaves its socket behind, at which nobody else could listen. */
-  async #removeSocket(path: string): Promise<void> {
-    try {
-      await this.#disk.remove(path);
-    } catch (error) {
-      if (!hasCode(error, 'NOT_FOUND')) throw error;
+  async #bind(urls: readonly ListenUrl[], ports: PortListener[]): Promise<void> {
+    const { env, log } = this.#options;
+    const onConnectionError = (address: string, error: Error) =>
+      log.debug('a connection failed before it had a protocol', { address, error });
+    for (const url of urls) {
+      ports.push(
+        await bindAt(env, addressOf(url), (address) => bind({ address, onConnectionError })),
+      );
     }
   }
 }

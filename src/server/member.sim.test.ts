@@ -426,7 +426,12 @@ describe('two processes and one directory', () => {
       await pause(env, 100);
       const temporary = (await env.disk.list(SNAP)).filter((name) => name.startsWith('tmp'));
       expect(temporary.length).toBe(1);
-      await expect(SimMember.start(env)).rejects.toSatisfy((error) => hasCode(error, 'LOCKED'));
+      const elsewhere = simConfig({
+        listenPeerUrls: [{ text: '', scheme: 'http', host: 'localhost', port: 1, path: '' }],
+      });
+      await expect(SimMember.start(env, elsewhere)).rejects.toSatisfy((error) =>
+        hasCode(error, 'LOCKED'),
+      );
       await pause(env, 3000);
       for (let i = 0; i < 25; i++) await member.put(`l${i}`, 'v');
       expect(member.fatal).toEqual([]);

@@ -42,7 +42,7 @@ import {
   VERSION_CHECK_INTERVAL_MS,
 } from './limits.ts';
 import { Links } from './links.ts';
-import { Listeners } from './listeners.ts';
+import type { Listeners } from './listeners.ts';
 import { asError, type Logger } from './log.ts';
 import { collectMemberMetrics } from './member-metrics.ts';
 import { type Late, type MemberOptions, storeOptionsOf } from './member-options.ts';
@@ -51,6 +51,8 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 import { NoSpaceAlarm } from './no-space-alarm.ts';
 import { createPeerHost, isSnapshotMessage } from './peer-host.ts';
+import type { PeerPorts } from './peer-ports.ts';
+import { bindPorts, givingUp, type Ports } from './ports.ts';
 import { Proposals } from './proposals.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './publication.ts';
 import { Quota } from './quota.ts';
@@ -96,7 +98,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly #housekeeping: Housekeeping;
   #tickTimer: Timer | undefined;
   #leaseExpiry: LeaseExpiry | undefined;
-  #listeners: Listeners | undefined;
+  readonly #listeners: Listeners | undefined;
   #term: Term;
   #committed: LogIndex;
   #leading = false;
@@ -115,23 +117,29 @@ export class Member implements MemberCore, StateMachineHost {
     });
     const late: Late = {};
     const storeOptions = storeOptionsOf(options, metrics, late);
+    const ports = await bindPorts(options);
     const booted = await boot({
       ...storeOptions,
       log: options.log,
+      signal: options.signal,
       walSegmentSize: options.walSegmentSize,
       walObserver: walObserver(options.log.child('wal'), metrics.records),
-    });
-    const member = new Member(options, booted, metrics, storeOptions);
+    }).catch(givingUp(ports));
+    const member = new Member(options, booted, metrics, storeOptions, ports);
     late.member = member;
+    // It may wait for others without end.
+    const abort = () => void member.stop().catch(() => undefined);
+    options.signal?.addEventListener('abort', abort);
     try {
       if (late.failure !== undefined) throw late.failure.error;
-      // It may wait for others for ever.
-      options.signal?.addEventListener('abort', () => void member.stop().catch(() => undefined));
+      options.signal?.throwIfAborted();
       await member.#begin();
       return member;
     } catch (error) {
       await member.stop().catch(() => undefined);
       throw error;
+    } finally {
+      options.signal?.removeEventListener('abort', abort);
     }
   }
 
@@ -140,9 +148,11 @@ export class Member implements MemberCore, StateMachineHost {
     booted: Booted,
     metrics: Metrics,
     storeOptions: StoreOptions,
+    ports: Ports,
   ) {
     const { config, env, log } = options;
     const { memberId, clusterId, node } = booted;
+    this.#listeners = ports.listeners;
     this.#options = options;
     this.#booted = booted;
     this.#metrics = metrics;
@@ -198,7 +208,7 @@ export class Member implements MemberCore, StateMachineHost {
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure,
     });
-    this.links = this.#createLinks();
+    this.links = this.#createLinks(ports.peers);
     this.leadership = new Leadership(this);
     this.changes = new MembershipChanges(this);
     this.leaseRenewals = new LeaseRenewals(this);
@@ -252,7 +262,7 @@ export class Member implements MemberCore, StateMachineHost {
     });
   }
 
-  #createLinks(): Links {
+  #createLinks(ports: PeerPorts): Links {
     const { env, log, memberId, clusterId, config } = this;
     const links = new Links({
       env,
@@ -262,6 +272,7 @@ export class Member implements MemberCore, StateMachineHost {
       electionMs: config.electionMs,
       ioTimeoutMs: config.peerIoTimeoutMs,
       metrics: this.metrics,
+      ports,
       ownUrls: () => this.machine.cluster.member(memberId)?.peerURLs ?? config.advertisePeerUrls,
       host: createPeerHost({
         core: this,
@@ -400,7 +411,10 @@ export class Member implements MemberCore, StateMachineHost {
   async #begin(): Promise<void> {
     const { config, log, env } = this;
     this.#replica.resumeCompaction();
-    await this.links.listen(config.listenPeerUrls);
+    const source = httpSourceOf(this, this.#metrics);
+    if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, this, this.grpc);
+    this.#listeners?.serveMetrics(createHttpHandler(source, true));
+    this.links.listen(config.listenPeerUrls);
     this.#followMembership();
     this.#tick();
     this.#leaseExpiry = new LeaseExpiry(this);
@@ -420,18 +434,7 @@ export class Member implements MemberCore, StateMachineHost {
           ? 'not_decided'
           : formatVersion(this.machine.cluster.version),
     });
-    if (this.#options.listen !== false) {
-      collectMemberMetrics(this.#metrics, this, this.grpc);
-      const source = httpSourceOf(this, this.#metrics);
-      this.#listeners = await Listeners.open({
-        config,
-        log,
-        disk: env.disk,
-        grpc: this.grpc,
-        handler: createHttpHandler(source),
-        metricsHandler: createHttpHandler(source, true),
-      });
-    }
+    this.#listeners?.serveClients(this.grpc, createHttpHandler(source));
     logServing(log, config, this.memberId);
     await env.timers.nextTurn();
     log.info('ready to serve client requests');
