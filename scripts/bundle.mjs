@@ -40,6 +40,8 @@ rmSync(target, { recursive: true, force: true });
 const bundle = await rolldown({
   input: { tetcd: join(dist, 'cli/tetcd.js'), tetcdctl: join(dist, 'cli/tetcdctl.js') },
   platform: 'node',
+  // Native code, and optional: it is looked for when it is needed.
+  external: ['node-unix-socket'],
 });
 const { output } = await bundle.write({
   dir: target,

@@ -13,6 +13,7 @@ import {
 } from '../server/index.ts';
 import { logWeaknesses } from './runtime-warnings.ts';
 import { StopSignals } from './stop-signals.ts';
+import { ServiceManager } from './systemd.ts';
 
 const CALLER = 'cli/serve.ts';
 
@@ -62,6 +63,7 @@ export async function main(): Promise<void> {
   };
   logProcessTrouble(process, log, die);
   logWeaknesses(log, process);
+  const manager = new ServiceManager(log, env.timers, process.env['NOTIFY_SOCKET']);
   const stopping = new StopSignals(log, env.timers);
   try {
     const member = await Member.start({
@@ -74,8 +76,9 @@ export async function main(): Promise<void> {
       signal: stopping.requested,
     });
     stopping.acceptServing();
+    void manager.notify('READY=1');
     await stopping.whenRequested;
-    await member.stop();
+    await Promise.all([manager.notify('STOPPING=1'), member.stop()]);
     stopping.end();
   } catch (error) {
     if (stopping.requested.aborted) {
