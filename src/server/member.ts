@@ -181,10 +181,8 @@ export class Member implements MemberCore, StateMachineHost {
       onInstalled: (index) => this.#acceptInstalled(index),
       onFailure,
     });
-    this.quota = new Quota({
-      backend: () => this.machine.backend,
-      limitBytes: config.quotaBackendBytes,
-    });
+    const limitBytes = config.quotaBackendBytes;
+    this.quota = new Quota({ backend: () => this.machine.backend, limitBytes });
     this.#loop = this.#createLoop();
     this.reads = new Reads({
       clock: env.clock,

@@ -1,5 +1,6 @@
 // The flags of a member process as these tests start it.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { serverUnderTest } from '../member.ts';
 import { need } from '../real-etcd.ts';
@@ -35,4 +36,18 @@ export function flagsOf(
 export function startProcess(flags: readonly string[], options?: SpawnOptions): ServerProcess {
   const program = need(serverUnderTest());
   return new ServerProcess(program.name, [...program.command, ...flags], options);
+}
+
+/** A moment that a test has drawn by chance. */
+export function after(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
+
+/** Other processes tell nobody that they have made a file. */
+export async function waitForFile(path: string): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!existsSync(path)) {
+    if (performance.now() > deadline) throw new Error(`${path} does not appear`);
+    await after(10);
+  }
 }

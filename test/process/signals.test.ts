@@ -9,7 +9,7 @@ import { ApiClient } from '../api.ts';
 import { READY, serverUnderTest, temporaryDirectory } from '../member.ts';
 import { describeWith } from '../real-etcd.ts';
 import { freePort, type ServerProcess } from '../server-process.ts';
-import { flagsOf, freeAddresses, startProcess } from './flags.ts';
+import { after, flagsOf, freeAddresses, startProcess, waitForFile } from './flags.ts';
 
 const SEED = Number(process.env['SIGNALS_SEED'] ?? 1);
 const TRIES = Number(process.env['SIGNALS_TRIES'] ?? 8);
@@ -43,7 +43,7 @@ describeWith('a signal to a process', [serverUnderTest()], () => {
     const delays = Array.from({ length: TRIES }, (_, i) => random.below(i < 2 ? 100 : 1500));
     for (const delay of delays) {
       const one = start(flagsOf(directory, addresses, [cluster]));
-      await new Promise((resolve) => setTimeout(resolve, delay));
+      await after(delay);
       one.signal('SIGTERM');
       expect([delay, await one.ended(END_TIMEOUT_MS)]).toEqual([delay, 'SIGTERM']);
     }
@@ -143,11 +143,3 @@ describeWith('a signal to a process', [serverUnderTest()], () => {
     }
   });
 });
-
-async function waitForFile(path: string): Promise<void> {
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  while (!existsSync(path)) {
-    if (performance.now() > deadline) throw new Error(`${path} does not appear`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
