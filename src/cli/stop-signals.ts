@@ -5,14 +5,12 @@
 
 import type { Timers } from '../env/index.ts';
 import type { Logger } from '../server/index.ts';
+import { receiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signals.ts';
 
 /** For a member that has not served yet; etcd's ends at once then. */
 const START_LIMIT_MS = 2000;
 /** For a member that serves: calls under way, leadership and the last commit take their time. */
 const STOP_LIMIT_MS = 30_000;
-
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-type StopSignal = (typeof SIGNALS)[number];
 
 export class StopSignals {
   /** Aborted at the first signal. */
@@ -32,10 +30,7 @@ export class StopSignals {
     this.whenRequested = new Promise((resolve) => {
       this.requested.addEventListener('abort', () => resolve());
     });
-    for (const signal of SIGNALS) {
-      process.removeAllListeners(signal);
-      process.on(signal, () => this.#accept(signal));
-    }
+    receiveStopSignals((signal) => this.#accept(signal));
   }
 
   /** The member serves: from now on it may take longer to stop. */
@@ -50,7 +45,7 @@ export class StopSignals {
    */
   end(): void {
     this.#log.end();
-    for (const name of SIGNALS) process.removeAllListeners(name);
+    for (const name of STOP_SIGNALS) process.removeAllListeners(name);
     if (process.pid === 1) process.exit(0);
     process.kill(process.pid, this.#received ?? 'SIGTERM');
   }
