@@ -524,9 +524,52 @@ describe('deadlines', () => {
     expect(ended).toHaveLength(2);
   });
 
-  test('of zero', () => {
-    const peer = start();
-    peer.send(headers(1, request(['grpc-timeout', '0m']), FLAGS_ALL));
-    expect(peer.describe()[0]).toContain('grpc-status=4');
+  test.each(['0m', '1n', '999n'])('of %s: the call is not begun', (timeout) => {
+    let calls = 0;
+    const peer = rawServer((server) => {
+      server.unary('/test.Echo/Unary', () => void calls++);
+      server.stream('/test.Echo/Chat', () => {
+        throw new Error(`opened ${calls++}`);
+      });
+    });
+    peer.send(headers(1, request(['grpc-timeout', timeout])), data(1, HELLO));
+    const chat = request([':path', '/test.Echo/Chat'], ['grpc-timeout', timeout]);
+    peer.send(headers(3, chat, FLAGS_ALL));
+    const answer =
+      ':status=200 content-type=application/grpc grpc-status=4 grpc-message=context deadline exceeded end';
+    const stop = 'RST_STREAM 1 NO_ERROR';
+    expect(peer.describe()).toEqual([`HEADERS 1 ${answer}`, stop, `HEADERS 3 ${answer}`]);
+    expect([calls, peer.server.methods.map(({ started }) => started)]).toEqual([0, [0, 0]]);
+  });
+
+  test('one that passes while the call is held back', () => {
+    const calls: UnaryCall[] = [];
+    const add = (server: Server) =>
+      server.unary('/test.Echo/Unary', (call) => {
+        calls.push(call);
+        call.reply(BYTES_ENCODER, new Uint8Array(60_000));
+      });
+    const peer = rawServer(add, { limits: { connectionHighWaterBytes: 50_000 } });
+    const timed = join(headers(3, request(['grpc-timeout', '50m'])), data(3, HELLO));
+    peer.send(settings([4, 0]), CALL(1), timed, CALL(5));
+    // The process was busy: the timers are late.
+    peer.time.nowMs += 60;
+    peer.send(settings([4, 1_000_000]), windowUpdate(0, 1_000_000));
+    expect(calls).toHaveLength(2);
+    expect(peer.describe().filter((line) => line.includes('grpc-status=4'))).toHaveLength(1);
+  });
+
+  test('one that passes while the answer is waited for is noticed when asked', () => {
+    const calls: UnaryCall[] = [];
+    const peer = rawServer((server) => {
+      server.unary('/test.Echo/Unary', (call) => void calls.push(call));
+    });
+    peer.send(headers(1, request(['grpc-timeout', '50m'])), data(1, HELLO), CALL(3));
+    peer.time.nowMs += 49;
+    expect(calls.map((call) => call.isWanted())).toEqual([true, true]);
+    peer.time.nowMs += 1;
+    expect(calls.map((call) => call.isWanted())).toEqual([false, true]);
+    peer.time.settle();
+    expect(peer.describe().join()).toContain('grpc-status=4');
   });
 });

@@ -168,6 +168,14 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     }
   }
 
+  isWanted(): boolean {
+    if (this.ended) return false;
+    if (this.deadlineMs === Number.POSITIVE_INFINITY) return true;
+    if (this.deadlineMs > this.connection.server.context.clock.monotonicMs()) return true;
+    this.onDeadline();
+    return false;
+  }
+
   onDeadline(): void {
     if (this.ended) return;
     this.cancelled = true;

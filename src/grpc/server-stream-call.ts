@@ -101,7 +101,7 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
       return;
     }
     this.#dropRequest();
-    this.#deliver(request);
+    if (this.isWanted()) this.#deliver(request);
   }
 
   onDrain(): void {

@@ -48,6 +48,11 @@ export interface Call {
   readonly ended: boolean;
   /** True once the client reset the call, the deadline passed or the connection was lost. */
   readonly cancelled: boolean;
+  /**
+   * Whether anybody waits for an answer: asked before work is begun that came to wait. Ends the call if
+   * its deadline has passed, which would otherwise be noticed a little later.
+   */
+  isWanted(): boolean;
   /** A slot for the handler's own state; the transport never looks at it. */
   context: unknown;
   /** Initial metadata to send, set before the first answer. */

@@ -103,6 +103,7 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   #dispatch(request: Uint8Array): void {
     this.#dispatched = true;
     this.#dropRequest();
+    if (!this.isWanted()) return;
     try {
       this.#handler(this, request);
     } catch (error) {

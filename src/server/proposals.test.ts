@@ -22,7 +22,10 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
       get hasRoom() {
         return state.hasRoom;
       },
-      propose: (payload) => proposed.push(payload),
+      propose: (payload, proposer) => {
+        if (proposer.isWanted()) proposed.push(payload);
+        else proposer.drop();
+      },
       proposeAsLeader: (payload, drop) => {
         if (state.leads) proposed.push(payload);
         else drop();
@@ -52,6 +55,15 @@ function envelopeOf(payload: Uint8Array): RequestEnvelope {
   readEnvelope(payload, envelope);
   return envelope;
 }
+
+test('an operation that nobody waits for when raft would take it is forgotten', () => {
+  const { proposals, proposed, heard, waiter } = rig();
+  const gone = { ...waiter('a'), isWanted: () => false };
+  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, gone);
+  expect([proposed, proposals.pendingCount, heard]).toEqual([[], 0, []]);
+  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, { ...gone, isWanted: () => true });
+  expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+});
 
 test('an operation is proposed under an id, and completed by it once', () => {
   const { proposals, proposed, heard, propose } = rig();

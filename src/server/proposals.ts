@@ -11,19 +11,41 @@ import type { ConfChange } from '../raft/index.ts';
 import type { ApplyResult } from '../store/index.ts';
 import { encodeEnvelope, type RequestKind } from '../store/index.ts';
 import { APPLY_BACKLOG_MAX, requestTimeoutMs } from './limits.ts';
-import type { ReadyLoop } from './ready-loop.ts';
+import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
 
 /** Who waits for an entry. Exactly one of the methods is called, once, and must not throw. */
 export interface Proposal {
   complete(result: ApplyResult): void;
   fail(error: EtcdErrorName): void;
+  /**
+   * Asked before raft takes what may have waited; false if nobody waits for the result, who then has
+   * been told already. Without this method it is always wanted.
+   */
+  isWanted?(): boolean;
 }
 
-/** A proposal with the time at which it was made, on the monotonic clock. */
-interface Pending {
+/** A proposal that waits to be taken by raft, then to be applied. */
+class Pending implements Proposer {
   readonly proposal: Proposal;
   readonly sinceMs: number;
+  readonly #idLow: number;
+  readonly #all: Map<number, Pending>;
+
+  constructor(proposal: Proposal, sinceMs: number, idLow: number, all: Map<number, Pending>) {
+    this.proposal = proposal;
+    this.sinceMs = sinceMs;
+    this.#idLow = idLow;
+    this.#all = all;
+  }
+
+  isWanted(): boolean {
+    return this.proposal.isWanted?.() ?? true;
+  }
+
+  drop(): void {
+    this.#all.delete(this.#idLow);
+  }
 }
 
 export interface ProposalsOptions {
@@ -133,15 +155,18 @@ export class Proposals {
       return;
     }
     const idLow = ids.next();
-    loop.proposeConfChange({ ...change, id: ids.whole(idLow) }, this.#wait(idLow, proposal));
+    loop.proposeConfChange(
+      { ...change, id: ids.whole(idLow) },
+      this.#wait(idLow, proposal).sinceMs,
+    );
   }
 
-  /** Since when it waits. */
-  #wait(idLow: number, proposal: Proposal): number {
+  #wait(idLow: number, proposal: Proposal): Pending {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
     const sinceMs = this.#options.clock.monotonicMs();
-    this.#pending.set(idLow, { proposal, sinceMs });
-    return sinceMs;
+    const pending = new Pending(proposal, sinceMs, idLow, this.#pending);
+    this.#pending.set(idLow, pending);
+    return pending;
   }
 
   /** The proposal of an applied entry, if it was made here and is still waited for. */

@@ -6,7 +6,7 @@ import { raftpb } from '../protocol/index.ts';
 import { emptyConfState, MemoryStorage, type Message, newMessage, RawNode } from '../raft/index.ts';
 import type { WalAppend } from '../wal/index.ts';
 import { LOOP_BYTES_MAX, LOOP_PROPOSALS_MAX } from './limits.ts';
-import { ReadyLoop } from './ready-loop.ts';
+import { type Proposer, ReadyLoop } from './ready-loop.ts';
 
 /** A member alone in its cluster, its loop, and what the loop does to the world. */
 class Rig {
@@ -114,7 +114,15 @@ class Rig {
   }
 
   propose(...texts: string[]): void {
-    for (const text of texts) this.loop.propose(bytesFromUtf8(text), this.nowMs);
+    for (const text of texts)
+      this.loop.propose(
+        bytesFromUtf8(text),
+        this.proposer(() => true),
+      );
+  }
+
+  proposer(isWanted: () => boolean): Proposer {
+    return { sinceMs: this.nowMs, isWanted, drop: () => void this.events.push('drop') };
   }
 }
 
@@ -230,6 +238,29 @@ describe('without a leader', () => {
     expect(rig.storage.lastIndex()).toBe(2);
   });
 
+  test('those that nobody wants any more leave room at the end of the turn', () => {
+    const rig = new Rig();
+    const texts = Array.from({ length: LOOP_PROPOSALS_MAX }, (_, i) => `${i}`);
+    let wanted = true;
+    for (const text of texts) {
+      const isWanted = () => wanted || text === '7' || text === '9';
+      rig.loop.propose(bytesFromUtf8(text), rig.proposer(isWanted));
+    }
+    expect(rig.loop.hasRoom).toBe(false);
+    rig.endTurn();
+    wanted = false;
+    rig.loop.tick();
+    rig.endTurn();
+    expect(rig.events).toEqual(new Array(LOOP_PROPOSALS_MAX - 2).fill('drop'));
+    expect(rig.loop.hasRoom).toBe(true);
+    rig.lead();
+    rig.endTurn();
+    rig.completeAll();
+    rig.endTurn();
+    rig.applied();
+    expect(rig.storage.lastIndex()).toBe(3);
+  });
+
   test('those that nobody waits for any more are never proposed', () => {
     const rig = new Rig();
     const change = { type: 0, nodeId: 9n, context: new Uint8Array(0) };
@@ -272,7 +303,10 @@ describe('without a leader', () => {
 
   test('so many bytes may wait and no more', () => {
     const rig = new Rig();
-    rig.loop.propose(new Uint8Array(LOOP_BYTES_MAX - 1), 0);
+    rig.loop.propose(
+      new Uint8Array(LOOP_BYTES_MAX - 1),
+      rig.proposer(() => true),
+    );
     expect(rig.loop.hasRoom).toBe(true);
     rig.propose('x');
     expect(rig.loop.hasRoom).toBe(false);

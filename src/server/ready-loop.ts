@@ -100,6 +100,15 @@ class Append implements WalAppend {
   }
 }
 
+/** Who has made a proposal. */
+export interface Proposer {
+  /** When, on the monotonic clock. */
+  readonly sinceMs: number;
+  /** Asked before raft takes the proposal: one that is not wanted any more is dropped. */
+  isWanted(): boolean;
+  drop(): void;
+}
+
 /** An entry that nobody but a leader may propose. */
 interface LeaderProposal {
   readonly payload: Uint8Array;
@@ -110,8 +119,8 @@ export class ReadyLoop {
   readonly #options: ReadyLoopOptions;
   /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
-  /** When each of them was made, on the monotonic clock. */
-  #proposedMs: number[] = [];
+  /** Who made each of them. */
+  #proposers: Proposer[] = [];
   #proposalBytes = 0;
   #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
   /** Of this turn only. */
@@ -144,17 +153,17 @@ export class ReadyLoop {
 
   /**
    * Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn, or
-   * once there is a leader and room in its log. `sinceMs` is now, on the monotonic clock.
+   * once there is a leader and room in its log.
    */
-  propose(payload: Uint8Array, sinceMs: number): void {
+  propose(payload: Uint8Array, proposer: Proposer): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#proposals.push(payload);
-    this.#proposedMs.push(sinceMs);
+    this.#proposers.push(proposer);
     this.#proposalBytes += payload.length;
     this.schedule();
   }
 
-  /** Proposes a membership change, as {@link propose} does an entry. */
+  /** Proposes a membership change, as {@link propose} does an entry; `sinceMs` is now. */
   proposeConfChange(change: ConfChange, sinceMs: number): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
     this.#confChanges.push({ change, sinceMs });
@@ -173,7 +182,7 @@ export class ReadyLoop {
   /** Lets go of proposals made by then that raft has not taken: nobody waits for them any more. */
   expire(madeBefore: number): void {
     let count = 0;
-    while (count < this.#proposals.length && this.#proposedMs[count]! <= madeBefore) {
+    while (count < this.#proposals.length && this.#proposers[count]!.sinceMs <= madeBefore) {
       this.#proposalBytes -= this.#proposals[count++]!.length;
     }
     if (count > 0) this.#dropProposals(count);
@@ -278,6 +287,7 @@ export class ReadyLoop {
   #feed(): void {
     const { node, nextQuestion } = this.#options;
     this.#proposeAsLeader();
+    this.#dropUnwanted();
     if (this.#leader !== NONE) this.#propose();
     const question = nextQuestion();
     if (question !== undefined) node.readIndex(question);
@@ -312,7 +322,29 @@ export class ReadyLoop {
   #dropProposals(count: number): void {
     const isAll = count === this.#proposals.length;
     this.#proposals = isAll ? [] : this.#proposals.slice(count);
-    this.#proposedMs = isAll ? [] : this.#proposedMs.slice(count);
+    this.#proposers = isAll ? [] : this.#proposers.slice(count);
+  }
+
+  /** In place: what is left moves up. */
+  #dropUnwanted(): void {
+    const proposals = this.#proposals;
+    const proposers = this.#proposers;
+    let kept = 0;
+    for (let i = 0; i < proposers.length; i++) {
+      const proposer = proposers[i]!;
+      if (!proposer.isWanted()) {
+        this.#proposalBytes -= proposals[i]!.length;
+        proposer.drop();
+        continue;
+      }
+      if (kept < i) {
+        proposals[kept] = proposals[i]!;
+        proposers[kept] = proposer;
+      }
+      kept++;
+    }
+    proposals.length = kept;
+    proposers.length = kept;
   }
 
   #proposeAsLeader(): void {

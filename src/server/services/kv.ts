@@ -125,7 +125,7 @@ class KvService {
 
   /** Evaluates and answers, in this turn unless the range is large. */
   serveRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
-    if (call.ended) return;
+    if (!call.isWanted()) return;
     const { machine, metrics } = this.core;
     metrics.mvcc.ranges.value++;
     const run = this.#rangeRun;
@@ -280,7 +280,7 @@ class KvService {
 
   /** Evaluates and answers a transaction that only reads. */
   serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
-    if (call.ended) return;
+    if (!call.isWanted()) return;
     const { kv } = this.core.machine;
     const run = new TxnRun();
     try {
@@ -413,6 +413,10 @@ abstract class KvProposal implements Proposal {
 
   fail(error: EtcdErrorName): void {
     failWith(this.call, error);
+  }
+
+  isWanted(): boolean {
+    return this.call.isWanted();
   }
 
   protected abstract answer(result: ApplyResult): void;

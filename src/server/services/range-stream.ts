@@ -95,7 +95,7 @@ class RangeStream implements StreamHandler, Read {
   }
 
   serve(): void {
-    if (!this.#ended) void this.#send();
+    if (!this.#ended && this.#call.isWanted()) void this.#send();
   }
 
   fail(error: EtcdErrorName): void {

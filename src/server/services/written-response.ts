@@ -22,4 +22,8 @@ export class WrittenResponse implements Proposal {
   fail(error: EtcdErrorName): void {
     failWith(this.#call, error);
   }
+
+  isWanted(): boolean {
+    return this.#call.isWanted();
+  }
 }
