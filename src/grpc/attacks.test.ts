@@ -47,58 +47,6 @@ function sendUntilGone(peer: RawServer, make: (turn: number) => Uint8Array, time
   return times;
 }
 
-describe('rapid reset', () => {
-  test('calls that are reset before they are answered', () => {
-    const peer = start();
-    const turns = sendUntilGone(
-      peer,
-      (i) => join(headers(2 * i + 1, HANG), data(2 * i + 1, HELLO), reset(2 * i + 1, 8)),
-      5_000,
-    );
-    expect(turns).toBe(SERVER_LIMITS.resetsBurst + 1);
-    expect(peer.describe()).toEqual([CALM]);
-  });
-
-  test('calls that the client makes us reset', () => {
-    const peer = start();
-    const turns = sendUntilGone(
-      peer,
-      (i) => join(headers(2 * i + 1, HANG), windowUpdate(2 * i + 1, 0)),
-      5_000,
-    );
-    expect(turns).toBe(SERVER_LIMITS.resetsBurst + 1);
-    expect(peer.describe().at(-1)).toBe(CALM);
-  });
-
-  test('malformed requests', () => {
-    const peer = start();
-    const bad = request(['X-Capital', 'x']);
-    const turns = sendUntilGone(peer, (i) => headers(2 * i + 1, bad, FLAGS_ALL), 5_000);
-    expect(turns).toBe(SERVER_LIMITS.resetsBurst + 1);
-  });
-
-  test('a client that cancels every second call is left alone', () => {
-    const peer = start();
-    for (let i = 0; i < 5_000; i++) {
-      const id = 4 * i + 1;
-      peer.send(headers(id, HANG), data(id, HELLO), reset(id, 8), CALL(id + 2));
-    }
-    expect(peer.stream.ended).toBe(false);
-  });
-
-  test('a client that cancels seldom is left alone', () => {
-    const peer = start();
-    for (let second = 0; second < 60; second++) {
-      for (let i = 0; i < 90; i++) {
-        const id = 2 * (second * 100 + i) + 1;
-        peer.send(headers(id, HANG), reset(id, 8));
-      }
-      peer.time.advance(1_000);
-    }
-    expect(peer.stream.ended).toBe(false);
-  });
-});
-
 describe('floods of frames that carry nothing', () => {
   const burst = SERVER_LIMITS.controlFramesBurst;
   test.each<[string, Uint8Array]>([

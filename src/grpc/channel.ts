@@ -21,6 +21,7 @@ import { EndpointLink } from './endpoint-link.ts';
 import { ByteCount } from './http2/byte-count.ts';
 import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
+import { InputTurns } from './http2/input-turns.ts';
 import { SlabPool } from './http2/output.ts';
 import {
   CLIENT_KEEPALIVE,
@@ -69,6 +70,7 @@ export class ChannelCore implements Channel {
       scheduler: new FlushScheduler(options.timers),
       pending: new ByteCount(Number.POSITIVE_INFINITY),
       held: new ByteCount(Number.POSITIVE_INFINITY),
+      turns: new InputTurns(options.timers),
     };
     this.deadlines = new Deadlines(options.clock, options.timers);
     const shortest = Math.min(

@@ -131,6 +131,7 @@ export abstract class GrpcStream extends Http2Stream {
       const next = from + length;
       if (next > end) break;
       at = next;
+      this.connection.inputWork--;
       const last = next === end && this.remoteEnded;
       const message = bytes.subarray(from, next);
       if (bytes[from - MESSAGE_PREFIX_BYTES] === 0) this.onMessage(message, last);

@@ -45,6 +45,12 @@ export interface ConnectionLimits {
   readonly controlFramesBurst: number;
   readonly controlFramesPerUsefulFrame: number;
   readonly controlFramesPerSecond: number;
+  /**
+   * Work that one connection's input may cause in a turn of the event loop, in units of a frame, a
+   * message, or 1 KiB. Then its other input waits for its turn (`http2/input-turns.ts`), and it is
+   * not read from.
+   */
+  readonly inputWorkPerTurn: number;
   /** Time for the peer's preface and first SETTINGS to arrive; then the connection is closed. */
   readonly prefaceTimeoutMs: number;
   /** Time for a frame or header block that has begun to arrive whole (slow headers). */
@@ -65,10 +71,12 @@ export interface ServerLimits extends ConnectionLimits {
   readonly heldCallsMax: number;
   /**
    * Tokens for streams that the client resets before they are answered, or that we reset for its
-   * mistakes. Each takes one; each call answered and each second's `resetsPerSecond` give back. At
-   * zero the connection ends with ENHANCE_YOUR_CALM (rapid reset).
+   * mistakes; see `ServerConnection` for what each takes. Each call answered gives
+   * `resetsPerAnswer`, each second `resetsPerSecond`. At zero the connection ends with
+   * ENHANCE_YOUR_CALM (rapid reset).
    */
   readonly resetsBurst: number;
+  readonly resetsPerAnswer: number;
   readonly resetsPerSecond: number;
   /** Open connections; one more is closed at once. */
   readonly connectionsMax: number;
@@ -115,6 +123,7 @@ const CONNECTION_LIMITS: ConnectionLimits = {
   controlFramesBurst: 10_000,
   controlFramesPerUsefulFrame: 3,
   controlFramesPerSecond: 1_000,
+  inputWorkPerTurn: 1_024,
   prefaceTimeoutMs: 10_000,
   frameTimeoutMs: 20_000,
   writeStallTimeoutMs: 60_000,
@@ -126,6 +135,7 @@ export const SERVER_LIMITS: ServerLimits = {
   maxConcurrentStreams: 100_000,
   heldCallsMax: 10_000,
   resetsBurst: 1_000,
+  resetsPerAnswer: 3,
   resetsPerSecond: 100,
   connectionsMax: 100_000,
   pendingBytesMax: 256 * MIB,
@@ -135,6 +145,8 @@ export const SERVER_LIMITS: ServerLimits = {
 
 export const CLIENT_LIMITS: ClientLimits = {
   ...CONNECTION_LIMITS,
+  // What a server sends was asked for.
+  inputWorkPerTurn: 2 ** 30 - 1,
   streamWindowBytes: 4 * MIB,
   connectionWindowBytes: 16 * MIB,
   receiveBytesMax: 2 ** 31 - 1,
@@ -184,6 +196,22 @@ export const CLIENT_KEEPALIVE: ClientKeepalive = {
 
 /** Header lists of open calls count against `heldBytesMax` from this size on; others are small. */
 export const HELD_HEAD_BYTES_MIN: number = 16 * KIB;
+
+/** Connections whose kept input goes on in one turn; the others keep their place. */
+export const CONTINUED_PER_TURN_MAX = 8;
+
+/** A stream that has lived this long when its client resets it is none of a rapid reset. */
+export const RESET_AGE_MS_FREE = 1_000;
+/** A client whose deadline is as near as this may be about to pass it, by its own clock. */
+export const RESET_DEADLINE_MS_NEAR = 100;
+/** What the reset of such a call takes. */
+export const RESET_NEAR_DEADLINE_COST = 0.05;
+
+/** How often it is looked at whether the process is late, and how late it must be to count. */
+export const LATE_BEAT_MS = 250;
+export const LATE_MS_MIN = 250;
+/** What arrives in this time after it was late is excused. */
+export const LATE_GRACE_MS = 1_000;
 
 /** A call with no more time than this is over when it arrives, and not begun. */
 export const TIMEOUT_MS_OVER = 1e-3;

@@ -29,7 +29,6 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   context: unknown = undefined;
   responseMetadata: MetadataInit | undefined = undefined;
   trailers: MetadataInit | undefined = undefined;
-  /** Only set if somebody listens to `onCallEnd`. */
   startedMs = 0;
   /** Response HEADERS have been written. */
   protected headSent = false;

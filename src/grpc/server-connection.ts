@@ -28,7 +28,14 @@ import {
 } from './http2/protocol.ts';
 import type { Http2Stream } from './http2/stream.ts';
 import { TokenBucket } from './http2/token-bucket.ts';
-import { PING_IDLE_MIN_MS, PING_STRIKES_MAX, TIMEOUT_MS_OVER } from './limits.ts';
+import {
+  PING_IDLE_MIN_MS,
+  PING_STRIKES_MAX,
+  RESET_AGE_MS_FREE,
+  RESET_DEADLINE_MS_NEAR,
+  RESET_NEAR_DEADLINE_COST,
+  TIMEOUT_MS_OVER,
+} from './limits.ts';
 import { percentEncode } from './percent-encoding.ts';
 import { HEAD_KINDS, parseRequestHead, type RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
@@ -183,11 +190,10 @@ export class ServerConnection extends Connection<RequestHead> {
     if (route.unary !== undefined) call = new ServerUnaryCall(this, id, head, route);
     else call = new ServerStreamCall(this, id, head, route);
     this.#register(call);
-    const server = this.server;
-    if (server.measuresCalls) call.startedMs = server.context.clock.monotonicMs();
+    call.startedMs = this.context.clock.monotonicMs();
     if (head.timeoutMs !== Number.POSITIVE_INFINITY) {
-      call.deadlineMs = server.context.clock.monotonicMs() + head.timeoutMs;
-      server.deadlines.add(call);
+      call.deadlineMs = call.startedMs + head.timeoutMs;
+      this.server.deadlines.add(call);
     }
     if (call instanceof ServerStreamCall && !call.ended) call.open();
     if (endStream && !call.closed) {
@@ -387,7 +393,7 @@ export class ServerConnection extends Connection<RequestHead> {
 
   /** END_STREAM of an answer has been written. A client that still sends is told to stop. */
   endAnswered(call: ServerCall): void {
-    this.#resetTokens.give(1);
+    this.#resetTokens.give(this.server.limits.resetsPerAnswer);
     if (call.closed) return;
     this.localEndSent(call);
     this.resetStream(call, HTTP2_ERROR.NO_ERROR);
@@ -462,12 +468,23 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Abuse
 
-  protected override onStreamReset(stream: Http2Stream): void {
-    if (!(stream instanceof ServerCall) || !stream.ended) this.#chargeReset();
+  /**
+   * Not charged are a stream of some age, a call whose deadline has passed, and what a client seems to
+   * do all at once because this process was late. What the client makes us reset always is.
+   */
+  protected override onStreamReset(stream: Http2Stream, byPeer: boolean): void {
+    this.#chargeReset(byPeer && stream instanceof ServerCall ? this.#costOfReset(stream) : 1);
   }
 
-  #chargeReset(): void {
-    if (this.#resetTokens.take(1)) return;
+  #costOfReset(call: ServerCall): number {
+    const nowMs = this.context.clock.monotonicMs();
+    if (nowMs - call.startedMs >= RESET_AGE_MS_FREE || nowMs >= call.deadlineMs) return 0;
+    if (this.server.lateness.isLate(nowMs)) return 0;
+    return call.deadlineMs - nowMs < RESET_DEADLINE_MS_NEAR ? RESET_NEAR_DEADLINE_COST : 1;
+  }
+
+  #chargeReset(cost = 1): void {
+    if (this.#resetTokens.take(cost)) return;
     this.fail(new ConnectionError(HTTP2_ERROR.ENHANCE_YOUR_CALM, 'too many streams were reset'));
   }
 

@@ -6,7 +6,9 @@ import { Deadlines } from './deadlines.ts';
 import { ByteCount } from './http2/byte-count.ts';
 import type { ConnectionContext } from './http2/connection-output.ts';
 import { FlushScheduler } from './http2/flush-scheduler.ts';
+import { InputTurns } from './http2/input-turns.ts';
 import { SlabPool } from './http2/output.ts';
+import { Lateness } from './lateness.ts';
 import {
   heldBytesFloor,
   SERVER_KEEPALIVE,
@@ -42,6 +44,7 @@ export class ServerCore implements Server {
   readonly context: ConnectionContext;
   readonly routes = new Routes();
   readonly deadlines: Deadlines;
+  readonly lateness: Lateness;
   readonly mirrorsCompression: boolean;
   /** Whether somebody wants durations. */
   readonly measuresCalls: boolean;
@@ -65,8 +68,10 @@ export class ServerCore implements Server {
       scheduler: new FlushScheduler(options.timers),
       pending: new ByteCount(limits.pendingBytesMax),
       held: new ByteCount(heldBytesTotalMax),
+      turns: new InputTurns(options.timers),
     };
     this.deadlines = new Deadlines(options.clock, options.timers);
+    this.lateness = new Lateness(options.clock, options.timers);
     this.mirrorsCompression = options.compression !== 'none';
     this.measuresCalls = options.onCallEnd !== undefined;
     const shortest = Math.min(
@@ -106,6 +111,7 @@ export class ServerCore implements Server {
       stream.destroy();
       return;
     }
+    this.lateness.start();
     this.#timer ??= this.#options.timers.after(this.#tickMs, () => this.#tick());
   }
 
@@ -165,6 +171,7 @@ export class ServerCore implements Server {
     const ours = error instanceof TetcdError && error.code === ERROR_CODES.CLOSED;
     if (error !== undefined && !ours) this.#options.onConnectionError?.(connection.peer, error);
     if (this.#connections.size > 0) return;
+    this.lateness.stop();
     this.#timer?.cancel();
     this.#timer = undefined;
     for (const resolve of this.#drained.splice(0)) resolve();

@@ -13,6 +13,7 @@ import {
   writeWindowUpdate,
 } from './control-frames.ts';
 import type { Flushable, FlushScheduler } from './flush-scheduler.ts';
+import type { InputTurns } from './input-turns.ts';
 import { Output, type SlabPool } from './output.ts';
 import {
   DEFAULT_WINDOW,
@@ -34,6 +35,7 @@ export interface ConnectionContext {
   readonly pending: ByteCount;
   /** Received message bytes that are kept. */
   readonly held: ByteCount;
+  readonly turns: InputTurns;
 }
 
 export interface ConnectionRole {
@@ -66,6 +68,8 @@ export abstract class ConnectionOutput implements Flushable {
   protected inInput = false;
   protected flushAfterInput = false;
   protected readingPaused = false;
+  /** Input waits for its turn: nothing more is read until then. */
+  protected inputWaits = false;
   /** Ids that we reset, until there are too many to remember. */
   protected readonly resets = new Set<number>();
   protected resetsForgotten = false;
@@ -150,7 +154,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.output.writable = true;
     if (this.readingPaused) {
       this.readingPaused = false;
-      this.transport.resume();
+      if (!this.inputWaits) this.transport.resume();
     }
     this.pumpSoon();
   }

@@ -6,7 +6,7 @@
 // here with GOAWAY. A violation of one stream resets that stream (`abortStream`). An error of the
 // embedding program passes through untouched: it is not the peer's fault.
 
-import { ERROR_CODES, latin1FromBytes, TetcdError } from '../../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, latin1FromBytes, TetcdError } from '../../base/index.ts';
 import type { ByteStream, ByteStreamHandler } from '../../env/index.ts';
 import type { HeaderField } from '../hpack/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
@@ -24,6 +24,7 @@ import {
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { checkFrame, frameSizeError, protocolError } from './frame-rules.ts';
 import { HeaderBlocks } from './header-blocks.ts';
+import type { Continuable } from './input-turns.ts';
 import { readUint32 } from './output.ts';
 import { PeerSettings } from './peer-settings.ts';
 import {
@@ -43,7 +44,7 @@ const LINGER_MS = 2_000;
 
 export abstract class Connection<Head = unknown>
   extends ConnectionOutput
-  implements ByteStreamHandler, FrameSink
+  implements ByteStreamHandler, FrameSink, Continuable
 {
   /** What the peer has told in SETTINGS. */
   readonly peerSettings: PeerSettings;
@@ -54,6 +55,8 @@ export abstract class Connection<Head = unknown>
   settled = false;
   /** Says at a glance whether the peer is alive. */
   framesReceived = 0;
+  /** Work that the input may still cause in this turn; see `inputWorkPerTurn`. */
+  inputWork: number;
 
   readonly #reader = new FrameReader();
   readonly #blocks: HeaderBlocks<Head>;
@@ -63,6 +66,8 @@ export abstract class Connection<Head = unknown>
   #uncredited = 0;
   readonly #watchdog: Watchdog;
   #tickMs: number;
+  /** The turn to which `inputWork` belongs. */
+  #inputTurn: number;
   #closeError: Error | undefined = undefined;
   #closedAtMs = Number.POSITIVE_INFINITY;
 
@@ -77,6 +82,8 @@ export abstract class Connection<Head = unknown>
     this.#blocks = new HeaderBlocks<Head>(limits, (fields) => this.parseHead(fields));
     this.#receiveWindow = Math.max(limits.connectionWindowBytes, DEFAULT_WINDOW);
     this.#tickMs = context.clock.monotonicMs();
+    this.inputWork = limits.inputWorkPerTurn;
+    this.#inputTurn = context.turns.turn;
     this.#watchdog = new Watchdog(limits, this.#tickMs);
     transport.handler = this;
   }
@@ -133,10 +140,10 @@ export abstract class Connection<Head = unknown>
   protected abstract onPingAck(bytes: Uint8Array, start: number): void;
   protected abstract onGoAway(lastStreamId: number, code: number, debug: string): void;
   /**
-   * The peer reset an open stream, or is to blame that we do; before the stream is told. May `fail`
-   * the connection.
+   * The peer reset an open stream (`byPeer`), or is to blame that we do; before the stream is told.
+   * May `fail` the connection.
    */
-  protected abstract onStreamReset(stream: Http2Stream): void;
+  protected abstract onStreamReset(stream: Http2Stream, byPeer: boolean): void;
   protected abstract onSettingsChanged(): void;
   /** Pings and their timeouts; `moved` if frames have arrived since the last time. */
   protected abstract keepAlive(nowMs: number, moved: boolean): void;
@@ -147,12 +154,38 @@ export abstract class Connection<Head = unknown>
 
   onData(bytes: Uint8Array): void {
     if (this.closed) return;
+    if (this.#inputTurn !== this.context.turns.turn) this.#beginShare();
+    this.inputWork -= bytes.length >> 10;
+    this.#readInput(bytes);
+  }
+
+  /** For the turns: this connection's has come. */
+  continueInput(): void {
+    this.inputWaits = false;
+    if (this.gone) return;
+    if (!this.closed) {
+      this.#beginShare();
+      this.#readInput(EMPTY_BYTES);
+    }
+    if (!this.inputWaits && !this.readingPaused) this.transport.resume();
+  }
+
+  get hasEnough(): boolean {
+    return this.inputWork <= 0;
+  }
+
+  #beginShare(): void {
+    this.inputWork = this.limits.inputWorkPerTurn;
+    this.#inputTurn = this.context.turns.turn;
+  }
+
+  #readInput(bytes: Uint8Array): void {
     this.inInput = true;
     try {
-      const from = this.settled ? 0 : this.takePreface(bytes);
-      if (from >= 0) this.#reader.push(bytes, from, this);
+      this.#push(bytes);
       this.onInputRead();
       this.inInput = false;
+      if (this.inputWork <= 0 && !this.closed) this.#waitForTurn();
       // What was answered at once leaves at once (8 % less CPU than at the end of the turn, where
       // answers that take longer leave together).
       if (this.flushAfterInput) this.flush();
@@ -169,6 +202,23 @@ export abstract class Connection<Head = unknown>
     }
   }
 
+  #push(bytes: Uint8Array): void {
+    if (this.#reader.hasRest) {
+      // A stream may deliver what it had read before it was paused.
+      this.#reader.resume(this, bytes);
+      return;
+    }
+    const from = this.settled ? 0 : this.takePreface(bytes);
+    if (from >= 0) this.#reader.push(bytes, from, this);
+  }
+
+  #waitForTurn(): void {
+    if (this.inputWaits) return;
+    this.inputWaits = true;
+    if (!this.readingPaused) this.transport.pause();
+    this.context.turns.add(this);
+  }
+
   onFrame(
     type: number,
     flags: number,
@@ -178,6 +228,7 @@ export abstract class Connection<Head = unknown>
     end: number,
   ): void {
     this.framesReceived++;
+    this.inputWork--;
     if (this.#blocks.streamId !== 0 && type !== FRAME.CONTINUATION) {
       throw protocolError('a header block is not complete');
     }
@@ -407,7 +458,7 @@ export abstract class Connection<Head = unknown>
       if (this.isIdle(id)) throw protocolError('RST_STREAM on an idle stream');
       return;
     }
-    this.onStreamReset(stream);
+    this.onStreamReset(stream, true);
     if (stream.closed) return;
     this.closeStream(stream);
     stream.onAborted(code, true);
@@ -440,7 +491,7 @@ export abstract class Connection<Head = unknown>
   /** Resets a stream for the peer's violation, and tells it. */
   abortStream(stream: Http2Stream, code: Http2ErrorCode): void {
     if (stream.closed) return;
-    this.onStreamReset(stream);
+    this.onStreamReset(stream, false);
     if (stream.closed) return;
     this.resetStream(stream, code);
     stream.onAborted(code, false);
@@ -466,7 +517,7 @@ export abstract class Connection<Head = unknown>
     this.#loseStreams();
     // Whatever still arrives is read and dropped: closing over unread input would make the
     // operating system discard our last words.
-    if (this.readingPaused) this.transport.resume();
+    if (this.readingPaused || this.inputWaits) this.transport.resume();
   }
 
   #loseStreams(): void {

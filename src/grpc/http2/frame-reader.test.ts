@@ -10,6 +10,7 @@ function collect(): FrameSink & { readonly seen: string[] } {
   return {
     seen,
     closed: false,
+    hasEnough: false,
     onFrame: (type, flags, id, bytes, start, end) => {
       seen.push(`${type} ${flags} ${id} ${Buffer.from(bytes.slice(start, end)).toString('hex')}`);
     },
@@ -55,6 +56,46 @@ test('whole, byte by byte and cut anywhere', () => {
   );
 });
 
+test('in turns, whatever a sink takes of them and whatever comes meanwhile', () => {
+  const pieces = fc.array(fc.tuple(fc.nat(60), fc.nat(3)), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(fc.array(frame, { maxLength: 20 }), pieces, (frames, cuts) => {
+      const bytes = Buffer.concat(frames);
+      const whole = collect();
+      new FrameReader().push(bytes, 0, whole);
+      const all = collect();
+      let left = 0;
+      const sink: FrameSink = {
+        closed: false,
+        get hasEnough() {
+          return left === 0;
+        },
+        onFrame: (...one) => {
+          left--;
+          all.onFrame(...one);
+        },
+      };
+      const reader = new FrameReader();
+      let at = 0;
+      for (let i = 0; at < bytes.length; i++) {
+        const [size, turn] = cuts[i % cuts.length]!;
+        const chunk = Buffer.from(bytes.subarray(at, at + 1 + size));
+        left = turn;
+        if (reader.hasRest) reader.resume(sink, chunk);
+        else reader.push(chunk, 0, sink);
+        chunk.fill(0xee);
+        at += 1 + size;
+      }
+      while (reader.hasRest) {
+        left = 1;
+        reader.resume(sink);
+      }
+      expect(all.seen).toEqual(whole.seen);
+      expect(reader.partial).toBe(false);
+    }),
+  );
+});
+
 test('a frame that is too large is refused as soon as its length is known', () => {
   const head = Uint8Array.of(0, 0x40, 1);
   const reader = new FrameReader();
@@ -66,6 +107,7 @@ test('nothing is delivered to a sink that has closed', () => {
   let count = 0;
   const sink = {
     closed: false,
+    hasEnough: false,
     onFrame: () => {
       count++;
       sink.closed = true;

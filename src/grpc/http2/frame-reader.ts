@@ -3,6 +3,8 @@
 //
 //     chunk   [ frame | frame | fra ]        first two in place, `fra` held
 //     chunk   [ me | frame | ... ]           `me` completes the held one, the rest in place
+//
+// A sink that has had enough for this turn is asked again by `resume`; what is left until then is kept.
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import { ConnectionError, FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX, HTTP2_ERROR } from './protocol.ts';
@@ -19,29 +21,55 @@ export interface FrameSink {
   ): void;
   /** Once true, no more frames are delivered and the rest of the input is dropped. */
   readonly closed: boolean;
+  /** Once true, no more frames are delivered until {@link FrameReader.resume}. */
+  readonly hasEnough: boolean;
 }
 
 export class FrameReader {
   /** The beginning of a frame whose end has not arrived. */
   #held: Uint8Array = EMPTY_BYTES;
   #heldLength = 0;
+  /** Input for a later turn; our own. */
+  #rest: Uint8Array = EMPTY_BYTES;
 
   /** Whether a frame has begun and not ended: a peer may be slow on purpose. */
   get partial(): boolean {
     return this.#heldLength > 0;
   }
 
+  /** Whether {@link resume} has something to read. */
+  get hasRest(): boolean {
+    return this.#rest.length > 0;
+  }
+
   /** Delivers every frame that `bytes[from..]` completes. Throws a ConnectionError. */
   push(bytes: Uint8Array, from: number, sink: FrameSink): void {
+    const at = this.#read(bytes, from, sink);
+    if (at < bytes.length && !sink.closed) this.#rest = Uint8Array.from(bytes.subarray(at));
+  }
+
+  /** Goes on with what the sink had no turn for; `more` came behind it meanwhile. */
+  resume(sink: FrameSink, more: Uint8Array = EMPTY_BYTES): void {
+    const rest = more.length === 0 ? this.#rest : Buffer.concat([this.#rest, more]);
+    this.#rest = EMPTY_BYTES;
+    const at = this.#read(rest, 0, sink);
+    if (at < rest.length && !sink.closed) this.#rest = rest.subarray(at);
+  }
+
+  /** Returns where the sink had enough. */
+  #read(bytes: Uint8Array, from: number, sink: FrameSink): number {
+    if (sink.hasEnough) return from;
     const end = bytes.length;
     let at = this.#heldLength > 0 ? this.#complete(bytes, from, sink) : from;
     while (end - at >= FRAME_HEADER_BYTES && !sink.closed) {
+      if (sink.hasEnough) return at;
       const next = at + FRAME_HEADER_BYTES + payloadLength(bytes, at);
       if (next > end) break;
       deliver(bytes, at, next, sink);
       at = next;
     }
     if (at < end && !sink.closed) this.#hold(bytes, at);
+    return end;
   }
 
   /** Adds to the held frame and delivers it if it is whole. Returns the offset after what it took. */
