@@ -123,7 +123,7 @@ const CONNECTION_LIMITS: ConnectionLimits = {
   controlFramesBurst: 10_000,
   controlFramesPerUsefulFrame: 3,
   controlFramesPerSecond: 1_000,
-  inputWorkPerTurn: 1_024,
+  inputWorkPerTurn: 512,
   prefaceTimeoutMs: 10_000,
   frameTimeoutMs: 20_000,
   writeStallTimeoutMs: 60_000,
@@ -196,9 +196,6 @@ export const CLIENT_KEEPALIVE: ClientKeepalive = {
 
 /** Header lists of open calls count against `heldBytesMax` from this size on; others are small. */
 export const HELD_HEAD_BYTES_MIN: number = 16 * KIB;
-
-/** Connections whose kept input goes on in one turn; the others keep their place. */
-export const CONTINUED_PER_TURN_MAX = 8;
 
 /** A stream that has lived this long when its client resets it is none of a rapid reset. */
 export const RESET_AGE_MS_FREE = 1_000;

@@ -6,6 +6,7 @@ import type { Encoder } from './encoder.ts';
 import { metadataFromFields } from './field-metadata.ts';
 import { GrpcStream } from './grpc-stream.ts';
 import { GZIP } from './gzip.ts';
+import { RESET_AGE_MS_FREE, RESET_DEADLINE_MS_NEAR, RESET_NEAR_DEADLINE_COST } from './limits.ts';
 import { type Metadata, type MetadataInit, pairsFromInit } from './metadata.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
@@ -173,6 +174,18 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     if (this.deadlineMs > this.connection.server.context.clock.monotonicMs()) return true;
     this.onDeadline();
     return false;
+  }
+
+  /**
+   * What it takes of the connection's tokens that the client resets this call: nothing after some time,
+   * when the deadline has passed, or if the client only seems hasty because this process was late.
+   */
+  costOfReset(): number {
+    const { context, lateness } = this.connection.server;
+    const nowMs = context.clock.monotonicMs();
+    if (nowMs - this.startedMs >= RESET_AGE_MS_FREE || nowMs >= this.deadlineMs) return 0;
+    if (lateness.isLate(nowMs)) return 0;
+    return this.deadlineMs - nowMs < RESET_DEADLINE_MS_NEAR ? RESET_NEAR_DEADLINE_COST : 1;
   }
 
   onDeadline(): void {

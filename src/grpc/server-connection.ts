@@ -28,14 +28,7 @@ import {
 } from './http2/protocol.ts';
 import type { Http2Stream } from './http2/stream.ts';
 import { TokenBucket } from './http2/token-bucket.ts';
-import {
-  PING_IDLE_MIN_MS,
-  PING_STRIKES_MAX,
-  RESET_AGE_MS_FREE,
-  RESET_DEADLINE_MS_NEAR,
-  RESET_NEAR_DEADLINE_COST,
-  TIMEOUT_MS_OVER,
-} from './limits.ts';
+import { PING_IDLE_MIN_MS, PING_STRIKES_MAX, TIMEOUT_MS_OVER } from './limits.ts';
 import { percentEncode } from './percent-encoding.ts';
 import { HEAD_KINDS, parseRequestHead, type RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';
@@ -468,19 +461,9 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Abuse
 
-  /**
-   * Not charged are a stream of some age, a call whose deadline has passed, and what a client seems to
-   * do all at once because this process was late. What the client makes us reset always is.
-   */
+  /** What the client makes us reset is always charged in full. */
   protected override onStreamReset(stream: Http2Stream, byPeer: boolean): void {
-    this.#chargeReset(byPeer && stream instanceof ServerCall ? this.#costOfReset(stream) : 1);
-  }
-
-  #costOfReset(call: ServerCall): number {
-    const nowMs = this.context.clock.monotonicMs();
-    if (nowMs - call.startedMs >= RESET_AGE_MS_FREE || nowMs >= call.deadlineMs) return 0;
-    if (this.server.lateness.isLate(nowMs)) return 0;
-    return call.deadlineMs - nowMs < RESET_DEADLINE_MS_NEAR ? RESET_NEAR_DEADLINE_COST : 1;
+    this.#chargeReset(byPeer && stream instanceof ServerCall ? stream.costOfReset() : 1);
   }
 
   #chargeReset(cost = 1): void {

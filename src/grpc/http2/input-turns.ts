@@ -1,9 +1,8 @@
 // Turns of the event loop shared among connections. A connection that has caused its share of work in
-// a turn (`inputWorkPerTurn`) keeps the rest of its input, is not read from, and goes on in a later turn,
-// in the order in which connections came to this point: whoever floods waits for all others.
+// a turn (`inputWorkPerTurn`) keeps the rest of its input, is not read from, and goes on in a later turn.
+// One of those that wait goes on per turn, so that a turn is as short with many of them as with one.
 
 import type { Timers } from '../../env/index.ts';
-import { CONTINUED_PER_TURN_MAX } from '../limits.ts';
 
 export interface Continuable {
   /** Reads what was kept, with a new share; may ask for another turn. */
@@ -12,9 +11,9 @@ export interface Continuable {
 
 /** One per server or channel. */
 export class InputTurns {
-  /** Moves whenever connections that waited have had a turn: shares begun before are over. */
+  /** Moves whenever a connection that waited has had its turn: shares begun before are over. */
   turn = 0;
-  #waiting: Continuable[] = [];
+  readonly #waiting: Continuable[] = [];
   #scheduled = false;
   readonly #timers: Pick<Timers, 'atEndOfTurn'>;
   readonly #run: () => void;
@@ -39,13 +38,8 @@ export class InputTurns {
   #continue(): void {
     this.#scheduled = false;
     this.turn++;
-    const due = this.#waiting.splice(0, CONTINUED_PER_TURN_MAX);
-    try {
-      for (let next = due.shift(); next !== undefined; next = due.shift()) next.continueInput();
-    } finally {
-      // Only after an error of the embedding program is anybody left.
-      this.#waiting = due.concat(this.#waiting);
-      this.#schedule();
-    }
+    const next = this.#waiting.shift();
+    this.#schedule();
+    next?.continueInput();
   }
 }
