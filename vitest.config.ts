@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 // file at a time, since those programs compete for the same cores and some measure time.
 export default defineConfig({
   test: {
-    setupFiles: ['test/setup.ts'],
+    setupFiles: ['test/helpers/setup.ts'],
     env: { TETCD_VERIFY: 'all' },
     pool: 'forks',
     projects: [

@@ -3,9 +3,9 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Program } from '../test/member.ts';
-import { REPOSITORY } from '../test/real-etcd.ts';
-import { run } from '../test/run.ts';
+import type { Program } from '../test/helpers/member.ts';
+import { REPOSITORY } from '../test/helpers/real-etcd.ts';
+import { run } from '../test/helpers/run.ts';
 
 const BUILD_TIMEOUT_MS = 300_000;
 

@@ -2,8 +2,13 @@
 
 import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Program, realProgram, serverUnderTest, temporaryDirectory } from '../test/member.ts';
-import { describeWith, need, realEtcd } from '../test/real-etcd.ts';
+import {
+  type Program,
+  realProgram,
+  serverUnderTest,
+  temporaryDirectory,
+} from '../test/helpers/member.ts';
+import { describeWith, need, realEtcd } from '../test/helpers/real-etcd.ts';
 import { runBench } from './bench.ts';
 import { CASES, type Case, SMALL } from './cases.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';

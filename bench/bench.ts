@@ -1,7 +1,7 @@
 // Runs cases against servers in alternating rounds.
 
 import { cpus } from 'node:os';
-import type { Program } from '../test/member.ts';
+import type { Program } from '../test/helpers/member.ts';
 import type { Case, Measurement, Sizes } from './cases.ts';
 import { type CaseReport, reportCase } from './report.ts';
 import type { PreparedDirectories } from './servers.ts';

@@ -1,6 +1,6 @@
 // What is measured. Each case starts a fresh server process over a prepared directory.
 
-import type { Program } from '../test/member.ts';
+import type { Program } from '../test/helpers/member.ts';
 import { residentMebibytes } from './loader/process-stats.ts';
 import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
 import type { WorkloadName } from './loader/workloads.ts';

@@ -1,11 +1,11 @@
 // What is measured of a cluster of three. Each case starts three fresh processes, all on the servers'
 // core, and fills them through the leader.
 
-import { ApiClient } from '../test/api.ts';
 import { Cluster } from '../test/cluster/cluster.ts';
 import type { ClusterMember } from '../test/cluster/cluster-member.ts';
 import { until } from '../test/cluster/until.ts';
-import type { Program } from '../test/member.ts';
+import { ApiClient } from '../test/helpers/api.ts';
+import type { Program } from '../test/helpers/member.ts';
 import type { Case, Context, Measurement } from './cases.ts';
 import { cpuMicroseconds } from './loader/process-stats.ts';
 import type { StallOperation } from './loader/stall.ts';

@@ -2,8 +2,8 @@
 
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { REPOSITORY } from '../test/real-etcd.ts';
-import { run } from '../test/run.ts';
+import { REPOSITORY } from '../test/helpers/real-etcd.ts';
+import { run } from '../test/helpers/run.ts';
 import type { BenchReport } from './bench.ts';
 
 const FILE = join(REPOSITORY, 'bench', 'history', 'releases.jsonl');

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Member, type Program } from '../test/member.ts';
-import { REPOSITORY, systemProgram } from '../test/real-etcd.ts';
-import { run } from '../test/run.ts';
+import { Member, type Program } from '../test/helpers/member.ts';
+import { REPOSITORY, systemProgram } from '../test/helpers/real-etcd.ts';
+import { run } from '../test/helpers/run.ts';
 import type { Job, JobResult } from './loader/main.ts';
 import { cpuMicroseconds } from './loader/process-stats.ts';
 

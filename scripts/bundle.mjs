@@ -38,7 +38,10 @@ function licencesOf(modules) {
 
 rmSync(target, { recursive: true, force: true });
 const bundle = await rolldown({
-  input: { tetcd: join(dist, 'cli/tetcd.js'), tetcdctl: join(dist, 'cli/tetcdctl.js') },
+  input: {
+    tetcd: join(dist, 'cli/tetcd/tetcd.js'),
+    tetcdctl: join(dist, 'cli/tetcdctl/tetcdctl.js'),
+  },
   platform: 'node',
   // Native code, and optional: it is looked for when it is needed.
   external: ['node-unix-socket'],

@@ -2,9 +2,9 @@
 // wrapped for the time of one run; what ships knows nothing of it.
 
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
-import { Reads } from '../src/server/reads.ts';
-import { Overlay } from '../src/store/overlay.ts';
-import { META_KEY } from '../src/store/schema.ts';
+import { Reads } from '../src/server/consensus/reads.ts';
+import { Overlay } from '../src/store/backend/overlay.ts';
+import { META_KEY } from '../src/store/schema/schema.ts';
 import { Wal } from '../src/wal/index.ts';
 import type { SimCluster } from './cluster.ts';
 

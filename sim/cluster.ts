@@ -3,7 +3,7 @@
 
 import { hasCode, InvariantError } from '../src/base/index.ts';
 import { Client, EtcdError } from '../src/client/index.ts';
-import { type SimEnv, SimWorld } from '../src/env/index.ts';
+import { type SimEnv, SimWorld } from '../src/env/sim/index.ts';
 import type { ServerConfig } from '../src/server/config/index.ts';
 import { type ChangeLog, type MergedLogs, mergeChangeLogs } from './check/change-log.ts';
 import type { Violation } from './check/history.ts';

@@ -2,7 +2,7 @@
 // right what it did, as far as its victims are not put right by themselves.
 
 import type { Random } from '../src/base/index.ts';
-import type { DiskOperation } from '../src/env/index.ts';
+import type { DiskOperation } from '../src/env/sim/index.ts';
 import type { SimCluster } from './cluster.ts';
 import { addAndRemove, replaceMember } from './membership-faults.ts';
 import { type SimNode, SNAP_DIR, WAL_DIR } from './node.ts';

@@ -1,10 +1,10 @@
 // One machine of the simulated cluster and the member that runs on it, as its operator sees them:
 // started, killed, paused, replaced.
 
-import type { SimEnv, SimWorld } from '../src/env/index.ts';
+import type { SimEnv, SimWorld } from '../src/env/sim/index.ts';
 import { parseConfig, type ServerConfig } from '../src/server/config/index.ts';
-import { createLogger } from '../src/server/log.ts';
 import { Member } from '../src/server/member.ts';
+import { createLogger } from '../src/server/telemetry/log.ts';
 
 export const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;

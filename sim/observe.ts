@@ -3,7 +3,7 @@
 // outside a simulated env is left alone.
 
 import { crc32c } from '../src/base/index.ts';
-import { SimEnv } from '../src/env/index.ts';
+import { SimEnv } from '../src/env/sim/index.ts';
 import type { raftpb } from '../src/protocol/index.ts';
 import { Backend, StateMachine } from '../src/store/index.ts';
 import type { RaftObservation } from './check/raft-safety.ts';

@@ -8,9 +8,9 @@ import { afterEach, expect, test } from 'vitest';
 import { bytesFromUtf8, utf8FromBytes } from '../src/base/index.ts';
 import { type Database, openDatabase } from '../src/bbolt/index.ts';
 import { createNodeEnv } from '../src/env/index.ts';
-import { Member, realProgram } from './member.ts';
-import { describeWith, need, type Release, realEtcd } from './real-etcd.ts';
-import { run } from './run.ts';
+import { Member, realProgram } from './helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
+import { run } from './helpers/run.ts';
 
 const env = createNodeEnv();
 const members: Member[] = [];

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createNodeEnv } from '../src/env/index.ts';
 import { Backend, type BackendOptions, KvStore, Restore, Slices } from '../src/store/index.ts';
-import { Member, realProgram } from './member.ts';
-import { describeWith, need, type Release, realEtcd } from './real-etcd.ts';
-import { run } from './run.ts';
+import { Member, realProgram } from './helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
+import { run } from './helpers/run.ts';
 
 const env = createNodeEnv();
 const members: Member[] = [];

@@ -8,9 +8,9 @@ import { Agent, request } from 'node:http';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ApiClient } from './api.ts';
-import { Member, serverUnderTest, temporaryDirectory } from './member.ts';
-import { describeWith, need } from './real-etcd.ts';
+import { ApiClient } from './helpers/api.ts';
+import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
+import { describeWith, need } from './helpers/real-etcd.ts';
 
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { Member, realProgram, serverUnderTest } from './member.ts';
-import { describeWith, need, type Release, realEtcd } from './real-etcd.ts';
-import { run } from './run.ts';
+import { Member, realProgram, serverUnderTest } from './helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
+import { run } from './helpers/run.ts';
 
 const members: Member[] = [];
 afterEach(async () => {

@@ -4,9 +4,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { Member, realProgram, serverUnderTest, temporaryDirectory } from './member.ts';
-import { describeWith, need, type Release, realEtcd } from './real-etcd.ts';
-import { run } from './run.ts';
+import { Member, realProgram, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
+import { run } from './helpers/run.ts';
 
 const members: Member[] = [];
 const directories: string[] = [];

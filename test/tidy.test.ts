@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { REPOSITORY } from './real-etcd.ts';
+import { REPOSITORY } from './helpers/real-etcd.ts';
 import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
 
 /** A folder may import those before it; within a row (see ARCHITECTURE.md), those to its left. */

@@ -1,7 +1,7 @@
 // The loader's process: takes one job as JSON in its argument, prints one result as JSON. A process
 // of its own, so that it can be bound to a core of its own.
 
-import { ApiClient, type Message } from '../../test/api.ts';
+import { ApiClient, type Message } from '../../test/helpers/api.ts';
 import { type FillOptions, runFill } from './fill.ts';
 import { runStall, type StallOptions, type StallResult } from './stall.ts';
 import { runUnary, type UnaryOptions, type UnaryResult } from './unary.ts';

@@ -1,7 +1,7 @@
 // What the loader asks for: lists of requests, encoded before the clock runs.
 
 import { type Random, seededRandom } from '../../src/base/index.ts';
-import { encode, type Message } from '../../test/api.ts';
+import { encode, type Message } from '../../test/helpers/api.ts';
 
 export const VALUE_BYTES = 256;
 

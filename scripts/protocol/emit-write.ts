@@ -1,5 +1,5 @@
 // The functions that size and write a message. Writing goes from back to front: see
-// src/protocol/writer.ts.
+// src/protocol/wire/writer.ts.
 
 import { byNumber, type FieldGroup, groups, indent, isBigint, mapEntry, wireType } from './emit.ts';
 import { type Field, isEnum, isMessage, type Message } from './resolve.ts';

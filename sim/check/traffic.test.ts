@@ -4,8 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/index.ts';
 import { Client } from '../../src/client/index.ts';
-import { type SimEnv, SimWorld } from '../../src/env/index.ts';
-import { SimMember, simConfig } from '../../src/server/sim-member.fixture.ts';
+import { type SimEnv, SimWorld } from '../../src/env/sim/index.ts';
+import { SimMember, simConfig } from '../../src/server/testing/sim-member.fixture.ts';
 import { type ChangeLog, mergeChangeLogs } from './change-log.ts';
 import { checkHistory } from './check-history.ts';
 import { clientTarget } from './client-target.ts';

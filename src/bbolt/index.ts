@@ -15,4 +15,4 @@ export type {
   WriteCursor,
   WriteTransaction,
 } from './api.ts';
-export { openDatabase } from './open.ts';
+export { openDatabase } from './file/open.ts';

@@ -4,21 +4,21 @@ import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
 import { checkFlags, checkMessage } from './arguments.ts';
-import type { Calls } from './calls.ts';
 import { ClusterClient } from './cluster.ts';
-import { connectionOf } from './connection.ts';
-import { clientUrlsOf, type Endpoints } from './endpoints.ts';
 import { clientClosed, invalidArgument, statusOf } from './errors.ts';
 import type { Bytes } from './key-range.ts';
 import { KvClient } from './kv.ts';
-import { LeaseClient } from './lease.ts';
+import { LeaseClient } from './lease/lease.ts';
 import { AUTO_SYNC_TIMEOUT_MS, CONNECT_TIMEOUT_MS, DELAY_MS_MAX } from './limits.ts';
 import { MaintenanceClient } from './maintenance.ts';
 import type { CallOptions, ClientOptions } from './options.ts';
 import { printed } from './printed.ts';
-import { serverStream } from './server-stream.ts';
-import { WatchStream } from './watch-stream.ts';
-import type { Watcher, WatchOptions } from './watcher.ts';
+import type { Calls } from './transport/calls.ts';
+import { connectionOf } from './transport/connection.ts';
+import { clientUrlsOf, type Endpoints } from './transport/endpoints.ts';
+import { serverStream } from './transport/server-stream.ts';
+import { WatchStream } from './watch/watch-stream.ts';
+import type { Watcher, WatchOptions } from './watch/watcher.ts';
 
 /** A lease must be renewed for the first time within this long after the time to connect. */
 const FIRST_KEEP_ALIVE_EXTRA_MS = 1_000;

@@ -2,10 +2,10 @@
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { checkFlags, checkId } from './arguments.ts';
-import type { Calls } from './calls.ts';
 import type { CallOptions } from './options.ts';
-import { checkPeerUrls } from './peer-urls.ts';
 import { printedDeep } from './printed.ts';
+import type { Calls } from './transport/calls.ts';
+import { checkPeerUrls } from './transport/peer-urls.ts';
 
 const { methods } = etcdserverpb.ClusterService;
 

@@ -14,18 +14,17 @@ export {
 } from '../protocol/index.ts';
 export { Client, connect } from './client.ts';
 export type { ClusterClient } from './cluster.ts';
-export { parseEndpoint } from './endpoint.ts';
 export { statusOf, WatchCompactedError } from './errors.ts';
-export type { KeepAliveOptions, KeepAliveResponse, LeaseKeeper } from './keep-alive.ts';
 export { type Bytes, prefixEnd, type RangeOptions } from './key-range.ts';
 export { KeyValue } from './key-value.ts';
 export type { CompactOptions, KvClient, ScanOptions } from './kv.ts';
+export type { KeepAliveOptions, KeepAliveResponse, LeaseKeeper } from './lease/keep-alive.ts';
 export type {
   LeaseClient,
   LeaseGrantResult,
   LeaseListResult,
   LeaseTimeToLiveResult,
-} from './lease.ts';
+} from './lease/lease.ts';
 export type { AlarmSelection, EndpointOptions, MaintenanceClient } from './maintenance.ts';
 export type {
   AuthOptions,
@@ -35,6 +34,16 @@ export type {
   Runtime,
   TlsOptions,
 } from './options.ts';
+export type {
+  DeleteResult,
+  GetResult,
+  OpResult,
+  PutResult,
+  ResponseHeader,
+  TxnResult,
+} from './results.ts';
+export type { Scan } from './scan.ts';
+export { parseEndpoint } from './transport/endpoint.ts';
 export {
   type CompareOperator,
   type CompareValues,
@@ -47,15 +56,6 @@ export {
   type PutOptions,
   type SortTarget,
   type TxnParts,
-} from './requests.ts';
-export type {
-  DeleteResult,
-  GetResult,
-  OpResult,
-  PutResult,
-  ResponseHeader,
-  TxnResult,
-} from './results.ts';
-export type { Scan } from './scan.ts';
+} from './transport/requests.ts';
 export type { Txn } from './txn.ts';
-export type { WatchEvent, Watcher, WatchOptions, WatchResponse } from './watcher.ts';
+export type { WatchEvent, Watcher, WatchOptions, WatchResponse } from './watch/watcher.ts';

@@ -2,20 +2,11 @@
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { checkFlags, checkInteger } from './arguments.ts';
-import type { Calls } from './calls.ts';
 import { invalidArgument } from './errors.ts';
 import { type Bytes, rangeOf } from './key-range.ts';
 import type { KeyValue } from './key-value.ts';
 import { SCAN_PAGE_KEYS } from './limits.ts';
 import type { CallOptions } from './options.ts';
-import {
-  type DeleteOptions,
-  deleteRequest,
-  type GetOptions,
-  type PutOptions,
-  putRequest,
-  rangeRequest,
-} from './requests.ts';
 import {
   type DeleteResult,
   deleteResultOf,
@@ -27,7 +18,16 @@ import {
   type ResponseHeader,
 } from './results.ts';
 import { Scan } from './scan.ts';
-import { serverStream } from './server-stream.ts';
+import type { Calls } from './transport/calls.ts';
+import {
+  type DeleteOptions,
+  deleteRequest,
+  type GetOptions,
+  type PutOptions,
+  putRequest,
+  rangeRequest,
+} from './transport/requests.ts';
+import { serverStream } from './transport/server-stream.ts';
 import { Txn } from './txn.ts';
 
 const { methods } = etcdserverpb.KVService;

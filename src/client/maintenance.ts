@@ -3,10 +3,10 @@
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { checkId, checkInteger, checkObject, checkText } from './arguments.ts';
-import type { Calls } from './calls.ts';
 import type { CallOptions } from './options.ts';
 import { printed, printedDeep } from './printed.ts';
-import { serverStream } from './server-stream.ts';
+import type { Calls } from './transport/calls.ts';
+import { serverStream } from './transport/server-stream.ts';
 
 const { methods } = etcdserverpb.MaintenanceService;
 

@@ -2,7 +2,8 @@
 // and serve it to watches as etcd does, and that can be told to misbehave, each by itself.
 
 import { invariant } from '../base/index.ts';
-import { type Listener, type SimEnv, SimWorld } from '../env/index.ts';
+import type { Listener } from '../env/index.ts';
+import { type SimEnv, SimWorld } from '../env/sim/index.ts';
 import {
   type Call,
   createServer,

@@ -1,11 +1,17 @@
 // A transaction as a chain of calls.
 
 import { etcdserverpb } from '../protocol/index.ts';
-import type { Calls } from './calls.ts';
 import { invalidArgument } from './errors.ts';
 import type { CallOptions } from './options.ts';
-import { type Comparison, checkComparisons, checkOps, type Op, txnRequest } from './requests.ts';
 import { type TxnResult, txnResultOf } from './results.ts';
+import type { Calls } from './transport/calls.ts';
+import {
+  type Comparison,
+  checkComparisons,
+  checkOps,
+  type Op,
+  txnRequest,
+} from './transport/requests.ts';
 
 /**
  * `client.kv.txn().if(…).then(…).else(…).commit()`. Each part may be called several times and adds up;

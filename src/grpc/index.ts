@@ -1,6 +1,6 @@
 // HTTP/2 and gRPC, server and client, over byte streams. Knows no message: bytes in, bytes out.
 
-export { createChannel } from './channel.ts';
+export { createChannel } from './client/channel.ts';
 export type {
   CallOptions,
   CallStatus,
@@ -13,7 +13,7 @@ export type {
   Endpoint,
   EndpointState,
   UnarySink,
-} from './client-types.ts';
+} from './client/client-types.ts';
 export type { Encoder } from './encoder.ts';
 export { BYTES_ENCODER } from './encoder.ts';
 export type {
@@ -35,7 +35,7 @@ export {
   type PortServers,
 } from './node-listener.ts';
 export { SocketStream } from './node-socket.ts';
-export { createServer } from './server.ts';
+export { createServer } from './server/server.ts';
 export type {
   AcceptOptions,
   Call,
@@ -52,6 +52,6 @@ export type {
   StreamOpener,
   UnaryCall,
   UnaryHandler,
-} from './server-types.ts';
+} from './server/server-types.ts';
 export type { StatusCode } from './status.ts';
 export { GrpcStatusError, STATUS, STATUS_COUNT, STATUS_NAMES, statusName } from './status.ts';

@@ -4,7 +4,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { ByteStream } from '../env/index.ts';
-import type { Connect, Endpoint } from './client-types.ts';
+import type { Connect, Endpoint } from './client/client-types.ts';
 import { SharedReads, SocketStream } from './node-socket.ts';
 
 const TCP_KEEPALIVE_MS = 30_000;

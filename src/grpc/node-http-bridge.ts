@@ -12,7 +12,7 @@ import {
   request,
 } from 'node:http';
 import { Duplex } from 'node:stream';
-import type { Peer, RawOpener, RawRequest, StreamHandler } from './server-types.ts';
+import type { Peer, RawOpener, RawRequest, StreamHandler } from './server/server-types.ts';
 
 /** One end of an in-memory connection; what is written to one end is read from the other. */
 class PairEnd extends Duplex {

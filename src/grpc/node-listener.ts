@@ -14,7 +14,7 @@ import type { StreamAddress } from '../env/index.ts';
 import { PREFACE } from './http2/protocol.ts';
 import { bridgeToHttp } from './node-http-bridge.ts';
 import { addressOf, SocketStream } from './node-socket.ts';
-import type { Peer, Server } from './server-types.ts';
+import type { Peer, Server } from './server/server-types.ts';
 
 /** What a port serves. */
 export interface PortServers {

@@ -3,9 +3,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { Member, realProgram } from '../../test/member.ts';
-import { describeWith, need, realEtcd } from '../../test/real-etcd.ts';
-import { run } from '../../test/run.ts';
+import { Member, realProgram } from '../../test/helpers/member.ts';
+import { describeWith, need, realEtcd } from '../../test/helpers/real-etcd.ts';
+import { run } from '../../test/helpers/run.ts';
 import { crc32c, utf8FromBytes } from '../base/index.ts';
 import { raftpb, snappb } from '../protocol/index.ts';
 import type { RowContents } from './rows.ts';

@@ -1,30 +1,31 @@
-export { ChangeList } from './change-list.ts';
-export { DeleteResult, DeleteRun } from './delete-range.ts';
-export { type DropRevision, IndexCompaction } from './index-compaction.ts';
-export { IndexCursor } from './index-cursor.ts';
-export { KeyIndex, NOT_ALIVE, RevisionList } from './key-index.ts';
-export * from './key-range.ts';
-export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
-export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
-export { checkPut, evaluatePut, executePut, PutResult } from './put.ts';
+export { DeleteResult, DeleteRun } from './eval/delete-range.ts';
+export * from './eval/key-range.ts';
+export { checkPut, evaluatePut, executePut, PutResult } from './eval/put.ts';
 export {
   evaluateRange,
   hasRevisionFilters,
   isDefaultOrder,
   RangeRun,
   type ReadView,
-} from './range.ts';
-export { RangeResult } from './range-result.ts';
-export * from './revision.ts';
-export { SlicedSort } from './sliced-sort.ts';
-export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './txn.ts';
-export * from './types.ts';
+} from './eval/range.ts';
+export { RangeResult } from './eval/range-result.ts';
+export { SlicedSort } from './eval/sliced-sort.ts';
+export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './eval/txn.ts';
 export {
   checkDeleteRangeRequest,
   checkPutRequest,
   checkRangeRequest,
   checkTxnRequest,
-} from './validate.ts';
+} from './eval/validate.ts';
+export { WriteTxn } from './eval/write-txn.ts';
+export { ChangeList } from './index/change-list.ts';
+export { type DropRevision, IndexCompaction } from './index/index-compaction.ts';
+export { IndexCursor } from './index/index-cursor.ts';
+export { KeyIndex, NOT_ALIVE, RevisionList } from './index/key-index.ts';
+export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
+export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
+export * from './revision.ts';
+export * from './types.ts';
 export {
   READ_STATE,
   type RowCursor,
@@ -40,4 +41,3 @@ export {
   type WatchSink,
   WatchStream,
 } from './watch/watcher.ts';
-export { WriteTxn } from './write-txn.ts';

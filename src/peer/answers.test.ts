@@ -2,7 +2,8 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { hasCode } from '../base/index.ts';
-import { type ByteStream, SimWorld } from '../env/index.ts';
+import type { ByteStream } from '../env/index.ts';
+import { SimWorld } from '../env/sim/index.ts';
 import { parsePeerUrl, requestPeer } from './index.ts';
 import { type Member, MessageType, message, startMember, stopAll } from './rig.fixture.ts';
 

@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 import { seededRandom } from '../base/index.ts';
-import { type SimEnv, SimWorld } from '../env/index.ts';
+import { type SimEnv, SimWorld } from '../env/sim/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { requestPeer } from './index.ts';
 import { REMOTES_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX } from './limits.ts';

@@ -2,7 +2,8 @@
 // remembers what it was told.
 
 import { Counter, exponentialBounds, Gauge, Histogram, MetricFamily } from '../base/index.ts';
-import type { Env, Listener, SimEnv, SimWorld } from '../env/index.ts';
+import type { Env, Listener } from '../env/index.ts';
+import type { SimEnv, SimWorld } from '../env/sim/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import {
   createPeerTransport,

@@ -3,7 +3,8 @@
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { latin1FromBytes } from '../base/index.ts';
-import { type ByteStream, SimWorld } from '../env/index.ts';
+import type { ByteStream } from '../env/index.ts';
+import { SimWorld } from '../env/sim/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import {
   type Member,

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createNodeEnv, SimWorld } from '../env/index.ts';
+import { createNodeEnv } from '../env/index.ts';
+import { SimWorld } from '../env/sim/index.ts';
 import {
   connectAll,
   entries,

@@ -1,7 +1,6 @@
 // Messages are named as in Go: `etcdserverpb.PutRequest` is the type, `etcdserverpb.PutRequestCodec`
 // its codec, `etcdserverpb.KVService` a service.
 
-export type { Codec, Encoder } from './codec.ts';
 export {
   EnumInfo,
   FIELD_TYPES,
@@ -18,7 +17,6 @@ export {
   etcdErrorOfMessage,
   isEtcdError,
 } from './errors.ts';
-export { type FieldSpan, fieldSpans } from './field-spans.ts';
 export * as authpb from './gen/authpb.ts';
 export * as etcdserverpb from './gen/etcdserverpb.ts';
 export * as health from './gen/health.ts';
@@ -30,12 +28,14 @@ export * as snappb from './gen/snappb.ts';
 export * as v3electionpb from './gen/v3electionpb.ts';
 export * as v3lockpb from './gen/v3lockpb.ts';
 export * as walpb from './gen/walpb.ts';
-export { GeneratedCodec, wasPlain } from './generated-codec.ts';
-export { jsonFromMessage, jsonFromWire, messageFromJson, wireFromJson } from './json.ts';
-export { jsonObjectEnd } from './json-parse.ts';
+export { jsonFromMessage, jsonFromWire, messageFromJson, wireFromJson } from './json/json.ts';
+export { jsonObjectEnd } from './json/json-parse.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
-export { isUtf8 } from './utf8.ts';
+export type { Codec, Encoder } from './wire/codec.ts';
+export { type FieldSpan, fieldSpans } from './wire/field-spans.ts';
+export { GeneratedCodec, wasPlain } from './wire/generated-codec.ts';
+export { isUtf8 } from './wire/utf8.ts';
 export {
   putBig,
   putBytes,
@@ -46,4 +46,4 @@ export {
   sizeOfInt,
   sizeOfString,
   sizeOfUint,
-} from './writer.ts';
+} from './wire/writer.ts';

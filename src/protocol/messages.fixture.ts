@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import type { MessageInfo } from './descriptor.ts';
-import { GeneratedCodec } from './generated-codec.ts';
 import * as protocol from './index.ts';
+import { GeneratedCodec } from './wire/generated-codec.ts';
 
 const SCHEMA = new URL('schema/', import.meta.url);
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { test } from 'vitest';
-import { describeWith, need, sharedData } from '../../test/real-etcd.ts';
+import { describeWith, need, sharedData } from '../../test/helpers/real-etcd.ts';
 
 /** A test against one table. Where the table is absent it is skipped; under CI it fails. */
 export function testWithReference<T>(name: string, file: string, run: (table: T) => void): void {

@@ -1,6 +1,6 @@
 // Services and their methods, as data.
 
-import type { GeneratedCodec } from './generated-codec.ts';
+import type { GeneratedCodec } from './wire/generated-codec.ts';
 
 export interface MethodDescriptor<Request, RequestInit, Response, ResponseInit> {
   /** As in the schema, such as `DeleteRange`. */

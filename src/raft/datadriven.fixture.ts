@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWith, type Found, need, sharedData } from '../../test/real-etcd.ts';
+import { describeWith, type Found, need, sharedData } from '../../test/helpers/real-etcd.ts';
 
 /** One case of a file. */
 export interface Case {

@@ -6,18 +6,18 @@ import type { ClusterVersion } from '../membership/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { Status } from '../raft/index.ts';
 import type { StateMachine } from '../store/index.ts';
+import type { Links } from './cluster/links.ts';
+import type { MembershipChanges } from './cluster/membership-changes.ts';
 import type { ServerConfig } from './config/index.ts';
-import type { Leadership } from './leadership.ts';
-import type { LeaseRenewals } from './lease-renewals.ts';
-import type { Links } from './links.ts';
-import type { Logger } from './log.ts';
-import type { MembershipChanges } from './membership-changes.ts';
-import type { ServerMetrics } from './metrics-table.ts';
-import type { Proposals } from './proposals.ts';
-import type { Quota } from './quota.ts';
-import type { Reads } from './reads.ts';
-import type { RequestIds } from './request-ids.ts';
-import type { ResponseHeaderWriter } from './response-header.ts';
+import type { Leadership } from './consensus/leadership.ts';
+import type { Proposals } from './consensus/proposals.ts';
+import type { Reads } from './consensus/reads.ts';
+import type { RequestIds } from './consensus/request-ids.ts';
+import type { LeaseRenewals } from './duties/lease-renewals.ts';
+import type { Quota } from './duties/quota.ts';
+import type { ResponseHeaderWriter } from './services/response-header.ts';
+import type { Logger } from './telemetry/log.ts';
+import type { ServerMetrics } from './telemetry/metrics-table.ts';
 
 /** What raft says of itself. */
 export interface RaftView {

@@ -1,12 +1,12 @@
 // How a member is started, and what it is told before it exists.
 
 import type { Env } from '../env/index.ts';
+import type { StoreOptions } from './boot/store-opening.ts';
 import type { ServerConfig } from './config/index.ts';
-import { asError, type Logger } from './log.ts';
+import type { HeapUse } from './duties/quota.ts';
 import type { Member } from './member.ts';
-import type { Metrics } from './metrics.ts';
-import type { HeapUse } from './quota.ts';
-import type { StoreOptions } from './store-opening.ts';
+import { asError, type Logger } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
 
 export interface MemberOptions {
   readonly config: ServerConfig;

@@ -21,52 +21,52 @@ import {
   type Status,
 } from '../raft/index.ts';
 import type { ApplyResult, StateMachine, StateMachineHost } from '../store/index.ts';
-import { AppliedWaits } from './applied-waits.ts';
-import { type Booted, boot } from './boot.ts';
-import { ClockGaps } from './clock-gaps.ts';
-import { ClusterVersionMonitor } from './cluster-version.ts';
+import { type Booted, boot } from './boot/boot.ts';
+import { hastenFirstElection } from './boot/first-election.ts';
+import { checkReceived, type StoreOptions } from './boot/store-opening.ts';
+import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
+import { Links } from './cluster/links.ts';
+import { MembershipChanges, REFUSAL_ERRORS } from './cluster/membership-changes.ts';
+import { createPeerHost, isSnapshotMessage } from './cluster/peer-host.ts';
+import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
+import { AppliedWaits } from './consensus/applied-waits.ts';
+import { ClockGaps } from './consensus/clock-gaps.ts';
+import { Leadership } from './consensus/leadership.ts';
+import { Proposals } from './consensus/proposals.ts';
+import { Reads } from './consensus/reads.ts';
+import { ReadyLoop } from './consensus/ready-loop.ts';
+import { Replica } from './consensus/replica.ts';
+import { RequestIds } from './consensus/request-ids.ts';
+import { timeoutErrorOf } from './consensus/timeout-error.ts';
 import type { MemberCore, RaftView } from './core.ts';
-import { hastenFirstElection } from './first-election.ts';
-import { createGrpcServer } from './grpc-server.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { Housekeeping } from './duties/housekeeping.ts';
+import { LeaseExpiry } from './duties/lease-expiry.ts';
+import { LeaseRenewals } from './duties/lease-renewals.ts';
+import { NoSpaceAlarm } from './duties/no-space-alarm.ts';
+import { Quota } from './duties/quota.ts';
 import { createHttpHandler } from './http/handler.ts';
 import { httpSourceOf } from './http/member-source.ts';
-import { Leadership } from './leadership.ts';
-import { LeaseExpiry } from './lease-expiry.ts';
-import { LeaseRenewals } from './lease-renewals.ts';
 import {
   REMOVAL_DELAY_MS,
   STALE_TICKS_MAX,
   STOP_GRACE_MS,
   VERSION_CHECK_INTERVAL_MS,
 } from './limits.ts';
-import { Links } from './links.ts';
-import type { Listeners } from './listeners.ts';
-import { asError, type Logger } from './log.ts';
-import { collectMemberMetrics } from './member-metrics.ts';
 import { type Late, type MemberOptions, storeOptionsOf } from './member-options.ts';
-import { MembershipChanges, REFUSAL_ERRORS } from './membership-changes.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
-import type { ServerMetrics } from './metrics-table.ts';
-import { NoSpaceAlarm } from './no-space-alarm.ts';
-import { createPeerHost, isSnapshotMessage } from './peer-host.ts';
-import type { PeerPorts } from './peer-ports.ts';
-import { bindPorts, givingUp, type Ports } from './ports.ts';
-import { Proposals } from './proposals.ts';
-import { publishAttributes, publishVersionAlone, TetcdStopped } from './publication.ts';
-import { Quota } from './quota.ts';
-import { Reads } from './reads.ts';
-import { ReadyLoop } from './ready-loop.ts';
-import { Replica } from './replica.ts';
-import { RequestIds } from './request-ids.ts';
-import { ResponseHeaderWriter } from './response-header.ts';
-import { SnapshotTransfer } from './snapshot-transfer.ts';
-import { Snapshotter } from './snapshotter.ts';
-import { logServing } from './start-log.ts';
-import { checkReceived, type StoreOptions } from './store-opening.ts';
-import { timeoutErrorOf } from './timeout-error.ts';
-import { walObserver } from './wal-observer.ts';
+import type { Listeners } from './ports/listeners.ts';
+import type { PeerPorts } from './ports/peer-ports.ts';
+import { bindPorts, givingUp, type Ports } from './ports/ports.ts';
+import { createGrpcServer } from './services/grpc-server.ts';
+import { ResponseHeaderWriter } from './services/response-header.ts';
+import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
+import { Snapshotter } from './snapshot/snapshotter.ts';
+import { asError, type Logger } from './telemetry/log.ts';
+import { collectMemberMetrics } from './telemetry/member-metrics.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import type { ServerMetrics } from './telemetry/metrics-table.ts';
+import { logServing } from './telemetry/start-log.ts';
+import { walObserver } from './telemetry/wal-observer.ts';
 
 export class Member implements MemberCore, StateMachineHost {
   readonly memberId: bigint;

@@ -1,34 +1,34 @@
 // The replicated state machine on disk. Start with `StateMachine`.
 
-export { AlarmStore } from './alarm-store.ts';
-export type { ApplyResult } from './apply-result.ts';
-export { Backend, type BackendOptions } from './backend.ts';
-export type { KvHash } from './compactor.ts';
-export { confStateOf, encodeConfState } from './conf-state.ts';
-export { DatabaseCopy } from './database-copy.ts';
-export type { DurableIndex, MembershipImage } from './durable-index.ts';
-export type { SnapshotPosition } from './file-pass.ts';
-export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv-store.ts';
-export { readMembershipRows, writeMembershipRows } from './membership-rows.ts';
-export type { StoreMetrics } from './metrics.ts';
-export { checkReceivedDatabase } from './received-database.ts';
-export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './request-cost.ts';
+export type { ApplyResult } from './apply/apply-result.ts';
+export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './apply/request-cost.ts';
 export {
   encodeEnvelope,
   REQUEST_ID_LOW_BITS,
   REQUEST_KIND,
   type RequestKind,
-} from './request-envelope.ts';
-export { Restore } from './restore.ts';
-export { BUCKET, type BucketId, META_KEY } from './schema.ts';
-export { Slices } from './slices.ts';
+} from './apply/request-envelope.ts';
 export {
   confChangeIn,
   ENTRY_NORMAL,
   StateMachine,
   type StateMachineHost,
   type StateMachineOptions,
-} from './state-machine.ts';
-export { replayMembership } from './takeover.ts';
-export type { BackendSnapshot } from './tree-sight.ts';
-export { WatchFeed } from './watch-feed.ts';
+} from './apply/state-machine.ts';
+export { Backend, type BackendOptions } from './backend/backend.ts';
+export { DatabaseCopy } from './backend/database-copy.ts';
+export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
+export type { SnapshotPosition } from './backend/file-pass.ts';
+export { Slices } from './backend/slices.ts';
+export type { BackendSnapshot } from './backend/tree-sight.ts';
+export type { KvHash } from './kv/compactor.ts';
+export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv/kv-store.ts';
+export { WatchFeed } from './kv/watch-feed.ts';
+export type { StoreMetrics } from './metrics.ts';
+export { AlarmStore } from './schema/alarm-store.ts';
+export { confStateOf, encodeConfState } from './schema/conf-state.ts';
+export { readMembershipRows, writeMembershipRows } from './schema/membership-rows.ts';
+export { checkReceivedDatabase } from './schema/received-database.ts';
+export { Restore } from './schema/restore.ts';
+export { BUCKET, type BucketId, META_KEY } from './schema/schema.ts';
+export { replayMembership } from './schema/takeover.ts';

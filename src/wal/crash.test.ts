@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { type Random, seededRandom } from '../base/index.ts';
-import { crashEverywhere, type SimDisk } from '../env/index.ts';
+import { crashEverywhere, type SimDisk } from '../env/sim/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import {
   createWal,

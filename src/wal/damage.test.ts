@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { ERROR_CODES, seededRandom, TetcdError } from '../base/index.ts';
-import type { SimDisk } from '../env/index.ts';
+import type { SimDisk } from '../env/sim/index.ts';
 import { checkWal, createWal, openWal, readWal } from './index.ts';
 import {
   DIRECTORY,

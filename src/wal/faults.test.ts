@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest';
 import { hasCode, seededRandom, type TetcdError } from '../base/index.ts';
-import type { DiskFault, SimEnv } from '../env/index.ts';
+import type { DiskFault, SimEnv } from '../env/sim/index.ts';
 import { createWal, openWal, readWal, type Wal, walExists } from './index.ts';
 import { APPENDS_WAITING_MAX } from './limits.ts';
 import {

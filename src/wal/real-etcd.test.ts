@@ -1,8 +1,8 @@
 // Logs of real etcd are read, continued, and read again by real etcd.
 
 import { expect, test } from 'vitest';
-import { Member, realProgram } from '../../test/member.ts';
-import { describeWith, need, realEtcd } from '../../test/real-etcd.ts';
+import { Member, realProgram } from '../../test/helpers/member.ts';
+import { describeWith, need, realEtcd } from '../../test/helpers/real-etcd.ts';
 import { createNodeEnv } from '../env/index.ts';
 import { etcdserverpb } from '../protocol/index.ts';
 import { newestSnapFile, openWal, readWal, summarizeWal } from './index.ts';

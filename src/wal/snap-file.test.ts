@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bytesFromUtf8, crc32c } from '../base/index.ts';
-import { crashEverywhere, SimDisk } from '../env/index.ts';
+import { crashEverywhere, SimDisk } from '../env/sim/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import {
   cleanSnapDirectory,

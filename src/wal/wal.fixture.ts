@@ -1,7 +1,8 @@
 // Helpers for tests of the log.
 
 import { bytesFromLatin1, type Random, type TetcdError } from '../base/index.ts';
-import { createSimEnv, type Env, type SimDisk, type SimEnv } from '../env/index.ts';
+import type { Env } from '../env/index.ts';
+import { createSimEnv, type SimDisk, type SimEnv } from '../env/sim/index.ts';
 import { type raftpb, walpb } from '../protocol/index.ts';
 import type { Wal, WalAppend, WalEnv } from './index.ts';
 

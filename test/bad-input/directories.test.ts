@@ -19,8 +19,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Member, serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
+import { Member, serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
 import { type Contents, fill, observe } from '../takeover/contents.ts';
 
 const ours = serverUnderTest();

@@ -3,10 +3,10 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
-import { run } from '../run.ts';
-import { freePort } from '../server-process.ts';
+import { serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
+import { run } from '../helpers/run.ts';
+import { freePort } from '../helpers/server-process.ts';
 
 const ours = serverUnderTest();
 const root = temporaryDirectory();

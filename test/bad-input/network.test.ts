@@ -3,10 +3,10 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Random, seededRandom } from '../../src/base/index.ts';
-import { ApiClient, encode } from '../api.ts';
 import { edgeCases } from '../compare/edge-cases.ts';
-import { Member, serverUnderTest } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
+import { ApiClient, encode } from '../helpers/api.ts';
+import { Member, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
 
 const SEED = Number(process.env['GARBAGE_SEED'] ?? 1);
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';

@@ -3,9 +3,9 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { raftpb } from '../../src/protocol/index.ts';
-import { ApiClient } from '../api.ts';
-import { Member, serverUnderTest } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
+import { ApiClient } from '../helpers/api.ts';
+import { Member, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
 
 const ours = serverUnderTest();
 const { MessageType, EntryType } = raftpb;

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client, isEtcdError, STATUS, statusOf, type Watcher } from '../../src/client/index.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { ClusterMember } from '../cluster/cluster-member.ts';
-import { type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
+import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
 import { realPrograms } from '../tetcdctl/tools.ts';
 
 const PUTS_PER_ROUND = 40;

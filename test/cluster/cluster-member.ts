@@ -3,9 +3,9 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiClient, type Message } from '../api.ts';
-import { type Program, READY, temporaryDirectory } from '../member.ts';
-import { ServerProcess } from '../server-process.ts';
+import { ApiClient, type Message } from '../helpers/api.ts';
+import { type Program, READY, temporaryDirectory } from '../helpers/member.ts';
+import { ServerProcess } from '../helpers/server-process.ts';
 import { until } from './until.ts';
 
 /** A program and its own flags, among them those that only its release knows. */

@@ -1,8 +1,8 @@
 // The harness itself, on real etcd: what it claims to do to a cluster happens.
 
 import { afterEach, expect, onTestFailed, test } from 'vitest';
-import { realProgram } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { realProgram } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import { Load } from './load.ts';
 import { until } from './until.ts';

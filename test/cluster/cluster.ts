@@ -1,9 +1,9 @@
 // A cluster of real processes on loopback ports: any mixture of programs, each with a directory of
 // its own, and between them, if asked for, links that can be cut and slowed.
 
-import type { ApiClient, Message } from '../api.ts';
-import { PORT_TAKEN } from '../member.ts';
-import { freePort } from '../server-process.ts';
+import type { ApiClient, Message } from '../helpers/api.ts';
+import { PORT_TAKEN } from '../helpers/member.ts';
+import { freePort } from '../helpers/server-process.ts';
 import { ClusterMember, type MemberPlace, type Membership, type Server } from './cluster-member.ts';
 import { PeerLinks } from './links.ts';
 import { until } from './until.ts';

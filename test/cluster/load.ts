@@ -1,6 +1,6 @@
 // Writers that go on whatever happens to single members, and know afterwards what must be there.
 
-import { ApiClient, type Message } from '../api.ts';
+import { ApiClient, type Message } from '../helpers/api.ts';
 import type { Cluster } from './cluster.ts';
 import { pause } from './until.ts';
 

@@ -1,8 +1,8 @@
 // Members of ours and of real etcd in one cluster: used together, joining, catching up, replaced.
 
 import { afterEach, expect, onTestFailed, test } from 'vitest';
-import { type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, type Release, realEtcd } from '../real-etcd.ts';
+import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
 import {

@@ -3,8 +3,8 @@
 
 import { afterEach, expect, onTestFailed, test } from 'vitest';
 import { seededRandom } from '../../src/base/index.ts';
-import { realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, type Release, realEtcd } from '../real-etcd.ts';
+import { realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
 import { Cluster } from './cluster.ts';
 import type { ClusterMember } from './cluster-member.ts';
 import { deepTxn, isMalformed, KNOWN_ODD, type OddRequest, oddRequest } from './odd-requests.ts';

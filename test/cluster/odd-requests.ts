@@ -2,7 +2,7 @@
 
 import { bytesFromLatin1, type Random } from '../../src/base/index.ts';
 import { etcdserverpb, putInt, sizeOfUint } from '../../src/protocol/index.ts';
-import { mutated } from '../../src/protocol/mutation.fixture.ts';
+import { mutated } from '../../src/protocol/wire/mutation.fixture.ts';
 
 const {
   AlarmRequestCodec,

@@ -1,8 +1,8 @@
 // A cluster of our members alone: what needs no real etcd beside it.
 
 import { afterEach, expect, onTestFailed, test } from 'vitest';
-import { serverUnderTest } from '../member.ts';
-import { describeWith, need } from '../real-etcd.ts';
+import { serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need } from '../helpers/real-etcd.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { Server } from './cluster-member.ts';
 import { Load, putMany } from './load.ts';

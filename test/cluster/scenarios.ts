@@ -2,7 +2,7 @@
 // something is not as in a cluster of one program.
 
 import { expect } from 'vitest';
-import type { Message } from '../api.ts';
+import type { Message } from '../helpers/api.ts';
 import type { Cluster } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
 import { Load, putMany } from './load.ts';

@@ -2,7 +2,12 @@
 // to that member; checks as events come that none is
 // missing, twice or out of order: there, every revision has an event.
 
-import { type ApiClient, type ApiStream, type Message, ApiClient as NewClient } from '../api.ts';
+import {
+  type ApiClient,
+  type ApiStream,
+  type Message,
+  ApiClient as NewClient,
+} from '../helpers/api.ts';
 import { pause, until } from './until.ts';
 
 const ALL = { key: '\0', range_end: '\0' } as const;

@@ -2,9 +2,9 @@
 // field. COMPARE_SEED repeats a run, COMPARE_OPERATIONS makes it longer.
 
 import { describe, expect, test } from 'vitest';
-import { ApiClient } from '../api.ts';
-import { Member, type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { ApiClient } from '../helpers/api.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { Comparison } from './compare.ts';
 import {
   type Difference,

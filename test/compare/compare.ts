@@ -1,7 +1,7 @@
 // Drives two servers with the same sequence and lists every difference.
 
 import { seededRandom } from '../../src/base/index.ts';
-import type { Value } from '../api.ts';
+import type { Value } from '../helpers/api.ts';
 import { type Difference, differences } from './differences.ts';
 import { edgeCases } from './edge-cases.ts';
 import { followUp, type Operation, type Progress, randomOperation } from './operations.ts';

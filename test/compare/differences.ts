@@ -6,7 +6,7 @@
 // difference that no line allows fails the test, and so does a line that nothing needed.
 
 import { readFileSync } from 'node:fs';
-import type { Value } from '../api.ts';
+import type { Value } from '../helpers/api.ts';
 
 export interface Difference {
   readonly rpc: string;

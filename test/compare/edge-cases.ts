@@ -1,7 +1,7 @@
 // Requests at every limit and every validation rule, in an order that leaves some data behind. The
 // random requests come after; together they make each known difference show in every run.
 
-import type { Message } from '../api.ts';
+import type { Message } from '../helpers/api.ts';
 import type { Operation } from './operations.ts';
 
 const call = (rpc: string, request: Message): Operation => ({ kind: 'call', rpc, request });

@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import { ApiClient, type ApiStream, type Message } from '../api.ts';
-import { Member, type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd, sharedData } from '../real-etcd.ts';
+import { ApiClient, type ApiStream, type Message } from '../helpers/api.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd, sharedData } from '../helpers/real-etcd.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@
 // ids of our choice, since they are part of what HashKV hashes.
 
 import type { Random } from '../../src/base/index.ts';
-import type { Message, Value } from '../api.ts';
+import type { Message, Value } from '../helpers/api.ts';
 
 export type Operation =
   | { readonly kind: 'call'; readonly rpc: string; readonly request: Message }

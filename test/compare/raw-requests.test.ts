@@ -3,8 +3,8 @@
 
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { Member, type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { askAll } from './raw-requests.ts';
 
 const TIMEOUT_MS = 90_000;

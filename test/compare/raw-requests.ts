@@ -17,7 +17,7 @@ import {
   PREFACE_BYTES,
   SETTINGS,
   uint32,
-} from '../../src/grpc/raw-peer.fixture.ts';
+} from '../../src/grpc/testing/raw-peer.fixture.ts';
 
 type Fields = ReadonlyArray<readonly [name: string, value: string]>;
 

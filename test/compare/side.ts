@@ -1,7 +1,7 @@
 // One of the two servers of the comparison: sends operations, keeps what its watches delivered, and
 // rewrites replies so that ids and times, which may differ, compare equal.
 
-import { ApiClient, type ApiStream, type Message, type Reply, type Value } from '../api.ts';
+import { ApiClient, type ApiStream, type Message, type Reply, type Value } from '../helpers/api.ts';
 import type { Operation } from './operations.ts';
 
 /** A watch that the server accepted, with what is needed to predict its events. */

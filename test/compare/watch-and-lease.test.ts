@@ -2,9 +2,9 @@
 // progress notifications, fragments. The same script on both servers, the same outcome.
 
 import { afterEach, expect, test } from 'vitest';
-import { ApiClient, type ApiStream, type Message } from '../api.ts';
-import { Member, type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { ApiClient, type ApiStream, type Message } from '../helpers/api.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -1,8 +1,8 @@
 // The short form of `npm run crash`.
 
 import { expect, test } from 'vitest';
-import { realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { runCrashes } from './crash.ts';
 
 const SEED = Number(process.env['CRASH_SEED'] ?? 1);

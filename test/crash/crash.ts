@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type Random, seededRandom } from '../../src/base/index.ts';
 import { openDatabase } from '../../src/bbolt/index.ts';
 import { createNodeEnv } from '../../src/env/index.ts';
-import { ApiClient, type Message } from '../api.ts';
-import { Member, type Program } from '../member.ts';
+import { ApiClient, type Message } from '../helpers/api.ts';
+import { Member, type Program } from '../helpers/member.ts';
 import { type Attempt, Model, type StoredEvent, type StoredKey } from './model.ts';
 
 /** A server to run, with flags of its own. */

@@ -6,8 +6,8 @@
 // directory over after a crash; the flags after the second `--` are for tetcd.
 
 import { parseArgs } from 'node:util';
-import { realProgram, serverUnderTest } from '../member.ts';
-import { need, realEtcd } from '../real-etcd.ts';
+import { realProgram, serverUnderTest } from '../helpers/member.ts';
+import { need, realEtcd } from '../helpers/real-etcd.ts';
 import { runCrashes, type Server } from './crash.ts';
 import { runSimCrashes } from './sim.ts';
 

@@ -2,8 +2,8 @@
 
 import { verify } from '../../src/base/index.ts';
 import { parseVersion } from '../../src/membership/index.ts';
-import { type CrashRunReport, crashRun } from '../../src/server/crash-run.fixture.ts';
-import { simConfig } from '../../src/server/sim-member.fixture.ts';
+import { type CrashRunReport, crashRun } from '../../src/server/testing/crash-run.fixture.ts';
+import { simConfig } from '../../src/server/testing/sim-member.fixture.ts';
 
 export interface SimCrashOptions {
   readonly seed: number;

@@ -3,8 +3,8 @@
 // even if one of them misses what a compaction took away.
 
 import { type Change, ChangeLog } from '../../sim/check/change-log.ts';
-import { ApiClient, type ApiStream, type Message } from '../api.ts';
 import { pause } from '../cluster/until.ts';
+import { ApiClient, type ApiStream, type Message } from '../helpers/api.ts';
 
 const ALL = { key: '\0', range_end: '\0' } as const;
 const RETRY_MS = 100;

@@ -1,8 +1,8 @@
 // The short form of `npm run faults`.
 
 import { expect, test } from 'vitest';
-import { serverUnderTest } from '../member.ts';
-import { describeWith, type Found, realEtcd } from '../real-etcd.ts';
+import { serverUnderTest } from '../helpers/member.ts';
+import { describeWith, type Found, realEtcd } from '../helpers/real-etcd.ts';
 import { FAULTS, faultsAmong } from './faults.ts';
 import { runFaults } from './run.ts';
 import { type ServerChoice, serversFor } from './servers.ts';

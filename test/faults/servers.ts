@@ -1,8 +1,8 @@
 // Which programs the members of a fault run are.
 
 import type { Server } from '../cluster/cluster-member.ts';
-import { realProgram, serverUnderTest } from '../member.ts';
-import { need, realEtcd } from '../real-etcd.ts';
+import { realProgram, serverUnderTest } from '../helpers/member.ts';
+import { need, realEtcd } from '../helpers/real-etcd.ts';
 
 export const SERVER_CHOICES = ['tetcd', '3.5', 'mixed'] as const;
 export type ServerChoice = (typeof SERVER_CHOICES)[number];

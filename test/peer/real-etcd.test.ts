@@ -7,10 +7,10 @@ import { createNodeEnv } from '../../src/env/index.ts';
 import { clusterIdFor, memberIdFor } from '../../src/membership/index.ts';
 import { type Member as Ours, startMember, stopAll } from '../../src/peer/rig.fixture.ts';
 import { raftpb } from '../../src/protocol/index.ts';
-import { Member, realProgram } from '../member.ts';
-import { describeWith, need, type Release, realEtcd } from '../real-etcd.ts';
-import { run } from '../run.ts';
-import { freePort } from '../server-process.ts';
+import { Member, realProgram } from '../helpers/member.ts';
+import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
+import { run } from '../helpers/run.ts';
+import { freePort } from '../helpers/server-process.ts';
 import { ask, badRequests, comparable } from './bad-requests.ts';
 import { Follower } from './follower.ts';
 

@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ApiClient } from '../api.ts';
-import { READY, serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith, systemProgram } from '../real-etcd.ts';
-import { freePort, type ServerProcess } from '../server-process.ts';
+import { ApiClient } from '../helpers/api.ts';
+import { READY, serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith, systemProgram } from '../helpers/real-etcd.ts';
+import { freePort, type ServerProcess } from '../helpers/server-process.ts';
 import { type Addresses, flagsOf, freeAddresses, startProcess } from './flags.ts';
 
 const END_TIMEOUT_MS = 60_000;

@@ -2,9 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { serverUnderTest } from '../member.ts';
-import { need } from '../real-etcd.ts';
-import { freePort, ServerProcess, type SpawnOptions } from '../server-process.ts';
+import { serverUnderTest } from '../helpers/member.ts';
+import { need } from '../helpers/real-etcd.ts';
+import { freePort, ServerProcess, type SpawnOptions } from '../helpers/server-process.ts';
 
 export interface Addresses {
   readonly client: number;

@@ -5,10 +5,10 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/index.ts';
-import { ApiClient } from '../api.ts';
-import { READY, serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith } from '../real-etcd.ts';
-import { freePort, type ServerProcess } from '../server-process.ts';
+import { ApiClient } from '../helpers/api.ts';
+import { READY, serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith } from '../helpers/real-etcd.ts';
+import { freePort, type ServerProcess } from '../helpers/server-process.ts';
 import { after, flagsOf, freeAddresses, startProcess, waitForFile } from './flags.ts';
 
 const SEED = Number(process.env['SIGNALS_SEED'] ?? 1);

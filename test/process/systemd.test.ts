@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { READY, serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith, REPOSITORY, systemProgram } from '../real-etcd.ts';
-import { run } from '../run.ts';
-import type { ServerProcess } from '../server-process.ts';
+import { READY, serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith, REPOSITORY, systemProgram } from '../helpers/real-etcd.ts';
+import { run } from '../helpers/run.ts';
+import type { ServerProcess } from '../helpers/server-process.ts';
 import { flagsOf, freeAddresses, startProcess } from './flags.ts';
 
 const TIMEOUT_MS = 60_000;

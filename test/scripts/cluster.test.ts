@@ -4,10 +4,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../../src/client/index.ts';
-import { serverUnderTest, temporaryDirectory } from '../member.ts';
-import { describeWith, REPOSITORY } from '../real-etcd.ts';
-import { type RunResult, run } from '../run.ts';
-import { freePort, ServerProcess } from '../server-process.ts';
+import { serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
+import { describeWith, REPOSITORY } from '../helpers/real-etcd.ts';
+import { type RunResult, run } from '../helpers/run.ts';
+import { freePort, ServerProcess } from '../helpers/server-process.ts';
 
 const SCRIPT = ['scripts/run-ts.mjs', 'scripts/cluster.ts'].map((path) => join(REPOSITORY, path));
 const READY_TIMEOUT_MS = 60_000;

@@ -1,6 +1,6 @@
 // Fills a member with something of every kind, and reads back all that a client can see of it.
 
-import { ApiClient, type Message, type Value } from '../api.ts';
+import { ApiClient, type Message, type Value } from '../helpers/api.ts';
 
 /** Everything that must survive a change of the server program, in comparable form. */
 export interface Contents {

@@ -3,9 +3,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { ApiClient } from '../api.ts';
-import { Member, type Program, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, type Found, need, realEtcd } from '../real-etcd.ts';
+import { ApiClient } from '../helpers/api.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, type Found, need, realEtcd } from '../helpers/real-etcd.ts';
 import { fill, observe } from './contents.ts';
 
 const TIMEOUT_MS = 120_000;

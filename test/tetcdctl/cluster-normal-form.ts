@@ -2,7 +2,7 @@
 // Lists are put into the order of the members' names, when names have taken the place of ids.
 
 import { etcdserverpb } from '../../src/protocol/index.ts';
-import type { RunResult } from '../run.ts';
+import type { RunResult } from '../helpers/run.ts';
 
 type Members = ReadonlyArray<{ readonly id: bigint }>;
 

@@ -5,9 +5,9 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Member, type Program, realProgram } from '../member.ts';
-import { describeWith, type Found, need, type RealEtcd } from '../real-etcd.ts';
-import type { RunResult } from '../run.ts';
+import { Member, type Program, realProgram } from '../helpers/member.ts';
+import { describeWith, type Found, need, type RealEtcd } from '../helpers/real-etcd.ts';
+import type { RunResult } from '../helpers/run.ts';
 import { type Known, normalForm } from './normal-form.ts';
 import { type Like, STEPS, type Step } from './steps.ts';
 import { ours, realPrograms, type Tool, theirs } from './tools.ts';

@@ -1,7 +1,7 @@
 // What differs between two members, or two moments, is replaced by a name, so that the rest can be
 // compared byte by byte.
 
-import type { RunResult } from '../run.ts';
+import type { RunResult } from '../helpers/run.ts';
 
 /** What is known of the members that a program talked to, by the name it gets in the output. */
 export interface Known {

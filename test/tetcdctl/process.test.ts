@@ -5,10 +5,10 @@ import { EventEmitter, once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Member, serverUnderTest } from '../member.ts';
-import { describeWith, type Found, need, REPOSITORY } from '../real-etcd.ts';
-import { type RunResult, run } from '../run.ts';
-import { freePort } from '../server-process.ts';
+import { Member, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, type Found, need, REPOSITORY } from '../helpers/real-etcd.ts';
+import { type RunResult, run } from '../helpers/run.ts';
+import { freePort } from '../helpers/server-process.ts';
 
 const MAIN = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
 const built: Found<string> = existsSync(MAIN)

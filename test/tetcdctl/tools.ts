@@ -1,12 +1,12 @@
 // The programs that are compared: ours within this process, an etcdctl as a process.
 
 import { execFile } from 'node:child_process';
-import { MemoryIo } from '../../src/cli/ctl/memory-io.fixture.ts';
-import { runTetcdctl } from '../../src/cli/ctl/program.ts';
-import { wordFromText } from '../../src/cli/ctl/words.ts';
-import type { Found, RealEtcd } from '../real-etcd.ts';
-import { realEtcd } from '../real-etcd.ts';
-import type { RunResult } from '../run.ts';
+import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';
+import { wordFromText } from '../../src/cli/shell/words.ts';
+import { runTetcdctl } from '../../src/cli/tetcdctl/program.ts';
+import type { Found, RealEtcd } from '../helpers/real-etcd.ts';
+import { realEtcd } from '../helpers/real-etcd.ts';
+import type { RunResult } from '../helpers/run.ts';
 import type { Like } from './steps.ts';
 
 const TOOL_TIMEOUT_MS = 30_000;

@@ -1,8 +1,8 @@
 // Real etcdctl, of both releases, gets the same answers from our server as from real etcd.
 
 import { afterEach, expect, test } from 'vitest';
-import { Member, realProgram, serverUnderTest } from '../member.ts';
-import { describeWith, need, realEtcd } from '../real-etcd.ts';
+import { Member, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { takeTour } from './tour.ts';
 
 const members: Member[] = [];

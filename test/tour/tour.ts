@@ -1,7 +1,7 @@
 // Takes the tour against one server with one etcdctl.
 
 import { spawn } from 'node:child_process';
-import { run } from '../run.ts';
+import { run } from '../helpers/run.ts';
 import { type Step, TOUR } from './steps.ts';
 
 export interface Stop {

@@ -20,7 +20,7 @@
 //   with periodic timers call `stop()` at the end.
 
 import { fail, invariant } from '../../base/index.ts';
-import type { Timer, Timers } from '../clock.ts';
+import type { Timer, Timers } from '../index.ts';
 import { EVENTS_PER_RUN_MAX, TURN_MS } from './limits.ts';
 
 class SimEvent implements Timer {

@@ -1,7 +1,7 @@
 // The clocks of one machine: both may run fast or slow, and the wall clock may be wrong.
 
 import { invariant } from '../../base/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../index.ts';
 import type { Scheduler } from './scheduler.ts';
 
 /** Where wall clocks begin: an arbitrary moment in 2023. */

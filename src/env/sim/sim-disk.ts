@@ -16,7 +16,7 @@ import {
   seededRandom,
   TetcdError,
 } from '../../base/index.ts';
-import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
+import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../index.ts';
 import { type CrashFate, FileData } from './file-data.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { DirectoryNode, FileNode, Names, type Node } from './names.ts';

@@ -6,10 +6,7 @@
 // found. While it is paused nothing calls back either; what was due then comes when it goes on.
 
 import { type Random, seededRandom } from '../../base/index.ts';
-import type { Timers } from '../clock.ts';
-import type { Entropy } from '../entropy.ts';
-import type { Env } from '../env.ts';
-import type { Network } from '../network.ts';
+import type { Entropy, Env, Network, Timers } from '../index.ts';
 import type { CrashFate } from './file-data.ts';
 import type { Schedule } from './operations.ts';
 import { Scheduler } from './scheduler.ts';

@@ -1,7 +1,7 @@
 // An open file of the simulated disk.
 
 import { ERROR_CODES, equalBytes, fail, invariant, TetcdError, verify } from '../../base/index.ts';
-import { type DiskFile, OPEN_MODES, type OpenMode } from '../disk.ts';
+import { type DiskFile, OPEN_MODES, type OpenMode } from '../index.ts';
 import { PAGE_SIZE, SECTOR_SIZE } from './limits.ts';
 import type { FileNode } from './names.ts';
 import {

@@ -7,7 +7,7 @@
 // The names of machines have IP addresses, by which they are reached too; `setAddress` adds other names.
 
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
-import type { ByteStream, Listener, Network, StreamAddress } from '../network.ts';
+import type { ByteStream, Listener, Network, StreamAddress } from '../index.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Callable } from './sim-process.ts';
 import { type Route, SimStream, type StreamWorld } from './sim-stream.ts';

@@ -1,6 +1,6 @@
 // A process: everything that calls its code goes through here, so that it can be paused and killed.
 
-import type { Timer, Timers } from '../clock.ts';
+import type { Timer, Timers } from '../index.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SimClock } from './sim-clock.ts';
 

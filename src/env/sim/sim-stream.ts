@@ -15,7 +15,7 @@ import {
   TetcdError,
   verify,
 } from '../../base/index.ts';
-import type { ByteStream, ByteStreamHandler } from '../network.ts';
+import type { ByteStream, ByteStreamHandler } from '../index.ts';
 import { STREAM_HIGH_WATER_SIZE, STREAM_PIECE_SIZE_MAX, STREAM_WINDOW_SIZE } from './limits.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Callable } from './sim-process.ts';

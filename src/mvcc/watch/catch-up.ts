@@ -1,8 +1,8 @@
 // Reading what happened, for watchers that are behind.
 
 import { invariant, type Revision } from '../../base/index.ts';
+import type { ReadView } from '../eval/range.ts';
 import { KeyValueScanner } from '../key-value.ts';
-import type { ReadView } from '../range.ts';
 import { ByteSlice } from '../types.ts';
 import type { EventWindow } from './event-batch.ts';
 import type { WatchRange, WatchSet } from './watch-set.ts';

@@ -2,7 +2,7 @@
 // matched with the ranges that contain it, then every watcher is offered its batch.
 
 import { invariant, type Revision } from '../../base/index.ts';
-import type { ReadView } from '../range.ts';
+import type { ReadView } from '../eval/range.ts';
 import { EventBatch, type EventWindow } from './event-batch.ts';
 import type { WatchRange, WatchSet } from './watch-set.ts';
 import {

@@ -11,9 +11,9 @@
 
 import { EMPTY_BYTES, type Revision, writeVarint } from '../../base/index.ts';
 import { sizeOfUint } from '../../protocol/index.ts';
-import type { ChangeList } from '../change-list.ts';
+import type { ReadView } from '../eval/range.ts';
+import type { ChangeList } from '../index/change-list.ts';
 import { sizeOfKeyField, writeKeyField } from '../key-value.ts';
-import type { ReadView } from '../range.ts';
 import { ByteSlice, KeyState } from '../types.ts';
 
 const TAG_EVENTS = 0x5a;

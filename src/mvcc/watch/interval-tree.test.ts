@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
-import { randomKey } from '../naive-index.fixture.ts';
+import { randomKey } from '../index/naive-index.fixture.ts';
 import { IntervalTree } from './interval-tree.ts';
 
 test('finds the ranges that a walk over all of them finds', () => {

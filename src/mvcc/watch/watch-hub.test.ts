@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1, type Random, seededRandom } from '../../base/index.ts';
 import { mvccpb } from '../../protocol/index.ts';
-import { rangeContains } from '../key-range.ts';
-import { MemoryStore } from '../memory-store.fixture.ts';
-import { randomKey, randomRange } from '../naive-index.fixture.ts';
+import { rangeContains } from '../eval/key-range.ts';
+import { MemoryStore } from '../eval/memory-store.fixture.ts';
+import { randomKey, randomRange } from '../index/naive-index.fixture.ts';
 import type { EventBatch } from './event-batch.ts';
 import { WatchHub } from './watch-hub.ts';
 import {

@@ -19,8 +19,9 @@
 // were taken by the stream before, so a response that the stream queues now is never ahead of events.
 
 import { invariant, type Revision } from '../../base/index.ts';
-import type { ChangeList } from '../change-list.ts';
-import { FROM_KEY, SINGLE_KEY } from '../key-range.ts';
+import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
+import type { ReadView } from '../eval/range.ts';
+import type { ChangeList } from '../index/change-list.ts';
 import {
   WATCH_NOTIFY_CHANGES_MAX,
   WATCH_PASS_LOOKS_MAX,
@@ -28,7 +29,6 @@ import {
   WATCH_WINDOW_BYTES_MAX,
   WATCH_WINDOW_CHANGES_MAX,
 } from '../limits.ts';
-import type { ReadView } from '../range.ts';
 import {
   READ_STATE,
   RowReaderOfAll,

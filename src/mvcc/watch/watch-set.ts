@@ -1,7 +1,7 @@
 // Watchers, found by key. Watchers of one range and variant form a group that is told the same.
 
 import { invariant } from '../../base/index.ts';
-import { FROM_KEY, SINGLE_KEY } from '../key-range.ts';
+import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
 import { IntervalTree } from './interval-tree.ts';
 import { VARIANTS, type Watcher } from './watcher.ts';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { latin1FromBytes } from '../../base/index.ts';
-import { type ByteStream, SimWorld } from '../../env/index.ts';
+import type { ByteStream } from '../../env/index.ts';
+import { SimWorld } from '../../env/sim/index.ts';
 import { HttpFault } from './fault.ts';
 import { MessageParser } from './parser.ts';
 import { ServerConnection, type ServerExchange } from './server.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etcd.ts';
+import { describeWith, need, realEtcd, sharedData } from '../../../test/helpers/real-etcd.ts';
 import { environmentName } from './environment.ts';
 import { FEATURE_GATE_NAMES, FEATURE_GATES, LATER_GATES } from './feature-gates.ts';
 import { LATER_FLAGS } from './later-flags.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWith, need, realEtcd, sharedData } from '../../../test/real-etcd.ts';
+import { describeWith, need, realEtcd, sharedData } from '../../../test/helpers/real-etcd.ts';
 import { bootstrapProblem, mismatchText } from './bootstrap-check.ts';
 import { environmentName } from './environment.ts';
 import { FEATURE_GATES, type FeatureGates, parseFeatureGates } from './feature-gates.ts';

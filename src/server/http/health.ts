@@ -2,7 +2,7 @@
 // Texts and orders: etcd v3.7.1 `server/etcdserver/api/etcdhttp/health.go`.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from '../log.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { allowGet, respondError, respondText } from './respond.ts';
 import type { Target } from './target.ts';
 

@@ -3,8 +3,8 @@
 import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
-import type { Metrics } from '../metrics.ts';
 import { alarmName } from '../services/maintenance.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { HttpSource, Versions } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 

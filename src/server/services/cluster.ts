@@ -3,10 +3,10 @@
 import type { Server, UnaryCall } from '../../grpc/index.ts';
 import { type Member, sortedUrls } from '../../membership/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import type { ChangeOutcome } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
+import type { Read } from '../consensus/reads.ts';
 import type { MemberCore } from '../core.ts';
-import type { ChangeOutcome } from '../membership-changes.ts';
-import type { Read } from '../reads.ts';
 import { failWith, registerUnary } from './reply.ts';
 
 const methods = etcdserverpb.ClusterService.methods;

@@ -33,10 +33,10 @@ import {
   REQUEST_KIND,
   Slices,
 } from '../../store/index.ts';
+import type { Proposal } from '../consensus/proposals.ts';
+import type { Read } from '../consensus/reads.ts';
 import type { MemberCore } from '../core.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
-import type { Proposal } from '../proposals.ts';
-import type { Read } from '../reads.ts';
 import { readLargeRange } from './large-range.ts';
 import {
   bodyOf,

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
-import { createSimEnv, type SimEnv } from '../../env/index.ts';
+import { createSimEnv, type SimEnv } from '../../env/sim/index.ts';
 import {
   type Encoder,
   GrpcStatusError,
@@ -15,7 +15,7 @@ import {
 } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { RANGE_WINDOW_BYTES } from '../limits.ts';
-import { SimMember } from '../sim-member.fixture.ts';
+import { SimMember } from '../testing/sim-member.fixture.ts';
 import { registerKvService } from './kv.ts';
 
 const { KVService, RangeRequestCodec, RangeResponseCodec, TxnRequestCodec, TxnResponseCodec } =

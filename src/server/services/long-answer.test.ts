@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RangeResult } from '../../mvcc/index.ts';
-import { ResponseHeaderWriter } from '../response-header.ts';
 import { bodyOf, rangeAnswer } from './long-answer.ts';
+import { ResponseHeaderWriter } from './response-header.ts';
 import { kvEncoders } from './responses.ts';
 
 test('the pieces of a large answer are the answer', () => {

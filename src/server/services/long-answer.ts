@@ -16,7 +16,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import type { ResponseHeaderWriter } from '../response-header.ts';
+import type { ResponseHeaderWriter } from './response-header.ts';
 import {
   copyField,
   fieldSize,

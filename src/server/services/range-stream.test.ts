@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
-import { createSimEnv } from '../../env/index.ts';
+import { createSimEnv } from '../../env/sim/index.ts';
 import {
   type Encoder,
   type Server,
@@ -12,7 +12,7 @@ import {
   type StreamOpener,
 } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
-import { SimMember, simConfig } from '../sim-member.fixture.ts';
+import { SimMember, simConfig } from '../testing/sim-member.fixture.ts';
 import { registerRangeStream } from './range-stream.ts';
 
 const { RangeRequestCodec, RangeStreamResponseCodec } = etcdserverpb;

@@ -26,9 +26,9 @@ import {
   mvccpb,
 } from '../../protocol/index.ts';
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
+import type { Read } from '../consensus/reads.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
-import type { Read } from '../reads.ts';
 import { endMalformed, headerOf, readFailure, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;

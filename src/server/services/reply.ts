@@ -18,7 +18,7 @@ import {
   wasPlain,
 } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
-import { asError } from '../log.ts';
+import { asError } from '../telemetry/log.ts';
 
 /** Answers with etcd's status and text for an error. */
 export function failWith(call: UnaryCall, name: EtcdErrorName): void {

@@ -12,8 +12,8 @@ import {
   TxnResult,
 } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
-import { ResponseHeaderWriter } from '../response-header.ts';
 import { bodyOf, deleteAnswer, type LongAnswer, rangeAnswer, txnAnswer } from './long-answer.ts';
+import { ResponseHeaderWriter } from './response-header.ts';
 import { kvEncoders } from './responses.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 

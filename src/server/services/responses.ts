@@ -18,7 +18,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import type { ResponseHeaderWriter } from '../response-header.ts';
+import type { ResponseHeaderWriter } from './response-header.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;

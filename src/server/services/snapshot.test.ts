@@ -1,11 +1,11 @@
 // Snapshots for clients on a member in a simulated world, driven without sockets.
 
 import { expect, test } from 'vitest';
-import { createSimEnv } from '../../env/index.ts';
+import { createSimEnv } from '../../env/sim/index.ts';
 import { type Server, STATUS, type StreamCall, type StreamOpener } from '../../grpc/index.ts';
 import { SNAPSHOT_COPIES_MAX } from '../limits.ts';
 import type { Member } from '../member.ts';
-import { SimMember } from '../sim-member.fixture.ts';
+import { SimMember } from '../testing/sim-member.fixture.ts';
 import { registerSnapshot } from './snapshot.ts';
 
 /** Begins calls whose client takes a piece or not, as `takes` says. */

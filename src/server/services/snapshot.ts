@@ -13,7 +13,7 @@ import {
   SNAPSHOT_PIECE_BYTES,
   SNAPSHOT_RATE_KEPT,
 } from '../limits.ts';
-import { asError } from '../log.ts';
+import { asError } from '../telemetry/log.ts';
 import { endMalformed, endWith, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.MaintenanceService.methods.snapshot;

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
-import { createSimEnv } from '../../env/index.ts';
+import { createSimEnv } from '../../env/sim/index.ts';
 import {
   type Encoder,
   type Server,
@@ -15,7 +15,7 @@ import {
 } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { Member } from '../member.ts';
-import { SimMember } from '../sim-member.fixture.ts';
+import { SimMember } from '../testing/sim-member.fixture.ts';
 import { registerLeaseService } from './lease.ts';
 import { registerSnapshot } from './snapshot.ts';
 import { registerWatchService } from './watch.ts';

@@ -15,7 +15,7 @@ import {
 import type { Encoder } from '../../grpc/index.ts';
 import type { EventBatch } from '../../mvcc/index.ts';
 import { putBig, sizeOfBig } from '../../protocol/index.ts';
-import type { ResponseHeaderWriter } from '../response-header.ts';
+import type { ResponseHeaderWriter } from './response-header.ts';
 
 const TAG_WATCH_ID = 0x10;
 const TAG_CREATED = 0x18;

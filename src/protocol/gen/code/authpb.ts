@@ -2,8 +2,8 @@
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { EnumInfo, MessageInfo } from '../../descriptor.ts';
-import { GeneratedCodec } from '../../generated-codec.ts';
-import type { Reader } from '../../reader.ts';
+import { GeneratedCodec } from '../../wire/generated-codec.ts';
+import type { Reader } from '../../wire/reader.ts';
 import {
   putBytes,
   putInt,
@@ -11,7 +11,7 @@ import {
   sizeOfDelimited,
   sizeOfInt,
   sizeOfString,
-} from '../../writer.ts';
+} from '../../wire/writer.ts';
 
 export const Type = {
   READ: 0,

@@ -2,9 +2,16 @@
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { EnumInfo, MessageInfo } from '../../descriptor.ts';
-import { GeneratedCodec } from '../../generated-codec.ts';
-import type { Reader } from '../../reader.ts';
-import { putBig, putBytes, putInt, sizeOfBig, sizeOfDelimited, sizeOfInt } from '../../writer.ts';
+import { GeneratedCodec } from '../../wire/generated-codec.ts';
+import type { Reader } from '../../wire/reader.ts';
+import {
+  putBig,
+  putBytes,
+  putInt,
+  sizeOfBig,
+  sizeOfDelimited,
+  sizeOfInt,
+} from '../../wire/writer.ts';
 
 export const EventType = {
   PUT: 0,

@@ -2,9 +2,9 @@
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { MessageInfo } from '../../descriptor.ts';
-import { GeneratedCodec } from '../../generated-codec.ts';
-import type { Reader } from '../../reader.ts';
-import { putBytes, putInt, sizeOfDelimited, sizeOfUint } from '../../writer.ts';
+import { GeneratedCodec } from '../../wire/generated-codec.ts';
+import type { Reader } from '../../wire/reader.ts';
+import { putBytes, putInt, sizeOfDelimited, sizeOfUint } from '../../wire/writer.ts';
 
 export interface Snapshot {
   crc: number;

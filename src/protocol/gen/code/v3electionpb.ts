@@ -2,10 +2,17 @@
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { MessageInfo } from '../../descriptor.ts';
-import { GeneratedCodec } from '../../generated-codec.ts';
-import type { Reader } from '../../reader.ts';
+import { GeneratedCodec } from '../../wire/generated-codec.ts';
+import type { Reader } from '../../wire/reader.ts';
 import type { ServiceDescriptor } from '../../service.ts';
-import { putBig, putBytes, putInt, sizeOfBig, sizeOfDelimited, sizeOfInt } from '../../writer.ts';
+import {
+  putBig,
+  putBytes,
+  putInt,
+  sizeOfBig,
+  sizeOfDelimited,
+  sizeOfInt,
+} from '../../wire/writer.ts';
 import {
   type ResponseHeader,
   putResponseHeader,

@@ -2,9 +2,9 @@
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { MessageInfo } from '../../descriptor.ts';
-import { GeneratedCodec } from '../../generated-codec.ts';
-import type { Reader } from '../../reader.ts';
-import { putBytes, putInt, sizeOfDelimited, sizeOfInt, sizeOfUint } from '../../writer.ts';
+import { GeneratedCodec } from '../../wire/generated-codec.ts';
+import type { Reader } from '../../wire/reader.ts';
+import { putBytes, putInt, sizeOfDelimited, sizeOfInt, sizeOfUint } from '../../wire/writer.ts';
 import {
   type ConfState,
   putConfState,

@@ -2,8 +2,8 @@
 
 import { EMPTY_BYTES } from '../../../../base/index.ts';
 import { MessageInfo } from '../../../descriptor.ts';
-import { GeneratedCodec } from '../../../generated-codec.ts';
-import type { Reader } from '../../../reader.ts';
+import { GeneratedCodec } from '../../../wire/generated-codec.ts';
+import type { Reader } from '../../../wire/reader.ts';
 import type { ServiceDescriptor } from '../../../service.ts';
 import {
   putBytes,
@@ -12,7 +12,7 @@ import {
   sizeOfDelimited,
   sizeOfString,
   sizeOfUint,
-} from '../../../writer.ts';
+} from '../../../wire/writer.ts';
 import {
   type Permission,
   putPermission,

@@ -2,8 +2,8 @@
 
 import { EMPTY_BYTES } from '../../../../base/index.ts';
 import { EnumInfo, MessageInfo } from '../../../descriptor.ts';
-import { GeneratedCodec } from '../../../generated-codec.ts';
-import type { Reader } from '../../../reader.ts';
+import { GeneratedCodec } from '../../../wire/generated-codec.ts';
+import type { Reader } from '../../../wire/reader.ts';
 import type { ServiceDescriptor } from '../../../service.ts';
 import {
   putBig,
@@ -13,7 +13,7 @@ import {
   sizeOfDelimited,
   sizeOfInt,
   sizeOfUint,
-} from '../../../writer.ts';
+} from '../../../wire/writer.ts';
 import {
   type KeyValue,
   putKeyValue,

@@ -1,0 +1,222 @@
+// An open database file: the newest commit, who reads which one, who writes.
+
+import { invariant, TetcdError } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
+import type {
+  CopyResult,
+  Database,
+  DatabaseStatistics,
+  ReadTransaction,
+  Violation,
+  WriteTransaction,
+} from '../api.ts';
+import { WRITERS_WAITING_MAX } from '../limits.ts';
+import { Snapshot } from '../read/read-transaction.ts';
+import { checkDatabase } from '../tools/check.ts';
+import { compactInto } from '../tools/compact.ts';
+import { type WriteHost, Writer } from '../write/write-transaction.ts';
+import type { Freelist, PageRuns } from './freelist.ts';
+import type { Meta } from './meta.ts';
+import type { Pager } from './pager.ts';
+import { Readers } from './readers.ts';
+import { Slices } from './slices.ts';
+
+/** What a database is opened with. */
+export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
+
+export interface DatabaseParts {
+  readonly env: BboltEnv;
+  readonly pager: Pager;
+  readonly meta: Meta;
+  /** Undefined for a database that is only read. */
+  readonly freelist: Freelist | undefined;
+  readonly noSync: boolean;
+  readonly noFreelistSync: boolean;
+}
+
+interface WaitingWriter {
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export class FileDatabase implements Database, WriteHost {
+  readonly pager: Pager;
+  readonly noSync: boolean;
+  readonly noFreelistSync: boolean;
+  readonly metaPage: Uint8Array;
+  freelistPages: PageRuns = [];
+  private readonly env: BboltEnv;
+  /** The newest commit. */
+  private meta: Meta;
+  private readonly ownFreelist: Freelist | undefined;
+  private readonly readers = new Readers();
+  private writing = false;
+  /** At most WRITERS_WAITING_MAX. */
+  private readonly waiting: WaitingWriter[] = [];
+  /** Why no writer is let in any more. */
+  private poisonedBy: TetcdError | undefined;
+
+  constructor(parts: DatabaseParts) {
+    this.env = parts.env;
+    this.pager = parts.pager;
+    this.meta = parts.meta;
+    this.ownFreelist = parts.freelist;
+    this.noSync = parts.noSync;
+    this.noFreelistSync = parts.noFreelistSync;
+    this.metaPage = new Uint8Array(parts.pager.pageSize);
+  }
+
+  get path(): string {
+    return this.pager.file.path;
+  }
+
+  get pageSize(): number {
+    return this.pager.pageSize;
+  }
+
+  get readOnly(): boolean {
+    return this.ownFreelist === undefined;
+  }
+
+  get freelist(): Freelist {
+    invariant(this.ownFreelist !== undefined, 'only a writable database has a free list');
+    return this.ownFreelist;
+  }
+
+  size(): number {
+    return this.meta.highWater * this.pager.pageSize;
+  }
+
+  sizeInUse(): number {
+    return this.size() - (this.ownFreelist?.freeCount ?? 0) * this.pager.pageSize;
+  }
+
+  fileSize(): number {
+    this.pager.assertOpen();
+    return this.pager.file.size();
+  }
+
+  statistics(): DatabaseStatistics {
+    const { pager, ownFreelist } = this;
+    return {
+      pageSize: pager.pageSize,
+      freePages: ownFreelist?.freeCount ?? 0,
+      pendingPages: ownFreelist?.pendingCount ?? 0,
+      openReaders: this.readers.count,
+      cachedBytes: pager.cache.bytes,
+      cachedPages: pager.cache.count,
+      cacheMisses: pager.misses,
+    };
+  }
+
+  beginRead(): ReadTransaction {
+    return this.snapshot();
+  }
+
+  async beginWrite(): Promise<WriteTransaction> {
+    return await this.writer();
+  }
+
+  async copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult> {
+    const snapshot = this.snapshot();
+    try {
+      return await snapshot.copyTo(write);
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  async compactInto(target: Database): Promise<void> {
+    invariant(target instanceof FileDatabase, 'there is one kind of database');
+    const snapshot = this.snapshot();
+    try {
+      await compactInto(snapshot, target);
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  async check(): Promise<readonly Violation[]> {
+    const snapshot = this.snapshot();
+    try {
+      return await checkDatabase(this.pager, snapshot.meta, this.ownFreelist, this.slices());
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  whenReadersAtMost(count: number): Promise<void> {
+    return this.readers.whenAtMost(count);
+  }
+
+  async close(): Promise<void> {
+    if (this.pager.closed) return;
+    const closed = new TetcdError('CLOSED', `${this.path}: database not open`);
+    this.poisonedBy = closed;
+    for (const { reject } of this.waiting.splice(0)) reject(closed);
+    if (this.writing) {
+      await new Promise<void>((resolve) => {
+        this.waiting.push({ resolve, reject: () => resolve() });
+      });
+    }
+    if (this.pager.closed) return;
+    this.pager.closed = true;
+    await this.pager.settle();
+    this.pager.cache.clear();
+    await this.pager.file.close();
+  }
+
+  snapshot(): Snapshot {
+    this.pager.assertOpen();
+    const pin = this.readers.add(this.meta.txid);
+    return new Snapshot(this.env, this.pager, this.meta, this.readers, pin);
+  }
+
+  async writer(): Promise<Writer> {
+    this.assertWritable();
+    if (this.writing) {
+      if (this.waiting.length >= WRITERS_WAITING_MAX) {
+        throw new TetcdError('LIMIT_EXCEEDED', `more than ${WRITERS_WAITING_MAX} waiting writers`);
+      }
+      await new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject }));
+    }
+    this.writing = true;
+    this.freelist.release(this.meta.txid + 1, this.readers.oldest);
+    return new Writer(this, this.meta);
+  }
+
+  slices(): Slices {
+    return new Slices(this.env);
+  }
+
+  publish(meta: Meta): void {
+    invariant(meta.txid === this.meta.txid + 1, 'commits come one by one');
+    this.meta = meta;
+    this.pager.highWater = meta.highWater;
+  }
+
+  poison(reason: unknown): void {
+    this.poisonedBy ??= new TetcdError(
+      'DISK_FAILED',
+      `${this.path}: a commit failed, no more writes are taken`,
+      { cause: reason },
+    );
+    for (const { reject } of this.waiting.splice(0)) reject(this.poisonedBy);
+  }
+
+  releaseWriter(): void {
+    invariant(this.writing, 'the writer is done once');
+    const next = this.waiting.shift();
+    // With a next writer `writing` stays set, so that nobody slips in before it runs.
+    if (next === undefined) this.writing = false;
+    else next.resolve();
+  }
+
+  private assertWritable(): void {
+    this.pager.assertOpen();
+    if (this.readOnly) {
+      throw new TetcdError('INVALID_ARGUMENT', `${this.path}: database is in read-only mode`);
+    }
+    if (this.poisonedBy !== undefined) throw this.poisonedBy;
+  }
+}

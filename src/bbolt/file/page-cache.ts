@@ -1,0 +1,151 @@
+// The page cache: page id → Page, bounded by bytes, with the CLOCK rule (second chance).
+//
+// The table is open addressed, probed linearly and at most half full; NO_PAGE stands in empty slots.
+// A page's own mark says that it was used since the hand last passed: the hand clears it, and evicts
+// the page if it comes by again.
+//
+// The table has its final size from the start (capacity / page size, doubled): growing a large one
+// would be a stall.
+//
+// Pages that were read or built together share one buffer, which lives as long as any of them. When
+// the hand spares a page, the page moves into memory of its own, so that a few pages in steady use
+// do not keep the buffers of all their former neighbours.
+//
+// Hot: `get` runs once per tree level of every point read. What it costs is cache misses of the
+// processor (one in the table, one in the page object), which is why there is no `Map`.
+
+import { invariant } from '../../base/index.ts';
+import { PAGE_CACHE_SHARE_MAX } from '../limits.ts';
+import { allocatePageBytes, PAGE_HEADER_SIZE } from './layout.ts';
+import { Page } from './page.ts';
+
+const TABLE_LENGTH_MIN = 64;
+
+/** Stands in empty slots; its id is that of no page. */
+const NO_PAGE = new Page(-1, new Uint8Array(PAGE_HEADER_SIZE));
+
+export class PageCache {
+  readonly capacityBytes: number;
+  /** Bytes of all pages held; at most `capacityBytes` after every `put`. */
+  bytes = 0;
+  /** Pages held. */
+  count = 0;
+  private readonly table: Page[];
+  private readonly mask: number;
+  private hand = 0;
+
+  /** A cache of pages that have `pageSize` bytes, or a multiple of it. */
+  constructor(capacityBytes: number, pageSize: number) {
+    this.capacityBytes = capacityBytes;
+    let length = TABLE_LENGTH_MIN;
+    while (length < (capacityBytes / pageSize) * 2) length *= 2;
+    this.table = new Array<Page>(length).fill(NO_PAGE);
+    this.mask = length - 1;
+  }
+
+  get(id: number): Page | undefined {
+    const { table, mask } = this;
+    let slot = homeOf(id, mask);
+    for (;;) {
+      const page = table[slot]!;
+      if (page.id === id) {
+        page.used = true;
+        return page;
+      }
+      if (page === NO_PAGE) return undefined;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  /** Whether the page is held; does not count as a use. */
+  has(id: number): boolean {
+    return this.table[this.findSlot(id)] !== NO_PAGE;
+  }
+
+  /**
+   * Holds `page` in place of any other with its id; a page too large for the cache is not held. One
+   * that is `wanted` counts as used; else the hand may take it at once.
+   */
+  put(page: Page, wanted: boolean): void {
+    const size = page.bytes.length;
+    let slot = this.findSlot(page.id);
+    if (this.table[slot] !== NO_PAGE) {
+      this.vacate(slot);
+      slot = this.findSlot(page.id);
+    }
+    if (size > this.capacityBytes * PAGE_CACHE_SHARE_MAX) return;
+    if (this.bytes + size > this.capacityBytes) {
+      do this.evictOne();
+      while (this.bytes + size > this.capacityBytes);
+      slot = this.findSlot(page.id);
+    }
+    this.table[slot] = page;
+    page.used = wanted;
+    this.bytes += size;
+    this.count++;
+    invariant(this.count * 2 <= this.mask + 1, 'the table is at most half full');
+  }
+
+  clear(): void {
+    this.table.fill(NO_PAGE);
+    this.bytes = 0;
+    this.count = 0;
+  }
+
+  /** The slot that holds the page, or the empty slot where it would go. */
+  private findSlot(id: number): number {
+    const { table, mask } = this;
+    let slot = homeOf(id, mask);
+    while (table[slot]!.id !== id && table[slot] !== NO_PAGE) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  private evictOne(): void {
+    invariant(this.count > 0, 'only a cache that holds something is full');
+    const { table } = this;
+    for (;;) {
+      const slot = this.hand;
+      const page = table[slot]!;
+      if (page !== NO_PAGE) {
+        if (!page.used) {
+          // The slot may be filled from behind: the hand stays.
+          this.vacate(slot);
+          return;
+        }
+        page.used = false;
+        table[slot] = withOwnMemory(page);
+      }
+      this.hand = (slot + 1) & this.mask;
+    }
+  }
+
+  /** Empties a slot, moving back the pages behind it that probing would no longer reach. */
+  private vacate(slot: number): void {
+    const { table, mask } = this;
+    this.bytes -= table[slot]!.bytes.length;
+    this.count--;
+    let gap = slot;
+    for (let next = (slot + 1) & mask; table[next] !== NO_PAGE; next = (next + 1) & mask) {
+      const home = homeOf(table[next]!.id, mask);
+      if (((next - home) & mask) >= ((next - gap) & mask)) {
+        table[gap] = table[next]!;
+        gap = next;
+      }
+    }
+    table[gap] = NO_PAGE;
+  }
+}
+
+function withOwnMemory(page: Page): Page {
+  const { bytes } = page;
+  if (bytes.length === bytes.buffer.byteLength) return page;
+  const own = allocatePageBytes(bytes.length);
+  own.set(bytes);
+  return new Page(page.id, own);
+}
+
+/** Scrambled, since runs of neighbouring ids would else pile up behind each other. */
+function homeOf(id: number, mask: number): number {
+  const scrambled = Math.imul(id, 0x9e3779b1);
+  return (scrambled ^ (scrambled >>> 15)) & mask;
+}

@@ -1,0 +1,65 @@
+// Many pages at once, past the cache, with few large asynchronous reads: wanted pages that lie close
+// together in the file come with one read.
+
+import { EMPTY_BYTES } from '../../base/index.ts';
+import { READ_GAP_BYTES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts';
+import { allocatePageBytes } from './layout.ts';
+import type { Page } from './page.ts';
+import type { Pager } from './pager.ts';
+
+/** Pages that one batch may hold: what one read of full length brings. */
+export function batchPagesMax(pager: Pager): number {
+  return Math.max(1, Math.floor(TRANSFER_BYTES_MAX / pager.pageSize));
+}
+
+/**
+ * The pages with these ids, in that order, each validated; overflow pages come along. Their bytes
+ * are views of a few large buffers, which live as long as any page of theirs does. The caller keeps
+ * the pages from being freed meanwhile, and asks for `batchPagesMax` at most.
+ */
+export async function loadPages(pager: Pager, ids: readonly number[]): Promise<Page[]> {
+  const gap = READ_GAP_BYTES_MAX / pager.pageSize;
+  const lengthMax = batchPagesMax(pager);
+  const sorted = ids.slice().sort((a, b) => a - b);
+  const buffers: { readonly start: number; readonly bytes: Uint8Array }[] = [];
+  for (let i = 0; i < sorted.length; ) {
+    const start = sorted[i]!;
+    let end = start + 1;
+    while (i < sorted.length && sorted[i]! - end <= gap && sorted[i]! - start < lengthMax) {
+      end = sorted[i]! + 1;
+      i++;
+    }
+    const bytes = allocatePageBytes((end - start) * pager.pageSize);
+    await pager.read(bytes, start);
+    buffers.push({ start, bytes });
+  }
+
+  const pages: Page[] = [];
+  let buffer = buffers[0];
+  for (const id of ids) {
+    if (buffer === undefined || !holds(pager, buffer, id)) {
+      buffer = buffers.find((candidate) => holds(pager, candidate, id));
+    }
+    const at = (id - (buffer?.start ?? 0)) * pager.pageSize;
+    pages.push(await pageAt(pager, id, buffer?.bytes ?? EMPTY_BYTES, at));
+  }
+  return pages;
+}
+
+function holds(pager: Pager, buffer: { start: number; bytes: Uint8Array }, id: number): boolean {
+  return id >= buffer.start && id < buffer.start + buffer.bytes.length / pager.pageSize;
+}
+
+async function pageAt(pager: Pager, id: number, bytes: Uint8Array, at: number): Promise<Page> {
+  const head = bytes.subarray(at, at + pager.pageSize);
+  const extent = pager.extent(head, id);
+  if (extent === 1) return pager.accept(head, id);
+  const size = extent * pager.pageSize;
+  const whole = allocatePageBytes(size);
+  const known = bytes.subarray(at, at + size);
+  whole.set(known);
+  if (known.length < size) {
+    await pager.read(whole.subarray(known.length), id + known.length / pager.pageSize);
+  }
+  return pager.accept(whole, id);
+}

@@ -1,0 +1,114 @@
+// Pages of one file: reading, the gateway check, the cache.
+
+import { fail, TetcdError } from '../../base/index.ts';
+import type { DiskFile } from '../../env/index.ts';
+import { TREE_DEPTH_MAX } from '../limits.ts';
+import { allocatePageBytes, readU32 } from './layout.ts';
+import { Page, validateHeader, validatePage } from './page.ts';
+import type { PageCache } from './page-cache.ts';
+
+export class Pager {
+  readonly file: DiskFile;
+  readonly pageSize: number;
+  readonly cache: PageCache;
+  /** First page never used, in the newest state this process knows; never goes back. */
+  highWater: number;
+  closed = false;
+  /** Synchronous page reads that the cache could not answer. */
+  misses = 0;
+  /** Asynchronous reads under way; `close` waits for them. */
+  private readsUnderWay = 0;
+  private idle: (() => void) | undefined;
+
+  constructor(file: DiskFile, pageSize: number, highWater: number, cache: PageCache) {
+    this.file = file;
+    this.pageSize = pageSize;
+    this.highWater = highWater;
+    this.cache = cache;
+  }
+
+  /** The branch or leaf page `id`, validated. CORRUPT if it is neither or is damaged. */
+  page(id: number): Page {
+    return this.cache.get(id) ?? this.load(id);
+  }
+
+  /** Reads `target` in full from the page `id` on. */
+  async read(target: Uint8Array, id: number): Promise<void> {
+    this.assertOpen();
+    this.readsUnderWay++;
+    try {
+      const count = await this.file.read(target, id * this.pageSize);
+      if (count < target.length) throw this.truncated(id);
+    } finally {
+      this.readsUnderWay--;
+      if (this.readsUnderWay === 0) this.idle?.();
+    }
+  }
+
+  readSync(target: Uint8Array, id: number): void {
+    this.assertOpen();
+    const count = this.file.readSync(target, id * this.pageSize);
+    if (count < target.length) throw this.truncated(id);
+  }
+
+  /** Resolves when no asynchronous read is under way; none begins after `closed` is set. */
+  async settle(): Promise<void> {
+    if (this.readsUnderWay === 0) return;
+    await new Promise<void>((resolve) => {
+      this.idle = resolve;
+    });
+  }
+
+  /** The number of pages that the page with this header takes; CORRUPT if the header is unsound. */
+  extent(bytes: Uint8Array, id: number): number {
+    const wrong = validateHeader(bytes, id, this.highWater);
+    if (wrong !== undefined) throw this.corrupt(id, wrong);
+    return readU32(bytes, 12) + 1;
+  }
+
+  /** The gateway: a page from all its bytes, header checked before. CORRUPT if it is unsound. */
+  accept(bytes: Uint8Array, id: number): Page {
+    const wrong = validatePage(bytes, this.highWater);
+    if (wrong !== undefined) throw this.corrupt(id, wrong);
+    return new Page(id, bytes);
+  }
+
+  corrupt(id: number, text: string): TetcdError {
+    return new TetcdError('CORRUPT', `${this.placeOf(id)}: ${text}`);
+  }
+
+  /** The page, in words. */
+  placeOf(id: number): string {
+    return `${this.file.path}: page ${id} (offset ${id * this.pageSize})`;
+  }
+
+  /** For descents: counts a level and refuses a tree that must be a cycle. */
+  checkDepth(depth: number, id: number): void {
+    if (depth >= TREE_DEPTH_MAX) throw this.corrupt(id, 'the tree is too deep');
+  }
+
+  assertOpen(): void {
+    if (this.closed) throw new TetcdError('CLOSED', `${this.file.path}: database not open`);
+  }
+
+  private load(id: number): Page {
+    if (id < 2 || id >= this.highWater) fail(`page ${id} is none of a tree`);
+    this.misses++;
+    let bytes = allocatePageBytes(this.pageSize);
+    this.readSync(bytes, id);
+    const extent = this.extent(bytes, id);
+    if (extent > 1) {
+      const first = bytes;
+      bytes = allocatePageBytes(extent * this.pageSize);
+      bytes.set(first);
+      this.readSync(bytes.subarray(this.pageSize), id + 1);
+    }
+    const page = this.accept(bytes, id);
+    this.cache.put(page, true);
+    return page;
+  }
+
+  private truncated(id: number): TetcdError {
+    return this.corrupt(id, 'the file ends before the page does');
+  }
+}

@@ -1,0 +1,62 @@
+// Which snapshots are pinned. A pin counts the readers of one commit; pins stand in the order of
+// their commits, since a snapshot is always taken of the newest.
+
+import { invariant, TetcdError } from '../../base/index.ts';
+import { READERS_MAX } from '../limits.ts';
+
+export interface Pin {
+  readonly txid: number;
+  /** Readers of this commit; a pin with none is dropped once it is the oldest. */
+  readers: number;
+}
+
+export class Readers {
+  /** Open readers of all pins. */
+  count = 0;
+  private readonly pins: Pin[] = [];
+  /** Who waits for a reader to leave; one or two that wait for the end of a database. */
+  private readonly leavers: (() => void)[] = [];
+
+  /** Pins commit `txid`, the newest one. */
+  add(txid: number): Pin {
+    let pin = this.pins.at(-1);
+    if (pin?.txid !== txid) {
+      invariant(pin === undefined || pin.txid < txid, 'snapshots are taken of the newest commit');
+      pin = { txid, readers: 0 };
+      this.pins.push(pin);
+    }
+    return this.share(pin);
+  }
+
+  /** One more reader of the commit of `pin`, which may no longer be the newest. */
+  share(pin: Pin): Pin {
+    if (this.count >= READERS_MAX) {
+      throw new TetcdError('LIMIT_EXCEEDED', `more than ${READERS_MAX} open read transactions`);
+    }
+    pin.readers++;
+    this.count++;
+    return pin;
+  }
+
+  remove(pin: Pin): void {
+    invariant(pin.readers > 0, 'a reader leaves once');
+    pin.readers--;
+    this.count--;
+    for (const resolve of this.leavers.splice(0)) resolve();
+    let unused = 0;
+    while (unused < this.pins.length && this.pins[unused]!.readers === 0) unused++;
+    if (unused > 0) this.pins.splice(0, unused);
+  }
+
+  /** Resolves when no more than `count` readers are open, perhaps at once. */
+  async whenAtMost(count: number): Promise<void> {
+    while (this.count > count) {
+      await new Promise<void>((resolve) => this.leavers.push(resolve));
+    }
+  }
+
+  /** The oldest pinned commit; Infinity if none is. */
+  get oldest(): number {
+    return this.pins[0]?.txid ?? Number.POSITIVE_INFINITY;
+  }
+}

@@ -1,0 +1,267 @@
+// Pages under edit. Only pages that a write transaction changes, and their ancestors, are nodes;
+// everything else stays bytes. Even in a node only what is new is an object: an element that stands
+// as it stood in the page is its index in that page, the node's `base`. Thus a deletion among a
+// hundred keys makes one array of small integers, not a hundred objects for the collector.
+//
+// Keys and values are (bytes, offset, length) and point into the base page or into the caller's
+// arrays, which both stay as they are until the transaction has ended.
+
+import { BUCKET_ELEMENT_FLAG, compareKeys, ELEMENT_SIZE } from '../file/layout.ts';
+import type { Page } from '../file/page.ts';
+
+export class LeafEntry {
+  readonly key: Uint8Array;
+  readonly keyOffset: number;
+  readonly keyLength: number;
+  value: Uint8Array;
+  valueOffset: number;
+  valueLength: number;
+  /** 0, or BUCKET_ELEMENT_FLAG. */
+  readonly flags: number;
+
+  constructor(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    value: Uint8Array,
+    valueOffset: number,
+    valueLength: number,
+    flags: number,
+  ) {
+    this.key = key;
+    this.keyOffset = keyOffset;
+    this.keyLength = keyLength;
+    this.value = value;
+    this.valueOffset = valueOffset;
+    this.valueLength = valueLength;
+    this.flags = flags;
+  }
+
+  /** Bytes it takes in a page. */
+  get size(): number {
+    return ELEMENT_SIZE + this.keyLength + this.valueLength;
+  }
+}
+
+export class BranchEntry {
+  /** Not above any key below the child; when written, the child's first key. */
+  key: Uint8Array;
+  keyOffset: number;
+  keyLength: number;
+  /** 0 while the child has no page of its own. */
+  childId: number;
+  /** The child, if it is under edit; its old page then counts as freed. */
+  child: TreeNode | undefined;
+
+  constructor(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    childId: number,
+    child: TreeNode | undefined,
+  ) {
+    this.key = key;
+    this.keyOffset = keyOffset;
+    this.keyLength = keyLength;
+    this.childId = childId;
+    this.child = child;
+  }
+
+  get size(): number {
+    return ELEMENT_SIZE + this.keyLength;
+  }
+}
+
+/** An element of a leaf under edit: its index in the base page, or what it has become. */
+export type LeafSlot = number | LeafEntry;
+
+/** As {@link LeafSlot}; a child under edit has an entry. */
+export type BranchSlot = number | BranchEntry;
+
+export class LeafNode {
+  readonly isLeaf = true;
+  /** The page that the numbers in `slots` refer to. */
+  base: Page | undefined;
+  slots: LeafSlot[];
+  /** Sum of the sizes of the elements. */
+  size: number;
+  /** Whether elements were removed since it was read: a candidate for merging. */
+  shrunk = false;
+
+  constructor(base: Page | undefined, slots: LeafSlot[], size: number) {
+    this.base = base;
+    this.slots = slots;
+    this.size = size;
+  }
+
+  get count(): number {
+    return this.slots.length;
+  }
+
+  /** The index of the key, or `-1 - i` where i is the index it would be inserted at. */
+  search(key: Uint8Array, offset: number, length: number): number {
+    let low = 0;
+    let high = this.slots.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const order = this.compareKey(middle, key, offset, length);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    return -1 - low;
+  }
+
+  /** How the key of an element compares with the given one. */
+  compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') {
+      return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
+    }
+    const base = this.base!;
+    const at = base.keyOffset(slot);
+    return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
+  }
+
+  /** Bytes that an element takes in a page. */
+  sizeOf(index: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot.size;
+    return ELEMENT_SIZE + this.base!.keyLength(slot) + this.base!.valueLength(slot);
+  }
+
+  flagsOf(index: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot.flags;
+    return this.base!.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0;
+  }
+
+  /** An element as an object; made anew for one that stands in the base page. */
+  entry(index: number): LeafEntry {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot;
+    const base = this.base!;
+    const key = base.keyOffset(slot);
+    const keyLength = base.keyLength(slot);
+    return new LeafEntry(
+      base.bytes,
+      key,
+      keyLength,
+      base.bytes,
+      key + keyLength,
+      base.valueLength(slot),
+      base.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0,
+    );
+  }
+
+  /** Takes over all elements of the right neighbour. */
+  append(right: LeafNode): void {
+    this.leaveBase();
+    for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
+    this.size += right.size;
+  }
+
+  /** Makes every element an object. */
+  private leaveBase(): void {
+    if (this.base === undefined) return;
+    for (let i = 0; i < this.slots.length; i++) this.slots[i] = this.entry(i);
+    this.base = undefined;
+  }
+}
+
+export class BranchNode {
+  readonly isLeaf = false;
+  base: Page | undefined;
+  slots: BranchSlot[];
+  shrunk = false;
+
+  constructor(base: Page | undefined, slots: BranchSlot[]) {
+    this.base = base;
+    this.slots = slots;
+  }
+
+  get count(): number {
+    return this.slots.length;
+  }
+
+  get size(): number {
+    let size = 0;
+    for (let i = 0; i < this.slots.length; i++) size += this.sizeOf(i);
+    return size;
+  }
+
+  /** The index of the child that would hold the key. */
+  search(key: Uint8Array, offset: number, length: number): number {
+    let low = 1;
+    let high = this.slots.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.compareKey(middle, key, offset, length) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  sizeOf(index: number): number {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? ELEMENT_SIZE + this.base!.keyLength(slot) : slot.size;
+  }
+
+  /** The child, if it is under edit. */
+  childOf(index: number): TreeNode | undefined {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? undefined : slot.child;
+  }
+
+  /** The page of the child; 0 if it has none of its own yet. */
+  childIdOf(index: number): number {
+    const slot = this.slots[index]!;
+    return typeof slot === 'number' ? this.base!.childId(slot) : slot.childId;
+  }
+
+  /** An element as an object, from now on. */
+  entry(index: number): BranchEntry {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') return slot;
+    const base = this.base!;
+    const { bytes } = base;
+    const key = base.keyOffset(slot);
+    const entry = new BranchEntry(bytes, key, base.keyLength(slot), base.childId(slot), undefined);
+    this.slots[index] = entry;
+    return entry;
+  }
+
+  /** Takes over all elements of the right neighbour. */
+  append(right: BranchNode): void {
+    for (let i = 0; i < this.slots.length; i++) this.entry(i);
+    this.base = undefined;
+    for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
+  }
+
+  private compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
+    const slot = this.slots[index]!;
+    if (typeof slot !== 'number') {
+      return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
+    }
+    const base = this.base!;
+    const at = base.keyOffset(slot);
+    return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
+  }
+}
+
+export type TreeNode = LeafNode | BranchNode;
+
+/** The node with the elements of `page`. */
+export function nodeFromPage(page: Page): TreeNode {
+  const slots: number[] = [];
+  for (let i = 0; i < page.count; i++) slots.push(i);
+  if (!page.isLeaf) return new BranchNode(page, slots);
+  const node = new LeafNode(page, slots, 0);
+  for (let i = 0; i < page.count; i++) node.size += node.sizeOf(i);
+  return node;
+}
+
+/** An empty tree. */
+export function emptyLeaf(): LeafNode {
+  return new LeafNode(undefined, [], 0);
+}

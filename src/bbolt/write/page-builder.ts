@@ -1,0 +1,171 @@
+// The new pages of one commit: where they go, what is in them, and their way to the file.
+//
+// Pages are allocated in ascending order as far as free space allows, and pages that lie side by
+// side are written with one write. They wait until DIRTY_BYTES_MAX of them have come together; where
+// they are written does not matter before the meta page is.
+
+import { COUNT_MAX, EMPTY_BYTES, fail, TetcdError, verify } from '../../base/index.ts';
+import type { Freelist } from '../file/freelist.ts';
+import { allocatePageBytes, PAGE_HEADER_SIZE } from '../file/layout.ts';
+import { Page, validatePage } from '../file/page.ts';
+import type { Pager } from '../file/pager.ts';
+import {
+  DIRTY_BYTES_MAX,
+  GROWTH_START_BYTES,
+  GROWTH_STEP_BYTES,
+  SLAB_BYTES,
+  TRANSFER_BYTES_MAX,
+} from '../limits.ts';
+import type { BranchNode, LeafNode } from './node.ts';
+import { writeBranch, writeLeaf } from './write-page.ts';
+
+interface DirtyPage {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+export class PageBuilder {
+  /** First page id not used by the last commit nor by this one. */
+  highWater: number;
+  /** Pages built, overflow pages included. */
+  pagesBuilt = 0;
+  readonly pager: Pager;
+  private readonly freelist: Freelist;
+  private dirty: DirtyPage[] = [];
+  private dirtyBytes = 0;
+  /** Memory for the next leaf pages, from `slabUsed` on. */
+  private slab = EMPTY_BYTES;
+  private slabUsed = 0;
+
+  constructor(pager: Pager, freelist: Freelist, highWater: number) {
+    this.pager = pager;
+    this.freelist = freelist;
+    this.highWater = highWater;
+  }
+
+  /** Whether `flush` should be called before more pages are built. */
+  get full(): boolean {
+    return this.dirtyBytes >= DIRTY_BYTES_MAX;
+  }
+
+  /** Builds a leaf page of elements [from, to) of that total size; its page id. */
+  leaf(node: LeafNode, from: number, to: number, size: number): number {
+    const pages = this.pagesFor(size);
+    const id = this.allocate(pages);
+    const bytes = pages === 1 ? this.slabPage() : allocatePageBytes(pages * this.pager.pageSize);
+    writeLeaf(node, from, to, id, pages - 1, bytes);
+    this.addPage(id, bytes);
+    return id;
+  }
+
+  branch(node: BranchNode, from: number, to: number, size: number): number {
+    const pages = this.pagesFor(size);
+    const id = this.allocate(pages);
+    const bytes = allocatePageBytes(pages * this.pager.pageSize);
+    writeBranch(node, from, to, id, pages - 1, bytes);
+    this.addPage(id, bytes);
+    return id;
+  }
+
+  /** Pages that elements of that total size need. */
+  pagesFor(size: number): number {
+    return Math.ceil((PAGE_HEADER_SIZE + size) / this.pager.pageSize);
+  }
+
+  /** `count` pages side by side, from free space or at the end. */
+  allocate(count: number): number {
+    const free = this.freelist.allocate(count);
+    if (free > 0) return free;
+    const id = this.highWater;
+    this.highWater += count;
+    if (this.highWater * this.pager.pageSize > COUNT_MAX) {
+      throw new TetcdError('LIMIT_EXCEEDED', `${this.pager.file.path}: the database is too large`);
+    }
+    return id;
+  }
+
+  /** Takes over a page that is no part of a tree. */
+  add(id: number, bytes: Uint8Array): void {
+    this.dirty.push({ id, bytes });
+    this.dirtyBytes += bytes.length;
+    this.pagesBuilt += bytes.length / this.pager.pageSize;
+  }
+
+  /** Writes the pages built so far into the operating system's cache. */
+  async flush(): Promise<void> {
+    const { dirty, pager } = this;
+    this.dirty = [];
+    this.dirtyBytes = 0;
+    if (dirty.length === 0) return;
+    dirty.sort((a, b) => a.id - b.id);
+    const last = dirty[dirty.length - 1]!;
+    await this.growFile(last.id * pager.pageSize + last.bytes.length);
+    for (let from = 0; from < dirty.length; ) {
+      const chunks: Uint8Array[] = [];
+      const start = dirty[from]!.id;
+      let next = start;
+      let size = 0;
+      while (from < dirty.length && dirty[from]!.id === next && size < TRANSFER_BYTES_MAX) {
+        const { bytes } = dirty[from]!;
+        pushChunk(chunks, bytes);
+        size += bytes.length;
+        next += bytes.length / pager.pageSize;
+        from++;
+      }
+      await pager.file.write(chunks, start * pager.pageSize);
+    }
+  }
+
+  private async growFile(needed: number): Promise<void> {
+    if (needed <= this.pager.file.size()) return;
+    await this.pager.file.truncate(grownFileSize(needed));
+  }
+
+  private slabPage(): Uint8Array {
+    const { pageSize } = this.pager;
+    if (this.slabUsed + pageSize > this.slab.length) {
+      this.slab = allocatePageBytes(SLAB_BYTES);
+      this.slabUsed = 0;
+    }
+    const bytes = this.slab.subarray(this.slabUsed, this.slabUsed + pageSize);
+    this.slabUsed += pageSize;
+    return bytes;
+  }
+
+  private addPage(id: number, bytes: Uint8Array): void {
+    if (verify.all) verifyBuilt(id, bytes, this.highWater);
+    this.add(id, bytes);
+    // No reader reaches the id yet, and the writer reads nothing back: early is harmless. Branches
+    // are wanted; of the leaves of a large commit most are not.
+    const page = new Page(id, bytes);
+    this.pager.cache.put(page, !page.isLeaf);
+  }
+}
+
+/** Adds `bytes`, as part of the last chunk where both lie side by side in memory. */
+function pushChunk(chunks: Uint8Array[], bytes: Uint8Array): void {
+  const last = chunks[chunks.length - 1];
+  if (
+    last !== undefined &&
+    last.buffer === bytes.buffer &&
+    last.byteOffset + last.length === bytes.byteOffset
+  ) {
+    const length = last.length + bytes.length;
+    chunks[chunks.length - 1] = new Uint8Array(bytes.buffer, last.byteOffset, length);
+  } else {
+    chunks.push(bytes);
+  }
+}
+
+/** The size a file gets that needs that many bytes: powers of two, then steps of 16 MiB. */
+export function grownFileSize(needed: number): number {
+  let size = GROWTH_START_BYTES;
+  while (size < needed && size < GROWTH_STEP_BYTES) size *= 2;
+  return size >= needed ? size : needed + GROWTH_STEP_BYTES;
+}
+
+/** What the gateway will say of the page, said before it is written. */
+function verifyBuilt(id: number, bytes: Uint8Array, highWater: number): void {
+  const wrong = validatePage(bytes, highWater);
+  if (wrong !== undefined) fail(`built page ${id}: ${wrong}`);
+}

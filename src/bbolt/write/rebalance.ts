@@ -1,0 +1,70 @@
+// Before a tree is written: nodes that deletions emptied go, and nodes that they left small are
+// merged with a neighbour, from the leaves up.
+
+import { fail } from '../../base/index.ts';
+import type { Slices } from '../file/slices.ts';
+import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from '../limits.ts';
+import type { EditTree } from './edit-tree.ts';
+import { type BranchNode, emptyLeaf, type TreeNode } from './node.ts';
+
+/** A node that shrank below this part of a page is merged; bbolt's rule at its default fill. */
+const SMALL_SHARE = 1 / 4;
+
+/** Afterwards no node but a root that is a leaf is empty, and a root branch has two children. */
+export async function rebalance(tree: EditTree, slices: Slices): Promise<void> {
+  if (tree.root === undefined) return;
+  if (!tree.root.isLeaf) await rebalanceBranch(tree, tree.root, slices);
+  while (!tree.root.isLeaf && tree.root.count <= 1) {
+    tree.root = tree.root.count === 0 ? emptyLeaf() : tree.editChild(tree.root, 0);
+  }
+}
+
+async function rebalanceBranch(tree: EditTree, branch: BranchNode, slices: Slices): Promise<void> {
+  let candidates = false;
+  for (let i = 0; i < branch.count; i++) {
+    const child = branch.childOf(i);
+    if (child === undefined) continue;
+    if (!child.isLeaf) await rebalanceBranch(tree, child, slices);
+    candidates ||= child.shrunk;
+  }
+  if (!candidates) return;
+
+  // Children [0, kept) stay; the slots behind them up to i are already looked at.
+  let kept = 0;
+  for (let i = 0; i < branch.count; i++) {
+    if (slices.due) await slices.turn();
+    const child = branch.childOf(i);
+    if (child?.shrunk && child.count === 0) continue;
+    if (kept > 0 && wantMerge(tree, branch.childOf(kept - 1), child)) {
+      mergeInto(tree.editChild(branch, kept - 1), tree.editChild(branch, i));
+    } else {
+      branch.slots[kept++] = branch.slots[i]!;
+    }
+  }
+  if (kept < branch.count) branch.shrunk = true;
+  branch.slots.length = kept;
+}
+
+function wantMerge(
+  tree: EditTree,
+  left: TreeNode | undefined,
+  right: TreeNode | undefined,
+): boolean {
+  if (!isSmall(tree, left) && !isSmall(tree, right)) return false;
+  // A neighbour that has already swallowed much leaves the rest to the next one.
+  return (
+    left === undefined || (left.count < NODE_ENTRIES_MAX / 2 && left.size < NODE_BYTES_MAX / 2)
+  );
+}
+
+function isSmall(tree: EditTree, node: TreeNode | undefined): boolean {
+  if (!node?.shrunk) return false;
+  return node.size <= tree.pager.pageSize * SMALL_SHARE || (!node.isLeaf && node.count < 2);
+}
+
+function mergeInto(left: TreeNode, right: TreeNode): void {
+  left.shrunk = true;
+  if (left.isLeaf && right.isLeaf) left.append(right);
+  else if (!left.isLeaf && !right.isLeaf) left.append(right);
+  else fail('siblings are on one level');
+}

@@ -1,0 +1,140 @@
+// Nodes as bytes: leaf and branch pages, and inline buckets.
+//
+// Hot: neighbours that stand side by side in the base page are copied with one call.
+
+import { copyBytes } from '../../base/index.ts';
+import {
+  BUCKET_HEADER_SIZE,
+  ELEMENT_SIZE,
+  PAGE_FLAGS,
+  PAGE_HEADER_SIZE,
+  writeBigU64,
+  writePageHeader,
+  writeU32,
+  writeU64,
+} from '../file/layout.ts';
+import type { Page } from '../file/page.ts';
+import type { BranchNode, LeafNode } from './node.ts';
+
+/** Writes elements [from, to) as the leaf page `id` at the start of `target`, zeros behind. */
+export function writeLeaf(
+  node: LeafNode,
+  from: number,
+  to: number,
+  id: number,
+  overflow: number,
+  target: Uint8Array,
+): void {
+  writePageHeader(target, id, PAGE_FLAGS.LEAF, to - from, overflow);
+  const { slots, base } = node;
+  let element = PAGE_HEADER_SIZE;
+  let data = element + (to - from) * ELEMENT_SIZE;
+  for (let i = from; i < to; ) {
+    const slot = slots[i]!;
+    if (typeof slot === 'number') {
+      const run = baseRun(node, i, to);
+      data = writeBaseRun(base!, slot, run, target, element, data);
+      element += run * ELEMENT_SIZE;
+      i += run;
+      continue;
+    }
+    const { keyLength, valueLength } = slot;
+    writeElement(target, element, slot.flags, data - element, keyLength, valueLength);
+    copyBytes(slot.key, slot.keyOffset, keyLength, target, data);
+    data += keyLength;
+    copyBytes(slot.value, slot.valueOffset, valueLength, target, data);
+    data += valueLength;
+    element += ELEMENT_SIZE;
+    i++;
+  }
+  target.fill(0, data);
+}
+
+/** How many elements from index `from` on follow one another in the base page without a gap. */
+function baseRun(node: LeafNode, from: number, to: number): number {
+  const { slots } = node;
+  const base = node.base!;
+  const first = slots[from] as number;
+  let end = base.keyOffset(first) + base.keyLength(first) + base.valueLength(first);
+  let count = 1;
+  while (from + count < to && slots[from + count] === first + count) {
+    const next = first + count;
+    const start = base.keyOffset(next);
+    if (start !== end) break;
+    end = start + base.keyLength(next) + base.valueLength(next);
+    count++;
+  }
+  return count;
+}
+
+function writeBaseRun(
+  base: Page,
+  first: number,
+  count: number,
+  target: Uint8Array,
+  elementStart: number,
+  dataStart: number,
+): number {
+  let element = elementStart;
+  let data = dataStart;
+  for (let i = first; i < first + count; i++) {
+    const keyLength = base.keyLength(i);
+    const valueLength = base.valueLength(i);
+    const flags = base.isBucket(i) ? 1 : 0;
+    writeElement(target, element, flags, data - element, keyLength, valueLength);
+    element += ELEMENT_SIZE;
+    data += keyLength + valueLength;
+  }
+  copyBytes(base.bytes, base.keyOffset(first), data - dataStart, target, dataStart);
+  return data;
+}
+
+function writeElement(
+  target: Uint8Array,
+  at: number,
+  flags: number,
+  pos: number,
+  keyLength: number,
+  valueLength: number,
+): void {
+  writeU32(target, at, flags);
+  writeU32(target, at + 4, pos);
+  writeU32(target, at + 8, keyLength);
+  writeU32(target, at + 12, valueLength);
+}
+
+/** Writes elements [from, to), whose children all have pages, as the branch page `id`. */
+export function writeBranch(
+  node: BranchNode,
+  from: number,
+  to: number,
+  id: number,
+  overflow: number,
+  target: Uint8Array,
+): void {
+  writePageHeader(target, id, PAGE_FLAGS.BRANCH, to - from, overflow);
+  let element = PAGE_HEADER_SIZE;
+  let data = element + (to - from) * ELEMENT_SIZE;
+  for (let i = from; i < to; i++) {
+    const slot = node.slots[i]!;
+    const isBase = typeof slot === 'number';
+    const key = isBase ? node.base!.bytes : slot.key;
+    const keyOffset = isBase ? node.base!.keyOffset(slot) : slot.keyOffset;
+    const keyLength = isBase ? node.base!.keyLength(slot) : slot.keyLength;
+    writeU32(target, element, data - element);
+    writeU32(target, element + 4, keyLength);
+    writeU64(target, element + 8, node.childIdOf(i));
+    copyBytes(key, keyOffset, keyLength, target, data);
+    data += keyLength;
+    element += ELEMENT_SIZE;
+  }
+  target.fill(0, data);
+}
+
+/** The value of an inline bucket: header, then the leaf as a page of its own with id 0. */
+export function encodeInlineBucket(leaf: LeafNode, sequence: bigint): Uint8Array {
+  const value = new Uint8Array(BUCKET_HEADER_SIZE + PAGE_HEADER_SIZE + leaf.size);
+  writeBigU64(value, 8, sequence);
+  writeLeaf(leaf, 0, leaf.count, 0, 0, value.subarray(BUCKET_HEADER_SIZE));
+  return value;
+}

@@ -1,0 +1,218 @@
+// The write transaction: edits in memory, then a commit in this order:
+//
+//   1. rebalance and cut the edited trees; build pages in space that nothing on disk refers to
+//   2. write them (they may be written in parts while 1 goes on)
+//   3. sync
+//   4. write the meta page of this commit over the older of the two
+//   5. sync
+//   6. let new readers see it
+//
+// A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on nobody knows
+// after a failure which of the two states the disk holds: no further writer is let in.
+
+import { hasCode, invariant, TetcdError } from '../../base/index.ts';
+import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
+import { freeTrees } from '../file/free-trees.ts';
+import {
+  addAll,
+  countRuns,
+  type Freelist,
+  freelistSize,
+  type PageRuns,
+  pushRun,
+} from '../file/freelist.ts';
+import {
+  allocatePageBytes,
+  FREELIST_LARGE_COUNT,
+  PAGE_FLAGS,
+  PAGE_HEADER_SIZE,
+  PAGE_ID_SIZE,
+  writePageHeader,
+  writeU64,
+} from '../file/layout.ts';
+import { encodeMeta, type Meta } from '../file/meta.ts';
+import type { Page } from '../file/page.ts';
+import type { Pager } from '../file/pager.ts';
+import type { Slices } from '../file/slices.ts';
+import { PageBuilder } from './page-builder.ts';
+import { type BucketOwner, EditBucket } from './write-bucket.ts';
+
+/** What a write transaction asks of its database. */
+export interface WriteHost {
+  readonly pager: Pager;
+  readonly freelist: Freelist;
+  /** Pages of the free list that the last commit wrote; none if it wrote none. */
+  freelistPages: PageRuns;
+  readonly noSync: boolean;
+  readonly noFreelistSync: boolean;
+  /** Bytes of meta page to write; reused by all commits. */
+  readonly metaPage: Uint8Array;
+  slices(): Slices;
+  /** Makes `meta` the state that new readers see. */
+  publish(meta: Meta): void;
+  /** No writer is let in any more, for this reason. */
+  poison(reason: unknown): void;
+  /** The writer is done, whatever came of it. */
+  releaseWriter(): void;
+}
+
+const STATES = { OPEN: 0, COMMITTING: 1, ENDED: 2 } as const;
+
+export class Writer implements WriteTransaction, BucketOwner {
+  readonly txid: number;
+  readonly pager: Pager;
+  bytesPut = 0;
+  private readonly host: WriteHost;
+  private readonly base: Meta;
+  private readonly root: EditBucket;
+  /** Pages of the base state that this one no longer uses. */
+  private readonly freed: PageRuns = [];
+  /** Roots of whole trees to be freed; walked by the commit. */
+  private readonly freedTrees: number[] = [];
+  private state: (typeof STATES)[keyof typeof STATES] = STATES.OPEN;
+
+  constructor(host: WriteHost, base: Meta) {
+    this.host = host;
+    this.pager = host.pager;
+    this.base = base;
+    this.txid = base.txid + 1;
+    this.root = new EditBucket(this, base.rootPage, undefined, base.rootSequence);
+  }
+
+  bucket(name: Uint8Array): EditBucket | undefined {
+    return this.root.bucket(name);
+  }
+
+  cursor(): Cursor {
+    return this.root.cursor();
+  }
+
+  createBucket(name: Uint8Array): EditBucket {
+    return this.root.createBucket(name);
+  }
+
+  createBucketIfNotExists(name: Uint8Array): EditBucket {
+    return this.root.createBucketIfNotExists(name);
+  }
+
+  deleteBucket(name: Uint8Array): void {
+    this.root.deleteBucket(name);
+  }
+
+  freePage(page: Page): void {
+    pushRun(this.freed, page.id, page.overflow + 1);
+  }
+
+  freeTree(rootId: number): void {
+    this.freedTrees.push(rootId);
+  }
+
+  assertOpen(): void {
+    if (this.state !== STATES.OPEN) throw new TetcdError('CLOSED', 'tx closed');
+  }
+
+  rollback(): void {
+    if (this.state !== STATES.OPEN) return;
+    this.end();
+  }
+
+  commit(): Promise<CommitResult> {
+    return this.commitWhole(false);
+  }
+
+  /** As `commit`; with `always`, a meta page is written even if nothing has changed. */
+  async commitWhole(always: boolean): Promise<CommitResult> {
+    this.assertOpen();
+    this.state = STATES.COMMITTING;
+    const { host } = this;
+    // Whether a failure leaves open what the disk holds.
+    let uncertain = false;
+    try {
+      const built = await this.build(always);
+      if (built === undefined) return { txid: this.base.txid, pagesWritten: 0 };
+      await built.builder.flush();
+      const { file, pageSize } = host.pager;
+      uncertain = true;
+      if (!host.noSync) await file.sync();
+      encodeMeta(built.meta, this.txid % 2, host.metaPage);
+      await file.write([host.metaPage], (this.txid % 2) * pageSize);
+      if (!host.noSync) await file.sync();
+      host.freelist.commit(this.txid, this.freed);
+      host.freelistPages = built.list;
+      host.publish(built.meta);
+      return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
+    } catch (error) {
+      if (uncertain || !hasCode(error, 'DISK_FULL')) host.poison(error);
+      else host.freelist.rollback();
+      throw error;
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Undefined if nothing has changed. */
+  private async build(
+    always: boolean,
+  ): Promise<
+    { readonly builder: PageBuilder; readonly meta: Meta; readonly list: PageRuns } | undefined
+  > {
+    const { host, base, freed } = this;
+    const slices = host.slices();
+    await freeTrees(host.pager, this.freedTrees, freed, slices);
+    const builder = new PageBuilder(host.pager, host.freelist, base.highWater);
+    // What is freed is mostly written anew; what was put comes on top.
+    const pagesPut = Math.ceil(this.bytesPut / host.pager.pageSize);
+    host.freelist.begin(this.txid, countRuns(freed) + pagesPut);
+    const rootChanged = (await this.root.spill({ builder, slices }, false)) !== undefined;
+    if (!rootChanged && !always) return undefined;
+
+    for (let i = 0; i < host.freelistPages.length; i += 2) {
+      pushRun(freed, host.freelistPages[i]!, host.freelistPages[i + 1]!);
+    }
+    const list = host.noFreelistSync ? [] : await this.buildFreelist(builder, slices);
+    const meta: Meta = {
+      ...base,
+      rootPage: rootChanged ? this.root.tree.rootId : base.rootPage,
+      freelistPage: list[0],
+      highWater: builder.highWater,
+      txid: this.txid,
+    };
+    invariant(meta.highWater >= base.highWater, 'the high-water mark never goes back');
+    return { builder, meta, list };
+  }
+
+  /** A page with the ids of all pages that this state does not reach; where it is. */
+  private async buildFreelist(builder: PageBuilder, slices: Slices): Promise<PageRuns> {
+    const { freelist } = this.host;
+    const { pageSize } = this.pager;
+    // Its own pages may come out of the free ones: then the list is shorter than its page allows.
+    const bound = freelist.freeCount + freelist.pendingCount + countRuns(this.freed);
+    const pages = Math.ceil(freelistSize(bound) / pageSize);
+    const id = builder.allocate(pages);
+    const unused = freelist.unused();
+    addAll(unused, this.freed);
+
+    const bytes = allocatePageBytes(pages * pageSize);
+    bytes.fill(0);
+    const large = unused.count >= FREELIST_LARGE_COUNT;
+    const count = large ? FREELIST_LARGE_COUNT : unused.count;
+    writePageHeader(bytes, id, PAGE_FLAGS.FREELIST, count, pages - 1);
+    let at = PAGE_HEADER_SIZE;
+    if (large) {
+      writeU64(bytes, at, unused.count);
+      at += PAGE_ID_SIZE;
+    }
+    for (let page = unused.next(0); page >= 0; page = unused.next(page + 1)) {
+      writeU64(bytes, at, page);
+      at += PAGE_ID_SIZE;
+      if (at % 65_536 === 0 && slices.due) await slices.turn();
+    }
+    builder.add(id, bytes);
+    return [id, pages];
+  }
+
+  private end(): void {
+    this.state = STATES.ENDED;
+    this.host.releaseWriter();
+  }
+}

@@ -1,0 +1,49 @@
+// What a command's file is given to add its command.
+
+import type { Command } from 'commander';
+import type { Session } from '../tetcdctl/session.ts';
+import type { Flag } from './flags.ts';
+import type { Io } from './io.ts';
+import type { Word } from './words.ts';
+
+/** One execution of a command. Options are commander's: by the flag's name in camel case. */
+export interface Invocation<Options> {
+  readonly io: Io;
+  readonly options: Options;
+  /** Words that are no flags. */
+  readonly words: readonly Word[];
+  /** How many of them came before `--`; undefined without one. */
+  readonly wordsBeforeDash: number | undefined;
+  /**
+   * Client and printer as the global flags say; made on the first call. Flags of the groups above the
+   * command that the environment sets are among `options` after it.
+   */
+  session(): Promise<Session>;
+}
+
+export interface CommandInit<Options> {
+  readonly name: string;
+  /** What follows the name in the usage line. */
+  readonly usage: string;
+  readonly summary: string;
+  /** More than the summary, for the command's own help. */
+  readonly description?: string;
+  readonly group?: string;
+  readonly flags?: readonly Flag[];
+  /** Without it the command is a group of others. */
+  readonly run?: (invocation: Invocation<Options>) => Promise<void> | void;
+}
+
+/** Adds commands to commander's tree and runs them. */
+export interface CommandTree {
+  add<Options = Readonly<Record<string, never>>>(
+    parent: Command,
+    init: CommandInit<Options>,
+  ): Command;
+}
+
+export const GROUPS = {
+  KV: 'Keys and values:',
+  CLUSTER: 'Cluster maintenance:',
+  UTILITY: 'Utilities:',
+} as const;

@@ -1,0 +1,79 @@
+// Help in the form that cobra gives it: what a command is for, how it is used, the commands below it,
+// its flags, and those that it has from the group above. The flags of all commands are listed by
+// `options` alone.
+
+import type { Command } from 'commander';
+import { isMissing } from '../tetcdctl/missing-commands.ts';
+import { flagsOf } from './command-line.ts';
+import type { Flag } from './flags.ts';
+
+/** Commands are aligned in a column at least this wide. */
+const NAME_WIDTH_MIN = 11;
+
+/** For `--help`. */
+export function helpText(command: Command): string {
+  return `${command.description()}\n\n${usageText(command)}`;
+}
+
+/** Also shown when a command line is wrong. */
+export function usageText(command: Command): string {
+  const path = pathOf(command);
+  const isGroup = command.commands.length > 0;
+  const words = command.usage() === '[options]' ? '' : `${command.usage()} `;
+  const sections = [`Usage:\n  ${path} ${isGroup ? '[command]' : `${words}[flags]`}`];
+  sections.push(...commandSections(command));
+  const own = flagsOf(command).filter((flag) => command.options.includes(flag));
+  if (command.parent !== null) {
+    sections.push(`Flags:\n${flagLines(own, command.name())}`);
+    const inherited = flagsOf(command.parent).filter((flag) => !isOfAll(command, flag));
+    if (inherited.length > 0) sections.push(`Global Flags:\n${flagLines(inherited)}`);
+  }
+  const ends = isGroup ? [`"${path} [command] --help" says more about a command.`] : [];
+  ends.push(`"${rootOf(command).name()} options" lists the flags that every command takes.`);
+  return `${sections.join('\n\n')}\n\n${ends.join('\n')}\n`;
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+function rootOf(command: Command): Command {
+  return command.parent === null ? command : rootOf(command.parent);
+}
+
+function isOfAll(command: Command, flag: Flag): boolean {
+  return rootOf(command).options.includes(flag);
+}
+
+/** In groups where the commands have some, each sorted by name. */
+function commandSections(command: Command): string[] {
+  const groups = new Map<string, Command[]>();
+  for (const each of command.commands) {
+    if (isMissing(each)) continue;
+    const title = each.helpGroup() || 'Available Commands:';
+    groups.set(title, [...(groups.get(title) ?? []), each]);
+  }
+  return [...groups].map(([title, commands]) => {
+    const names = commands.map((each) => each.name());
+    const width = Math.max(NAME_WIDTH_MIN, ...names.map((name) => name.length));
+    const lines = [...commands]
+      .sort((a, b) => (a.name() < b.name() ? -1 : 1))
+      .map((each) => `  ${each.name().padEnd(width)} ${each.summary()}`);
+    return `${title}\n${lines.join('\n')}`;
+  });
+}
+
+/** `helpFor`: the command whose `--help` is among them. */
+export function flagLines(flags: readonly Flag[], helpFor?: string): string {
+  const rows = flags.map((flag) => ({
+    name: flag.long!.slice(2),
+    term: flag.term,
+    help: flag.shownHelp,
+  }));
+  if (helpFor !== undefined) {
+    rows.push({ name: 'help', term: '-h, --help', help: `help for ${helpFor}` });
+  }
+  rows.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const width = Math.max(...rows.map(({ term }) => term.length));
+  return rows.map(({ term, help }) => `  ${term.padEnd(width)}   ${help}`).join('\n');
+}

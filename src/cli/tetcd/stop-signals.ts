@@ -1,0 +1,76 @@
+// SIGTERM and SIGINT. The first asks for an orderly end, which has a time limit; a second one ends the
+// process at once. Either way nothing acknowledged is lost: a member may end at any instruction.
+//
+// Until a member is about to start, the signals do what they do to every process: they end it.
+
+import type { Timers } from '../../env/index.ts';
+import type { Logger } from '../../server/index.ts';
+import { receiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signals.ts';
+
+/** For a member that has not served yet; etcd's ends at once then. */
+const START_LIMIT_MS = 2000;
+/** For a member that serves: calls under way, leadership and the last commit take their time. */
+const STOP_LIMIT_MS = 30_000;
+
+export class StopSignals {
+  /** Aborted at the first signal. */
+  readonly requested: AbortSignal;
+  /** Resolves at the first signal. */
+  readonly whenRequested: Promise<void>;
+  readonly #log: Logger;
+  readonly #timers: Timers;
+  readonly #controller = new AbortController();
+  #limitMs = START_LIMIT_MS;
+  #received: StopSignal | undefined;
+
+  constructor(log: Logger, timers: Timers) {
+    this.#log = log;
+    this.#timers = timers;
+    this.requested = this.#controller.signal;
+    this.whenRequested = new Promise((resolve) => {
+      this.requested.addEventListener('abort', () => resolve());
+    });
+    receiveStopSignals((signal) => this.#accept(signal));
+  }
+
+  /** The member serves: from now on it may take longer to stop. */
+  acceptServing(): void {
+    this.#limitMs = STOP_LIMIT_MS;
+  }
+
+  /**
+   * Ends the process as the signal would have, so that its sender sees it: not by `exit`, which waits for
+   * threads that may be stuck in a call of the operating system. The kernel does not end the first process of
+   * a container in that way.
+   */
+  end(): void {
+    this.#log.end();
+    for (const name of STOP_SIGNALS) process.removeAllListeners(name);
+    if (process.pid === 1) process.exit(0);
+    process.kill(process.pid, this.#received ?? 'SIGTERM');
+  }
+
+  #accept(signal: StopSignal): void {
+    if (this.#received !== undefined) {
+      this.#log.warn('received another signal; ending at once', { signal });
+      this.#force();
+      return;
+    }
+    this.#received = signal;
+    this.#log.info('received signal; shutting down', { signal });
+    this.#timers.after(this.#limitMs, () => {
+      this.#log.warn('did not stop in time; ending at once', { 'limit-ms': this.#limitMs });
+      this.#force();
+    });
+    this.#controller.abort();
+  }
+
+  #force(): void {
+    // The one way out of a first process that does not wait for its threads.
+    if (process.pid === 1) {
+      this.#log.end();
+      process.abort();
+    }
+    this.end();
+  }
+}

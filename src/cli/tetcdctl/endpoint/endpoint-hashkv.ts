@@ -1,0 +1,44 @@
+// `tetcdctl endpoint hashkv`: the hash of each member's keys and their history.
+
+import type { Command } from 'commander';
+import type { CommandTree } from '../../shell/command.ts';
+import { errorText } from '../../shell/error-text.ts';
+import { EXIT, ExitError } from '../../shell/exit.ts';
+import { intFlag } from '../../shell/flags.ts';
+import { clampedNumber } from '../../shell/go-numbers.ts';
+import type { EndpointHashKv } from '../printers/printer.ts';
+import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
+
+interface HashKvOptions extends EndpointOptions {
+  readonly rev: bigint;
+}
+
+export function addEndpointHashKv(parent: Command, tree: CommandTree): void {
+  tree.add<HashKvOptions>(parent, {
+    name: 'hashkv',
+    usage: '[options]',
+    summary: 'show the hash of the keys of each endpoint',
+    flags: [intFlag({ flag: '--rev', help: 'up to this revision; 0 is the newest' })],
+    run: async ({ io, options, session: open }) => {
+      const session = await open();
+      const revision = clampedNumber(options.rev);
+      const list: EndpointHashKv[] = [];
+      let failure: string | undefined;
+      for (const endpoint of await endpointsToAsk(session, options)) {
+        const client = session.clientOf([endpoint]);
+        try {
+          const hash = await client.maintenance.hashKv({ ...session.limits, revision });
+          list.push({ endpoint, hash });
+        } catch (error) {
+          session.noteFailure(error);
+          failure = errorText(error);
+          io.err(`Failed to get the hash of endpoint ${endpoint} (${failure})\n`);
+        } finally {
+          client.close();
+        }
+      }
+      session.printer.endpointHashKv(list);
+      if (failure !== undefined) throw new ExitError(EXIT.ERROR, failure);
+    },
+  });
+}

@@ -1,0 +1,10 @@
+// The values of `--consistency`.
+
+import { EXIT, ExitError } from '../../shell/exit.ts';
+import { goQuote } from '../../shell/go-quote.ts';
+
+export function isSerializable(consistency: string): boolean {
+  if (consistency === 's') return true;
+  if (consistency === 'l') return false;
+  throw new ExitError(EXIT.BAD_FEATURE, `unknown consistency flag ${goQuote(consistency)}`);
+}

@@ -1,0 +1,18 @@
+// `tetcdctl member promote`: gives a learner a vote.
+
+import type { Command } from 'commander';
+import type { CommandTree } from '../../shell/command.ts';
+import { memberIdOf } from './member-id.ts';
+
+export function addMemberPromote(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
+    name: 'promote',
+    usage: '[options] <member id>',
+    summary: 'give a learner a vote',
+    run: async ({ words, session }) => {
+      const id = memberIdOf(words);
+      const { client, printer, limits, ask } = await session();
+      printer.memberPromote(id, await ask(client.cluster.memberPromote(id, limits)));
+    },
+  });
+}

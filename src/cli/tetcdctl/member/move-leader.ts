@@ -1,0 +1,55 @@
+// `tetcdctl move-leader`: has the leader hand over to another member.
+
+import type { Command } from 'commander';
+import type { Client } from '../../../client/index.ts';
+import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { EXIT, ExitError } from '../../shell/exit.ts';
+import { parseGoUint } from '../../shell/go-numbers.ts';
+import { textOfWord } from '../../shell/words.ts';
+import type { Session } from '../session.ts';
+
+export function addMoveLeader(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
+    name: 'move-leader',
+    usage: '[options] <member id>',
+    summary: 'have the leader hand over to another member',
+    description: `Has the leader hand over to another member. The endpoints given must include the leader's.`,
+    group: GROUPS.CLUSTER,
+    run: async ({ words, session: open }) => {
+      const [word] = words;
+      if (word === undefined || words.length !== 1) {
+        throw new ExitError(EXIT.BAD_ARGS, 'move-leader command needs 1 argument');
+      }
+      const target = parseGoUint(textOfWord(word), 16);
+      if (target.reason !== undefined) throw new ExitError(EXIT.BAD_ARGS, target.reason);
+      const session = await open();
+      // One time limit for all that is asked.
+      const deadlineNs = session.io.monotonicNs() + session.options.commandTimeout * 1e6;
+      const { client, leader } = await findLeader(session, deadlineNs);
+      const limits = limitsUntil(session, deadlineNs);
+      const call = client.maintenance.moveLeader(target.value, limits);
+      session.printer.moveLeader(leader, target.value, await session.ask(call));
+    },
+  });
+}
+
+function limitsUntil({ io }: Session, deadlineNs: number): { readonly timeoutMs: number } {
+  return { timeoutMs: Math.max(0, (deadlineNs - io.monotonicNs()) / 1e6) };
+}
+
+/** The first endpoint that says it leads; one that does not answer before it ends the search. */
+async function findLeader(
+  session: Session,
+  deadlineNs: number,
+): Promise<{ readonly client: Client; readonly leader: bigint }> {
+  const { endpoints } = session;
+  for (const endpoint of endpoints) {
+    const client = session.clientOf([endpoint]);
+    const call = client.maintenance.status(limitsUntil(session, deadlineNs));
+    const { header, leader } = await session.ask(call);
+    if (header?.memberId === leader) return { client, leader };
+    client.close();
+  }
+  const text = `no leader endpoint given at [${endpoints.join(' ')}]`;
+  throw new ExitError(EXIT.BAD_ARGS, text);
+}

@@ -1,0 +1,35 @@
+// Commands of etcdctl that this release lacks. They are known by name, so that they are refused by
+// name, `--help` included, and so that a beginning of a name means here what it means there.
+
+import { Command } from 'commander';
+import { EXIT, ExitError } from '../shell/exit.ts';
+
+export const MISSING_COMMANDS = [
+  'auth',
+  'check',
+  'completion',
+  'defrag',
+  'downgrade',
+  'elect',
+  'lock',
+  'make-mirror',
+  'role',
+  'snapshot',
+  'user',
+] as const;
+
+class MissingCommand extends Command {}
+
+export function addMissingCommands(root: Command): void {
+  for (const name of MISSING_COMMANDS) root.addCommand(new MissingCommand(name));
+}
+
+export function isMissing(command: Command): boolean {
+  return command instanceof MissingCommand;
+}
+
+export function refuseMissing(command: Command): void {
+  if (!isMissing(command)) return;
+  const text = `command "${command.name()}" is not implemented by this release`;
+  throw new ExitError(EXIT.BAD_FEATURE, text);
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { etcdserverpb } from '../../client/index.ts';
+import { createNodeClock, createNodeTimers } from '../../env/index.ts';
+import { createServer, listen } from '../../grpc/index.ts';
+import {
+  CA_CERT,
+  CLIENT_CERT,
+  CLIENT_KEY,
+  SERVER_CERT,
+  SERVER_KEY,
+} from '../../grpc/testing/certificates.fixture.ts';
+import { MemoryIo } from '../shell/memory-io.fixture.ts';
+import { runTetcdctl } from './program.ts';
+
+test('certificates come from files, a token from a flag', async () => {
+  const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
+  const { range } = etcdserverpb.KVService.methods;
+  server.unary(range.path, (call) => {
+    const key = Buffer.from(`${call.peer.commonName} ${call.metadata.get('token')}`);
+    const kvs = [{ key, value: key, createRevision: 1, modRevision: 1, version: 1, lease: 0n }];
+    call.reply(range.response, range.response.create({ kvs }));
+  });
+  const listener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    grpc: server,
+    tls: { key: SERVER_KEY, cert: SERVER_CERT, ca: CA_CERT, requestCert: true },
+  });
+  const io = new MemoryIo({ env: { ETCDCTL_CACERT: 'ca' } });
+  for (const [name, pem] of [
+    ['ca', CA_CERT],
+    ['cert', CLIENT_CERT],
+    ['key', CLIENT_KEY],
+  ] as const) {
+    io.files.set(name, Buffer.from(pem));
+  }
+  const endpoint = `127.0.0.1:${listener.address.port}`;
+  const flags = ['--cert=cert', '--key=key', '--auth-jwt-token=abc', `--endpoints=${endpoint}`];
+  expect(await runTetcdctl([...flags, 'get', 'a'], io)).toBe(0);
+  expect(io.outText).toBe('client name abc\nclient name abc\n');
+  server.close();
+  await listener.close();
+});
+
+test('a dial timeout of 0 and a keepalive time of 0 are none; a command timeout of 0 is over', async () => {
+  const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
+  const { range } = etcdserverpb.KVService.methods;
+  server.unary(range.path, (call) => call.reply(range.response, range.response.create({})));
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: server });
+  const endpoint = `--endpoints=127.0.0.1:${listener.address.port}`;
+  const codeOf = async (flag: string, env: Readonly<Record<string, string>> = {}) =>
+    runTetcdctl(['get', 'a', endpoint, flag], new MemoryIo({ env }));
+  const fine = ['--dial-timeout', '--keepalive-time', '--keepalive-timeout'].flatMap((flag) =>
+    ['0', '-1s', '9999h'].map((value) => `${flag}=${value}`),
+  );
+  for (const flag of [...fine, '--command-timeout=9999h']) expect(await codeOf(flag), flag).toBe(0);
+  expect(await codeOf('--hex', { ETCDCTL_DIAL_TIMEOUT: '0' })).toBe(0);
+  expect(await codeOf('--hex', { ETCDCTL_DIAL_TIMEOUT: 'abc' })).toBe(0);
+  for (const value of ['0', '-1s']) expect(await codeOf(`--command-timeout=${value}`)).toBe(1);
+  server.close();
+  await listener.close();
+});

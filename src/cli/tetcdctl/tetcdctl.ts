@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// The command `tetcdctl`. What a command line needs is loaded here; `version`, which scripts ask
+// again and again, needs nothing.
+
+import { useCompileCache } from '../shell/compile-cache.ts';
+import { VERSION_TEXT } from './release.ts';
+
+const argv = process.argv.slice(2);
+if (argv.length === 1 && argv[0] === 'version') {
+  process.stdout.write(VERSION_TEXT);
+} else {
+  useCompileCache();
+  const { main } = await import('./main.ts');
+  await main(argv);
+}

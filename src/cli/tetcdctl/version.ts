@@ -1,0 +1,17 @@
+// `tetcdctl version`.
+
+import type { Command } from 'commander';
+import { type CommandTree, GROUPS } from '../shell/command.ts';
+import { VERSION_TEXT } from './release.ts';
+
+export function addVersion(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
+    name: 'version',
+    usage: '[options]',
+    summary: 'print the versions of this program and of the API',
+    group: GROUPS.UTILITY,
+    run: ({ io }) => {
+      io.out(VERSION_TEXT);
+    },
+  });
+}

@@ -1,0 +1,248 @@
+// Calls of any method: encoding, time limits, cancelling, the token, and repetition where it is safe.
+
+import type {
+  CallStatus,
+  Channel,
+  CallOptions as ChannelCallOptions,
+  ClientCall,
+  ClientStream,
+  ClientStreamHandler,
+  MetadataInit,
+} from '../../grpc/index.ts';
+import { GrpcStatusError, STATUS } from '../../grpc/index.ts';
+import { etcdserverpb, isEtcdError, type MethodDescriptor } from '../../protocol/index.ts';
+import { checkCallOptions } from '../arguments.ts';
+import { clientClosed, deadlineExceeded, errorOfStatus } from '../errors.ts';
+import { DELAY_MS_MAX, RETRY_WAIT_MS_MAX, RETRY_WAIT_MS_MIN } from '../limits.ts';
+import type { AuthOptions, CallOptions, Runtime } from '../options.ts';
+import { TokenSource } from './token.ts';
+import { backoffMs, sleep } from './wait.ts';
+
+/**
+ * May a call be sent again after it failed UNAVAILABLE? One that reads, or that may as well be done
+ * twice, always; another only if no server has begun to process it, since the failure may hide a
+ * success.
+ */
+export type Repeat = 'always' | 'unbegun';
+
+export interface CallsOptions {
+  readonly channel: Channel;
+  /** Of that channel, at any time. */
+  readonly endpointCount: () => number;
+  /** Why the last attempt to connect failed; undefined if it did not. */
+  readonly lastConnectError: () => string | undefined;
+  readonly runtime: Runtime;
+  readonly auth: AuthOptions | undefined;
+  /** Shares the token with other calls; undefined: one of its own. */
+  readonly tokens?: TokenSource | undefined;
+  readonly timeoutMs: number;
+  readonly waitForReady: boolean;
+  readonly sendBytesMax: number;
+  readonly retriesMax: number;
+  readonly requireLeader: boolean;
+}
+
+export interface StreamOptions {
+  /** Default: none. */
+  readonly timeoutMs?: number | undefined;
+  readonly waitForReady?: boolean | undefined;
+  readonly metadata?: MetadataInit | undefined;
+}
+
+type Outcome<Response> =
+  | { readonly ok: true; readonly response: Response }
+  | { readonly ok: false; readonly error: Error; readonly mayRepeat: boolean };
+
+interface Attempt {
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly repeat: Repeat;
+  readonly token: string | undefined;
+  readonly requireLeader: boolean;
+}
+
+/** What a call that needs a leader says: a member without one then refuses it at once. */
+export const REQUIRE_LEADER: Readonly<Record<string, string>> = { hasleader: 'true' };
+
+export class Calls {
+  readonly runtime: Runtime;
+  readonly tokens: TokenSource;
+  readonly #options: CallsOptions;
+  #closed = false;
+
+  constructor(options: CallsOptions) {
+    this.#options = options;
+    this.runtime = options.runtime;
+    this.tokens =
+      options.tokens ??
+      new TokenSource(options.auth, (user, password) => this.#authenticate(user, password));
+  }
+
+  get endpointCount(): number {
+    return this.#options.endpointCount();
+  }
+
+  /** One request, one response. Rejects with the errors of `errors.ts`, or the signal's reason. */
+  async unary<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    request: Request,
+    options: CallOptions,
+    repeat: Repeat,
+  ): Promise<Response> {
+    checkCallOptions(options);
+    this.#checkSize(method.request.size(request));
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const { clock, entropy } = this.runtime;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    const { signal, requireLeader = this.#options.requireLeader } = options;
+    let hasRefreshed = false;
+    for (let retries = 0; ; retries++) {
+      signal?.throwIfAborted();
+      if (this.#closed) throw clientClosed();
+      if (!this.tokens.ready) await this.tokens.obtain();
+      const token = this.tokens.current;
+      const attempt = { deadlineMs, signal, repeat, token, requireLeader };
+      const outcome = await this.#attempt(method, request, attempt);
+      if (outcome.ok) return outcome.response;
+      const { error } = outcome;
+      if (!hasRefreshed && this.tokens.refresh(error, token)) {
+        hasRefreshed = true;
+        continue;
+      }
+      // A round asks as many endpoints as make a majority, one after the other; then it waits.
+      const perRound = Math.floor(this.endpointCount / 2) + 1;
+      if (!outcome.mayRepeat || retries >= this.#options.retriesMax * perRound) throw error;
+      if ((retries + 1) % perRound !== 0) continue;
+      const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
+      const waitMs = backoffMs(entropy, Math.floor(retries / perRound), bounds);
+      if (clock.monotonicMs() + waitMs >= deadlineMs) throw error;
+      await sleep(this.runtime, waitMs, signal);
+    }
+  }
+
+  #attempt<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    request: Request,
+    attempt: Attempt,
+  ): Promise<Outcome<Response>> {
+    return new Promise((resolve, reject) => {
+      const { signal, deadlineMs } = attempt;
+      const leftMs = deadlineMs - this.runtime.clock.monotonicMs();
+      if (leftMs <= 0) {
+        resolve({ ok: false, error: deadlineExceeded(), mayRepeat: false });
+        return;
+      }
+      let call: ClientCall | undefined;
+      const onAbort = (): void => call?.cancel();
+      const settle = (outcome: Outcome<Response>): void => {
+        signal?.removeEventListener('abort', onAbort);
+        if (signal?.aborted === true) reject(signal.reason);
+        else resolve(outcome);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const sink = {
+        onReply: (reply: Uint8Array): void => settle(decoded(method, reply)),
+        onFailure: (status: CallStatus): void => {
+          const error = this.#closed ? clientClosed() : this.#errorOf(status);
+          const mayRepeat = !this.#closed && this.#mayRepeat(status, error, attempt.repeat);
+          settle({ ok: false, error, mayRepeat });
+        },
+      };
+      const options = this.#channelOptions(leftMs, attempt, this.#options.waitForReady);
+      call = this.#options.channel.unary(method.path, method.request, request, sink, options);
+    });
+  }
+
+  #mayRepeat(status: CallStatus, error: Error, repeat: Repeat): boolean {
+    if (this.isRefusalOfLearner(error)) return true;
+    return status.code === STATUS.UNAVAILABLE && (repeat === 'always' || status.unprocessed);
+  }
+
+  /** A learner has refused what a member with a vote would do: another endpoint may be one. */
+  isRefusalOfLearner(error: unknown): boolean {
+    return isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER') && this.endpointCount > 1;
+  }
+
+  #errorOf(status: CallStatus): Error {
+    const { code, unprocessed } = status;
+    const reason = this.#options.lastConnectError();
+    if (code !== STATUS.DEADLINE_EXCEEDED || !unprocessed || reason === undefined) {
+      return errorOfStatus(status);
+    }
+    const message = `latest balancer error: connection error: desc = ${JSON.stringify(reason)}`;
+    return new GrpcStatusError(code, message);
+  }
+
+  /**
+   * A stream. The token must be ready; a stream that fails with a stale one is for its owner to open
+   * again.
+   */
+  stream(path: string, handler: ClientStreamHandler, options: StreamOptions = {}): ClientStream {
+    const { timeoutMs = Number.POSITIVE_INFINITY, metadata } = options;
+    const waitForReady = options.waitForReady ?? this.#options.waitForReady;
+    const caller = { token: this.tokens.current, requireLeader: false };
+    const given = this.#channelOptions(timeoutMs, caller, waitForReady);
+    return this.#options.channel.stream(path, handler, {
+      ...given,
+      metadata: { ...given.metadata, ...metadata },
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#options.channel.close();
+  }
+
+  #channelOptions(
+    leftMs: number,
+    { token, requireLeader }: Pick<Attempt, 'token' | 'requireLeader'>,
+    waitForReady: boolean,
+  ): ChannelCallOptions {
+    const hasToken = token !== undefined && token !== '';
+    return {
+      waitForReady,
+      ...(leftMs === Number.POSITIVE_INFINITY ? {} : { timeoutMs: Math.min(leftMs, DELAY_MS_MAX) }),
+      ...(hasToken || requireLeader
+        ? { metadata: { ...(hasToken && { token }), ...(requireLeader && REQUIRE_LEADER) } }
+        : {}),
+    };
+  }
+
+  #checkSize(bytes: number): void {
+    const max = this.#options.sendBytesMax;
+    if (bytes <= max) return;
+    const text = `trying to send message larger than max (${bytes} vs. ${max})`;
+    throw new GrpcStatusError(STATUS.RESOURCE_EXHAUSTED, text);
+  }
+
+  async #authenticate(user: string, password: string): Promise<string> {
+    const method = etcdserverpb.AuthService.methods.authenticate;
+    const request = method.request.create({ name: user, password });
+    const deadlineMs = this.runtime.clock.monotonicMs() + this.#options.timeoutMs;
+    const outcome = await this.#attempt(method, request, {
+      deadlineMs,
+      signal: undefined,
+      repeat: 'always',
+      token: undefined,
+      requireLeader: false,
+    });
+    if (!outcome.ok) throw outcome.error;
+    return outcome.response.token;
+  }
+}
+
+function decoded<Request, RequestInit, Response, ResponseInit>(
+  method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+  reply: Uint8Array,
+): Outcome<Response> {
+  try {
+    // The transport's bytes are valid during this call only; the message keeps views of them.
+    return { ok: true, response: method.response.decode(Uint8Array.from(reply)) };
+  } catch (error) {
+    return { ok: false, error: error as Error, mayRepeat: false };
+  }
+}

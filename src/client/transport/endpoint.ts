@@ -1,0 +1,65 @@
+// Endpoint texts as etcd's tools write them.
+
+import type { Endpoint } from '../../grpc/index.ts';
+import { checkText, checkTexts } from '../arguments.ts';
+import { invalidArgument } from '../errors.ts';
+
+const DEFAULT_PORT = 2379;
+
+export interface ParsedEndpoint {
+  readonly endpoint: Endpoint;
+  /** What the text says about TLS; undefined if nothing. */
+  readonly secure: boolean | undefined;
+}
+
+/**
+ * `host`, `host:port`, `[v6]:port`, `http://…`, `https://…`, `unix:/path`, `unix:///path`, `unixs:…`.
+ * A path after the port of a URL is ignored, as etcd does. INVALID_ARGUMENT names the text.
+ */
+export function parseEndpoint(text: string): ParsedEndpoint {
+  checkText(text, 'endpoint');
+  const match = /^(https?|unixs?):(?:\/\/)?(.*)$/s.exec(text.trim());
+  const scheme = match?.[1];
+  const rest = match?.[2] ?? text.trim();
+  if (scheme === 'unix' || scheme === 'unixs') {
+    if (rest === '') throw invalidArgument(`endpoint ${JSON.stringify(text)} has no path`);
+    return {
+      endpoint: { host: '', port: 0, path: rest, authority: 'localhost' },
+      secure: scheme === 'unixs' ? true : undefined,
+    };
+  }
+  const place = scheme === undefined ? rest : rest.replace(/[/?#].*$/s, '');
+  const secure = scheme === undefined ? undefined : scheme === 'https';
+  return { endpoint: hostAndPort(place, text), secure };
+}
+
+function hostAndPort(place: string, text: string): Endpoint {
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:/[\]\s]+))(?::(\d{1,5}))?$/.exec(place);
+  const host = match?.[1] ?? match?.[2];
+  if (match === null || host === undefined) {
+    throw invalidArgument(`endpoint ${JSON.stringify(text)} is not host:port or a URL`);
+  }
+  const port = match[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  if (port < 1 || port > 65_535) {
+    throw invalidArgument(`endpoint ${JSON.stringify(text)} has a port out of range`);
+  }
+  return { host, port, authority: `${host.includes(':') ? `[${host}]` : host}:${port}` };
+}
+
+/** All endpoints, and whether they are reached through TLS: all of them or none. */
+export function parseEndpoints(
+  texts: readonly string[],
+  hasTlsOptions: boolean,
+): { readonly endpoints: readonly Endpoint[]; readonly secure: boolean } {
+  checkTexts(texts, 'endpoints');
+  if (texts.length === 0) throw invalidArgument('no endpoints given');
+  const parsed = texts.map(parseEndpoint);
+  const secure = parsed.some((each) => each.secure === true) || hasTlsOptions;
+  const contradicting = parsed.findIndex((each) => secure && each.secure === false);
+  if (contradicting >= 0) {
+    throw invalidArgument(
+      `endpoint ${JSON.stringify(texts[contradicting])} is not encrypted, others or the options ask for TLS`,
+    );
+  }
+  return { endpoints: parsed.map((each) => each.endpoint), secure };
+}

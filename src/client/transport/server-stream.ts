@@ -1,0 +1,80 @@
+// The answer of a call that is a stream, as an async iterable: one message at a time, with a bounded
+// number waiting and the stream paused beyond it.
+
+import type { CallStatus, ClientStream } from '../../grpc/index.ts';
+import { STATUS } from '../../grpc/index.ts';
+import type { MethodDescriptor } from '../../protocol/index.ts';
+import { checkCallOptions } from '../arguments.ts';
+import { errorOfStatus } from '../errors.ts';
+import { STREAM_BUFFER_MESSAGES_MAX } from '../limits.ts';
+import type { CallOptions } from '../options.ts';
+import type { Calls } from './calls.ts';
+
+/**
+ * Yields each message; ends when the server ends with OK, throws when it ends otherwise. Leaving the
+ * loop early cancels the call.
+ */
+export async function* serverStream<Request, RequestInit, Response, ResponseInit>(
+  calls: Calls,
+  method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+  request: Request,
+  options: CallOptions,
+): AsyncGenerator<Response, void, undefined> {
+  checkCallOptions(options);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (!calls.tokens.ready) await calls.tokens.obtain();
+  const waiting: Response[] = [];
+  let ended: CallStatus | undefined;
+  let failure: unknown;
+  let wake: (() => void) | undefined;
+  let stream: ClientStream | undefined;
+  const notify = (): void => {
+    wake?.();
+    wake = undefined;
+  };
+  const handler = {
+    onMessage: (bytes: Uint8Array): void => {
+      try {
+        waiting.push(method.response.decode(Uint8Array.from(bytes)));
+      } catch (error) {
+        failure ??= error;
+        stream?.cancel();
+      }
+      if (waiting.length >= STREAM_BUFFER_MESSAGES_MAX) stream?.pause();
+      notify();
+    },
+    onStatus: (status: CallStatus): void => {
+      ended = status;
+      notify();
+    },
+    onDrain: (): void => {},
+  };
+  const onAbort = (): void => stream?.cancel();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const { timeoutMs } = options;
+    stream = calls.stream(method.path, handler, timeoutMs === undefined ? {} : { timeoutMs });
+    stream.write(method.request, request);
+    stream.end();
+    for (;;) {
+      const next = waiting.shift();
+      if (next !== undefined) {
+        if (waiting.length === 0) stream.resume();
+        yield next;
+      } else if (ended !== undefined) {
+        signal?.throwIfAborted();
+        if (failure !== undefined) throw failure;
+        if (ended.code !== STATUS.OK) throw errorOfStatus(ended);
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    if (ended === undefined) stream?.cancel();
+  }
+}

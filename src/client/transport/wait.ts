@@ -1,0 +1,41 @@
+// Waiting with growing pauses.
+
+import type { Entropy, Timer } from '../../env/index.ts';
+import { WAIT_JITTER } from '../limits.ts';
+import type { Runtime } from '../options.ts';
+
+/** The pause before attempt `count` (from 0) after a failure: doubling, bounded, varied by chance. */
+export function backoffMs(
+  entropy: Entropy,
+  count: number,
+  bounds: { readonly minMs: number; readonly maxMs: number },
+): number {
+  const base = Math.min(bounds.minMs * 2 ** Math.min(count, 30), bounds.maxMs);
+  const bytes = entropy.bytes(2);
+  const fraction = (bytes[0]! * 256 + bytes[1]!) / 65_536;
+  return base * (1 + WAIT_JITTER * (2 * fraction - 1));
+}
+
+/** Resolves after `delayMs`; rejects with the signal's reason if it is aborted before. */
+export function sleep(
+  runtime: Runtime,
+  delayMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let timer: Timer | undefined;
+    const onAbort = (): void => {
+      timer?.cancel();
+      reject(signal?.reason);
+    };
+    if (signal?.aborted === true) {
+      onAbort();
+      return;
+    }
+    signal?.addEventListener('abort', onAbort, { once: true });
+    timer = runtime.timers.after(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+  });
+}

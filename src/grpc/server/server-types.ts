@@ -1,0 +1,225 @@
+// What a server's user sees: calls, handlers, options. No promise, closure or array is made per unary
+// request; a call is one object of one shape and lives until it is answered or cancelled.
+
+import type { ByteStream, Clock, Timers } from '../../env/index.ts';
+import type { Encoder } from '../encoder.ts';
+import type { ServerKeepalive, ServerLimits } from '../limits.ts';
+import type { Metadata, MetadataInit } from '../metadata.ts';
+import type { StatusCode } from '../status.ts';
+
+/** The other end of a connection, the same object for all its calls. */
+export interface Peer {
+  /** `host:port` or socket path. */
+  readonly address: string;
+  /** Whether the connection is encrypted. */
+  readonly encrypted: boolean;
+  /** Subject common name of the client's certificate, only if the certificate was verified. */
+  readonly commonName: string | undefined;
+}
+
+/**
+ * Counters of one method, moved by the transport and read by metrics. Sizes are of messages without
+ * the five-byte prefix, after decompression when received and before compression when sent.
+ */
+export interface MethodStats {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly unary: boolean;
+  started: number;
+  messagesReceived: number;
+  messagesSent: number;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Calls that ended, by status code. */
+  readonly ended: Float64Array;
+}
+
+/** What unary and streaming calls have in common. */
+export interface Call {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly method: MethodStats;
+  readonly peer: Peer;
+  /** The request's metadata; decoded when first asked for. */
+  readonly metadata: Metadata;
+  /** When the call must be answered, on the clock's monotonic scale; Infinity without a timeout. */
+  readonly deadlineMs: number;
+  /** True once the call was cancelled or answered: what is sent now goes nowhere. */
+  readonly ended: boolean;
+  /** True once the client reset the call, the deadline passed or the connection was lost. */
+  readonly cancelled: boolean;
+  /**
+   * Whether anybody waits for an answer: asked before work is begun that came to wait. Ends the call if
+   * its deadline has passed, which would otherwise be noticed a little later.
+   */
+  isWanted(): boolean;
+  /** A slot for the handler's own state; the transport never looks at it. */
+  context: unknown;
+  /** Initial metadata to send, set before the first answer. */
+  responseMetadata: MetadataInit | undefined;
+  /** Trailing metadata to send, set before the end. */
+  trailers: MetadataInit | undefined;
+}
+
+/** A message that is made while it is sent; `return` is called if nobody wants the rest. */
+export type Pieces = Iterator<Uint8Array, void, undefined>;
+
+/** Waits for room in a connection's output. */
+export interface RoomWaiter {
+  /** Called once, unless the call is cancelled before. */
+  onRoom(): void;
+}
+
+export interface UnaryCall extends Call {
+  /**
+   * Whether the client leaves so many answers unread that none should be made for it now. The handler
+   * then uses {@link whenRoom}.
+   */
+  readonly isBehind: boolean;
+  /** Calls back when the client has caught up; the call may be refused instead. */
+  whenRoom(waiter: RoomWaiter): void;
+  /** Whether so much more memory may be held for answers, all of them taken together. */
+  mayHold(bytes: number): boolean;
+  /** Counts memory that is held for this answer until the call ends, or less if negative. */
+  holdMemory(bytes: number): void;
+  /**
+   * Called once if the call is cancelled before it is answered. The deadline was then answered by
+   * the transport with DEADLINE_EXCEEDED already.
+   */
+  onCancel: ((call: UnaryCall) => void) | undefined;
+  /**
+   * Answers OK with one message, in this turn or any later one. Encoded before return. No effect on
+   * a call that has ended.
+   */
+  reply<T>(encoder: Encoder<T>, message: T): void;
+  /**
+   * Answers OK with one message of `size` bytes that is made while it is sent: the next piece (owned
+   * by the transport, not empty) is asked for whenever the client has taken most of what is queued,
+   * until `size` bytes are there. Where it throws a GrpcStatusError, that is the answer; anything else
+   * is a throw of the handler.
+   */
+  replyInPieces(size: number, pieces: Pieces): void;
+  /** Answers with a status other than OK and no message. No effect on a call that has ended. */
+  fail(status: StatusCode, message: string): void;
+}
+
+/**
+ * `request` (one message, decompressed) is valid during the call of the handler only; what must live
+ * longer is copied by the handler. A throw answers INTERNAL and reaches `onHandlerError`.
+ */
+export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
+
+export interface StreamCall extends Call {
+  /** Sends the response head now, for a client that waits for it; otherwise the first message does. */
+  sendHeaders(): void;
+  /**
+   * Sends one message; encoded before return. False when this stream or its connection now holds
+   * more than its high-water mark: the producer should wait for `onDrain`, though nothing is refused.
+   */
+  write<T>(encoder: Encoder<T>, message: T): boolean;
+  /** As `write`, of a message that is bytes already; copied before return. */
+  writeBytes(message: Uint8Array): boolean;
+  /**
+   * As `write`, of the message `head` followed by `body`; copied before return. Lets many streams
+   * share a body that was encoded once.
+   */
+  writeParts(head: Uint8Array, body: Uint8Array): boolean;
+  /**
+   * Whether another message should be made for this client now. If not, `onDrain` follows when it
+   * should, as after a `write` that returned false.
+   */
+  readonly hasRoom: boolean;
+  /** Messages (with prefixes) accepted by `write` that have not left the connection, in bytes. */
+  readonly bufferedBytes: number;
+  /** Ends the call; OK unless told otherwise. Messages written before are sent first. */
+  end(status?: StatusCode, message?: string): void;
+  /** No `onMessage` until `resume`: the client's flow-control window then closes. */
+  pause(): void;
+  resume(): void;
+}
+
+/** Receives the events of one stream. After `end` or `onCancel` nothing is called any more. */
+export interface StreamHandler {
+  /** One message, decompressed; valid during the call only. */
+  onMessage(message: Uint8Array): void;
+  /** The client has sent its last message. */
+  onEnd(): void;
+  /** The client reset the call, the deadline passed or the connection was lost. */
+  onCancel(): void;
+  /** After a `write` returned false: there is room again. */
+  onDrain(): void;
+}
+
+/** Opens a stream; called before the first message. May already `write` or `end`. */
+export type StreamOpener = (call: StreamCall) => StreamHandler;
+
+/** An HTTP/2 request that is not gRPC, on a connection whose acceptor wants those. */
+export interface RawRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly scheme: string;
+  /** Ordinary header fields in order; names in lower case; values one char per byte. */
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>;
+  readonly peer: Peer;
+  /** Sends the response head; once. Status 200 to 599. */
+  respond(status: number, headers: ReadonlyArray<readonly [name: string, value: string]>): void;
+  /** Body bytes, copied before return. False: wait for `onDrain`. */
+  write(bytes: Uint8Array): boolean;
+  end(): void;
+  /** Resets the stream. */
+  abort(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** `onMessage` is called with pieces of the body. */
+export type RawOpener = (request: RawRequest) => StreamHandler;
+
+export interface AcceptOptions {
+  readonly peer?: Peer;
+  /** Takes requests that are not gRPC; without it they are answered 415. */
+  readonly onRawRequest?: RawOpener;
+}
+
+export interface ServerOptions {
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly limits?: Partial<ServerLimits>;
+  readonly keepalive?: Partial<ServerKeepalive>;
+  /** `mirror`: a response to a gzip request is gzip too, as etcd does. Default `mirror`. */
+  readonly compression?: 'mirror' | 'none';
+  /** Called when a call has ended. Durations are measured only if this is set. */
+  readonly onCallEnd?: (call: Call, status: StatusCode, durationMs: number) => void;
+  /** A handler threw. The call has been answered INTERNAL. Default: the error is thrown on. */
+  readonly onHandlerError?: (call: Call, error: unknown) => void;
+  /** A connection was closed for breaking the protocol or a limit; for debug logs. */
+  readonly onConnectionError?: (peer: Peer, error: Error) => void;
+}
+
+export interface Server {
+  /** Registers a method; INVALID_ARGUMENT if the path is malformed or taken. */
+  unary(path: string, handler: UnaryHandler): void;
+  stream(path: string, opener: StreamOpener): void;
+  /**
+   * Registers a method whose client sends one request: `onMessage` comes once, when the client has
+   * ended its half, and `onEnd` after it. Another number of requests is answered by the transport.
+   */
+  serverStream(path: string, opener: StreamOpener): void;
+  /** Counters of every registered method, in order of registration. */
+  readonly methods: readonly MethodStats[];
+  readonly connectionCount: number;
+  /** Bytes of answers that clients have not taken, over all connections; see `pendingBytesMax`. */
+  readonly pendingBytes: number;
+  /** Bytes of requests that are kept, over all connections; see `heldBytesTotalMax`. */
+  readonly heldBytes: number;
+  /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
+  accept(stream: ByteStream, options?: AcceptOptions): void;
+  /**
+   * Graceful: tells every client to open no more calls here (GOAWAY in two steps), lets the running
+   * ones end, then closes. Resolves when no connection is left.
+   */
+  drain(): Promise<void>;
+  /** Closes every connection at once; running calls are cancelled. */
+  close(): void;
+}

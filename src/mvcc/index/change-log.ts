@@ -1,0 +1,146 @@
+// Which keys came to life or died, in revision order, so that a count at an older revision is the
+// count now minus what changed since.
+//
+// Puts of existing keys are not logged: they change no count. Entries collect in blocks. A full block
+// is sorted by key, with the running sum of its changes, when a count first needs it: writers and a
+// boot never pay for it. A count at revision R then looks at every block after R with two binary
+// searches, and walks the one block that R cuts and the open one. One count sorts a few blocks only
+// and walks the others entry by entry, so that none takes long.
+//
+// Compaction at revision C drops blocks at or before C, since nobody reads there any more.
+
+import { invariant, type Revision } from '../../base/index.ts';
+import { FROM_KEY } from '../eval/key-range.ts';
+import {
+  CHANGE_BLOCK_ENTRIES,
+  CHANGE_BLOCKS_MAX,
+  CHANGE_BLOCKS_SORTED_PER_COUNT,
+} from '../limits.ts';
+
+/** Entries in revision order, and once sorted also in key order. */
+class Block {
+  readonly keys: string[] = [];
+  readonly mains = new Float64Array(CHANGE_BLOCK_ENTRIES);
+  /** +1 the key came to life, -1 it died. */
+  readonly deltas = new Int8Array(CHANGE_BLOCK_ENTRIES);
+  /** Sorted: positions of the entries in key order. */
+  order: Uint16Array | undefined = undefined;
+  /** Sorted: `sums[i]` is the sum of the deltas of the first i entries in key order. */
+  sums: Int32Array | undefined = undefined;
+
+  lastMain(): Revision {
+    return this.mains[this.keys.length - 1]!;
+  }
+
+  sort(): void {
+    const { keys, deltas } = this;
+    const order = new Uint16Array(keys.length);
+    for (let i = 0; i < order.length; i++) order[i] = i;
+    order.sort((a, b) => (keys[a]! < keys[b]! ? -1 : keys[a]! > keys[b]! ? 1 : 0));
+    const sums = new Int32Array(keys.length + 1);
+    for (let i = 0; i < order.length; i++) sums[i + 1] = sums[i]! + deltas[order[i]!]!;
+    this.order = order;
+    this.sums = sums;
+  }
+
+  /** Sum of the changes after `atRev` to keys in `[key, rangeEnd)`, entry by entry. */
+  walk(key: string, rangeEnd: string, atRev: Revision): number {
+    const { keys, mains, deltas } = this;
+    let sum = 0;
+    for (let i = keys.length - 1; i >= 0 && mains[i]! > atRev; i--) {
+      const candidate = keys[i]!;
+      if (candidate >= key && (rangeEnd === FROM_KEY || candidate < rangeEnd)) sum += deltas[i]!;
+    }
+    return sum;
+  }
+
+  /** Sum of all changes to keys in `[key, rangeEnd)`; the block is sorted. */
+  sum(key: string, rangeEnd: string): number {
+    const { sums } = this;
+    invariant(sums !== undefined, 'the block is sorted');
+    const end = rangeEnd === FROM_KEY ? this.keys.length : this.#lowerBound(rangeEnd);
+    return sums[end]! - sums[this.#lowerBound(key)]!;
+  }
+
+  #lowerBound(key: string): number {
+    const { keys, order } = this;
+    invariant(order !== undefined, 'the block is sorted');
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (keys[order[middle]!]! < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+export class ChangeLog {
+  /** Changes after this revision are all in the log; those at or before it need not be. */
+  floorRev: Revision = -1;
+
+  /** Full blocks, oldest first, from `#first` on; the places before it are spent. */
+  #blocks: Block[] = [];
+  #first = 0;
+  #open = new Block();
+
+  /** Notes that `key` came to life (+1) or died (-1) at `main`, not before any earlier entry. */
+  append(key: string, main: Revision, delta: 1 | -1): void {
+    const open = this.#open;
+    const at = open.keys.length;
+    open.mains[at] = main;
+    open.deltas[at] = delta;
+    open.keys.push(key);
+    if (open.keys.length < CHANGE_BLOCK_ENTRIES) return;
+    this.#blocks.push(open);
+    this.#open = new Block();
+    if (this.#blocks.length - this.#first > CHANGE_BLOCKS_MAX) this.#dropOldest();
+  }
+
+  /**
+   * How many more keys of `[key, rangeEnd)` live now than at `atRev`, which is not below
+   * {@link floorRev}.
+   */
+  changeSince(key: string, rangeEnd: string, atRev: Revision): number {
+    invariant(atRev >= this.floorRev, 'the log reaches back to the revision');
+    let sum = this.#open.walk(key, rangeEnd, atRev);
+    let sorted = 0;
+    for (let i = this.#blocks.length - 1; i >= this.#first; i--) {
+      const block = this.#blocks[i]!;
+      if (block.mains[0]! <= atRev) {
+        if (block.lastMain() > atRev) sum += block.walk(key, rangeEnd, atRev);
+        break;
+      }
+      if (block.sums === undefined && sorted < CHANGE_BLOCKS_SORTED_PER_COUNT) {
+        block.sort();
+        sorted++;
+      }
+      sum += block.sums === undefined ? block.walk(key, rangeEnd, atRev) : block.sum(key, rangeEnd);
+    }
+    return sum;
+  }
+
+  /** Nobody will ask for a revision below `rev` any more. */
+  dropBefore(rev: Revision): void {
+    while (this.#first < this.#blocks.length && this.#blocks[this.#first]!.lastMain() <= rev) {
+      this.#dropOldest();
+    }
+    if (this.floorRev < rev) this.floorRev = rev;
+  }
+
+  /** Entries that the log holds, for metrics and tests. */
+  get size(): number {
+    return (this.#blocks.length - this.#first) * CHANGE_BLOCK_ENTRIES + this.#open.keys.length;
+  }
+
+  #dropOldest(): void {
+    const block = this.#blocks[this.#first]!;
+    if (this.floorRev < block.lastMain()) this.floorRev = block.lastMain();
+    this.#first++;
+    // Amortised: the spent half is cut off once it is as long as the rest.
+    if (this.#first * 2 < this.#blocks.length) return;
+    this.#blocks = this.#blocks.slice(this.#first);
+    this.#first = 0;
+  }
+}

@@ -1,0 +1,517 @@
+// From a directory to a member that can begin: backend, log, membership, raft.
+//
+// What is durable, oldest truth first:
+//
+//     .snap S ≤ backend C ≤ end of the log
+//
+// The backend covers every entry up to its consistent index C, so raft begins with `applied` = C and
+// only later entries reach the state machine. The membership is taken as of C: from the backend's
+// rows where they are to be trusted (releases from 3.6 on write `storageVersion`), else from the
+// `.snap` at S and the log's entries between S and C, whereupon the rows are written anew.
+//
+// The backend may be ahead of the log: etcd applies what a quorum has before its own disk does. Raft
+// then begins where the log ends, and what it hands out up to C is passed over.
+//
+// A member that was cut off while it took over a leader's snapshot has its database as
+// `<S>.snap.db`: boot goes on with taking it over.
+
+import { dirname } from 'node:path';
+import { type LogIndex, seededRandom, TetcdError } from '../../base/index.ts';
+import {
+  Cluster,
+  confChangeContext,
+  emptyState,
+  formatId,
+  type Member,
+} from '../../membership/index.ts';
+import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
+import { MemoryStorage, type Peer, RawNode } from '../../raft/index.ts';
+import { type Backend, confStateOf, writeMembershipRows } from '../../store/index.ts';
+import {
+  cleanSnapDirectory,
+  createWal,
+  type FoundLog,
+  newestSnapFile,
+  type OpenedWal,
+  openWal,
+  summarizeWal,
+  type Wal,
+  type WalObserver,
+  type WalOptions,
+  walExists,
+} from '../../wal/index.ts';
+import { electionTicks, type ServerConfig } from '../config/index.ts';
+import {
+  RAFT_INFLIGHT_BYTES_MAX,
+  RAFT_INFLIGHT_MESSAGES_MAX,
+  RAFT_MESSAGE_BYTES_MAX,
+  RAFT_UNCOMMITTED_BYTES_MAX,
+} from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { raftLogger } from '../telemetry/raft-log.ts';
+import { logBooted, logStart } from '../telemetry/start-log.ts';
+import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
+import { FirstFiles } from './first-files.ts';
+import { type FirstStart, firstStart, founders } from './first-start.ts';
+import { forceNewCluster } from './force-new-cluster.ts';
+import {
+  type Base,
+  checkMembership,
+  openStore,
+  recoverCluster,
+  type Store,
+  type StoreOptions,
+  takeReceivedDatabase,
+} from './store-opening.ts';
+
+const { MetadataCodec } = etcdserverpb;
+
+export interface BootOptions extends StoreOptions {
+  readonly log: Logger;
+  readonly walObserver: WalObserver;
+  /** Aborted when the start is given up: then boot rejects at its next step. */
+  readonly signal?: AbortSignal | undefined;
+  /** Bytes of a segment of the log; default etcd's. */
+  readonly walSegmentSize?: number | undefined;
+}
+
+/** A member that has been read from disk and does nothing yet. */
+export interface Booted {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly directory: DataDirectory;
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly confState: raftpb.ConfState;
+  readonly wal: Wal;
+  readonly storage: MemoryStorage;
+  readonly node: RawNode;
+  /** Index of the newest snapshot that the log records. */
+  readonly snapshotIndex: LogIndex;
+  /** Members to be in touch with before the log says who they are. */
+  readonly firstMembers: readonly Member[];
+}
+
+/**
+ * Reads or makes the member of `config`'s directory. Throws INVALID_ARGUMENT for settings that do not
+ * fit, LOCKED if another process has the directory, CORRUPT or UNSUPPORTED, naming what, for a
+ * directory that cannot be served. A directory that is refused is left as it was, but for what a
+ * torn tail's repair keeps beside it; so is one in which a first start fails.
+ */
+export async function boot(options: BootOptions): Promise<Booted> {
+  const { config, env, log } = options;
+  const directory = dataDirectoryOf(config);
+  const isInitialized = await walExists(env, directory.wal);
+  logStart(log, config, isInitialized);
+  if (isInitialized) {
+    const base = await prepareRestart(options, directory);
+    return bootStore(options, directory, (backend) => restart(options, directory, backend, base));
+  }
+  const files = new FirstFiles(env.disk);
+  try {
+    await makeSnapDirectory(config, directory, files);
+    await files.expectDatabase(directory.database);
+    return await bootStore(options, directory, async (backend) => {
+      try {
+        return await begin(options, directory, backend, files);
+      } catch (error) {
+        await files.takeBackDatabase();
+        throw error;
+      }
+    });
+  } catch (error) {
+    await files.takeBackDirectories();
+    throw error;
+  }
+}
+
+async function bootStore(
+  options: BootOptions,
+  directory: DataDirectory,
+  withBackend: (backend: Backend) => Promise<Parts>,
+): Promise<Booted> {
+  const { env, log, signal } = options;
+  signal?.throwIfAborted();
+  const store = await openStore(options, directory.database);
+  const { backend, kv } = store;
+  try {
+    const { lockGap } = env.disk;
+    if (lockGap !== undefined) {
+      log.warn('the lock of the data directory does not keep everybody out', { reason: lockGap });
+    }
+    log.info('recovered v3 backend', {
+      'backend-size-bytes': backend.sizeBytes,
+      'backend-size-in-use-bytes': backend.sizeInUseBytes,
+      'current-revision': kv.currentRev,
+      'consistent-index': backend.appliedIndex,
+    });
+    signal?.throwIfAborted();
+    const parts = await withBackend(backend);
+    // Only with the lock: until then these may be the files of another process.
+    await cleanSnapDirectory(env.disk, directory.snap);
+    logBooted(log, parts.memberId, parts.cluster);
+    return { ...parts, clusterId: parts.cluster.id, directory, store };
+  } catch (error) {
+    await backend.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/**
+ * Where the log is to be read from. Takes over the database that came with that snapshot, if the
+ * member was cut off before it did. A log that begins at its first entry can be replayed into a new
+ * database; one that begins after a snapshot cannot, and then no new database is left beside it.
+ */
+async function prepareRestart(options: BootOptions, directory: DataDirectory): Promise<Base> {
+  const { disk } = options.env;
+  await disk.makeDirectory(directory.snap);
+  const base = await findBase(options, directory);
+  if (base.index > 0 && (await takeReceivedDatabase(options, directory, base))) {
+    options.log.info('Recovering from snapshot backend', { 'snapshot-index': base.index });
+  }
+  if (base.index > 0 && (await disk.stat(directory.database)) === undefined) {
+    throw new TetcdError(
+      'CORRUPT',
+      `database file (${directory.database}) of the backend is missing, and the log begins after ` +
+        `the snapshot at ${base.index}`,
+    );
+  }
+  return base;
+}
+
+type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store'>;
+
+// --- The first start -------------------------------------------------------------------------------
+
+/** `member` and what is in it are ours; the data directory may have been there before. */
+async function makeSnapDirectory(
+  { dataDir }: ServerConfig,
+  directory: DataDirectory,
+  files: FirstFiles,
+): Promise<void> {
+  try {
+    await files.makeDirectory(directory.snap, 2);
+  } catch (error) {
+    if (!(error instanceof TetcdError)) throw error;
+    const text = `cannot access data directory ${dataDir}: ${error.message}`;
+    throw new TetcdError(error.code, text, { cause: error });
+  }
+}
+
+async function begin(
+  options: BootOptions,
+  directory: DataDirectory,
+  backend: Backend,
+  files: FirstFiles,
+): Promise<Parts> {
+  const { env, signal } = options;
+  checkDatabaseIsNew(directory, backend);
+  const start = await unlessAborted(signal, firstStart(options));
+  const metadata = MetadataCodec.encode({ nodeID: start.memberId, clusterID: start.clusterId });
+  await files.makeDirectory(dirname(directory.wal), 0);
+  // From here on the member is what the log says, and what was made stays.
+  const wal = await createWal(env, directory.wal, metadata, walOptions(options));
+  return startLocalMember(options, start, wal);
+}
+
+/** Settles as `work` does, but rejects at once when `signal` is aborted. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (signal === undefined) return work;
+  let abort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort);
+  });
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort!);
+  }
+}
+
+function checkDatabaseIsNew(directory: DataDirectory, backend: Backend): void {
+  if (backend.appliedIndex === 0) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `${directory.database} is a database at index ${backend.appliedIndex}, but there is no log ` +
+      `in ${directory.wal}`,
+  );
+}
+
+/** The log holds nothing yet: a founder begins it, a joiner receives it. */
+function startLocalMember(options: BootOptions, start: FirstStart, wal: Wal): Parts {
+  const { config, log } = options;
+  const { memberId, clusterId, members } = start;
+  const storage = new MemoryStorage();
+  const node = newNode(options, memberId, storage, 0);
+  if (start.founds) node.bootstrap(members.map(peerOf));
+  log.info('starting local member', {
+    'local-member-id': formatId(memberId),
+    'cluster-id': formatId(clusterId),
+  });
+  const cluster = new Cluster(emptyState(0), { clusterId, maxLearners: config.maxLearners });
+  const confState = confStateOf([]);
+  return {
+    memberId,
+    cluster,
+    confState,
+    wal,
+    storage,
+    node,
+    snapshotIndex: 0,
+    firstMembers: members,
+  };
+}
+
+function peerOf(member: Member): Peer {
+  // As etcd's first entries have it: with the name, without client URLs.
+  return { id: member.id, context: confChangeContext(member) };
+}
+
+// --- Later starts ----------------------------------------------------------------------------------
+
+async function restart(
+  options: BootOptions,
+  directory: DataDirectory,
+  backend: Backend,
+  base: Base,
+): Promise<Parts> {
+  const { config, env } = options;
+  const position = { index: base.index, term: base.term };
+  // Before a torn tail is cut off: a log that lacks more than a torn tail stays as it is.
+  let recover = (): Recovered | undefined => undefined;
+  const approve = (found: FoundLog): void => {
+    const recovered = recoverMember(options, directory, { backend, base, found });
+    recover = () => recovered;
+  };
+  const opened = await openWal(env, directory.wal, position, walOptions(options), approve);
+  try {
+    options.signal?.throwIfAborted();
+    reportRepair(options, opened);
+    const recovered = recover();
+    if (recovered === undefined) {
+      return startLocalMember(options, firstStartAgain(options, directory, opened), opened.wal);
+    }
+    const { memberId, cluster, rows } = recovered;
+    const applied = backend.appliedIndex;
+    const { maxLearners } = config;
+    const log = config.forceNewCluster
+      ? await forceNewCluster({
+          opened,
+          base,
+          applied,
+          memberId,
+          cluster,
+          maxLearners,
+          log: options.log,
+        })
+      : opened;
+    const parts = restartRaft(options, { log, base, applied, memberId, cluster });
+    // The file says nothing of it, or nothing new, while the cluster is held at an older release.
+    const term = parts.storage.term(applied);
+    if (typeof term === 'number') backend.adoptTerm(term);
+    // Last of all: a directory that is refused is left as it was.
+    writeMembershipRows(backend, rows);
+    return { ...parts, wal: opened.wal };
+  } catch (error) {
+    await opened.wal.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Who this member is, and the membership as of the backend's index. */
+interface Recovered {
+  readonly memberId: bigint;
+  readonly cluster: Cluster;
+  readonly rows: ReturnType<typeof recoverCluster>['rows'];
+}
+
+/**
+ * What log and database say together; undefined if the first start was cut off. Throws, naming what,
+ * if they contradict each other or this member cannot serve them.
+ */
+function recoverMember(
+  { config }: BootOptions,
+  directory: DataDirectory,
+  parts: { readonly backend: Backend; readonly base: Base; readonly found: FoundLog },
+): Recovered | undefined {
+  const { backend, base, found } = parts;
+  const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(found.metadata);
+  if (base.index === 0 && backend.appliedIndex === 0 && isUnfounded(found)) return undefined;
+  checkOrder(directory, base.index, backend.appliedIndex);
+  const limits = { clusterId, maxLearners: config.maxLearners };
+  const { cluster, rows } = recoverCluster(backend, base, found.entries, limits);
+  checkMembership(config, cluster, memberId);
+  const voters = cluster.votingMembers();
+  const isAlone = voters.every(({ id }) => id === memberId);
+  if (config.forceNewCluster || isAlone) checkLogEnd(directory, backend.appliedIndex, found);
+  if (isAlone && voters.length > 0) checkBehindEnd(found);
+  return { memberId, cluster, rows };
+}
+
+function reportRepair({ log }: BootOptions, { repair }: OpenedWal): void {
+  if (repair === undefined) return;
+  log.warn('repaired a torn log', {
+    path: repair.path,
+    offset: repair.offset,
+    'kept-as': repair.brokenPath,
+  });
+}
+
+interface RestartState {
+  readonly log: Pick<OpenedWal, 'entries' | 'hardState'>;
+  readonly base: Base;
+  readonly applied: LogIndex;
+  readonly memberId: bigint;
+  readonly cluster: Cluster;
+}
+
+function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wal'> {
+  const { log, base, applied, memberId, cluster } = state;
+  const confState = confStateOf(cluster.members());
+  const lastIndex = base.index + log.entries.length;
+  const storage = new MemoryStorage();
+  storage.applySnapshot({
+    data: new Uint8Array(0),
+    metadata: { confState, index: base.index, term: base.term },
+  });
+  // What is applied was committed, even if the log lost the note of it.
+  const commit = Math.min(Math.max(log.hardState.commit, applied), lastIndex);
+  storage.setHardState({ ...log.hardState, commit });
+  storage.append(log.entries);
+  const node = newNode(options, memberId, storage, Math.min(applied, lastIndex));
+  options.log.info('restarting local member', {
+    'local-member-id': formatId(memberId),
+    'cluster-id': formatId(cluster.id),
+    'snapshot-index': base.index,
+    'applied-index': applied,
+    'commit-index': commit,
+    'last-index': lastIndex,
+  });
+  const firstMembers = cluster.members();
+  return { memberId, cluster, confState, storage, node, snapshotIndex: base.index, firstMembers };
+}
+
+/**
+ * Whether the first start was cut off before its first entries were committed: nothing was
+ * acknowledged. A founder then begins the log again: its first entries are the same as those of the
+ * other founders, whatever these have done meanwhile.
+ */
+function isUnfounded({ entries, hardState }: FoundLog): boolean {
+  const { term, vote, commit } = hardState;
+  return commit === 0 && vote === 0n && term <= 1 && entries.every((entry) => entry.term === 1);
+}
+
+/** As the first start was: the log says who this member is. */
+function firstStartAgain(
+  { config }: BootOptions,
+  directory: DataDirectory,
+  { metadata }: OpenedWal,
+): FirstStart {
+  const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(metadata);
+  if (config.initialClusterState === 'existing') {
+    return { memberId, clusterId, members: [], founds: false };
+  }
+  const start = founders(config);
+  if (start.memberId === memberId && start.clusterId === clusterId) return start;
+  const name = (member: bigint, cluster: bigint) =>
+    `member ${formatId(member)} of cluster ${formatId(cluster)}`;
+  throw new TetcdError(
+    'INVALID_ARGUMENT',
+    `${directory.wal} was made for ${name(memberId, clusterId)}, whose first start was cut off; the ` +
+      `settings ask for ${name(start.memberId, start.clusterId)}`,
+  );
+}
+
+async function findBase(options: BootOptions, directory: DataDirectory): Promise<Base> {
+  const { env, log } = options;
+  const { validSnapshots } = await summarizeWal(env, directory.wal);
+  const found = await newestSnapFile(env.disk, directory.snap, {
+    among: validSnapshots,
+    observer: {
+      setAside: (path, error) => log.warn('set a broken snapshot file aside', { path, error }),
+    },
+  });
+  const metadata = found?.snapshot.metadata;
+  if (found !== undefined && metadata !== undefined) {
+    return { index: metadata.index, term: metadata.term, v2: found.snapshot.data };
+  }
+  const newest = validSnapshots.at(-1);
+  return { index: newest?.index ?? 0, term: newest?.term ?? 0, v2: undefined };
+}
+
+function checkOrder(
+  directory: DataDirectory,
+  snapshotIndex: LogIndex,
+  consistentIndex: LogIndex,
+): void {
+  if (consistentIndex >= snapshotIndex) return;
+  throw new TetcdError(
+    'CORRUPT',
+    // etcd's words first: tools look for them.
+    "failed to find database snapshot file (snap: snapshot file doesn't exist): " +
+      `${directory.database} covers the log up to ${consistentIndex} only, but the log begins ` +
+      `after the snapshot at ${snapshotIndex}`,
+  );
+}
+
+/** Entries that only the backend has seen can be had from other members, but not if there are none. */
+function checkLogEnd(
+  directory: DataDirectory,
+  consistentIndex: LogIndex,
+  { lastIndex, end }: FoundLog,
+): void {
+  if (consistentIndex <= lastIndex) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `${directory.database} is at index ${consistentIndex}, beyond the end of the log in ` +
+      `${directory.wal} at ${lastIndex}: it breaks off in ${end}`,
+  );
+}
+
+/** The only voter commits what is on its own disk: then it was not torn by a crash. */
+function checkBehindEnd({ lastIndex, end, commitBehindEnd }: FoundLog): void {
+  if (commitBehindEnd <= lastIndex) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `the log breaks off after index ${lastIndex} in ${end}, but was committed up to ` +
+      `${commitBehindEnd}: what is missing is damaged`,
+  );
+}
+
+// --- Both ------------------------------------------------------------------------------------------
+
+function walOptions({ config, walObserver, walSegmentSize }: BootOptions): WalOptions {
+  return {
+    unsafeNoFsync: config.unsafeNoFsync,
+    observer: walObserver,
+    ...(walSegmentSize === undefined ? {} : { segmentSize: walSegmentSize }),
+  };
+}
+
+function newNode(
+  { config, env, log }: BootOptions,
+  id: bigint,
+  storage: MemoryStorage,
+  applied: LogIndex,
+): RawNode {
+  const seed = new DataView(env.entropy.bytes(8).buffer).getUint32(0);
+  return new RawNode({
+    id,
+    electionTicks: electionTicks(config),
+    heartbeatTicks: 1,
+    storage,
+    random: seededRandom(seed),
+    applied,
+    asyncStorageWrites: true,
+    messageBytesMax: RAFT_MESSAGE_BYTES_MAX,
+    inflightMessagesMax: RAFT_INFLIGHT_MESSAGES_MAX,
+    inflightBytesMax: RAFT_INFLIGHT_BYTES_MAX,
+    uncommittedBytesMax: RAFT_UNCOMMITTED_BYTES_MAX,
+    checkQuorum: true,
+    deferAppends: true,
+    preVote: config.preVote,
+    logger: raftLogger(log.child('raft')),
+  });
+}

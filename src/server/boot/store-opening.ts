@@ -1,0 +1,205 @@
+// From a database file to the store that serves it: at boot, and when a leader's snapshot arrives.
+
+import { invariant, type LogIndex, TetcdError } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
+import {
+  Cluster,
+  type ClusterOptions,
+  checkMaxClusterVersion,
+  emptyState,
+  formatId,
+  type RowChange,
+  readRows,
+  readV2Store,
+} from '../../membership/index.ts';
+import type { raftpb } from '../../protocol/index.ts';
+import {
+  Backend,
+  BUCKET,
+  checkReceivedDatabase,
+  KvStore,
+  META_KEY,
+  Restore,
+  readMembershipRows,
+  replayMembership,
+  Slices,
+  type SnapshotPosition,
+} from '../../store/index.ts';
+import { snapDatabasePath } from '../../wal/index.ts';
+import { electionTicks, type ServerConfig } from '../config/index.ts';
+import type { DataDirectory } from './data-directory.ts';
+
+export interface StoreOptions {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly onBackendFailure: (error: unknown) => void;
+  readonly onBackendDiskFull: (error: unknown) => void;
+  readonly onBackendCommit: (tookMs: number) => void;
+}
+
+/** A database file with what is kept of it in memory. */
+export interface Store {
+  readonly backend: Backend;
+  readonly kv: KvStore;
+  readonly restore: Restore;
+}
+
+/** A snapshot: where the log is read from, and what a received database stands for. */
+export interface Base {
+  readonly index: LogIndex;
+  readonly term: number;
+  /** The v2 store of the `.snap`; undefined at the beginning, or if there is no `.snap`. */
+  readonly v2: Uint8Array | undefined;
+}
+
+/** Shortest lease: one and a half election timeouts, in whole seconds. */
+export function minLeaseTtlSec(config: ServerConfig): number {
+  return Math.ceil((Math.floor((3 * electionTicks(config)) / 2) * config.heartbeatMs) / 1000);
+}
+
+/**
+ * Opens (or makes) the file at `path`, takes its lock and reads it. `received` names the snapshot that
+ * it came with, if it is from another member: from the next commit on it counts as that.
+ */
+export async function openStore(
+  options: StoreOptions,
+  path: string,
+  received?: SnapshotPosition,
+): Promise<Store> {
+  const { config, env } = options;
+  const restore = new Restore(minLeaseTtlSec(config), config.featureGates.enabled.LeaseCheckpoint);
+  const backend = await Backend.open(
+    env,
+    path,
+    {
+      batchIntervalMs: config.backendBatchIntervalMs,
+      batchChanges: config.backendBatchLimit,
+      noSync: config.unsafeNoFsync,
+      onFailure: options.onBackendFailure,
+      onDiskFull: options.onBackendDiskFull,
+      onCommit: (_durable, tookMs) => options.onBackendCommit(tookMs),
+      ...(received === undefined ? {} : { received }),
+    },
+    restore.rows,
+    (snapshot) => restore.inspect(snapshot),
+  );
+  try {
+    await restore.rows.attachLeases(new Slices(env));
+    return { backend, kv: new KvStore(env, backend, restore.rows, restore.marks), restore };
+  } catch (error) {
+    await backend.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The membership as of the backend's index, and the rows to write where those there are stale. */
+export function recoverCluster(
+  backend: Pick<Backend, 'get' | 'entries' | 'placeOf' | 'appliedIndex'>,
+  base: Base,
+  entries: readonly raftpb.Entry[],
+  limits: ClusterOptions,
+): { readonly cluster: Cluster; readonly rows: readonly RowChange[] } {
+  const appliedIndex = backend.appliedIndex;
+  const rows = readMembershipRows(backend);
+  if (backend.get(BUCKET.META, META_KEY.STORAGE_VERSION) !== undefined) {
+    return { cluster: new Cluster({ ...readRows(rows), appliedIndex }, limits), rows: [] };
+  }
+  if (base.v2 === undefined && base.index > 0) {
+    throw new TetcdError(
+      'CORRUPT',
+      `the log begins after the snapshot at ${base.index}, whose file is missing; the membership ` +
+        'of a directory of this release is in that file',
+    );
+  }
+  const state =
+    base.v2 === undefined ? emptyState(0) : { ...readV2Store(base.v2), appliedIndex: base.index };
+  const cluster = new Cluster(state, limits);
+  replayMembership(cluster, entries, appliedIndex);
+  invariant(cluster.appliedIndex <= appliedIndex, 'the replay ends at the backend');
+  return { cluster, rows: cluster.rewriteRows(rows) };
+}
+
+/**
+ * Reads all that will be read of a snapshot from another member once raft has it: the database at
+ * `path`, the membership in it, and the v2 store, which `.snap` files keep. CORRUPT, MALFORMED or
+ * UNSUPPORTED, naming what, if this member could not serve them.
+ */
+export async function checkReceived(
+  { env, config }: Pick<StoreOptions, 'env' | 'config'>,
+  path: string,
+  snapshot: raftpb.Snapshot,
+  member: { readonly memberId: bigint; readonly clusterId: bigint },
+): Promise<void> {
+  const { index = 0, term = 0 } = snapshot.metadata ?? {};
+  const base: Base = { index, term, v2: snapshot.data };
+  readV2Store(snapshot.data);
+  const limits = { clusterId: member.clusterId, maxLearners: config.maxLearners };
+  await checkReceivedDatabase(env, path, { index, term }, (rows) => {
+    const backend = {
+      get: rows.get.bind(rows),
+      entries: rows.entries.bind(rows),
+      placeOf: rows.placeOf.bind(rows),
+      appliedIndex: index,
+    };
+    const { cluster } = recoverCluster(backend, base, [], limits);
+    checkMembership(config, cluster, member.memberId);
+  });
+}
+
+/** Refuses a membership that this member cannot serve. */
+export function checkMembership(config: ServerConfig, cluster: Cluster, memberId: bigint): void {
+  if (cluster.isRemoved(memberId)) {
+    throw new TetcdError(
+      'INVALID_ARGUMENT',
+      `the member ${formatId(memberId)} has been permanently removed from the cluster; ` +
+        `${config.dataDir} must be removed before a new member can start there`,
+    );
+  }
+  checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
+}
+
+/** Opens the database that came with the snapshot at `base`. */
+export function openReceived(
+  options: StoreOptions,
+  directory: DataDirectory,
+  { index, term }: Base,
+): Promise<Store> {
+  return openStore(options, snapDatabasePath(directory.snap, index), { index, term });
+}
+
+/**
+ * Gives the received database its final name. Only once it is durable with the index of its snapshot:
+ * from then on the member boots from it.
+ */
+export async function adoptReceived(
+  { env }: Pick<StoreOptions, 'env'>,
+  directory: DataDirectory,
+  base: Base,
+): Promise<void> {
+  await env.disk.rename(snapDatabasePath(directory.snap, base.index), directory.database);
+  await env.disk.syncDirectory(directory.snap);
+}
+
+/**
+ * At boot: a database that came with the snapshot at `base` and was not adopted before a crash. Whether
+ * there is one, which then has been.
+ */
+export async function takeReceivedDatabase(
+  options: StoreOptions,
+  directory: DataDirectory,
+  base: Base,
+): Promise<boolean> {
+  const { disk } = options.env;
+  const received = snapDatabasePath(directory.snap, base.index);
+  if ((await disk.stat(received)) === undefined) return false;
+  if ((await disk.stat(directory.database)) !== undefined) {
+    const present = await openStore(options, directory.database);
+    const { appliedIndex } = present.backend;
+    await present.backend.close();
+    if (appliedIndex >= base.index) return false;
+  }
+  const { backend } = await openReceived(options, directory, base);
+  await backend.close();
+  await adoptReceived(options, directory, base);
+  return true;
+}

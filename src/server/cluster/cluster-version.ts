@@ -1,0 +1,108 @@
+// The version that all members speak: the leader asks each which release it runs, and logs the lowest
+// one. While a downgrade is under way the cluster's version is its target.
+
+import {
+  type ClusterVersion,
+  compareVersions,
+  formatStoredVersion,
+  formatVersion,
+  OLDEST_CLUSTER_VERSION,
+  parseStoredVersion,
+  parseVersion,
+  proposeVersion,
+  targetVersion,
+} from '../../membership/index.ts';
+import type { MemberCore } from '../core.ts';
+import { versionsOf } from './member-versions.ts';
+import { logMembership } from './publication.ts';
+
+/** What a cluster has before all its members have been asked; etcd's. */
+const UNKNOWN_VERSION: ClusterVersion = { major: 3, minor: 0 };
+
+export class ClusterVersionMonitor {
+  readonly #core: MemberCore;
+  #checking = false;
+
+  constructor(core: MemberCore) {
+    this.#core = core;
+  }
+
+  /** Now and then, and when a leader has committed its first entry. */
+  check(): void {
+    if (this.#checking || this.#core.raft.leader !== this.#core.memberId) return;
+    this.#checking = true;
+    void this.#check().finally(() => {
+      this.#checking = false;
+    });
+  }
+
+  async #check(): Promise<void> {
+    const { memberId, log } = this.#core;
+    const lowest = await this.#lowestVersion();
+    if (this.#core.raft.leader !== memberId) return;
+    const present = this.#core.machine.cluster.version;
+    const next = this.#decide(present, lowest);
+    if (next === undefined) return;
+    log.info('updating cluster version', {
+      from: present === undefined ? 'not_decided' : formatVersion(present),
+      to: formatVersion(next),
+    });
+    const spoken =
+      spokenVersion(present) ?? minOf(lowest ?? this.#ownVersion(), this.#ownVersion());
+    const error = await logMembership(this.#core, proposeVersion(spoken, next));
+    if (error === undefined) {
+      log.info('cluster version is updated', { 'cluster-version': formatVersion(next) });
+    } else log.warn('failed to update cluster version', { error });
+  }
+
+  #decide(
+    present: ClusterVersion | undefined,
+    lowest: ClusterVersion | undefined,
+  ): ClusterVersion | undefined {
+    if (present === undefined) return lowest ?? UNKNOWN_VERSION;
+    if (lowest === undefined) return undefined;
+    const { enabled, targetVersion: target } = this.#core.machine.cluster.downgrade;
+    if (!enabled) return compareVersions(present, lowest) < 0 ? lowest : undefined;
+    const wanted = parseStoredVersion(target) ?? parseVersion(target);
+    if (wanted === undefined || compareVersions(wanted, present) === 0) return undefined;
+    const isOneBelow = (version: ClusterVersion) =>
+      version.major === wanted.major && version.minor === wanted.minor + 1;
+    if (isOneBelow(present) && isOneBelow(lowest)) return wanted;
+    this.#core.log.error('Cannot downgrade from cluster-version to downgrade-target', {
+      'downgrade-target': formatStoredVersion(wanted),
+      'cluster-version': formatStoredVersion(present),
+    });
+    return undefined;
+  }
+
+  #ownVersion(): ClusterVersion {
+    return targetVersion(this.#core.config.maxClusterVersion);
+  }
+
+  /** The lowest release among the members; undefined if one of them does not say. */
+  async #lowestVersion(): Promise<ClusterVersion | undefined> {
+    const { env, log, machine, memberId } = this.#core;
+    const others = machine.cluster.members().filter(({ id }) => id !== memberId);
+    const versions = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+    let lowest = this.#ownVersion();
+    for (const version of versions) {
+      if (version?.server === undefined) return undefined;
+      lowest = minOf(lowest, version.server);
+    }
+    return lowest;
+  }
+}
+
+/**
+ * The cluster's version as far as it says which forms its members read: not the placeholder that a
+ * cluster has while some member has not been asked.
+ */
+export function spokenVersion(version: ClusterVersion | undefined): ClusterVersion | undefined {
+  if (version === undefined || compareVersions(version, OLDEST_CLUSTER_VERSION) < 0)
+    return undefined;
+  return version;
+}
+
+function minOf(a: ClusterVersion, b: ClusterVersion): ClusterVersion {
+  return compareVersions(a, b) <= 0 ? a : b;
+}

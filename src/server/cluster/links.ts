@@ -1,0 +1,134 @@
+// The links to the other members: which there are, how long they have been up, and the ports where
+// the others reach this one.
+
+import type { Env } from '../../env/index.ts';
+import { type Cluster, formatId, type Member } from '../../membership/index.ts';
+import { createPeerTransport, type PeerHost, type PeerTransport } from '../../peer/index.ts';
+import type { ListenUrl } from '../config/index.ts';
+import type { PeerPorts } from '../ports/peer-ports.ts';
+import { asError, type Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import { peerMetricsOf } from '../telemetry/peer-metrics.ts';
+
+export interface LinksOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly electionMs: number;
+  readonly ioTimeoutMs: number;
+  readonly host: PeerHost;
+  readonly ports: PeerPorts;
+  readonly metrics: ServerMetrics;
+  /** This member's peer URLs as it would have others use them. */
+  readonly ownUrls: () => readonly string[];
+}
+
+export class Links {
+  readonly transport: PeerTransport;
+  readonly #options: LinksOptions;
+  /** URLs of the members that the transport knows. */
+  readonly #known = new Map<bigint, string>();
+
+  constructor(options: LinksOptions) {
+    this.#options = options;
+    this.transport = createPeerTransport({
+      env: options.env,
+      memberId: options.memberId,
+      clusterId: options.clusterId,
+      ownUrls: options.ownUrls,
+      host: options.host,
+      metrics: peerMetricsOf(options.metrics.network),
+      log: options.log.child('peer'),
+      electionMs: options.electionMs,
+      ioTimeoutMs: options.ioTimeoutMs,
+    });
+  }
+
+  /** Serves the other members. */
+  listen(urls: readonly ListenUrl[]): void {
+    const { ports, log } = this.#options;
+    ports.serve(urls, (stream) => this.transport.accept(stream), log);
+  }
+
+  /** Links up with members before the log says who they are, and for good once it does. */
+  follow(members: readonly Member[]): void {
+    const { memberId } = this.#options;
+    for (const { id, peerURLs } of members) {
+      if (id === memberId) continue;
+      const urls = peerURLs.join(',');
+      const before = this.#known.get(id);
+      if (before === urls) continue;
+      const isLinked = this.#guarded(id, () => {
+        if (before === undefined) this.transport.addPeer(id, peerURLs);
+        else this.transport.updatePeer(id, peerURLs);
+      });
+      if (!isLinked) continue;
+      this.#known.set(id, urls);
+      this.#markKnown(id, 1);
+    }
+  }
+
+  /** Cuts the links to members that were removed. */
+  forgetRemoved(cluster: Cluster): void {
+    for (const id of this.#known.keys()) {
+      if (!cluster.isRemoved(id)) continue;
+      this.#known.delete(id);
+      this.transport.removePeer(id);
+      this.#markKnown(id, 0);
+    }
+  }
+
+  /** Whether the link to another member has been up since before then, on the monotonic clock. */
+  isConnectedSince(id: bigint, sinceMs: number): boolean {
+    const active = this.transport.activeSince(id);
+    return active !== undefined && active < sinceMs;
+  }
+
+  /** How many of the members have been reachable since then, this one included. */
+  connectedCount(members: readonly Member[], sinceMs: number): number {
+    const { memberId } = this.#options;
+    return members.filter(({ id }) => id === memberId || this.isConnectedSince(id, sinceMs)).length;
+  }
+
+  /** How many links are up. */
+  get activeCount(): number {
+    return [...this.#known.keys()].filter((id) => this.transport.activeSince(id) !== undefined)
+      .length;
+  }
+
+  /** The member among them whose link has been up for longest; undefined if none is. */
+  longestConnected(members: readonly Member[]): bigint | undefined {
+    let longest: { readonly id: bigint; readonly sinceMs: number } | undefined;
+    for (const { id } of members) {
+      const sinceMs = this.transport.activeSince(id);
+      if (sinceMs === undefined) continue;
+      if (longest === undefined || sinceMs < longest.sinceMs) longest = { id, sinceMs };
+    }
+    return longest?.id;
+  }
+
+  async stop(): Promise<void> {
+    await this.#options.ports.close();
+    await this.transport.stop();
+  }
+
+  #guarded(id: bigint, change: () => void): boolean {
+    try {
+      change();
+      return true;
+    } catch (error) {
+      // URLs that this release cannot use (none at all, say) were agreed on by others.
+      this.#options.log.error('cannot link up with a member', {
+        'remote-peer-id': formatId(id),
+        error: asError(error),
+      });
+      return false;
+    }
+  }
+
+  #markKnown(id: bigint, value: 0 | 1): void {
+    const { metrics, memberId } = this.#options;
+    metrics.network.knownPeers.with(formatId(memberId), formatId(id)).value = value;
+  }
+}

@@ -1,0 +1,77 @@
+// Which release each member runs and which version it takes the cluster to have: asked of its peer
+// port.
+
+import { utf8FromBytes } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
+import {
+  type ClusterVersion,
+  formatId,
+  type Member,
+  parseStoredVersion,
+} from '../../membership/index.ts';
+import { type PeerResponse, requestPeer } from '../../peer/index.ts';
+import { PEER_ANSWER_BYTES_MAX, PEER_REQUEST_TIMEOUT_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+
+export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
+
+export interface MemberVersions {
+  /** Of the program; undefined if it says none that we can read. */
+  readonly server: ClusterVersion | undefined;
+  /** Undefined while it knows none. */
+  readonly cluster: ClusterVersion | undefined;
+}
+
+/** Undefined, with a line in the log, if the member does not answer. */
+export async function versionsOf(
+  env: PeerEnv,
+  log: Logger,
+  member: Member,
+): Promise<MemberVersions | undefined> {
+  const answer = await requestOfMember(env, log, member, '/version');
+  if (answer?.status !== 200) return undefined;
+  try {
+    const fields: unknown = JSON.parse(utf8FromBytes(answer.body));
+    return { server: versionIn(fields, 'etcdserver'), cluster: versionIn(fields, 'etcdcluster') };
+  } catch (error) {
+    log.warn('failed to unmarshal response', {
+      'remote-member-id': formatId(member.id),
+      error: String(error),
+    });
+    return undefined;
+  }
+}
+
+function versionIn(fields: unknown, key: string): ClusterVersion | undefined {
+  if (typeof fields !== 'object' || fields === null) return undefined;
+  const text = (fields as Record<string, unknown>)[key];
+  // A pre-release says more after the patch: 3.6.0-rc.1.
+  return typeof text === 'string' ? parseStoredVersion(text.replace(/[-+].*$/, '')) : undefined;
+}
+
+/** GET of `path` at the first of the member's URLs that answers. */
+export async function requestOfMember(
+  env: PeerEnv,
+  log: Logger,
+  member: Member,
+  path: string,
+): Promise<PeerResponse | undefined> {
+  for (const url of member.peerURLs) {
+    try {
+      return await requestPeer(env, {
+        url,
+        method: 'GET',
+        path,
+        timeoutMs: PEER_REQUEST_TIMEOUT_MS,
+        bodyBytesMax: PEER_ANSWER_BYTES_MAX,
+      });
+    } catch (error) {
+      log.warn('failed to reach the peer URL', {
+        address: `${url}${path}`,
+        'remote-member-id': formatId(member.id),
+        error: String(error),
+      });
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,231 @@
+// Changes of the membership that clients ask for: what is refused beforehand, and how one is made.
+// Whether a change is legal is decided again when it is applied, the same on every member.
+
+import { latin1FromBytes, utf8FromBytes } from '../../base/index.ts';
+import {
+  CONF_CHANGE,
+  confChangeContext,
+  formatId,
+  type Member,
+  type MembershipRefusal,
+  memberIdFor,
+  parseMembers,
+  promotionContext,
+  quorumOf,
+  sortedUrls,
+} from '../../membership/index.ts';
+import { requestPeer } from '../../peer/index.ts';
+import { ETCD_ERRORS, type EtcdErrorName, type raftpb } from '../../protocol/index.ts';
+import type { MemberCore } from '../core.ts';
+import {
+  APPLY_TIMEOUT_MS,
+  HEALTHY_LINK_MS,
+  LEARNER_READY_SHARE,
+  PEER_ANSWER_BYTES_MAX,
+  requestTimeoutMs,
+} from '../limits.ts';
+
+/** The members after a change, or why there is none. */
+export type ChangeOutcome =
+  | { readonly members: readonly Member[]; readonly error?: undefined }
+  | { readonly error: EtcdErrorName };
+
+type Change = Omit<raftpb.ConfChange, 'id'>;
+
+const EMPTY = new Uint8Array(0);
+/** Refusals of a leader that no other try would change. */
+const FINAL: readonly EtcdErrorName[] = [
+  'LEARNER_NOT_READY',
+  'MEMBER_NOT_FOUND',
+  'MEMBER_NOT_LEARNER',
+];
+
+/** Etcd's errors for a membership change that was refused when it was applied. */
+export const REFUSAL_ERRORS: Readonly<Record<MembershipRefusal, EtcdErrorName>> = {
+  ID_REMOVED: 'MEMBER_NOT_FOUND',
+  ID_EXISTS: 'MEMBER_EXIST',
+  ID_NOT_FOUND: 'MEMBER_NOT_FOUND',
+  PEER_URL_EXISTS: 'PEER_URL_EXIST',
+  MEMBER_NOT_LEARNER: 'MEMBER_NOT_LEARNER',
+  TOO_MANY_LEARNERS: 'TOO_MANY_LEARNERS',
+};
+
+export class MembershipChanges {
+  readonly #core: MemberCore;
+
+  constructor(core: MemberCore) {
+    this.#core = core;
+  }
+
+  /** `peerURLs` are valid. The new member's id comes from them and the time. */
+  async add(
+    peerURLs: readonly string[],
+    isLearner: boolean,
+  ): Promise<ChangeOutcome & { readonly id: bigint }> {
+    const addedAtSeconds = Math.floor(this.#core.env.clock.wallMs() / 1000);
+    const id = memberIdFor({ peerURLs, token: '', addedAtSeconds });
+    const refusal = this.#refusalToAdd(isLearner);
+    if (refusal !== undefined) return { id, error: refusal };
+    const member = { id, peerURLs: sortedUrls(peerURLs), isLearner, name: '', clientURLs: [] };
+    const type = isLearner ? CONF_CHANGE.ADD_LEARNER : CONF_CHANGE.ADD_NODE;
+    const outcome = await this.#make({ type, nodeId: id, context: confChangeContext(member) });
+    return { ...outcome, id };
+  }
+
+  async remove(id: bigint): Promise<ChangeOutcome> {
+    const refusal = this.#refusalToRemove(id);
+    if (refusal !== undefined) return { error: refusal };
+    return this.#make({ type: CONF_CHANGE.REMOVE_NODE, nodeId: id, context: EMPTY });
+  }
+
+  async update(id: bigint, peerURLs: readonly string[]): Promise<ChangeOutcome> {
+    const member = { id, peerURLs, isLearner: false, name: '', clientURLs: [] };
+    const context = confChangeContext(member);
+    return this.#make({ type: CONF_CHANGE.UPDATE_NODE, nodeId: id, context });
+  }
+
+  /** Only the leader knows how far a learner is: elsewhere the request is passed on to it. */
+  async promote(id: bigint): Promise<ChangeOutcome> {
+    const outcome = await this.promoteHere(id);
+    if (outcome.error !== 'NOT_LEADER') return outcome;
+    return this.#promoteAtLeader(id);
+  }
+
+  /** NOT_LEADER if this member does not lead. */
+  async promoteHere(id: bigint): Promise<ChangeOutcome> {
+    const { metrics } = this.#core;
+    // A leader may not have applied yet what added the learner.
+    const isCaughtUp = await this.#core.whenCaughtUp(APPLY_TIMEOUT_MS);
+    const refusal = isCaughtUp ? this.#refusalToPromote(id) : 'TIMEOUT_WAIT_APPLIED_INDEX';
+    const outcome =
+      refusal === undefined
+        ? await this.#make({
+            type: CONF_CHANGE.ADD_NODE,
+            nodeId: id,
+            context: promotionContext(id),
+          })
+        : { error: refusal };
+    if (outcome.error === undefined) metrics.server.learnerPromotions.value++;
+    else if (outcome.error !== 'NOT_LEADER') {
+      metrics.server.learnerPromotionFailures.with(ETCD_ERRORS[outcome.error].message).value++;
+    }
+    return outcome;
+  }
+
+  #make(change: Change): Promise<ChangeOutcome> {
+    const { proposals, log, memberId } = this.#core;
+    return new Promise((resolve) => {
+      proposals.proposeConfChange(change, {
+        complete: (result) => {
+          if (result.kind === 'error') {
+            resolve({ error: result.error });
+            return;
+          }
+          log.info('applied a configuration change through raft', {
+            'local-member-id': formatId(memberId),
+            'raft-conf-change': change.type,
+            'raft-conf-change-node-id': formatId(change.nodeId),
+          });
+          resolve({ members: this.#core.machine.cluster.members() });
+        },
+        fail: (error) => resolve({ error }),
+      });
+    });
+  }
+
+  // --- What --strict-reconfig-check refuses --------------------------------------------------------
+
+  #refusalToAdd(isLearner: boolean): EtcdErrorName | undefined {
+    const { config, machine, links } = this.#core;
+    if (!config.strictReconfigCheck) return undefined;
+    if (!isLearner && !machine.cluster.isReadyToAddVoter()) return 'MEMBER_NOT_ENOUGH_STARTED';
+    // The new member counts as one that cannot be reached.
+    const voters = machine.cluster.votingMembers();
+    if (voters.length === 1) return undefined;
+    const connected = links.connectedCount(voters, this.#healthySince());
+    return connected >= quorumOf(voters.length + 1) ? undefined : 'UNHEALTHY';
+  }
+
+  #refusalToRemove(id: bigint): EtcdErrorName | undefined {
+    const { config, machine, links, memberId } = this.#core;
+    const { cluster } = machine;
+    if (!config.strictReconfigCheck || cluster.member(id)?.isLearner === true) return undefined;
+    if (!cluster.isReadyToRemoveVoter(id)) return 'MEMBER_NOT_ENOUGH_STARTED';
+    // One that is down is no part of the quorum that works.
+    if (id !== memberId && links.transport.activeSince(id) === undefined) return undefined;
+    const voters = cluster.votingMembers();
+    const connected = links.connectedCount(voters, this.#healthySince());
+    return connected - 1 < quorumOf(voters.length - 1) ? 'UNHEALTHY' : undefined;
+  }
+
+  #refusalToPromote(id: bigint): EtcdErrorName | undefined {
+    const { config, machine } = this.#core;
+    const { progress, id: ownId } = this.#core.raftStatus();
+    const own = progress.get(ownId);
+    if (own === undefined) return 'NOT_LEADER';
+    const learner = progress.get(id);
+    if (learner === undefined) return 'MEMBER_NOT_FOUND';
+    if (learner.match / own.match < LEARNER_READY_SHARE) return 'LEARNER_NOT_READY';
+    if (!config.strictReconfigCheck || machine.cluster.isReadyToPromote()) return undefined;
+    return 'MEMBER_NOT_ENOUGH_STARTED';
+  }
+
+  #healthySince(): number {
+    return this.#core.env.clock.monotonicMs() - HEALTHY_LINK_MS;
+  }
+
+  // --- At the leader -----------------------------------------------------------------------------
+
+  async #promoteAtLeader(id: bigint): Promise<ChangeOutcome> {
+    const { env, config } = this.#core;
+    const deadlineMs = env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
+    for (;;) {
+      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
+      for (const url of leader?.peerURLs ?? []) {
+        const outcome = await this.#askToPromote(url, id, deadlineMs);
+        if (outcome !== undefined) return outcome;
+      }
+      if (env.clock.monotonicMs() + config.electionMs >= deadlineMs) {
+        return { error: leader === undefined ? 'NO_LEADER' : 'TIMEOUT' };
+      }
+      await new Promise<void>((resolve) => env.timers.after(config.electionMs, resolve));
+    }
+  }
+
+  /** Undefined if that was no answer. */
+  async #askToPromote(
+    url: string,
+    id: bigint,
+    deadlineMs: number,
+  ): Promise<ChangeOutcome | undefined> {
+    const { env, log } = this.#core;
+    try {
+      const answer = await requestPeer(env, {
+        url,
+        method: 'POST',
+        path: `/members/promote/${id}`,
+        timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
+        bodyBytesMax: PEER_ANSWER_BYTES_MAX,
+      });
+      if (answer.status === 200) {
+        return { members: parseMembers(utf8FromBytes(answer.body), `answer of ${url}`) };
+      }
+      const text = latin1FromBytes(answer.body);
+      const error = FINAL.find((name) => isAnswer(name, answer.status, text));
+      return error === undefined ? undefined : { error };
+    } catch (error) {
+      log.warn('failed to forward a promotion to the leader', {
+        address: url,
+        error: String(error),
+      });
+      return undefined;
+    }
+  }
+}
+
+/** Both refusals of a learner have the same status. */
+function isAnswer(name: EtcdErrorName, status: number, text: string): boolean {
+  if (name === 'MEMBER_NOT_FOUND') return status === 404;
+  const { message } = ETCD_ERRORS[name];
+  return status === 412 && text.includes(message.replace('etcdserver: ', ''));
+}

@@ -1,0 +1,238 @@
+// What other members ask of this one beside raft's messages: who belongs to the cluster, which
+// release this is, leases that only the leader can renew. Answers are etcd's, to the byte.
+
+import { bytesFromLatin1, bytesFromUtf8, hasCode } from '../../base/index.ts';
+import { formatId, formatStoredVersion, writeMembers } from '../../membership/index.ts';
+import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
+import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/index.ts';
+import type { MemberCore } from '../core.ts';
+import { versionsOf } from '../http/member-source.ts';
+import { APPLY_TIMEOUT_MS } from '../limits.ts';
+
+type Handler = (core: MemberCore, request: PeerRequest) => PeerResponse | Promise<PeerResponse>;
+
+const PROMOTE_PREFIX = '/members/promote/';
+
+const HANDLERS: ReadonlyMap<string, readonly [method: 'GET' | 'POST', handler: Handler]> = new Map<
+  string,
+  readonly ['GET' | 'POST', Handler]
+>([
+  ['/members', ['GET', members]],
+  ['/members/hashkv', ['GET', hashKv]],
+  ['/leases', ['POST', renewLease]],
+  ['/leases/internal', ['POST', timeToLive]],
+  ['/downgrade/enabled', ['GET', downgradeEnabled]],
+  ['/version', ['GET', version]],
+]);
+
+/** Answers a request of the peer port that is not the transport's own. Never rejects. */
+export async function handlePeerRequest(
+  core: MemberCore,
+  request: PeerRequest,
+): Promise<PeerResponse> {
+  const found = HANDLERS.get(request.path);
+  const [method, handler] =
+    found ??
+    (request.path.startsWith(PROMOTE_PREFIX)
+      ? (['POST', promote] as const)
+      : (['', undefined] as const));
+  if (handler === undefined) return httpError(404, '404 page not found');
+  if (request.method !== method) {
+    // As etcd has it, the lease handler names no method.
+    const allow = request.path.startsWith('/leases') ? {} : { Allow: method };
+    return httpError(405, 'Method Not Allowed', allow);
+  }
+  try {
+    return await handler(core, request);
+  } catch (error) {
+    core.log.error('a request of another member failed unexpectedly', {
+      path: request.path,
+      error: error instanceof Error ? error : String(error),
+    });
+    return httpError(500, 'Internal Server Error');
+  }
+}
+
+/** As Go's `http.Error`: the text, a newline, and no sniffing. */
+function httpError(
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): PeerResponse {
+  return {
+    status,
+    headers: {
+      ...headers,
+      'Content-Type': 'text/plain; charset=utf-8',
+      'X-Content-Type-Options': 'nosniff',
+    },
+    body: bytesFromUtf8(`${text}\n`),
+  };
+}
+
+function clusterHeader(core: MemberCore): Readonly<Record<string, string>> {
+  return { 'X-Etcd-Cluster-ID': formatId(core.clusterId) };
+}
+
+function json(core: MemberCore, text: string): PeerResponse {
+  const headers = { ...clusterHeader(core), 'Content-Type': 'application/json' };
+  return { status: 200, headers, body: bytesFromUtf8(text) };
+}
+
+function members(core: MemberCore): PeerResponse {
+  return json(core, `${writeMembers(core.machine.cluster.members())}\n`);
+}
+
+/** The leader raises the cluster's version to the lowest release that it is told here. */
+function version(core: MemberCore): PeerResponse {
+  const { cluster, storage, ...running } = versionsOf(core);
+  const { maxClusterVersion: held } = core.config;
+  const server = held === undefined ? running.server : formatStoredVersion(held);
+  const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    body: bytesFromLatin1(body),
+  };
+}
+
+async function promote(core: MemberCore, request: PeerRequest): Promise<PeerResponse> {
+  const text = request.path.slice(PROMOTE_PREFIX.length);
+  const id = /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+  if (id === undefined || id >= 1n << 64n) {
+    return httpError(404, `member ${text} not found in cluster`, clusterHeader(core));
+  }
+  const outcome = await core.changes.promote(id);
+  switch (outcome.error) {
+    case undefined:
+      return json(core, `${writeMembers(outcome.members)}\n`);
+    case 'MEMBER_NOT_FOUND':
+      return httpError(404, 'membership: ID not found', clusterHeader(core));
+    case 'MEMBER_NOT_LEARNER':
+      return httpError(412, 'membership: can only promote a learner member', clusterHeader(core));
+    case 'LEARNER_NOT_READY':
+      return httpError(412, ETCD_ERRORS.LEARNER_NOT_READY.message, clusterHeader(core));
+    default:
+      return {
+        ...json(core, '{"message":"Internal Server Error"}'),
+        status: 500,
+      };
+  }
+}
+
+async function downgradeEnabled(core: MemberCore): Promise<PeerResponse> {
+  const error = await core.whenLinearizable();
+  if (error !== undefined) {
+    const text = `failed linearized read: ${ETCD_ERRORS[error].message}`;
+    return httpError(500, text, clusterHeader(core));
+  }
+  return {
+    status: 200,
+    headers: { ...clusterHeader(core), 'Content-Type': 'text/plain' },
+    body: bytesFromLatin1(String(core.machine.cluster.downgrade.enabled)),
+  };
+}
+
+async function hashKv(core: MemberCore, request: PeerRequest): Promise<PeerResponse> {
+  const asked = request.headers.get('x-etcd-cluster-id');
+  if (asked !== undefined && asked !== formatId(core.clusterId)) {
+    return httpError(412, 'cluster ID mismatch', clusterHeader(core));
+  }
+  const revision = revisionIn(request.body);
+  if (revision === undefined)
+    return httpError(400, 'error unmarshalling request', clusterHeader(core));
+  try {
+    const { hash, compactRevision, hashRevision } = await core.machine.hashKv(revision);
+    const fields = {
+      hash,
+      compact_revision: compactRevision,
+      hash_revision: hashRevision,
+    };
+    // As etcd's encoder has it, what is zero is left out.
+    const shown = Object.entries(fields).filter(([, value]) => value !== 0);
+    const header = { revision: core.machine.kv.currentRev };
+    return json(core, `${JSON.stringify({ header, ...Object.fromEntries(shown) })}\n`);
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    return httpError(
+      400,
+      ETCD_ERRORS[error.code].message.replace('etcdserver: ', ''),
+      clusterHeader(core),
+    );
+  }
+}
+
+/** Undefined if the body is no request. */
+function revisionIn(body: Uint8Array): number | undefined {
+  try {
+    const fields: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    if (typeof fields !== 'object' || fields === null) return undefined;
+    const { revision = 0 } = fields as { revision?: unknown };
+    return typeof revision === 'number' && Number.isSafeInteger(revision) ? revision : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// --- Leases --------------------------------------------------------------------------------------
+
+function protobuf(body: Uint8Array): PeerResponse {
+  return { status: 200, headers: { 'Content-Type': 'application/protobuf' }, body };
+}
+
+const NOT_CAUGHT_UP = httpError(
+  408,
+  'waiting for node to catch up its applied index has timed out',
+);
+
+async function renewLease(core: MemberCore, { body }: PeerRequest): Promise<PeerResponse> {
+  const request = decoded(() => etcdserverpb.LeaseKeepAliveRequestCodec.decode(body));
+  if (request === undefined) return httpError(400, 'error unmarshalling request');
+  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  const renewal = await core.leaseRenewals.renewHere(request.id);
+  switch (renewal.kind) {
+    case 'renewed':
+      return protobuf(
+        etcdserverpb.LeaseKeepAliveResponseCodec.encode({
+          header: undefined,
+          id: request.id,
+          ttl: renewal.ttlSec,
+        }),
+      );
+    case 'missing':
+      return httpError(404, 'lease not found');
+    case 'notPrimary':
+      return httpError(400, 'not a primary lessor');
+  }
+}
+
+async function timeToLive(core: MemberCore, { body }: PeerRequest): Promise<PeerResponse> {
+  const request = decoded(() => leasepb.LeaseInternalRequestCodec.decode(body));
+  const asked = request?.leaseTimeToLiveRequest;
+  if (asked === undefined) return httpError(400, 'error unmarshalling request');
+  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  const { lessor } = core.machine.leases;
+  const lease = lessor.lookup(asked.id);
+  if (lease === undefined) return httpError(404, 'lease not found');
+  if (!lessor.isPrimary) return httpError(500, 'not a primary lessor');
+  return protobuf(
+    leasepb.LeaseInternalResponseCodec.encode({
+      leaseTimeToLiveResponse: {
+        header: { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0 },
+        id: asked.id,
+        ttl: lessor.remainingSec(lease, core.env.clock.monotonicMs()),
+        grantedTTL: lease.ttlSec,
+        keys: asked.keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
+      },
+    }),
+  );
+}
+
+function decoded<Request>(decode: () => Request): Request | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (hasCode(error, 'MALFORMED') || hasCode(error, 'NUMBER_TOO_LARGE')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+// What a member says of itself through the log after each start: its name and client URLs; alone in
+// its cluster, also the version. In the form that the cluster's version asks for.
+
+import {
+  type ClusterVersion,
+  compareVersions,
+  describeProposal,
+  encodeV2Put,
+  type MembershipProposal,
+  proposeAttributes,
+  proposeVersion,
+  targetVersion,
+} from '../../membership/index.ts';
+import { membershippb } from '../../protocol/index.ts';
+import { REQUEST_KIND } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import { PUBLISH_RETRY_MS } from '../limits.ts';
+import { spokenVersion } from './cluster-version.ts';
+import { versionsOf } from './member-versions.ts';
+
+/** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
+export async function publishAttributes(core: MemberCore): Promise<void> {
+  const { config, memberId } = core;
+  const attributes = { name: config.name, clientURLs: config.advertiseClientUrls };
+  const at = await formsVersion(core);
+  await logUntilApplied(core, proposeAttributes(at, memberId, attributes));
+}
+
+/** A member alone raises (or sets) the cluster's version at once. */
+export async function publishVersionAlone(core: MemberCore): Promise<void> {
+  const next = targetVersion(core.config.maxClusterVersion);
+  const present = core.machine.cluster.version;
+  if (present !== undefined && compareVersions(present, next) >= 0) return;
+  await logUntilApplied(core, proposeVersion(spokenVersion(present) ?? next, next));
+}
+
+/**
+ * The release whose forms every member reads. A member of others waits for the cluster to say, as an
+ * older one would stop at a form that it does not know.
+ */
+async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
+  const { config, env, log, memberId } = core;
+  const own = targetVersion(config.maxClusterVersion);
+  for (;;) {
+    // Asked for each time: a snapshot may have brought another.
+    const { cluster } = core.machine;
+    const { version } = cluster;
+    const spoken = spokenVersion(version);
+    if (spoken !== undefined) return spoken;
+    if (core.isAlone) return own;
+    if (version !== undefined) {
+      // A placeholder, while some member cannot be asked: those that can decide.
+      const others = cluster.members().filter(({ id }) => id !== memberId);
+      const found = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+      return found
+        .flatMap((versions) => versions?.server ?? [])
+        .reduce((a, b) => (compareVersions(a, b) <= 0 ? a : b), own);
+    }
+    await pause(core);
+  }
+}
+
+async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): Promise<void> {
+  for (;;) {
+    const error = await logMembership(core, proposal);
+    if (error === undefined) return;
+    if (error === 'STOPPED') throw new TetcdStopped();
+    core.log.warn('failed to log a membership request; it is tried again', {
+      request: describeProposal(proposal),
+      error,
+    });
+    // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
+    await pause(core);
+  }
+}
+
+function pause(core: MemberCore): Promise<void> {
+  if (core.isStopping) throw new TetcdStopped();
+  return new Promise((resolve) => core.env.timers.after(PUBLISH_RETRY_MS, resolve));
+}
+
+/** The member stopped before a publication was applied. */
+export class TetcdStopped extends Error {
+  override readonly name = 'TetcdStopped';
+
+  constructor() {
+    super('the member was stopped before it was ready');
+  }
+}
+
+/** Proposes it; resolves to undefined once applied, or to the error. */
+export function logMembership(
+  core: MemberCore,
+  proposal: MembershipProposal,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const waiter = {
+      complete: (result: { readonly kind: string; readonly error?: string }) =>
+        resolve(result.kind === 'error' ? result.error : undefined),
+      fail: (error: string) => resolve(error),
+    };
+    switch (proposal.form) {
+      case 'v2':
+        core.proposals.proposeV2((id) => encodeV2Put(proposal.request, id), waiter);
+        break;
+      case 'clusterMemberAttrSet': {
+        const body = membershippb.ClusterMemberAttrSetRequestCodec.encode({
+          memberID: proposal.memberID,
+          memberAttributes: { name: proposal.name, clientUrls: [...proposal.clientURLs] },
+        });
+        core.proposals.propose(REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET, body, 0, body.length, waiter);
+        break;
+      }
+      case 'clusterVersionSet': {
+        const body = membershippb.ClusterVersionSetRequestCodec.encode({ ver: proposal.ver });
+        core.proposals.propose(REQUEST_KIND.CLUSTER_VERSION_SET, body, 0, body.length, waiter);
+        break;
+      }
+    }
+  });
+}

@@ -1,0 +1,167 @@
+// Takes committed entries to the state machine, one after the other.
+//
+// Usually a message's entries are applied in the turn in which they arrive. The loop gives the turn
+// back when its time is over, when an entry must be cut into slices, or when the backend's overlay is
+// full; ticks, reads at the previous revision and sockets then have their chance. Order is kept: no
+// entry begins before the one before it has ended.
+
+import { invariant } from '../../base/index.ts';
+import type { Clock, Timers } from '../../env/index.ts';
+import type { Message } from '../../raft/index.ts';
+import { APPLY_SLICE_MS } from '../limits.ts';
+
+type Entry = Message['entries'][number];
+
+/** Applies entries; `begin` and `step` return whether the entry is complete. */
+export interface EntryApplier {
+  /** Entries up to here have been applied, or are covered by a snapshot: they are passed over. */
+  readonly appliedIndex: number;
+  begin(entry: Entry): boolean;
+  /** Continues the entry that `begin` left incomplete. */
+  step(): boolean;
+  /** Resolves when the backend takes more; undefined if it does now. */
+  whenReady(): Promise<void> | undefined;
+  /** No entry follows in this turn: what was put together for several is handed on. */
+  endTurn(): void;
+}
+
+export interface ApplyLoopOptions {
+  /** Asked for each time: a snapshot replaces it. */
+  readonly applier: EntryApplier;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** An entry that takes longer is reported. */
+  readonly slowMs: number;
+  readonly onSlow: (index: number, tookMs: number) => void;
+  /** All entries of a message are applied. */
+  readonly onApplied: (message: Message) => void;
+  /** An entry cannot be applied: the member must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class ApplyLoop {
+  readonly #options: ApplyLoopOptions;
+  /** Raft bounds it: it hands out no more than a fixed number of bytes that are not applied. */
+  #queue: Message[] = [];
+  /** Next entry of the first message. */
+  #next = 0;
+  /** The entry before `#next` has begun and not ended. */
+  #open = false;
+  #openIndex = 0;
+  #beganMs = 0;
+  #running = false;
+  #stopped = false;
+  /** While above 0 no entry is begun: calls of {@link hold} that were not released. */
+  #holds = 0;
+  readonly #onIdle: (() => void)[] = [];
+
+  constructor(options: ApplyLoopOptions) {
+    this.#options = options;
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  deliver(message: Message): void {
+    if (this.#stopped) return;
+    this.#queue.push(message);
+    if (!this.#running) this.#run();
+  }
+
+  /**
+   * From this call on begins no entry until {@link release} was called as often; resolves when none
+   * is open.
+   */
+  hold(): Promise<void> {
+    this.#holds++;
+    return this.#entryEnd();
+  }
+
+  release(): void {
+    invariant(this.#holds > 0, 'the loop is held');
+    this.#holds--;
+    if (this.#holds === 0 && !this.#running && !this.#stopped) this.#run();
+  }
+
+  /** Takes no more entries, ends the one that is open, and resolves. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#entryEnd();
+  }
+
+  /** Between entries the loop may wait for room in the backend, which need not come. */
+  async #entryEnd(): Promise<void> {
+    if (!this.#running || !this.#open) return;
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** Runs until there is nothing to do or the turn must be given back. */
+  #run(): void {
+    this.#running = true;
+    let wait: Promise<void> | undefined;
+    try {
+      wait = this.#applySome();
+      this.#options.applier.endTurn();
+    } catch (error) {
+      this.#stopped = true;
+      this.#queue = [];
+      this.#settle();
+      this.#options.onFailure(error);
+      return;
+    }
+    if (wait === undefined) this.#settle();
+    else void wait.then(() => this.#run());
+  }
+
+  #settle(): void {
+    this.#running = false;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** What to wait for before going on; undefined if all is done. */
+  #applySome(): Promise<void> | undefined {
+    const { clock, timers, slowMs, onSlow } = this.#options;
+    const { applier } = this.#options;
+    let now = clock.monotonicMs();
+    const sliceEnd = now + APPLY_SLICE_MS;
+    for (;;) {
+      if (this.#open) {
+        this.#open = !applier.step();
+      } else {
+        if (this.#stopped || this.#holds > 0) return undefined;
+        const entry = this.#nextEntry();
+        if (entry === undefined) return undefined;
+        const wait = applier.whenReady();
+        if (wait !== undefined) return wait;
+        this.#next++;
+        this.#beganMs = now;
+        this.#openIndex = entry.index;
+        this.#open = entry.index > applier.appliedIndex && !applier.begin(entry);
+      }
+      now = clock.monotonicMs();
+      if (!this.#open) {
+        const tookMs = now - this.#beganMs;
+        if (tookMs > slowMs) onSlow(this.#openIndex, tookMs);
+        this.#finishMessage();
+      }
+      if (now >= sliceEnd) return timers.nextTurn();
+    }
+  }
+
+  #nextEntry(): Entry | undefined {
+    const message = this.#queue[0];
+    if (message === undefined) return undefined;
+    invariant(this.#next < message.entries.length, 'a message that waits has entries left');
+    return message.entries[this.#next];
+  }
+
+  #finishMessage(): void {
+    const message = this.#queue[0];
+    invariant(message !== undefined, 'an entry that ends belongs to a message');
+    if (this.#next < message.entries.length) return;
+    this.#queue.shift();
+    this.#next = 0;
+    this.#options.onApplied(message);
+  }
+}

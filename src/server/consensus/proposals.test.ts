@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest';
+import { EMPTY_BYTES } from '../../base/index.ts';
+import type { ConfChange } from '../../raft/index.ts';
+import { RequestEnvelope, readEnvelope } from '../../store/apply/request-envelope.ts';
+import { REQUEST_KIND } from '../../store/index.ts';
+import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
+import { Proposals, type ProposalsOptions } from './proposals.ts';
+import { RequestIds } from './request-ids.ts';
+
+const BODY = Uint8Array.of(9, 1, 2, 3, 9);
+const APPLIED = { kind: 'applied' } as const;
+
+function rig(changes: Partial<ProposalsOptions> = {}) {
+  const proposed: Uint8Array[] = [];
+  const confChanges: ConfChange[] = [];
+  const time = { nowMs: 1000 };
+  const state = { hasRoom: true, backlog: 0, leads: true };
+  const expired: number[] = [];
+  const proposals = new Proposals({
+    ids: new RequestIds(7n, 1),
+    loop: {
+      get hasRoom() {
+        return state.hasRoom;
+      },
+      propose: (payload, proposer) => {
+        if (proposer.isWanted()) proposed.push(payload);
+        else proposer.drop();
+      },
+      proposeAsLeader: (payload, drop) => {
+        if (state.leads) proposed.push(payload);
+        else drop();
+      },
+      expire: (madeBefore) => expired.push(madeBefore),
+      proposeConfChange: (change) => confChanges.push(change),
+    },
+    clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
+    backlog: () => state.backlog,
+    requestBytesMax: 1000,
+    electionMs: 1000,
+    timeoutError: (sinceMs) => (sinceMs < 2000 ? 'TIMEOUT' : 'TIMEOUT_DUE_TO_LEADER_FAIL'),
+    ...changes,
+  });
+  const heard: string[] = [];
+  const waiter = (name: string) => ({
+    complete: ({ kind }: { readonly kind: string }) => heard.push(`${name} ${kind}`),
+    fail: (error: string) => heard.push(`${name} ${error}`),
+  });
+  const propose = (name: string, body = BODY, start = 1, end = 4) =>
+    proposals.propose(REQUEST_KIND.PUT, body, start, end, waiter(name));
+  return { proposals, proposed, expired, time, state, heard, propose, waiter };
+}
+
+function envelopeOf(payload: Uint8Array): RequestEnvelope {
+  const envelope = new RequestEnvelope();
+  readEnvelope(payload, envelope);
+  return envelope;
+}
+
+test('an operation that nobody waits for when raft would take it is forgotten', () => {
+  const { proposals, proposed, heard, waiter } = rig();
+  const gone = { ...waiter('a'), isWanted: () => false };
+  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, gone);
+  expect([proposed, proposals.pendingCount, heard]).toEqual([[], 0, []]);
+  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, { ...gone, isWanted: () => true });
+  expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+});
+
+test('an operation is proposed under an id, and completed by it once', () => {
+  const { proposals, proposed, heard, propose } = rig();
+  propose('a');
+  propose('b');
+  const [first, second] = proposed.map(envelopeOf);
+  expect(first!.kind).toBe(REQUEST_KIND.PUT);
+  expect([...proposed[0]!.subarray(first!.bodyStart, first!.bodyEnd)]).toEqual([1, 2, 3]);
+  expect([first!.idHigh, second!.idLow - first!.idLow]).toEqual([7, 1]);
+  expect(proposals.pendingCount).toBe(2);
+  expect(proposals.isAwaited(7, second!.idLow)).toBe(true);
+  proposals.take(7, second!.idLow)?.complete(APPLIED);
+  expect(proposals.take(7, second!.idLow)).toBeUndefined();
+  expect(proposals.isAwaited(7, second!.idLow)).toBe(false);
+  proposals.take(7, first!.idLow)?.complete(APPLIED);
+  expect(heard).toEqual(['b applied', 'a applied']);
+});
+
+test('the body may change once it is proposed', () => {
+  const { proposed, propose } = rig();
+  const body = Uint8Array.from(BODY);
+  propose('a', body);
+  body.fill(0);
+  const { bodyStart, bodyEnd } = envelopeOf(proposed[0]!);
+  expect([...proposed[0]!.subarray(bodyStart, bodyEnd)]).toEqual([1, 2, 3]);
+});
+
+test("another member's entry of the same number is not ours", () => {
+  const { proposals, proposed, propose } = rig();
+  propose('a');
+  const { idLow } = envelopeOf(proposed[0]!);
+  expect(proposals.take(8, idLow)).toBeUndefined();
+  expect(proposals.isAwaited(8, idLow)).toBe(false);
+  expect(proposals.pendingCount).toBe(1);
+});
+
+describe('refused at once', () => {
+  test('with a long backlog, or no room in the loop', () => {
+    const { proposals, proposed, state, heard, propose, waiter } = rig();
+    state.backlog = APPLY_BACKLOG_MAX;
+    propose('just');
+    state.backlog++;
+    propose('over');
+    state.backlog = 0;
+    state.hasRoom = false;
+    propose('full');
+    proposals.proposeV2(() => EMPTY_BYTES, waiter('v2'));
+    expect(heard).toEqual([
+      'over REQUEST_TOO_MANY_REQUESTS',
+      'full REQUEST_TOO_MANY_REQUESTS',
+      'v2 REQUEST_TOO_MANY_REQUESTS',
+    ]);
+    expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+  });
+
+  test('when it is too large, envelope included', () => {
+    const { proposals, proposed, heard, propose } = rig();
+    const fits = 1000 - 16; // Tags, length, and a header with an id of this size.
+    for (const size of [fits - 2, 1000]) propose(`${size}`, new Uint8Array(size), 0, size);
+    expect(heard).toEqual(['1000 REQUEST_TOO_LARGE']);
+    expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+    expect(proposed[0]!.length).toBeLessThanOrEqual(1000);
+  });
+});
+
+test('what has waited too long is given up, oldest first, and only that', () => {
+  const { proposals, expired, time, heard, propose } = rig();
+  const limitMs = REQUEST_TIMEOUT_BASE_MS + 2000;
+  propose('a');
+  time.nowMs += 10;
+  propose('b');
+  time.nowMs += limitMs - 11;
+  proposals.expire();
+  expect(heard).toEqual([]);
+  time.nowMs += 1;
+  proposals.expire();
+  expect(heard).toEqual(['a TIMEOUT']);
+  time.nowMs += 10;
+  proposals.expire();
+  expect(heard).toEqual(['a TIMEOUT', 'b TIMEOUT']);
+  expect([proposals.failedCount, proposals.pendingCount]).toEqual([2, 0]);
+  // Nor are those proposed any more that raft has not taken.
+  expect(expired).toEqual([999, 1000, 1010]);
+});
+
+test('a member that stops tells everybody, and takes no more', () => {
+  const { proposals, proposed, heard, propose, waiter } = rig();
+  propose('a');
+  const again = waiter('again');
+  proposals.propose(REQUEST_KIND.PUT, EMPTY_BYTES, 0, 0, {
+    complete: () => {},
+    // Whoever is told may ask again at once.
+    fail: () => proposals.propose(REQUEST_KIND.PUT, EMPTY_BYTES, 0, 0, again),
+  });
+  proposals.stop();
+  propose('late');
+  proposals.proposeV2(() => EMPTY_BYTES, waiter('v2'));
+  expect(heard).toEqual(['a STOPPED', 'again STOPPED', 'late STOPPED', 'v2 STOPPED']);
+  expect([proposed.length, proposals.pendingCount]).toEqual([2, 0]);
+});
+
+test('a v2 request is made for the id that it is awaited by', () => {
+  const { proposals, proposed, heard, waiter } = rig();
+  let id = 0n;
+  proposals.proposeV2((given) => {
+    id = given;
+    return Uint8Array.of(1);
+  }, waiter('v2'));
+  expect(proposed).toEqual([Uint8Array.of(1)]);
+  proposals.take(Number(id >> 48n), Number(id & 0xffff_ffff_ffffn))?.complete(APPLIED);
+  expect(heard).toEqual(['v2 applied']);
+});
+
+test('what only a leader may say fails where it does not lead', () => {
+  const { proposals, proposed, state, heard, waiter } = rig();
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('a'));
+  state.leads = false;
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('b'));
+  expect(heard).toEqual(['b NOT_LEADER']);
+  expect(envelopeOf(proposed[0]!).kind).toBe(REQUEST_KIND.LEASE_REVOKE);
+  expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+  proposals.stop();
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('c'));
+  expect(heard).toEqual(['b NOT_LEADER', 'a STOPPED', 'c STOPPED']);
+});

@@ -1,0 +1,191 @@
+// Linearizable reads: which read index they need, and when it is applied.
+//
+// Raft is asked for one read index at a time, at the end of a turn. Reads that arrive while a round
+// is under way wait for the next one, which serves them all; a read must not join a round for which
+// raft was asked before it arrived, since the answer could be older than the read.
+//
+//     waiting ──takeQuestion──► round ──ReadState(index)──► confirmed ──applied >= index──► served
+
+import { equalBytes } from '../../base/index.ts';
+import type { Clock } from '../../env/index.ts';
+import type { EtcdErrorName } from '../../protocol/index.ts';
+import type { ReadState } from '../../raft/index.ts';
+import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from '../limits.ts';
+import type { RequestIds } from './request-ids.ts';
+
+/** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
+export interface Read {
+  /** The state machine now shows everything acknowledged before the read arrived. */
+  serve(): void;
+  fail(error: EtcdErrorName): void;
+}
+
+export interface ReadsOptions {
+  readonly clock: Clock;
+  /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
+  readonly ids: Pick<RequestIds, 'nextWhole'>;
+  readonly electionMs: number;
+  /** Sees to it that {@link Reads.takeQuestion} is called at the end of this turn. */
+  readonly schedule: () => void;
+  readonly appliedIndex: () => number;
+}
+
+interface Round {
+  /**
+   * What raft was asked with, a name of its own each time: to a leader of etcd before 3.7 a name
+   * stands for the reads up to it, and late answers to the first question would confirm the second.
+   * Any of the answers will do.
+   */
+  readonly contexts: Uint8Array[];
+  readonly reads: Read[];
+  /** Of their requests. */
+  readonly bytes: number;
+  readonly deadlineMs: number;
+  /** When raft was asked last; it may have lost the question with its leadership. */
+  askedMs: number;
+}
+
+/** Reads whose index is known but not applied yet. */
+interface Confirmed {
+  readonly index: number;
+  readonly reads: Read[];
+  readonly bytes: number;
+}
+
+export class Reads {
+  readonly #options: ReadsOptions;
+  readonly #timeoutMs: number;
+  #waiting: Read[] = [];
+  #waitingBytes = 0;
+  #round: Round | undefined;
+  #confirmed: Confirmed[] = [];
+  #stopped = false;
+
+  /** Rounds that were given up, and how often one was asked for again or timed out; for metrics. */
+  failedCount = 0;
+  slowCount = 0;
+  /** Reads that wait, for a round, its answer or its index. */
+  #held = 0;
+  #heldBytes = 0;
+
+  constructor(options: ReadsOptions) {
+    this.#options = options;
+    this.#timeoutMs = requestTimeoutMs(options.electionMs);
+  }
+
+  /** `bytes` are those that the read holds of its request. */
+  request(read: Read, bytes = 0): void {
+    if (this.#stopped) read.fail('STOPPED');
+    else if (
+      this.#held >= READS_WAITING_MAX ||
+      (this.#held > 0 && this.#heldBytes + bytes > READS_BYTES_MAX)
+    ) {
+      read.fail('REQUEST_TOO_MANY_REQUESTS');
+    } else {
+      this.#held++;
+      this.#heldBytes += bytes;
+      this.#waitingBytes += bytes;
+      this.#waiting.push(read);
+      if (this.#round === undefined) this.#options.schedule();
+    }
+  }
+
+  /**
+   * The context to ask raft with now, if there is something to ask. The answer comes by
+   * {@link acceptStates}, or never. All reads that wait make up the round.
+   */
+  takeQuestion(): Uint8Array | undefined {
+    const now = this.#options.clock.monotonicMs();
+    const context = (): Uint8Array => contextOf(this.#options.ids.nextWhole());
+    if (this.#round === undefined) {
+      if (this.#waiting.length === 0) return undefined;
+      this.#round = {
+        contexts: [context()],
+        reads: this.#waiting,
+        bytes: this.#waitingBytes,
+        deadlineMs: now + this.#timeoutMs,
+        askedMs: now,
+      };
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+    } else {
+      if (now - this.#round.askedMs < READ_RETRY_MS) return undefined;
+      this.#round.contexts.push(context());
+      this.#round.askedMs = now;
+      this.slowCount++;
+    }
+    return this.#round.contexts.at(-1);
+  }
+
+  acceptStates(states: readonly ReadState[]): void {
+    for (const { index, context } of states) {
+      const round = this.#round;
+      if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
+      this.#round = undefined;
+      this.#confirmed.push({ index, reads: round.reads, bytes: round.bytes });
+      if (this.#waiting.length > 0) this.#options.schedule();
+    }
+    this.acceptApplied();
+  }
+
+  /** Serves what the state machine has caught up with. */
+  acceptApplied(): void {
+    if (this.#confirmed.length === 0) return;
+    const applied = this.#options.appliedIndex();
+    while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
+      const { reads, bytes } = this.#confirmed.shift()!;
+      this.#held -= reads.length;
+      this.#heldBytes -= bytes;
+      for (const read of reads) read.serve();
+    }
+  }
+
+  /** Another leader is known: a round under way may never be answered. */
+  acceptLeaderChange(): void {
+    this.#failRound('LEADER_CHANGED');
+  }
+
+  /** A leader of this term can answer only now: it is asked again at once. */
+  acceptFirstCommit(): void {
+    if (this.#round === undefined) return;
+    this.#round.askedMs = Number.NEGATIVE_INFINITY;
+    this.#options.schedule();
+  }
+
+  /** Gives up rounds that take too long, and asks raft again for one that may have been lost. */
+  tick(): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    if (this.#options.clock.monotonicMs() >= round.deadlineMs) {
+      this.slowCount++;
+      this.#failRound('TIMEOUT');
+    } else this.#options.schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#failRound('STOPPED');
+    for (const { reads } of this.#confirmed.splice(0))
+      for (const read of reads) read.fail('STOPPED');
+    for (const read of this.#waiting.splice(0)) read.fail('STOPPED');
+    this.#held = 0;
+  }
+
+  #failRound(error: EtcdErrorName): void {
+    const round = this.#round;
+    if (round === undefined) return;
+    this.#round = undefined;
+    this.failedCount++;
+    this.#held -= round.reads.length;
+    this.#heldBytes -= round.bytes;
+    for (const read of round.reads) read.fail(error);
+    if (this.#waiting.length > 0 && !this.#stopped) this.#options.schedule();
+  }
+}
+
+/** As etcd has it: the id in eight bytes, big endian. */
+function contextOf(id: bigint): Uint8Array {
+  const context = new Uint8Array(8);
+  new DataView(context.buffer).setBigUint64(0, id);
+  return context;
+}

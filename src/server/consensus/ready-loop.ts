@@ -1,0 +1,469 @@
+// The one place that orders effects.
+//
+//     inputs of a turn ──► propose, ask for reads ──► Ready ─┬─► send: messages to other members
+//                                                            ├─► append: WAL write and sync ──► responses
+//                                                            └─► apply: state machine ────────► responses
+//
+// Raft runs with asynchronous storage writes: any number of appends may be under way, the WAL
+// completes them in order, and only a completed append reports its entries stable, to this member
+// and (votes, acknowledgements) to others. A member alone in its cluster therefore commits, applies
+// and acknowledges only what its own disk has; a leader sends while its own disk writes.
+//
+// One Ready is taken at the end of the turn of the event loop for everything that arrived in it. A
+// completed append is answered at once: its entries have waited long enough.
+//
+// An append that carries a leader's snapshot has an order of its own (a crash between any two steps
+// leaves a directory that boots, with the old state or with the new):
+//
+//     1 the database file is there and synced, before the message reached raft (`PeerHost.storeSnapshot`)
+//     2 `.snap` written and synced
+//     3 snapshot record in the log
+//     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
+//     5 raft is told, the leader gets its acknowledgement, and the state machine is replaced
+
+import { hasCode, invariant } from '../../base/index.ts';
+import type { Timers } from '../../env/index.ts';
+import { raftpb } from '../../protocol/index.ts';
+import {
+  type ConfChange,
+  type HardState,
+  LOCAL_APPEND_THREAD,
+  LOCAL_APPLY_THREAD,
+  type MemoryStorage,
+  type Message,
+  NONE,
+  type NodeId,
+  newMessage,
+  type RawNode,
+  type ReadState,
+  ROLES,
+  type Snapshot,
+  type SoftState,
+  STEP_RESULTS,
+  type StepResult,
+} from '../../raft/index.ts';
+import type { Wal, WalAppend } from '../../wal/index.ts';
+import {
+  COMMIT_DELAY_MS,
+  LOOP_BYTES_MAX,
+  LOOP_PROPOSALS_MAX,
+  RAFT_MESSAGE_BYTES_MAX,
+} from '../limits.ts';
+
+export interface ReadyLoopOptions {
+  readonly node: RawNode;
+  readonly storage: MemoryStorage;
+  readonly wal: Pick<Wal, 'append'>;
+  readonly timers: Timers;
+  /** Takes committed entries; it answers with {@link ReadyLoop.acceptApplied}. */
+  readonly apply: (message: Message) => void;
+  /** Sends to another member, or drops; the message is encoded before it returns. */
+  readonly send: (message: Message) => void;
+  /** Writes a leader's snapshot beside the log and its record into the log. */
+  readonly saveSnapshot: (snapshot: Snapshot) => Promise<void>;
+  /** A leader's snapshot is durable: what is applied from now on lies behind it. */
+  readonly installSnapshot: (snapshot: Snapshot) => void;
+  /** The context of a read index to ask for now, if any; asked once per turn. */
+  readonly nextQuestion: () => Uint8Array | undefined;
+  readonly onReadStates: (states: readonly ReadState[]) => void;
+  readonly onSoftState: (state: SoftState) => void;
+  readonly onHardState: (state: HardState) => void;
+  /** The log can no longer be written, or raft has failed: the member must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** One append under way: what the WAL writes, and what raft is told when it is durable. */
+class Append implements WalAppend {
+  readonly message: Message;
+  readonly hardState: HardState | undefined;
+  readonly mustSync: boolean;
+  readonly #loop: ReadyLoop;
+
+  constructor(
+    loop: ReadyLoop,
+    message: Message,
+    hardState: HardState | undefined,
+    mustSync: boolean,
+  ) {
+    this.#loop = loop;
+    this.message = message;
+    this.hardState = hardState;
+    this.mustSync = mustSync;
+  }
+
+  get entries(): Message['entries'] {
+    return this.message.entries;
+  }
+
+  complete(error: unknown): void {
+    this.#loop.acceptAppend(this, error);
+  }
+}
+
+/** Who has made a proposal. */
+export interface Proposer {
+  /** When, on the monotonic clock. */
+  readonly sinceMs: number;
+  /** Asked before raft takes the proposal: one that is not wanted any more is dropped. */
+  isWanted(): boolean;
+  drop(): void;
+}
+
+/** An entry that nobody but a leader may propose. */
+interface LeaderProposal {
+  readonly payload: Uint8Array;
+  readonly drop: () => void;
+}
+
+export class ReadyLoop {
+  readonly #options: ReadyLoopOptions;
+  /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
+  #proposals: Uint8Array[] = [];
+  /** Who made each of them. */
+  #proposers: Proposer[] = [];
+  #proposalBytes = 0;
+  #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
+  /** Of this turn only. */
+  #leaderProposals: LeaderProposal[] = [];
+  /** A timer runs, at whose end followers are told the commit index. */
+  #tellsCommit = false;
+  /** The newest hard state, while the log does not have it. */
+  #unwritten: HardState | undefined;
+  /** Appends that must not overtake a snapshot, which is the first of them. */
+  readonly #held: Append[] = [];
+  #scheduled = false;
+  #running = false;
+  #stopped = false;
+  #leader: NodeId = NONE;
+
+  constructor(options: ReadyLoopOptions) {
+    this.#options = options;
+  }
+
+  /** The member that leads, 0n if none is known. */
+  get leader(): NodeId {
+    return this.#leader;
+  }
+
+  /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
+  get hasRoom(): boolean {
+    const waiting = this.#proposals.length + this.#confChanges.length;
+    return waiting < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
+  }
+
+  /**
+   * Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn, or
+   * once there is a leader and room in its log.
+   */
+  propose(payload: Uint8Array, proposer: Proposer): void {
+    invariant(this.hasRoom, 'the caller asks for room before it proposes');
+    this.#proposals.push(payload);
+    this.#proposers.push(proposer);
+    this.#proposalBytes += payload.length;
+    this.schedule();
+  }
+
+  /** Proposes a membership change, as {@link propose} does an entry; `sinceMs` is now. */
+  proposeConfChange(change: ConfChange, sinceMs: number): void {
+    invariant(this.hasRoom, 'the caller asks for room before it proposes');
+    this.#confChanges.push({ change, sinceMs });
+    this.schedule();
+  }
+
+  /**
+   * Proposes at the end of the turn if this member then leads, or else calls `drop`: the entry is
+   * never passed on to another leader, to whom it might be untrue.
+   */
+  proposeAsLeader(payload: Uint8Array, drop: () => void): void {
+    this.#leaderProposals.push({ payload, drop });
+    this.schedule();
+  }
+
+  /** Lets go of proposals made by then that raft has not taken: nobody waits for them any more. */
+  expire(madeBefore: number): void {
+    let count = 0;
+    while (count < this.#proposals.length && this.#proposers[count]!.sinceMs <= madeBefore) {
+      this.#proposalBytes -= this.#proposals[count++]!.length;
+    }
+    if (count > 0) this.#dropProposals(count);
+    while (this.#confChanges.length > 0 && this.#confChanges[0]!.sinceMs <= madeBefore) {
+      this.#confChanges.shift();
+    }
+  }
+
+  /** A message of another member has arrived; taken over. */
+  receive(message: Message): void {
+    if (this.#stopped) return;
+    // Whatever becomes of it (a stale term, a proposal without leader): its sender tries again.
+    this.#options.node.step(message);
+    this.schedule();
+  }
+
+  tick(): void {
+    if (this.#stopped) return;
+    this.#options.node.tick();
+    // Nothing was written for a while that would have taken it along.
+    this.writeCommit();
+    this.schedule();
+  }
+
+  /** Sees to it that a Ready is taken at the end of this turn. */
+  schedule(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#options.timers.atEndOfTurn(this.#runScheduled);
+  }
+
+  /**
+   * Appends the commit index to the log, if it lacks it; durable with whatever is synced next. A
+   * snapshot record counts only behind a commit index that covers it.
+   */
+  writeCommit(): void {
+    const hardState = this.#unwritten;
+    if (hardState === undefined || this.#stopped) return;
+    this.#unwritten = undefined;
+    const nothing = newMessage(raftpb.MessageType.MsgStorageAppend, LOCAL_APPEND_THREAD);
+    this.#append(new Append(this, nothing, hardState, false));
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Nothing is proposed, written or applied any more; appends under way still complete on disk. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** The WAL has made an append durable, or has failed. */
+  acceptAppend(append: Append, error: unknown): void {
+    if (this.#stopped) return;
+    if (error !== undefined) {
+      this.#fail(error);
+      return;
+    }
+    const { storage, installSnapshot } = this.#options;
+    const { snapshot, entries, responses } = append.message;
+    if (snapshot !== undefined) {
+      storage.applySnapshot(snapshot);
+      // Before raft hears of it: the entries that it then hands out follow the snapshot.
+      installSnapshot(snapshot);
+    }
+    storage.append(entries);
+    if (append.hardState !== undefined) storage.setHardState(append.hardState);
+    this.#deliver(responses);
+    this.#run();
+  }
+
+  /** The state machine has applied all entries of a message. */
+  acceptApplied(message: Message): void {
+    if (this.#stopped) return;
+    this.#deliver(message.responses);
+    this.schedule();
+  }
+
+  readonly #runScheduled = (): void => {
+    this.#scheduled = false;
+    this.#run();
+  };
+
+  #run(): void {
+    if (this.#running || this.#stopped) return;
+    this.#running = true;
+    try {
+      this.#feed();
+      const { node } = this.#options;
+      while (node.hasReady() && !this.#stopped) this.#take();
+      if (node.hasCommitToTell) this.#tellCommitSoon();
+      if (node.failure !== undefined) this.#fail(node.failure);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
+  #feed(): void {
+    const { node, nextQuestion } = this.#options;
+    this.#proposeAsLeader();
+    this.#dropUnwanted();
+    if (this.#leader !== NONE) this.#propose();
+    const question = nextQuestion();
+    if (question !== undefined) node.readIndex(question);
+  }
+
+  /** Whoever writes without a pause has the commit index told with the next entries. */
+  #tellCommitSoon(): void {
+    if (this.#tellsCommit) return;
+    this.#tellsCommit = true;
+    this.#options.timers.after(COMMIT_DELAY_MS, () => {
+      this.#tellsCommit = false;
+      if (this.#stopped) return;
+      this.#options.node.tellCommit();
+      this.#run();
+    });
+  }
+
+  #propose(): void {
+    const { node } = this.#options;
+    while (this.#proposals.length > 0) {
+      const batch = this.#nextBatch();
+      if (!isTaken(node.proposeBatch(batch))) return;
+      for (const payload of batch) this.#proposalBytes -= payload.length;
+      this.#dropProposals(batch.length);
+    }
+    while (this.#confChanges.length > 0) {
+      if (!isTaken(node.proposeConfChange(this.#confChanges[0]!.change))) return;
+      this.#confChanges.shift();
+    }
+  }
+
+  #dropProposals(count: number): void {
+    const isAll = count === this.#proposals.length;
+    this.#proposals = isAll ? [] : this.#proposals.slice(count);
+    this.#proposers = isAll ? [] : this.#proposers.slice(count);
+  }
+
+  /** In place: what is left moves up. */
+  #dropUnwanted(): void {
+    const proposals = this.#proposals;
+    const proposers = this.#proposers;
+    let kept = 0;
+    for (let i = 0; i < proposers.length; i++) {
+      const proposer = proposers[i]!;
+      if (!proposer.isWanted()) {
+        this.#proposalBytes -= proposals[i]!.length;
+        proposer.drop();
+        continue;
+      }
+      if (kept < i) {
+        proposals[kept] = proposals[i]!;
+        proposers[kept] = proposer;
+      }
+      kept++;
+    }
+    proposals.length = kept;
+    proposers.length = kept;
+  }
+
+  #proposeAsLeader(): void {
+    if (this.#leaderProposals.length === 0) return;
+    const { node } = this.#options;
+    const proposals = this.#leaderProposals;
+    this.#leaderProposals = [];
+    // What the loop was told last may be older than this turn's messages.
+    const leads = node.basicStatus().role === ROLES.LEADER;
+    if (leads && isTaken(node.proposeBatch(proposals.map(({ payload }) => payload)))) return;
+    for (const { drop } of proposals) drop();
+  }
+
+  /** All that wait, if they are small: on the way to a leader they are one message. */
+  #nextBatch(): Uint8Array[] {
+    if (this.#proposalBytes <= RAFT_MESSAGE_BYTES_MAX) return this.#proposals;
+    let bytes = 0;
+    const end = this.#proposals.findIndex((payload) => {
+      bytes += payload.length;
+      return bytes > RAFT_MESSAGE_BYTES_MAX;
+    });
+    return end === -1 ? this.#proposals : this.#proposals.slice(0, Math.max(end, 1));
+  }
+
+  #take(): void {
+    const { node, onReadStates, onSoftState, onHardState } = this.#options;
+    const ready = node.ready();
+    if (ready.hardState !== undefined) onHardState(ready.hardState);
+    if (ready.softState !== undefined) {
+      const hadLeader = this.#leader !== NONE;
+      this.#leader = ready.softState.lead;
+      onSoftState(ready.softState);
+      if (!hadLeader && this.#leader !== NONE) this.schedule();
+    }
+    for (const message of ready.messages) this.#dispatch(message, ready.hardState, ready.mustSync);
+    if (ready.readStates.length > 0) onReadStates(ready.readStates);
+  }
+
+  #dispatch(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
+    if (message.to === LOCAL_APPEND_THREAD) {
+      this.#prepareAppend(message, hardState, mustSync);
+    } else if (message.to === LOCAL_APPLY_THREAD) {
+      this.#options.apply(message);
+    } else {
+      this.#options.send(message);
+    }
+  }
+
+  /**
+   * A hard state that only moves the commit index waits for the next write: it is a hint that saves
+   * work after a restart, and needs no write of its own.
+   */
+  #prepareAppend(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
+    if (hardState !== undefined) this.#unwritten = hardState;
+    const { entries, snapshot, responses } = message;
+    const writes = mustSync || entries.length > 0 || snapshot !== undefined;
+    if (!writes && responses.length === 0) return;
+    const state = writes ? this.#unwritten : undefined;
+    if (writes) this.#unwritten = undefined;
+    // The record of a snapshot counts from a commit index on that covers it, and raft is told that the
+    // snapshot is durable: its commit index is more than a hint.
+    this.#append(new Append(this, message, state, mustSync || snapshot !== undefined));
+  }
+
+  #append(append: Append): void {
+    if (this.#held.length === 0 && append.message.snapshot === undefined) {
+      this.#options.wal.append(append);
+      return;
+    }
+    this.#held.push(append);
+    if (this.#held.length === 1) void this.#appendHeld();
+  }
+
+  async #appendHeld(): Promise<void> {
+    const { wal, saveSnapshot } = this.#options;
+    try {
+      for (;;) {
+        const append = this.#held[0];
+        if (append === undefined || this.#stopped) return;
+        const { snapshot } = append.message;
+        if (snapshot !== undefined) await saveSnapshot(snapshot);
+        if (this.#stopped) return;
+        this.#held.shift();
+        wal.append(append);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Answers of a storage thread, to this member and to others. */
+  #deliver(responses: readonly Message[]): void {
+    const { node, send } = this.#options;
+    for (const response of responses) {
+      if (response.to !== node.id) {
+        send(response);
+        continue;
+      }
+      const result = node.step(response);
+      invariant(
+        result === STEP_RESULTS.OK || node.failure !== undefined,
+        'raft takes what its own storage threads answer',
+      );
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#options.onFailure(hasCode(error, 'CLOSED') ? undefined : error);
+  }
+}
+
+/** Otherwise raft has no room, or its leader is gone since: proposals wait. */
+function isTaken(result: StepResult): boolean {
+  if (result === STEP_RESULTS.OK) return true;
+  invariant(
+    result === STEP_RESULTS.PROPOSAL_DROPPED || result === STEP_RESULTS.STORAGE_FAILED,
+    'proposals are taken or dropped',
+  );
+  return false;
+}

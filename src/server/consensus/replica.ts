@@ -1,0 +1,237 @@
+// The state machine of a member: fed with committed entries, and replaced when a leader sends a
+// snapshot. Everybody asks for `machine` each time: what it was a turn ago may be retired now.
+
+import { bytesFromUtf8, type LogIndex, utf8FromBytes } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
+import {
+  type Cluster,
+  type ClusterVersion,
+  formatStoredVersion,
+  parseStoredVersion,
+  targetVersion,
+  writtenForms,
+} from '../../membership/index.ts';
+import type { raftpb } from '../../protocol/index.ts';
+import {
+  type Backend,
+  BUCKET,
+  encodeConfState,
+  META_KEY,
+  type MembershipImage,
+  StateMachine,
+  type StateMachineHost,
+} from '../../store/index.ts';
+import type { Wal } from '../../wal/index.ts';
+import type { Booted } from '../boot/boot.ts';
+import type { Store, StoreOptions } from '../boot/store-opening.ts';
+import type { ServerConfig } from '../config/index.ts';
+import { adoptSnapshot } from '../snapshot/snapshot-install.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import { ApplyLoop } from './apply-loop.ts';
+
+export interface ReplicaOptions {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly booted: Booted;
+  readonly host: StateMachineHost;
+  /** Told of by every backend, the one of a snapshot included. */
+  readonly storeOptions: StoreOptions;
+  /** All entries of a message are applied, or covered by a snapshot. */
+  readonly onApplied: (message: raftpb.Message) => void;
+  /** The state machine is another one now: that of the snapshot at `index`. */
+  readonly onInstalled: (index: LogIndex) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** What a batch of a backend is to say beside its rows. */
+interface Captured {
+  readonly backend: Backend;
+  readonly cluster: Cluster;
+  readonly confState: raftpb.ConfState;
+}
+
+export class Replica {
+  readonly #options: ReplicaOptions;
+  readonly #wal: Wal;
+  readonly #applyLoop: ApplyLoop;
+  #machine: StateMachine;
+  #storageVersion: ClusterVersion | undefined;
+  /** Snapshots are installed one after the other; never rejects. */
+  #installing: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: ReplicaOptions) {
+    const { booted, config, env, log, metrics } = options;
+    this.#options = options;
+    this.#wal = booted.wal;
+    const { store, cluster, confState } = booted;
+    this.#machine = this.#createMachine(store, cluster, confState);
+    this.#storageVersion = storageVersionOf(store.backend);
+    store.backend.captureMembership(() => this.#capture(this.#machine));
+    const replica = this;
+    this.#applyLoop = new ApplyLoop({
+      get applier() {
+        return replica.#machine;
+      },
+      clock: env.clock,
+      timers: env.timers,
+      slowMs: config.warningApplyDurationMs,
+      onSlow: (index, tookMs) => {
+        metrics.server.slowApplies.value++;
+        log.warn('apply request took too long', {
+          index,
+          'took-ms': Math.round(tookMs),
+          'expected-ms': config.warningApplyDurationMs,
+        });
+      },
+      onApplied: options.onApplied,
+      onFailure: options.onFailure,
+    });
+  }
+
+  get machine(): StateMachine {
+    return this.#machine;
+  }
+
+  /** As the backend says it; undefined before 3.6 or while undecided. */
+  get storageVersion(): ClusterVersion | undefined {
+    return this.#storageVersion;
+  }
+
+  /** Committed entries from raft. */
+  deliver(message: raftpb.Message): void {
+    this.#applyLoop.deliver(message);
+  }
+
+  resumeCompaction(): void {
+    this.#resumeCompaction(this.#options.booted.store);
+  }
+
+  /**
+   * The log has a leader's snapshot, whose database lies beside the one that is open. From now on no
+   * entry is applied until it is installed.
+   */
+  install(snapshot: raftpb.Snapshot): void {
+    // In this turn: with the snapshot the log may complete entries behind it, which must wait.
+    const held = this.#applyLoop.hold();
+    this.#installing = this.#installing
+      .then(() => held)
+      .then(() => this.#install(snapshot))
+      .catch((error: unknown) => {
+        if (!this.#stopped) this.#options.onFailure(error);
+      });
+  }
+
+  async #install(snapshot: raftpb.Snapshot): Promise<void> {
+    const { log, metrics, storeOptions, booted, onInstalled } = this.#options;
+    if (this.#stopped) return;
+    const index: LogIndex = snapshot.metadata?.index ?? 0;
+    metrics.server.snapshotInstalls.value++;
+    log.info('applying snapshot', {
+      'current-applied-index': this.#machine.appliedIndex,
+      'incoming-leader-snapshot-index': index,
+    });
+    const { store, cluster, confState } = await adoptSnapshot(
+      {
+        ...storeOptions,
+        directory: booted.directory,
+        clusterId: booted.clusterId,
+        prepare: (received) => {
+          const { backend } = received.store;
+          const captured = { backend, cluster: received.cluster, confState: received.confState };
+          backend.captureMembership(() => this.#capture(captured));
+        },
+      },
+      snapshot,
+    );
+    if (this.#stopped) {
+      await store.backend.close();
+      return;
+    }
+    log.info('applySnapshot: opened snapshot backend');
+    const before = this.#machine;
+    const machine = this.#createMachine(store, cluster, confState, before);
+    store.backend.captureMembership(() => this.#capture(machine));
+    this.#machine = machine;
+    void before.retire(machine);
+    this.#resumeCompaction(store);
+    await this.#wal.releaseTo(index);
+    metrics.server.snapshotInstalls.value--;
+    log.info('applied snapshot', { 'snapshot-index': index, revision: machine.kv.currentRev });
+    onInstalled(index);
+    machine.watch.schedule();
+    this.#applyLoop.release();
+  }
+
+  /** Applies no more; resolves when no entry is open and nothing is being installed. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#applyLoop.stop();
+    await this.#installing;
+  }
+
+  #createMachine(
+    { backend, kv, restore }: Store,
+    cluster: Cluster,
+    confState: raftpb.ConfState,
+    before?: StateMachine,
+  ): StateMachine {
+    const { config, env, log, metrics, host, onFailure } = this.#options;
+    return new StateMachine({
+      env,
+      backend,
+      kv,
+      lessor: restore.lessor,
+      persistLeaseCheckpoints: config.featureGates.enabled.LeaseCheckpointPersist,
+      cluster,
+      confState,
+      host,
+      metrics,
+      ...(before === undefined ? {} : { watch: before.watch }),
+      compaction: {
+        batchRows: config.compactionBatchLimit,
+        sleepMs: config.compactionSleepIntervalMs,
+        onFinished: (rev, rows, tookMs) =>
+          log.info('finished scheduled compaction', {
+            'compact-revision': rev,
+            'removed-rows': rows,
+            'took-ms': Math.round(tookMs),
+          }),
+        onFailure,
+      },
+    });
+  }
+
+  #resumeCompaction({ restore }: Store): void {
+    const { scheduledRev, finishedRev } = restore.marks;
+    if (scheduledRev <= finishedRev) return;
+    this.#options.log.info('resume scheduled compaction', {
+      'scheduled-compact-revision': scheduledRev,
+    });
+    void this.#machine.compactor.resume(scheduledRev);
+  }
+
+  /** What is frozen with a batch, in the forms that the cluster's version allows. */
+  #capture({ backend, cluster, confState }: Captured): MembershipImage {
+    const version = cluster.version ?? targetVersion(this.#options.config.maxClusterVersion);
+    const forms = writtenForms(version);
+    if (forms.metaTermAndConfState) {
+      backend.setTerm();
+      backend.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confState));
+    }
+    if (forms.metaStorageVersion && cluster.version !== undefined) {
+      this.#storageVersion = cluster.version;
+      const text = bytesFromUtf8(formatStoredVersion(cluster.version));
+      backend.set(BUCKET.META, META_KEY.STORAGE_VERSION, text);
+    }
+    return { confState, cluster: cluster.state() };
+  }
+}
+
+function storageVersionOf(backend: Backend): ClusterVersion | undefined {
+  const stored = backend.get(BUCKET.META, META_KEY.STORAGE_VERSION);
+  return stored === undefined ? undefined : parseStoredVersion(utf8FromBytes(stored));
+}

@@ -1,0 +1,192 @@
+// Renewing leases and asking how long they live. Only the leader's lessor knows; other members pass
+// these requests on to it, past the log.
+
+import { latin1FromBytes } from '../../base/index.ts';
+import { requestPeer } from '../../peer/index.ts';
+import { type EtcdErrorName, etcdserverpb, leasepb } from '../../protocol/index.ts';
+import { REQUEST_KIND } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import {
+  APPLY_TIMEOUT_MS,
+  LEASE_ANSWER_BYTES_MAX,
+  LEASE_FORWARD_RETRY_MS,
+  LEASE_RENEWAL_RETRY_MS,
+  requestTimeoutMs,
+} from '../limits.ts';
+
+/** What the leader says of a renewal. */
+export type LeaderRenewal =
+  | { readonly kind: 'renewed'; readonly ttlSec: number }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'notPrimary' };
+
+export type RenewalOutcome =
+  | { readonly kind: 'renewed'; readonly ttlSec: number }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+export type TimeToLiveOutcome =
+  | { readonly kind: 'found'; readonly response: etcdserverpb.LeaseTimeToLiveResponse }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+type LeaderAnswer<Value> =
+  | { readonly kind: 'found'; readonly value: Value }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'failed'; readonly error: EtcdErrorName };
+
+export class LeaseRenewals {
+  readonly #core: MemberCore;
+
+  constructor(core: MemberCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Renews here, in this turn; undefined if that takes longer (this member does not lead, or may not
+   * lead any more without knowing it, or the lease is about to be revoked, or is not known yet).
+   */
+  renewNow(id: bigint): LeaderRenewal | undefined {
+    const core = this.#core;
+    if (!core.leadsSurely) return undefined;
+    const renewal = core.machine.leases.lessor.renew(id, core.env.clock.monotonicMs());
+    if (renewal.kind === 'renewed') core.metrics.lease.renewed.value++;
+    else if (renewal.kind !== 'missing' || !core.isCaughtUp) return undefined;
+    return renewal;
+  }
+
+  /** As leader. One that has expired is waited for until it is revoked: it never comes back. */
+  async renewHere(id: bigint): Promise<LeaderRenewal> {
+    const core = this.#core;
+    const deadlineMs = this.#deadlineMs();
+    if (!(await core.confirmLeadership())) return { kind: 'notPrimary' };
+    for (;;) {
+      const { lessor } = core.machine.leases;
+      const renewal = lessor.renew(id, core.env.clock.monotonicMs());
+      switch (renewal.kind) {
+        case 'renewed':
+          core.metrics.lease.renewed.value++;
+          return renewal;
+        case 'missing':
+        case 'notPrimary':
+          return renewal;
+        case 'checkpointed':
+          if (!(await this.#clearCheckpoint(id))) return { kind: 'notPrimary' };
+          break;
+        case 'expiring':
+          if (core.env.clock.monotonicMs() >= deadlineMs) return { kind: 'notPrimary' };
+          await this.#pause(LEASE_RENEWAL_RETRY_MS);
+      }
+    }
+  }
+
+  /** Wherever the leader is. */
+  async renew(id: bigint): Promise<RenewalOutcome> {
+    const core = this.#core;
+    if (core.raft.leader === core.memberId) {
+      if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) {
+        return { kind: 'failed', error: 'TIMEOUT_WAIT_APPLIED_INDEX' };
+      }
+      const renewal = await this.renewHere(id);
+      if (renewal.kind !== 'notPrimary') return renewal;
+    }
+    const body = etcdserverpb.LeaseKeepAliveRequestCodec.encode({ id });
+    const answer = await this.#askLeader('/leases', body, (bytes) => {
+      const { id: of, ttl } = etcdserverpb.LeaseKeepAliveResponseCodec.decode(bytes);
+      return of === id ? ttl : undefined;
+    });
+    return answer.kind === 'found' ? { kind: 'renewed', ttlSec: answer.value } : answer;
+  }
+
+  async timeToLive(id: bigint, keys: boolean): Promise<TimeToLiveOutcome> {
+    const body = leasepb.LeaseInternalRequestCodec.encode({
+      leaseTimeToLiveRequest: { id, keys },
+    });
+    const answer = await this.#askLeader('/leases/internal', body, (bytes) => {
+      const { leaseTimeToLiveResponse } = leasepb.LeaseInternalResponseCodec.decode(bytes);
+      return leaseTimeToLiveResponse?.id === id ? leaseTimeToLiveResponse : undefined;
+    });
+    return answer.kind === 'found' ? { kind: 'found', response: answer.value } : answer;
+  }
+
+  #clearCheckpoint(id: bigint): Promise<boolean> {
+    const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({
+      checkpoints: [{ id, remainingTTL: 0 }],
+    });
+    return new Promise((resolve) => {
+      this.#core.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, {
+        complete: () => resolve(true),
+        fail: () => resolve(false),
+      });
+    });
+  }
+
+  /** `read` returns undefined for a body that is no answer to this. */
+  async #askLeader<Value>(
+    path: string,
+    body: Uint8Array,
+    read: (body: Uint8Array) => Value | undefined,
+  ): Promise<LeaderAnswer<Value>> {
+    const { env } = this.#core;
+    const deadlineMs = this.#deadlineMs();
+    let hadLeader = false;
+    for (;;) {
+      // Asked for each time: both change while this waits.
+      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
+      if (leader !== undefined) {
+        hadLeader = true;
+        for (const url of leader.peerURLs) {
+          const answer = await this.#ask(url, path, body, deadlineMs, read);
+          if (answer !== undefined) return answer;
+        }
+      }
+      if (env.clock.monotonicMs() >= deadlineMs) {
+        return { kind: 'failed', error: hadLeader ? 'TIMEOUT' : 'NO_LEADER' };
+      }
+      if (this.#core.isStopping) return { kind: 'failed', error: 'STOPPED' };
+      await this.#pause(LEASE_FORWARD_RETRY_MS);
+    }
+  }
+
+  /** Undefined, with a line in the log, if that was no answer. */
+  async #ask<Value>(
+    url: string,
+    path: string,
+    body: Uint8Array,
+    deadlineMs: number,
+    read: (body: Uint8Array) => Value | undefined,
+  ): Promise<LeaderAnswer<Value> | undefined> {
+    const { env, log } = this.#core;
+    try {
+      const answer = await requestPeer(env, {
+        url,
+        method: 'POST',
+        path,
+        headers: { 'Content-Type': 'application/protobuf' },
+        body,
+        timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
+        bodyBytesMax: LEASE_ANSWER_BYTES_MAX,
+      });
+      if (answer.status === 404) return { kind: 'missing' };
+      const value = answer.status === 200 ? read(answer.body) : undefined;
+      if (value !== undefined) return { kind: 'found', value };
+      log.debug('the leader did not answer for a lease', {
+        address: url,
+        status: answer.status,
+        answer: latin1FromBytes(answer.body).trim(),
+      });
+    } catch (error) {
+      log.debug('failed to reach the leader for a lease', { address: url, error: String(error) });
+    }
+    return undefined;
+  }
+
+  #deadlineMs(): number {
+    const { env, config } = this.#core;
+    return env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#core.env.timers.after(delayMs, resolve));
+  }
+}

@@ -1,0 +1,40 @@
+// Binding an address, whatever lies there.
+
+import { hasCode } from '../../base/index.ts';
+import type { Env, StreamAddress } from '../../env/index.ts';
+import type { ListenUrl } from '../config/index.ts';
+import { SOCKET_PROBE_TIMEOUT_MS } from '../limits.ts';
+
+export function addressOf(url: ListenUrl): StreamAddress {
+  return url.scheme === 'unix'
+    ? { host: '', port: 0, path: url.path }
+    : { host: url.host, port: url.port };
+}
+
+/**
+ * Binds with `bind`. The Unix socket of a process that was killed is replaced; one where somebody
+ * answers is taken, as a port would be.
+ */
+export async function bindAt<T>(
+  { disk, network }: Pick<Env, 'disk' | 'network'>,
+  address: StreamAddress,
+  bind: (address: StreamAddress) => Promise<T>,
+): Promise<T> {
+  try {
+    return await bind(address);
+  } catch (error) {
+    if (address.path === undefined || !hasCode(error, 'ALREADY_EXISTS')) throw error;
+    if (await isServed(network, address)) throw error;
+    await disk.remove(address.path);
+    return bind(address);
+  }
+}
+
+async function isServed(network: Env['network'], address: StreamAddress): Promise<boolean> {
+  try {
+    (await network.connect(address, SOCKET_PROBE_TIMEOUT_MS)).destroy();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,63 @@
+// A leader's snapshot takes the place of the running store.
+//
+// When this begins, the log has the snapshot's record and raft goes on from there; the received
+// database is beside the one that is open. A crash before it has its final name is mended by boot
+// (`takeReceivedDatabase`); after it, boot finds nothing unusual.
+//
+//     1 open the received database; its index becomes the snapshot's; commit
+//     2 give it its final name
+//     3 between two entries: a new state machine over it, which takes the watchers along
+//
+// Entries that were handed out meanwhile and are covered by the snapshot are passed over.
+
+import type { Cluster } from '../../membership/index.ts';
+import type { raftpb } from '../../protocol/index.ts';
+import { writeMembershipRows } from '../../store/index.ts';
+import type { DataDirectory } from '../boot/data-directory.ts';
+import {
+  adoptReceived,
+  type Base,
+  openReceived,
+  recoverCluster,
+  type Store,
+  type StoreOptions,
+} from '../boot/store-opening.ts';
+
+export interface InstallOptions extends StoreOptions {
+  readonly directory: DataDirectory;
+  readonly clusterId: bigint;
+  /** Sets what is captured with each batch of the new backend. */
+  readonly prepare: (received: Received) => void;
+}
+
+/** A received database, ready to be served. */
+export interface Received {
+  readonly store: Store;
+  readonly cluster: Cluster;
+  readonly confState: raftpb.ConfState;
+}
+
+/** Steps 1 and 2. What fails is the member's failure: the log says that the snapshot is here. */
+export async function adoptSnapshot(
+  options: InstallOptions,
+  snapshot: raftpb.Snapshot,
+): Promise<Received> {
+  const { directory, clusterId, config } = options;
+  const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
+  if (confState === undefined) throw new TypeError('raft takes no snapshot without a confState');
+  const base: Base = { index, term, v2: snapshot.data };
+  const store = await openReceived(options, directory, base);
+  try {
+    const limits = { clusterId, maxLearners: config.maxLearners };
+    const { cluster, rows } = recoverCluster(store.backend, base, [], limits);
+    const received = { store, cluster, confState };
+    options.prepare(received);
+    writeMembershipRows(store.backend, rows);
+    await store.backend.commit();
+    await adoptReceived(options, directory, base);
+    return received;
+  } catch (error) {
+    await store.backend.close().catch(() => undefined);
+    throw error;
+  }
+}

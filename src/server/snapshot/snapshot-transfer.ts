@@ -1,0 +1,218 @@
+// Snapshots between members: a leader's database on its way out, and one that arrives.
+//
+// Out: raft wants a member to have a snapshot. What is sent is the database as of a commit made for
+// this, with exactly the index inside the file as the snapshot's, whatever raft asked for: it may be
+// newer, never older. While one is on its way, and some time after, raft's log is not cut, since the
+// receiver goes on with what follows.
+//
+// In: the file is received and synced under a temporary name, read as a whole together with the v2
+// store in the message (`checkReceived`), then named `<index>.snap.db`, before raft hears of the
+// message: once raft has a snapshot, there is no way back.
+// An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft
+// has taken stays untouched until it is installed, whatever arrives meanwhile: the same snapshot may
+// be sent again, when its sender has not heard that it arrived, and another leader may send a later
+// one.
+
+import { hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
+import { type Env, OPEN_MODES } from '../../env/index.ts';
+import { formatId, writeV2Store } from '../../membership/index.ts';
+import type { OutgoingSnapshot } from '../../peer/index.ts';
+import type { raftpb } from '../../protocol/index.ts';
+import type { Backend, DatabaseCopy } from '../../store/index.ts';
+import { removeSnapDatabases, snapDatabasePath } from '../../wal/index.ts';
+import type { DataDirectory } from '../boot/data-directory.ts';
+import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from '../limits.ts';
+import { asError, type Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+
+export interface SnapshotTransferOptions {
+  readonly env: Env;
+  readonly log: Logger;
+  readonly directory: DataDirectory;
+  readonly metrics: ServerMetrics['disk'];
+  /** Asked for each time: a snapshot replaces it. */
+  readonly backend: () => Backend;
+  readonly send: (message: raftpb.Message, snapshot: OutgoingSnapshot) => Promise<boolean>;
+  /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
+  readonly report: (id: bigint, arrived: boolean) => void;
+  /** Reads all that was received; rejects if this member could not serve it. */
+  readonly check: (path: string, snapshot: raftpb.Snapshot) => Promise<void>;
+  /** Raft's commit index here: it has no use for a snapshot that goes no further. */
+  readonly committedIndex: () => LogIndex;
+}
+
+export class SnapshotTransfer {
+  readonly #options: SnapshotTransferOptions;
+  #outgoing = 0;
+  /** Outgoing ones, and those whose receivers may still need the log as it is. */
+  #held = 0;
+  #stopped = false;
+  /** Of the newest one that was stored. */
+  #storedIndex: LogIndex = 0;
+  /** Those that raft has taken and that are not installed yet. */
+  readonly #taken = new Set<LogIndex>();
+  #receiving: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SnapshotTransferOptions) {
+    this.#options = options;
+  }
+
+  /** Whether raft's log must stay as long as it is. */
+  get holdsLog(): boolean {
+    return this.#held > 0;
+  }
+
+  /** Raft's MsgSnap to another member; the outcome is reported. */
+  send(message: raftpb.Message): void {
+    if (this.#stopped || this.#outgoing >= SNAPSHOTS_IN_FLIGHT_MAX) {
+      // In a later turn: raft is within its step.
+      void this.#options.env.timers.nextTurn().then(() => this.#report(message.to, false));
+      return;
+    }
+    void this.#send(message);
+  }
+
+  #report(to: bigint, arrived: boolean): void {
+    if (!this.#stopped) this.#options.report(to, arrived);
+  }
+
+  async #send(message: raftpb.Message): Promise<void> {
+    const { env, log, backend } = this.#options;
+    this.#outgoing++;
+    this.#held++;
+    let copy: DatabaseCopy | undefined;
+    let arrived = false;
+    try {
+      copy = await backend().openCopy();
+      arrived = await this.#sendCopy(message, copy);
+    } catch (error) {
+      if (!hasCode(error, 'CLOSED')) {
+        log.warn('failed to send a snapshot', {
+          'remote-peer-id': formatId(message.to),
+          error: asError(error),
+        });
+      }
+    } finally {
+      copy?.close();
+      this.#outgoing--;
+    }
+    env.timers.after(SNAPSHOT_RELEASE_DELAY_MS, () => this.#held--);
+    this.#report(message.to, arrived);
+  }
+
+  async #sendCopy(message: raftpb.Message, copy: DatabaseCopy): Promise<boolean> {
+    const { log, send } = this.#options;
+    const { index, term, membership } = copy.durable;
+    invariant(membership !== undefined, 'a copy knows the membership');
+    const asked = message.snapshot?.metadata?.index ?? 0;
+    invariant(index >= asked, 'what is durable covers the snapshot that raft knows of');
+    const { confState, cluster } = membership;
+    const data = writeV2Store(cluster);
+    const fields = {
+      'remote-peer-id': formatId(message.to),
+      'snapshot-index': index,
+      bytes: copy.size,
+    };
+    log.info('sending merged snapshot', fields);
+    const snapshot = { data, metadata: { confState, index, term } };
+    const outgoing = { size: copy.size, chunks: () => ownChunks(copy), close: () => copy.close() };
+    const arrived = await send({ ...message, snapshot }, outgoing);
+    if (arrived) log.info('sent merged snapshot', fields);
+    else log.warn('failed to send merged snapshot', fields);
+    return arrived;
+  }
+
+  /**
+   * Gives raft a MsgSnap by `step`, if the database is here; false if it is not. Raft only answers
+   * one that it has no use for: that one needs no database.
+   */
+  handOver(message: raftpb.Message, step: () => void): boolean {
+    const { committedIndex } = this.#options;
+    const index = message.snapshot?.metadata?.index ?? 0;
+    if (index > committedIndex() && index !== this.#storedIndex) return false;
+    const isNew = index > committedIndex();
+    step();
+    if (isNew && committedIndex() >= index) this.#taken.add(index);
+    return true;
+  }
+
+  /** The snapshot at `index` is installed, and so is what those before it brought. */
+  acceptInstalled(index: LogIndex): void {
+    for (const taken of this.#taken) if (taken <= index) this.#taken.delete(taken);
+  }
+
+  /** See `PeerHost.storeSnapshot`; one at a time. */
+  store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const stored = this.#receiving.then(() => this.#store(message, body));
+    this.#receiving = stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const { env, directory, metrics, log, check, committedIndex } = this.#options;
+    const { snapshot } = message;
+    const index = snapshot?.metadata?.index ?? 0;
+    if (snapshot === undefined || index === 0)
+      throw new TetcdError('MALFORMED', 'the snapshot has no index');
+    if (index <= committedIndex()) {
+      await readToEnd(body);
+      return;
+    }
+    const began = env.clock.monotonicMs();
+    const temporary = `${directory.snap}/tmp-${index}.snap.db`;
+    let size = 0;
+    try {
+      size = await this.#write(temporary, body);
+      await check(temporary, snapshot);
+      // Raft may have come this far by itself meanwhile, or by the same snapshot.
+      if (index <= committedIndex()) {
+        await env.disk.remove(temporary);
+        return;
+      }
+      await env.disk.rename(temporary, snapDatabasePath(directory.snap, index));
+      await env.disk.syncDirectory(directory.snap);
+    } catch (error) {
+      await env.disk.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    this.#storedIndex = index;
+    // Of an earlier one that raft had no use for.
+    await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken));
+    metrics.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+    log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: size });
+  }
+
+  async #write(path: string, body: AsyncIterable<Uint8Array>): Promise<number> {
+    const { env, metrics } = this.#options;
+    const file = await env.disk.open(path, OPEN_MODES.OPEN_OR_CREATE);
+    try {
+      await file.truncate(0);
+      let position = 0;
+      for await (const chunk of body) {
+        await file.write([chunk], position);
+        position += chunk.length;
+      }
+      const began = env.clock.monotonicMs();
+      await file.sync();
+      metrics.snapDbFsyncSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+      return position;
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Nothing more is sent or reported. */
+  stop(): void {
+    this.#stopped = true;
+  }
+}
+
+/** A copy's chunks are its own again when the next one is asked for; a stream keeps what it is given. */
+async function* ownChunks(copy: DatabaseCopy): AsyncIterable<Uint8Array> {
+  for await (const chunk of copy.chunks()) yield chunk.slice();
+}
+
+async function readToEnd(body: AsyncIterable<Uint8Array>): Promise<void> {
+  const pieces = body[Symbol.asyncIterator]();
+  while ((await pieces.next()).done !== true);
+}

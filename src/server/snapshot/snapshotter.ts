@@ -1,0 +1,149 @@
+// Snapshots: how the log is kept short.
+//
+// The five steps, in this order and no other; a crash between any two leaves a directory that boots:
+//
+//     1 backend synced at C, with the membership as of C
+//     2 `.snap` for S = C written and synced
+//     3 snapshot record S in the log, synced, after a hard state with commit ≥ S
+//     4 segments of the log before S released (and later purged)
+//     5 raft's log in memory compacted, but for what slow followers may need
+//
+// S is the durable index, never the applied one: only a finished commit of the backend makes one. While
+// the log is being filled up to a backend that was found ahead of it, there is no S.
+
+import { hasCode, invariant, type LogIndex } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
+import { writeV2Store } from '../../membership/index.ts';
+import type { raftpb } from '../../protocol/index.ts';
+import type { MemoryStorage } from '../../raft/index.ts';
+import type { Backend, DurableIndex } from '../../store/index.ts';
+import { type Wal, writeSnapFile } from '../../wal/index.ts';
+import type { DataDirectory } from '../boot/data-directory.ts';
+import type { ServerConfig } from '../config/index.ts';
+import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+
+export interface SnapshotterOptions {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  readonly directory: DataDirectory;
+  /** Asked for each time: a leader's snapshot replaces it. */
+  readonly backend: () => Backend;
+  /** Whether raft's log must stay as it is, for a member that goes on from a snapshot. */
+  readonly holdsLog: () => boolean;
+  readonly storage: MemoryStorage;
+  readonly wal: Wal;
+  /** Raft's; a hard state with it has been handed to the log. */
+  readonly committedIndex: () => LogIndex;
+  /** Index of the newest snapshot that the log records. */
+  readonly snapshotIndex: LogIndex;
+  /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
+  readonly writeCommit: () => void;
+  readonly onSaved: (tookMs: number) => void;
+  /** A step failed: the member must stop. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Snapshotter {
+  readonly #options: SnapshotterOptions;
+  /** Newest snapshot on disk. */
+  #diskIndex: LogIndex;
+  /** Newest snapshot that raft's storage knows. */
+  #memoryIndex: LogIndex;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: SnapshotterOptions) {
+    this.#options = options;
+    this.#diskIndex = options.snapshotIndex;
+    this.#memoryIndex = options.snapshotIndex;
+  }
+
+  /** Called when entries have been applied: takes a snapshot on disk if one is due. */
+  acceptApplied(appliedIndex: LogIndex): void {
+    if (appliedIndex - this.#diskIndex <= this.#options.config.snapshotCount) return;
+    this.trigger();
+  }
+
+  /** Takes a snapshot on disk now, unless one is under way. */
+  trigger(): void {
+    if (this.#running !== undefined || this.#stopped) return;
+    this.#running = this.#take()
+      .catch((error: unknown) => {
+        // The member stops, or another backend has taken the place of the one that was asked.
+        if (!hasCode(error, 'CLOSED')) this.#options.onFailure(error);
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Called when the backend has committed: raft's log in memory may be cut. */
+  acceptCommit(durable: DurableIndex): void {
+    if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);
+  }
+
+  /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`: raft's log begins there. */
+  async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
+    const { env, directory, wal } = this.#options;
+    const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
+    await writeSnapFile(env.disk, directory.snap, snapshot);
+    this.#diskIndex = Math.max(this.#diskIndex, index);
+    this.#memoryIndex = Math.max(this.#memoryIndex, index);
+    await wal.saveSnapshot({ index, term, confState });
+  }
+
+  /** Begins nothing more; resolves when what runs has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #take(): Promise<void> {
+    const { env, log, directory, backend, wal, onSaved } = this.#options;
+    const began = env.clock.monotonicMs();
+    const durable = await backend().commit();
+    if (durable.index <= this.#diskIndex || !this.#isCovered(durable)) return;
+    log.info('triggering snapshot', {
+      'local-member-snapshot-index': this.#diskIndex,
+      'local-member-applied-index': durable.index,
+    });
+    const snapshot = snapshotOf(durable);
+    await writeSnapFile(env.disk, directory.snap, snapshot);
+    const { index, term, confState } = snapshot.metadata!;
+    // A leader's snapshot may have come meanwhile; records do not go back.
+    if (index <= this.#diskIndex) return;
+    this.#options.writeCommit();
+    await wal.saveSnapshot({ index, term, confState });
+    this.#diskIndex = Math.max(this.#diskIndex, index);
+    await wal.releaseTo(index);
+    this.#compactLog(durable);
+    onSaved(env.clock.monotonicMs() - began);
+    log.info('saved snapshot to disk', { 'snapshot-index': index });
+  }
+
+  /** Not so only for what was durable before this run. */
+  #isCovered({ index, membership }: DurableIndex): boolean {
+    const { storage, committedIndex } = this.#options;
+    return membership !== undefined && index <= storage.lastIndex() && index <= committedIndex();
+  }
+
+  #compactLog(durable: DurableIndex): void {
+    const { storage, config } = this.#options;
+    if (durable.membership === undefined || durable.index <= this.#memoryIndex) return;
+    if (!this.#isCovered(durable)) return;
+    this.#memoryIndex = durable.index;
+    storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
+    if (this.#options.holdsLog()) return;
+    const compactIndex = durable.index - config.snapshotCatchupEntries;
+    if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);
+  }
+}
+
+function snapshotOf(durable: DurableIndex): raftpb.Snapshot {
+  const { index, term, membership } = durable;
+  invariant(membership !== undefined, 'a commit of this run knows the membership');
+  const { confState, cluster } = membership;
+  return { data: writeV2Store(cluster), metadata: { confState, index, term } };
+}

@@ -1,0 +1,216 @@
+// The log: constant texts plus fields, one line each, in the form of etcd's own log, so that what
+// reads etcd's logs reads ours. Lines are made by pino; what differs from its habits is here.
+//
+//   json     {"level":"info","ts":"2026-01-02T15:04:05.999999Z","caller":"server/boot/boot.ts",
+//            "msg":"...","key":"value"}
+//   console  2026-01-02T15:04:05.999999Z<TAB>info<TAB>server/boot/boot.ts<TAB>...<TAB>{"key": "value"}
+//
+// Levels: `debug` what a developer follows step by step; `info` what happens seconds apart at
+// most; `warn` worth a look though the server copes; `error` something failed for somebody;
+// `fatal` the member stops.
+
+import pino from 'pino';
+import { type Clock, LineOutputs } from '../../env/index.ts';
+import type { LogConfig, LogLevel } from '../config/index.ts';
+import { LOG_TEXT_CHARS_MAX } from '../limits.ts';
+import { consoleLine, timestamp } from './log-format.ts';
+import { LogLimiter } from './log-limiter.ts';
+
+/** A number above 2^53 is given as bigint, an id in the form in which it is printed. */
+export type LogValue =
+  | string
+  | number
+  | boolean
+  | bigint
+  | readonly (string | number | bigint)[]
+  | Error
+  | undefined;
+
+/** In the order of printing; undefined ones are left out, of errors the message is shown. */
+export type LogFields = Readonly<Record<string, LogValue>>;
+
+export interface Logger {
+  /** Ask before building fields that cost something. */
+  readonly debugEnabled: boolean;
+  debug(msg: string, fields?: LogFields): void;
+  info(msg: string, fields?: LogFields): void;
+  warn(msg: string, fields?: LogFields): void;
+  error(msg: string, fields?: LogFields): void;
+  /** Written out before it returns, if the output takes it. Stopping is left to the caller. */
+  fatal(msg: string, fields?: LogFields): void;
+  /** A logger whose lines name `caller`, a constant such as `server/boot/boot.ts`. */
+  child(caller: string): Logger;
+  /** A logger whose lines begin with these fields. */
+  with(fields: LogFields): Logger;
+  /** Lines that are missing, because of outputs that did not take them, or too many of a kind. */
+  readonly missing: { readonly lost: number; readonly suppressed: number };
+  /** Writes what waits, within a bounded time: for who ends the process by a signal. */
+  end(): void;
+}
+
+/** Where lines go; each call gets a whole one. */
+export interface LogSink {
+  /** An urgent line may be the last one. */
+  write(line: string, urgent: boolean): void;
+  readonly lostCount?: number;
+  end?(): void;
+}
+
+/** zap's levels on pino's scale. */
+const LEVEL_NUMBERS: Readonly<Record<LogLevel, number>> = {
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  panic: 55,
+  fatal: 60,
+};
+
+const NO_FIELDS: LogFields = {};
+const LOSS_CALLER = 'server/telemetry/log.ts';
+
+/** What a logger shares with those made from it. */
+interface Root {
+  /** Has no caller yet; lines are written through a child of it that has. */
+  readonly pino: pino.Logger<LogLevel, boolean>;
+  readonly limiter: LogLimiter;
+  readonly sink: LogSink;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+}
+
+class PinoBackedLogger implements Logger {
+  readonly #root: Root;
+  readonly #named: Root['pino'];
+  readonly #context: LogFields;
+
+  constructor(root: Root, caller: string, context: LogFields) {
+    this.#root = root;
+    this.#named = root.pino.child({ caller });
+    this.#context = context;
+  }
+
+  get debugEnabled(): boolean {
+    return this.#named.isLevelEnabled('debug');
+  }
+
+  get missing(): Logger['missing'] {
+    const { limiter, sink } = this.#root;
+    return { lost: sink.lostCount ?? 0, suppressed: limiter.suppressedCount };
+  }
+
+  end(): void {
+    this.#root.sink.end?.();
+  }
+
+  debug(msg: string, fields: LogFields = NO_FIELDS): void {
+    if (this.debugEnabled) this.#write('debug', msg, fields);
+  }
+
+  info(msg: string, fields: LogFields = NO_FIELDS): void {
+    this.#writeLimited('info', msg, fields);
+  }
+
+  warn(msg: string, fields: LogFields = NO_FIELDS): void {
+    this.#writeLimited('warn', msg, fields);
+  }
+
+  error(msg: string, fields: LogFields = NO_FIELDS): void {
+    this.#writeLimited('error', msg, fields);
+  }
+
+  fatal(msg: string, fields: LogFields = NO_FIELDS): void {
+    this.#write('fatal', msg, fields);
+  }
+
+  child(caller: string): Logger {
+    return new PinoBackedLogger(this.#root, caller, this.#context);
+  }
+
+  with(fields: LogFields): Logger {
+    const { caller } = this.#named.bindings() as { readonly caller: string };
+    return new PinoBackedLogger(this.#root, caller, { ...this.#context, ...fields });
+  }
+
+  #writeLimited(level: LogLevel, msg: string, fields: LogFields): void {
+    if (!this.#named.isLevelEnabled(level)) return;
+    const suppressed = this.#root.limiter.admit(msg, this.#root.clock.monotonicMs());
+    if (suppressed === undefined) return;
+    this.#write(level, msg, suppressed === 0 ? fields : { ...fields, suppressed });
+  }
+
+  // The message is the first property, not pino's message: pino would put it last.
+  #write(level: LogLevel, msg: string, fields: LogFields): void {
+    const line: Record<string, LogValue> = { msg };
+    for (const source of [this.#context, fields]) {
+      for (const [key, value] of Object.entries(source)) {
+        line[key] = shortened(value instanceof Error ? value.message : value);
+      }
+    }
+    this.#named[level](line);
+  }
+}
+
+function shortened(value: LogValue): LogValue {
+  if (typeof value !== 'string' || value.length <= LOG_TEXT_CHARS_MAX) return value;
+  return `${value.slice(0, LOG_TEXT_CHARS_MAX)}... (${value.length} characters)`;
+}
+
+/** A logger that writes to `sink`. `caller` names the lines of the logger itself. */
+export function createLogger(
+  config: Pick<LogConfig, 'level' | 'format'>,
+  sink: LogSink,
+  clock: Clock,
+  caller: string,
+): Logger {
+  const options: pino.LoggerOptions<LogLevel, boolean> = {
+    level: config.level,
+    customLevels: LEVEL_NUMBERS,
+    useOnlyCustomLevels: true,
+    base: null,
+    messageKey: 'msg',
+    timestamp: () => `,"ts":"${timestamp(clock.wallMs())}"`,
+    formatters: { level: (label) => ({ level: label }) },
+  };
+  const root = {
+    pino: pino(options, destinationOf(sink, config.format)),
+    limiter: new LogLimiter(),
+    sink,
+    clock,
+  };
+  return new PinoBackedLogger(root, caller, NO_FIELDS);
+}
+
+/** Pino sets `lastLevel` before it writes to who asks for it by this symbol. */
+function destinationOf(sink: LogSink, format: LogConfig['format']): pino.DestinationStream {
+  const destination = {
+    [pino.symbols.needsMetadataGsym]: true,
+    lastLevel: 0,
+    write: (line: string): void => {
+      const urgent = destination.lastLevel >= LEVEL_NUMBERS.panic;
+      sink.write(format === 'console' ? consoleLine(line) : line, urgent);
+    },
+  };
+  return destination;
+}
+
+/**
+ * Opens `stderr`, `stdout` or files. Throws what the operating system says if a file cannot be opened.
+ * An output that fails or is not read later loses lines, never the member; a line in it says so.
+ */
+export function openOutputs(
+  config: Pick<LogConfig, 'format' | 'outputs'>,
+  clock: Clock,
+): LineOutputs {
+  return new LineOutputs(config.outputs, (count) => {
+    const lines: string[] = [];
+    const sink = { write: (line: string) => void lines.push(line) };
+    const log = createLogger({ level: 'warn', format: config.format }, sink, clock, LOSS_CALLER);
+    log.warn('dropped log lines that the output did not take', { count });
+    return lines.join('');
+  });
+}
+
+/** An error for a log field, whatever was thrown. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

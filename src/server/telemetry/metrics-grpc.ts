@@ -1,0 +1,68 @@
+// The counters of every gRPC method, one plain object each. The families and their labels are those
+// of the middleware that etcd uses.
+
+import { Counter, Histogram, invariant } from '../../base/index.ts';
+import { STATUS, STATUS_COUNT } from '../../grpc/index.ts';
+
+export type GrpcCallType = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+
+export const GRPC_HANDLING_BOUNDS: readonly number[] = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+
+/** What one method has done. Fields are added to by whoever serves calls. */
+export class GrpcMethodMetrics {
+  /** Such as `etcdserverpb.KV`. */
+  readonly service: string;
+  readonly method: string;
+  readonly type: GrpcCallType;
+  readonly started = new Counter();
+  readonly received = new Counter();
+  readonly sent = new Counter();
+  /** Calls ended, by status number. */
+  readonly handled = new Float64Array(STATUS_COUNT);
+  /** Seconds from start to end; only with `--metrics=extensive`. */
+  readonly handlingSeconds: Histogram | undefined;
+
+  constructor(service: string, method: string, type: GrpcCallType, extensive: boolean) {
+    this.service = service;
+    this.method = method;
+    this.type = type;
+    this.handlingSeconds = extensive ? new Histogram(GRPC_HANDLING_BOUNDS) : undefined;
+  }
+
+  /** `seconds` is looked at only if `handlingSeconds` is there. */
+  ended(status: number, seconds: number): void {
+    const known = status >= 0 && status < this.handled.length ? status : STATUS.UNKNOWN;
+    this.handled[known]!++;
+    this.handlingSeconds?.observe(seconds);
+  }
+}
+
+/** The methods of a server. Every one is shown from the start, all numbers 0. */
+export class GrpcMetrics {
+  readonly #methods = new Map<string, GrpcMethodMetrics>();
+  readonly #extensive: boolean;
+
+  constructor(extensive: boolean) {
+    this.#extensive = extensive;
+  }
+
+  /** Registers a method when its service is set up; the caller keeps the record. */
+  add(service: string, method: string, type: GrpcCallType): GrpcMethodMetrics {
+    const name = `${service}/${method}`;
+    invariant(!this.#methods.has(name), 'a gRPC method is measured once');
+    const metrics = new GrpcMethodMetrics(service, method, type, this.#extensive);
+    this.#methods.set(name, metrics);
+    return metrics;
+  }
+
+  /** A call of the method at this path (`/service/method`) took so long; nothing if not extensive. */
+  observe(path: string, seconds: number): void {
+    if (this.#extensive) this.#methods.get(path.slice(1))?.handlingSeconds?.observe(seconds);
+  }
+
+  methods(): Iterable<GrpcMethodMetrics> {
+    return this.#methods.values();
+  }
+}

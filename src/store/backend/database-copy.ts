@@ -1,0 +1,46 @@
+// The database file as of one commit, to be sent to somebody while writers go on.
+
+import { invariant, TetcdError } from '../../base/index.ts';
+import type { ReadTransaction } from '../../bbolt/index.ts';
+import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
+import type { DurableIndex } from './durable-index.ts';
+import { TreeSight } from './tree-sight.ts';
+
+/** Holds pages of the file until it is closed, which its owner must not forget. */
+export class DatabaseCopy {
+  /** What the copied file holds: exactly the index inside it, and the membership as of that. */
+  readonly durable: DurableIndex;
+  /** Bytes of the copy. */
+  readonly size: number;
+  readonly #transaction: ReadTransaction;
+  #taken = false;
+  #closed = false;
+
+  /** @internal Takes over the transaction, which is the commit that made `durable`. */
+  constructor(transaction: ReadTransaction, durable: DurableIndex) {
+    this.#transaction = transaction;
+    this.durable = durable;
+    this.size = transaction.size;
+    const inside = new TreeSight(transaction).get(BUCKET.META, META_KEY.CONSISTENT_INDEX);
+    const index = inside === undefined ? 0 : uint64FromBytes(inside);
+    invariant(index === durable.index, 'the index of a copy is the one inside the file');
+  }
+
+  /**
+   * The whole file, `size` bytes; once. A chunk (at most 1 MiB) is the caller's until it asks for the
+   * next. CLOSED if the copy or the backend is closed meanwhile.
+   */
+  chunks(): AsyncIterable<Uint8Array> {
+    invariant(!this.#taken, 'a copy is read once');
+    this.#taken = true;
+    if (this.#closed) throw new TetcdError('CLOSED', 'the copy of the database is closed');
+    return this.#transaction.chunks();
+  }
+
+  /** Lets go of the pages. Safe to call again. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#transaction.close();
+  }
+}

@@ -1,0 +1,78 @@
+// One pass over a database file while it is opened: what its meta bucket says, then every row.
+
+import { type LogIndex, latin1FromBytes, placed, type Term, TetcdError } from '../../base/index.ts';
+import type { BucketVisitor, ReadTransaction } from '../../bbolt/index.ts';
+import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
+import { type BackendSnapshot, describeKey, nameOf, TreeSight } from './tree-sight.ts';
+
+/** Receives every row of the key bucket, in revision order, while the file is opened. */
+export interface RowVisitor {
+  row(
+    bytes: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    valueOffset: number,
+    valueLength: number,
+  ): void;
+}
+
+/** The last entry that a snapshot covers. */
+export interface SnapshotPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+export interface FilePass {
+  readonly path: string;
+  /** The snapshot that the file came with, if it is from another member. */
+  readonly received: SnapshotPosition | undefined;
+  /** Sees the buckets before any row is handed out. */
+  readonly inspect: (snapshot: BackendSnapshot) => void;
+  readonly rows: RowVisitor;
+}
+
+/** What to visit while a file is opened. */
+export function visitorsOf(pass: FilePass): (transaction: ReadTransaction) => BucketVisitor[] {
+  const { path, received, inspect, rows } = pass;
+  return (transaction) => {
+    const sight = new TreeSight(transaction);
+    if (received !== undefined) checkReceived(sight, path, received);
+    inspect(sight);
+    return [rowsOf(rows)];
+  };
+}
+
+function rowsOf(rows: RowVisitor): BucketVisitor {
+  return {
+    bucket: nameOf(BUCKET.KEY),
+    entry: (bytes, keyOffset, keyLength, valueOffset, valueLength) => {
+      try {
+        rows.row(bytes, keyOffset, keyLength, valueOffset, valueLength);
+      } catch (error) {
+        const key = describeKey(latin1FromBytes(bytes, keyOffset, keyOffset + keyLength));
+        throw placed(error, `bucket key, key ${key}`);
+      }
+      return true;
+    },
+  };
+}
+
+/** A count in the meta bucket; 0 if it is missing. CORRUPT, naming where it is, if it is none. */
+export function readCount(sight: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: string): number {
+  const bytes = sight.get(BUCKET.META, key);
+  if (bytes === undefined) return 0;
+  const value = uint64FromBytes(bytes);
+  if (value !== undefined) return value;
+  const place = sight.placeOf(BUCKET.META, key);
+  throw new TetcdError('CORRUPT', `${place}: ${bytes.length} bytes that are no 64-bit count`);
+}
+
+/** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
+function checkReceived(sight: TreeSight, path: string, received: SnapshotPosition): void {
+  const index = readCount(sight, META_KEY.CONSISTENT_INDEX);
+  if (index <= received.index) return;
+  throw new TetcdError(
+    'CORRUPT',
+    `${path} is at index ${index}, beyond the snapshot at ${received.index} that it came with`,
+  );
+}

@@ -1,0 +1,125 @@
+// Writes that are applied but not yet in the B+tree.
+//
+// Rows of the key bucket only ever arrive in revision order, so they are kept as parallel arrays
+// and found by binary search. The other buckets are small and change in place: a map per bucket,
+// where `undefined` says "removed". An overlay is frozen before it is written; a frozen one never
+// changes, so pinned views may hold it.
+
+import { invariant } from '../../base/index.ts';
+import type { ByteSlice } from '../../mvcc/index.ts';
+import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
+
+/** Rough cost in the file of a row beyond its value: key, element header, share of the branches. */
+const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
+
+/** Rough cost in memory of the key of a row to be removed, which takes nothing in the file. */
+const REMOVED_ROW_BYTES = 128;
+
+export class Overlay {
+  /** Revision mains of the rows, ascending together with {@link subs}. */
+  readonly mains: number[] = [];
+  readonly subs: number[] = [];
+  /** Whether the row is a tombstone, which changes its key in the file. */
+  readonly tombstones: boolean[] = [];
+  readonly slabs: Uint8Array[] = [];
+  readonly offsets: number[] = [];
+  readonly lengths: number[] = [];
+
+  /** Rows of the key bucket to remove from the tree, ascending; they are never in an overlay. */
+  readonly removedKeys: Uint8Array[] = [];
+
+  /** Other buckets: key (latin1) to value, or undefined where the key was removed. */
+  readonly #buckets: (Map<string, Uint8Array | undefined> | undefined)[] = new Array(BUCKET_COUNT);
+
+  /** Changes since the overlay began; etcd's batch limit counts them. */
+  changeCount = 0;
+  /** Estimated bytes that these changes will take in the file. */
+  byteCount = 0;
+  frozen = false;
+
+  get isEmpty(): boolean {
+    return this.changeCount === 0;
+  }
+
+  /** Estimated bytes that the overlay itself takes, for the bound on it. */
+  get heldBytes(): number {
+    return this.byteCount + this.removedKeys.length * REMOVED_ROW_BYTES;
+  }
+
+  /** Appends a row of the key bucket; (main, sub) is above every row before it. */
+  appendRow(
+    main: number,
+    sub: number,
+    tombstone: boolean,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    invariant(!this.frozen, 'a frozen overlay takes no row');
+    const last = this.mains.length - 1;
+    invariant(
+      last < 0 || this.mains[last]! < main || (this.mains[last] === main && this.subs[last]! < sub),
+      'rows arrive in revision order',
+    );
+    this.mains.push(main);
+    this.subs.push(sub);
+    this.tombstones.push(tombstone);
+    this.slabs.push(slab);
+    this.offsets.push(offset);
+    this.lengths.push(length);
+    this.changeCount++;
+    this.byteCount += length + ROW_OVERHEAD_BYTES;
+  }
+
+  /** Removes a row that is already in the tree. */
+  removeRow(key: Uint8Array): void {
+    invariant(!this.frozen, 'a frozen overlay takes no removal');
+    this.removedKeys.push(key);
+    this.changeCount++;
+  }
+
+  /** Place of the first row at or after (main, sub). */
+  lowerBound(main: number, sub: number): number {
+    const { mains, subs } = this;
+    let low = 0;
+    let high = mains.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const there = mains[middle]!;
+      if (there < main || (there === main && subs[middle]! < sub)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Finds a row; false if it is not in this overlay. */
+  findRow(main: number, sub: number, into: ByteSlice): boolean {
+    const { mains, subs } = this;
+    if (mains.length === 0 || main < mains[0]!) return false;
+    const at = this.lowerBound(main, sub);
+    if (at === mains.length || mains[at] !== main || subs[at] !== sub) return false;
+    into.buffer = this.slabs[at]!;
+    into.offset = this.offsets[at]!;
+    into.length = this.lengths[at]!;
+    return true;
+  }
+
+  /** Sets (or with undefined removes) a key of any bucket but the key bucket. */
+  set(bucket: BucketId, key: string, value: Uint8Array | undefined): void {
+    invariant(!this.frozen, 'a frozen overlay takes no change');
+    invariant(bucket !== BUCKET.KEY, 'rows of the key bucket go through appendRow');
+    let map = this.#buckets[bucket];
+    if (map === undefined) {
+      map = new Map();
+      this.#buckets[bucket] = map;
+    }
+    map.set(key, value);
+    this.changeCount++;
+    this.byteCount += key.length + (value === undefined ? 0 : value.length) + ROW_OVERHEAD_BYTES;
+  }
+
+  /** The changes of one bucket, or undefined if it has none. */
+  changes(bucket: BucketId): ReadonlyMap<string, Uint8Array | undefined> | undefined {
+    return this.#buckets[bucket];
+  }
+}

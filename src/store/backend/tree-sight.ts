@@ -1,0 +1,125 @@
+// One commit of the B+tree, as the store reads it.
+
+import {
+  bytesFromLatin1,
+  invariant,
+  latin1FromBytes,
+  placed,
+  type Revision,
+} from '../../base/index.ts';
+import type { Cursor, ReadTransaction } from '../../bbolt/index.ts';
+import { type ByteSlice, REVISION_KEY_BYTES, writeRevisionKey } from '../../mvcc/index.ts';
+import { BUCKET, BUCKET_NAMES, type BucketId } from '../schema/schema.ts';
+import type { Overlay } from './overlay.ts';
+
+/** A bucket's name as the file has it. */
+export function nameOf(bucket: BucketId): Uint8Array {
+  return bytesFromLatin1(BUCKET_NAMES[bucket]!);
+}
+
+/** The file as it was when it was opened: what boot reads before anything is applied. */
+export interface BackendSnapshot {
+  get(bucket: BucketId, key: string): Uint8Array | undefined;
+  entries(bucket: BucketId): Map<string, Uint8Array>;
+  /** Names of all buckets, known or not. */
+  bucketNames(): string[];
+  /** Where a row is: file, page, bucket and key, for messages. */
+  placeOf(bucket: BucketId, key: string): string;
+}
+
+/** Runs `read`; its error about the row's bytes says where in the file they are. */
+export function readAt<Value>(
+  sight: Pick<BackendSnapshot, 'placeOf'>,
+  bucket: BucketId,
+  key: string,
+  read: () => Value,
+): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw placed(error, sight.placeOf(bucket, key));
+  }
+}
+
+/** One commit of the tree, with the cursor that point reads of the key bucket share. */
+export class TreeSight implements BackendSnapshot {
+  readonly transaction: ReadTransaction;
+  readonly #rows: Cursor | undefined;
+  readonly #key = new Uint8Array(REVISION_KEY_BYTES);
+
+  constructor(transaction: ReadTransaction) {
+    this.transaction = transaction;
+    this.#rows = transaction.bucket(nameOf(BUCKET.KEY))?.cursor();
+  }
+
+  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
+    const rows = this.#rows;
+    if (rows === undefined) return false;
+    writeRevisionKey(main, sub, false, this.#key, 0);
+    if (!rows.seekExact(this.#key)) return false;
+    into.buffer = rows.valueBytes;
+    into.offset = rows.valueOffset;
+    into.length = rows.valueLength;
+    return true;
+  }
+
+  get(bucket: BucketId, key: string): Uint8Array | undefined {
+    return this.transaction.bucket(nameOf(bucket))?.get(bytesFromLatin1(key));
+  }
+
+  entries(bucket: BucketId): Map<string, Uint8Array> {
+    const all = new Map<string, Uint8Array>();
+    const cursor = this.transaction.bucket(nameOf(bucket))?.cursor();
+    if (cursor === undefined) return all;
+    for (let found = cursor.first(); found; found = cursor.next()) {
+      all.set(latin1FromBytes(cursor.key()), cursor.value());
+    }
+    return all;
+  }
+
+  placeOf(bucket: BucketId, key: string): string {
+    const page = this.transaction.placeOf(nameOf(bucket), bytesFromLatin1(key));
+    return `${page}: bucket ${BUCKET_NAMES[bucket]}, key ${describeKey(key)}`;
+  }
+
+  bucketNames(): string[] {
+    const names: string[] = [];
+    const cursor = this.transaction.cursor();
+    for (let found = cursor.first(); found; found = cursor.next()) {
+      names.push(latin1FromBytes(cursor.key()));
+    }
+    return names;
+  }
+}
+
+/** A key (one char per byte) in words: as text if it is one, else in hexadecimal. */
+export function describeKey(key: string): string {
+  if (/^[ -~]*$/.test(key)) return JSON.stringify(key);
+  return [...key].map((char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
+}
+
+/** A consistent sight of all rows at the moment it was taken; holds pages until released. */
+export class PinnedRows {
+  readonly #tree: TreeSight;
+  readonly #overlays: readonly Overlay[];
+  #released = false;
+
+  /** @internal */
+  constructor(transaction: ReadTransaction, overlays: readonly Overlay[]) {
+    this.#tree = new TreeSight(transaction);
+    this.#overlays = overlays;
+  }
+
+  /** As {@link Backend.findRow}. */
+  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
+    invariant(!this.#released, 'a released view is not read');
+    for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;
+    return this.#tree.findRow(main, sub, into);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#tree.transaction.close();
+  }
+}

@@ -1,0 +1,61 @@
+// The rows of the key bucket as the mvcc folder reads and appends them.
+
+import { type Revision, TetcdError } from '../../base/index.ts';
+import type { ByteSlice, RowWriter } from '../../mvcc/index.ts';
+import type { Backend } from '../backend/backend.ts';
+import { ByteArena } from '../backend/byte-arena.ts';
+import { ROW_CACHE_BYTES } from '../limits.ts';
+import { RowCache } from './row-cache.ts';
+
+/** Whatever finds the bytes of a revision: the backend, or a pinned sight of it. */
+export interface RowFinder {
+  findRow(main: Revision, sub: number, into: ByteSlice): boolean;
+}
+
+export function readRowFrom(finder: RowFinder, main: Revision, sub: number, into: ByteSlice): void {
+  if (finder.findRow(main, sub, into)) return;
+  throw new TetcdError('CORRUPT', `key bucket: the row of revision ${main}.${sub} is missing`);
+}
+
+export class KvRows implements RowWriter {
+  readonly #backend: Backend;
+  /** For rows that the cache does not take. */
+  readonly #arena = new ByteArena();
+  readonly #cache = new RowCache(ROW_CACHE_BYTES);
+  /** State of a linear congruential generator; see {@link readRow}. */
+  #dice = 1;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  readRow(main: Revision, sub: number, into: ByteSlice): void {
+    if (this.#cache.find(main, sub, into)) return;
+    readRowFrom(this.#backend, main, sub, into);
+    // One row in eight is taken into the cache: what is read often gets there soon, and a walk over
+    // more than fits does not keep the collector busy with slabs that nobody looks into again.
+    this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
+    if (this.#dice >>> 29 !== 0) return;
+    const { buffer, offset, length } = into;
+    if (!this.#cache.reserve(main, sub, length, into)) return;
+    into.buffer.set(buffer.subarray(offset, offset + length), into.offset);
+  }
+
+  appendRow(
+    main: Revision,
+    sub: number,
+    tombstone: boolean,
+    length: number,
+    into: ByteSlice,
+  ): void {
+    // A tombstone's row is never read by its revision.
+    if (tombstone || !this.#cache.reserve(main, sub, length, into)) {
+      const arena = this.#arena;
+      arena.reserve(length);
+      into.buffer = arena.slab;
+      into.offset = arena.offset;
+      into.length = length;
+    }
+    this.#backend.appendRow(main, sub, tombstone, into.buffer, into.offset, length);
+  }
+}

@@ -1,0 +1,190 @@
+// The keys and their revisions: index in memory, rows in the backend.
+//
+// Reads see `currentRev`, which moves when an entry is complete; a writer in between appends rows of
+// the next revision that no reader asks for. Long readers pin a view: its rows stay readable whatever
+// is committed, and the index is not compacted above its revision until it is released.
+
+import { invariant, type Revision, TetcdError } from '../../base/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
+import type { Lessor } from '../../lease/index.ts';
+import { type ByteSlice, KeyIndex, type ReadView, type RowReader } from '../../mvcc/index.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { RowVisitor } from '../backend/file-pass.ts';
+import type { Slices } from '../backend/slices.ts';
+import type { PinnedRows } from '../backend/tree-sight.ts';
+import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from '../limits.ts';
+import { RowGate } from '../schema/row-gate.ts';
+import { KvRows, readRowFrom } from './kv-rows.ts';
+import type { StoredRow } from './stored-row.ts';
+
+/** The revision of a store without any write. */
+export const FIRST_REVISION: Revision = 1;
+
+/** What boot knows of compaction before rows are restored; -1 where there was none. */
+export interface CompactionMarks {
+  readonly scheduledRev: Revision;
+  readonly finishedRev: Revision;
+}
+
+/** Builds the index from the rows of the backend, in revision order. */
+export class KvRestore implements RowVisitor {
+  readonly index: KeyIndex = new KeyIndex();
+  /** Revision of the newest row; 0 without rows. */
+  newestRev: Revision = 0;
+  readonly #gate = new RowGate();
+  #lessor: Lessor | undefined;
+
+  /** Before the first row. Leases must be restored already, so that keys find theirs. */
+  begin(lessor: Lessor, marks: CompactionMarks): void {
+    this.#lessor = lessor;
+    if (marks.finishedRev >= 0) this.index.setCompactedRev(marks.finishedRev);
+  }
+
+  row(
+    bytes: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    valueOffset: number,
+    valueLength: number,
+  ): void {
+    const gate = this.#gate;
+    gate.accept(bytes, keyOffset, keyLength, valueOffset, valueLength);
+    const { row, main, sub, tombstone } = gate;
+    let slot = 0;
+    if (!tombstone && (row.leaseLow !== 0 || row.leaseHigh !== 0)) slot = this.#slotOf(row);
+    this.index.restoreRow(row.key, main, sub, tombstone, row.createRevision, row.version, slot);
+    this.newestRev = main;
+  }
+
+  /**
+   * A key may name a lease that is gone: an old revision that was not compacted, or one that etcd
+   * left behind. It is then attached to nothing.
+   */
+  #slotOf(row: StoredRow): number {
+    invariant(this.#lessor !== undefined, 'leases are restored before rows');
+    return this.#lessor.slotOf(row.leaseId());
+  }
+
+  /**
+   * After the last row: every key that exists hangs on the lease of its newest revision. In slices,
+   * since a member that serves may be installing a snapshot.
+   */
+  async attachLeases(slices: Slices): Promise<void> {
+    const lessor = this.#lessor;
+    if (lessor === undefined || lessor.size === 0) return;
+    const cursor = this.index.cursor();
+    cursor.open('', '\0', this.newestRev);
+    for (let i = 1; cursor.next(); i++) {
+      if (cursor.state.leaseSlot !== 0) lessor.attach(cursor.state.leaseSlot, cursor.key);
+      if (i % ROWS_PER_CLOCK_CHECK === 0 && slices.isOver) await slices.next();
+    }
+  }
+}
+
+/** A view that stays readable until it is released, or until its time is over. */
+export class PinnedView implements ReadView, RowReader {
+  readonly currentRev: Revision;
+  readonly index: KeyIndex;
+  readonly rows: RowReader = this;
+  readonly #rows: PinnedRows;
+  readonly #onRelease: (view: PinnedView) => void;
+  readonly #timer: Timer;
+  /** Lowest revision that may be read: the index is not compacted above it. */
+  readonly floorRev: Revision;
+  #state: 'held' | 'released' | 'expired' = 'held';
+
+  /** @internal */
+  constructor(
+    store: KvStore,
+    rows: PinnedRows,
+    floorRev: Revision,
+    env: Env,
+    onRelease: (view: PinnedView) => void,
+  ) {
+    this.currentRev = store.currentRev;
+    this.index = store.index;
+    this.floorRev = floorRev;
+    this.#rows = rows;
+    this.#onRelease = onRelease;
+    this.#timer = env.timers.after(PIN_MS_MAX, () => this.#end('expired'));
+  }
+
+  get compactedRev(): Revision {
+    return this.index.compactedRev;
+  }
+
+  readRow(main: Revision, sub: number, into: ByteSlice): void {
+    if (this.#state === 'expired') {
+      throw new TetcdError('TIMEOUT', 'a view of the store was held for too long');
+    }
+    readRowFrom(this.#rows, main, sub, into);
+  }
+
+  release(): void {
+    this.#end('released');
+  }
+
+  #end(state: 'released' | 'expired'): void {
+    if (this.#state !== 'held') return;
+    this.#state = state;
+    this.#timer.cancel();
+    this.#rows.release();
+    this.#onRelease(this);
+  }
+}
+
+export class KvStore implements ReadView {
+  readonly index: KeyIndex;
+  readonly rows: KvRows;
+  /** Newest revision that readers see. */
+  currentRev: Revision;
+  /** Reads below are refused: the newest compaction that was accepted; -1 before any. */
+  compactedRev: Revision;
+
+  readonly #env: Env;
+  readonly #backend: Backend;
+  readonly #pins = new Set<PinnedView>();
+  #onUnpinned: (() => void) | undefined;
+
+  constructor(env: Env, backend: Backend, restored: KvRestore, marks: CompactionMarks) {
+    this.#env = env;
+    this.#backend = backend;
+    this.index = restored.index;
+    this.rows = new KvRows(backend);
+    // One that was accepted and is not finished may have removed rows already.
+    this.compactedRev = Math.max(marks.finishedRev, marks.scheduledRev);
+    // Every row up to a compaction may be gone: its revision then is the newest that is known.
+    this.currentRev = Math.max(
+      FIRST_REVISION,
+      restored.newestRev,
+      marks.finishedRev,
+      marks.scheduledRev,
+    );
+  }
+
+  /** Keeps rows and index readable from `floorRev` on; the caller releases the view. */
+  pin(floorRev: Revision = this.currentRev): PinnedView {
+    invariant(floorRev >= this.index.compactedRev, 'a pin is not below the compacted revision');
+    const view = new PinnedView(this, this.#backend.pin(), floorRev, this.#env, (released) => {
+      this.#pins.delete(released);
+      this.#onUnpinned?.();
+    });
+    this.#pins.add(view);
+    return view;
+  }
+
+  /** Resolves when no pinned view needs revisions below `rev`. Views may be pinned meanwhile. */
+  async unpinnedBelow(rev: Revision): Promise<void> {
+    while (this.#isPinnedBelow(rev)) {
+      await new Promise<void>((resolve) => {
+        this.#onUnpinned = resolve;
+      });
+    }
+    this.#onUnpinned = undefined;
+  }
+
+  #isPinnedBelow(rev: Revision): boolean {
+    for (const view of this.#pins) if (view.floorRev < rev) return true;
+    return false;
+  }
+}
