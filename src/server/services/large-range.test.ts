@@ -45,6 +45,10 @@ class TestCall {
     this.memoryMax = memoryMax;
   }
 
+  isWanted(): boolean {
+    return !this.ended;
+  }
+
   mayHold(bytes: number): boolean {
     return this.memoryBytes + bytes <= this.memoryMax;
   }

@@ -32,6 +32,10 @@ class TestStream {
   status: number | undefined;
   handler!: StreamHandler;
 
+  isWanted(): boolean {
+    return this.status === undefined;
+  }
+
   write<T>(encoder: Encoder<T>, message: T): boolean {
     expect(this.hasRoom).toBe(true);
     const bytes = new Uint8Array(encoder.size(message));
