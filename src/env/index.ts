@@ -1,13 +1,14 @@
 // Where effects enter. The store, WAL, ready loop and peers are built from an `Env`, so that a whole
 // cluster runs in one process under simulated time, disk and network. `node/` holds the real
-// effects; the simulated ones are a project of their own in `sim/`, which nothing that ships loads. Both
-// pass the same contract tests.
+// effects, `memory/` a disk in memory; the simulated ones are a project of their own in `sim/`, which
+// nothing that ships loads. All pass the same contract tests.
 
 export type { Clock, Timer, Timers } from './clock.ts';
 export type { Disk, DiskFile, FileKind, FileStat, OpenMode } from './disk.ts';
 export { OPEN_MODES } from './disk.ts';
 export type { Entropy } from './entropy.ts';
 export type { Env } from './env.ts';
+export { createMemoryDisk } from './memory/memory-disk.ts';
 export type {
   ByteStream,
   ByteStreamHandler,

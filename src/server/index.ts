@@ -1,6 +1,8 @@
-// One member of a cluster: start one with `Member.start`.
+// One member of a cluster: `startMember` for programs, `Member.start` for the command and tests.
 
 export * from './config/index.ts';
+export type { ClosedReason, RunningMember } from './embed/running-member.ts';
+export { type StartMemberOptions, startMember } from './embed/start-member.ts';
 export { Member } from './member.ts';
 export type { MemberOptions } from './member-options.ts';
 export {

@@ -37,6 +37,8 @@ export interface Flag<T> {
   readonly help: string;
   /** Logged when the flag is given. */
   readonly deprecation?: string;
+  /** The value is a number of milliseconds, its text a duration with a unit. */
+  readonly isDuration?: true;
   /** `before` is the value so far: the default, or that of an earlier occurrence. */
   parse(text: string, before: T): Parsed<T>;
 }
@@ -102,7 +104,7 @@ export function intFlag(byDefault: number, row: Row): Flag<number> {
 export function durationFlag(defaultText: string, row: Row): Flag<number> {
   const byDefault = parseDurationMs(defaultText);
   if ('reason' in byDefault) throw new RangeError(`bad default ${defaultText}`);
-  return flag(row, byDefault.value, defaultText, parseDurationMs);
+  return { ...flag(row, byDefault.value, defaultText, parseDurationMs), isDuration: true };
 }
 
 export function urlsFlag(defaultText: string, row: Row): Flag<readonly ParsedUrl[]> {

@@ -1,8 +1,11 @@
 export { bootstrapProblem, mismatchText, ownInitialUrls } from './bootstrap-check.ts';
+export type { Built } from './build.ts';
 export { DEFAULT_QUOTA_BYTES } from './build.ts';
+export type { ConfigOptions } from './config-options.ts';
 export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
 export { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
+export { configFromOptions } from './from-options.ts';
 export type { About } from './help.ts';
 export type { LogNote } from './log-note.ts';
 export type { ParsedConfig } from './parse-config.ts';

@@ -1,5 +1,5 @@
-// The settings of one member, checked and immutable. `parseConfig` makes one from flags and
-// environment; a program that embeds the server may build it with `defaultServerConfig`.
+// The settings of one member, checked and immutable. `parseConfig` makes them from flags and
+// environment, `configFromOptions` from the options of a program that embeds the server.
 
 import type { ClusterVersion } from '../../membership/index.ts';
 import type { FeatureGates } from './feature-gates.ts';

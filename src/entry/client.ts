@@ -1,0 +1,3 @@
+// `tetcd/client`, and the package of the client alone.
+
+export * from '../client/index.ts';

@@ -1,0 +1,94 @@
+// An open file of a disk in memory.
+
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
+import type { DiskFile } from '../disk.ts';
+import type { SparseBytes } from './sparse-bytes.ts';
+
+export interface FileNode {
+  readonly kind: 'file';
+  readonly mode: number;
+  readonly bytes: SparseBytes;
+  lockHolder: MemoryFile | undefined;
+}
+
+export class MemoryFile implements DiskFile {
+  readonly path: string;
+  readonly #node: FileNode;
+  readonly #mayWrite: boolean;
+  #closed = false;
+
+  constructor(path: string, node: FileNode, mayWrite: boolean) {
+    this.path = path;
+    this.#node = node;
+    this.#mayWrite = mayWrite;
+  }
+
+  size(): number {
+    return this.#opened('size of').size;
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    return this.#opened('read').read(target, position);
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    return this.#opened('read').read(target, position);
+  }
+
+  writeSync(bytes: Uint8Array, position: number): void {
+    this.#writable('write').write(bytes, position);
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    const content = this.#writable('write');
+    let at = position;
+    for (const chunk of chunks) {
+      content.write(chunk, at);
+      at += chunk.length;
+    }
+  }
+
+  async sync(): Promise<void> {
+    this.#opened('sync');
+  }
+
+  async truncate(size: number): Promise<void> {
+    this.#writable('truncate').truncate(size);
+  }
+
+  async zeroFill(from: number, to: number): Promise<void> {
+    const content = this.#writable('zero-fill');
+    if (from < to) content.zeroFill(from, to);
+  }
+
+  async lock(): Promise<void> {
+    this.#opened('lock');
+    invariant(this.#node.lockHolder !== this, 'DiskFile.lock: locked already');
+    if (this.#node.lockHolder !== undefined) {
+      const text = `lock ${this.path}: another member of this program uses it`;
+      throw new TetcdError(ERROR_CODES.LOCKED, text);
+    }
+    this.#node.lockHolder = this;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#node.lockHolder === this) this.#node.lockHolder = undefined;
+  }
+
+  #opened(what: string): SparseBytes {
+    if (this.#closed) {
+      throw new TetcdError(ERROR_CODES.CLOSED, `${what} ${this.path}: the file is closed`);
+    }
+    return this.#node.bytes;
+  }
+
+  #writable(what: string): SparseBytes {
+    const content = this.#opened(what);
+    if (!this.#mayWrite) {
+      const text = `${what} ${this.path}: opened for reading only`;
+      throw new TetcdError(ERROR_CODES.DISK_FAILED, text);
+    }
+    return content;
+  }
+}

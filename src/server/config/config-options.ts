@@ -1,0 +1,114 @@
+// The settings of a member as a program gives them: etcd's flags with their names in camelCase.
+// A time is a number of milliseconds, a list an array. What each means: `tetcd --help`.
+
+import type { FeatureGateName } from './feature-gates.ts';
+import type { LogFormat, LogLevel } from './server-config.ts';
+
+/** All optional, with the defaults of the flags; `undefined` is as if left out. */
+export interface ConfigOptions {
+  /** Name of this member, for people; also its key in `initialCluster`. Default `default`. */
+  readonly name?: string | undefined;
+  /** Directory that holds all data. Default `<name>.etcd` in the working directory. */
+  readonly dataDir?: string | undefined;
+  /** Directory of the write-ahead log, if it shall lie elsewhere. */
+  readonly walDir?: string | undefined;
+
+  /**
+   * URLs to serve clients at (`http://127.0.0.1:2379`, `unix://path`): gRPC, and HTTP unless
+   * `listenClientHttpUrls` is given. Port 0 is replaced by a free one.
+   * Default `http://localhost:2379`.
+   */
+  readonly listenClientUrls?: readonly string[] | undefined;
+  /** URLs that serve HTTP only; `listenClientUrls` then serve gRPC only. Default none. */
+  readonly listenClientHttpUrls?: readonly string[] | undefined;
+  /** More URLs that serve `/metrics` and `/health` only. Default none. */
+  readonly listenMetricsUrls?: readonly string[] | undefined;
+  /** URLs where other members reach this one. Default `http://localhost:2380`. */
+  readonly listenPeerUrls?: readonly string[] | undefined;
+  /**
+   * URLs under which clients reach this member. Default: where it listens, unless that is no single
+   * address, such as `0.0.0.0`; then they must be given.
+   */
+  readonly advertiseClientUrls?: readonly string[] | undefined;
+  /** URLs under which other members reach this one. Default: where it listens for them. */
+  readonly initialAdvertisePeerUrls?: readonly string[] | undefined;
+
+  /** `name=peerURL,...` of a new cluster, for the first start. Default: this member alone. */
+  readonly initialCluster?: string | undefined;
+  /** `new` (default) to found a cluster, `existing` to join one. For the first start. */
+  readonly initialClusterState?: 'new' | 'existing' | undefined;
+  /** Makes the ids of a new cluster differ from those of all others. Default `etcd-cluster`. */
+  readonly initialClusterToken?: string | undefined;
+  /** Start alone with what the directory holds; the other members are removed. Default false. */
+  readonly forceNewCluster?: boolean | undefined;
+  /** Refuse a change of members that could cost the quorum. Default true. */
+  readonly strictReconfigCheck?: boolean | undefined;
+  /** Largest number of learners. Default 1. */
+  readonly maxLearners?: number | undefined;
+  /** Hold the cluster version at this release, `MAJOR.MINOR`. */
+  readonly maxClusterVersion?: string | undefined;
+
+  /** Milliseconds between a leader's heartbeats. Default 100. */
+  readonly heartbeatInterval?: number | undefined;
+  /** Milliseconds without a leader before an election; at least 5 heartbeats. Default 1,000. */
+  readonly electionTimeout?: number | undefined;
+  /** Hold the first election sooner after the start. Default true. */
+  readonly initialElectionTickAdvance?: boolean | undefined;
+  /** Ask whether an election could be won before calling it. Default true. */
+  readonly preVote?: boolean | undefined;
+  /** Milliseconds that a link to another member may be silent; at least 5,000. Default 5,000. */
+  readonly raftReadTimeout?: number | undefined;
+  /** See `raftReadTimeout`: the longer of the two holds. */
+  readonly raftWriteTimeout?: number | undefined;
+
+  /** Applied entries after which a snapshot is taken. Default 10,000. */
+  readonly snapshotCount?: number | undefined;
+  /** Entries kept in memory behind a snapshot, for followers that lag. Default 5,000. */
+  readonly snapshotCatchupEntries?: number | undefined;
+  /** `.snap` files to keep; 0 keeps all. Default 5. */
+  readonly maxSnapshots?: number | undefined;
+  /** Segments of the write-ahead log to keep; 0 keeps all. Default 5. */
+  readonly maxWals?: number | undefined;
+  /** Never wait for the disk: data is lost when the machine stops. Default false. */
+  readonly unsafeNoFsync?: boolean | undefined;
+  /** Bytes that the database may take. 0 (default) is 2 GiB, a negative number no limit. */
+  readonly quotaBackendBytes?: number | undefined;
+  /** Milliseconds before changes are committed to the database file. Default 100. */
+  readonly backendBatchInterval?: number | undefined;
+  /** Changes after which they are committed to the database file. Default 10,000. */
+  readonly backendBatchLimit?: number | undefined;
+  /** Revisions that compaction removes at a time. Default 1,000. */
+  readonly compactionBatchLimit?: number | undefined;
+  /** Milliseconds that compaction pauses after each batch. Default 10. */
+  readonly compactionSleepInterval?: number | undefined;
+
+  /** Operations in one transaction, at most. Default 128. */
+  readonly maxTxnOps?: number | undefined;
+  /** Bytes of the largest request. Default 1,572,864. */
+  readonly maxRequestBytes?: number | undefined;
+  /** Streams that a client may have open on one connection. Default 4,294,967,295. */
+  readonly maxConcurrentStreams?: number | undefined;
+  /** Milliseconds between a client's pings, at least. Default 5,000. */
+  readonly grpcKeepaliveMinTime?: number | undefined;
+  /** Milliseconds without traffic after which a client is pinged. Default 7,200,000. */
+  readonly grpcKeepaliveInterval?: number | undefined;
+  /** Milliseconds to wait for the answer to a ping. Default 20,000. */
+  readonly grpcKeepaliveTimeout?: number | undefined;
+  /** Milliseconds after which an idle watch reports its progress. Default 600,000. */
+  readonly watchProgressNotifyInterval?: number | undefined;
+  /** Gates to open (true) or close (false). */
+  readonly featureGates?: Partial<Readonly<Record<FeatureGateName, boolean>>> | undefined;
+
+  /** `extensive` adds a latency histogram of every gRPC method. Default `basic`. */
+  readonly metrics?: 'basic' | 'extensive' | undefined;
+  /** Least important level that is logged. Default `info`. */
+  readonly logLevel?: LogLevel | undefined;
+  /** `json` (default), or `console` for people. */
+  readonly logFormat?: LogFormat | undefined;
+  /** Where to log: `stderr`, `stdout` or paths of files. Default: nowhere. */
+  readonly logOutputs?: readonly string[] | undefined;
+  /** An entry that takes longer to apply is logged; milliseconds. Default 100. */
+  readonly warningApplyDuration?: number | undefined;
+  /** A request that takes longer is logged; milliseconds. Default 300. */
+  readonly warningUnaryRequestDuration?: number | undefined;
+}

@@ -1,0 +1,172 @@
+// A member inside a program: no process of its own, no signal handlers, no output that was not
+// asked for, and never an exit of the process.
+
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { createNodeEnv, type Env, type Listener, type Network } from '../../env/index.ts';
+import { type Built, type ConfigOptions, configFromOptions } from '../config/index.ts';
+import { Member } from '../member.ts';
+import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
+import { withPorts } from './free-ports.ts';
+import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
+
+export interface StartMemberOptions extends ConfigOptions {
+  /**
+   * Effects that take the place of the real ones. `{ disk: createMemoryDisk() }` keeps the data in
+   * memory. With a `network`, clients are served on it, by gRPC alone.
+   */
+  readonly env?: Partial<Env> | undefined;
+  /** Takes each line of the log, with its end; `logOutputs` must not be given then. */
+  readonly log?: ((line: string) => void) | undefined;
+  /** Aborted: the member closes, or its start is given up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const CALLER = 'server/embed.ts';
+
+/**
+ * Starts a member in this process. Resolves when it serves: its log is replayed, it has joined its
+ * cluster and listens. It waits for other members as long as a majority is missing; see `signal`.
+ *
+ * Rejects with the signal's reason if that was aborted, else with a TetcdError: INVALID_ARGUMENT
+ * names the option, LOCKED the directory that another process has, ALREADY_EXISTS an address that
+ * is taken; DISK_FULL, CORRUPT and others say where. Nothing is left running then.
+ */
+export async function startMember(options: StartMemberOptions = {}): Promise<RunningMember> {
+  const { env: replaced = {}, log: line, signal, ...settings } = options;
+  signal?.throwIfAborted();
+  const env = envOf(replaced);
+  const built = await configOf(settings, env.network, replaced.network !== undefined);
+  const log = loggerOf(built, settings, env, line);
+  for (const { level, msg, fields } of built.notes) log[level](msg, fields);
+  const ended = deferred<ClosedReason>();
+  let fatal: { readonly error: unknown } | undefined;
+  const starting = new AbortController();
+  const giveUp = (): void => starting.abort();
+  signal?.addEventListener('abort', giveUp);
+  try {
+    const member = await Member.start({
+      config: built.config,
+      env,
+      log,
+      listen: replaced.network === undefined,
+      signal: starting.signal,
+      onFatal: (error) => {
+        fatal = { error };
+        ended.resolve({ reason: 'failed', error });
+      },
+      onRemoved: () => ended.resolve({ reason: 'removed' }),
+    });
+    const listeners = replaced.network === undefined ? [] : await serveOn(replaced.network, member);
+    return runningOf(member, log, listeners, ended.promise, signal);
+  } catch (error) {
+    log.end();
+    signal?.throwIfAborted();
+    throw fatal === undefined ? error : fatal.error;
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+/** Picked one by one: the parts of an env may be its getters. */
+function envOf(replaced: Partial<Env>): Env {
+  const real = createNodeEnv();
+  return {
+    clock: replaced.clock ?? real.clock,
+    timers: replaced.timers ?? real.timers,
+    entropy: replaced.entropy ?? real.entropy,
+    disk: replaced.disk ?? real.disk,
+    network: replaced.network ?? real.network,
+  };
+}
+
+async function configOf(
+  options: ConfigOptions,
+  network: Network,
+  isForeign: boolean,
+): Promise<Built> {
+  const { config } = configFromOptions(options);
+  if (isForeign) {
+    const needsSockets = (['listenClientHttpUrls', 'listenMetricsUrls'] as const).find(
+      (option) => config[option].length > 0,
+    );
+    if (needsSockets !== undefined) {
+      throw invalid(`option ${needsSockets} cannot be served on the network given with env`);
+    }
+  }
+  return configFromOptions(await withPorts(options, config, network));
+}
+
+function loggerOf(
+  { config: { log } }: Built,
+  options: ConfigOptions,
+  { clock }: Env,
+  line: StartMemberOptions['log'],
+): Logger {
+  if (line !== undefined && typeof line !== 'function') {
+    throw invalid(`option log must be a function, not ${String(line)}`);
+  }
+  if (options.logOutputs !== undefined) {
+    if (line !== undefined) throw invalid('options log and logOutputs contradict each other');
+    return createLogger(log, openOutputs(log, clock), clock, CALLER);
+  }
+  const sink = { write: line ?? (() => undefined) };
+  const level = line === undefined ? 'fatal' : log.level;
+  return createLogger({ level, format: log.format }, sink, clock, CALLER);
+}
+
+/** Serves gRPC on a network of the caller's. */
+async function serveOn(network: Network, member: Member): Promise<Listener[]> {
+  const listeners: Listener[] = [];
+  try {
+    for (const { scheme, host, port, path } of member.config.listenClientUrls) {
+      const address = scheme === 'unix' ? { host: '', port: 0, path } : { host, port };
+      listeners.push(await network.listen(address, (stream) => member.grpc.accept(stream)));
+    }
+    return listeners;
+  } catch (error) {
+    for (const listener of listeners) await listener.close();
+    await member.stop();
+    throw error;
+  }
+}
+
+function runningOf(
+  member: Member,
+  log: Logger,
+  listeners: readonly Listener[],
+  ended: Promise<ClosedReason>,
+  signal: AbortSignal | undefined,
+): RunningMember {
+  const { config, memberId, clusterId } = member;
+  const release = async (): Promise<void> => {
+    await Promise.all(listeners.map((listener) => listener.close()));
+    log.end();
+  };
+  const running = new RunningMember(
+    {
+      memberId,
+      clusterId,
+      name: config.name,
+      clientUrls: textsOf(config.listenClientUrls),
+      clientHttpUrls: textsOf(config.listenClientHttpUrls),
+      metricsUrls: textsOf(config.listenMetricsUrls),
+      peerUrls: textsOf(config.listenPeerUrls),
+      stop: () => member.stop().finally(release),
+    },
+    ended,
+  );
+  void ended.then(release);
+  const close = (): void => void running.close().catch(() => undefined);
+  signal?.addEventListener('abort', close);
+  void running.closed.then(() => signal?.removeEventListener('abort', close));
+  if (signal?.aborted === true) close();
+  return running;
+}
+
+function textsOf(urls: readonly { readonly text: string }[]): readonly string[] {
+  return Object.freeze(urls.map(({ text }) => text));
+}
+
+function invalid(text: string): TetcdError {
+  return new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
+}
