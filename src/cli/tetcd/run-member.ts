@@ -1,0 +1,72 @@
+// One member as a process. It reports to a service manager when it serves and when it stops.
+
+import { verify } from '../../base/index.ts';
+import { createNodeEnv } from '../../env/index.ts';
+import {
+  createLogger,
+  type Logger,
+  logProcessTrouble,
+  Member,
+  openOutputs,
+  type parseConfig,
+} from '../../server/index.ts';
+import { logWeaknesses } from './runtime-warnings.ts';
+import { StopSignals } from './stop-signals.ts';
+import { ServiceManager } from './systemd.ts';
+
+const CALLER = 'cli/tetcd/run-member.ts';
+
+type Parsed = ReturnType<typeof parseConfig>;
+type RefusedConfig = Extract<Parsed, { kind: 'fail' }>;
+type AcceptedConfig = Extract<Parsed, { kind: 'run' }>;
+
+function logNotes(log: Logger, notes: RefusedConfig['notes']): void {
+  for (const { level, msg, fields } of notes) log[level](msg, fields);
+}
+
+/** Logs why the command line is refused, and sets the exit code. */
+export function logRefusal({ notes, exitCode }: RefusedConfig): void {
+  const { clock } = createNodeEnv();
+  const sink = openOutputs({ format: 'json', outputs: ['stderr'] }, clock);
+  logNotes(createLogger({ level: 'info', format: 'json' }, sink, clock, CALLER), notes);
+  process.exitCode = exitCode;
+}
+
+/** Runs a member until a signal, its removal or a failure ends the process. */
+export async function runMember({ config, notes }: AcceptedConfig): Promise<void> {
+  verify.all = process.env['TETCD_VERIFY'] === 'all';
+  const env = createNodeEnv();
+  const log = createLogger(config.log, openOutputs(config.log, env.clock), env.clock, CALLER);
+  logNotes(log, notes);
+  log.info('Running: ', { args: process.argv.slice(1) });
+  const die = (): void => {
+    process.exit(1);
+  };
+  logProcessTrouble(process, log, die);
+  logWeaknesses(log, process);
+  const manager = new ServiceManager(log, env.timers, process.env['NOTIFY_SOCKET']);
+  const stopping = new StopSignals(log, env.timers);
+  try {
+    const member = await Member.start({
+      config,
+      env,
+      log,
+      onFatal: die,
+      // As etcd: the member has done what the others asked for.
+      onRemoved: () => process.exit(0),
+      signal: stopping.requested,
+    });
+    stopping.acceptServing();
+    void manager.notify('READY=1');
+    await stopping.whenRequested;
+    await Promise.all([manager.notify('STOPPING=1'), member.stop()]);
+    stopping.end();
+  } catch (error) {
+    if (stopping.requested.aborted) {
+      stopping.end();
+      return;
+    }
+    log.fatal('failed to start etcd', { error: error instanceof Error ? error : String(error) });
+    process.exit(1);
+  }
+}
