@@ -56,8 +56,8 @@ test('a console line is separated by tabs and ends in spaced JSON', () => {
   log.warn('no "fields"\there');
   log.error('some', { a: 'x,y:"z"', b: [1, 2], c: 2n ** 60n });
   expect(lines).toEqual([
-    '2026-01-02T15:04:05.999999Z\twarn\tserver/boot.ts\tno "fields"\there\n',
-    '2026-01-02T15:04:05.999999Z\terror\tserver/boot.ts\tsome\t' +
+    '2026-01-02T15:04:05.999999Z\twarn\tserver/boot/boot.ts\tno "fields"\there\n',
+    '2026-01-02T15:04:05.999999Z\terror\tserver/boot/boot.ts\tsome\t' +
       '{"a": "x,y:\\"z\\"", "b": [1, 2], "c": 1152921504606846976}\n',
   ]);
 });
