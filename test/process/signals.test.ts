@@ -87,6 +87,16 @@ describeWith('a signal to a process', [serverUnderTest()], () => {
     expect(await one.ended(END_TIMEOUT_MS)).toBe('SIGTERM');
   });
 
+  test('that arrives twice at once is one request', async () => {
+    const one = start(flagsOf(directory, await freeAddresses()));
+    await one.line(READY, START_TIMEOUT_MS);
+    one.signal('SIGTERM');
+    await one.line(/received signal/, END_TIMEOUT_MS);
+    one.signal('SIGTERM');
+    expect(await one.ended(END_TIMEOUT_MS)).toBe('SIGTERM');
+    expect(one.log()).toMatch(/closed etcd server/);
+  });
+
   test('ends one that stops and waits for another member, if it is the second', async () => {
     const first = await freeAddresses();
     const second = await freeAddresses();

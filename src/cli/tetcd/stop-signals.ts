@@ -1,6 +1,9 @@
 // SIGTERM and SIGINT. The first asks for an orderly end, which has a time limit; a second one ends the
 // process at once. Either way nothing acknowledged is lost: a member may end at any instruction.
 //
+// One request may arrive twice: ctrl-C reaches npm and its child, and npm passes it on; timeout(1) signals
+// its child and then its process group. The same signal again within a moment is therefore the same request.
+//
 // Until a member is about to start, the signals do what they do to every process: they end it.
 
 import type { Timers } from '../../env/index.ts';
@@ -11,6 +14,8 @@ import { receiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signa
 const START_LIMIT_MS = 2000;
 /** For a member that serves: calls under way, leadership and the last commit take their time. */
 const STOP_LIMIT_MS = 30_000;
+/** For the second copy of one request. */
+const REPEAT_MS = 500;
 
 export class StopSignals {
   /** Aborted at the first signal. */
@@ -22,6 +27,8 @@ export class StopSignals {
   readonly #controller = new AbortController();
   #limitMs = START_LIMIT_MS;
   #received: StopSignal | undefined;
+  /** Whether the signal that was received may still arrive a second time. */
+  #mayRepeat = true;
 
   constructor(log: Logger, timers: Timers) {
     this.#log = log;
@@ -51,6 +58,7 @@ export class StopSignals {
   }
 
   #accept(signal: StopSignal): void {
+    if (this.#mayRepeat && signal === this.#received) return;
     if (this.#received !== undefined) {
       this.#log.warn('received another signal; ending at once', { signal });
       this.#force();
@@ -61,6 +69,9 @@ export class StopSignals {
     this.#timers.after(this.#limitMs, () => {
       this.#log.warn('did not stop in time; ending at once', { 'limit-ms': this.#limitMs });
       this.#force();
+    });
+    this.#timers.after(REPEAT_MS, () => {
+      this.#mayRepeat = false;
     });
     this.#controller.abort();
   }
