@@ -16,6 +16,22 @@ export const ALLOWANCES: readonly Allowance[] = [
   { where: 'src/env/node/', what: 'dice', reason: 'the real entropy, and names of lock files' },
   { where: 'src/env/sim/', what: 'timer', reason: 'simulated time still lets the platform run' },
   { where: 'src/grpc/node-', what: 'timer', reason: 'socket files: hand-shake and connect limits' },
+  // Recorded when the rule came; the list only shrinks.
+  { where: 'src/base/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/bbolt/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/cli/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/env/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/grpc/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/mvcc/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/peer/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/raft/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/server/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/store/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/wal/', what: 'table', reason: 'its table is to be completed' },
+  { where: 'src/grpc/', what: 'export', reason: 'its list is to be shortened' },
+  { where: 'src/server/services/', what: 'export', reason: 'its list is to be shortened' },
+  { where: 'src/store/apply/', what: 'export', reason: 'its list is to be shortened' },
+  { where: 'src/store/backend/', what: 'export', reason: 'its list is to be shortened' },
 ];
 
 /** Files of over 600 lines. */

@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { REPOSITORY } from './helpers/real-etcd.ts';
 import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
@@ -328,6 +328,175 @@ function functionsOf(text: string): FunctionSize[] {
     if (end > 0) sizes.push({ name, lines: end - start + 1 });
   }
   return sizes;
+}
+
+describe('words', () => {
+  /** Handwritten and shipped: what a README table lists. Rigs in `testing/` are not. */
+  const named = sources.filter(
+    (path) => !isGenerated(path) && !path.includes('/testing/') && !path.endsWith('/index.ts'),
+  );
+
+  test('every source file is in the README of its folder or of one above', () => {
+    const readmes = new Set(files.filter((path) => path.endsWith('/README.md')));
+    const missing = named.filter((path) => {
+      let folder = dirname(path);
+      while (folder !== 'src' && !readmes.has(`${folder}/README.md`)) folder = dirname(folder);
+      if (folder === 'src') return true;
+      const words = textOf(`${folder}/README.md`).matchAll(/`([^`\s]+)`/g);
+      return ![...words].some((match) => basename(match[1]!) === basename(path));
+    });
+    expect(missing.filter((path) => !isAllowed(path, 'table'))).toEqual([]);
+  });
+
+  test('a file that a README names is there', () => {
+    const wrong: string[] = [];
+    for (const readme of files.filter((path) => /^src\/.*README\.md$/.test(path))) {
+      const below = files.filter((path) => path.startsWith(`${dirname(readme)}/`));
+      for (const match of textOf(readme).matchAll(/`((?:[\w-]+\/)*[\w.-]+\.(?:ts|proto))`/g)) {
+        const name = match[1]!;
+        const found =
+          below.some((path) => `/${path}`.endsWith(`/${name}`)) ||
+          files.some((path) => path === name || path === `src/${name}`) ||
+          name === 'index.ts';
+        if (!found && !isAllowed(readme, 'table')) wrong.push(`${readme}: ${name}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('a link in a comment leads to a name of its file', () => {
+    const wrong: string[] = [];
+    for (const path of code) {
+      const links = [...textOf(path).matchAll(/\{@link ([^}\s]+)\}/g)];
+      if (links.length === 0 || path.startsWith('test/tidy')) continue;
+      const words = new Set(withoutComments(textOf(path)).match(/[\w$]+/g));
+      for (const [, link] of links) {
+        // Of `Type.member` the type is declared or imported here, the member where the type is.
+        const [first, ...members] = link!.split('.');
+        const isHere = words.has(first!) && members.every((one) => allWords().has(one));
+        if (!isHere) wrong.push(`${path}: ${link}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('a code or constant in a comment exists', () => {
+    const wrong: string[] = [];
+    for (const path of code.filter((one) => one.startsWith('src/') && !isGenerated(one))) {
+      const names = commentsOf(textOf(path)).match(/\b[A-Z][A-Z\d]*(?:_[A-Z\d]+)+\b/g) ?? [];
+      for (const name of names) {
+        if (!allWords().has(name) && !FOREIGN_NAMES.has(name)) wrong.push(`${path}: ${name}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('what is exported is imported somewhere', () => {
+    const unused = unusedExports(code, textOf, packageEntries()).filter(
+      ({ path }) => path.startsWith('src/') && !isTest(path) && !isGenerated(path),
+    );
+    const wrong = unused.filter(({ path }) => !isAllowed(path, 'export'));
+    expect(wrong.map(({ path, name }) => `${path}: ${name}`)).toEqual([]);
+  });
+
+  test('an unused export is found, also behind a file that only passes it on', () => {
+    const texts: Record<string, string> = {
+      'a/one.ts': 'export const used = 1;\nexport function unused(): void {}\nexport type T = 1;\n',
+      'a/index.ts': "export { type T, unused, used as other } from './one.ts';\n",
+      'b.ts': "import { other } from './a/index.ts';\n",
+    };
+    const found = unusedExports(Object.keys(texts), (path) => texts[path]!, new Set());
+    expect(found.map(({ path, name }) => `${path} ${name}`)).toEqual([
+      'a/one.ts unused',
+      'a/one.ts T',
+      'a/index.ts T',
+      'a/index.ts unused',
+    ]);
+    expect(
+      unusedExports(Object.keys(texts), (path) => texts[path]!, new Set(['a/index.ts'])),
+    ).toEqual([]);
+  });
+});
+
+/** Names of other programs and standards. */
+const FOREIGN_NAMES = new Set(['IOV_MAX', 'O_EXLOCK', 'PIPE_BUF', 'SETTINGS_HEADER_TABLE_SIZE']);
+
+/** What a program that uses the package may import. */
+function packageEntries(): ReadonlySet<string> {
+  const targets = textOf('package.json').matchAll(/"\.\/dist\/([^"]+)\.js"/g);
+  return new Set([...targets].map((match) => `src/${match[1]}.ts`));
+}
+
+const ALL_WORDS = new Set<string>();
+
+/** Of all code and schemas, without comments. */
+function allWords(): ReadonlySet<string> {
+  if (ALL_WORDS.size === 0) {
+    for (const path of files.filter((one) => /\.(ts|mjs|proto)$/.test(one))) {
+      for (const word of withoutComments(textOf(path)).match(/[\w$]+/g) ?? []) ALL_WORDS.add(word);
+    }
+  }
+  return ALL_WORDS;
+}
+
+/** The comments of a text that stand on lines of their own. */
+function commentsOf(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => /^\s*(?:\/\/|\/?\*)/.test(line))
+    .join('\n');
+}
+
+interface Export {
+  readonly path: string;
+  readonly name: string;
+  /** Where an index file has it from. */
+  readonly source?: { readonly path: string; readonly name: string };
+}
+
+/** Exports that no other file imports, neither by name nor by importing all of a file. */
+function unusedExports(
+  paths: readonly string[],
+  read: (path: string) => string,
+  entries: ReadonlySet<string>,
+): Export[] {
+  const exports: Export[] = [];
+  const used = new Set<string>();
+  for (const path of paths) {
+    const text = read(path);
+    // Scripts import what the build made of a source.
+    const resolve = (target: string): string =>
+      normalize(join(dirname(path), target)).replace(/^dist\/(.*)\.js$/, 'src/$1.ts');
+    const statements =
+      /^(import|export)\s+(?:type\s+)?(\*)?[^'";{]*(?:\{([^}]*)\})?\s*from\s+'(\.[^']+)'/gm;
+    for (const [, kind, all, list, target] of text.matchAll(statements)) {
+      const source = resolve(target!);
+      if (all !== undefined) used.add(`${source} *`);
+      for (const [, from, as] of (list ?? '').matchAll(
+        /([\w$]+)(?:\s+as\s+([\w$]+))?\s*(?:,|$)/g,
+      )) {
+        if (kind === 'import') used.add(`${source} ${from}`);
+        else exports.push({ path, name: as ?? from!, source: { path: source, name: from! } });
+      }
+    }
+    for (const [, target] of text.matchAll(/import\(\s*'(\.[^']+)'/g)) {
+      used.add(`${resolve(target!)} *`);
+    }
+    const declared =
+      /^export\s+(?:(?:declare|async|abstract)\s+)*(?:const|let|function\*?|class|interface|type|namespace)\s+([\w$]+)/gm;
+    for (const match of text.matchAll(declared)) exports.push({ path, name: match[1]! });
+  }
+  const isUsed = ({ path, name }: Export): boolean =>
+    entries.has(path) || used.has(`${path} ${name}`) || used.has(`${path} *`);
+  // What an index file passes on is used where that is; index files may pass on one another's.
+  for (let before = -1; before < used.size; ) {
+    before = used.size;
+    for (const one of exports) {
+      if (one.source !== undefined && isUsed(one))
+        used.add(`${one.source.path} ${one.source.name}`);
+    }
+  }
+  return exports.filter((one) => !isUsed(one));
 }
 
 test('every allowance is needed', () => {

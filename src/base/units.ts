@@ -9,8 +9,6 @@ export type LogIndex = Flavour<'LogIndex'>;
 export type Term = Flavour<'Term'>;
 /** The main number of an MVCC revision; the store begins at 1, the first write makes 2. */
 export type Revision = Flavour<'Revision'>;
-/** Number of a page in a bbolt file: byte position divided by page size. */
-export type PageId = Flavour<'PageId'>;
 
 /** Largest count we accept from disk or a peer; everything we allocate stays below it. */
 export const COUNT_MAX: number = Number.MAX_SAFE_INTEGER;

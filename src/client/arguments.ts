@@ -89,7 +89,7 @@ export function checkCallOptions(options: object): void {
   if (signal !== undefined) checkSignal(signal);
 }
 
-export function checkSignal(signal: unknown): void {
+function checkSignal(signal: unknown): void {
   if (!(signal instanceof AbortSignal)) throw wrong('signal', 'an AbortSignal', signal);
 }
 

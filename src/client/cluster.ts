@@ -70,7 +70,7 @@ export class ClusterClient {
     return printedDeep(await this.#calls.unary(methods.memberUpdate, request, options, 'unbegun'));
   }
 
-  /** Gives a learner a vote. MEMBER_LEARNER_NOT_READY while it lags behind the leader. */
+  /** Gives a learner a vote. LEARNER_NOT_READY while it lags behind the leader. */
   async memberPromote(
     id: bigint,
     options: CallOptions = {},

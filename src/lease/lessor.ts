@@ -29,7 +29,7 @@ export interface LeaseRow {
   readonly remainingSec: number;
 }
 
-export type Renewal =
+type Renewal =
   | { readonly kind: 'renewed'; readonly ttlSec: number }
   | { readonly kind: 'missing' }
   /** Expired and about to be revoked: ask again when it is gone. */
@@ -42,7 +42,7 @@ export type Renewal =
   | { readonly kind: 'notPrimary' };
 
 /** How much is left of a lease's TTL, to be proposed. */
-export interface LeaseRest {
+interface LeaseRest {
   readonly id: bigint;
   readonly remainingSec: number;
 }

@@ -23,6 +23,3 @@ export const CHECKPOINT_INTERVAL_SEC = 300;
 
 /** Checkpoints proposed in one entry. */
 export const CHECKPOINT_BATCH_MAX = 1000;
-
-/** Such entries proposed per look, at two looks per second; the rest wait for the next look. */
-export const CHECKPOINT_BATCHES_PER_LOOK_MAX = 500;

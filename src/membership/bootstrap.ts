@@ -6,7 +6,7 @@ import { clusterIdFor, compareIds, memberIdFor, sortedUrls } from './ids.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
 import { writeMember, writePromotion } from './member-json.ts';
 
-export interface BootstrapMember {
+interface BootstrapMember {
   readonly name: string;
   readonly peerURLs: readonly string[];
 }

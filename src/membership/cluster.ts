@@ -48,7 +48,7 @@ export const MEMBERSHIP_REFUSALS = {
 export type MembershipRefusal = keyof typeof MEMBERSHIP_REFUSALS;
 
 /** What a configuration change did. Only `refused` and `replayed` leave everything as it was. */
-export type ConfChangeOutcome =
+type ConfChangeOutcome =
   | { readonly kind: 'refused'; readonly refusal: MembershipRefusal }
   | { readonly kind: 'replayed' }
   | {

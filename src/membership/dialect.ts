@@ -16,7 +16,7 @@ import {
 /** The oldest release that a directory can be kept open for. */
 export const OLDEST_CLUSTER_VERSION: ClusterVersion = { major: 3, minor: 4 };
 
-export interface WrittenForms {
+interface WrittenForms {
   /** Attributes and version are logged as request kinds 1300 and 1301, not as v2 PUTs. */
   readonly requestsFrom1300: boolean;
   /** `term` and `confState` are kept in the bucket `meta`. */

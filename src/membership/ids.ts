@@ -5,7 +5,7 @@ import { bytesFromUtf8, compareBytes, TetcdError } from '../base/index.ts';
 import type { MemberId } from './member.ts';
 import { sha1 } from './sha1.ts';
 
-export interface MemberIdInput {
+interface MemberIdInput {
   /** In any order. */
   readonly peerURLs: readonly string[];
   /** The cluster token for members named at bootstrap; empty for those added at run time. */

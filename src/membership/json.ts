@@ -6,7 +6,7 @@ import { TetcdError } from '../base/index.ts';
 
 /** An integer literal reads as bigint, any other number as number. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
-export interface JsonObject {
+interface JsonObject {
   readonly [key: string]: Json;
 }
 

@@ -15,7 +15,7 @@ import { Fields, parseJson, writeString, writeStrings } from './json.ts';
 import type { Attributes, Member, MemberId, RaftAttributes } from './member.ts';
 
 /** What the context of a configuration change says. */
-export interface ConfChangeContext {
+interface ConfChangeContext {
   readonly member: Member;
   /** The change makes a voter of a learner; `member` then holds the id only. */
   readonly isPromote: boolean;

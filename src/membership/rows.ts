@@ -35,8 +35,8 @@ export interface DowngradeInfo {
 
 export const NO_DOWNGRADE: DowngradeInfo = { enabled: false, targetVersion: '' };
 
-export const CLUSTER_VERSION_KEY = 'clusterVersion';
-export const DOWNGRADE_KEY = 'downgrade';
+const CLUSTER_VERSION_KEY = 'clusterVersion';
+const DOWNGRADE_KEY = 'downgrade';
 const REMOVED_VALUE = 'removed';
 
 export function memberRow(member: Member): RowChange {

@@ -12,12 +12,12 @@ import { attributesPath, VERSION_PATH } from './v2-store.ts';
 import { type ClusterVersion, formatStoredVersion } from './version.ts';
 
 /** The fields of a v2 request that decide what it means. */
-export type V2RequestInput = Pick<
+type V2RequestInput = Pick<
   etcdserverpb.Request,
   'method' | 'path' | 'val' | 'dir' | 'prevValue' | 'prevIndex' | 'prevExist'
 >;
 
-export type V2Meaning =
+type V2Meaning =
   /** It reads, or clears expired v2 keys, of which there are none. */
   | { readonly kind: 'nothing' }
   | { readonly kind: 'attributes'; readonly id: MemberId; readonly attributes: Attributes }

@@ -1,6 +1,6 @@
 export { DeleteResult, DeleteRun } from './eval/delete-range.ts';
 export * from './eval/key-range.ts';
-export { checkPut, evaluatePut, executePut, PutResult } from './eval/put.ts';
+export { evaluatePut, PutResult } from './eval/put.ts';
 export {
   evaluateRange,
   hasRevisionFilters,
@@ -19,24 +19,18 @@ export {
 } from './eval/validate.ts';
 export { WriteTxn } from './eval/write-txn.ts';
 export { ChangeList } from './index/change-list.ts';
-export { type DropRevision, IndexCompaction } from './index/index-compaction.ts';
-export { IndexCursor } from './index/index-cursor.ts';
-export { KeyIndex, NOT_ALIVE, RevisionList } from './index/key-index.ts';
-export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
+export { IndexCompaction } from './index/index-compaction.ts';
+export { KeyIndex } from './index/key-index.ts';
+export { KeyValueScanner } from './key-value.ts';
 export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
 export * from './revision.ts';
 export * from './types.ts';
-export {
-  READ_STATE,
-  type RowCursor,
-  type RowSource,
-} from './watch/catch-up.ts';
-export { EncodedEvents, EventBatch, EventWindow } from './watch/event-batch.ts';
-export { type WatchAnswer, WatchHub } from './watch/watch-hub.ts';
+export type { RowCursor } from './watch/catch-up.ts';
+export { EventBatch, EventWindow } from './watch/event-batch.ts';
+export { WatchHub } from './watch/watch-hub.ts';
 export {
   WATCHER_STATE,
   Watcher,
-  type WatcherState,
   type WatchOptions,
   type WatchSink,
   WatchStream,

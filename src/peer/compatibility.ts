@@ -10,7 +10,7 @@ import type { Headers } from './http1/index.ts';
 import type { PeerLog } from './types.ts';
 
 /** The oldest cluster that this release can be a member of. */
-export const MIN_CLUSTER_RELEASE = '3.0.0';
+const MIN_CLUSTER_RELEASE = '3.0.0';
 const MIN_CLUSTER_VERSION: ClusterVersion = { major: 3, minor: 0 };
 /** The first release that has today's streams. */
 const STREAMS_SINCE: ClusterVersion = { major: 2, minor: 1 };

@@ -11,7 +11,7 @@ import type { ClientConnection } from './http1/index.ts';
 import { IDLE_CONNECTIONS_MAX, PROBE_MARGIN_MS, REFUSAL_BYTES_MAX } from './limits.ts';
 import type { PeerResponse } from './types.ts';
 
-export interface PoolRequest {
+interface PoolRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -43,7 +43,7 @@ export async function dial(
   }
 }
 
-export interface ExchangeOptions extends RequestOptions {
+interface ExchangeOptions extends RequestOptions {
   /** Whether the connection ends with this exchange. */
   readonly close: boolean;
 }

@@ -11,10 +11,8 @@ export {
   type PeerRequest,
   type PeerResponse,
   type PeerTransport,
-  type PeerTransportOptions,
   RECEIPTS,
   type Receipt,
-  type RequestOptions,
   SENDERS,
   type Sender,
 } from './types.ts';

@@ -3,7 +3,7 @@
 import type { PeerContext } from './context.ts';
 
 /** Where something failed, for the log. */
-export interface FailurePlace {
+interface FailurePlace {
   readonly source: string;
   readonly action: string;
 }

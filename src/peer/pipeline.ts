@@ -13,7 +13,7 @@ import type { PeerStatus } from './peer-status.ts';
 import { refusalOfPost } from './post-answer.ts';
 import type { UrlPicker } from './url-picker.ts';
 
-export interface PipelineOptions {
+interface PipelineOptions {
   readonly context: PeerContext;
   readonly peer: bigint;
   readonly status: PeerStatus;

@@ -22,7 +22,7 @@ export function probingBody(wallMs: number): string {
 /** The weight of the newest probe in the smoothed time. */
 const SMOOTHING = 0.125;
 
-export interface ProberOptions {
+interface ProberOptions {
   readonly context: PeerContext;
   readonly peer: string;
   readonly urls: readonly string[];

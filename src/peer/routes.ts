@@ -26,7 +26,7 @@ const RAFT_PATH = '/raft';
 const SNAPSHOT_PATH = '/raft/snapshot';
 const STREAM_PREFIX = '/raft/stream/';
 
-export interface RoutesOptions {
+interface RoutesOptions {
   readonly context: PeerContext;
   readonly snapshots: SnapshotReceiver;
   peer(id: bigint): Peer | undefined;

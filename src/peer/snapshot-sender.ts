@@ -15,9 +15,9 @@ import { refusalOfPost } from './post-answer.ts';
 import type { OutgoingSnapshot, PeerResponse } from './types.ts';
 import type { UrlPicker } from './url-picker.ts';
 
-export const DIGEST_HEADER = 'Content-Digest';
+const DIGEST_HEADER = 'Content-Digest';
 
-export interface SnapshotSenderOptions {
+interface SnapshotSenderOptions {
   readonly context: PeerContext;
   readonly peer: bigint;
   readonly status: PeerStatus;

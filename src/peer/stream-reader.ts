@@ -21,7 +21,7 @@ import type { UrlPicker } from './url-picker.ts';
 
 export const REMOVED_REASON = 'the member has been permanently removed from the cluster';
 
-export interface StreamReaderOptions {
+interface StreamReaderOptions {
   readonly context: PeerContext;
   readonly kind: StreamKind;
   readonly peer: bigint;

@@ -40,7 +40,7 @@ export interface FieldInfo {
   readonly since?: string;
 }
 
-export interface MessageOptions {
+interface MessageOptions {
   /** Oldest release that understands the message, where etcd states one. */
   readonly since?: string;
   readonly isMapEntry?: true;

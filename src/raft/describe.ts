@@ -22,7 +22,7 @@ import type { ReadState } from './read-only.ts';
 import type { Ready } from './ready.ts';
 
 /** Prints an entry's data; the default quotes it. */
-export type DataFormatter = (data: Uint8Array) => string;
+type DataFormatter = (data: Uint8Array) => string;
 
 /** Maps the numbers of an enum back to their names. */
 function namesOf(values: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
@@ -46,7 +46,7 @@ export function describeHardState(state: HardState): string {
 }
 
 /** Such as `Lead:1 State:StateLeader`. */
-export function describeSoftState(state: SoftState): string {
+function describeSoftState(state: SoftState): string {
   return `Lead:${state.lead} State:${state.role}`;
 }
 
@@ -61,7 +61,7 @@ export function describeConfState(state: ConfState): string {
 }
 
 /** Such as `Index:11 Term:1 ConfState:Voters:[1] ...`. */
-export function describeSnapshot(snapshot: Snapshot): string {
+function describeSnapshot(snapshot: Snapshot): string {
   const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
   const state = confState ?? {
     voters: [],

@@ -3,15 +3,9 @@
 export type { AnyConfChange } from './confchange/index.ts';
 export {
   asV2,
-  changeSimply,
-  configurationFrom,
-  confStateOf,
   decodeConfChange,
-  describeChanges,
   encodeConfChange,
-  enterJoint,
   isV2,
-  leaveJoint,
 } from './confchange/index.ts';
 export { type Config, READ_ONLY_MODES, type ReadOnlyMode } from './config.ts';
 export type { Peer } from './core/boot.ts';
@@ -19,20 +13,14 @@ export type { Proposal } from './core/proposal.ts';
 export { ROLES, type Role, type SoftState } from './core/raft.ts';
 export { STEP_RESULTS, type StepResult } from './core/results.ts';
 export {
-  type DataFormatter,
   describeConfChange,
-  describeConfState,
   describeEntries,
   describeEntry,
   describeHardState,
   describeMessage,
-  describeMessageType,
   describeReady,
-  describeSnapshot,
-  describeSoftState,
 } from './describe.ts';
 export {
-  hexId,
   isLocalTarget,
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
@@ -43,8 +31,6 @@ export * from './limits.ts';
 export {
   type CompactOutcome,
   emptyConfState,
-  entriesSize,
-  entrySize,
   type InitialState,
   isEmptySnapshot,
   LOG_GAPS,
@@ -57,7 +43,7 @@ export {
   snapshotTerm,
 } from './log/index.ts';
 export { LOG_LEVELS, type LogLevel, type RaftLogger, SILENT_LOGGER } from './logger.ts';
-export { isLocalMessage, isResponseMessage } from './message-kinds.ts';
+export { isLocalMessage } from './message-kinds.ts';
 export * from './quorum/index.ts';
 export {
   type ConfChange,
@@ -79,9 +65,6 @@ export {
   type Configuration,
   describeConfiguration,
   describeProgressMap,
-  isJoint,
   isVoter,
-  PROGRESS_STATES,
   Progress,
-  type ProgressState,
 } from './tracker/index.ts';

@@ -27,7 +27,7 @@ export const {
 /** Shared by all messages without entries; nobody appends to it. */
 export const NO_ENTRIES: Entry[] = [];
 /** Shared by all messages without responses; nobody appends to it. */
-export const NO_RESPONSES: Message[] = [];
+const NO_RESPONSES: Message[] = [];
 
 /**
  * An entry with its place in the log. Immutable from here on: log, messages and storage share it.

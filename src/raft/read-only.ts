@@ -20,7 +20,7 @@ export interface ReadState {
   readonly context: Uint8Array;
 }
 
-export interface WaitingRead {
+interface WaitingRead {
   /** The request: its `from` tells where the answer goes. */
   readonly request: Message;
   /** The commit index when it arrived. */

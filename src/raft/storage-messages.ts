@@ -11,7 +11,7 @@ import type { Snapshot } from './raftpb.ts';
 import { type Entry, type HardState, type Message, MessageType, newMessage } from './raftpb.ts';
 
 /** What one Ready writes. */
-export interface StorageWork {
+interface StorageWork {
   readonly entries: Entry[];
   readonly hardState: HardState | undefined;
   readonly snapshot: Snapshot | undefined;

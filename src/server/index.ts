@@ -4,11 +4,9 @@ export * from './config/index.ts';
 export type { ClosedReason, RunningMember } from './embed/running-member.ts';
 export { type StartMemberOptions, startMember } from './embed/start-member.ts';
 export { Member } from './member.ts';
-export type { MemberOptions } from './member-options.ts';
 export {
   asError,
   createLogger,
-  type LogFields,
   type Logger,
   openOutputs,
 } from './telemetry/log.ts';

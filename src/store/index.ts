@@ -13,22 +13,18 @@ export {
   ENTRY_NORMAL,
   StateMachine,
   type StateMachineHost,
-  type StateMachineOptions,
 } from './apply/state-machine.ts';
 export { Backend, type BackendOptions } from './backend/backend.ts';
 export { DatabaseCopy } from './backend/database-copy.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
 export type { SnapshotPosition } from './backend/file-pass.ts';
 export { Slices } from './backend/slices.ts';
-export type { BackendSnapshot } from './backend/tree-sight.ts';
 export type { KvHash } from './kv/compactor.ts';
-export { type CompactionMarks, KvRestore, KvStore, PinnedView } from './kv/kv-store.ts';
-export { WatchFeed } from './kv/watch-feed.ts';
-export type { StoreMetrics } from './metrics.ts';
+export { KvStore, PinnedView } from './kv/kv-store.ts';
 export { AlarmStore } from './schema/alarm-store.ts';
 export { confStateOf, encodeConfState } from './schema/conf-state.ts';
 export { readMembershipRows, writeMembershipRows } from './schema/membership-rows.ts';
 export { checkReceivedDatabase } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
-export { BUCKET, type BucketId, META_KEY } from './schema/schema.ts';
+export { BUCKET, META_KEY } from './schema/schema.ts';
 export { replayMembership } from './schema/takeover.ts';

@@ -13,7 +13,7 @@ import type { OpenSegment } from './log-reader.ts';
 import { RECORD_TYPES } from './record-types.ts';
 import { SegmentReader, STEPS } from './segment-reader.ts';
 
-export interface BehindEnd {
+interface BehindEnd {
   /** Bytes from the end of the log to the end of the last intact record; 0 if there is none. */
   readonly reach: number;
   /** The largest commit index in hard states there; 0 if there is none. */

@@ -216,12 +216,7 @@ export class LogReader {
  * (bit n for number n, up to 15). A message that does not parse has the answer true: its decoder
  * says more about it.
  */
-export function hasOnlyFields(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  fields: number,
-): boolean {
+function hasOnlyFields(bytes: Uint8Array, start: number, end: number, fields: number): boolean {
   let at = start;
   while (at < end) {
     const tag = bytes[at++]!;

@@ -5,7 +5,7 @@
 
 import { COUNT_MAX, ERROR_CODES, type LogIndex, TetcdError } from '../base/index.ts';
 
-export const SEGMENT_SUFFIX = '.wal';
+const SEGMENT_SUFFIX = '.wal';
 
 export interface SegmentName {
   readonly name: string;

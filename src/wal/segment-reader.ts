@@ -38,7 +38,7 @@ export const STEPS = {
   STOP: 2,
 } as const;
 
-export type Step = (typeof STEPS)[keyof typeof STEPS];
+type Step = (typeof STEPS)[keyof typeof STEPS];
 
 /** Why a segment ended, if not corrupt. */
 export type Ending = 'end' | 'torn';

@@ -42,7 +42,7 @@ import { SegmentPreparer } from './segment-preparer.ts';
 import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
 
 /** Where appending goes on. */
-export interface WalTail {
+interface WalTail {
   readonly metadata: Uint8Array;
   /** All locked; the last one is appended to. */
   readonly segments: readonly OpenSegment[];

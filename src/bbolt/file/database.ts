@@ -24,7 +24,7 @@ import { Slices } from './slices.ts';
 /** What a database is opened with. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
 
-export interface DatabaseParts {
+interface DatabaseParts {
   readonly env: BboltEnv;
   readonly pager: Pager;
   readonly meta: Meta;

@@ -62,7 +62,7 @@ export function readBigU64(bytes: Uint8Array, at: number): bigint {
   return BigInt(readU32(bytes, at)) | (BigInt(readU32(bytes, at + 4)) << 32n);
 }
 
-export function writeU16(bytes: Uint8Array, at: number, value: number): void {
+function writeU16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
 }

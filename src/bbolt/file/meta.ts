@@ -18,8 +18,8 @@ import {
   writeU64,
 } from './layout.ts';
 
-export const META_MAGIC = 0xed0cdaed;
-export const META_VERSION = 2;
+const META_MAGIC = 0xed0cdaed;
+const META_VERSION = 2;
 const CHECKSUM_AT = 56;
 const ALL_ONES = 0xffff_ffff;
 

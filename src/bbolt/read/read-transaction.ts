@@ -95,7 +95,7 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   }
 }
 
-export class PageBucket implements ReadBucket {
+class PageBucket implements ReadBucket {
   private readonly tx: Snapshot;
   /** Root page; 0 if the bucket is inline. */
   readonly rootId: number;

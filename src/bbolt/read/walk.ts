@@ -15,7 +15,7 @@ import { batchPagesMax, loadPages } from '../file/page-loader.ts';
 import type { Pager } from '../file/pager.ts';
 import type { Slices } from '../file/slices.ts';
 
-export interface TreeVisitor {
+interface TreeVisitor {
   /** Every branch page, before what is below it. */
   branch?(page: Page): void;
   /** Every leaf page in key order. Returns false to end the walk. */
@@ -161,7 +161,7 @@ export function visitLeaf(page: Page, visitor: EntryVisitor, place: Place, first
 }
 
 /** Where a leaf lies: one of an inline bucket is within another page. */
-export interface Place {
+interface Place {
   readonly pager: Pager;
   readonly pageId: number;
 }

@@ -13,7 +13,7 @@ import type { Writer } from '../write/write-transaction.ts';
 /** As etcd's defragmentation fills pages. */
 const FILL_PERCENT = 0.9;
 
-export interface CompactionTarget {
+interface CompactionTarget {
   writer(): Promise<Writer>;
 }
 

@@ -73,7 +73,7 @@ export class BranchEntry {
 }
 
 /** An element of a leaf under edit: its index in the base page, or what it has become. */
-export type LeafSlot = number | LeafEntry;
+type LeafSlot = number | LeafEntry;
 
 /** As {@link LeafSlot}; a child under edit has an entry. */
 export type BranchSlot = number | BranchEntry;

@@ -13,8 +13,6 @@ export const EXIT = {
   BAD_ARGS: 128,
 } as const;
 
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
-
 /** Ends the program with `code`, after `Error: ` and the text on standard error. */
 export class ExitError extends Error {
   override readonly name = 'ExitError';

@@ -8,7 +8,7 @@ import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];
 
-export interface FlagInit<Value> {
+interface FlagInit<Value> {
   /** As `--name`, or `-n, --name`. */
   readonly flag: string;
   readonly help: string;

@@ -48,7 +48,7 @@ class StdinReader {
   }
 }
 
-export interface NodeIo extends Io {
+interface NodeIo extends Io {
   /** Everything written has left. */
   flush(): Promise<void>;
 }

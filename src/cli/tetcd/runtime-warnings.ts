@@ -10,7 +10,7 @@ interface Surroundings {
   readonly execArgv: readonly string[];
 }
 
-export interface Weakness {
+interface Weakness {
   /** A variable, with Node's option if it holds one; or an option on the command line. */
   readonly setting: string;
   readonly effect: string;
@@ -41,7 +41,7 @@ const OPTIONS: readonly { readonly pattern: RegExp; readonly effect: string }[] 
   { pattern: /^--insecure-http-parser$/, effect: 'malformed HTTP requests are accepted' },
 ];
 
-export function weaknessesOf({ env, execArgv }: Surroundings): Weakness[] {
+function weaknessesOf({ env, execArgv }: Surroundings): Weakness[] {
   const found: Weakness[] = VARIABLES.filter(({ name, weakens }) => weakens(env[name] ?? '')).map(
     ({ name, effect }) => ({ setting: name, effect }),
   );

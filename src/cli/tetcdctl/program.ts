@@ -27,7 +27,7 @@ import { addOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { addVersion } from './version.ts';
 
-export const PROGRAM_NAME = 'tetcdctl';
+const PROGRAM_NAME = 'tetcdctl';
 
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
 export async function runTetcdctl(argv: readonly Word[], io: Io): Promise<number> {

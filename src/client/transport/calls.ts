@@ -23,9 +23,9 @@ import { backoffMs, sleep } from './wait.ts';
  * twice, always; another only if no server has begun to process it, since the failure may hide a
  * success.
  */
-export type Repeat = 'always' | 'unbegun';
+type Repeat = 'always' | 'unbegun';
 
-export interface CallsOptions {
+interface CallsOptions {
   readonly channel: Channel;
   /** Of that channel, at any time. */
   readonly endpointCount: () => number;
@@ -42,7 +42,7 @@ export interface CallsOptions {
   readonly requireLeader: boolean;
 }
 
-export interface StreamOptions {
+interface StreamOptions {
   /** Default: none. */
   readonly timeoutMs?: number | undefined;
   readonly waitForReady?: boolean | undefined;

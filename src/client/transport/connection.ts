@@ -18,7 +18,7 @@ import { parseEndpoints } from './endpoint.ts';
 import { Endpoints } from './endpoints.ts';
 import type { TokenSource } from './token.ts';
 
-export interface Connection {
+interface Connection {
   readonly calls: Calls;
   readonly endpoints: Endpoints;
 }

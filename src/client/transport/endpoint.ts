@@ -6,7 +6,7 @@ import { invalidArgument } from '../errors.ts';
 
 const DEFAULT_PORT = 2379;
 
-export interface ParsedEndpoint {
+interface ParsedEndpoint {
   readonly endpoint: Endpoint;
   /** What the text says about TLS; undefined if nothing. */
   readonly secure: boolean | undefined;

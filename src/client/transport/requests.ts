@@ -6,7 +6,7 @@ import { checkFlags, checkId, checkInteger, checkName } from '../arguments.ts';
 import { invalidArgument } from '../errors.ts';
 import { type Bytes, bytesOf, type RangeOptions, rangeOf } from '../key-range.ts';
 
-export const SORT_TARGETS = {
+const SORT_TARGETS = {
   key: etcdserverpb.SortTarget.KEY,
   version: etcdserverpb.SortTarget.VERSION,
   createRevision: etcdserverpb.SortTarget.CREATE,

@@ -4,7 +4,7 @@ import { isEtcdError } from '../../protocol/index.ts';
 import type { AuthOptions } from '../options.ts';
 
 /** Asks the server for a token; the call that does so carries none. */
-export type Authenticate = (user: string, password: string) => Promise<string>;
+type Authenticate = (user: string, password: string) => Promise<string>;
 
 export class TokenSource {
   readonly #auth: AuthOptions | undefined;

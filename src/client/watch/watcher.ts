@@ -62,7 +62,7 @@ export interface WatcherLink {
 /**
  * Iterate over it for events, or over `responses()` for what the server sent with them; not over both.
  * The loop ends when the watch is closed and throws when it fails: COMPACTED (a
- * {@link WatchCompactedError}) if the start, or the place where a break left off, was compacted.
+ * `WatchCompactedError`) if the start, or the place where a break left off, was compacted.
  */
 export class Watcher implements AsyncIterable<WatchEvent> {
   /** Resolves when the server has taken the watch for the first time; rejects if it does not. */

@@ -3,7 +3,7 @@ import { invariant } from '../../base/index.ts';
 import type { Clock, Timer, Timers } from '../clock.ts';
 
 /** Longest delay Node's timers take; beyond it they would fire at once. */
-export const DELAY_MS_MAX: number = 2 ** 31 - 1;
+const DELAY_MS_MAX: number = 2 ** 31 - 1;
 
 /** Below a millisecond, by more than the rounding of a number of today's size. */
 const ALMOST_MS = 0.9995;

@@ -3,7 +3,7 @@
 import { hasCode } from '../../base/index.ts';
 import { SimDisk } from './sim-disk.ts';
 
-export interface CrashEverywhereOptions<State> {
+interface CrashEverywhereOptions<State> {
   readonly seed: number;
   /** Outcomes looked at for each crash point; 3 by default. */
   readonly outcomes?: number;

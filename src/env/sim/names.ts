@@ -167,7 +167,7 @@ function applyDurably(operation: Operation): void {
 }
 
 /** The names along a path. Relative paths begin at the root. */
-export function partsOf(path: string): string[] {
+function partsOf(path: string): string[] {
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') parts.pop();

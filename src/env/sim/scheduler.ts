@@ -39,7 +39,7 @@ class SimEvent implements Timer {
   }
 }
 
-export interface SchedulerOptions {
+interface SchedulerOptions {
   readonly autoRun?: boolean;
 }
 

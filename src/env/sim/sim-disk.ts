@@ -32,7 +32,7 @@ import {
 import { SimFile } from './sim-file.ts';
 import { Space } from './space.ts';
 
-export interface SimDiskOptions {
+interface SimDiskOptions {
   readonly seed: number;
   /**
    * Without it (a disk on its own, outside a simulated env) an operation completes in a later turn
@@ -43,7 +43,7 @@ export interface SimDiskOptions {
   readonly capacity?: number;
 }
 
-export interface CrashOptions {
+interface CrashOptions {
   /** Chooses what is lost; different seeds give different outcomes of one crash. */
   readonly seed: number;
   /** `random` by default. */

@@ -15,7 +15,7 @@ import { SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
 import { SimProcess } from './sim-process.ts';
 
-export interface SimWorldOptions {
+interface SimWorldOptions {
   readonly seed: number;
   /** See `Scheduler`. True by default. */
   readonly autoRun?: boolean;

@@ -12,7 +12,7 @@ import type { Scheduler } from './scheduler.ts';
 import type { Callable } from './sim-process.ts';
 import { type Route, SimStream, type StreamWorld } from './sim-stream.ts';
 
-export interface LinkOptions {
+interface LinkOptions {
   /** Time one way. */
   readonly delayMs: number;
   /** Up to this much more, by chance; order within a stream is kept. */
@@ -22,7 +22,7 @@ export interface LinkOptions {
   readonly lossProbability: number;
 }
 
-export const LINK_DEFAULTS: LinkOptions = {
+const LINK_DEFAULTS: LinkOptions = {
   delayMs: 0.1,
   jitterMs: 0.05,
   bytesPerMs: 1_000_000,

@@ -36,7 +36,7 @@ export interface StreamWorld {
 }
 
 /** Where a stream ends, and what it is called from the other side. */
-export interface StreamEnd {
+interface StreamEnd {
   readonly machine: string;
   readonly process: Callable;
   readonly address: string;

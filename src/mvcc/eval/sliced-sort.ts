@@ -4,7 +4,7 @@
 import { invariant } from '../../base/index.ts';
 
 /** Negative, zero or positive as position a sorts before, with or after position b. */
-export type ComparePositions = (a: number, b: number) => number;
+type ComparePositions = (a: number, b: number) => number;
 
 /** Positions that are sorted at once to begin with; about 0.1 ms. */
 const RUN = 256;

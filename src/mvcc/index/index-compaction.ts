@@ -13,7 +13,7 @@ import type { KeyIndex } from './key-index.ts';
 import { F_MAIN, FLOATS, I_SUB, INTEGERS, type Leaf } from './leaf.ts';
 
 /** Takes a revision that compaction dropped; its row is to be removed from the backend. */
-export type DropRevision = (main: Revision, sub: number, tombstone: boolean) => void;
+type DropRevision = (main: Revision, sub: number, tombstone: boolean) => void;
 
 export class IndexCompaction {
   readonly rev: Revision;

@@ -389,7 +389,7 @@ export class KeyIndex {
 }
 
 /** Revisions in three parallel arrays. */
-export class RevisionList {
+class RevisionList {
   readonly mains: number[] = [];
   readonly subs: number[] = [];
   readonly tombstones: boolean[] = [];

@@ -26,7 +26,7 @@ export const FLOATS = 3;
 
 /** Integer columns of a slot: packed sub (see packSub), head of the history, lease slot. */
 export const I_SUB = 0;
-export const I_HEAD = 1;
+const I_HEAD = 1;
 export const I_LEASE = 2;
 export const INTEGERS = 3;
 

@@ -38,7 +38,7 @@ export const READ_STATE = {
   /** Everything up to the current revision is read. */
   END: 2,
 } as const;
-export type ReadState = (typeof READ_STATE)[keyof typeof READ_STATE];
+type ReadState = (typeof READ_STATE)[keyof typeof READ_STATE];
 
 /** Fills windows with whole revisions, in slices. */
 export interface WindowReader {

@@ -15,7 +15,7 @@ import {
 } from './watcher.ts';
 
 /** What becomes of watchers that did not take their batch. */
-export type Refused = (watcher: Watcher) => void;
+type Refused = (watcher: Watcher) => void;
 
 /** One window at a time: `start`, then `step` until it says true. */
 export class Dispatch {

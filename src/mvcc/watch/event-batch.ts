@@ -27,7 +27,7 @@ const TAG_MOD_REVISION = 0x18;
 const ARENA_BYTES = 4096;
 
 /** Encoded events, one per change; a length of 0 means not encoded yet. */
-export class EncodedEvents {
+class EncodedEvents {
   readonly buffers: Uint8Array[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];

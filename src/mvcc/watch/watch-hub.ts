@@ -48,7 +48,7 @@ const BOUNDS: WindowBounds = {
 };
 
 /** Answer of {@link WatchHub.watch}: a watcher, or why there is none. */
-export type WatchAnswer =
+type WatchAnswer =
   | { readonly ok: true; readonly watcher: Watcher }
   | { readonly ok: false; readonly reason: 'empty range' | 'duplicate id' };
 

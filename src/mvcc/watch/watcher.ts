@@ -20,7 +20,7 @@ export const WATCHER_STATE = {
   COMPACTED: 4,
   CANCELED: 5,
 } as const;
-export type WatcherState = (typeof WATCHER_STATE)[keyof typeof WATCHER_STATE];
+type WatcherState = (typeof WATCHER_STATE)[keyof typeof WATCHER_STATE];
 
 /**
  * What the stream's owner does with events. Its methods may close their own stream, if it breaks

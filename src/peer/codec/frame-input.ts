@@ -8,7 +8,7 @@ import { invariant } from '../../base/index.ts';
 import { FRAME_BYTES_TRUSTED } from '../limits.ts';
 
 /** Takes exactly the bytes asked for; returns how many it wants next, at least 1. */
-export type TakeBytes = (bytes: Uint8Array, start: number) => number;
+type TakeBytes = (bytes: Uint8Array, start: number) => number;
 
 export class FrameInput {
   readonly #take: TakeBytes;

@@ -5,7 +5,7 @@ import { BODY_QUEUE_BYTES } from '../limits.ts';
 import type { Headers } from './head.ts';
 
 /** What a body does to the connection that it comes from. */
-export interface BodySource {
+interface BodySource {
   pause(): void;
   resume(): void;
 }

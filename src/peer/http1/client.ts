@@ -14,7 +14,7 @@ import {
 import { MessageParser } from './parser.ts';
 
 /** What becomes of a request. After `onEnd` or `onFail` nothing more is called. */
-export interface AnswerEvents {
+interface AnswerEvents {
   onHead(head: AnswerHead): void;
   /** A view, valid during the call. */
   onBody(bytes: Uint8Array): void;

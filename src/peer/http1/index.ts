@@ -1,10 +1,9 @@
 // HTTP/1.1 over byte streams, both sides, as far as members use it.
 
 export { type ByteBudget, IncomingBody } from './body.ts';
-export { type AnswerEvents, ClientConnection } from './client.ts';
-export { HttpFault } from './fault.ts';
-export type { AnswerHead, Headers, RequestHead } from './head.ts';
-export { type AnswerStreamEvents, ServerConnection, ServerExchange } from './server.ts';
+export { ClientConnection } from './client.ts';
+export type { AnswerHead, Headers } from './head.ts';
+export { ServerConnection, ServerExchange } from './server.ts';
 export { StallWatch } from './stall.ts';
 export {
   type Answer,

@@ -10,7 +10,7 @@ import {
 import { HttpFault } from './fault.ts';
 import { addHeader, type BodyLength, type Headers, lineText } from './head.ts';
 
-export interface ParserEvents {
+interface ParserEvents {
   /** A head has arrived. Returns the length of the body, or undefined for an interim head. */
   onHead(startLine: string, headers: Headers): BodyLength | undefined;
   /** Body bytes: a view, valid during the call. */

@@ -23,7 +23,7 @@ import { MessageParser } from './parser.ts';
 import { StallWatch } from './stall.ts';
 import { type Answer, answerBytes, CONTINUE, chunkedAnswerHead, refusalBytes } from './write.ts';
 
-export interface ServerConnectionOptions {
+interface ServerConnectionOptions {
   readonly env: Pick<Env, 'clock' | 'timers'>;
   readonly ioTimeoutMs: number;
   /**
@@ -35,7 +35,7 @@ export interface ServerConnectionOptions {
 }
 
 /** The rest of a connection that became one long answer. */
-export interface AnswerStreamEvents {
+interface AnswerStreamEvents {
   onDrain(): void;
   onClose(error: Error | undefined): void;
 }

@@ -3,7 +3,7 @@
 
 import { bytesFromLatin1, bytesFromUtf8, EMPTY_BYTES, writeLatin1 } from '../../base/index.ts';
 
-export const STATUS_TEXTS: Readonly<Record<number, string>> = {
+const STATUS_TEXTS: Readonly<Record<number, string>> = {
   200: 'OK',
   204: 'No Content',
   301: 'Moved Permanently',
@@ -38,7 +38,6 @@ export interface Answer {
 }
 
 export const CONTINUE: Uint8Array = bytesFromLatin1('HTTP/1.1 100 Continue\r\n\r\n');
-export const LAST_CHUNK: Uint8Array = bytesFromLatin1('0\r\n\r\n');
 /** Most bytes that a chunk adds: eight digits and two line ends. */
 export const CHUNK_OVERHEAD = 12;
 /** The first of those, before the data. */
@@ -62,7 +61,7 @@ export function emptyAnswer(
   return { status, headers, body: EMPTY_BYTES };
 }
 
-export interface AnswerContext {
+interface AnswerContext {
   readonly wallMs: number;
   readonly close: boolean;
   /** Of the request: an answer is of no newer version. */
@@ -115,7 +114,7 @@ const PUBLIC_DETAILS: ReadonlySet<string> = new Set([
   'unsupported protocol version',
 ]);
 
-export interface RequestStart {
+interface RequestStart {
   readonly method: string;
   readonly path: string;
   /** `host:port`, or whatever stands for it on a Unix socket. */

@@ -34,7 +34,7 @@ function freshBytes(size: number): Uint8Array {
 }
 
 /** What the generator writes for a message. */
-export interface MessageFunctions<T, Init> {
+interface MessageFunctions<T, Init> {
   create(init: Init): T;
   /** A message with nothing set. */
   blank(): T;

@@ -17,7 +17,7 @@ export const CAMPAIGNS = {
   TRANSFER: 'CampaignTransfer',
 } as const;
 
-export type Campaign = (typeof CAMPAIGNS)[keyof typeof CAMPAIGNS];
+type Campaign = (typeof CAMPAIGNS)[keyof typeof CAMPAIGNS];
 
 const TRANSFER_CONTEXT = bytesFromUtf8(CAMPAIGNS.TRANSFER);
 

@@ -66,7 +66,7 @@ import {
 
 const { MetadataCodec } = etcdserverpb;
 
-export interface BootOptions extends StoreOptions {
+interface BootOptions extends StoreOptions {
   readonly log: Logger;
   readonly walObserver: WalObserver;
   /** Aborted when the start is given up: then boot rejects at its next step. */

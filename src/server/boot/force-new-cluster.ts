@@ -17,7 +17,7 @@ import type { OpenedWal, WalAppend } from '../../wal/index.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Base } from './store-opening.ts';
 
-export interface ForceOptions {
+interface ForceOptions {
   readonly opened: OpenedWal;
   readonly base: Base;
   readonly applied: LogIndex;

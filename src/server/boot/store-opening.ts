@@ -53,7 +53,7 @@ export interface Base {
 }
 
 /** Shortest lease: one and a half election timeouts, in whole seconds. */
-export function minLeaseTtlSec(config: ServerConfig): number {
+function minLeaseTtlSec(config: ServerConfig): number {
   return Math.ceil((Math.floor((3 * electionTicks(config)) / 2) * config.heartbeatMs) / 1000);
 }
 

@@ -10,7 +10,7 @@ import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { peerMetricsOf } from '../telemetry/peer-metrics.ts';
 
-export interface LinksOptions {
+interface LinksOptions {
   readonly env: Env;
   readonly log: Logger;
   readonly memberId: bigint;

@@ -15,7 +15,7 @@ import type { Logger } from '../telemetry/log.ts';
 
 export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
 
-export interface MemberVersions {
+interface MemberVersions {
   /** Of the program; undefined if it says none that we can read. */
   readonly server: ClusterVersion | undefined;
   /** Undefined while it knows none. */

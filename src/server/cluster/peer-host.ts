@@ -12,7 +12,7 @@ import { handlePeerRequest } from './peer-requests.ts';
 
 const { MessageType } = raftpb;
 
-export interface PeerHostParts {
+interface PeerHostParts {
   readonly core: MemberCore;
   readonly loop: ReadyLoop;
   readonly transfer: SnapshotTransfer;

@@ -8,7 +8,7 @@ import { FLAGS, type FlagName, type FlagValues, IGNORED_FLAGS, isFlagName } from
 import { laterFlag } from './later-flags.ts';
 import { quote } from './values.ts';
 
-export interface CommandLine {
+interface CommandLine {
   readonly values: FlagValues;
   /** Names that were given, ignored ones included. */
   readonly given: ReadonlySet<string>;
@@ -16,7 +16,7 @@ export interface CommandLine {
   readonly positional: readonly string[];
 }
 
-export type CommandLineResult =
+type CommandLineResult =
   | { readonly kind: 'parsed'; readonly commandLine: CommandLine }
   | { readonly kind: 'help' }
   | { readonly kind: 'error'; readonly message: string };

@@ -24,7 +24,7 @@ const FLAG_BY_VARIABLE: ReadonlyMap<string, string> = new Map(
     .map((flag) => [environmentName(flag), flag]),
 );
 
-export interface EnvironmentResult {
+interface EnvironmentResult {
   readonly notes: readonly LogNote[];
   /** Why the program must not start. */
   readonly problem: string | undefined;

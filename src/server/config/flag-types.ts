@@ -25,7 +25,7 @@ export const FLAG_GROUPS = {
   unsafe: 'Unsafe feature',
   misc: 'Other',
 } as const;
-export type FlagGroup = keyof typeof FLAG_GROUPS;
+type FlagGroup = keyof typeof FLAG_GROUPS;
 
 export interface Flag<T> {
   /** Whether the flag alone, without `=value`, means true. */

@@ -18,7 +18,7 @@ import {
 } from './values.ts';
 
 /** What becomes of a value. */
-export type LaterOutcome =
+type LaterOutcome =
   | 'nothing asked'
   | 'not implemented'
   /** Not a value of this kind, as Go's flag package says it. */
@@ -26,7 +26,7 @@ export type LaterOutcome =
   /** A value of this kind that etcd refuses when it checks all settings together. */
   | { readonly problem: string };
 
-export interface LaterFlag {
+interface LaterFlag {
   /** Whether the flag alone, without `=value`, means true. */
   readonly isBool: boolean;
   take(text: string): LaterOutcome;

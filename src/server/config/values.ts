@@ -6,7 +6,7 @@
 export type Parsed<T> = { readonly value: T } | { readonly reason: string };
 
 export const PARSE_ERROR = { reason: 'parse error' } as const;
-export const OUT_OF_RANGE = { reason: 'value out of range' } as const;
+const OUT_OF_RANGE = { reason: 'value out of range' } as const;
 
 const TRUE_WORDS: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 const FALSE_WORDS: ReadonlySet<string> = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);

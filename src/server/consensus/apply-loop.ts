@@ -25,7 +25,7 @@ export interface EntryApplier {
   endTurn(): void;
 }
 
-export interface ApplyLoopOptions {
+interface ApplyLoopOptions {
   /** Asked for each time: a snapshot replaces it. */
   readonly applier: EntryApplier;
   readonly clock: Clock;

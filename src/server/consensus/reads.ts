@@ -20,7 +20,7 @@ export interface Read {
   fail(error: EtcdErrorName): void;
 }
 
-export interface ReadsOptions {
+interface ReadsOptions {
   readonly clock: Clock;
   /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
   readonly ids: Pick<RequestIds, 'nextWhole'>;

@@ -50,7 +50,7 @@ import {
   RAFT_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
 
-export interface ReadyLoopOptions {
+interface ReadyLoopOptions {
   readonly node: RawNode;
   readonly storage: MemoryStorage;
   readonly wal: Pick<Wal, 'append'>;

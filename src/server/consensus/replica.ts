@@ -30,7 +30,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { ApplyLoop } from './apply-loop.ts';
 
-export interface ReplicaOptions {
+interface ReplicaOptions {
   readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;

@@ -9,7 +9,7 @@ import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS } from '../limits.ts';
 import { asError } from '../telemetry/log.ts';
 import type { HeapUse } from './quota.ts';
 
-export interface HousekeepingOptions {
+interface HousekeepingOptions {
   readonly core: MemberCore;
   readonly wal: Wal;
   readonly directory: DataDirectory;

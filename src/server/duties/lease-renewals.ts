@@ -15,17 +15,17 @@ import {
 } from '../limits.ts';
 
 /** What the leader says of a renewal. */
-export type LeaderRenewal =
+type LeaderRenewal =
   | { readonly kind: 'renewed'; readonly ttlSec: number }
   | { readonly kind: 'missing' }
   | { readonly kind: 'notPrimary' };
 
-export type RenewalOutcome =
+type RenewalOutcome =
   | { readonly kind: 'renewed'; readonly ttlSec: number }
   | { readonly kind: 'missing' }
   | { readonly kind: 'failed'; readonly error: EtcdErrorName };
 
-export type TimeToLiveOutcome =
+type TimeToLiveOutcome =
   | { readonly kind: 'found'; readonly response: etcdserverpb.LeaseTimeToLiveResponse }
   | { readonly kind: 'missing' }
   | { readonly kind: 'failed'; readonly error: EtcdErrorName };

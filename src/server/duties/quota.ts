@@ -14,7 +14,7 @@ export interface HeapUse {
   readonly limitBytes: number;
 }
 
-export interface QuotaOptions {
+interface QuotaOptions {
   /** Asked for each time: a leader's snapshot replaces it. */
   readonly backend: () => Pick<Backend, 'sizeBytes'>;
   /** Undefined: no limit. */

@@ -23,7 +23,7 @@ import {
   type StoreOptions,
 } from '../boot/store-opening.ts';
 
-export interface InstallOptions extends StoreOptions {
+interface InstallOptions extends StoreOptions {
   readonly directory: DataDirectory;
   readonly clusterId: bigint;
   /** Sets what is captured with each batch of the new backend. */
@@ -31,7 +31,7 @@ export interface InstallOptions extends StoreOptions {
 }
 
 /** A received database, ready to be served. */
-export interface Received {
+interface Received {
   readonly store: Store;
   readonly cluster: Cluster;
   readonly confState: raftpb.ConfState;

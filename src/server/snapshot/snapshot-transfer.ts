@@ -25,7 +25,7 @@ import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from '../limits.ts
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
-export interface SnapshotTransferOptions {
+interface SnapshotTransferOptions {
   readonly env: Env;
   readonly log: Logger;
   readonly directory: DataDirectory;

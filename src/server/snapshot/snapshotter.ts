@@ -23,7 +23,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-export interface SnapshotterOptions {
+interface SnapshotterOptions {
   readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;

@@ -5,7 +5,7 @@ import type { EventEmitter } from 'node:events';
 import type { Logger } from './log.ts';
 
 /** The part of `process` that this file needs. */
-export type ProcessEvents = Pick<EventEmitter, 'on' | 'removeAllListeners'>;
+type ProcessEvents = Pick<EventEmitter, 'on' | 'removeAllListeners'>;
 
 /**
  * Logs Node's warnings instead of printing them, and a failure that nobody caught as `fatal` before

@@ -17,7 +17,7 @@ import { consoleLine, timestamp } from './log-format.ts';
 import { LogLimiter } from './log-limiter.ts';
 
 /** A number above 2^53 is given as bigint, an id in the form in which it is printed. */
-export type LogValue =
+type LogValue =
   | string
   | number
   | boolean
@@ -49,7 +49,7 @@ export interface Logger {
 }
 
 /** Where lines go; each call gets a whole one. */
-export interface LogSink {
+interface LogSink {
   /** An urgent line may be the last one. */
   write(line: string, urgent: boolean): void;
   readonly lostCount?: number;

@@ -4,7 +4,7 @@
 import { Counter, Histogram, invariant } from '../../base/index.ts';
 import { STATUS, STATUS_COUNT } from '../../grpc/index.ts';
 
-export type GrpcCallType = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+type GrpcCallType = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
 
 export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,

@@ -13,7 +13,7 @@ import {
   type ServerMetrics,
 } from './metrics-table.ts';
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** Adds the latency histogram of every gRPC method. */
   readonly extensive: boolean;
   /** Adds what the runtime tells of itself (`process_*`, `nodejs_*`): once per process. */

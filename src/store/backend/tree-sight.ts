@@ -110,7 +110,7 @@ export class PinnedRows {
     this.#overlays = overlays;
   }
 
-  /** As {@link Backend.findRow}. */
+  /** As `Backend.findRow`. */
   findRow(main: Revision, sub: number, into: ByteSlice): boolean {
     invariant(!this.#released, 'a released view is not read');
     for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;

@@ -23,7 +23,7 @@ import { ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { BUCKET, BUCKET_NAMES, HASH_IGNORED } from '../schema/schema.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
 
-export interface HashKvInput {
+interface HashKvInput {
   readonly env: Env;
   /** Holds every row up to the revision, synced; stays open until the hash is done. */
   readonly tree: ReadTransaction;

@@ -8,7 +8,7 @@ import { ROW_CACHE_BYTES } from '../limits.ts';
 import { RowCache } from './row-cache.ts';
 
 /** Whatever finds the bytes of a revision: the backend, or a pinned sight of it. */
-export interface RowFinder {
+interface RowFinder {
   findRow(main: Revision, sub: number, into: ByteSlice): boolean;
 }
 

@@ -18,7 +18,7 @@ import { KvRows, readRowFrom } from './kv-rows.ts';
 import type { StoredRow } from './stored-row.ts';
 
 /** The revision of a store without any write. */
-export const FIRST_REVISION: Revision = 1;
+const FIRST_REVISION: Revision = 1;
 
 /** What boot knows of compaction before rows are restored; -1 where there was none. */
 export interface CompactionMarks {

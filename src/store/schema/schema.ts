@@ -5,7 +5,7 @@
 
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
 
-/** Index of a bucket in {@link BUCKETS}; names never appear outside this file. */
+/** Index of a bucket in {@link BUCKET_NAMES}; names never appear outside this file. */
 export const BUCKET = {
   KEY: 0,
   META: 1,
@@ -51,12 +51,6 @@ export const META_KEY = {
   FINISHED_COMPACT: 'finishedCompactRev',
   /** Text MAJOR.MINOR.0. Since 3.6. */
   STORAGE_VERSION: 'storageVersion',
-} as const;
-
-/** Keys of the cluster bucket. */
-export const CLUSTER_KEY = {
-  VERSION: 'clusterVersion',
-  DOWNGRADE: 'downgrade',
 } as const;
 
 /** Keys that Maintenance.Hash leaves out, since members may differ in them. */

@@ -7,12 +7,12 @@ import { bytesOfWord, type Word } from '../../shell/words.ts';
 
 const ZERO_BYTE: Uint8Array = new Uint8Array([0]);
 
-export interface RangeFlags {
+interface RangeFlags {
   readonly prefix: boolean;
   readonly fromKey: boolean;
 }
 
-export interface KeyRange {
+interface KeyRange {
   readonly key: Uint8Array;
   readonly rangeEnd: Uint8Array;
 }

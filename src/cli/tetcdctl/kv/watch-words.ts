@@ -10,7 +10,7 @@ export interface WatchWords {
   readonly exec: readonly Word[];
 }
 
-export interface WatchEnvironment {
+interface WatchEnvironment {
   readonly ETCDCTL_WATCH_KEY?: string | undefined;
   readonly ETCDCTL_WATCH_RANGE_END?: string | undefined;
 }

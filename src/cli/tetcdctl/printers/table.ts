@@ -40,7 +40,7 @@ function width(text: string): number {
 }
 
 /** The whole table, with an end of line. */
-export function tableText({ head, rows }: Rows): string {
+function tableText({ head, rows }: Rows): string {
   const titles = head.map((title) => title.replaceAll('_', ' ').toUpperCase());
   const widths = titles.map((title, column) =>
     Math.max(width(title), ...rows.map((row) => width(row[column] ?? ''))),
