@@ -5,7 +5,7 @@ import type { SimEnv } from '../../env/sim/index.ts';
 import { ByteSlice, revisionKey } from '../../mvcc/index.ts';
 import { BUCKET, type BucketId } from '../schema/schema.ts';
 import { Backend, type BackendOptions } from './backend.ts';
-import type { PinnedRows } from './tree-sight.ts';
+import type { PinnedRows } from './pinned-rows.ts';
 
 export const TWIN_PATH = '/twin';
 const SMALL_BUCKETS = [BUCKET.LEASE, BUCKET.ALARM, BUCKET.MEMBERS] as const;

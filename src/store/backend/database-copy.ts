@@ -3,8 +3,8 @@
 import { invariant, TetcdError } from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
 import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
+import { CommittedView } from './committed-view.ts';
 import type { DurableIndex } from './durable-index.ts';
-import { TreeSight } from './tree-sight.ts';
 
 /** Holds pages of the file until it is closed, which its owner must not forget. */
 export class DatabaseCopy {
@@ -21,7 +21,7 @@ export class DatabaseCopy {
     this.#transaction = transaction;
     this.durable = durable;
     this.size = transaction.size;
-    const inside = new TreeSight(transaction).get(BUCKET.META, META_KEY.CONSISTENT_INDEX);
+    const inside = new CommittedView(transaction).get(BUCKET.META, META_KEY.CONSISTENT_INDEX);
     const index = inside === undefined ? 0 : uint64FromBytes(inside);
     invariant(index === durable.index, 'the index of a copy is the one inside the file');
   }

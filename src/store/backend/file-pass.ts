@@ -3,7 +3,7 @@
 import { type LogIndex, latin1FromBytes, placed, type Term, TetcdError } from '../../base/index.ts';
 import type { BucketVisitor, ReadTransaction } from '../../bbolt/index.ts';
 import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
-import { type BackendSnapshot, describeKey, nameOf, TreeSight } from './tree-sight.ts';
+import { type BackendSnapshot, CommittedView, describeKey, nameOf } from './committed-view.ts';
 
 /** Receives every row of the key bucket, in revision order, while the file is opened. */
 export interface RowVisitor {
@@ -35,9 +35,9 @@ export interface FilePass {
 export function visitorsOf(pass: FilePass): (transaction: ReadTransaction) => BucketVisitor[] {
   const { path, received, inspect, rows } = pass;
   return (transaction) => {
-    const sight = new TreeSight(transaction);
-    if (received !== undefined) checkReceived(sight, path, received);
-    inspect(sight);
+    const view = new CommittedView(transaction);
+    if (received !== undefined) checkReceived(view, path, received);
+    inspect(view);
     return [rowsOf(rows)];
   };
 }
@@ -58,18 +58,18 @@ function rowsOf(rows: RowVisitor): BucketVisitor {
 }
 
 /** A count in the meta bucket; 0 if it is missing. CORRUPT, naming where it is, if it is none. */
-export function readCount(sight: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: string): number {
-  const bytes = sight.get(BUCKET.META, key);
+export function readCount(view: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: string): number {
+  const bytes = view.get(BUCKET.META, key);
   if (bytes === undefined) return 0;
   const value = uint64FromBytes(bytes);
   if (value !== undefined) return value;
-  const place = sight.placeOf(BUCKET.META, key);
+  const place = view.placeOf(BUCKET.META, key);
   throw new TetcdError('CORRUPT', `${place}: ${bytes.length} bytes that are no 64-bit count`);
 }
 
 /** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
-function checkReceived(sight: TreeSight, path: string, received: SnapshotPosition): void {
-  const index = readCount(sight, META_KEY.CONSISTENT_INDEX);
+function checkReceived(view: CommittedView, path: string, received: SnapshotPosition): void {
+  const index = readCount(view, META_KEY.CONSISTENT_INDEX);
   if (index <= received.index) return;
   throw new TetcdError(
     'CORRUPT',

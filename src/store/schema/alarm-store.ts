@@ -4,7 +4,7 @@
 import { bytesFromLatin1, EMPTY_BYTES, latin1FromBytes } from '../../base/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { Backend } from '../backend/backend.ts';
-import { type BackendSnapshot, readAt } from '../backend/tree-sight.ts';
+import { type BackendSnapshot, readAt } from '../backend/committed-view.ts';
 import { BUCKET } from './schema.ts';
 
 const { AlarmMemberCodec, AlarmType } = etcdserverpb;

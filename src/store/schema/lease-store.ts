@@ -4,7 +4,7 @@ import { TetcdError } from '../../base/index.ts';
 import { type Lease, type LeaseRefusal, type LeaseRow, Lessor } from '../../lease/index.ts';
 import { leasepb } from '../../protocol/index.ts';
 import type { Backend } from '../backend/backend.ts';
-import { type BackendSnapshot, readAt } from '../backend/tree-sight.ts';
+import { type BackendSnapshot, readAt } from '../backend/committed-view.ts';
 import { BUCKET, leaseIdFromKey, leaseKey } from './schema.ts';
 
 const { LeaseCodec } = leasepb;

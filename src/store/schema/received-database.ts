@@ -3,8 +3,8 @@
 import { TetcdError } from '../../base/index.ts';
 import { openDatabase } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
+import type { BackendSnapshot } from '../backend/committed-view.ts';
 import { readCount, type SnapshotPosition, visitorsOf } from '../backend/file-pass.ts';
-import type { BackendSnapshot } from '../backend/tree-sight.ts';
 import { readAlarms } from './alarm-store.ts';
 import { Restore } from './restore.ts';
 import { RowGate } from './row-gate.ts';

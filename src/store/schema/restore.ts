@@ -4,7 +4,7 @@
 import { TetcdError } from '../../base/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import { checkRevisionKey, mainOfKey, REVISION_KEY_BYTES } from '../../mvcc/index.ts';
-import { type BackendSnapshot, readAt } from '../backend/tree-sight.ts';
+import { type BackendSnapshot, readAt } from '../backend/committed-view.ts';
 import { type CompactionMarks, KvRestore } from '../kv/kv-store.ts';
 import { restoreLessor } from './lease-store.ts';
 import { BUCKET, BUCKET_NAMES, META_KEY } from './schema.ts';

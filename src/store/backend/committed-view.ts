@@ -1,16 +1,9 @@
 // One commit of the B+tree, as the store reads it.
 
-import {
-  bytesFromLatin1,
-  invariant,
-  latin1FromBytes,
-  placed,
-  type Revision,
-} from '../../base/index.ts';
+import { bytesFromLatin1, latin1FromBytes, placed, type Revision } from '../../base/index.ts';
 import type { Cursor, ReadTransaction } from '../../bbolt/index.ts';
 import { type ByteSlice, REVISION_KEY_BYTES, writeRevisionKey } from '../../mvcc/index.ts';
 import { BUCKET, BUCKET_NAMES, type BucketId } from '../schema/schema.ts';
-import type { Overlay } from './overlay.ts';
 
 /** A bucket's name as the file has it. */
 export function nameOf(bucket: BucketId): Uint8Array {
@@ -29,7 +22,7 @@ export interface BackendSnapshot {
 
 /** Runs `read`; its error about the row's bytes says where in the file they are. */
 export function readAt<Value>(
-  sight: Pick<BackendSnapshot, 'placeOf'>,
+  view: Pick<BackendSnapshot, 'placeOf'>,
   bucket: BucketId,
   key: string,
   read: () => Value,
@@ -37,12 +30,12 @@ export function readAt<Value>(
   try {
     return read();
   } catch (error) {
-    throw placed(error, sight.placeOf(bucket, key));
+    throw placed(error, view.placeOf(bucket, key));
   }
 }
 
 /** One commit of the tree, with the cursor that point reads of the key bucket share. */
-export class TreeSight implements BackendSnapshot {
+export class CommittedView implements BackendSnapshot {
   readonly transaction: ReadTransaction;
   readonly #rows: Cursor | undefined;
   readonly #key = new Uint8Array(REVISION_KEY_BYTES);
@@ -96,30 +89,4 @@ export class TreeSight implements BackendSnapshot {
 export function describeKey(key: string): string {
   if (/^[ -~]*$/.test(key)) return JSON.stringify(key);
   return [...key].map((char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
-}
-
-/** A consistent sight of all rows at the moment it was taken; holds pages until released. */
-export class PinnedRows {
-  readonly #tree: TreeSight;
-  readonly #overlays: readonly Overlay[];
-  #released = false;
-
-  /** @internal */
-  constructor(transaction: ReadTransaction, overlays: readonly Overlay[]) {
-    this.#tree = new TreeSight(transaction);
-    this.#overlays = overlays;
-  }
-
-  /** As `Backend.findRow`. */
-  findRow(main: Revision, sub: number, into: ByteSlice): boolean {
-    invariant(!this.#released, 'a released view is not read');
-    for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;
-    return this.#tree.findRow(main, sub, into);
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#tree.transaction.close();
-  }
 }

@@ -1,0 +1,188 @@
+// The batches in front of the file, and when one is cut.
+//
+//     entries ──► live ──cut──► frozen ──committed──► (in the file)
+//
+// There is at most one frozen batch: the one that is being written. A batch is cut only between log
+// entries, so that the consistent index, term and confState frozen with it match its content exactly.
+// A cut that cannot be made at once (an entry is open, the batch before is not in the file yet, cuts
+// are paused) is noted and made as soon as it can be.
+
+import { invariant, type LogIndex, type Term } from '../../base/index.ts';
+import type { Timer, Timers } from '../../env/index.ts';
+import { BUCKET, META_KEY, uint64Bytes } from '../schema/schema.ts';
+import { Batch } from './batch.ts';
+import type { DurableIndex, MembershipImage } from './durable-index.ts';
+import type { Overlay } from './overlay.ts';
+
+export interface BatchLimits {
+  /** Changes at which a batch is cut. */
+  readonly changes: number;
+  /** Age at which it is. */
+  readonly intervalMs: number;
+  /** Bytes of the live overlay at which writers wait for the batch before it. */
+  readonly overlayBytes: number;
+}
+
+export class Batches {
+  /** Takes the writes. */
+  live: Batch;
+  /** Is written to the file and never changes; undefined between two commits. */
+  frozen: Batch | undefined = undefined;
+
+  readonly #timers: Timers;
+  readonly #limits: BatchLimits;
+  /** Receives each batch that is cut, to be written; {@link committed} follows. */
+  readonly #write: (batch: Batch) => void;
+  /** Called when a batch is cut, before it is frozen. */
+  #beforeFreeze: (() => MembershipImage) | undefined;
+  /** An entry is being applied. */
+  #entryOpen = false;
+  #cutWanted = false;
+  /** Runs from the first change of a batch to its cut. */
+  #interval: Timer | undefined;
+  #intervalEnabled = true;
+  /** Why nothing is written any more. */
+  #ended: { readonly error: unknown } | undefined;
+  /** Writers that wait for the live overlay to fall below its bound. */
+  readonly #roomWaiters: (() => void)[] = [];
+
+  constructor(timers: Timers, limits: BatchLimits, first: Batch, write: (batch: Batch) => void) {
+    invariant(limits.changes > 0, 'a batch has room for a change');
+    invariant(first.overlay.isEmpty, 'the first batch begins empty');
+    this.#timers = timers;
+    this.#limits = limits;
+    this.live = first;
+    this.#write = write;
+  }
+
+  get entryOpen(): boolean {
+    return this.#entryOpen;
+  }
+
+  /** Why nothing is written any more; undefined while batches are cut. */
+  get ended(): { readonly error: unknown } | undefined {
+    return this.#ended;
+  }
+
+  get capturesMembership(): boolean {
+    return this.#beforeFreeze !== undefined;
+  }
+
+  captureMembership(beforeFreeze: () => MembershipImage): void {
+    this.#beforeFreeze = beforeFreeze;
+  }
+
+  /** Newest first. */
+  overlays(): Overlay[] {
+    const live = this.live.overlay;
+    return this.frozen === undefined ? [live] : [live, this.frozen.overlay];
+  }
+
+  /** Bytes that the batches will take in the file. */
+  get byteCount(): number {
+    return this.live.overlay.byteCount + (this.frozen?.overlay.byteCount ?? 0);
+  }
+
+  beginEntry(): void {
+    invariant(!this.#entryOpen, 'an entry begins when the one before has ended');
+    this.#entryOpen = true;
+  }
+
+  endEntry(index: LogIndex, term: Term): void {
+    invariant(this.#entryOpen, 'an entry that ends has begun');
+    const live = this.live;
+    invariant(index > live.index, 'entries are applied in order and once');
+    this.#entryOpen = false;
+    live.index = index;
+    live.term = term;
+    if (this.#cutWanted || live.overlay.changeCount >= this.#limits.changes) this.cut();
+    else if (!live.overlay.isEmpty) this.#startInterval();
+  }
+
+  /** Something was changed that may belong to no entry (compaction, membership rows at boot). */
+  changed(): void {
+    if (!this.#entryOpen) this.#startInterval();
+  }
+
+  adoptTerm(term: Term): void {
+    invariant(!this.#entryOpen, 'a term is adopted between entries');
+    this.live.term = term;
+  }
+
+  /** Freezes the live batch and hands it out to be written, at once or as soon as it can be. */
+  cut(): void {
+    if (this.#ended !== undefined) return;
+    if (this.#entryOpen || this.frozen !== undefined) {
+      this.#cutWanted = true;
+      return;
+    }
+    this.#cutWanted = false;
+    const batch = this.live;
+    batch.membership = this.#beforeFreeze?.();
+    // Only now: what is set before freezing starts the interval, and belongs to this batch.
+    this.#stopInterval();
+    batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
+    batch.overlay.frozen = true;
+    this.frozen = batch;
+    this.live = new Batch(batch.index, batch.term);
+    this.#write(batch);
+  }
+
+  /** The frozen batch is in the file. A cut that waits for this follows with {@link resume}. */
+  committed(batch: Batch, durable: DurableIndex): void {
+    invariant(this.frozen === batch, 'the batch that was synced is the frozen one');
+    invariant(batch.overlay.frozen, 'nothing was added to a batch while it was written');
+    this.frozen = undefined;
+    batch.resolve(durable);
+    this.#announceRoom();
+  }
+
+  /** Makes the cut that waits, if there is one. */
+  resume(): void {
+    if (this.#cutWanted) this.cut();
+  }
+
+  /** Whether the live overlay has reached its bound while the batch before it is not in the file. */
+  get isFull(): boolean {
+    if (this.frozen === undefined || this.#ended !== undefined) return false;
+    return this.live.overlay.heldBytes >= this.#limits.overlayBytes;
+  }
+
+  /** Resolves when {@link isFull} may have become false. */
+  whenRoom(): Promise<void> {
+    if (!this.isFull) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** From here on a batch is cut only on request. */
+  disableInterval(): void {
+    this.#intervalEnabled = false;
+    this.#stopInterval();
+  }
+
+  /** Nothing is cut any more; commits that are waited for fail with `error`. */
+  end(error: unknown): void {
+    this.#ended = { error };
+    this.#stopInterval();
+    this.frozen?.reject(error);
+    this.live.reject(error);
+    this.#announceRoom();
+  }
+
+  #announceRoom(): void {
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+  }
+
+  #startInterval(): void {
+    if (this.#interval !== undefined || !this.#intervalEnabled || this.#ended !== undefined) return;
+    this.#interval = this.#timers.after(this.#limits.intervalMs, () => {
+      this.#interval = undefined;
+      this.cut();
+    });
+  }
+
+  #stopInterval(): void {
+    this.#interval?.cancel();
+    this.#interval = undefined;
+  }
+}

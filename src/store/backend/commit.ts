@@ -1,0 +1,132 @@
+// The asynchronous commit of a frozen batch: one bbolt transaction, written in slices off the
+// request path, and repeated while the disk is full.
+//
+//     idle ──start──► writing ──► idle
+//                     │    ▲
+//           disk full ▼    │ after a pause
+//                     waiting                 any state ──failure, stop──► stopped
+
+import { hasCode, invariant, TetcdError } from '../../base/index.ts';
+import type { Database } from '../../bbolt/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
+import { DISK_FULL_RETRY_MS } from '../limits.ts';
+import type { Batch } from './batch.ts';
+import { writeOverlay } from './write-overlay.ts';
+
+export interface CommitEvents {
+  /** The batch is synced in the file. */
+  committed(batch: Batch, tookMs: number): void;
+  /** What the file holds is unknown. */
+  failed(error: unknown): void;
+  /** The file is as it was; the batch will be written again. */
+  diskFull(error: unknown): void;
+}
+
+type State =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'writing'; readonly batch: Batch }
+  | { readonly kind: 'waiting'; readonly batch: Batch; readonly retry: Timer }
+  | { readonly kind: 'stopped' };
+
+const IDLE: State = { kind: 'idle' };
+const STOPPED: State = { kind: 'stopped' };
+
+export class Committer {
+  readonly #env: Env;
+  readonly #events: CommitEvents;
+  #database: Database;
+  #state: State = IDLE;
+  /** The latest attempt; never rejects. */
+  #attempt: Promise<void> = Promise.resolve();
+  /** Whether a full disk is waited for. */
+  #retries = true;
+  /** Every bucket is in the file. */
+  #hasBuckets = false;
+
+  constructor(env: Env, database: Database, events: CommitEvents) {
+    this.#env = env;
+    this.#database = database;
+    this.#events = events;
+  }
+
+  /** Writes the batch; one of the events says how it went, never within this call. */
+  start(batch: Batch): void {
+    invariant(this.#state.kind === 'idle', 'batches are committed one by one');
+    invariant(batch.overlay.frozen, 'a batch is frozen before it is written');
+    this.#write(batch);
+  }
+
+  /** Resolves when no attempt is under way; one that is {@link stop}ped ends at its next slice. */
+  whenSettled(): Promise<void> {
+    return this.#attempt;
+  }
+
+  /**
+   * A full disk is waited for no longer: it is a failure from here on. A batch that waits for room is
+   * tried once more, if `lastAttempt`.
+   */
+  endRetries(lastAttempt: boolean): void {
+    this.#retries = false;
+    const state = this.#state;
+    if (state.kind !== 'waiting') return;
+    state.retry.cancel();
+    if (lastAttempt) this.#write(state.batch);
+    else this.#state = STOPPED;
+  }
+
+  /** No event follows. What is being written may reach the file or not. */
+  stop(): void {
+    if (this.#state.kind === 'waiting') this.#state.retry.cancel();
+    this.#state = STOPPED;
+  }
+
+  #write(batch: Batch): void {
+    this.#state = { kind: 'writing', batch };
+    const began = this.#env.clock.monotonicMs();
+    this.#attempt = this.#commit(batch).then(
+      () => this.#accept(batch, this.#env.clock.monotonicMs() - began),
+      (error: unknown) => this.#acceptFailure(batch, error),
+    );
+  }
+
+  async #commit(batch: Batch): Promise<void> {
+    const transaction = await this.#database.beginWrite();
+    try {
+      await writeOverlay(this.#env, transaction, batch.overlay, {
+        allBuckets: !this.#hasBuckets,
+        assertGoesOn: () => {
+          if (this.#state.kind === 'stopped') throw new TetcdError('CLOSED', 'replaced');
+        },
+      });
+      await transaction.commit();
+    } catch (error) {
+      transaction.rollback();
+      throw error;
+    }
+  }
+
+  #accept(batch: Batch, tookMs: number): void {
+    // After `stop` the file may be another one's: a durable index of it would be a lie.
+    if (this.#state.kind === 'stopped') return;
+    invariant(
+      this.#state.kind === 'writing' && this.#state.batch === batch,
+      'what was synced is the batch that was written',
+    );
+    this.#state = IDLE;
+    this.#hasBuckets = true;
+    this.#events.committed(batch, tookMs);
+  }
+
+  /** A full disk leaves the file as it was. After any other failure what it holds is unknown. */
+  #acceptFailure(batch: Batch, error: unknown): void {
+    if (this.#state.kind === 'stopped') return;
+    if (hasCode(error, 'DISK_FULL') && this.#retries) {
+      const retry = this.#env.timers.after(DISK_FULL_RETRY_MS, () => this.#write(batch));
+      this.#state = { kind: 'waiting', batch, retry };
+      this.#events.diskFull(error);
+      return;
+    }
+    this.#state = STOPPED;
+    this.#events.failed(error);
+  }
+}

@@ -1,0 +1,69 @@
+// An overlay's changes as puts and deletes of a write transaction.
+
+import { bytesFromLatin1 } from '../../base/index.ts';
+import type { WriteTransaction } from '../../bbolt/index.ts';
+import type { Env } from '../../env/index.ts';
+import { revisionKey } from '../../mvcc/index.ts';
+import { CHANGES_PER_CLOCK_CHECK } from '../limits.ts';
+import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
+import { nameOf } from './committed-view.ts';
+import type { Overlay } from './overlay.ts';
+import { Slices } from './slices.ts';
+
+/** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
+export const KEY_FILL_PERCENT = 0.9;
+
+export interface WriteOverlayOptions {
+  /** Create the buckets without a change too. */
+  readonly allBuckets: boolean;
+  /** Called before each slice; what it throws ends the work. */
+  readonly assertGoesOn: () => void;
+}
+
+/** In slices; the caller commits or rolls back. The overlay is frozen. */
+export async function writeOverlay(
+  env: Env,
+  transaction: WriteTransaction,
+  overlay: Overlay,
+  { allBuckets, assertGoesOn }: WriteOverlayOptions,
+): Promise<void> {
+  const bucket = transaction.createBucketIfNotExists(nameOf(BUCKET.KEY));
+  bucket.fillPercent = KEY_FILL_PERCENT;
+  const slices = new Slices(env);
+  const yieldIfDue = async (): Promise<void> => {
+    assertGoesOn();
+    if (slices.isOver) await slices.next();
+  };
+  for (let i = 0; i < overlay.removedKeys.length; i++) {
+    bucket.delete(overlay.removedKeys[i]!);
+    if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+  }
+  for (let i = 0; i < overlay.mains.length; i++) {
+    const key = revisionKey(overlay.mains[i]!, overlay.subs[i]!, overlay.tombstones[i]!);
+    const offset = overlay.offsets[i]!;
+    bucket.put(key, overlay.slabs[i]!.subarray(offset, offset + overlay.lengths[i]!));
+    if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+  }
+  writeSmallBuckets(transaction, overlay, allBuckets);
+}
+
+/**
+ * The other buckets change by a handful of keys per batch: one slice. All of them are made with the
+ * first batch: a member of 3.4 that gets this file from its leader stops if one is missing.
+ */
+function writeSmallBuckets(
+  transaction: WriteTransaction,
+  overlay: Overlay,
+  allBuckets: boolean,
+): void {
+  for (let id = 0; id < BUCKET_COUNT; id++) {
+    const changes = overlay.changes(id as BucketId);
+    if (changes === undefined && !allBuckets) continue;
+    const bucket = transaction.createBucketIfNotExists(nameOf(id as BucketId));
+    for (const [key, value] of changes ?? []) {
+      const bytes = bytesFromLatin1(key);
+      if (value === undefined) bucket.delete(bytes);
+      else bucket.put(bytes, value);
+    }
+  }
+}
