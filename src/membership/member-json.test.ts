@@ -64,7 +64,8 @@ test('what is written is read back', () => {
 });
 
 test('a member without id, and what a later release may add, is refused', () => {
-  expect(() => parseMember('{"peerURLs":[]}', 'x')).toThrow('id is missing');
+  expect(() => parseMember('{"peerURLs":[]}', 'x')).toThrow('id must be an id, not 0');
+  expect(() => parseMember('{"id":0,"peerURLs":[]}', 'x')).toThrow('id must be an id, not 0');
   expect(() => parseMember('{"id":1,"zone":"eu"}', 'row 1')).toThrow('row 1: JSON: the key "zone"');
   expect(() => parseMember('{"id":1,"isPromote":true}', 'x')).toThrow('isPromote');
   expect(() => parseAttributes('{"name":1}', 'x')).toThrow('name must be a string');
