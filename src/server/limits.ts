@@ -35,6 +35,11 @@ export const REQUEST_OVERHEAD_BYTES: number = 512 * 1024;
 
 /** How long a publication waits before it is tried again; etcd's pause. */
 export const PUBLISH_RETRY_MS = 100;
+/**
+ * First pause of a start that waits for the log to tell the cluster's version, or that it is alone; doubled
+ * up to {@link PUBLISH_RETRY_MS}. A member alone knows within its first sync or two.
+ */
+export const FORMS_POLL_MS_MIN = 5;
 
 /** Time for a request beyond two election timeouts: etcd's 5 s for disk and network. */
 export const REQUEST_TIMEOUT_BASE_MS = 5000;

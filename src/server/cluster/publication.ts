@@ -14,7 +14,7 @@ import {
 import { membershippb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { PUBLISH_RETRY_MS } from '../limits.ts';
+import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
 import { spokenVersion } from './cluster-version.ts';
 import { versionsOf } from './member-versions.ts';
 
@@ -41,7 +41,7 @@ export async function publishVersionAlone(core: MemberCore): Promise<void> {
 async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
   const { config, env, log, memberId } = core;
   const own = targetVersion(config.maxClusterVersion);
-  for (;;) {
+  for (let pauseMs = FORMS_POLL_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, PUBLISH_RETRY_MS)) {
     // Asked for each time: a snapshot may have brought another.
     const { cluster } = core.machine;
     const { version } = cluster;
@@ -56,7 +56,7 @@ async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
         .flatMap((versions) => versions?.server ?? [])
         .reduce((a, b) => (compareVersions(a, b) <= 0 ? a : b), own);
     }
-    await pause(core);
+    await pause(core, pauseMs);
   }
 }
 
@@ -70,13 +70,13 @@ async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): 
       error,
     });
     // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
-    await pause(core);
+    await pause(core, PUBLISH_RETRY_MS);
   }
 }
 
-function pause(core: MemberCore): Promise<void> {
+function pause(core: MemberCore, ms: number): Promise<void> {
   if (core.isStopping) throw new TetcdStopped();
-  return new Promise((resolve) => core.env.timers.after(PUBLISH_RETRY_MS, resolve));
+  return new Promise((resolve) => core.env.timers.after(ms, resolve));
 }
 
 /** The member stopped before a publication was applied. */
