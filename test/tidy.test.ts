@@ -364,6 +364,22 @@ describe('words', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('the pages about the whole name files that are there, and no walk passes one twice', () => {
+    const wrong: string[] = [];
+    for (const page of ['ARCHITECTURE.md', 'docs/tour.md']) {
+      const walks = textOf(page).split(/^(?=\*\*One |## )/m);
+      for (const walk of walks) {
+        const paths = [...walk.matchAll(/`((?:[\w-]+\/)+[\w-]+\.(?:ts|md))`/g)].map((m) => m[1]!);
+        for (const [index, path] of paths.entries()) {
+          const isThere = files.includes(path) || files.includes(`src/${path}`);
+          if (!isThere) wrong.push(`${page}: ${path}`);
+          if (walk.startsWith('**One') && paths.indexOf(path) < index) wrong.push(`twice: ${path}`);
+        }
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('a link in a comment leads to a name of its file', () => {
     const wrong: string[] = [];
     for (const path of code) {

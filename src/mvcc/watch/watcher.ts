@@ -5,10 +5,10 @@ import type { EventBatch } from './event-batch.ts';
 
 /**
  * Where a watcher stands.
- *   SYNCED    it has seen everything so far; new events are offered as they happen
- *   WAITING   it is behind and waits for the next pass over the store
- *   PASSING   a pass is catching it up
- *   BLOCKED   its stream took no more; it waits for the stream to resume
+ *   SYNCED    it has seen everything so far; new events are offered as they happen (etcd's synced)
+ *   WAITING   it is behind and waits for the next pass over the store (etcd's unsynced)
+ *   PASSING   a pass is catching it up (unsynced too)
+ *   BLOCKED   its stream took no more; it waits for the stream to resume (etcd's victim)
  *   COMPACTED what it wants to see is gone; the stream was told, and it never sees an event again
  *   CANCELED  the stream does not know it any more
  */
