@@ -8,6 +8,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { bundleLibrary } from './bundle-library.mjs';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(repository, 'dist');
@@ -54,3 +55,4 @@ const { output } = await bundle.write({
 });
 const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 writeFileSync(join(target, 'LICENSES.txt'), licencesOf(modules).join(`\n${'-'.repeat(80)}\n\n`));
+await bundleLibrary();

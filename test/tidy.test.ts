@@ -439,8 +439,7 @@ const FOREIGN_NAMES = new Set(['IOV_MAX', 'O_EXLOCK', 'PIPE_BUF', 'SETTINGS_HEAD
 
 /** What a program that uses the package may import. */
 function packageEntries(): ReadonlySet<string> {
-  const targets = textOf('package.json').matchAll(/"\.\/dist\/([^"]+)\.js"/g);
-  return new Set([...targets].map((match) => `src/${match[1]}.ts`));
+  return new Set(sources.filter((path) => folderOf(path) === 'entry'));
 }
 
 const ALL_WORDS = new Set<string>();
