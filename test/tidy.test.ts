@@ -11,7 +11,7 @@ import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
 /** A folder may import those before it; within a row (see ARCHITECTURE.md), those to its left. */
 const ORDER = [
   ...['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership', 'env', 'bbolt', 'wal'],
-  ...['grpc', 'store', 'peer', 'client', 'server', 'cli', 'entry'],
+  ...['grpc', 'rpc', 'store', 'peer', 'client', 'server', 'cli', 'entry'],
 ];
 const PURE = new Set(['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership']);
 

@@ -20,6 +20,7 @@ import {
   type SoftState,
   type Status,
 } from '../raft/index.ts';
+import type { ServiceTable } from '../rpc/index.ts';
 import type { ApplyResult, StateMachine, StateMachineHost } from '../store/index.ts';
 import { type Booted, boot } from './boot/boot.ts';
 import { hastenFirstElection } from './boot/first-election.ts';
@@ -57,7 +58,7 @@ import { type Late, type MemberOptions, storeOptionsOf } from './member-options.
 import type { Listeners } from './ports/listeners.ts';
 import type { PeerPorts } from './ports/peer-ports.ts';
 import { bindPorts, givingUp, type Ports } from './ports/ports.ts';
-import { createGrpcServer } from './services/grpc-server.ts';
+import { createGrpcServer, createServiceTable } from './services/grpc-server.ts';
 import { ResponseHeaderWriter } from './services/response-header.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
 import { Snapshotter } from './snapshot/snapshotter.ts';
@@ -83,8 +84,9 @@ export class Member implements MemberCore, StateMachineHost {
   readonly leadership: Leadership;
   readonly changes: MembershipChanges;
   readonly leaseRenewals: LeaseRenewals;
-  /** The gRPC server; a program that embeds the member may hand it connections. */
+  /** The gRPC server and what it serves; a program that embeds the member may use either. */
   readonly grpc: Server;
+  readonly services: ServiceTable;
 
   readonly #options: MemberOptions;
   readonly #booted: Booted;
@@ -167,7 +169,6 @@ export class Member implements MemberCore, StateMachineHost {
     this.#committed = node.basicStatus().commit;
     this.#clockGaps = new ClockGaps(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
     this.header.term = this.#term;
-    const onFailure = (error: unknown) => this.fail(error);
     this.#appliedWaits = new AppliedWaits(env.timers);
     this.#replica = new Replica({
       config,
@@ -179,7 +180,7 @@ export class Member implements MemberCore, StateMachineHost {
       storeOptions,
       onApplied: (message) => this.#acceptApplied(message),
       onInstalled: (index) => this.#acceptInstalled(index),
-      onFailure,
+      onFailure: (error) => this.fail(error),
     });
     const limitBytes = config.quotaBackendBytes;
     this.quota = new Quota({ backend: () => this.machine.backend, limitBytes });
@@ -204,14 +205,15 @@ export class Member implements MemberCore, StateMachineHost {
       holdsLog: () => this.#transfer.holdsLog,
       writeCommit: () => this.#loop.writeCommit(),
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
-      onFailure,
+      onFailure: (error) => this.fail(error),
     });
     this.links = this.#createLinks(ports.peers);
     this.leadership = new Leadership(this);
     this.changes = new MembershipChanges(this);
     this.leaseRenewals = new LeaseRenewals(this);
     this.#versionMonitor = new ClusterVersionMonitor(this);
-    this.grpc = createGrpcServer(this, (path, seconds) => metrics.grpc.observe(path, seconds));
+    this.services = createServiceTable(this);
+    this.grpc = createGrpcServer(this, this.services, metrics.grpc);
   }
 
   #createLoop(): ReadyLoop {
@@ -410,7 +412,7 @@ export class Member implements MemberCore, StateMachineHost {
     const { config, log, env } = this;
     this.#replica.resumeCompaction();
     const source = httpSourceOf(this, this.#metrics);
-    if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, this, this.grpc);
+    if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, this);
     this.#listeners?.serveMetrics(createHttpHandler(source, true));
     this.links.listen(config.listenPeerUrls);
     this.#followMembership();
@@ -424,13 +426,11 @@ export class Member implements MemberCore, StateMachineHost {
     this.#loop.schedule();
     await publishAttributes(this);
     if (this.isAlone) await publishVersionAlone(this);
+    const { version } = this.machine.cluster;
     log.info('published local member to cluster through raft', {
       'local-member-id': formatId(this.memberId),
       'cluster-id': formatId(this.clusterId),
-      'cluster-version':
-        this.machine.cluster.version === undefined
-          ? 'not_decided'
-          : formatVersion(this.machine.cluster.version),
+      'cluster-version': version === undefined ? 'not_decided' : formatVersion(version),
     });
     this.#listeners?.serveClients(this.grpc, createHttpHandler(source));
     logServing(log, config, this.memberId);

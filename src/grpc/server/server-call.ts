@@ -27,7 +27,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   deadlineSlot = -1;
   ended = false;
   cancelled = false;
-  context: unknown = undefined;
+  caller: unknown = undefined;
   responseMetadata: MetadataInit | undefined = undefined;
   trailers: MetadataInit | undefined = undefined;
   startedMs = 0;

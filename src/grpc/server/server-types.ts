@@ -53,8 +53,8 @@ export interface Call {
    * its deadline has passed, which would otherwise be noticed a little later.
    */
   isWanted(): boolean;
-  /** A slot for the handler's own state; the transport never looks at it. */
-  context: unknown;
+  /** A slot for who makes the call, once that is known; the transport never looks at it. */
+  caller: unknown;
   /** Initial metadata to send, set before the first answer. */
   responseMetadata: MetadataInit | undefined;
   /** Trailing metadata to send, set before the end. */

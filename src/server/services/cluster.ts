@@ -1,32 +1,31 @@
 // etcdserverpb.Cluster: the members, and changing them.
 
-import type { Server, UnaryCall } from '../../grpc/index.ts';
 import { type Member, sortedUrls } from '../../membership/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import type { ChangeOutcome } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
 import type { Read } from '../consensus/reads.ts';
 import type { MemberCore } from '../core.ts';
-import { failWith, registerUnary } from './reply.ts';
 
 const methods = etcdserverpb.ClusterService.methods;
 
-export function registerClusterService(server: Server, core: MemberCore): void {
-  registerUnary(server, core, methods.memberList, (call, request) => {
+export function registerClusterService(table: ServiceTable, core: MemberCore): void {
+  table.unary(methods.memberList, (call, request) => {
     const answer = new MemberListRead(core, call);
     if (request.linearizable) core.reads.request(answer);
     else answer.serve();
   });
-  registerUnary(server, core, methods.memberAdd, (call, request) => {
+  table.unary(methods.memberAdd, (call, request) => {
     void add(core, call, request);
   });
-  registerUnary(server, core, methods.memberRemove, (call, { id }) => {
+  table.unary(methods.memberRemove, (call, { id }) => {
     void change(core, call, methods.memberRemove.response, core.changes.remove(id));
   });
-  registerUnary(server, core, methods.memberUpdate, (call, { id, peerURLs }) => {
+  table.unary(methods.memberUpdate, (call, { id, peerURLs }) => {
     void change(core, call, methods.memberUpdate.response, core.changes.update(id, peerURLs));
   });
-  registerUnary(server, core, methods.memberPromote, (call, { id }) => {
+  table.unary(methods.memberPromote, (call, { id }) => {
     void change(core, call, methods.memberPromote.response, core.changes.promote(id));
   });
 }

@@ -1,12 +1,15 @@
-// The gRPC server of a member: limits from the flags, and every service.
+// The gRPC server of a member: limits from the flags, and the table of every service.
 
 import { createServer, type Server, type ServerOptions } from '../../grpc/index.ts';
+import { ServiceTable, serveGrpc } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { asError } from '../telemetry/log.ts';
+import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
 import { TurnClock } from '../telemetry/turn-clock.ts';
 import { registerClusterService } from './cluster.ts';
+import { memberGuards } from './guards.ts';
 import { registerHealthService } from './health.ts';
 import { registerKvService } from './kv.ts';
 import { registerLeaseService } from './lease.ts';
@@ -14,14 +17,18 @@ import { registerMaintenanceService } from './maintenance.ts';
 import { registerSnapshot } from './snapshot.ts';
 import { registerWatchService } from './watch.ts';
 
-/** Paths of the methods that stream, with the names that the metrics give their kinds. */
-export const STREAMING: Readonly<Record<string, 'bidi_stream' | 'server_stream'>> = {
-  '/etcdserverpb.Watch/Watch': 'bidi_stream',
-  '/etcdserverpb.Lease/LeaseKeepAlive': 'bidi_stream',
-  '/etcdserverpb.KV/RangeStream': 'server_stream',
-  '/etcdserverpb.Maintenance/Snapshot': 'server_stream',
-  '/grpc.health.v1.Health/Watch': 'server_stream',
-};
+/** Every service of a member, behind its guards. */
+export function createServiceTable(core: MemberCore): ServiceTable {
+  const table = new ServiceTable(memberGuards(core));
+  registerKvService(table, core);
+  registerWatchService(table, core);
+  registerLeaseService(table, core);
+  registerClusterService(table, core);
+  registerMaintenanceService(table, core);
+  registerSnapshot(table, core);
+  registerHealthService(table);
+  return table;
+}
 
 /** As etcd has it: where 0 is given, gRPC's own defaults hold. */
 function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepalive']> {
@@ -33,10 +40,11 @@ function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepali
   };
 }
 
-/** Serves no connection yet. `observe` is told how long each call took. */
+/** Serves no connection yet. How long calls take goes into `metrics`. */
 export function createGrpcServer(
   core: MemberCore,
-  observe: (path: string, seconds: number) => void,
+  table: ServiceTable,
+  metrics: GrpcMetrics,
 ): Server {
   const { config, env, log } = core;
   const server = createServer({
@@ -49,9 +57,9 @@ export function createGrpcServer(
     },
     keepalive: keepaliveOf(config),
     onCallEnd: (call, _status, durationMs) => {
-      observe(call.path, durationMs / 1000);
+      metrics.observe(call.path, durationMs / 1000);
       if (durationMs <= config.warningUnaryRequestDurationMs) return;
-      if (Object.hasOwn(STREAMING, call.path)) return;
+      if (!call.method.unary) return;
       log.warn('request stats', {
         method: call.path,
         remote: call.peer.address,
@@ -64,12 +72,6 @@ export function createGrpcServer(
     onConnectionError: (peer, error) =>
       log.debug('closed a connection', { address: peer.address, error }),
   });
-  registerKvService(server, core);
-  registerWatchService(server, core);
-  registerLeaseService(server, core);
-  registerClusterService(server, core);
-  registerMaintenanceService(server, core);
-  registerSnapshot(server, core);
-  registerHealthService(server);
+  serveGrpc(table, server);
   return server;
 }

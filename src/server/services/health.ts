@@ -1,30 +1,37 @@
 // grpc.health.v1.Health: whether this member serves. The service without a name is the whole member.
 
-import { type Server, STATUS, type StreamCall, type StreamHandler } from '../../grpc/index.ts';
+import { STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { health } from '../../protocol/index.ts';
-import { endMalformed, failMalformed } from './reply.ts';
+import {
+  endMalformed,
+  type MethodTraits,
+  type ServiceTable,
+  type StreamCall,
+} from '../../rpc/index.ts';
 
 const { HealthService, HealthCheckRequestCodec } = health;
 const methods = HealthService.methods;
 const SERVING = 1;
 const SERVICE_UNKNOWN = 3;
 
-export function registerHealthService(server: Server): void {
-  server.unary(methods.check.path, (call, bytes) => {
-    let service: string;
-    try {
-      ({ service } = HealthCheckRequestCodec.decodeRequest(bytes));
-    } catch (error) {
-      failMalformed(call, error);
-      return;
-    }
-    if (service === '') call.reply(methods.check.response, { status: SERVING });
-    else call.fail(STATUS.NOT_FOUND, 'unknown service');
-  });
-  server.unary(methods.list.path, (call) =>
-    call.reply(methods.list.response, { statuses: new Map([['', { status: SERVING }]]) }),
+/** How a member is doing is told by any, at any time. */
+const ALWAYS: MethodTraits = { servedByLearner: true, servedWithoutLeader: true };
+
+export function registerHealthService(table: ServiceTable): void {
+  table.unary(
+    methods.check,
+    (call, { service }) => {
+      if (service === '') call.reply(methods.check.response, { status: SERVING });
+      else call.fail(STATUS.NOT_FOUND, 'unknown service');
+    },
+    ALWAYS,
   );
-  server.serverStream(methods.watch.path, (call) => new HealthWatch(call));
+  table.unary(
+    methods.list,
+    (call) => call.reply(methods.list.response, { statuses: new Map([['', { status: SERVING }]]) }),
+    ALWAYS,
+  );
+  table.stream(methods.watch, (call) => new HealthWatch(call), ALWAYS);
 }
 
 /** Tells the status once; it does not change while the member runs. */

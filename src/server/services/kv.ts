@@ -7,9 +7,7 @@ import {
   GrpcStatusError,
   type Pieces,
   type RoomWaiter,
-  type Server,
   STATUS,
-  type UnaryCall,
 } from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
@@ -25,6 +23,7 @@ import {
   TxnRun,
 } from '../../mvcc/index.ts';
 import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import {
   type ApplyResult,
   costOfPut,
@@ -47,33 +46,23 @@ import {
   txnAnswer,
 } from './long-answer.ts';
 import { registerRangeStream } from './range-stream.ts';
-import { failWith, readFailure, registerUnary } from './reply.ts';
+import { readFailure } from './reply.ts';
 import { type KvEncoders, kvEncoders } from './responses.ts';
 
 const methods = etcdserverpb.KVService.methods;
 
-export function registerKvService(server: Server, core: MemberCore): void {
+export function registerKvService(table: ServiceTable, core: MemberCore): void {
   const service = new KvService(core);
-  registerUnary(
-    server,
-    core,
-    methods.range,
-    (call, request) => service.range(call, request),
-    (request) => request.serializable,
-  );
-  registerUnary(server, core, methods.put, (call, request, bytes) =>
-    service.put(call, request, bytes),
-  );
-  registerUnary(server, core, methods.deleteRange, (call, request, bytes) =>
+  table.unary(methods.range, (call, request) => service.range(call, request), {
+    servedByLearner: (request) => request.serializable,
+  });
+  table.unary(methods.put, (call, request, bytes) => service.put(call, request, bytes));
+  table.unary(methods.deleteRange, (call, request, bytes) =>
     service.deleteRange(call, request, bytes),
   );
-  registerUnary(server, core, methods.txn, (call, request, bytes) =>
-    service.txn(call, request, bytes),
-  );
-  registerUnary(server, core, methods.compact, (call, request, bytes) =>
-    service.compact(call, request, bytes),
-  );
-  registerRangeStream(server, core);
+  table.unary(methods.txn, (call, request, bytes) => service.txn(call, request, bytes));
+  table.unary(methods.compact, (call, request, bytes) => service.compact(call, request, bytes));
+  registerRangeStream(table, core);
 }
 
 /** Refuses what etcd refuses before it proposes; false if the call was answered so. */

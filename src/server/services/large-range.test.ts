@@ -8,15 +8,12 @@ import {
   GrpcStatusError,
   type Pieces,
   type RoomWaiter,
-  type Server,
   STATUS,
-  type UnaryCall,
-  type UnaryHandler,
 } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
+import type { UnaryCall } from '../../rpc/index.ts';
 import { RANGE_WINDOW_BYTES } from '../limits.ts';
-import { SimMember } from '../testing/sim-member.fixture.ts';
-import { registerKvService } from './kv.ts';
+import { SimMember, servingOf } from '../testing/sim-member.fixture.ts';
 
 const { KVService, RangeRequestCodec, RangeResponseCodec, TxnRequestCodec, TxnResponseCodec } =
   etcdserverpb;
@@ -101,7 +98,6 @@ class TestCall {
 
 let env: SimEnv;
 let sim: SimMember;
-let handlers: Map<string, UnaryHandler>;
 
 beforeEach(() => {
   env = createSimEnv({ seed: 1, autoRun: false });
@@ -110,12 +106,6 @@ beforeEach(() => {
 /** Rows of all sizes, in an order of revisions that is not that of the keys. */
 async function start(): Promise<void> {
   sim = await SimMember.start(env);
-  handlers = new Map();
-  const server = {
-    unary: (path: string, handler: UnaryHandler) => handlers.set(path, handler),
-    serverStream: () => undefined,
-  };
-  registerKvService(server as unknown as Server, sim.member);
   for (let i = 0; i < ROWS; i++) {
     const number = (i * 37) % ROWS;
     const value = String(number).repeat(ROW_BYTES / 2);
@@ -125,7 +115,7 @@ async function start(): Promise<void> {
 
 function begin(path: string, request: Uint8Array, memoryMax: number): TestCall {
   const call = new TestCall(memoryMax);
-  handlers.get(path)!(call as unknown as UnaryCall, request);
+  servingOf(sim.member, path)(call as unknown as UnaryCall, request);
   return call;
 }
 
@@ -225,7 +215,7 @@ describe('a range', () => {
       const request = RangeRequestCodec.encode(range({ serializable: false }));
       const call = new TestCall(0);
       call.isBehind = true;
-      handlers.get(RANGE)!(call as unknown as UnaryCall, request);
+      servingOf(sim.member, RANGE)(call as unknown as UnaryCall, request);
       while (call.waiter === undefined) await env.timers.nextTurn();
       await sim.put('k000', 'written meanwhile');
       expect(call.isAnswered).toBe(false);

@@ -1,26 +1,20 @@
 // etcdserverpb.Lease.
 
 import { bytesFromLatin1 } from '../../base/index.ts';
-import {
-  type Server,
-  STATUS,
-  type StreamCall,
-  type StreamHandler,
-  type UnaryCall,
-} from '../../grpc/index.ts';
+import type { StreamHandler } from '../../grpc/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
-import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
-import { APPLY_TIMEOUT_MS } from '../limits.ts';
 import {
   endMalformed,
   endWith,
   failWith,
-  headerOf,
-  refusesStream,
-  registerUnary,
-  TOO_MUCH_OPEN,
-} from './reply.ts';
+  type ServiceTable,
+  type StreamCall,
+  type UnaryCall,
+} from '../../rpc/index.ts';
+import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
+import type { MemberCore } from '../core.ts';
+import { APPLY_TIMEOUT_MS } from '../limits.ts';
+import { headerOf } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
 const {
@@ -31,11 +25,11 @@ const {
 } = etcdserverpb;
 const methods = LeaseService.methods;
 
-export function registerLeaseService(server: Server, core: MemberCore): void {
-  registerUnary(server, core, methods.leaseGrant, (call, request, bytes) =>
-    grant(core, call, request, bytes),
-  );
-  registerUnary(server, core, methods.leaseRevoke, (call, _request, bytes) =>
+export function registerLeaseService(table: ServiceTable, core: MemberCore): void {
+  table.unary(methods.leaseGrant, (call, request, bytes) => grant(core, call, request, bytes), {
+    holdsMemory: true,
+  });
+  table.unary(methods.leaseRevoke, (call, _request, bytes) =>
     core.proposals.propose(
       REQUEST_KIND.LEASE_REVOKE,
       bytes,
@@ -46,16 +40,18 @@ export function registerLeaseService(server: Server, core: MemberCore): void {
       ),
     ),
   );
-  registerUnary(server, core, methods.leaseTimeToLive, (call, request) => {
+  table.unary(methods.leaseTimeToLive, (call, request) => {
     void timeToLive(core, call, request);
   });
-  registerUnary(server, core, methods.leaseLeases, (call) =>
+  table.unary(methods.leaseLeases, (call) =>
     call.reply(methods.leaseLeases.response, {
       header: headerOf(core),
       leases: core.machine.leases.lessor.list().map(({ id }) => ({ id })),
     }),
   );
-  server.stream(methods.leaseKeepAlive.path, (call) => new KeepAliveStream(core, call));
+  table.stream(methods.leaseKeepAlive, (call) => new KeepAliveStream(core, call), {
+    holdsMemory: true,
+  });
 }
 
 /**
@@ -68,10 +64,6 @@ function grant(
   request: etcdserverpb.LeaseGrantRequest,
   bytes: Uint8Array,
 ): void {
-  if (!core.quota.mayGrow()) {
-    call.fail(STATUS.RESOURCE_EXHAUSTED, TOO_MUCH_OPEN);
-    return;
-  }
   if (!core.quota.isAvailable(LEASE_COST_BYTES)) {
     core.raiseNoSpace(() => failWith(call, 'NO_SPACE'));
     return;
@@ -167,7 +159,6 @@ class KeepAliveStream implements StreamHandler {
   constructor(core: MemberCore, call: StreamCall) {
     this.#core = core;
     this.#call = call;
-    this.#ended = refusesStream(core, call, false);
   }
 
   onMessage(message: Uint8Array): void {

@@ -1,12 +1,13 @@
 // etcdserverpb.Maintenance: status, alarms, hashes.
 
 import { invariant } from '../../base/index.ts';
-import { type Server, STATUS, type UnaryCall } from '../../grpc/index.ts';
+import { STATUS } from '../../grpc/index.ts';
 import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb } from '../../protocol/index.ts';
+import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
-import { failWith, headerOf, registerUnary } from './reply.ts';
+import { headerOf } from './reply.ts';
 import { WrittenResponse } from './written-response.ts';
 
 const { AlarmType, MaintenanceService } = etcdserverpb;
@@ -22,18 +23,14 @@ export function alarmName(type: number): string {
   return ALARM_NAMES[type] ?? String(type);
 }
 
-export function registerMaintenanceService(server: Server, core: MemberCore): void {
-  registerUnary(
-    server,
-    core,
-    methods.status,
-    (call) => call.reply(methods.status.response, statusOf(core)),
-    () => true,
-  );
-  registerUnary(server, core, methods.moveLeader, (call, request) => {
+export function registerMaintenanceService(table: ServiceTable, core: MemberCore): void {
+  table.unary(methods.status, (call) => call.reply(methods.status.response, statusOf(core)), {
+    servedByLearner: true,
+  });
+  table.unary(methods.moveLeader, (call, request) => {
     void moveLeader(core, call, request.targetID);
   });
-  registerUnary(server, core, methods.alarm, (call, _request, bytes) =>
+  table.unary(methods.alarm, (call, _request, bytes) =>
     core.proposals.propose(
       REQUEST_KIND.ALARM,
       bytes,
@@ -48,7 +45,7 @@ export function registerMaintenanceService(server: Server, core: MemberCore): vo
       }),
     ),
   );
-  registerUnary(server, core, methods.hashKV, (call, request) => {
+  table.unary(methods.hashKV, (call, request) => {
     void answer(call, async () => {
       const { clock } = core.env;
       const began = clock.monotonicMs();
@@ -62,7 +59,7 @@ export function registerMaintenanceService(server: Server, core: MemberCore): vo
       });
     });
   });
-  registerUnary(server, core, methods.hash, (call) => {
+  table.unary(methods.hash, (call) => {
     void answer(call, async () => {
       const { clock } = core.env;
       const began = clock.monotonicMs();

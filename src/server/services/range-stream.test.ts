@@ -3,19 +3,14 @@
 import { expect, test } from 'vitest';
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
 import { createSimEnv } from '../../env/sim/index.ts';
-import {
-  type Encoder,
-  type Server,
-  STATUS,
-  type StreamCall,
-  type StreamHandler,
-  type StreamOpener,
-} from '../../grpc/index.ts';
+import { type Encoder, STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
-import { SimMember, simConfig } from '../testing/sim-member.fixture.ts';
-import { registerRangeStream } from './range-stream.ts';
+import type { StreamCall } from '../../rpc/index.ts';
+import { openerOf, SimMember, simConfig } from '../testing/sim-member.fixture.ts';
 
 const { RangeRequestCodec, RangeStreamResponseCodec } = etcdserverpb;
+
+const RANGE_STREAM = etcdserverpb.KVService.methods.rangeStream.path;
 
 const SMALL = 400;
 const LARGE = 120;
@@ -66,11 +61,8 @@ test.each([0, 1, 10, SMALL + 1, SMALL + LARGE, 1000])('with limit %d', async (li
     for (let i = 0; i < SMALL; i += 100) await sim.txn(writes.slice(i, i + 100));
     for (let i = 0; i < LARGE; i++) await sim.put(`b${i}`, 'x'.repeat(LARGE_BYTES));
 
-    const openers: StreamOpener[] = [];
-    const server = { serverStream: (_: string, opener: StreamOpener) => openers.push(opener) };
-    registerRangeStream(server as unknown as Server, sim.member);
     const stream = new TestStream();
-    stream.handler = openers[0]!(stream as unknown as StreamCall);
+    stream.handler = openerOf(sim.member, RANGE_STREAM)(stream as unknown as StreamCall);
     const request = RangeRequestCodec.create({
       key: bytesFromLatin1('a'),
       rangeEnd: bytesFromLatin1('c'),

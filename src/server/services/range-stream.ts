@@ -2,13 +2,7 @@
 // of Range: only the last one carries header, count and `more`.
 
 import { latin1FromBytes } from '../../base/index.ts';
-import {
-  type Server,
-  STATUS,
-  type StatusCode,
-  type StreamCall,
-  type StreamHandler,
-} from '../../grpc/index.ts';
+import { STATUS, type StatusCode, type StreamHandler } from '../../grpc/index.ts';
 import {
   checkRangeRequest,
   hasRevisionFilters,
@@ -17,24 +11,18 @@ import {
   RangeResult,
   RangeRun,
 } from '../../mvcc/index.ts';
-import {
-  ETCD_ERRORS,
-  EtcdError,
-  type EtcdErrorDefinition,
-  type EtcdErrorName,
-  etcdserverpb,
-  mvccpb,
-} from '../../protocol/index.ts';
+import { EtcdError, type EtcdErrorName, etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import { endMalformed, type ServiceTable, type StreamCall, statusOf } from '../../rpc/index.ts';
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
 import type { Read } from '../consensus/reads.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
-import { endMalformed, headerOf, readFailure, refusesStream } from './reply.ts';
+import { headerOf, readFailure } from './reply.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
-export function registerRangeStream(server: Server, core: MemberCore): void {
-  server.serverStream(method.path, (call) => new RangeStream(core, call));
+export function registerRangeStream(table: ServiceTable, core: MemberCore): void {
+  table.stream(method, (call) => new RangeStream(core, call), { holdsMemory: true });
 }
 
 class RangeStream implements StreamHandler, Read {
@@ -51,10 +39,6 @@ class RangeStream implements StreamHandler, Read {
 
   onMessage(message: Uint8Array): void {
     if (this.#request !== undefined || this.#ended) return;
-    if (refusesStream(this.#core, this.#call, false)) {
-      this.#ended = true;
-      return;
-    }
     let request: etcdserverpb.RangeRequest;
     try {
       request = method.request.decodeRequest(Uint8Array.from(message));
@@ -99,8 +83,8 @@ class RangeStream implements StreamHandler, Read {
   }
 
   fail(error: EtcdErrorName): void {
-    const definition: EtcdErrorDefinition = ETCD_ERRORS[error];
-    this.#end((definition.sent ?? definition.status) as StatusCode, definition.message);
+    const { status, message } = statusOf(error);
+    this.#end(status, message);
   }
 
   async #send(): Promise<void> {

@@ -2,17 +2,16 @@
 
 import { expect, test } from 'vitest';
 import { createSimEnv } from '../../env/sim/index.ts';
-import { type Server, STATUS, type StreamCall, type StreamOpener } from '../../grpc/index.ts';
+import { STATUS } from '../../grpc/index.ts';
+import { etcdserverpb } from '../../protocol/index.ts';
+import type { StreamCall } from '../../rpc/index.ts';
 import { SNAPSHOT_COPIES_MAX } from '../limits.ts';
 import type { Member } from '../member.ts';
-import { SimMember } from '../testing/sim-member.fixture.ts';
-import { registerSnapshot } from './snapshot.ts';
+import { openerOf, SimMember } from '../testing/sim-member.fixture.ts';
 
 /** Begins calls whose client takes a piece or not, as `takes` says. */
 function opener(member: Member) {
-  const openers: StreamOpener[] = [];
-  const server = { serverStream: (_: string, open: StreamOpener) => openers.push(open) };
-  registerSnapshot(server as unknown as Server, member);
+  const open = openerOf(member, etcdserverpb.MaintenanceService.methods.snapshot.path);
   return (takes: boolean) => {
     const ends: { readonly status: number; readonly message: string }[] = [];
     const call = {
@@ -23,7 +22,7 @@ function opener(member: Member) {
       resume: () => {},
       end: (status = STATUS.OK, message = '') => void ends.push({ status, message }),
     };
-    const handler = openers[0]!(call as unknown as StreamCall);
+    const handler = open(call as unknown as StreamCall);
     handler.onMessage(new Uint8Array(0));
     return { handler, ends };
   };

@@ -2,9 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import { hasCode, Pace } from '../../base/index.ts';
-import { type Server, STATUS, type StreamCall, type StreamHandler } from '../../grpc/index.ts';
+import { STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
+import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { DatabaseCopy } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import {
@@ -14,13 +15,15 @@ import {
   SNAPSHOT_RATE_KEPT,
 } from '../limits.ts';
 import { asError } from '../telemetry/log.ts';
-import { endMalformed, endWith, refusesStream } from './reply.ts';
 
 const method = etcdserverpb.MaintenanceService.methods.snapshot;
 
-export function registerSnapshot(server: Server, core: MemberCore): void {
+export function registerSnapshot(table: ServiceTable, core: MemberCore): void {
   const open = new Set<SnapshotCall>();
-  server.serverStream(method.path, (call) => new SnapshotCall(core, call, open));
+  table.stream(method, (call) => new SnapshotCall(core, call, open), {
+    servedByLearner: true,
+    holdsMemory: true,
+  });
 }
 
 class SnapshotCall implements StreamHandler {
@@ -38,7 +41,6 @@ class SnapshotCall implements StreamHandler {
     this.#core = core;
     this.#call = call;
     this.#open = open;
-    this.#ended = refusesStream(core, call, true);
   }
 
   onMessage(message: Uint8Array): void {

@@ -3,24 +3,16 @@
 import { expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
 import { createSimEnv } from '../../env/sim/index.ts';
-import {
-  type Encoder,
-  type Server,
-  STATUS,
-  type StreamCall,
-  type StreamHandler,
-  type StreamOpener,
-  type UnaryCall,
-  type UnaryHandler,
-} from '../../grpc/index.ts';
+import { type Encoder, STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
+import type { StreamCall, UnaryCall } from '../../rpc/index.ts';
 import type { Member } from '../member.ts';
-import { SimMember } from '../testing/sim-member.fixture.ts';
-import { registerLeaseService } from './lease.ts';
-import { registerSnapshot } from './snapshot.ts';
-import { registerWatchService } from './watch.ts';
+import { openerOf, SimMember, servingOf } from '../testing/sim-member.fixture.ts';
 
-const { LeaseService } = etcdserverpb;
+const WATCH = etcdserverpb.WatchService.methods.watch.path;
+const KEEP_ALIVE = etcdserverpb.LeaseService.methods.leaseKeepAlive.path;
+const GRANT = etcdserverpb.LeaseService.methods.leaseGrant.path;
+const SNAPSHOT = etcdserverpb.MaintenanceService.methods.snapshot.path;
 
 const MALFORMED = Uint8Array.from([0x0a, 0x7f, 0x00]);
 
@@ -35,18 +27,8 @@ interface OpenedStream {
   readonly written: Uint8Array[];
 }
 
-/** One call of the only stream that `register` registers, and how it ended. */
-function openStream(
-  register: (server: Server, member: Member) => void,
-  member: Member,
-): OpenedStream {
-  const openers: StreamOpener[] = [];
-  const server = {
-    unary: () => {},
-    stream: (_: string, opener: StreamOpener) => openers.push(opener),
-    serverStream: (_: string, opener: StreamOpener) => openers.push(opener),
-  };
-  register(server as unknown as Server, member);
+/** One call of a stream, and how it ended. */
+function openStream(path: string, member: Member): OpenedStream {
   const ends: Ended[] = [];
   const written: Uint8Array[] = [];
   const call = {
@@ -62,28 +44,14 @@ function openStream(
     resume: () => {},
     end: (status = STATUS.OK, message = '') => void ends.push({ status, message }),
   };
-  return { handler: openers[0]!(call as unknown as StreamCall), ends, written };
-}
-
-function unaryHandler(
-  register: (server: Server, member: Member) => void,
-  member: Member,
-  path: string,
-): UnaryHandler {
-  const handlers = new Map<string, UnaryHandler>();
-  const server = {
-    unary: (name: string, handler: UnaryHandler) => handlers.set(name, handler),
-    stream: () => {},
-  };
-  register(server as unknown as Server, member);
-  return handlers.get(path)!;
+  return { handler: openerOf(member, path)(call as unknown as StreamCall), ends, written };
 }
 
 test('a watch stream with a malformed request ends, and its watchers go', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
   await env.run(async () => {
     const { member } = await SimMember.start(env);
-    const { handler, ends } = openStream(registerWatchService, member);
+    const { handler, ends } = openStream(WATCH, member);
     const { WatchRequestCodec, WatchCreateRequestCodec } = etcdserverpb;
     const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('a') });
     handler.onMessage(WatchRequestCodec.encode({ requestUnion: { case: 'createRequest', value } }));
@@ -102,7 +70,7 @@ test('a keep-alive stream with a malformed request ends', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
   await env.run(async () => {
     const { member } = await SimMember.start(env);
-    const { handler, ends } = openStream(registerLeaseService, member);
+    const { handler, ends } = openStream(KEEP_ALIVE, member);
     handler.onMessage(MALFORMED);
     handler.onMessage(MALFORMED);
     expect(ends.map(({ status }) => status)).toEqual([STATUS.INTERNAL]);
@@ -114,7 +82,7 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
   const env = createSimEnv({ seed: 1, autoRun: false });
   await env.run(async () => {
     const { member } = await SimMember.start(env);
-    const watch = openStream(registerWatchService, member);
+    const watch = openStream(WATCH, member);
     const { WatchRequestCodec, WatchCreateRequestCodec, WatchResponseCodec } = etcdserverpb;
     const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('a') });
     const create = WatchRequestCodec.encode({ requestUnion: { case: 'createRequest', value } });
@@ -130,15 +98,15 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
     expect(member.machine.watch.hub.syncedCount).toBe(1);
 
     const refusal = { status: STATUS.RESOURCE_EXHAUSTED, message: 'etcdserver: too many requests' };
-    for (const register of [registerWatchService, registerLeaseService, registerSnapshot]) {
-      const { handler, ends } = openStream(register, member);
+    for (const path of [WATCH, KEEP_ALIVE, SNAPSHOT]) {
+      const { handler, ends } = openStream(path, member);
       expect(ends).toEqual([refusal]);
       handler.onMessage(create);
       expect(ends).toHaveLength(1);
     }
     const failures: Ended[] = [];
     const call = { fail: (status: number, message: string) => failures.push({ status, message }) };
-    const grant = unaryHandler(registerLeaseService, member, LeaseService.methods.leaseGrant.path);
+    const grant = servingOf(member, GRANT);
     grant(call as unknown as UnaryCall, Uint8Array.of());
     expect(failures).toEqual([refusal]);
 

@@ -7,7 +7,7 @@
 
 import { latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Timer } from '../../env/index.ts';
-import type { Encoder, Server, StreamCall, StreamHandler } from '../../grpc/index.ts';
+import type { Encoder, StreamHandler } from '../../grpc/index.ts';
 import {
   type EventBatch,
   FROM_KEY,
@@ -17,9 +17,10 @@ import {
   WatchStream,
 } from '../../mvcc/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
-import { endMalformed, endWith, refusesStream, requiresLeader, TOO_MUCH_OPEN } from './reply.ts';
+import { requiresLeader, TOO_MUCH_OPEN } from './guards.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -31,9 +32,9 @@ const NO_WATCHER_FIELD = watchIdField(-1n);
 const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
 const REASON_DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
 
-export function registerWatchService(server: Server, core: MemberCore): void {
+export function registerWatchService(table: ServiceTable, core: MemberCore): void {
   const encoder = watchEncoder(core.header);
-  server.stream(method.path, (call) => new WatchCall(core, call, encoder));
+  table.stream(method, (call) => new WatchCall(core, call, encoder), { holdsMemory: true });
 }
 
 /** What a stream remembers of one of its watchers. */
@@ -74,11 +75,8 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#stream = new WatchStream(this);
     this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
     core.metrics.mvcc.watchStreams.value++;
-    if (refusesStream(core, call, false)) this.#close();
-    else {
-      this.#scheduleProgress();
-      if (requiresLeader(call)) this.#watchLeader(0);
-    }
+    this.#scheduleProgress();
+    if (requiresLeader(call)) this.#watchLeader(0);
   }
 
   // --- From the client ---------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-import type { UnaryCall } from '../../grpc/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
+import { failWith, type UnaryCall } from '../../rpc/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
 import type { Proposal } from '../consensus/proposals.ts';
-import { failWith } from './reply.ts';
 
 /** Answers a unary call when its entry has been applied. For calls off the hot paths. */
 export class WrittenResponse implements Proposal {

@@ -3,17 +3,23 @@
 import type { MethodStats, Server } from '../../grpc/index.ts';
 import { formatId, formatVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
+import type { MethodKind, ServiceTable } from '../../rpc/index.ts';
 import { FEATURE_GATES, type FeatureGateName } from '../config/index.ts';
 import type { MemberCore } from '../core.ts';
-import { STREAMING } from '../services/grpc-server.ts';
 import { alarmName } from '../services/maintenance.ts';
 import type { Metrics } from './metrics.ts';
 import type { GrpcMethodMetrics } from './metrics-grpc.ts';
 
 /** Sets what does not change, and reads the rest from its owners at each scrape. */
-export function collectMemberMetrics(metrics: Metrics, core: MemberCore, server: Server): void {
+export function collectMemberMetrics(
+  metrics: Metrics,
+  core: MemberCore & { readonly grpc: Server; readonly services: ServiceTable },
+): void {
   const { records } = metrics;
-  const methods = server.methods.map((stats) => [stats, registerMethod(metrics, stats)] as const);
+  const methods = core.grpc.methods.map((stats) => {
+    const kind = core.services.get(stats.path)?.kind ?? 'unary';
+    return [stats, registerMethod(metrics, stats, kind)] as const;
+  });
   records.server.version.with(SERVER_RELEASE).value = 1;
   records.server.serverId.with(formatId(core.memberId)).value = 1;
   for (const [name, { stage }] of Object.entries(FEATURE_GATES)) {
@@ -39,9 +45,9 @@ export function collectMemberMetrics(metrics: Metrics, core: MemberCore, server:
   });
 }
 
-function registerMethod(metrics: Metrics, stats: MethodStats): GrpcMethodMetrics {
+function registerMethod(metrics: Metrics, stats: MethodStats, kind: MethodKind): GrpcMethodMetrics {
   const [, service = '', method = ''] = stats.path.split('/');
-  return metrics.grpc.add(service, method, STREAMING[stats.path] ?? 'unary');
+  return metrics.grpc.add(service, method, kind);
 }
 
 function collectServer(core: MemberCore): void {

@@ -3,8 +3,7 @@
 
 import { Counter, Histogram, invariant } from '../../base/index.ts';
 import { STATUS, STATUS_COUNT } from '../../grpc/index.ts';
-
-type GrpcCallType = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+import type { MethodKind } from '../../rpc/index.ts';
 
 export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -15,7 +14,7 @@ export class GrpcMethodMetrics {
   /** Such as `etcdserverpb.KV`. */
   readonly service: string;
   readonly method: string;
-  readonly type: GrpcCallType;
+  readonly type: MethodKind;
   readonly started = new Counter();
   readonly received = new Counter();
   readonly sent = new Counter();
@@ -24,7 +23,7 @@ export class GrpcMethodMetrics {
   /** Seconds from start to end; only with `--metrics=extensive`. */
   readonly handlingSeconds: Histogram | undefined;
 
-  constructor(service: string, method: string, type: GrpcCallType, extensive: boolean) {
+  constructor(service: string, method: string, type: MethodKind, extensive: boolean) {
     this.service = service;
     this.method = method;
     this.type = type;
@@ -49,7 +48,7 @@ export class GrpcMetrics {
   }
 
   /** Registers a method when its service is set up; the caller keeps the record. */
-  add(service: string, method: string, type: GrpcCallType): GrpcMethodMetrics {
+  add(service: string, method: string, type: MethodKind): GrpcMethodMetrics {
     const name = `${service}/${method}`;
     invariant(!this.#methods.has(name), 'a gRPC method is measured once');
     const metrics = new GrpcMethodMetrics(service, method, type, this.#extensive);

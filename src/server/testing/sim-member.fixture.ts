@@ -4,6 +4,7 @@ import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
 import { type ByteSlice, RangeResult, RangeRun } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import type { StreamEntry, UnaryEntry } from '../../rpc/index.ts';
 import {
   type ApplyResult,
   type KvHash,
@@ -284,4 +285,18 @@ function answerOf(result: ApplyResult, revision: number): Answer {
     succeeded: result.kind === 'txn' && result.txn.succeeded,
     physical: result.kind === 'compaction' ? result.physical : undefined,
   };
+}
+
+/** How the member's table serves a unary method. */
+export function servingOf(member: Member, path: string): UnaryEntry['serve'] {
+  const entry = member.services.get(path);
+  if (entry?.kind !== 'unary') throw new Error(`${path} is no unary method`);
+  return entry.serve;
+}
+
+/** How the member's table opens a stream. */
+export function openerOf(member: Member, path: string): StreamEntry['open'] {
+  const entry = member.services.get(path);
+  if (entry === undefined || entry.kind === 'unary') throw new Error(`${path} does not stream`);
+  return entry.open;
 }

@@ -1,0 +1,19 @@
+// What is served, and what comes with a request.
+
+export type { Call, StreamCall, UnaryCall } from './call.ts';
+export { serveGrpc } from './serve-grpc.ts';
+export {
+  type Guard,
+  type MethodKind,
+  type MethodTraits,
+  ServiceTable,
+  type StreamEntry,
+  type UnaryEntry,
+} from './service-table.ts';
+export {
+  endMalformed,
+  endWith,
+  failWith,
+  type RpcStatus,
+  statusOf,
+} from './status.ts';

@@ -1,0 +1,26 @@
+// The table over HTTP/2.
+
+import type { Server } from '../grpc/index.ts';
+import type { StreamCall, UnaryCall } from './call.ts';
+import type { ServiceTable } from './service-table.ts';
+
+/** Registers every entry with a gRPC server, in the table's order. */
+export function serveGrpc(
+  table: ServiceTable,
+  server: Pick<Server, 'unary' | 'stream' | 'serverStream'>,
+): void {
+  for (const entry of table.entries()) {
+    const { path } = entry.descriptor;
+    // The transport leaves the slot `caller` to us: it holds what guards put there, or nothing.
+    switch (entry.kind) {
+      case 'unary':
+        server.unary(path, (call, bytes) => entry.serve(call as UnaryCall, bytes));
+        break;
+      case 'server_stream':
+        server.serverStream(path, (call) => entry.open(call as StreamCall));
+        break;
+      default:
+        server.stream(path, (call) => entry.open(call as StreamCall));
+    }
+  }
+}

@@ -1,0 +1,160 @@
+// Every method that is served, by path: its descriptor, its traits, and how to call it. Services fill
+// the table; whatever brings requests (gRPC, this process) reads it. Guards stand before all handlers.
+
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import type { StreamHandler } from '../grpc/index.ts';
+import { type MethodDescriptor, wasPlain } from '../protocol/index.ts';
+import type { Call, StreamCall, UnaryCall } from './call.ts';
+import { failMalformed, type RpcStatus } from './status.ts';
+
+/** Kinds of methods, as gRPC's metrics name them. */
+export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
+
+/** What guards know of a method. Each is false unless given. */
+export interface MethodTraits<Request = unknown> {
+  /** Whether a learner serves it, or this request of it. */
+  readonly servedByLearner?: boolean | ((request: Request) => boolean);
+  /** Whether it is served without a leader even to a client that demands one. */
+  readonly servedWithoutLeader?: boolean;
+  /** Whether what it opens or makes takes memory for as long as the client likes. */
+  readonly holdsMemory?: boolean;
+}
+
+interface AnyEntry {
+  readonly descriptor: MethodDescriptor<unknown, unknown, unknown, unknown>;
+  readonly traits: MethodTraits;
+}
+
+export interface UnaryEntry extends AnyEntry {
+  readonly kind: 'unary';
+  /** Answers the call, now or later; `bytes` are valid during this call only. */
+  readonly serve: (call: UnaryCall, bytes: Uint8Array) => void;
+}
+
+export interface StreamEntry extends AnyEntry {
+  readonly kind: Exclude<MethodKind, 'unary'>;
+  /** Opens the stream; the call may have ended when this returns. */
+  readonly open: (call: StreamCall) => StreamHandler;
+}
+
+type ServiceEntry = UnaryEntry | StreamEntry;
+
+/**
+ * Looks at a call before its handler does; what it returns is the answer. `request` is the decoded
+ * request of a unary call, and undefined for a stream, which is asked about when it opens.
+ */
+export type Guard = (call: Call, entry: ServiceEntry, request: unknown) => RpcStatus | undefined;
+
+/**
+ * Answers a unary call. The request comes as bytes too, for the log: the client's own, or, where some
+ * release would refuse them or read something else, what was understood of them.
+ */
+type UnaryHandler<Request> = (call: UnaryCall, request: Request, bytes: Uint8Array) => void;
+
+/** Receives a stream's events from the first message on. */
+type StreamOpener = (call: StreamCall) => StreamHandler;
+
+/** Of a stream that a guard refused: nothing reaches it but what was on its way. */
+const REFUSED: StreamHandler = {
+  onMessage: () => {},
+  onEnd: () => {},
+  onCancel: () => {},
+  onDrain: () => {},
+};
+
+export class ServiceTable {
+  readonly #guards: readonly Guard[];
+  readonly #entries = new Map<string, ServiceEntry>();
+
+  /** The guards are asked in order; the first refusal counts. */
+  constructor(guards: readonly Guard[] = []) {
+    this.#guards = guards;
+  }
+
+  /** Registers a unary method. INVALID_ARGUMENT if its path is taken, or if it streams. */
+  unary<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    handler: UnaryHandler<Request>,
+    traits: MethodTraits<Request> = {},
+  ): void {
+    if (kindOf(method) !== 'unary') throw unfit(method.path, 'streams');
+    const entry: UnaryEntry = {
+      kind: 'unary',
+      descriptor: method,
+      // A guard passes the request that this method's own codec has decoded.
+      traits: traits as MethodTraits,
+      serve: (call, bytes) => {
+        let request: Request;
+        try {
+          request = method.request.decodeRequest(bytes);
+        } catch (error) {
+          failMalformed(call, error);
+          return;
+        }
+        const logged = wasPlain() ? bytes : method.request.encode(request);
+        const refusal = this.#refusalOf(call, entry, request);
+        if (refusal === undefined) handler(call, request, logged);
+        else call.fail(refusal.status, refusal.message);
+      },
+    };
+    this.#add(entry);
+  }
+
+  /** Registers a method that streams. INVALID_ARGUMENT if its path is taken, or if it does not. */
+  stream<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    opener: StreamOpener,
+    traits: MethodTraits<undefined> = {},
+  ): void {
+    const kind = kindOf(method);
+    if (kind === 'unary') throw unfit(method.path, 'does not stream');
+    const entry: StreamEntry = {
+      kind,
+      descriptor: method,
+      traits: traits as MethodTraits,
+      open: (call) => {
+        const refusal = this.#refusalOf(call, entry, undefined);
+        if (refusal === undefined) return opener(call);
+        call.end(refusal.status, refusal.message);
+        return REFUSED;
+      },
+    };
+    this.#add(entry);
+  }
+
+  get(path: string): ServiceEntry | undefined {
+    return this.#entries.get(path);
+  }
+
+  /** All entries, in the order of their registration. */
+  entries(): IterableIterator<ServiceEntry> {
+    return this.#entries.values();
+  }
+
+  #add(entry: ServiceEntry): void {
+    const { path } = entry.descriptor;
+    if (this.#entries.has(path)) throw unfit(path, 'is registered already');
+    this.#entries.set(path, entry);
+  }
+
+  #refusalOf(call: Call, entry: ServiceEntry, request: unknown): RpcStatus | undefined {
+    const guards = this.#guards;
+    for (let i = 0; i < guards.length; i++) {
+      const refusal = guards[i]!(call, entry, request);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+}
+
+function kindOf(method: {
+  readonly clientStreaming: boolean;
+  readonly serverStreaming: boolean;
+}): MethodKind {
+  if (method.clientStreaming) return method.serverStreaming ? 'bidi_stream' : 'client_stream';
+  return method.serverStreaming ? 'server_stream' : 'unary';
+}
+
+function unfit(path: string, why: string): TetcdError {
+  return new TetcdError(ERROR_CODES.INVALID_ARGUMENT, `the method ${path} ${why}`);
+}

@@ -1,0 +1,48 @@
+// etcd's errors, and requests that are no message of their type, as gRPC statuses.
+
+import { hasCode } from '../base/index.ts';
+import { STATUS, type StatusCode } from '../grpc/index.ts';
+import { ETCD_ERRORS, type EtcdErrorDefinition, type EtcdErrorName } from '../protocol/index.ts';
+import type { StreamCall, UnaryCall } from './call.ts';
+
+/** A status other than OK, and its message. */
+export interface RpcStatus {
+  readonly status: StatusCode;
+  readonly message: string;
+}
+
+/** The status and text that etcd sends for an error. */
+export function statusOf(name: EtcdErrorName): RpcStatus {
+  const { status, sent, message }: EtcdErrorDefinition = ETCD_ERRORS[name];
+  return { status: (sent ?? status) as StatusCode, message };
+}
+
+/** Answers with etcd's status and text for an error. */
+export function failWith(call: UnaryCall, name: EtcdErrorName): void {
+  const { status, message } = statusOf(name);
+  call.fail(status, message);
+}
+
+/** Ends a stream with etcd's status and text for an error. */
+export function endWith(call: StreamCall, name: EtcdErrorName): void {
+  const { status, message } = statusOf(name);
+  call.end(status, message);
+}
+
+/** Answers a request that is no message of its type, as grpc-go does; other errors are thrown on. */
+export function failMalformed(call: UnaryCall, error: unknown): void {
+  call.fail(STATUS.INTERNAL, `grpc: error unmarshalling request: ${malformation(error)}`);
+}
+
+/** {@link failMalformed} for a stream; its handler lets go of what it holds. */
+export function endMalformed(call: StreamCall, error: unknown): void {
+  call.end(
+    STATUS.INTERNAL,
+    `grpc: failed to unmarshal the received message: ${malformation(error)}`,
+  );
+}
+
+function malformation(error: unknown): string {
+  if (!hasCode(error, 'MALFORMED') && !hasCode(error, 'NUMBER_TOO_LARGE')) throw error;
+  return error.message;
+}

@@ -1,0 +1,50 @@
+// What a member refuses before any handler sees it. Where authentication and the rest of what decides
+// about whole requests stand, too: the order here is the order in which they are asked.
+//
+//     learner ──► leader ──► memory ──► handler
+
+import { STATUS } from '../../grpc/index.ts';
+import { ETCD_ERRORS } from '../../protocol/index.ts';
+import { type Call, type Guard, type RpcStatus, statusOf } from '../../rpc/index.ts';
+import type { MemberCore } from '../core.ts';
+
+/** What is said where the heap is too full for one more watcher, stream or lease. */
+export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
+
+const NOT_FOR_LEARNER = statusOf('NOT_SUPPORTED_FOR_LEARNER');
+const NO_LEADER = statusOf('NO_LEADER');
+const NO_MEMORY: RpcStatus = { status: STATUS.RESOURCE_EXHAUSTED, message: TOO_MUCH_OPEN };
+
+type GuardCore = Pick<MemberCore, 'isLearner' | 'quota' | 'raft'>;
+
+export function memberGuards(core: GuardCore): readonly Guard[] {
+  return [forLearner(core), forLeader(core), forMemory(core)];
+}
+
+/** A learner serves next to nothing. */
+function forLearner(core: GuardCore): Guard {
+  return (_call, { traits: { servedByLearner = false } }, request) => {
+    if (!core.isLearner) return undefined;
+    const serves =
+      typeof servedByLearner === 'boolean' ? servedByLearner : servedByLearner(request);
+    return serves ? undefined : NOT_FOR_LEARNER;
+  };
+}
+
+function forLeader(core: GuardCore): Guard {
+  return (call, { traits }) => {
+    if (core.raft.leader !== 0n || traits.servedWithoutLeader === true) return undefined;
+    return requiresLeader(call) ? NO_LEADER : undefined;
+  };
+}
+
+/** Near the limit of the heap nothing is added that stays. */
+function forMemory(core: GuardCore): Guard {
+  return (_call, { traits }) =>
+    traits.holdsMemory === true && !core.quota.mayGrow() ? NO_MEMORY : undefined;
+}
+
+/** Whether the client would rather be refused than wait for a leader. */
+export function requiresLeader(call: Pick<Call, 'metadata'>): boolean {
+  return call.metadata.get('hasleader') === 'true';
+}
