@@ -229,8 +229,16 @@ export interface Database {
   beginWrite(): Promise<WriteTransaction>;
   /** As `ReadTransaction.copyTo`, of the last commit. */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
-  /** Puts everything of the last commit into `target`, which must hold no bucket yet. */
-  compactInto(target: Database): Promise<void>;
+  /**
+   * Puts everything of the last commit, or of `commit` (a transaction of this database, which may be
+   * closed meanwhile), into `target`, which must hold no bucket yet.
+   */
+  compactInto(target: Database, commit?: ReadTransaction): Promise<void>;
+  /**
+   * Gives the file the name `to`, in place of a file that had it; durable when this resolves. Reads and
+   * writes go on.
+   */
+  rename(to: string): Promise<void>;
   /** Every violation in the last commit, up to a limit; empty for a sound database. */
   check(): Promise<readonly Violation[]>;
   /** Resolves when no more than `count` read transactions are open. */

@@ -174,6 +174,28 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     await other.close();
   });
 
+  check('an open file that gets the name of a locked one keeps its lock', async (disk, root) => {
+    const old = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+    await old.lock();
+    const next = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+    await next.lock();
+    next.writeSync(text('new'), 0);
+    expect(await codeOf(next.rename(`${root}/no/a`))).toBe('NOT_FOUND');
+    expect(next.path).toBe(`${root}/b`);
+    await next.rename(`${root}/a`);
+    expect(next.path).toBe(`${root}/a`);
+    expect((await disk.list(root)).filter((name) => !name.endsWith('.lock'))).toEqual(['a']);
+    const third = await disk.open(`${root}/a`, OPEN_MODES.WRITE);
+    expect(await codeOf(third.lock())).toBe('LOCKED');
+    old.writeSync(text('old'), 0);
+    await old.close();
+    expect(await codeOf(third.lock())).toBe('LOCKED');
+    expect(await contentOf(next)).toBe('new');
+    await next.close();
+    await third.lock();
+    await third.close();
+  });
+
   check('nothing works after close', async (disk, root) => {
     const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     const writing = file.write([new Uint8Array(100_000)], 0);
@@ -188,6 +210,7 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     expect(await codeOf(file.sync())).toBe('CLOSED');
     expect(await codeOf(file.truncate(0))).toBe('CLOSED');
     expect(await codeOf(file.lock())).toBe('CLOSED');
+    expect(await codeOf(file.rename(`${root}/b`))).toBe('CLOSED');
     expect((await disk.stat(`${root}/a`))?.size).toBe(100_000);
   });
 }

@@ -52,6 +52,7 @@ export interface Disk {
 
 /** An open file. One owner; reads may overlap writes of other ranges. */
 export interface DiskFile {
+  /** The name that it was opened with, or got from {@link rename}. */
   readonly path: string;
   /** Current size in bytes, read from the file system. */
   size(): number;
@@ -77,5 +78,10 @@ export interface DiskFile {
    * another holder has it; released by `close` and by the end of the process.
    */
   lock(): Promise<void>;
+  /**
+   * Gives the file the name `to`, as `Disk.rename` does. A lock goes along: at every moment the file is
+   * locked under the name that it has.
+   */
+  rename(to: string): Promise<void>;
   close(): Promise<void>;
 }

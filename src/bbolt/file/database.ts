@@ -15,6 +15,7 @@ import { Snapshot } from '../read/read-transaction.ts';
 import { checkDatabase } from '../tools/check.ts';
 import { compactInto } from '../tools/compact.ts';
 import { type WriteHost, Writer } from '../write/write-transaction.ts';
+import { directoryOf } from './directory-of.ts';
 import type { Freelist, PageRuns } from './freelist.ts';
 import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
@@ -126,14 +127,21 @@ export class FileDatabase implements Database, WriteHost {
     }
   }
 
-  async compactInto(target: Database): Promise<void> {
+  async compactInto(target: Database, commit?: ReadTransaction): Promise<void> {
     invariant(target instanceof FileDatabase, 'there is one kind of database');
-    const snapshot = this.snapshot();
+    const snapshot = commit?.fork() ?? this.snapshot();
+    invariant(snapshot instanceof Snapshot, 'there is one kind of transaction');
     try {
       await compactInto(snapshot, target);
     } finally {
       snapshot.close();
     }
+  }
+
+  async rename(to: string): Promise<void> {
+    this.pager.assertOpen();
+    await this.pager.file.rename(to);
+    await this.env.disk.syncDirectory(directoryOf(to));
   }
 
   async check(): Promise<readonly Violation[]> {

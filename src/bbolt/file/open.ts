@@ -11,6 +11,7 @@ import {
 } from '../limits.ts';
 import { scanDatabase } from '../read/scan.ts';
 import { type BboltEnv, FileDatabase } from './database.ts';
+import { directoryOf } from './directory-of.ts';
 import { Freelist } from './freelist.ts';
 import {
   INITIAL_FREELIST_PAGE,
@@ -153,12 +154,6 @@ async function createDatabase(
   if (options.noSync === true) return;
   await file.sync();
   await env.disk.syncDirectory(directoryOf(file.path));
-}
-
-function directoryOf(path: string): string {
-  const slash = Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'));
-  if (slash < 0) return '.';
-  return slash === 0 ? path.slice(0, 1) : path.slice(0, slash);
 }
 
 /** The newest valid meta. CORRUPT if there is none, or if the file is shorter than it says. */

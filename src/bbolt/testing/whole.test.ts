@@ -265,6 +265,36 @@ test('compaction in several transactions, buckets in buckets', async () => {
   expect(await target.check()).toEqual([]);
 });
 
+test('compaction of a pinned commit leaves out what was committed later', async () => {
+  const { database } = await sample();
+  const pinned = database.beginRead();
+  const expected = contentOf(pinned);
+  const tx = await database.beginWrite();
+  tx.createBucket(b('later')).put(b('k'), b('v'));
+  await tx.commit();
+  const target = await openDatabase(testEnv(new SimDisk({ seed: 2 })), '/new');
+  await database.compactInto(target, pinned);
+  expect(contentOf(target.beginRead())).toEqual(expected);
+  pinned.close();
+  const late = await openDatabase(testEnv(new SimDisk({ seed: 3 })), '/new');
+  await expect(database.compactInto(late, pinned)).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('a database that gets the name of another one is found under it after a crash', async () => {
+  const { disk, database } = await sample();
+  const target = await openDatabase(testEnv(disk), '/new');
+  await database.compactInto(target);
+  const expected = contentOf(target.beginRead());
+  await target.rename('/db');
+  expect(target.path).toBe('/db');
+  expect(await disk.stat('/new')).toBeUndefined();
+  // The file that had the name is read on.
+  expect(contentOf(database.beginRead())).toEqual(expected);
+  const found = await openDatabase(testEnv(disk.crash({ seed: 3 })), '/db');
+  expect(contentOf(found.beginRead())).toEqual(expected);
+  expect(await found.check()).toEqual([]);
+});
+
 test('check lists what is wrong, page by page', async () => {
   const { disk, database } = await sample();
   const { rootPage, leaf } = await structure(database);

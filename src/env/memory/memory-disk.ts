@@ -40,7 +40,8 @@ class MemoryDisk implements Disk {
       node = { kind: 'file', mode: permissions, bytes: new SparseBytes(), lockHolder: undefined };
       this.#nodes.set(key, node);
     }
-    return new MemoryFile(path, node, mode !== OPEN_MODES.READ);
+    const opened = { path, node, mayWrite: mode !== OPEN_MODES.READ };
+    return new MemoryFile(opened, (from, to) => this.rename(from, to));
   }
 
   async stat(path: string): Promise<FileStat | undefined> {

@@ -12,15 +12,25 @@ export interface FileNode {
 }
 
 export class MemoryFile implements DiskFile {
-  readonly path: string;
+  #path: string;
   readonly #node: FileNode;
   readonly #mayWrite: boolean;
+  /** `Disk.rename`. */
+  readonly #rename: (from: string, to: string) => Promise<void>;
   #closed = false;
 
-  constructor(path: string, node: FileNode, mayWrite: boolean) {
-    this.path = path;
-    this.#node = node;
-    this.#mayWrite = mayWrite;
+  constructor(
+    opened: { readonly path: string; readonly node: FileNode; readonly mayWrite: boolean },
+    rename: (from: string, to: string) => Promise<void>,
+  ) {
+    this.#path = opened.path;
+    this.#node = opened.node;
+    this.#mayWrite = opened.mayWrite;
+    this.#rename = rename;
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   size(): number {
@@ -69,6 +79,12 @@ export class MemoryFile implements DiskFile {
       throw new TetcdError(ERROR_CODES.LOCKED, text);
     }
     this.#node.lockHolder = this;
+  }
+
+  async rename(to: string): Promise<void> {
+    this.#opened('rename');
+    await this.#rename(this.#path, to);
+    this.#path = to;
   }
 
   async close(): Promise<void> {

@@ -67,7 +67,7 @@ describe.runIf(linux)('the lock', () => {
     const descriptor = openSync(path, 'w+');
     const missing = 'a-program-that-does-not-exist';
     expect(createNodeDisk().lockGap).toBeUndefined();
-    const release = await lockByProgram(path, descriptor, missing);
+    const { release } = await lockByProgram(path, descriptor, missing);
     expect(readFileSync(`${path}.lock`, 'utf8')).toMatch(new RegExp(`^${process.pid} \\d+\n$`));
     expect(createNodeDisk().lockGap).toMatch(/there is no flock program .* real etcd can open/);
     await expect(lockByProgram(path, descriptor, missing)).rejects.toMatchObject({
@@ -77,7 +77,7 @@ describe.runIf(linux)('the lock', () => {
     // A process that is gone; then a living one whose pid was somebody else's when it was written.
     for (const stale of ['4194303 1\n', `${process.pid} 1\n`]) {
       writeFileSync(`${path}.lock`, stale);
-      await (await lockByProgram(path, descriptor, missing))();
+      await (await lockByProgram(path, descriptor, missing)).release();
     }
     writeFileSync(`${path}.lock`, 'nonsense');
     await expect(lockByProgram(path, descriptor, missing)).rejects.toThrow(/names no process/);
@@ -96,13 +96,40 @@ describe.runIf(linux)('the lock', () => {
     const again = await lockByProgram(path, descriptor, missing);
     const renamed = openSync(`${path}.new`, 'w+');
     renameSync(`${path}.new`, path);
-    const releaseRenamed = await lockByProgram(path, renamed, missing);
+    const sharing = await lockByProgram(path, renamed, missing);
     await expect(lockByProgram(path, renamed, missing)).rejects.toMatchObject({ code: 'LOCKED' });
-    await again();
+    await again.release();
     expect(existsSync(`${path}.lock`)).toBe(true);
-    await releaseRenamed();
+    await sharing.release();
     expect(existsSync(`${path}.lock`)).toBe(false);
     closeSync(renamed);
+    rmSync(root, { recursive: true });
+  });
+
+  test('a lock file goes along with a file that gets the name of another', async () => {
+    const root = temporaryDirectory();
+    const disk = createNodeDisk();
+    const path = process.env['PATH'];
+    process.env['PATH'] = '';
+    try {
+      const old = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+      await old.lock();
+      const next = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+      await next.lock();
+      await expect(next.rename(`${root}/no/b`)).rejects.toThrow();
+      expect(await disk.list(root)).toEqual(['a', 'a.lock', 'b', 'b.lock']);
+      await next.rename(`${root}/a`);
+      expect(await disk.list(root)).toEqual(['a', 'a.lock']);
+      await old.close();
+      expect(await disk.list(root)).toEqual(['a', 'a.lock']);
+      const third = await disk.open(`${root}/a`, OPEN_MODES.WRITE);
+      await expect(third.lock()).rejects.toMatchObject({ code: 'LOCKED' });
+      await next.close();
+      expect(await disk.list(root)).toEqual(['a']);
+      await third.close();
+    } finally {
+      process.env['PATH'] = path;
+    }
     rmSync(root, { recursive: true });
   });
 

@@ -31,7 +31,7 @@ import { resolve as absolutePath, dirname } from 'node:path';
 import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
 import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
 import { lockFile, lockGap } from './lock.ts';
-import type { ReleaseLock } from './lock-file.ts';
+import type { HeldLock } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
 
 const FILE_PERMISSIONS_DEFAULT = 0o600;
@@ -188,18 +188,22 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 class NodeFile implements DiskFile {
-  readonly path: string;
+  #path: string;
   /** -1 once closed. The number is reused by the system at once: no call may use an old one. */
   #descriptor: number;
   /** Asynchronous calls under way; `close` waits for them, or they would hit another file. */
   #callsUnderWay = 0;
   #onIdle: (() => void) | undefined;
   #closing = false;
-  #releaseLock: ReleaseLock | undefined;
+  #lock: HeldLock | undefined;
 
   constructor(path: string, descriptor: number) {
-    this.path = path;
+    this.#path = path;
     this.#descriptor = descriptor;
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   size(): number {
@@ -285,10 +289,31 @@ class NodeFile implements DiskFile {
 
   async lock(): Promise<void> {
     const descriptor = this.#open('lock');
-    invariant(this.#releaseLock === undefined, 'DiskFile.lock: locked already');
+    invariant(this.#lock === undefined, 'DiskFile.lock: locked already');
     this.#callsUnderWay++;
     try {
-      this.#releaseLock = await lockFile(this.path, descriptor);
+      this.#lock = await lockFile(this.path, descriptor);
+    } finally {
+      this.#callFinished();
+    }
+  }
+
+  async rename(to: string): Promise<void> {
+    const descriptor = this.#open('rename');
+    this.#callsUnderWay++;
+    try {
+      const old = this.#lock;
+      const taken = old?.isOfName === true ? await lockFile(to, descriptor) : undefined;
+      try {
+        await run(`rename to ${to}`, this.#path, (done) => rename(this.#path, to, done));
+      } catch (error) {
+        await taken?.release();
+        throw error;
+      }
+      this.#path = to;
+      if (taken === undefined) return;
+      this.#lock = taken;
+      await old?.release();
     } finally {
       this.#callFinished();
     }
@@ -304,7 +329,7 @@ class NodeFile implements DiskFile {
     }
     const descriptor = this.#descriptor;
     this.#descriptor = -1;
-    await this.#releaseLock?.();
+    await this.#lock?.release();
     await run('close', this.path, (done) => close(descriptor, done));
   }
 

@@ -19,6 +19,12 @@ const TAKE_OVERS_MAX = 3;
 /** Gives up what a lock holds beside the descriptor. */
 export type ReleaseLock = () => Promise<void>;
 
+export interface HeldLock {
+  readonly release: ReleaseLock;
+  /** Whether it is the lock of a name, to be taken for another one, and not of the open file. */
+  readonly isOfName: boolean;
+}
+
 export function lockedError(path: string, who: string): TetcdError {
   const text = `lock ${path}: another process uses it${who === '' ? '' : ` (${who})`}`;
   return new TetcdError(ERROR_CODES.LOCKED, text);

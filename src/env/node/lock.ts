@@ -11,7 +11,8 @@
 // - Where none of these works: `lock-file.ts`.
 //
 // A lock is the file's, not its name's: a database that is renamed over another one, which this process
-// still has open and locked, is locked beside it. Where the lock has a name, `held-locks.ts` sees to that.
+// still has open and locked, is locked beside it. Where the lock is the name's, it is taken for the new
+// name before the file is renamed, and `held-locks.ts` lets both files share it.
 //
 // What this cannot stop: on Linux, an etcd that opens only log segments (`etcdutl` on a directory in
 // use); on Windows, a real etcd, which locks in a way of its own; a process in another container or
@@ -22,7 +23,7 @@ import { spawn } from 'node:child_process';
 import { close, constants, open } from 'node:fs';
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { shareLock } from './held-locks.ts';
-import { lockedError, type ReleaseLock, takeLockFile } from './lock-file.ts';
+import { type HeldLock, lockedError, type ReleaseLock, takeLockFile } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
 import { foreignLock } from './proc-locks.ts';
 
@@ -41,23 +42,33 @@ const STDERR_SIZE_MAX = 1024;
  * Locks the file, which is open as `descriptor`. Rejects with LOCKED at once if somebody else has
  * it. Closing the descriptor is the caller's; the function returned gives up whatever else is held.
  */
-export async function lockFile(path: string, descriptor: number): Promise<ReleaseLock> {
+export async function lockFile(path: string, descriptor: number): Promise<HeldLock> {
   switch (process.platform) {
     case 'win32':
-      return shareLock(path, descriptor, () =>
-        holdOpen(
-          `${path}.lock`,
-          constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK | WINDOWS_TEMPORARY,
+      return ofName(
+        await shareLock(path, descriptor, () =>
+          holdOpen(
+            `${path}.lock`,
+            constants.O_RDWR | constants.O_CREAT | WINDOWS_EXLOCK | WINDOWS_TEMPORARY,
+          ),
         ),
       );
     case 'darwin':
     case 'freebsd':
     case 'openbsd':
     case 'netbsd':
-      return holdOpen(path, constants.O_RDONLY | constants.O_NONBLOCK | BSD_O_EXLOCK);
+      return ofFile(await holdOpen(path, constants.O_RDONLY | constants.O_NONBLOCK | BSD_O_EXLOCK));
     default:
       return lockByProgram(path, descriptor, 'flock');
   }
+}
+
+function ofName(release: ReleaseLock): HeldLock {
+  return { release, isOfName: true };
+}
+
+function ofFile(release: ReleaseLock): HeldLock {
+  return { release, isOfName: false };
 }
 
 const lacksProgram = { found: false };
@@ -76,11 +87,11 @@ export async function lockByProgram(
   path: string,
   descriptor: number,
   program: string,
-): Promise<ReleaseLock> {
+): Promise<HeldLock> {
   const outcome = await runFlock(program, descriptor);
   if (outcome === 'missing') {
     lacksProgram.found = true;
-    return shareLock(path, descriptor, () => takeLockFile(path, descriptor));
+    return ofName(await shareLock(path, descriptor, () => takeLockFile(path, descriptor)));
   }
   if (outcome === 'conflict') throw lockedError(path, (await foreignLock(descriptor)) ?? '');
   if (outcome !== 'locked') {
@@ -88,7 +99,7 @@ export async function lockByProgram(
   }
   const other = await foreignLock(descriptor, { ignoreFlock: true });
   if (other !== undefined) throw lockedError(path, other);
-  return async () => {};
+  return ofFile(async () => {});
 }
 
 type FlockOutcome = 'locked' | 'conflict' | 'missing' | { readonly complaint: string };

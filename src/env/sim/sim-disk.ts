@@ -187,7 +187,8 @@ export class SimDisk implements Disk {
         this.#names.change([{ ...this.#names.parentOf(path, 'open'), node }]);
       }
       if (node === undefined) throw missing('open', path);
-      return new SimFile(path, node, mode, this.#operations, this.#space);
+      const rename = (from: string, to: string) => this.rename(from, to);
+      return new SimFile({ path, node, mode }, this.#operations, this.#space, rename);
     });
   }
 

@@ -14,22 +14,34 @@ import {
 import type { Space } from './space.ts';
 
 export class SimFile implements DiskFile {
-  readonly path: string;
+  #path: string;
   readonly #operations: Operations;
   readonly #space: Space;
   readonly #node: FileNode;
   readonly #mayWrite: boolean;
+  /** `Disk.rename`. The lock is the file's, so it goes along. */
+  readonly #rename: (from: string, to: string) => Promise<void>;
   #closing = false;
   #callsUnderWay = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(path: string, node: FileNode, mode: OpenMode, operations: Operations, space: Space) {
-    this.path = path;
-    this.#node = node;
-    this.#mayWrite = mode !== OPEN_MODES.READ;
+  constructor(
+    opened: { readonly path: string; readonly node: FileNode; readonly mode: OpenMode },
+    operations: Operations,
+    space: Space,
+    rename: (from: string, to: string) => Promise<void>,
+  ) {
+    this.#path = opened.path;
+    this.#node = opened.node;
+    this.#mayWrite = opened.mode !== OPEN_MODES.READ;
     this.#operations = operations;
     this.#space = space;
-    node.openCount++;
+    this.#rename = rename;
+    this.#node.openCount++;
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   size(): number {
@@ -115,6 +127,17 @@ export class SimFile implements DiskFile {
     });
   }
 
+  async rename(to: string): Promise<void> {
+    this.#assertOpen('rename');
+    this.#callsUnderWay++;
+    try {
+      await this.#rename(this.#path, to);
+      this.#path = to;
+    } finally {
+      this.#callFinished();
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
@@ -164,9 +187,13 @@ export class SimFile implements DiskFile {
     try {
       return await this.#operations.later(operation, action);
     } finally {
-      this.#callsUnderWay--;
-      if (this.#callsUnderWay === 0) this.#onIdle?.();
+      this.#callFinished();
     }
+  }
+
+  #callFinished(): void {
+    this.#callsUnderWay--;
+    if (this.#callsUnderWay === 0) this.#onIdle?.();
   }
 
   /** Writes the bytes, or zeros; if it fails, some of them. */
