@@ -24,7 +24,7 @@ export interface ClusterOptions {
 
 const EXPECTED_DEATHS = ['DISK_FAILED', 'DISK_FULL', 'CORRUPT'] as const;
 type ExpectedDeath = (typeof EXPECTED_DEATHS)[number];
-/** A disk that fails is noticed by whoever writes next. */
+/** A failing disk is noticed at the next write. */
 const EXPECTED_MS = 30_000;
 const CALL_TIMEOUT_MS = 5_000;
 const MERGE_AT = 8;
@@ -216,7 +216,7 @@ export class SimCluster {
     if (this.#changeLogs.length >= MERGE_AT) this.#changeLogs = [this.#merge().log];
   }
 
-  /** Before a compaction: false if nobody has everything up to its revision now. */
+  /** Before a compaction: false if no client has seen everything up to its revision. */
   saveBeforeCompaction(revision: number): boolean {
     const node = this.running.find(({ member }) => {
       const { kv } = member!.machine;

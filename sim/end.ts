@@ -57,7 +57,7 @@ function describe({ name, status, member }: SimNode): string {
   );
 }
 
-/** Whether all members run, and nobody else; starts and replaces what does not. */
+/** Whether all members run, and no others; starts and replaces what does not. */
 async function allServe(cluster: SimCluster, random: Random): Promise<boolean> {
   const names = await cluster.memberNames();
   if (names === undefined) return false;
@@ -71,7 +71,7 @@ async function allServe(cluster: SimCluster, random: Random): Promise<boolean> {
     if (!isMember) node.crash({ seed: 1, unsynced: 'kept' });
     else if (node.damaged) await replaceMember({ cluster, random }, node);
     else if (node.status !== 'running') {
-      // Retired, and a member: it was added again, and nobody learnt of it.
+      // Retired, and a member: it was added again, and no client learnt of it.
       const isFresh = node.status === 'removed' || !(await node.hasData());
       if (isFresh) await node.wipe({ state: 'existing', names });
       node.start();

@@ -214,7 +214,7 @@ const restart: Fault = {
   },
 };
 
-/** SIGSTOP: everything of the process stands still, the world goes on. */
+/** SIGSTOP: the process stands still, the world continues. */
 const pause: Fault = {
   name: 'pause',
   kind: 'process',
@@ -227,7 +227,7 @@ const pause: Fault = {
     node.pause();
     await cluster.sleep(ms);
     node.resume();
-    cluster.log(`${node.name} goes on`);
+    cluster.log(`${node.name} resumes`);
   },
 };
 

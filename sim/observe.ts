@@ -17,7 +17,7 @@ const environments = new WeakMap<Backend, SimEnv>();
 const begun = new WeakSet<StateMachine>();
 let wrapped = false;
 
-/** From now on `observer` is told of the members of this world. */
+/** Registers `observer` for the members of this world. */
 export function observeWorld(world: object, observer: Observer): void {
   observers.set(world, observer);
   if (wrapped) return;

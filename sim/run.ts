@@ -186,7 +186,7 @@ class Run {
     }
   }
 
-  /** Everything must arrive now: whoever watches a member that is gone, elsewhere. */
+  /** Everything must arrive now: watches of a member that is gone move elsewhere. */
   async #closeWatches(): Promise<void> {
     const cluster = this.#cluster;
     const last = Math.max(...cluster.running.map(({ member }) => member!.machine.kv.currentRev));
@@ -240,7 +240,7 @@ class Run {
         if (random.below(10) === 0) watch.break();
       }
       await cluster.sleep(20 + random.below(this.#plan.calmMs));
-      // A paused member answers when it goes on.
+      // A paused member answers when it resumes.
       if (random.below(4) === 0) void compareHashes(cluster);
     }
     await Promise.all(running);

@@ -67,7 +67,7 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
     }
     if (failure !== undefined) throw failure;
   };
-  // What has to be there before somebody is woken: created watches first, then events.
+  // What has to be there before a waiter is woken: created watches first, then events.
   let wantedEvents = Number.POSITIVE_INFINITY;
   const slot: Slot = {
     wantsMessages: true,

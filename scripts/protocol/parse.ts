@@ -34,7 +34,7 @@ function tokenize(path: string, source: string): Token[] {
     line += breaks;
     const [, note, ...rest] = match;
     if (note !== undefined) {
-      // A comment after a token on its line is about that token; nobody needs it.
+      // A comment after a token on its line is about that token; it is not needed.
       const trailing = breaks === 0 && from !== 0;
       if (breaks > 1) comment = [];
       if (!trailing) comment.push(note.slice(2).trim());

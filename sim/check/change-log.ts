@@ -130,7 +130,7 @@ export function mergeChangeLogs(logs: readonly ChangeLog[]): MergedLogs {
   for (let revision = first; revision <= last; revision++) known.set(revision, oldest.at(revision));
   for (const log of sorted.slice(1)) {
     if (log.first > last + 1) {
-      conflicts.push(`nobody knows the revisions from ${last + 1} to ${log.first - 1}`);
+      conflicts.push(`unknown revisions from ${last + 1} to ${log.first - 1}`);
       // What comes before the gap cannot be continued.
       changes = [...log.changes()];
       ({ first, last } = log);

@@ -71,7 +71,7 @@ export class ClientWatch {
       ],
     });
     watcher.created.then(
-      // It does not tell at which revision; with a start, nobody needs to know.
+      // It does not tell at which revision; with a start, that is not needed.
       () => recording.onCreated(startRevision - 1),
       () => {},
     );

@@ -60,7 +60,7 @@ export function linearizableOperations(
   return [...found, ...expiries(history, leases), ...last];
 }
 
-/** After everything, the log as a whole is what was read: it has no write that nobody made. */
+/** After everything, the log as a whole is what was read: it has no write without a request. */
 function endOf({ operations }: History, log: ChangeLog): Timed<KvOperation> {
   const kvs = log.stateAt(log.last);
   const result = { kind: 'range', kvs, count: kvs.length, more: false } as const;
@@ -120,7 +120,7 @@ function leasesInUse({ operations }: History): Set<string> {
   return leases;
 }
 
-/** A lease that somebody used may end at any time after its grant was asked for. */
+/** A lease that a client used may end at any time after its grant was asked for. */
 function expiries(history: History, used: ReadonlySet<string>): Timed<KvOperation>[] {
   const found: Timed<KvOperation>[] = [];
   for (const { request, outcome, called } of history.operations) {
@@ -164,7 +164,7 @@ class SeenRevisions {
     this.#first.push(...this.#returns);
   }
 
-  /** The highest revision that somebody had seen before this moment. */
+  /** The highest revision that a client had seen before this moment. */
   before(order: number): number {
     let revision = 1;
     for (const each of this.#returns) {
@@ -178,7 +178,7 @@ class SeenRevisions {
     return this.#returns.at(-1)?.revision ?? 1;
   }
 
-  /** When somebody, after `order`, had first seen this revision or a later one. */
+  /** When a client, after `order`, had first seen this revision or a later one. */
   firstReturnAt(revision: number, order: number): number {
     const found = this.#first.find((each) => each.revision >= revision);
     return found === undefined ? Number.POSITIVE_INFINITY : Math.max(found.order, order + 0.25);

@@ -5,8 +5,8 @@
 // known, each write must also have made exactly the rows of its revision; so that of several writes
 // whose outcome is unknown, the one that happened is recognised by what it wrote.
 //
-// A lease that runs out is an operation of nobody: it may happen at any time after the grant (whether
-// it was too early is for `leases.ts`). While no key hangs on the lease nobody sees that; then the
+// The expiry of a lease is an operation without a client: it may happen at any time after the grant (whether
+// it was too early is for `leases.ts`). While no key is attached to the lease it is invisible; then the
 // operation that misses the lease takes its end with it.
 
 import { type Change, type ChangeLog, equalChanges } from './change-log.ts';
@@ -79,7 +79,7 @@ export function kvModel(log: ChangeLog | undefined): Model<KvState, KvOperation>
   };
 }
 
-/** The rows that a linearization wrote: a change log when nobody can be asked for one. */
+/** The rows that a linearization wrote: a change log when no member can be asked for one. */
 export function changesOfOrder(order: readonly KvOperation[]): Change[] {
   const changes: Change[] = [];
   let state = EMPTY_STATE;

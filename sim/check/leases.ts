@@ -1,9 +1,9 @@
-// What etcd promises about leases: a lease that nobody revokes lives at least for its time to live
+// What etcd promises about leases: a lease that is not revoked lives at least for its time to live
 // after the last acknowledged renewal, and when it ends its keys go with it.
 //
 // The server renews a lease at some moment between the call of the renewal and its answer, so the
 // lease lives at least until the call plus its time to live. It has ended by the moment at which
-// somebody was told so: a request that misses it, or a read, write or event that shows a revision at
+// a client saw it: a request that misses it, or a read, write or event that shows a revision at
 // or after the one that deleted its keys.
 
 import type { ChangeLog } from './change-log.ts';
@@ -30,9 +30,9 @@ interface Lease {
   readonly id: string;
   /** Acknowledged grants and renewals. */
   readonly renewals: { readonly called: Moment; readonly returned: Moment; readonly ttl: number }[];
-  /** From here on it may end because somebody wanted it to. */
+  /** From here on it may end because a client asked for it. */
   revoked: Moment | undefined;
-  /** When somebody was told that it has ended, and how. */
+  /** When a client saw that it has ended, and how. */
   ended: { readonly at: Moment; readonly how: string } | undefined;
   /** Revision by which its keys must be gone: of an acknowledged revocation. */
   goneBy: number;
@@ -150,7 +150,7 @@ interface Sight {
   readonly at: Moment;
 }
 
-/** By rising revision and rising time: when somebody first saw at least this revision. */
+/** By rising revision and rising time: when a client first saw at least this revision. */
 function firstSights({ operations, watches }: History): Sight[] {
   const sights: Sight[] = [];
   for (const { outcome, returned } of operations) {

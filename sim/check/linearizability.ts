@@ -9,10 +9,10 @@
 // state) that were seen before are not entered again.
 //
 // Beyond that:
-// - An operation is optional if nobody knows whether it happened. It may be taken at any time after
+// - An operation is optional if its outcome is unknown. It may be taken at any time after
 //   its call, or never; the search is over when all others are taken. Optional ones lie in a list of
 //   their own and are tried last.
-// - A read that fits is taken for good: whatever order there is with it later, there is one with it
+// - A read that fits is taken for good: for any order with it later, there is one with it
 //   now.
 
 import { invariant } from '../../src/base/index.ts';

@@ -1,6 +1,6 @@
 // What Raft promises, over what was observed of the members: who led in which term, which entries
 // were committed, which state followed. A member that was restarted, or replaced under another id,
-// goes on making the same promises.
+// keeps making the same promises.
 
 import type { Violation } from './history.ts';
 

@@ -240,9 +240,7 @@ describe('change logs', () => {
 
   test('a gap between them is found', () => {
     const early = changeLogOfRows(rows.slice(0, 1), { compacted: 0, current: 2 });
-    expect(mergeChangeLogs([early, late]).conflicts).toEqual([
-      'nobody knows the revisions from 3 to 4',
-    ]);
+    expect(mergeChangeLogs([early, late]).conflicts).toEqual(['unknown revisions from 3 to 4']);
   });
 });
 

@@ -25,7 +25,7 @@ export interface Reply {
 
 /** Something that executes requests: a client of a server, or a stand-in. */
 export interface Target {
-  /** Rejects with whatever went wrong. */
+  /** Rejects with the failure. */
   execute(request: Request): Promise<Reply>;
   /** Tells a refusal, by name, from a failure of which the outcome is unknown (undefined). */
   refusalOf(error: unknown): string | undefined;

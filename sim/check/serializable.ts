@@ -34,7 +34,7 @@ function wrongWith(
   const { revision: asked = 0 } = request;
   if (outcome.kind === 'failed' && outcome.error === 'COMPACTED') {
     if (!known.mayBeCompacted(asked, returned.order)) {
-      return 'nobody had compacted that revision';
+      return 'no client had compacted that revision';
     }
   }
   if (outcome.kind !== 'ok' || outcome.result.kind !== 'range') return undefined;
@@ -77,12 +77,12 @@ export class KnownRevisions {
     return call !== undefined && call > order;
   }
 
-  /** Whether somebody had asked by then for a compaction that takes this revision away. */
+  /** Whether a client had asked by then for a compaction that takes this revision away. */
   mayBeCompacted(revision: number, order: number): boolean {
     return this.#compactions.some((each) => each.order < order && each.revision > revision);
   }
 
-  /** Whether somebody had asked by then to compact at this revision or later. */
+  /** Whether a client had asked by then to compact at this revision or later. */
   mayBeCompactedTo(revision: number, order: number): boolean {
     return this.mayBeCompacted(revision - 1, order);
   }

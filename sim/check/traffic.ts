@@ -43,7 +43,7 @@ export interface TrafficOptions {
   /** When clients begin nothing more. */
   readonly endMs: number;
   readonly mix?: Partial<TrafficMix>;
-  /** Keys written by everybody. Default 12. */
+  /** Keys that all clients write. Default 12. */
   readonly keys?: number;
   /** Longest pause of a client between two requests; half of it on average. Default 20. */
   readonly pauseMs?: number;

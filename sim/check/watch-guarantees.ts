@@ -8,7 +8,7 @@
 // - resumable: a watch from a revision begins with the first event from there.
 // - bookmarkable: a progress notification comes after every event up to its revision.
 // - and: filters hold, events say what happened (previous values included), no event comes from the
-//   future, and a watch ends as compacted only if somebody compacted.
+//   future, and a watch ends as compacted only if a client compacted.
 
 import { type Change, type ChangeLog, storedKey } from './change-log.ts';
 import { type History, includes, type Violation, type Watch, type WatchEvent } from './history.ts';
@@ -76,7 +76,7 @@ class WatchCheck {
         this.#wrong('atomic', `revision ${last} is split over responses`);
       }
       if (fragment && this.#watch.request.fragment !== true) {
-        this.#wrong('atomic', `a fragment at ${newest} that nobody asked for`);
+        this.#wrong('atomic', `a fragment at ${newest} that was not asked for`);
       }
       if (newest > revision) {
         this.#wrong('reliable', `an event of ${newest} in a response as of ${revision}`);
@@ -184,7 +184,7 @@ class WatchCheck {
     if (!this.#known.mayBeCompactedTo(compactRevision, at.order)) {
       this.#wrong(
         'compacted',
-        `ended as compacted at ${compactRevision}, which nobody had asked for`,
+        `ended as compacted at ${compactRevision}, which no client had asked for`,
       );
     }
     if (request.startRevision > compactRevision) {

@@ -1,7 +1,7 @@
 // Assertions that stay on in production. An invariant that fails is our own mistake, never the
 // caller's nor the environment's: the member must stop, since nothing it holds can be trusted.
 
-/** Thrown by {@link invariant}, {@link fail} and {@link unreachable}; nobody catches it to go on. */
+/** Thrown by {@link invariant}, {@link fail} and {@link unreachable}; never caught in order to continue. */
 export class InvariantError extends Error {
   override readonly name = 'InvariantError';
 }

@@ -1,4 +1,4 @@
-// What is measured, as plain fields: whoever owns an event adds to a field, and only a scrape reads
+// What is measured, as plain fields: the owner of an event adds to a field, and only a scrape reads
 // it. Adding costs a nanosecond, and pure code can do it. Names, help and label names belong to the
 // registry in `server/telemetry/metrics.ts`.
 

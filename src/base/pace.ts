@@ -1,5 +1,5 @@
-// How fast another side takes or gives bytes, counted only while it is its turn: who waits for our
-// disk is not slow.
+// Transfer rate of another side, counted only while it is its turn: one that waits for our disk
+// is not slow.
 
 /** After so much waiting the past counts half. */
 const WAITED_MS_HALVED = 10_000;

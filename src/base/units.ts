@@ -15,7 +15,7 @@ export const COUNT_MAX: number = Number.MAX_SAFE_INTEGER;
 
 /**
  * Terms and log indexes in messages of other members are below this. What follows from them (the next
- * term, the index of the next entry) then stays far below {@link COUNT_MAX}, so that whatever a
- * message makes a member write can be read again.
+ * term, the index of the next entry) then stays far below {@link COUNT_MAX}, so that
+ * everything a member writes because of a message can be read again.
  */
 export const CONSENSUS_END: number = 2 ** 52;

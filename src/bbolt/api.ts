@@ -92,7 +92,7 @@ export interface WriteBucket extends Bucket {
 export interface EntryVisitor {
   /**
    * One entry that is not a nested bucket: the key and the value lie in `bytes`, which belong to the
-   * visitor during the call only. Returns false to be called no more.
+   * visitor during the call only. Returns false to end the calls.
    */
   entry(
     bytes: Uint8Array,
@@ -108,7 +108,7 @@ export interface BucketVisitor extends EntryVisitor {
   readonly bucket: Uint8Array;
 }
 
-/** A snapshot: what the last commit before `beginRead` left, whatever is written later. */
+/** A snapshot: the content as of the last commit before `beginRead`. */
 export interface ReadTransaction {
   /** Number of the commit it shows. */
   readonly txid: number;
@@ -151,7 +151,7 @@ export interface WriteTransaction {
   deleteBucket(name: Uint8Array): void;
   /**
    * Makes the changes durable, then visible to new read transactions. The work is sliced and never
-   * blocks readers. After DISK_FULL nothing has changed and the database goes on; after any other
+   * blocks readers. After DISK_FULL nothing has changed and the database stays usable; after any other
    * failure what the disk holds is unknown and the database takes no more writes.
    */
   commit(): Promise<CommitResult>;
@@ -192,7 +192,7 @@ export interface DatabaseStatistics {
 }
 
 export interface DatabaseOptions {
-  /** Neither creates, locks nor writes; the caller sees to it that nobody else writes. */
+  /** Neither creates, locks nor writes; the caller makes sure that there is no other writer. */
   readonly readOnly?: boolean;
   /** Of a new file: 512 to 65536, a power of two; default 4096. A file's own wins. */
   readonly pageSize?: number;

@@ -57,7 +57,7 @@ export class Client {
   }
 
   /**
-   * Replaces them. What is under way goes on; new calls go to the new ones. INVALID_ARGUMENT, and
+   * Replaces them. Calls under way continue; new calls go to the new ones. INVALID_ARGUMENT, and
    * nothing is changed, if they make no sense, or if TLS would be needed that was not before.
    */
   setEndpoints(endpoints: readonly string[]): void {

@@ -4,7 +4,7 @@ import { utf8FromBytes } from '../base/index.ts';
 import type { mvccpb } from '../protocol/index.ts';
 import { Printed } from './printed.ts';
 
-/** Has every field of `mvccpb.KeyValue`. Bytes are owned by whoever received the result. */
+/** Has every field of `mvccpb.KeyValue`. Bytes are owned by the receiver of the result. */
 export class KeyValue extends Printed implements mvccpb.KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -14,7 +14,7 @@ export class KeyValue extends Printed implements mvccpb.KeyValue {
   readonly modRevision: number;
   /** Changes since the key came into being, from 1; 0 in the event of a deletion. */
   readonly version: number;
-  /** Lease that the key hangs on; 0n for none. */
+  /** Lease that the key is attached to; 0n for none. */
   readonly lease: bigint;
 
   constructor(fields: mvccpb.KeyValue) {

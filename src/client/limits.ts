@@ -26,10 +26,10 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 export const CHANNEL_BACKOFF_MS_MIN = 100;
 export const CHANNEL_BACKOFF_MS_MAX = 5_000;
 
-/** Pings come no closer than this, whatever is asked for: servers end connections that ping more. */
+/** Least interval of pings, whatever the options say: servers end connections that ping more. */
 export const KEEPALIVE_INTERVAL_MS_MIN = 10_000;
 
-/** Waits between attempts to open a watch or keep-alive stream again; they go on for ever. */
+/** Waits between attempts to open a watch or keep-alive stream again; without a limit on attempts. */
 export const REOPEN_WAIT_MS_MIN = 50;
 export const REOPEN_WAIT_MS_MAX = 5_000;
 

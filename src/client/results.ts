@@ -12,7 +12,7 @@ export interface GetResult {
   /** The first of `kvs`: what a get of one key is after. Undefined if there is none. */
   readonly kv: KeyValue | undefined;
   readonly kvs: readonly KeyValue[];
-  /** Keys in the range, whatever the limit. */
+  /** Keys in the range, regardless of the limit. */
   readonly count: number;
   /** The limit left some out. */
   readonly more: boolean;

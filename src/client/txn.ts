@@ -36,7 +36,7 @@ export class Txn {
 
   /**
    * Operations if all comparisons hold. An `await` of the chain without `commit` would call this
-   * with functions: it is told so.
+   * with functions: it rejects.
    */
   // biome-ignore lint/suspicious/noThenProperty: etcd's word for it; `await` is met above
   then(...ops: readonly Op[]): this {

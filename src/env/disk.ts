@@ -46,7 +46,7 @@ export interface Disk {
   removeTree(path: string): Promise<void>;
   /** Makes the names in the directory durable. Where a platform cannot, it does nothing. */
   syncDirectory(path: string): Promise<void>;
-  /** Whom the locks taken so far do not keep out, and why; undefined if they keep everybody out. */
+  /** Openers that the locks taken so far do not exclude, and why; undefined if they exclude all. */
   readonly lockGap?: string | undefined;
 }
 

@@ -17,7 +17,7 @@ export interface ByteStream {
   /** `host:port` or the socket path of the other side, for logs. */
   readonly remoteAddress: string;
   /**
-   * Queues `bytes`, which nobody may change afterwards. False when the stream holds more than its
+   * Queues `bytes`, which the caller may not change afterwards. False when the stream holds more than its
    * high-water mark: the caller should wait for `onDrain`, though nothing is refused.
    */
   write(bytes: Uint8Array): boolean;
@@ -38,7 +38,7 @@ export interface ByteStreamHandler {
   onData(bytes: Uint8Array): void;
   /** After a `write` returned false: the queue is short again. */
   onDrain(): void;
-  /** The other side sends no more. */
+  /** End of the input: the other side has half-closed. */
   onEnd(): void;
   /** Exactly once, last of all; `error` unless the close was orderly. */
   onClose(error: Error | undefined): void;
@@ -47,7 +47,7 @@ export interface ByteStreamHandler {
 export interface Listener {
   /** Where it really listens; the chosen port if 0 was asked for. */
   readonly address: StreamAddress;
-  /** Accepts no more. Streams already accepted live on. */
+  /** Stops accepting. Streams already accepted stay open. */
   close(): Promise<void>;
 }
 

@@ -19,7 +19,7 @@ interface Bucket {
 
 /**
  * Bits beyond which an overflowing set is left as it is: 2^14 sets hold 67 million keys. More would
- * only serve keys chosen so that their hashes collide, and let those double the directory for ever.
+ * only serve keys chosen so that their hashes collide, and let those double the directory without end.
  */
 const BITS_MAX = 14;
 

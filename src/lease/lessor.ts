@@ -1,5 +1,5 @@
-// Which leases exist, which keys hang on them, when they expire. Pure: "now" is an argument, on the
-// monotonic clock; whoever owns the backend persists what is granted and revoked.
+// Which leases exist, which keys are attached to them, when they expire. Pure: "now" is an argument, on the
+// monotonic clock; the owner of the backend persists what is granted and revoked.
 //
 // Grants, revokes and checkpoints come from the log and are the same on every member. Expiry is not:
 // only the primary (the leader) lets leases expire, and then only proposes to revoke them. A lease
@@ -51,7 +51,7 @@ export class Lessor {
   readonly #minTtlSec: number;
   readonly #checkpoints: CheckpointQueue | undefined;
   readonly #leases = new Map<bigint, Lease>();
-  /** Slot to lease; slot 0 is nobody's. Freed slots are used again. */
+  /** Slot to lease; slot 0 belongs to no lease. Freed slots are used again. */
   readonly #slots: (Lease | undefined)[] = [undefined];
   readonly #freeSlots: number[] = [];
   readonly #expiry = new ExpiryHeap();
@@ -165,7 +165,7 @@ export class Lessor {
     if (this.#leases.size >= LEASE_REVOKES_PER_SEC_MAX) this.#spread();
   }
 
-  /** This member leads no more: no lease expires here. */
+  /** This member lost its leadership: no lease expires here. */
   demote(): void {
     this.#primary = false;
     for (const lease of this.#leases.values()) lease.expiryMs = Number.POSITIVE_INFINITY;
@@ -229,7 +229,7 @@ export class Lessor {
     for (const lease of this.#leases.values()) {
       if (this.#slots[lease.slot] !== lease) violations.push(`lease ${lease.id} lost its slot`);
       if (this.#primary !== lease.expiryMs < Number.POSITIVE_INFINITY) {
-        violations.push(`lease ${lease.id} expires although nobody is primary, or the reverse`);
+        violations.push(`lease ${lease.id} expires although no member is primary, or the reverse`);
       }
     }
     return violations;

@@ -1,6 +1,6 @@
 // The members of one cluster as the applied log entries make them: who belongs, who was removed
-// (for ever), which version all speak. Pure: a change returns the backend rows to write in the
-// same turn; whoever owns the backend writes them.
+// (permanently), which version all speak. Pure: a change returns the backend rows to write in the
+// same turn; the owner of the backend writes them.
 //
 // Replay. Every change carries the raft index of its entry. State loaded "as of index C" already
 // holds everything up to C, so changes at or below it are answered with `replayed` and do nothing:
@@ -313,7 +313,7 @@ export class Cluster {
     for (const id of this.#removed) {
       invariant(!this.#members.has(id), 'a removed id is no member');
     }
-    invariant(!this.#members.has(0n), 'nobody has the id 0');
+    invariant(!this.#members.has(0n), 'no member has the id 0');
   }
 }
 

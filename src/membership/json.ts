@@ -159,7 +159,7 @@ class Reader {
 }
 
 /**
- * The fields of a JSON object by their types. A key that nobody asked for is refused by
+ * The fields of a JSON object by their types. A key that is not expected is refused by
  * `onlyThese`: a newer release's data is never half understood.
  */
 export class Fields {

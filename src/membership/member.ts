@@ -1,7 +1,7 @@
 // What the cluster knows of one member. Raft attributes change through configuration changes,
 // the others through the member's own publication after each start.
 
-/** A member's or a cluster's identity: an unsigned 64-bit number, never rounded. 0 is nobody. */
+/** A member's or a cluster's identity: an unsigned 64-bit number, never rounded. 0 is no member. */
 export type MemberId = bigint;
 
 export interface RaftAttributes {

@@ -51,7 +51,7 @@ export const CURSOR_LEAVES_MAX = 64;
 export const WATCH_PASS_LOOKS_MAX = 2048;
 
 /**
- * Changes of one revision that synced watchers are told of at once, about 2 ms. Watchers of a larger
+ * Changes of one revision that synced watchers get at once, about 2 ms. Watchers of a larger
  * revision get it in a pass over the store, in slices.
  */
 export const WATCH_NOTIFY_CHANGES_MAX = 1024;

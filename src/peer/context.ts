@@ -103,7 +103,7 @@ export class PeerContext {
   }
 }
 
-/** What failed, in words. A mistake of our own is thrown on: nobody catches it to go on. */
+/** What failed, in words. An InvariantError is rethrown: the member stops. */
 export function errorText(error: unknown): string {
   if (error instanceof InvariantError) throw error;
   return error instanceof Error ? error.message : String(error);

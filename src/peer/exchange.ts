@@ -10,7 +10,7 @@ export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
 
 /**
  * Asks another member's peer port and resolves with its answer (header names in lower case),
- * whatever its status. Rejects with a TetcdError that names the URL: INVALID_ARGUMENT for a bad
+ * with any status. Rejects with a TetcdError that names the URL: INVALID_ARGUMENT for a bad
  * URL, UNAVAILABLE, TIMEOUT, MALFORMED for an answer that is not HTTP, LIMIT_EXCEEDED for a body
  * above `bodyBytesMax`.
  */

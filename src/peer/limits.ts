@@ -14,13 +14,13 @@ export const LINE_BYTES_MAX: number = 16 * KIB;
 export const HEAD_BYTES_MAX: number = 64 * KIB;
 /** Headers of a head, or of a trailer. One more: as a long line. */
 export const HEADERS_MAX = 100;
-/** The line before a chunk: 16 hexadecimal digits and an extension nobody sends. Longer: 400. */
+/** The line before a chunk: 16 hexadecimal digits and room for a chunk extension. Longer: 400. */
 export const CHUNK_LINE_BYTES_MAX = 256;
 /** Body of a request that is not a raft message or a snapshot. A longer one: 413. */
 export const SMALL_BODY_BYTES_MAX: number = 64 * KIB;
 /** Body of an answer that refuses something. A longer one breaks the connection. */
 export const REFUSAL_BYTES_MAX: number = 64 * KIB;
-/** Body bytes that wait for whoever reads them. Beyond, the byte stream is paused. */
+/** Body bytes that wait for their reader. Beyond, the byte stream is paused. */
 export const BODY_QUEUE_BYTES: number = 256 * KIB;
 /** Interim (1xx) heads before one answer. One more breaks the connection. */
 export const INTERIM_HEADS_MAX = 8;

@@ -1,4 +1,4 @@
-// What a sender is told about a message that was not taken.
+// The answer to a message that was refused.
 
 import { bytesFromUtf8, unreachable } from '../base/index.ts';
 import type { Answer } from './http1/index.ts';

@@ -30,7 +30,7 @@ interface RoutesOptions {
   readonly context: PeerContext;
   readonly snapshots: SnapshotReceiver;
   peer(id: bigint): Peer | undefined;
-  /** Takes up a member that named its address; whatever is wrong with it is only logged. */
+  /** Adds a peer that named its address; a bad address is only logged. */
   addRemote(id: bigint, urls: readonly string[]): void;
 }
 
@@ -219,7 +219,7 @@ export class Routes {
     return await this.#options.context.host.handle({ method, path, query, headers, body });
   }
 
-  // --- who asks ------------------------------------------------------------------------------------
+  // --- the asking member ----------------------------------------------------------------------------
 
   #refusalOf(exchange: ServerExchange): string | undefined {
     const { context } = this.#options;

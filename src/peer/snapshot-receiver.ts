@@ -181,7 +181,7 @@ class BodyReader {
     return this.#pace.isBelow(bytesPerSecond, SNAPSHOT_JUDGED_MS, this.#nowMs());
   }
 
-  /** Whoever reads it is told that it broke off. */
+  /** Its reader gets the error that it broke off. */
   breakOff(reason: string): void {
     this.#body.fail(new TetcdError(ERROR_CODES.CLOSED, reason));
   }

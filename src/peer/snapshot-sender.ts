@@ -202,7 +202,7 @@ class Transfer {
     });
   }
 
-  /** False once an answer is there: nobody reads on. Throws if the connection has failed. */
+  /** False once an answer is there: the receiver has stopped reading. Throws if the connection has failed. */
   async #write(data: Uint8Array): Promise<boolean> {
     if (this.#error !== undefined) throw this.#error;
     if (this.#answer !== undefined) return false;

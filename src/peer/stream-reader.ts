@@ -192,7 +192,7 @@ export class StreamReader {
     return `unhandled error ${JSON.stringify(text)} when precondition failed`;
   }
 
-  /** Ends this connection and dials anew after a while. */
+  /** Ends this connection and dials again after a delay. */
   #giveUp(reason: string): void {
     const connection = this.#connection;
     if (connection === undefined || this.#stopped) return;

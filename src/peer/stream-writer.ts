@@ -1,4 +1,4 @@
-// The writing end of one kind of stream to one member: the other side dials, we answer for ever.
+// The writing end of one kind of stream to one member: the other side dials, we answer without end.
 
 import type { Counter } from '../base/index.ts';
 import type { ByteStream, Timer } from '../env/index.ts';

@@ -71,7 +71,7 @@ export interface OutgoingSnapshot {
   readonly size: number;
   /** The file from its beginning; each piece belongs to the receiver. */
   chunks(): AsyncIterable<Uint8Array>;
-  /** Lets go of it; called once, whatever happened. */
+  /** Releases it; called once, after success and failure. */
   close(): void;
 }
 
@@ -80,7 +80,7 @@ export interface PeerMetrics {
   activePeers(local: string, remote: string): Gauge;
   disconnectedPeers(local: string, remote: string): Counter;
   sentBytes(to: string): Counter;
-  /** `from` is `0` where nobody is named. */
+  /** `from` is `0` where no member is named. */
   receivedBytes(from: string): Counter;
   sentFailures(to: string): Counter;
   /** `from` is `host:port` for input that could not be decoded. */

@@ -39,7 +39,7 @@ export function allCodecs(): Map<string, AnyCodec> {
 export function protobufTypes(): Map<string, protobuf.Type> {
   const root = new protobuf.Root();
   for (const [path, text] of schemaTexts()) {
-    // The options' own schemas extend descriptor.proto, which nobody needs to encode messages.
+    // The options' own schemas extend descriptor.proto, which encoding does not need.
     if (path !== 'tetcd.proto' && path !== 'versionpb.proto') {
       protobuf.parse(text, root, { keepCase: true });
     }

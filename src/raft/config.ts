@@ -49,7 +49,7 @@ export interface Config {
   readonly messageBytesMax: number;
   /**
    * Bytes of committed entries handed out and not reported applied; at least one entry always goes.
-   * At the bound no more are handed out until some are reported. Default: `messageBytesMax`.
+   * At the bound, none is handed out until some are reported. Default: `messageBytesMax`.
    */
   readonly applyingBytesMax?: number;
   /**

@@ -5,9 +5,9 @@ export type NodeId = bigint;
 
 /** No node: no leader known, no vote cast, no transfer under way. */
 export const NONE: NodeId = 0n;
-/** Target of MsgStorageAppend: whoever writes the log, hard state and snapshots to the disk. */
+/** Target of MsgStorageAppend: the thread that writes log, hard state and snapshots to disk. */
 export const LOCAL_APPEND_THREAD: NodeId = 0xffff_ffff_ffff_ffffn;
-/** Target of MsgStorageApply: whoever applies committed entries to the state machine. */
+/** Target of MsgStorageApply: the thread that applies committed entries to the state machine. */
 export const LOCAL_APPLY_THREAD: NodeId = 0xffff_ffff_ffff_fffen;
 
 /** Whether `id` is one of the two local threads and so no member of the group. */

@@ -199,7 +199,7 @@ export class Network {
     this.lost.clear();
   }
 
-  /** Delivers everything until nobody has anything to send. */
+  /** Delivers everything until no node has anything to send. */
   settle(): void {
     for (let busy = true; busy; ) {
       busy = false;

@@ -24,9 +24,9 @@ export const {
   ConfChangeV2Codec,
 } = raftpb;
 
-/** Shared by all messages without entries; nobody appends to it. */
+/** Shared by all messages without entries; never appended to. */
 export const NO_ENTRIES: Entry[] = [];
-/** Shared by all messages without responses; nobody appends to it. */
+/** Shared by all messages without responses; never appended to. */
 const NO_RESPONSES: Message[] = [];
 
 /**

@@ -61,7 +61,7 @@ export class RawNode {
 
   /**
    * Reads the storage and becomes a follower. INVALID_ARGUMENT for a bad setting, CORRUPT if what
-   * the storage holds contradicts itself, and whatever the storage throws.
+   * the storage holds contradicts itself, and any error that the storage throws.
    */
   constructor(config: Config) {
     const resolved: ResolvedConfig = resolveConfig(config);
@@ -113,7 +113,7 @@ export class RawNode {
   }
 
   /**
-   * Proposes an entry with `data`, which nobody may change afterwards. OK does not mean that it
+   * Proposes an entry with `data`, which the caller may not change afterwards. OK does not mean that it
    * will be committed, only that it is in the leader's log or on the way there.
    */
   propose(data: Uint8Array): StepResult {

@@ -130,7 +130,7 @@ export class Schedule implements Observer {
 
   /**
    * Members outside of the configuration are turned off, as an operator would: they may not know
-   * that they were removed, and without pre-votes their campaigns go on for ever. One that a late
+   * that they were removed, and without pre-votes their campaigns never end. One that a late
    * change adds again is turned on.
    */
   #retireRemoved(): void {
@@ -176,7 +176,7 @@ export class Schedule implements Observer {
 
   mayRead(member: Member, index: LogIndex, context: Uint8Array): void {
     const asked = this.#reads.get(context.join());
-    if (asked === undefined) fail('a read that nobody asked for');
+    if (asked === undefined) fail('a read that was never asked for');
     if (index < asked) fail(`stale read at ${member.id}: ${index}, but ${asked} was applied`);
     this.readsServed++;
   }
@@ -323,7 +323,7 @@ export class Schedule implements Observer {
   }
 
   #member(id: NodeId): Member {
-    return this.members[Number(id) - 1] ?? fail(`a message to ${id}, which nobody is`);
+    return this.members[Number(id) - 1] ?? fail(`a message to ${id}, which no node has as id`);
   }
 
   #leader(): Member | undefined {

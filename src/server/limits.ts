@@ -179,7 +179,7 @@ export const LEASE_FORWARD_RETRY_MS = 50;
 /** Share of the leader's log that a learner must have before it may vote; etcd's. */
 export const LEARNER_READY_SHARE = 0.9;
 
-/** How long a removed member goes on, so that the others learn of it from it; etcd's. */
+/** How long a removed member continues, so that the others learn of it from it; etcd's. */
 export const REMOVAL_DELAY_MS = 1000;
 
 /** How often a renewal of a lease that has expired and is not revoked yet is tried again. */

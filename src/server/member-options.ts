@@ -1,4 +1,4 @@
-// How a member is started, and what it is told before it exists.
+// Start options, and callbacks buffered until the member exists.
 
 import type { Env } from '../env/index.ts';
 import type { StoreOptions } from './boot/store-opening.ts';
@@ -26,7 +26,7 @@ export interface MemberOptions {
   readonly listen?: boolean;
 }
 
-/** What a member is told before it exists, kept until it does. */
+/** Callbacks that arrive before the member exists, buffered until it does. */
 export interface Late {
   member?: Member;
   failure?: { readonly error: unknown };

@@ -438,7 +438,7 @@ export class Member implements MemberCore, StateMachineHost {
     log.info('ready to serve client requests');
   }
 
-  /** Serves no more, makes everything applied durable, and lets go of the directory. */
+  /** Stops serving, makes everything applied durable, and releases the directory. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;

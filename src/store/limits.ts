@@ -24,12 +24,12 @@ export const ROWS_PER_CLOCK_CHECK = 512;
 export const COMPACTION_BATCH_ROWS_DEFAULT = 1000;
 export const COMPACTION_SLEEP_MS_DEFAULT = 10;
 
-/** A pinned view holds back compaction; whoever keeps one longer than this loses it. */
+/** A pinned view holds back compaction; a reader that keeps one longer loses it. */
 export const PIN_MS_MAX: number = 10 * 60 * 1000;
 
 /**
  * A database that another one has replaced stays open this long at most for those who still read it;
- * whoever reads on then gets CLOSED.
+ * further reads then get CLOSED.
  */
 export const RETIRED_MS_MAX: number = PIN_MS_MAX;
 

@@ -41,7 +41,7 @@ export class FrameBuffer {
     this.crc = crc;
   }
 
-  /** Forgets the frames; the checksum goes on. */
+  /** Forgets the frames; the checksum continues. */
   clear(): void {
     this.length = 0;
     if (this.bytes.length > BUFFER_SIZE_KEPT_MAX) this.bytes = new Uint8Array(BUFFER_SIZE);

@@ -16,12 +16,12 @@ export const SECTOR_SIZE = 512;
 
 /**
  * Appends that may wait for the disk. One Ready makes one append, so this is as many turns of the
- * event loop; whoever appends without looking at `waitingAppends` gets LIMIT_EXCEEDED at the bound.
+ * event loop; a caller that ignores `waitingAppends` gets LIMIT_EXCEEDED at the bound.
  */
 export const APPENDS_WAITING_MAX = 100_000;
 
 /**
- * Encoded bytes after which a batch takes no more appends: one write and one sync of it take about
+ * Encoded bytes after which a batch is closed for further appends: one write and one sync of it take about
  * 10 ms on a slow SSD (400 MB/s). One append larger than that is a batch of its own.
  */
 export const BATCH_SIZE_MAX = 4 * 1024 * 1024;

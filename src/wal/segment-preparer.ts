@@ -21,7 +21,7 @@ export class SegmentPreparer {
   #count = 0;
   /** The file that is ready or being made ready. */
   #file: Promise<DiskFile> | undefined;
-  /** A cut waits: no more rests. */
+  /** A cut waits: prepare without pauses. */
   #hurry = false;
   #stopped = false;
   #endRest: (() => void) | undefined;

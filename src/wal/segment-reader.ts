@@ -177,7 +177,7 @@ export class SegmentReader {
   /** Whether so many intact records follow the bad one that it cannot be part of the last write. */
   async #isFarFromEnd(): Promise<boolean> {
     if (this.#trouble !== 'checksum mismatch') return false;
-    // The chain goes on from the checksum that the bad record says it had.
+    // The chain continues from the checksum that the bad record says it had.
     const following = new SegmentReader({
       file: this.#file,
       path: this.path,
@@ -258,7 +258,7 @@ export class SegmentReader {
     return -1;
   }
 
-  /** Whether a record whose checksum holds begins after the length word, whatever that says. */
+  /** Whether a record whose checksum holds begins after the length word, regardless of its value. */
   async #isIntact(): Promise<boolean> {
     const left = this.#size - this.offset;
     let end = this.#parse(LENGTH_WORD_SIZE, this.#blockLength);

@@ -182,7 +182,7 @@ export async function cleanSnapDirectory(
   }
 }
 
-/** Removes received databases of snapshots before `index`: nobody will use them any more. */
+/** Removes received databases of snapshots before `index`: they are of no further use. */
 export async function removeSnapDatabases(
   disk: Disk,
   directory: string,

@@ -21,7 +21,7 @@ export async function prepareDirectory(disk: SimDisk): Promise<void> {
   await disk.syncDirectory('/');
 }
 
-/** An env around a disk of its own, for crash tests: time is real but nobody looks at it. */
+/** An env around a disk of its own, for crash tests: time is real but never read. */
 export function envOf(disk: SimDisk): WalEnv {
   const { clock, timers } = createSimEnv({ seed: 0 });
   return { clock, timers, disk };

@@ -41,7 +41,7 @@ import { segmentName } from './segment-name.ts';
 import { SegmentPreparer } from './segment-preparer.ts';
 import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
 
-/** Where appending goes on. */
+/** Where appending continues. */
 interface WalTail {
   readonly metadata: Uint8Array;
   /** All locked; the last one is appended to. */
@@ -304,7 +304,7 @@ export class Wal {
       const append = this.#waiting[this.#waitingFrom++]!;
       append.complete(error);
     }
-    // Appends made meanwhile stand after `end`; without any, the array begins anew.
+    // Appends made meanwhile stand after `end`; without any, the array is reset.
     if (this.#waitingFrom === this.#waiting.length) this.#waiting = [];
     else if (this.#waitingFrom > 1024 && this.#waitingFrom * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);

@@ -118,7 +118,7 @@ export class ClusterMember {
     this.#paused = false;
     onProcess?.(started.pid);
     await started.line(READY, timeoutMs);
-    // The client may still believe for a moment that nobody listens.
+    // The client may still believe for a moment that the port is closed.
     const look = (): Promise<string | undefined> =>
       this.status().then(
         ({ memberId }) => memberId,

@@ -4,7 +4,7 @@
 //
 // A member advertises one URL to all others, so a gate takes the connections of all of them. Which
 // member has opened one is read from the system's table of sockets (Linux). A connection then
-// belongs to an ordered pair, and its bytes to the links A→B and B→A, whoever opened it.
+// belongs to an ordered pair, and its bytes to the links A→B and B→A, regardless of who opened it.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';

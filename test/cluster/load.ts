@@ -1,4 +1,4 @@
-// Writers that go on whatever happens to single members, and know afterwards what must be there.
+// Writers that continue when single members fail, and know afterwards what must be there.
 
 import { ApiClient, type Message } from '../helpers/api.ts';
 import type { Cluster } from './cluster.ts';

@@ -250,7 +250,7 @@ async function expectNothingLost(cluster: Cluster, load: Load): Promise<void> {
   expect(load.longestGapMs).toBeLessThan(GAP_MS_MAX);
 }
 
-/** Under load, one member after the other goes on with the next of `servers` on its directory. */
+/** Under load, one member after the other continues with the next of `servers` on its directory. */
 export async function replaceInPlace(cluster: Cluster, servers: readonly Server[]): Promise<void> {
   const load = new Load(cluster);
   const watches = cluster.members.map((one) => new WatchLog(one.endpoint, 2));

@@ -47,7 +47,7 @@ describe('the crash checker', () => {
     ['a revision that went back', 2, KEYS, EVENTS, /went back from 3 to 2/],
     ['a lost event', 3, KEYS, EVENTS.slice(0, 2), /no event: 3 c = y/],
     ['a gap in the events', 5, KEYS, [...EVENTS, event(5, 'd', 'z')], /revision 5 after one of 3/],
-    ['an event from nowhere', 4, KEYS, [...EVENTS, event(4, 'a', 'q')], /nobody wrote 4 a = q/],
+    ['an event from nowhere', 4, KEYS, [...EVENTS, event(4, 'a', 'q')], /no client wrote 4 a = q/],
     [
       'half a transaction',
       4,

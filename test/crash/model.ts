@@ -158,7 +158,7 @@ export class Model {
     const possible = new Set(this.#attempts.flat().map((one) => `${one.key} = ${one.value}`));
     for (const event of events) {
       if (!possible.has(`${event.key} = ${event.value}`)) {
-        wrong.push(`nobody wrote ${name(event.revision, event)}`);
+        wrong.push(`no client wrote ${name(event.revision, event)}`);
       }
     }
   }

@@ -201,7 +201,7 @@ export class FaultMaker {
     return { name, what: slowed.join(', '), end: () => links.heal() };
   }
 
-  /** A member that runs no more though nobody killed it. */
+  /** A member that exited without being killed. */
   #lookForDeaths(): void {
     for (const member of this.#cluster.members) {
       if (member.isRunning || this.#down.has(member)) continue;

@@ -22,7 +22,7 @@ export interface FaultRunOptions {
   readonly servers: readonly Server[];
   /** Programs that may take over a member's directory after a kill; else the member keeps its own. */
   readonly successors?: readonly Server[];
-  /** Rules of which a breach is told but does not count. */
+  /** Rules whose breach is reported but does not count. */
   readonly tolerated?: readonly string[];
   readonly seconds: number;
   readonly seed: number;
@@ -211,7 +211,7 @@ class FaultRun {
   }
 }
 
-/** Runs to the end whatever is found on the way. */
+/** Runs to the end, whatever it finds. */
 export async function runFaults(options: FaultRunOptions): Promise<FaultReport> {
   const cluster = await Cluster.start({ servers: options.servers, flags: FLAGS, linked: true });
   try {

@@ -130,7 +130,7 @@ export class ApiClient {
     });
   }
 
-  /** Resolves with the outcome whatever it is; after `timeoutMs` (30 s) with code 4. */
+  /** Resolves with any outcome; after `timeoutMs` (30 s) with code 4. */
   call(rpc: string, request: Message, options: CallOptions = {}): Promise<Reply> {
     return this.callRaw(rpc, encode(methodOf(rpc).requestType, request), options);
   }

@@ -20,7 +20,7 @@ export interface RunResult {
 
 const OUTPUT_BYTES_MAX = 16 << 20;
 
-/** Runs `command` (program, then arguments); resolves at its end whatever the exit code. */
+/** Runs `command` (program, then arguments); resolves at its end with any exit code. */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const [program, ...args] = command;
   if (program === undefined) throw new Error('empty command');

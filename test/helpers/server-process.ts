@@ -28,7 +28,7 @@ function portIsFree(port: number): Promise<boolean> {
   });
 }
 
-/** A loopback port on which nobody listens now. */
+/** A free loopback port. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const port = PORT_FIRST + Math.floor(Math.random() * PORT_COUNT);

@@ -43,7 +43,7 @@ export function after(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs));
 }
 
-/** Other processes tell nobody that they have made a file. */
+/** Other processes do not announce that they made a file. */
 export async function waitForFile(path: string): Promise<void> {
   const deadline = performance.now() + 60_000;
   while (!existsSync(path)) {

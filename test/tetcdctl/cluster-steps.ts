@@ -5,8 +5,8 @@ import type { Like } from './steps.ts';
 
 /**
  * In words, `{m1}` is an endpoint, `{id1}` a member's id, `{peer1}` its peer URL, `{all}` the endpoints
- * of all three, `{dead}` one where nobody listens, `{new}` the id of the member added last, `{free}`
- * a peer URL that nobody has.
+ * of all three, `{dead}` one that is not listening, `{new}` the id of the member added last, `{free}`
+ * a peer URL that no member has.
  */
 export interface ClusterStep {
   readonly args: readonly string[];

@@ -206,7 +206,7 @@ export class FileDatabase implements Database, WriteHost {
   poison(reason: unknown): void {
     this.poisonedBy ??= new TetcdError(
       'DISK_FAILED',
-      `${this.path}: a commit failed, no more writes are taken`,
+      `${this.path}: a commit failed, writes are refused`,
       { cause: reason },
     );
     for (const { reject } of this.waiting.splice(0)) reject(this.poisonedBy);
@@ -215,7 +215,7 @@ export class FileDatabase implements Database, WriteHost {
   releaseWriter(): void {
     invariant(this.writing, 'the writer is done once');
     const next = this.waiting.shift();
-    // With a next writer `writing` stays set, so that nobody slips in before it runs.
+    // With a next writer `writing` stays set, so that no other writer begins before it runs.
     if (next === undefined) this.writing = false;
     else next.resolve();
   }

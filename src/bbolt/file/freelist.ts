@@ -62,7 +62,7 @@ export class Freelist {
 
   /**
    * `free` is what the trees do not reach at commit `txid`, the state the file was opened at. The
-   * pages of a free list in the file are among them: nobody needs them again.
+   * pages of a free list in the file are among them: they are not needed again.
    */
   constructor(free: PageSet, txid: number) {
     this.free = free;

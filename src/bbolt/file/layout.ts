@@ -53,7 +53,7 @@ export function readU32(bytes: Uint8Array, at: number): number {
   );
 }
 
-/** Exact up to 2^53; above, rounded: whoever checks the number against a bound still refuses it. */
+/** Exact up to 2^53; above, rounded: a check against a bound still refuses it. */
 export function readU64(bytes: Uint8Array, at: number): number {
   return readU32(bytes, at) + readU32(bytes, at + 4) * 0x1_0000_0000;
 }

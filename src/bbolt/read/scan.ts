@@ -1,5 +1,5 @@
 // The pass over the whole file at opening: which pages the trees reach, hence which are free, and in
-// the same pass every entry of the buckets that somebody wants to see.
+// the same pass every entry of the buckets that a visitor asked for.
 
 import { compareBytes } from '../../base/index.ts';
 import type { BucketVisitor } from '../api.ts';

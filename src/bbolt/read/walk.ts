@@ -22,7 +22,7 @@ interface TreeVisitor {
   leaf(page: Page): boolean | Promise<boolean>;
 }
 
-/** A batch of children under way. Its failure is for whoever takes it, if anyone does. */
+/** A batch of children under way. Its failure goes to its consumer, if there is one. */
 type Batch = Promise<Page[]>;
 
 export class TreeWalk {

@@ -198,7 +198,7 @@ class Check {
     pager.readSync(head, id);
     const wrong = validateHeader(head, id, meta.highWater);
     if (wrong !== undefined) {
-      // Its pages are taken, whatever is in them.
+      // Its pages count as used, with any content.
       this.reached.add(id);
       this.report(id, wrong);
       return undefined;

@@ -36,7 +36,7 @@ export class EditTree {
   inline: Page | undefined;
   /** The root, if it is under edit. */
   root: TreeNode | undefined;
-  /** Rises with every change: cursors then look for their place anew. */
+  /** Rises with every change: cursors then search their position again. */
   changes = 0;
   /** The rightmost leaf, while keys are being appended to it. */
   private tail: LeafNode | undefined;

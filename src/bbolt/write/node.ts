@@ -136,7 +136,7 @@ export class LeafNode {
     return this.base!.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0;
   }
 
-  /** An element as an object; made anew for one that stands in the base page. */
+  /** An element as an object; created on demand for one in the base page. */
   entry(index: number): LeafEntry {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') return slot;

@@ -128,7 +128,7 @@ export class EditBucket implements WriteBucket {
     if (BigInt.asUintN(64, value) !== value) {
       throw new TetcdError('INVALID_ARGUMENT', 'a sequence is an unsigned 64-bit number');
     }
-    // A bucket is written anew if its root is under edit.
+    // A bucket is rewritten if its root is under edit.
     this.tree.editRoot();
     this.tree.changes++;
     this.sequenceValue = value;

@@ -1,5 +1,5 @@
 // The cursor of a write transaction, over pages and nodes alike. Moves go by the key it stands on:
-// when the tree has changed since the last move, the place is looked for anew. Not a hot path.
+// when the tree has changed since the last move, the position is searched again. Not a hot path.
 
 import { TetcdError } from '../../base/index.ts';
 import type { WriteCursor } from '../api.ts';

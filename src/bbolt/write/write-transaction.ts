@@ -1,13 +1,13 @@
 // The write transaction: edits in memory, then a commit in this order:
 //
 //   1. rebalance and cut the edited trees; build pages in space that nothing on disk refers to
-//   2. write them (they may be written in parts while 1 goes on)
+//   2. write them (they may be written in parts during 1)
 //   3. sync
 //   4. write the meta page of this commit over the older of the two
 //   5. sync
 //   6. let new readers see it
 //
-// A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on nobody knows
+// A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on it is unknown
 // after a failure which of the two states the disk holds: no further writer is let in.
 
 import { hasCode, invariant, TetcdError } from '../../base/index.ts';
@@ -52,7 +52,7 @@ export interface WriteHost {
   publish(meta: Meta): void;
   /** No writer is let in any more, for this reason. */
   poison(reason: unknown): void;
-  /** The writer is done, whatever came of it. */
+  /** The writer is done, successfully or not. */
   releaseWriter(): void;
 }
 
@@ -160,7 +160,7 @@ export class Writer implements WriteTransaction, BucketOwner {
     const slices = host.slices();
     await freeTrees(host.pager, this.freedTrees, freed, slices);
     const builder = new PageBuilder(host.pager, host.freelist, base.highWater);
-    // What is freed is mostly written anew; what was put comes on top.
+    // Most freed pages are written again; new content adds to them.
     const pagesPut = Math.ceil(this.bytesPut / host.pager.pageSize);
     host.freelist.begin(this.txid, countRuns(freed) + pagesPut);
     const rootChanged = (await this.root.spill({ builder, slices }, false)) !== undefined;

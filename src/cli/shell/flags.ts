@@ -1,5 +1,5 @@
 // Flags as commander options, with the kinds that Go's pflag has. Values are checked when the command
-// line is read (`command-line.ts`), so that what is wrong is told in pflag's words.
+// line is read (`command-line.ts`), so that errors are in pflag's words.
 
 import { Option } from 'commander';
 import { goDuration } from '../../base/index.ts';

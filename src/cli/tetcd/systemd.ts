@@ -1,4 +1,4 @@
-// What the service manager is told: that the member serves, and that it stops (sd_notify(3)).
+// Notifications to the service manager: READY and STOPPING (sd_notify(3)).
 //
 // The manager listens at a datagram socket, which Node does not have, and takes messages from the main
 // process only unless the unit says otherwise (`NotifyAccess=`). A small native package sends them from this
@@ -17,7 +17,7 @@ const SEND_TIMEOUT_MS = 5000;
 export class ServiceManager {
   readonly #log: Logger;
   readonly #timers: Timers;
-  /** Path of its socket, as NOTIFY_SOCKET has it; `@` begins an abstract one. Without it, nobody is told. */
+  /** Path of its socket, as NOTIFY_SOCKET has it; `@` begins an abstract one. Without it, none is sent. */
   readonly #socket: string;
 
   constructor(log: Logger, timers: Timers, socket: string | undefined) {

@@ -19,7 +19,7 @@ import type { GlobalOptions } from './global-flags.ts';
 import { makePrinter } from './printers/index.ts';
 import type { Printer } from './printers/printer.ts';
 
-/** Refused by name: what would silently be less than what was asked for. */
+/** Refused by name: options that would silently do less than they say. */
 const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
   ['discoverySrv', '--discovery-srv'],
   ['discoverySrvName', '--discovery-srv-name'],

@@ -41,14 +41,14 @@ export interface KeepAliveResponse {
 export interface KeepAliveOptions {
   /**
    * The lease is given up with NO_LEADER when the member that renews it loses its leader. Without it,
-   * renewal goes on at another member, or when there is a leader again, as long as the lease lives.
+   * renewal continues at another member, or when there is a leader again, as long as the lease lives.
    */
   readonly requireLeader?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A lease that is being renewed until it is closed or lost; nobody needs to read it. A loop over it
+ * A lease that is being renewed until it is closed or lost; reading it is optional. A loop over it
  * yields the server's answers (the newest few, if it is slow), ends when it is closed, and throws
  * LEASE_NOT_FOUND when the lease has expired or was revoked.
  */
@@ -310,7 +310,7 @@ export class KeepAliveStream {
         this.#work();
       },
     };
-    // A member without a leader cannot renew, and says so at once only if it is told that it matters.
+    // A member without a leader cannot renew, and says so at once only if the request requires a leader.
     const options = { waitForReady: true, metadata: REQUIRE_LEADER };
     this.#stream = this.#calls.stream(method.path, handler, options);
     this.#heardMs = this.#nowMs();

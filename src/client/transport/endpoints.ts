@@ -1,4 +1,4 @@
-// The endpoints of a client while it lives: as given, set anew, or taken from the member list.
+// The endpoints of a client while it lives: as given, replaced, or taken from the member list.
 
 import type { Channel } from '../../grpc/index.ts';
 import type { etcdserverpb } from '../../protocol/index.ts';
@@ -27,7 +27,7 @@ export class Endpoints {
     return this.#texts;
   }
 
-  /** INVALID_ARGUMENT, and nothing is changed, if they make no sense or would need TLS anew. */
+  /** INVALID_ARGUMENT, and nothing is changed, if they make no sense or need TLS that is missing. */
   set(texts: readonly string[]): void {
     const { endpoints, secure } = parseEndpoints(texts, this.#hasTlsOptions);
     if (secure !== this.#isSecure) {

@@ -75,7 +75,7 @@ export function rangeRequest(key: Bytes, options: GetOptions): etcdserverpb.Rang
   });
 }
 
-/** A sort target without order asks for an order: NONE would sort by key whatever the target. */
+/** A sort target without order asks for an order: NONE would sort by key for any target. */
 function sortOrder({ sortBy, order }: GetOptions): etcdserverpb.SortOrder {
   const { NONE, ASCEND, DESCEND } = etcdserverpb.SortOrder;
   if (order === 'descend') return DESCEND;

@@ -43,7 +43,7 @@ export class TokenSource {
     try {
       return await this.#authenticate(user, password);
     } catch (error) {
-      // A cluster without authentication takes everybody, as etcd's client sees it.
+      // A cluster without authentication accepts any user, as etcd's client sees it.
       if (isEtcdError(error, 'AUTH_NOT_ENABLED')) return '';
       throw error;
     }

@@ -28,7 +28,7 @@ export class PullQueue<T> {
     return this.#state === 'open';
   }
 
-  /** Items that nobody has pulled yet. */
+  /** Items not pulled yet. */
   get size(): number {
     return this.#items.length;
   }
@@ -38,7 +38,7 @@ export class PullQueue<T> {
     return this.#bytes;
   }
 
-  /** Gives the item to the reader who waits, or keeps it with its weight. Only while open. */
+  /** Gives the item to the waiting reader, or keeps it with its weight. Only while open. */
   push(item: T, bytes = 0): void {
     invariant(this.open, 'nothing arrives after the end');
     const waiter = this.#waiter;

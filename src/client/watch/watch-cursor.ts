@@ -42,7 +42,7 @@ export class WatchCursor {
 
   /** Everything up to `revision` has been sent to this subscription. */
   onProgress(revision: number): void {
-    // A half delivered revision stays half delivered whatever the server says.
+    // A half delivered revision stays half delivered, regardless of the server.
     if (this.#deliveredOfNext === 0) this.#progress = Math.max(this.#progress, revision);
   }
 

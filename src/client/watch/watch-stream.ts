@@ -149,7 +149,7 @@ export class WatchStream implements WatcherLink {
       },
     };
     // The member must know a leader, and ends the stream when it loses it: a member that is cut off
-    // from its cluster would otherwise be silent for ever.
+    // from its cluster would otherwise stay silent.
     const options = { waitForReady: true, metadata: REQUIRE_LEADER };
     this.#stream = this.#calls.stream(method.path, handler, options);
     this.#sendQueue();
@@ -192,7 +192,7 @@ export class WatchStream implements WatcherLink {
     }
   }
 
-  /** The stream is gone: whoever was on it waits for the next. */
+  /** The stream is gone: its watches wait for the next. */
   #requeue(): void {
     // Those that have an id or wait for one; suspended ones are in neither place.
     const subscribed = new Set([...this.#byId.values(), ...this.#creating, ...this.#queue]);

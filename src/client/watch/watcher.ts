@@ -1,4 +1,4 @@
-// A watch as its user sees it: an async iterable that goes on over reconnects.
+// A watch as its user sees it: an async iterable that continues across reconnects.
 
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { checkCallOptions, checkFlags, checkInteger, checkName } from '../arguments.ts';

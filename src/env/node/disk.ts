@@ -1,7 +1,7 @@
 // The real disk, by file descriptor.
 //
 // Platforms: everything is written for POSIX. On Windows a directory cannot be synced (its names are
-// journalled by NTFS; `syncDirectory` does nothing), a file that somebody has open cannot be
+// journalled by NTFS; `syncDirectory` does nothing), an open file cannot be
 // renamed over or removed, and locks work as `lock.ts` says.
 
 import {
@@ -112,7 +112,7 @@ function openFile(
 }
 
 /**
- * Makes the parents too. Node's own way of that tries again for ever where a parent is there and yet
+ * Makes the parents too. Node's own option retries without end where a parent is there and yet
  * nothing can be made in it (`/proc/nope/x`), in a thread that nothing can stop.
  */
 async function makeDirectory(path: string, permissions: number): Promise<void> {

@@ -2,7 +2,7 @@
 //
 // A file may be renamed over one that is still open and locked; then both are ours, under one name,
 // and share what stands for the lock. That cannot stop this process from locking one file twice, so
-// the files that share it are told apart here.
+// this table tells apart the files that share it.
 
 import { fstat } from 'node:fs';
 import { resolve } from 'node:path';
@@ -14,7 +14,7 @@ interface Held {
   readonly files: Set<string>;
 }
 
-/** By absolute path. What is locked is the process's, whoever in it asks. */
+/** By absolute path. A lock belongs to the process, not to the part that asked for it. */
 const heldByPath = new Map<string, Held>();
 
 /** Takes the lock of `path` for the open file, or shares it. LOCKED if this very file has it. */

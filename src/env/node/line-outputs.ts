@@ -1,10 +1,10 @@
 // Lines of text to a terminal, a pipe, a socket or a file, without ever waiting for who reads it.
 //
-// A write that would block (nobody reads the pipe, the terminal is stopped) or fails (the reader is
+// A write that would block (the pipe is not read, the terminal is stopped) or fails (the reader is
 // gone, the disk is full) is tried again later; meanwhile lines wait, up to a bound, and then get
 // lost, are counted, and leave a line that says how many. Everything goes out in order, and no line
 // in part. Writes are system calls of this thread: an asynchronous write would hold one of the few
-// threads that file syncs need as well for as long as nobody reads, and keep the process from
+// threads that file syncs need as well for as long as it is not read, and keep the process from
 // ending. A file is written the same way, into the system's cache.
 
 import { constants, fstatSync, openSync, type Stats, writeSync } from 'node:fs';
@@ -52,7 +52,7 @@ function descriptorOf(name: string): number {
  * A descriptor of the same pipe, terminal or socket that does not block. Opened again it is ours
  * alone, and who shares the old one (the shell, say) keeps its way of writing. What cannot be opened
  * again (a socket, a pipe of another user) is made non-blocking itself, which Node undoes at exit,
- * but for a terminal: that one is everybody's.
+ * except for a terminal, which other processes share.
  */
 function nonBlocking(standard: number): number {
   const stat: Stats = fstatSync(standard);

@@ -100,13 +100,13 @@ async function isAlive(owner: string): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it exists and belongs to somebody else.
+    // EPERM: it exists and belongs to another user.
     if (errnoOf(error) === 'ESRCH') return false;
   }
   return (await describeOwner(pid)) === owner;
 }
 
-/** When the process began, in whatever words the platform has; a dash where it has none. */
+/** Start time of the process, in the platform's format; a dash where it has none. */
 async function startTimeOf(pid: number): Promise<string> {
   if (process.platform === 'linux') {
     const line = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');

@@ -33,14 +33,14 @@ const BSD_O_EXLOCK = 0x20;
 const WINDOWS_EXLOCK = 0x1000_0000;
 /** libuv: the file goes when it is closed. */
 const WINDOWS_TEMPORARY = 0x40;
-/** `flock -n` when somebody else holds the lock. */
+/** `flock -n` when another process holds the lock. */
 const FLOCK_EXIT_CONFLICT = 1;
 /** Bytes of flock's complaints that we keep. */
 const STDERR_SIZE_MAX = 1024;
 
 /**
- * Locks the file, which is open as `descriptor`. Rejects with LOCKED at once if somebody else has
- * it. Closing the descriptor is the caller's; the function returned gives up whatever else is held.
+ * Locks the file, which is open as `descriptor`. Rejects with LOCKED at once if another owner has
+ * it. The caller closes the descriptor; the function returned releases everything else.
  */
 export async function lockFile(path: string, descriptor: number): Promise<HeldLock> {
   switch (process.platform) {

@@ -8,7 +8,7 @@
 import { fstat, readFile } from 'node:fs';
 
 /**
- * Whoever else holds a lock on the open file, in words; undefined if nobody does or the platform
+ * Other holders of a lock on the open file, in words; undefined if there are none or the platform
  * cannot tell. `ignoreFlock`: leave out locks of the flock kind, for one who holds that lock itself.
  */
 export async function foreignLock(

@@ -9,7 +9,7 @@ interface CrashEverywhereOptions<State> {
   readonly outcomes?: number;
   /** Crash points are this far apart; 1, every one, by default. */
   readonly stride?: number;
-  /** What the work begins with; its effects are not crashed and are synced by whoever wants that. */
+  /** What the work begins with; its effects are not crashed and are synced only by the caller. */
   readonly prepare?: (disk: SimDisk) => Promise<void>;
   /** A fresh record for one run, where the work notes what it was promised. */
   readonly newState: () => State;

@@ -61,7 +61,7 @@ export class Operations {
       throw new TetcdError(ERROR_CODES.CLOSED, `${what} ${path}: the disk has crashed`);
   }
 
-  /** Numbers the operation. Throws CLOSED at the crash and after it, and whatever fault is wanted. */
+  /** Numbers the operation. Throws CLOSED at the crash and after it, and the fault that the test injects. */
   begin(kind: OperationKind, path: string, position = 0, size = 0): DiskOperation {
     const operation = this.number(kind, path, position, size);
     const fault = this.faultOf(operation);

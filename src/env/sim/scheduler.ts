@@ -14,7 +14,7 @@
 //
 // Two ways to drive it:
 // - `run(body)` and its kin pump until the body's promise settles, and report a body that waits for
-//   an event that nobody will ever send.
+//   an event that will never come.
 // - On its own (`autoRun`, the default) an event that is asked for while no `run` is under way starts
 //   a pump of its own, so that plain awaits in a plain test work. It stops when no event is left;
 //   with periodic timers call `stop()` at the end.

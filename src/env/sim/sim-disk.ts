@@ -121,7 +121,7 @@ export class SimDisk implements Disk {
     return this.outcome(options);
   }
 
-  /** What `crash` would return, while this disk goes on. */
+  /** What `crash` would return, while this disk stays in use. */
   outcome(options: CrashOptions): SimDisk {
     const fate = options.unsynced ?? 'random';
     const names = this.#names.afterCrash(seededRandom(options.seed), fate);

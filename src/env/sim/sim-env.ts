@@ -3,7 +3,7 @@
 // A `SimEnv` is one process on one machine. When it crashes it is dead: its timers, streams and disk
 // operations never call back, so that code of the dead process just stops, in the middle of its
 // `await`. `crash()` returns the env of the next process on that machine, with the disk as it is
-// found. While it is paused nothing calls back either; what was due then comes when it goes on.
+// found. While it is paused nothing calls back either; what was due then comes when it resumes.
 
 import { type Random, seededRandom } from '../../base/index.ts';
 import type { Entropy, Env, Network, Timers } from '../index.ts';
@@ -75,12 +75,12 @@ export class SimEnv implements Env {
     return this.#process.dead;
   }
 
-  /** The process gets no time (SIGSTOP); its machine goes on, and so do the clocks. */
+  /** The process gets no time (SIGSTOP); its machine and the clocks continue. */
   pause(): void {
     this.#process.pause();
   }
 
-  /** The process goes on (SIGCONT): first with what was due in the meantime, in order. */
+  /** The process resumes (SIGCONT): first with what was due in the meantime, in order. */
   resume(): void {
     this.#process.resume();
   }

@@ -6,7 +6,7 @@ import type { SimClock } from './sim-clock.ts';
 
 /** What calls into a process must know of it. */
 export interface Callable {
-  /** Calls now; when the process goes on, if it is paused; or never, if it is dead. */
+  /** Calls now; when the process resumes, if it is paused; or never, if it is dead. */
   enter(callback: () => void): void;
   /** Whether `enter` would call now. */
   readonly running: boolean;

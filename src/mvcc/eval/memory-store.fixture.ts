@@ -54,7 +54,7 @@ export class MemoryStore implements ReadView, RowWriter, LeaseHooks, RowSource {
   appendRow(main: number, sub: number, tombstone: boolean, length: number, into: ByteSlice): void {
     const last = this.data.at(-1);
     invariant(last === undefined || isBefore(last, main, sub), 'rows are appended in order');
-    // A byte to either side: nobody may read or write beyond the place.
+    // A byte to either side: access beyond the place is an error.
     const bytes = new Uint8Array(length + 2).fill(0xee);
     this.data.push({ main, sub, tombstone, bytes });
     into.buffer = bytes;

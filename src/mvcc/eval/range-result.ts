@@ -10,7 +10,7 @@ const ARENA_BYTES = 16 * 1024;
 export class RangeResult {
   /** Revision for the response's header: the newest one when the range was evaluated. */
   revision: Revision = 0;
-  /** Keys in the range at the revision asked for, whatever limit and filters say. */
+  /** Keys in the range at the revision asked for, regardless of limit and filters. */
   count = 0;
   /** Whether the limit left keys out. */
   more = false;

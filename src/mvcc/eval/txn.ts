@@ -114,7 +114,7 @@ export class TxnRun {
 
   /**
    * Begins a transaction on a write transaction that is open. `skipRanges` leaves the ranges' results
-   * empty: a member that nobody waits on need not read.
+   * empty: a member without a waiting caller need not read.
    */
   start(txn: WriteTxn, request: etcdserverpb.TxnRequest, skipRanges: boolean): void {
     this.#begin(txn, txn, txn.leases, request);

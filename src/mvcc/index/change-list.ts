@@ -1,4 +1,4 @@
-// The changes of one revision, in order: what watchers are told.
+// The changes of one revision, in order: what watchers get.
 
 import type { ByteSlice } from '../types.ts';
 

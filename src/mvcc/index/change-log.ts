@@ -7,7 +7,7 @@
 // searches, and walks the one block that R cuts and the open one. One count sorts a few blocks only
 // and walks the others entry by entry, so that none takes long.
 //
-// Compaction at revision C drops blocks at or before C, since nobody reads there any more.
+// Compaction at revision C drops blocks at or before C, since reads there are refused.
 
 import { invariant, type Revision } from '../../base/index.ts';
 import { FROM_KEY } from '../eval/key-range.ts';

@@ -43,7 +43,7 @@ import {
 export const NOT_ALIVE = -1;
 
 export class KeyIndex {
-  /** Parts of the index that its cursor and compaction use too; nobody else touches them. */
+  /** Parts of the index that its cursor and compaction use too; no other file touches them. */
   readonly tree: KeyTree = new KeyTree();
   readonly history: History = new History();
   readonly changes: ChangeLog = new ChangeLog();
@@ -274,7 +274,7 @@ export class KeyIndex {
   }
 
   #log(key: string, main: Revision, delta: 1 | -1): void {
-    // Rows at or before a compaction that is done are restored too; nobody counts there.
+    // Rows at or before a compaction that is done are restored too; no count is asked for there.
     if (main > this.changes.floorRev) this.changes.append(key, main, delta);
   }
 

@@ -263,7 +263,7 @@ export class Leaf {
     this.size = kept;
   }
 
-  /** Counts anew and computes digests anew, after keys left or came in bulk. */
+  /** Recomputes counts and digests, after keys left or came in bulk. */
   #refresh(): void {
     this.live = 0;
     this.withHistory = 0;

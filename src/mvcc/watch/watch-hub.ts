@@ -1,4 +1,4 @@
-// All watchers of a member: who is told what, when, and who has to catch up.
+// All watchers of a member: who gets which events, when, and who has to catch up.
 //
 //            notify                    a pass over the store
 //   SYNCED ----------> streams      WAITING --> PASSING --> streams
@@ -12,7 +12,7 @@
 // watchers that wait, shared, and ends at the current revision, where they are synced in the same
 // turn: no revision can come in between.
 //
-// Memory: the hub keeps nothing for a watcher that is behind but the revision where it goes on. A
+// Memory: the hub keeps nothing for a watcher that is behind but the revision where it continues. A
 // pass holds one window (see limits.ts); what streams took is bounded by the streams.
 //
 // Progress: `progressRev` names a revision only for watchers that are synced. All events up to it
@@ -176,8 +176,8 @@ export class WatchHub {
 
   /**
    * The store was replaced (a snapshot was installed) by one that has the same history and perhaps
-   * goes on: every watcher gets what it was not told from the new one. Those that wait for a
-   * future revision go on waiting; nobody is synced, hence told progress, before a pass.
+   * more: every watcher gets what it has not seen from the new one. Those that wait for a
+   * future revision keep waiting; no watcher is synced, hence gets progress, before a pass.
    */
   restore(currentRev: Revision): void {
     const before = this.currentRev;

@@ -1,4 +1,4 @@
-// Watchers, found by key. Watchers of one range and variant form a group that is told the same.
+// Watchers, found by key. Watchers of one range and variant form a group that gets the same events.
 
 import { invariant } from '../../base/index.ts';
 import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';

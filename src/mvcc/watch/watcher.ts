@@ -30,14 +30,14 @@ export interface WatchSink {
   /**
    * Takes over a batch for one watcher, or refuses it with false since its buffer is full; then the
    * hub offers it (or a larger one that begins with it) again after `resume`. A batch must be taken
-   * by a sink whose buffer is empty, whatever its size. Batches of a watcher come in revision order.
+   * by a sink whose buffer is empty, of any size. Batches of a watcher come in revision order.
    */
   offer(watcher: Watcher, batch: EventBatch): boolean;
   /** The watcher is over: revisions it has not seen are compacted. Never refused. */
   compacted(watcher: Watcher, compactedRev: Revision): void;
 }
 
-/** Bits of a watcher's variant: watchers of one range and variant are told the same. */
+/** Bits of a watcher's variant: watchers of one range and variant get the same. */
 export const NO_PUT = 1;
 export const NO_DELETE = 2;
 export const WITH_PREVIOUS = 4;

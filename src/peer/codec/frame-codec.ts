@@ -15,7 +15,7 @@ export interface FrameEncoder {
 /** Reads the frames of one connection. */
 export interface FrameDecoder {
   /**
-   * Feeds a piece that nobody changes any more, since messages keep views of it. Throws MALFORMED,
+   * Feeds a piece that is never changed later, since messages keep views of it. Throws MALFORMED,
    * NUMBER_TOO_LARGE or LIMIT_EXCEEDED; the connection is then of no use.
    */
   feed(piece: Uint8Array): void;

@@ -1,4 +1,4 @@
-// The body of a message on its way from a connection to whoever reads it: whole, or piece by piece.
+// The body of a message on its way from a connection to its reader: whole, or piece by piece.
 
 import { EMPTY_BYTES, ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { BODY_QUEUE_BYTES } from '../limits.ts';

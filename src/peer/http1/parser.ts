@@ -102,7 +102,7 @@ export class MessageParser {
     return at;
   }
 
-  /** The other side sends no more. False if that cuts a message. */
+  /** End of the input. False if that cuts a message. */
   end(): boolean {
     if (this.#state === STATES.UNTIL_CLOSE) this.#finish(NO_HEADERS);
     return this.idle || this.#state === STATES.COMPLETE;

@@ -324,7 +324,7 @@ export class ServerExchange {
   readonly head: RequestHead;
   readonly #connection: ServerConnection;
   readonly #hasBody: boolean;
-  /** The sender holds its body back until it is told to go on. */
+  /** `Expect: 100-continue`: the sender holds its body back until it gets 100. */
   waitsForContinue: boolean;
   bodyPaused = false;
   answered = false;

@@ -86,7 +86,7 @@ export function answerBytes(answer: Answer, context: AnswerContext): Uint8Array 
   return bytes;
 }
 
-/** The head of an answer that goes on in chunks. */
+/** The head of an answer with a chunked body. */
 export function chunkedAnswerHead(
   status: number,
   headers: Readonly<Record<string, string>>,
@@ -117,7 +117,7 @@ const PUBLIC_DETAILS: ReadonlySet<string> = new Set([
 interface RequestStart {
   readonly method: string;
   readonly path: string;
-  /** `host:port`, or whatever stands for it on a Unix socket. */
+  /** `host:port`, or its substitute on a Unix socket. */
   readonly host: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly bodyLength: number | 'chunked' | undefined;

@@ -21,7 +21,7 @@ const SLAB_SHARE_MAX = 2_048;
 let slab = new Uint8Array(0);
 let slabUsed = 0;
 
-/** Fresh bytes that nobody else has a view of. */
+/** Fresh bytes without any other view. */
 function freshBytes(size: number): Uint8Array {
   if (size > SLAB_SHARE_MAX) return new Uint8Array(size);
   if (size > slab.length - slabUsed) {

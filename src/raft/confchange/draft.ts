@@ -11,7 +11,7 @@ export class Draft {
   learners: IdSet;
   learnersNext: IdSet;
   /**
-   * Members whose progress survives. One that leaves and comes back within the change starts anew:
+   * Members whose progress survives. One that leaves and comes back within the change starts over:
    * it may have lost its log in between.
    */
   readonly kept: Set<NodeId>;

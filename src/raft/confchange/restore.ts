@@ -34,7 +34,7 @@ export function confStateOf(config: Configuration): ConfState {
   };
 }
 
-/** Whether both describe the same configuration, whatever the order of their lists. */
+/** Whether both describe the same configuration, in any order of their lists. */
 export function equivalentConfStates(a: ConfState, b: ConfState): boolean {
   return (
     equalIdSets(idSet(a.voters), idSet(b.voters)) &&

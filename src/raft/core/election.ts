@@ -119,7 +119,7 @@ export function answerVoteRequest(raft: Raft, request: Message): void {
   const canVote =
     // It is a repetition,
     raft.vote === request.from ||
-    // or nobody has this node's vote and nobody is known to lead,
+    // or this node has not voted and knows no leader,
     (raft.vote === NONE && raft.lead === NONE) ||
     // or it commits to nothing.
     (request.type === MessageType.MsgPreVote && request.term > raft.term);

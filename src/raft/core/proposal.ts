@@ -24,7 +24,7 @@ export interface Proposal {
 /** The leader takes `proposals`, all or none, in this order. */
 export function proposeAsLeader(raft: Raft, proposals: readonly Proposal[]): StepResult {
   if (proposals.length === 0) return STEP_RESULTS.MALFORMED;
-  // A leader that was removed goes on until it learns of its successor, and takes nothing new.
+  // A removed leader continues until it learns of its successor, and takes no new proposals.
   if (raft.ownProgress() === undefined) return STEP_RESULTS.PROPOSAL_DROPPED;
   if (raft.leadTransferee !== NONE) {
     raft.debug(

@@ -83,7 +83,7 @@ export class Raft {
   electionElapsed = 0;
   /** Ticks since the last heartbeat. Leader only. */
   heartbeatElapsed = 0;
-  /** In [electionTicks, 2 * electionTicks); drawn anew at every change of role. */
+  /** In [electionTicks, 2 * electionTicks); drawn again at every change of role. */
   randomizedElectionTimeout = 0;
 
   constructor(config: ResolvedConfig) {

@@ -1,5 +1,5 @@
 // Linearizable reads without a log entry (thesis, section 6.4). The leader notes its commit index,
-// makes sure that it still leads, and answers with that index; whoever asked serves the read when
+// makes sure that it still leads, and answers with that index; the asking member serves the read when
 // it has applied that far.
 
 import type { LogIndex } from '../../base/index.ts';

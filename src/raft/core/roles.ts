@@ -67,7 +67,7 @@ function reset(raft: Raft, term: Term): void {
   raft.uncommittedSize = 0;
   raft.appendsDeferred = false;
   raft.commitDeferred = false;
-  // Reads under way are lost with the leadership, as messages can be: whoever asked asks again.
+  // Reads under way are lost with the leadership, as messages can be: the caller asks again.
   raft.readOnly = new ReadOnly();
   raft.pendingReads = [];
 }

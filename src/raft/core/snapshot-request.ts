@@ -28,7 +28,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   const term = snapshotTerm(snapshot);
   if (index <= raft.log.committed) return false;
   if (raft.role !== ROLES.FOLLOWER) {
-    // Cannot happen: whoever gets here has become a follower of the sender.
+    // Cannot happen: a node that gets here has become a follower of the sender.
     raft.warn(() => `${raft.name} attempted to restore snapshot as leader; should never happen`);
     becomeFollower(raft, raft.term + 1, NONE);
     return false;

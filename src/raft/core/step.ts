@@ -15,12 +15,12 @@ import { stepLeader } from './step-leader.ts';
 import { onAppendStored, onAppendStoredInEarlierTerm, onApplied } from './storage-response.ts';
 
 /**
- * Processes one message. Takes over the message, its entries and their bytes: nobody may change
+ * Processes one message. Takes over the message, its entries and their bytes: the caller may not change
  * them afterwards.
  */
 export function step(raft: Raft, message: Message): StepResult {
   if (!plausible(message)) return STEP_RESULTS.MALFORMED;
-  // Proposals, read requests and the like carry no term: they are about whatever term it is.
+  // Proposals, read requests and the like carry no term: they apply to any term.
   if (message.term !== 0) {
     if (message.term > raft.term) {
       if (!giveWay(raft, message)) return STEP_RESULTS.OK;

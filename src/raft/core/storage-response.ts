@@ -16,7 +16,7 @@ export function onAppendStored(raft: Raft, response: Message): void {
 /**
  * The same from an earlier term. Its entries may since have been replaced by others that are still
  * being written, so they do not count as stable; see storage-messages.ts. A snapshot is committed
- * state and counts whatever the term.
+ * state and counts in any term.
  */
 export function onAppendStoredInEarlierTerm(raft: Raft, response: Message): void {
   if (response.index !== 0) {

@@ -36,7 +36,7 @@ function tickLeader(raft: Raft): void {
   }
 }
 
-/** A leader that a quorum has not spoken to for an election timeout may be a leader no more. */
+/** CheckQuorum: a leader without messages from a quorum for an election timeout steps down. */
 function checkQuorum(raft: Raft): void {
   if (!raft.tracker.quorumActive()) {
     raft.warn(() => `${raft.name} stepped down to follower since quorum is not active`);

@@ -306,7 +306,7 @@ export class RaftLog {
     const size = entriesSize(stored);
     if (size >= sizeMax) return stored;
     const more = this.unstable.slice(this.unstable.offset, to, sizeMax - size);
-    // The first entry comes whatever its size; only then can the limit be crossed.
+    // The first entry is returned at any size; only then can the limit be crossed.
     if (more.length === 1 && size + entrySize(more[0]!) > sizeMax) return stored;
     for (let i = 0; i < more.length; i++) stored.push(more[i]!);
     return stored;

@@ -1,4 +1,4 @@
-// What raft asks of whoever keeps its log: reading. Writing is the shell's business, by `Ready` or
+// What raft asks of the keeper of its log: reading. Writing is the shell's business, by `Ready` or
 // by storage messages.
 
 import type { LogIndex, Term } from '../../base/index.ts';

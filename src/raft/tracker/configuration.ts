@@ -14,7 +14,7 @@ import {
 
 export interface Configuration {
   readonly voters: JointVoters;
-  /** Receive the log and have no vote. Invariant: nobody learns and votes (in either half). */
+  /** Receive the log and have no vote. Invariant: no learner is a voter (in either half). */
   readonly learners: IdSet;
   /**
    * Outgoing voters that will be learners once the transition is over; until then they vote, and

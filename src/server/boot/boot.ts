@@ -7,13 +7,13 @@
 // The backend covers every entry up to its consistent index C, so raft begins with `applied` = C and
 // only later entries reach the state machine. The membership is taken as of C: from the backend's
 // rows where they are to be trusted (releases from 3.6 on write `storageVersion`), else from the
-// `.snap` at S and the log's entries between S and C, whereupon the rows are written anew.
+// `.snap` at S and the log's entries between S and C, then the rows are rewritten.
 //
 // The backend may be ahead of the log: etcd applies what a quorum has before its own disk does. Raft
 // then begins where the log ends, and what it hands out up to C is passed over.
 //
 // A member that was cut off while it took over a leader's snapshot has its database as
-// `<S>.snap.db`: boot goes on with taking it over.
+// `<S>.snap.db`: boot continues its installation.
 
 import { dirname } from 'node:path';
 import { type LogIndex, seededRandom, TetcdError } from '../../base/index.ts';
@@ -137,7 +137,9 @@ async function bootStore(
   try {
     const { lockGap } = env.disk;
     if (lockGap !== undefined) {
-      log.warn('the lock of the data directory does not keep everybody out', { reason: lockGap });
+      log.warn('the lock of the data directory does not exclude every other process', {
+        reason: lockGap,
+      });
     }
     log.info('recovered v3 backend', {
       'backend-size-bytes': backend.sizeBytes,
@@ -396,7 +398,7 @@ function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wa
 /**
  * Whether the first start was cut off before its first entries were committed: nothing was
  * acknowledged. A founder then begins the log again: its first entries are the same as those of the
- * other founders, whatever these have done meanwhile.
+ * other founders, regardless of their progress.
  */
 function isUnfounded({ entries, hardState }: FoundLog): boolean {
   const { term, vote, commit } = hardState;

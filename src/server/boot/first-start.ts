@@ -44,7 +44,7 @@ interface FirstStartOptions {
 
 /**
  * Finds out. INVALID_ARGUMENT for settings that do not fit or a cluster that cannot be joined,
- * UNAVAILABLE if nobody of a running cluster answers.
+ * UNAVAILABLE if no member of a running cluster answers.
  */
 export async function firstStart(options: FirstStartOptions): Promise<FirstStart> {
   const { config } = options;

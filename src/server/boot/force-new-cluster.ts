@@ -1,4 +1,4 @@
-// `--force-new-cluster`: this member goes on alone, with what it has. Entries that are not known to be
+// `--force-new-cluster`: this member continues alone, with what it has. Entries that are not known to be
 // committed are discarded; in their place come entries that remove every other member (and make this
 // one a voter), which count as committed. So the log stays one that every release understands.
 

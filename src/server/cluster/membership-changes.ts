@@ -1,4 +1,4 @@
-// Changes of the membership that clients ask for: what is refused beforehand, and how one is made.
+// Membership changes that clients ask for: refusals before the proposal, and how a change is made.
 // Whether a change is legal is decided again when it is applied, the same on every member.
 
 import { latin1FromBytes, utf8FromBytes } from '../../base/index.ts';

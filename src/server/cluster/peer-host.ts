@@ -16,7 +16,7 @@ interface PeerHostParts {
   readonly core: MemberCore;
   readonly loop: ReadyLoop;
   readonly transfer: SnapshotTransfer;
-  /** Raft is told that a member cannot be reached. */
+  /** Reports a peer that cannot be reached to raft. */
   readonly reportUnreachable: (id: bigint) => void;
   /** This member does not belong to the cluster any more. */
   readonly onRemoved: () => void;

@@ -83,7 +83,7 @@ function members(core: MemberCore): PeerResponse {
   return json(core, `${writeMembers(core.machine.cluster.members())}\n`);
 }
 
-/** The leader raises the cluster's version to the lowest release that it is told here. */
+/** The leader raises the cluster's version to the lowest release that it learns here. */
 function version(core: MemberCore): PeerResponse {
   const { cluster, storage, ...running } = versionsOf(core);
   const { maxClusterVersion: held } = core.config;

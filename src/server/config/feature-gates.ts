@@ -1,4 +1,4 @@
-// Feature gates: named switches for behaviour that is not (or no longer) everybody's. Names,
+// Feature gates: named switches for behaviour that is not (or no longer) the default for all. Names,
 // stages and defaults are etcd 3.7's.
 
 import { parseBool } from './values.ts';

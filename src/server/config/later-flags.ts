@@ -74,7 +74,7 @@ const ANY_UINT = later(integer(UINT64), always);
 const ANY_INT = later(integer(INT64), always);
 const ANY_DURATION = later(parseDurationMs, always);
 
-/** Lists where `*` among the elements, or no element at all, lets everybody in. */
+/** Lists where `*` among the elements, or no element at all, allows all. */
 const EVERYBODY = later(asText, (list) => list === '' || list.split(',').includes('*'));
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {

@@ -45,7 +45,7 @@ export interface GrpcConfig {
   readonly keepaliveMinTimeMs: number;
   /** Time without traffic after which the server pings; 0 means never. */
   readonly keepaliveIntervalMs: number;
-  /** How long to wait for the answer to a ping; 0 means for ever. */
+  /** How long to wait for the answer to a ping; 0 means without limit. */
   readonly keepaliveTimeoutMs: number;
 }
 

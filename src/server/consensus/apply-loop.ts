@@ -41,7 +41,7 @@ interface ApplyLoopOptions {
 
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions;
-  /** Raft bounds it: it hands out no more than a fixed number of bytes that are not applied. */
+  /** Raft bounds it: it hands out at most a fixed number of bytes that are not applied. */
   #queue: Message[] = [];
   /** Next entry of the first message. */
   #next = 0;
@@ -84,7 +84,7 @@ export class ApplyLoop {
     if (this.#holds === 0 && !this.#running && !this.#stopped) this.#run();
   }
 
-  /** Takes no more entries, ends the one that is open, and resolves. */
+  /** Refuses further entries, ends the one that is open, and resolves. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#entryEnd();

@@ -19,7 +19,7 @@ export class ClockGaps {
     this.#noticedMs = clock.monotonicMs();
   }
 
-  /** Called at every tick; and whoever asks before the first tick after a gap notices it too. */
+  /** Called at every tick; a question before the first tick after a gap notices it too. */
   notice(): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#noticedMs > this.#limitMs) this.#count++;

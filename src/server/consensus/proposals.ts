@@ -19,8 +19,8 @@ export interface Proposal {
   complete(result: ApplyResult): void;
   fail(error: EtcdErrorName): void;
   /**
-   * Asked before raft takes what may have waited; false if nobody waits for the result, who then has
-   * been told already. Without this method it is always wanted.
+   * Asked before raft takes what may have waited; false if the caller has got its answer already
+   * (a timeout). Without this method it is always wanted.
    */
   isWanted?(): boolean;
 }
@@ -183,7 +183,7 @@ export class Proposals {
     return this.take(...splitRequestId(id));
   }
 
-  /** Whether somebody here waits for this entry's result. */
+  /** Whether a caller on this member waits for this entry's result. */
   isAwaited(idHigh: number, idLow: number): boolean {
     return idHigh === this.#options.ids.high && this.#pending.has(idLow);
   }
@@ -203,7 +203,7 @@ export class Proposals {
     }
   }
 
-  /** The member stops: everybody who waits is told. */
+  /** The member stops: fails every waiting proposal. */
   stop(): void {
     this.#stopped = true;
     for (const { proposal } of this.#pending.values()) proposal.fail('STOPPED');

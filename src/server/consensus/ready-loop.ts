@@ -19,7 +19,7 @@
 //     2 `.snap` written and synced
 //     3 snapshot record in the log
 //     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
-//     5 raft is told, the leader gets its acknowledgement, and the state machine is replaced
+//     5 raft gets the response, the leader its acknowledgement, and the state machine is replaced
 
 import { hasCode, invariant } from '../../base/index.ts';
 import type { Timers } from '../../env/index.ts';
@@ -72,7 +72,7 @@ interface ReadyLoopOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** One append under way: what the WAL writes, and what raft is told when it is durable. */
+/** One append under way: what the WAL writes, and the responses when it is durable. */
 class Append implements WalAppend {
   readonly message: Message;
   readonly hardState: HardState | undefined;
@@ -109,7 +109,7 @@ export interface Proposer {
   drop(): void;
 }
 
-/** An entry that nobody but a leader may propose. */
+/** An entry that only a leader may propose. */
 interface LeaderProposal {
   readonly payload: Uint8Array;
   readonly drop: () => void;
@@ -125,7 +125,7 @@ export class ReadyLoop {
   #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
   /** Of this turn only. */
   #leaderProposals: LeaderProposal[] = [];
-  /** A timer runs, at whose end followers are told the commit index. */
+  /** A timer runs that sends the commit index to followers. */
   #tellsCommit = false;
   /** The newest hard state, while the log does not have it. */
   #unwritten: HardState | undefined;
@@ -152,8 +152,8 @@ export class ReadyLoop {
   }
 
   /**
-   * Proposes an entry with this payload, which nobody changes afterwards, at the end of the turn, or
-   * once there is a leader and room in its log.
+   * Proposes an entry with this payload, which the caller does not change afterwards, at the end of
+   * the turn, or once there is a leader and room in its log.
    */
   propose(payload: Uint8Array, proposer: Proposer): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
@@ -179,7 +179,7 @@ export class ReadyLoop {
     this.schedule();
   }
 
-  /** Lets go of proposals made by then that raft has not taken: nobody waits for them any more. */
+  /** Drops proposals made by then that raft has not taken: their callers have timed out. */
   expire(madeBefore: number): void {
     let count = 0;
     while (count < this.#proposals.length && this.#proposers[count]!.sinceMs <= madeBefore) {
@@ -202,7 +202,7 @@ export class ReadyLoop {
   tick(): void {
     if (this.#stopped) return;
     this.#options.node.tick();
-    // Nothing was written for a while that would have taken it along.
+    // Idle: persist the commit index on its own.
     this.writeCommit();
     this.schedule();
   }
@@ -215,7 +215,7 @@ export class ReadyLoop {
   }
 
   /**
-   * Appends the commit index to the log, if it lacks it; durable with whatever is synced next. A
+   * Appends the commit index to the log, if it lacks it; durable with the next sync. A
    * snapshot record counts only behind a commit index that covers it.
    */
   writeCommit(): void {
@@ -404,7 +404,7 @@ export class ReadyLoop {
     if (!writes && responses.length === 0) return;
     const state = writes ? this.#unwritten : undefined;
     if (writes) this.#unwritten = undefined;
-    // The record of a snapshot counts from a commit index on that covers it, and raft is told that the
+    // The record of a snapshot counts from a commit index on that covers it, and raft learns that the
     // snapshot is durable: its commit index is more than a hint.
     this.#append(new Append(this, message, state, mustSync || snapshot !== undefined));
   }

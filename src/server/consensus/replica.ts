@@ -1,5 +1,5 @@
 // The state machine of a member: fed with committed entries, and replaced when a leader sends a
-// snapshot. Everybody asks for `machine` each time: what it was a turn ago may be retired now.
+// snapshot. Ask for `machine` each time: the one of a turn ago may be retired now.
 
 import { bytesFromUtf8, type LogIndex, utf8FromBytes } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -166,7 +166,7 @@ export class Replica {
     this.#applyLoop.release();
   }
 
-  /** Applies no more; resolves when no entry is open and nothing is being installed. */
+  /** Stops applying; resolves when no entry is open and nothing is being installed. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#applyLoop.stop();

@@ -49,9 +49,9 @@ export class LeaseExpiry {
     if (rests.length === 0) return;
     const checkpoints = rests.map(({ id, remainingSec: remainingTTL }) => ({ id, remainingTTL }));
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
-    // One that is lost costs a lease some of its extra time after a change of leaders, no more.
-    const nobody = { complete: () => undefined, fail: () => undefined };
-    proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, nobody);
+    // A lost one costs a lease only some of its extra time after a change of leaders.
+    const noCaller = { complete: () => undefined, fail: () => undefined };
+    proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, noCaller);
   }
 
   #revokeExpired(): void {

@@ -1,4 +1,4 @@
-// Binding an address, whatever lies there.
+// Binding an address, a stale Unix socket included.
 
 import { hasCode } from '../../base/index.ts';
 import type { Env, StreamAddress } from '../../env/index.ts';

@@ -71,7 +71,7 @@ export class Listeners {
     for (const port of this.#clientHttp) port.serve({ http });
   }
 
-  /** Accepts no more; HTTP connections are closed. Calls under way are the gRPC server's business. */
+  /** Stops accepting; HTTP connections are closed. Calls under way are the gRPC server's business. */
   async close(): Promise<void> {
     const ports = [...this.#clients, ...this.#clientHttp, ...this.#metrics];
     await Promise.all(ports.map((port) => port.close()));

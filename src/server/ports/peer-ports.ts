@@ -1,7 +1,7 @@
 // The ports where other members reach this one.
 //
 // They are bound before anything is written, so that an address that cannot be had costs nothing. Until
-// the member serves, who comes is turned away at once, as if nobody listened: those that found a cluster
+// the member serves, connections are closed at once, as if the port were closed: those that found a cluster
 // together ask each other who is there, and none may wait for the other.
 
 import type { ByteStream, Env, Listener } from '../../env/index.ts';

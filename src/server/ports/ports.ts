@@ -23,7 +23,7 @@ export async function bindPorts(
   }
 }
 
-/** For a start that has failed: nobody is listened to any more, and the failure goes on. */
+/** For a start that has failed: closes the ports and rethrows the failure. */
 export function givingUp({ peers, listeners }: Ports): (error: unknown) => Promise<never> {
   return async (error) => {
     await Promise.all([peers.close(), listeners?.close()]);

@@ -1,12 +1,12 @@
 // A leader's snapshot takes the place of the running store.
 //
-// When this begins, the log has the snapshot's record and raft goes on from there; the received
+// When this begins, the log has the snapshot's record and raft continues from there; the received
 // database is beside the one that is open. A crash before it has its final name is mended by boot
 // (`takeReceivedDatabase`); after it, boot finds nothing unusual.
 //
 //     1 open the received database; its index becomes the snapshot's; commit
 //     2 give it its final name
-//     3 between two entries: a new state machine over it, which takes the watchers along
+//     3 between two entries: a new state machine over it, which takes over the watchers
 //
 // Entries that were handed out meanwhile and are covered by the snapshot are passed over.
 

@@ -1,15 +1,15 @@
 // Snapshots between members: a leader's database on its way out, and one that arrives.
 //
 // Out: raft wants a member to have a snapshot. What is sent is the database as of a commit made for
-// this, with exactly the index inside the file as the snapshot's, whatever raft asked for: it may be
-// newer, never older. While one is on its way, and some time after, raft's log is not cut, since the
-// receiver goes on with what follows.
+// this, with exactly the index inside the file as the snapshot's, regardless of what raft asked for:
+// it may be newer, never older. While one is on its way, and some time after, raft's log is not cut,
+// since the receiver continues with the entries that follow.
 //
 // In: the file is received and synced under a temporary name, read as a whole together with the v2
 // store in the message (`checkReceived`), then named `<index>.snap.db`, before raft hears of the
 // message: once raft has a snapshot, there is no way back.
 // An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft
-// has taken stays untouched until it is installed, whatever arrives meanwhile: the same snapshot may
+// has taken stays untouched until it is installed, even if more arrives meanwhile: the same snapshot may
 // be sent again, when its sender has not heard that it arrived, and another leader may send a later
 // one.
 

@@ -30,7 +30,7 @@ interface SnapshotterOptions {
   readonly directory: DataDirectory;
   /** Asked for each time: a leader's snapshot replaces it. */
   readonly backend: () => Backend;
-  /** Whether raft's log must stay as it is, for a member that goes on from a snapshot. */
+  /** Whether raft's log must stay as it is, for a member that continues from a snapshot. */
   readonly holdsLog: () => boolean;
   readonly storage: MemoryStorage;
   readonly wal: Wal;

@@ -8,7 +8,7 @@ import type { Logger } from './log.ts';
 type ProcessEvents = Pick<EventEmitter, 'on' | 'removeAllListeners'>;
 
 /**
- * Logs Node's warnings instead of printing them, and a failure that nobody caught as `fatal` before
+ * Logs Node's warnings instead of printing them, and an uncaught failure as `fatal` before
  * `stop` is called with it: what the member holds can then not be trusted.
  */
 export function logProcessTrouble(
@@ -22,7 +22,7 @@ export function logProcessTrouble(
   });
   const die = (error: unknown): void => {
     const known = error instanceof Error ? error : new Error(String(error));
-    log.fatal('failure that nobody caught; the member stops', {
+    log.fatal('uncaught failure; the member stops', {
       error: known.message,
       stacktrace: known.stack,
     });

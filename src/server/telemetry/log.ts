@@ -6,7 +6,7 @@
 //   console  2026-01-02T15:04:05.999999Z<TAB>info<TAB>server/boot/boot.ts<TAB>...<TAB>{"key": "value"}
 //
 // Levels: `debug` what a developer follows step by step; `info` what happens seconds apart at
-// most; `warn` worth a look though the server copes; `error` something failed for somebody;
+// most; `warn` worth a look though the server copes; `error` something failed for a caller;
 // `fatal` the member stops.
 
 import pino from 'pino';
@@ -180,7 +180,7 @@ export function createLogger(
   return new PinoBackedLogger(root, caller, NO_FIELDS);
 }
 
-/** Pino sets `lastLevel` before it writes to who asks for it by this symbol. */
+/** Pino sets `lastLevel` before a write on a stream that has this symbol. */
 function destinationOf(sink: LogSink, format: LogConfig['format']): pino.DestinationStream {
   const destination = {
     [pino.symbols.needsMetadataGsym]: true,
@@ -210,7 +210,7 @@ export function openOutputs(
   });
 }
 
-/** An error for a log field, whatever was thrown. */
+/** Any thrown value as an error for a log field. */
 export function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }

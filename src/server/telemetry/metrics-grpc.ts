@@ -9,7 +9,7 @@ export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-/** What one method has done. Fields are added to by whoever serves calls. */
+/** What one method has done. The code that serves calls adds to the fields. */
 export class GrpcMethodMetrics {
   /** Such as `etcdserverpb.KV`. */
   readonly service: string;

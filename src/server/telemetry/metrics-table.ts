@@ -1,6 +1,6 @@
 // The metrics of etcd 3.7 that this release keeps: name, type, label names, bounds and help of
 // each, and a few of our own, named `tetcd_*`. Several families named `*_total` are gauges; that is
-// etcd's doing and stays. A metric that nobody feeds does not belong here; the fidelity test lists
+// etcd's doing and stays. A metric that nothing feeds does not belong here; the fidelity test lists
 // those that are missing.
 
 import { Counter, exponentialBounds, Gauge, Histogram, MetricFamily } from '../../base/index.ts';

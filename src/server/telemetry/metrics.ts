@@ -1,5 +1,5 @@
 // The metrics page. Numbers live in plain records (`base/metrics.ts`) that their owners add to;
-// prom-client turns them into text when somebody scrapes, and brings the metrics of the runtime.
+// prom-client turns them into text at a scrape, and brings the metrics of the runtime.
 
 import prometheus, { type Registry } from 'prom-client';
 import { Counter, Gauge, Histogram, invariant, MetricFamily } from '../../base/index.ts';

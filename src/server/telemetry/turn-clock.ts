@@ -3,7 +3,7 @@
 
 import type { Clock, Timers } from '../../env/index.ts';
 
-/** Late by no more than the turn has taken so far; only for what may be that coarse. */
+/** Late by at most the duration of the turn so far; only for uses that may be that coarse. */
 export class TurnClock implements Clock {
   readonly #clock: Clock;
   readonly #timers: Pick<Timers, 'atEndOfTurn'>;

@@ -1,7 +1,7 @@
 // A short run of a member on the simulated disk, crashed before each of its effects on the disk.
 //
 // The run happens once. Before an effect that is to be looked at, outcomes of a crash at this moment
-// are taken from the disk while the run goes on; afterwards a member is booted on each of them and
+// are taken from the disk while the run continues; afterwards a member is booted on each of them and
 // checked against what had been promised by then.
 
 import { type Random, seededRandom } from '../../base/index.ts';

@@ -74,7 +74,7 @@ export class SimHost {
   /** Resolves when it serves: a member of several needs others for that. */
   start(settings: Partial<ServerConfig> = {}): Promise<SimMember> {
     const started = this.#start(settings);
-    // Of one that nobody waits for, the failure is found in `fatal` or in the log.
+    // The failure of one that is not awaited is found in `fatal` or in the log.
     started.catch(() => undefined);
     return started;
   }
@@ -146,7 +146,7 @@ export class SimHost {
 
 export class SimCluster {
   readonly world: SimWorld;
-  /** A machine without a member: who asks. */
+  /** A machine without a member: the asking side. */
   readonly client: SimEnv;
   readonly hosts = new Map<string, SimHost>();
 

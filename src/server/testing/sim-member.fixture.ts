@@ -223,7 +223,7 @@ export class SimMember {
     );
   }
 
-  /** Rows after the compacted revision, in order, whatever the index says. */
+  /** Rows after the compacted revision, in order, regardless of the index. */
   changes(): StoredChange[] {
     const { backend, kv } = this.member.machine;
     const rows = backend.openRows(Math.max(kv.compactedRev, 0) + 1, 0);

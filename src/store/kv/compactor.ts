@@ -152,7 +152,7 @@ export class Compactor {
 
   /**
    * Another store takes the place of this one, which has accepted every compaction that this one has:
-   * whoever waits for one waits for the other store's.
+   * a wait for one is a wait for the other store's.
    */
   handOver(to: Compactor): void {
     this.stop();
@@ -181,7 +181,7 @@ export class Compactor {
       if (!this.#running) void this.#run();
     });
     this.#newest = done;
-    // Whoever wants to know awaits it; usually nobody does.
+    // A caller may await it; usually none does.
     done.catch(() => {});
     return done;
   }

@@ -33,7 +33,7 @@ export class KvRows implements RowWriter {
     if (this.#cache.find(main, sub, into)) return;
     readRowFrom(this.#backend, main, sub, into);
     // One row in eight is taken into the cache: what is read often gets there soon, and a walk over
-    // more than fits does not keep the collector busy with slabs that nobody looks into again.
+    // more than fits does not keep the collector busy with slabs that are not read again.
     this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
     if (this.#dice >>> 29 !== 0) return;
     const { buffer, offset, length } = into;

@@ -73,7 +73,7 @@ test('everything is as it was', async () => {
     expect([2, 4, 6, 8].map((rev) => again.pairs(rev))).toEqual(pairs);
     const { lessor } = again.machine.leases;
     const held = lessor.list().map(({ id, ttlSec, keys }) => [id, ttlSec, keys.sorted()]);
-    // A key hangs on the lease of its newest revision only.
+    // A key is attached to the lease of its newest revision only.
     expect(held).toEqual([
       [5n, 100, []],
       [6n, 50, ['\x00\xff', 'c']],

@@ -66,7 +66,7 @@ export class KvRestore implements RowVisitor {
   }
 
   /**
-   * After the last row: every key that exists hangs on the lease of its newest revision. In slices,
+   * After the last row: every key that exists is attached to the lease of its newest revision. In slices,
    * since a member that serves may be installing a snapshot.
    */
   async attachLeases(slices: Slices): Promise<void> {

@@ -1,4 +1,4 @@
-// Rows that were written or read lately, found by revision in one step.
+// Recently written or read rows, found by revision in one step.
 //
 // A row never changes, so nothing here is ever stale; what is overwritten is merely forgotten. Rows
 // lie in a ring of slabs; a table of sets of four places says where. A lookup costs one probe of the

@@ -1,7 +1,7 @@
 // Drives the watch hub: tells it what happens, and lets it catch up watchers that are behind, in
 // slices, between the turns' other work.
 //
-// Revisions of one turn are told together: a watcher gets their events in one response, which costs
+// Revisions of one turn are sent together: a watcher gets their events in one response, which costs
 // little more than a single event. Whoever asks the hub for anything else first has it told what is
 // pending (`hub` sees to that), so that nothing overtakes events.
 
@@ -30,7 +30,7 @@ export class WatchFeed {
   #catchingUp = false;
   #stopped = false;
 
-  /** `onFailure` is told if the store cannot be read: the member must stop. */
+  /** `onFailure` is called if the store cannot be read: the member must stop. */
   constructor(env: Env, backend: Backend, kv: KvStore, onFailure: (error: unknown) => void) {
     this.#onFailure = onFailure;
     this.#env = env;
@@ -45,7 +45,7 @@ export class WatchFeed {
     return this.#hub;
   }
 
-  /** A revision has become current. Watchers are told at the latest at the next {@link flush}. */
+  /** A revision has become current. Watchers get it at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
     if (changes.size > WATCH_NOTIFY_CHANGES_MAX) {
       this.#flushBefore();
@@ -87,7 +87,7 @@ export class WatchFeed {
 
   /**
    * Another store takes the place of this one (a snapshot was installed); in the same turn nothing is
-   * applied to the old one any more. Watchers are told what is pending from the old store, and get
+   * applied to the old one any more. Watchers get what is pending from the old store, and get
    * what the new one has beyond that from its rows; one whose next revision is compacted there is
    * told so. CORRUPT, and nothing has changed, if the new store is older than what was told.
    */

@@ -2,7 +2,7 @@
 //
 // Directories of releases up to 3.5 keep the membership in the `.snap` file and the log; the rows of
 // the backend may be stale. Boot begins with what the `.snap` says and brings it up to the backend's
-// index with the entries in between; from there on the state machine goes on.
+// index with the entries in between; the state machine continues from there.
 
 import type { LogIndex } from '../../base/index.ts';
 import { type Cluster, v2RequestIn } from '../../membership/index.ts';

@@ -179,7 +179,7 @@ export class StoreRig {
     return { type, term: 1, index: this.#index, data };
   }
 
-  /** Applies one entry to its end, and returns what its proposer is told. */
+  /** Applies one entry to its end, and returns its result. */
   applyEntry(entry: raftpb.Entry): Applied | undefined {
     this.#last = undefined;
     let done = this.machine.begin(entry);

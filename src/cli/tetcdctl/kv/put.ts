@@ -22,7 +22,7 @@ export function putFlags(): Flag[] {
     boolFlag({ flag: '--ignore-value', help: 'keep the value that the key has' }),
     stringFlag({
       flag: '--lease',
-      help: 'lease that the key hangs on, in hexadecimal',
+      help: 'lease to attach to the key, in hexadecimal',
       initial: '0',
     }),
     boolFlag({ flag: '--prev-kv', help: 'print what was there before' }),

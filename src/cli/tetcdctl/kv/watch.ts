@@ -84,7 +84,7 @@ function startWatch(session: Session, watched: WatchWords, options: WatchOptions
   return session.client.watch(bytesOfWord(watched.key), watchOptions);
 }
 
-/** Prints until the watch ends; a cancellation by the server is told and is not an error here. */
+/** Prints until the watch ends; a cancellation by the server is printed and is not an error here. */
 async function printWatch(
   session: Session,
   watcher: Watcher,

@@ -1,4 +1,4 @@
-// `tetcdctl lease timetolive`: how long a lease has left, and what hangs on it.
+// `tetcdctl lease timetolive`: how long a lease has left, and the keys attached to it.
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
@@ -16,7 +16,7 @@ export function addLeaseTimeToLive(parent: Command, tree: CommandTree): void {
     name: 'timetolive',
     usage: '[options] <leaseID>',
     summary: 'show how long a lease has left',
-    flags: [boolFlag({ flag: '--keys', help: 'show the keys that hang on it' })],
+    flags: [boolFlag({ flag: '--keys', help: 'show the keys attached to it' })],
     run: async ({ words, options: { keys }, session }) => {
       const id = leaseOfWords(words, 'lease timetolive command needs lease ID as argument');
       const { client, printer, limits, ask } = await session();
