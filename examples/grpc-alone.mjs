@@ -29,7 +29,7 @@ server.stream('/example.Greeter/Echo', (call) => ({
   onCancel: () => undefined,
   onDrain: () => undefined,
 }));
-const port = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: server });
+const port = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: server });
 
 const { host, port: number } = port.address;
 const channel = createChannel({

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { bytesFromUtf8, utf8FromBytes } from '../src/base/index.ts';
 import { type Database, openDatabase } from '../src/bbolt/index.ts';
-import { createNodeEnv } from '../src/env/index.ts';
+import { createNodeEnv } from '../src/net/index.ts';
 import { Member, realProgram } from './helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
 import { run } from './helpers/run.ts';

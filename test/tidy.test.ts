@@ -10,9 +10,11 @@ import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
 
 /** A folder may import those before it; within a row (see ARCHITECTURE.md), those to its left. */
 const ORDER = [
-  ...['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership', 'env', 'bbolt', 'wal'],
-  ...['grpc', 'rpc', 'store', 'peer', 'client', 'server', 'cli', 'entry'],
+  ...['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership', 'env', 'net', 'bbolt'],
+  ...['wal', 'grpc', 'rpc', 'store', 'peer', 'client', 'server', 'cli', 'entry'],
 ];
+/** These have effects, but through `env` and `net` only. */
+const WITHOUT_PLATFORM = new Set(['grpc', 'rpc']);
 const PURE = new Set(['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership']);
 
 const COLUMNS_MAX = 100;
@@ -118,6 +120,9 @@ describe('imports', () => {
           else if (!isDoor(path, resolved)) wrong.push(`${at}: not its index.ts`);
         } else if (target.startsWith('node:')) {
           if (PURE.has(folder)) wrong.push(`${at}: ${folder} is pure`);
+          else if (WITHOUT_PLATFORM.has(folder) && !isAllowed(path, 'platform')) {
+            wrong.push(`${at}: ${folder} imports no platform module`);
+          }
         } else if (!PACKAGES[folder]?.includes(target)) {
           wrong.push(`${at}: package not listed for ${folder}`);
         }

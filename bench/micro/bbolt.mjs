@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom } from '../../dist/base/index.js';
 import { openDatabase } from '../../dist/bbolt/index.js';
-import { createNodeEnv } from '../../dist/env/index.js';
+import { createNodeEnv } from '../../dist/net/index.js';
 
 const KEYS = Number(process.argv[2] ?? 200_000);
 const BATCH = 10_000;

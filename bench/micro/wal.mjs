@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32c, seededRandom } from '../../dist/base/index.js';
-import { createNodeEnv } from '../../dist/env/index.js';
+import { createNodeEnv } from '../../dist/net/index.js';
 import { FrameBuffer } from '../../dist/wal/frame-buffer.js';
 import { createWal, openWal } from '../../dist/wal/index.js';
 

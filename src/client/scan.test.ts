@@ -2,7 +2,8 @@
 
 import { afterEach, expect, test } from 'vitest';
 import { createNodeClock, createNodeTimers } from '../env/index.ts';
-import { createServer, listen } from '../grpc/index.ts';
+import { createServer } from '../grpc/index.ts';
+import { listen } from '../net/index.ts';
 import { etcdserverpb, mvccpb } from '../protocol/index.ts';
 import { Client } from './client.ts';
 
@@ -36,7 +37,7 @@ async function serve(keys: readonly string[]): Promise<{
     call.reply(range.response, range.response.create({ header, kvs, more, count: rest.length }));
   });
   const address = { host: '127.0.0.1', port: 0 };
-  const listener = await listen({ address, grpc: server });
+  const listener = await listen({ address, http2: server });
   const client = new Client({ endpoints: `127.0.0.1:${listener.address.port}` });
   closers.push(
     () => listener.close(),

@@ -9,8 +9,6 @@ export {
   createNodeClock,
   createNodeDisk,
   createNodeEntropy,
-  createNodeEnv,
-  createNodeNetwork,
   createNodeTimers,
   type Disk,
   type DiskFile,
@@ -26,3 +24,4 @@ export {
   type Timer,
   type Timers,
 } from '../env/index.ts';
+export { createNodeEnv, createNodeNetwork } from '../net/index.ts';

@@ -2,3 +2,22 @@
 
 export { ERROR_CODES, type ErrorCode, hasCode, TetcdError } from '../base/index.ts';
 export * from '../grpc/index.ts';
+export {
+  type BindOptions,
+  bind,
+  type CertificateSubject,
+  type ClientTls,
+  fixedTls,
+  type Http2Acceptor,
+  type ListenOptions,
+  listen,
+  type PeerIdentity,
+  type PortListener,
+  type PortServers,
+  type ServerTls,
+  type SocketConnect,
+  type SocketConnectOptions,
+  SocketStream,
+  socketConnect,
+  type TlsSource,
+} from '../net/index.ts';

@@ -20,5 +20,4 @@ export { createNodeClock, createNodeTimers } from './node/clock.ts';
 export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
 export { LineOutputs } from './node/line-outputs.ts';
-export { createNodeNetwork, takeSocket } from './node/network.ts';
-export { createNodeEnv } from './node/node-env.ts';
+export { networkError } from './node/node-error.ts';

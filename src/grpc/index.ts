@@ -25,16 +25,6 @@ export type {
 } from './limits.ts';
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
 export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
-export { type SocketConnectOptions, socketConnect } from './node-connect.ts';
-export {
-  type BindOptions,
-  bind,
-  type ListenOptions,
-  listen,
-  type PortListener,
-  type PortServers,
-} from './node-listener.ts';
-export { SocketStream } from './node-socket.ts';
 export { createServer } from './server/server.ts';
 export type {
   AcceptOptions,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createNodeEnv } from '../env/index.ts';
 import { SimWorld } from '../env/sim/index.ts';
+import { createNodeEnv } from '../net/index.ts';
 import {
   connectAll,
   entries,

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { Member, realProgram } from '../../test/helpers/member.ts';
 import { describeWith, need, realEtcd } from '../../test/helpers/real-etcd.ts';
-import { createNodeEnv } from '../env/index.ts';
+import { createNodeEnv } from '../net/index.ts';
 import { etcdserverpb } from '../protocol/index.ts';
 import { newestSnapFile, openWal, readWal, summarizeWal } from './index.ts';
 import { entry, save } from './wal.fixture.ts';

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { type Random, seededRandom } from '../../src/base/index.ts';
 import { openDatabase } from '../../src/bbolt/index.ts';
-import { createNodeEnv } from '../../src/env/index.ts';
+import { createNodeEnv } from '../../src/net/index.ts';
 import { ApiClient, type Message } from '../helpers/api.ts';
 import { Member, type Program } from '../helpers/member.ts';
 import { type Attempt, Model, type StoredEvent, type StoredKey } from './model.ts';

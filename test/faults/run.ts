@@ -10,7 +10,7 @@ import { runTraffic } from '../../sim/check/traffic.ts';
 import { type Random, seededRandom } from '../../src/base/index.ts';
 import { Client } from '../../src/client/index.ts';
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../../src/env/index.ts';
-import { socketConnect } from '../../src/grpc/index.ts';
+import { socketConnect } from '../../src/net/index.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { Server } from '../cluster/cluster-member.ts';
 import { pause, until } from '../cluster/until.ts';

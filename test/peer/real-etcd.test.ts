@@ -3,8 +3,8 @@
 
 import { readdirSync, statSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import { createNodeEnv } from '../../src/env/index.ts';
 import { clusterIdFor, memberIdFor } from '../../src/membership/index.ts';
+import { createNodeEnv } from '../../src/net/index.ts';
 import { type Member as Ours, startMember, stopAll } from '../../src/peer/rig.fixture.ts';
 import { raftpb } from '../../src/protocol/index.ts';
 import { Member, realProgram } from '../helpers/member.ts';
@@ -13,6 +13,8 @@ import { run } from '../helpers/run.ts';
 import { freePort } from '../helpers/server-process.ts';
 import { ask, badRequests, comparable } from './bad-requests.ts';
 import { Follower } from './follower.ts';
+
+const ENV = createNodeEnv();
 
 const TOKEN = 'etcd-cluster';
 const { MessageType } = raftpb;
@@ -81,7 +83,7 @@ async function join(
   member: { readonly id: bigint; readonly clusterId: bigint; readonly port: number },
   [realId, realUrl]: readonly [bigint, string],
 ): Promise<void> {
-  const started = await startMember(createNodeEnv(), {
+  const started = await startMember(ENV, {
     ...member,
     host: '127.0.0.1',
     testHost: follower,
@@ -102,8 +104,7 @@ for (const release of ['3.5', '3.4'] as const) {
     test('answer bad requests with the same bytes', async () => {
       real = await Member.start(realProgram(need(realEtcd(release))));
       const { ids, clusterId } = idsOf([real.peerUrl]);
-      const env = createNodeEnv();
-      const member = await startMember(env, { id: ids[0]!, clusterId, host: '127.0.0.1', port: 0 });
+      const member = await startMember(ENV, { id: ids[0]!, clusterId, host: '127.0.0.1', port: 0 });
       ours = [member];
       const cases = badRequests({ cluster: clusterId.toString(16), local: ids[0]!.toString(16) });
       const ourPort = member.listener.address.port;

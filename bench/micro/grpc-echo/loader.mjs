@@ -1,7 +1,8 @@
 // The load of one case: `connections` channels, each with `concurrent` calls under way, until `calls`
 // have been answered. Every answer is compared with its question; any status but OK ends the run.
 
-import { BYTES_ENCODER, createChannel, socketConnect } from '../../../dist/grpc/index.js';
+import { BYTES_ENCODER, createChannel } from '../../../dist/grpc/index.js';
+import { socketConnect } from '../../../dist/net/index.js';
 import { clock, entropy, PATH, timers } from './effects.mjs';
 
 /** One call after another; a record, not a closure, per caller. */

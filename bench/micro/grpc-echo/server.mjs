@@ -11,11 +11,12 @@ process.on('message', () => {
 process.send({ port });
 
 async function startOurs() {
-  const { BYTES_ENCODER, createServer, listen } = await import('../../../dist/grpc/index.js');
+  const { BYTES_ENCODER, createServer } = await import('../../../dist/grpc/index.js');
+  const { listen } = await import('../../../dist/net/index.js');
   const { clock, timers } = await import('./effects.mjs');
   const grpc = createServer({ clock, timers });
   grpc.unary(PATH, (call, request) => call.reply(BYTES_ENCODER, request));
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc });
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: grpc });
   return listener.address.port;
 }
 

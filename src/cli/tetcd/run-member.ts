@@ -1,7 +1,8 @@
 // One member as a process. It reports to a service manager when it serves and when it stops.
 
 import { verify } from '../../base/index.ts';
-import { createNodeEnv } from '../../env/index.ts';
+import { createNodeClock } from '../../env/index.ts';
+import { createNodeEnv } from '../../net/index.ts';
 import {
   createLogger,
   type Logger,
@@ -26,7 +27,7 @@ function logNotes(log: Logger, notes: RefusedConfig['notes']): void {
 
 /** Logs why the command line is refused, and sets the exit code. */
 export function logRefusal({ notes, exitCode }: RefusedConfig): void {
-  const { clock } = createNodeEnv();
+  const clock = createNodeClock();
   const sink = openOutputs({ format: 'json', outputs: ['stderr'] }, clock);
   logNotes(createLogger({ level: 'info', format: 'json' }, sink, clock, CALLER), notes);
   process.exitCode = exitCode;

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest';
 import { etcdserverpb } from '../../client/index.ts';
 import { createNodeClock, createNodeTimers } from '../../env/index.ts';
-import { createServer, listen } from '../../grpc/index.ts';
+import { createServer } from '../../grpc/index.ts';
+import { fixedTls, listen } from '../../net/index.ts';
 import {
   CA_CERT,
   CLIENT_CERT,
   CLIENT_KEY,
   SERVER_CERT,
   SERVER_KEY,
-} from '../../grpc/testing/certificates.fixture.ts';
+} from '../../net/testing/certificates.fixture.ts';
 import { MemoryIo } from '../shell/memory-io.fixture.ts';
 import { runTetcdctl } from './program.ts';
 
@@ -16,14 +17,14 @@ test('certificates come from files, a token from a flag', async () => {
   const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
   const { range } = etcdserverpb.KVService.methods;
   server.unary(range.path, (call) => {
-    const key = Buffer.from(`${call.peer.commonName} ${call.metadata.get('token')}`);
+    const key = Buffer.from(`${call.peer.certificate?.commonName} ${call.metadata.get('token')}`);
     const kvs = [{ key, value: key, createRevision: 1, modRevision: 1, version: 1, lease: 0n }];
     call.reply(range.response, range.response.create({ kvs }));
   });
   const listener = await listen({
     address: { host: '127.0.0.1', port: 0 },
-    grpc: server,
-    tls: { key: SERVER_KEY, cert: SERVER_CERT, ca: CA_CERT, requestCert: true },
+    http2: server,
+    tls: fixedTls({ key: SERVER_KEY, cert: SERVER_CERT, ca: CA_CERT, requestCert: true }),
   });
   const io = new MemoryIo({ env: { ETCDCTL_CACERT: 'ca' } });
   for (const [name, pem] of [
@@ -45,7 +46,7 @@ test('a dial timeout of 0 and a keepalive time of 0 are none; a command timeout 
   const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
   const { range } = etcdserverpb.KVService.methods;
   server.unary(range.path, (call) => call.reply(range.response, range.response.create({})));
-  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: server });
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: server });
   const endpoint = `--endpoints=127.0.0.1:${listener.address.port}`;
   const codeOf = async (flag: string, env: Readonly<Record<string, string>> = {}) =>
     runTetcdctl(['get', 'a', endpoint, flag], new MemoryIo({ env }));

@@ -2,7 +2,8 @@
 
 import type { ConnectionOptions } from 'node:tls';
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../../env/index.ts';
-import { type Connect, createChannel, socketConnect } from '../../grpc/index.ts';
+import { type Connect, createChannel } from '../../grpc/index.ts';
+import { fixedTls, socketConnect } from '../../net/index.ts';
 import { checkFlags, checkNumber, checkObject, checkText } from '../arguments.ts';
 import {
   CHANNEL_BACKOFF_MS_MAX,
@@ -124,7 +125,7 @@ function nodeRuntime(tls: TlsOptions | undefined): Runtime {
     clock: createNodeClock(),
     timers: createNodeTimers(),
     entropy: createNodeEntropy(),
-    connect: tls === undefined ? socketConnect() : socketConnect({ tls: nodeTls(tls) }),
+    connect: socketConnect(tls && { tls: fixedTls(nodeTls(tls)), protocol: 'h2' }),
   };
 }
 

@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { createNodeClock, createNodeTimers } from '../../env/index.ts';
-import { createServer, type ListenOptions, listen } from '../../grpc/index.ts';
+import { createServer } from '../../grpc/index.ts';
+import { type BindOptions, fixedTls, listen } from '../../net/index.ts';
 import {
   CA_CERT,
   CLIENT_CERT,
   CLIENT_KEY,
   SERVER_CERT,
   SERVER_KEY,
-} from '../../grpc/testing/certificates.fixture.ts';
+} from '../../net/testing/certificates.fixture.ts';
 import { etcdserverpb, health } from '../../protocol/index.ts';
 import { Client, connect, STATUS, statusOf } from '../index.ts';
 
@@ -26,18 +27,18 @@ afterEach(async () => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** A server that answers every get with how the client presented itself. */
-async function serve(options: Omit<ListenOptions, 'grpc'>): Promise<number> {
+async function serve(options: BindOptions): Promise<number> {
   const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
   const { range } = etcdserverpb.KVService.methods;
   server.unary(range.path, (call) => {
     const { peer } = call;
-    const key = Buffer.from(`${peer.encrypted} ${peer.commonName ?? 'anonymous'}`);
+    const key = Buffer.from(`${peer.encrypted} ${peer.certificate?.commonName ?? 'anonymous'}`);
     const kvs = [{ key, value: key, createRevision: 1, modRevision: 1, version: 1, lease: 0n }];
     call.reply(range.response, range.response.create({ kvs, count: 1 }));
   });
   const { check } = health.HealthService.methods;
   server.unary(check.path, (call) => call.reply(check.response, check.response.create()));
-  const listener = await listen({ ...options, grpc: server });
+  const listener = await listen({ ...options, http2: server });
   closers.push(async () => {
     server.close();
     await listener.close();
@@ -46,13 +47,13 @@ async function serve(options: Omit<ListenOptions, 'grpc'>): Promise<number> {
 }
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
-const TLS = {
+const TLS = fixedTls({
   key: SERVER_KEY,
   cert: SERVER_CERT,
   ca: CA_CERT,
   requestCert: true,
   rejectUnauthorized: false,
-};
+});
 
 async function nameOf(client: Client): Promise<string | undefined> {
   closers.push(() => client.close());

@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { clockContract } from '../clock-contract.fixture.ts';
-import { createNodeClock } from './clock.ts';
-import { createNodeEnv } from './node-env.ts';
+import { createNodeClock, createNodeTimers } from './clock.ts';
 
 describe('the real clock and timers', () => {
-  clockContract(createNodeEnv);
+  clockContract(() => ({ clock: createNodeClock(), timers: createNodeTimers() }));
 });
 
 describe('the wall clock below a millisecond', () => {

@@ -92,7 +92,7 @@ export class ServerConnection extends Connection<RequestHead> {
     this.peer = options.peer ?? {
       address: transport.remoteAddress,
       encrypted: false,
-      commonName: undefined,
+      certificate: undefined,
     };
     this.#rawOpener = options.onRawRequest;
     this.#resetTokens = new TokenBucket(server.limits.resetsBurst);

@@ -2,20 +2,14 @@
 // request; a call is one object of one shape and lives until it is answered or cancelled.
 
 import type { ByteStream, Clock, Timers } from '../../env/index.ts';
+import type { PeerIdentity } from '../../net/index.ts';
 import type { Encoder } from '../encoder.ts';
 import type { ServerKeepalive, ServerLimits } from '../limits.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 
-/** The other end of a connection, the same object for all its calls. */
-export interface Peer {
-  /** `host:port` or socket path. */
-  readonly address: string;
-  /** Whether the connection is encrypted. */
-  readonly encrypted: boolean;
-  /** Subject common name of the client's certificate, only if the certificate was verified. */
-  readonly commonName: string | undefined;
-}
+/** Who calls. */
+export type Peer = PeerIdentity;
 
 /**
  * Counters of one method, moved by the transport and read by metrics. Sizes are of messages without

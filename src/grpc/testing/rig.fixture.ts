@@ -1,10 +1,8 @@
 // Real clock and timers, and a server that has one method of each kind, for tests over real sockets.
 
-import type { Server as HttpServer } from 'node:http';
-import type { TlsOptions } from 'node:tls';
 import type { Clock, Entropy, Timers } from '../../env/index.ts';
+import { listen, type PortListener } from '../../net/index.ts';
 import { BYTES_ENCODER } from '../encoder.ts';
-import { listen, type PortListener } from '../node-listener.ts';
 import { createServer } from '../server/server.ts';
 import type { Server, ServerOptions, StreamCall } from '../server/server-types.ts';
 import { STATUS } from '../status.ts';
@@ -42,8 +40,6 @@ export interface Rig {
 
 export interface RigOptions {
   readonly server?: Partial<ServerOptions>;
-  readonly tls?: TlsOptions;
-  readonly http?: HttpServer;
   readonly port?: number;
 }
 
@@ -53,9 +49,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const hanging = addMethods(server);
   const listener = await listen({
     address: { host: '127.0.0.1', port: options.port ?? 0 },
-    grpc: server,
-    ...(options.http === undefined ? {} : { http: options.http }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    http2: server,
   });
   const { port } = listener.address;
   return {

@@ -2,7 +2,8 @@
 // asked for, and never an exit of the process.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
-import { createNodeEnv, type Env, type Listener, type Network } from '../../env/index.ts';
+import type { Env, Listener, Network } from '../../env/index.ts';
+import { createNodeEnv } from '../../net/index.ts';
 import { type Built, type ConfigOptions, configFromOptions } from '../config/index.ts';
 import { Member } from '../member.ts';
 import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';

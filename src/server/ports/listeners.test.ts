@@ -3,8 +3,8 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createNodeEnv } from '../../env/index.ts';
 import { createServer } from '../../grpc/index.ts';
+import { createNodeEnv } from '../../net/index.ts';
 import { simConfig } from '../testing/sim-member.fixture.ts';
 import { Listeners } from './listeners.ts';
 

@@ -6,9 +6,11 @@
 
 import { createServer, type Server as HttpServer } from 'node:http';
 import type { Env, StreamAddress } from '../../env/index.ts';
-import { bind, type PortListener, type Server } from '../../grpc/index.ts';
+import type { Server } from '../../grpc/index.ts';
+import { bind, type PortListener } from '../../net/index.ts';
 import type { ListenUrl, ServerConfig } from '../config/index.ts';
 import type { HttpHandler } from '../http/handler.ts';
+import { bridged } from '../http/http2-bridge.ts';
 import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { addressOf, bindAt } from './bind.ts';
@@ -63,7 +65,7 @@ export class Listeners {
     const http = this.#createHttp(handler);
     const isSplit = this.#clientHttp.length > 0;
     for (const port of this.#clients) {
-      port.serve(isSplit ? { grpc } : { grpc, http });
+      port.serve(isSplit ? { http2: grpc } : { http2: bridged(grpc, http), http });
       this.#options.log.info('serving client traffic insecurely; this is strongly discouraged!', {
         address: textOf(port.address),
       });

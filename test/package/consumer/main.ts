@@ -94,7 +94,7 @@ async function useGrpc(): Promise<void> {
   const { clock, timers, entropy } = createNodeEnv();
   const server = createServer({ clock, timers });
   server.unary('/a.B/C', (call, request) => call.reply(BYTES_ENCODER, request));
-  const port = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: server });
+  const port = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: server });
   const endpoint = { ...port.address, authority: 'localhost' };
   const connecting = socketConnect();
   const channel = createChannel({

@@ -12,7 +12,8 @@ import {
   request,
 } from 'node:http';
 import { Duplex } from 'node:stream';
-import type { Peer, RawOpener, RawRequest, StreamHandler } from './server/server-types.ts';
+import type { Peer, RawOpener, RawRequest, Server, StreamHandler } from '../../grpc/index.ts';
+import type { Http2Acceptor } from '../../net/index.ts';
 
 /** One end of an in-memory connection; what is written to one end is read from the other. */
 class PairEnd extends Duplex {
@@ -84,9 +85,16 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Serves raw requests with the handlers of `server`, which need not listen itself. */
-export function bridgeToHttp(server: HttpServer): RawOpener {
-  return (raw) => new Bridge(server, raw);
+/**
+ * Serves HTTP/2 connections with `grpc`; what is not gRPC on an encrypted one goes to the handlers of
+ * `http`, which need not listen itself. In plaintext it is answered 415, as etcd does.
+ */
+export function bridged(grpc: Server, http: HttpServer): Http2Acceptor {
+  const onRawRequest: RawOpener = (raw) => new Bridge(http, raw);
+  return {
+    accept: (stream, { peer }) =>
+      grpc.accept(stream, peer.encrypted ? { peer, onRawRequest } : { peer }),
+  };
 }
 
 class Bridge implements StreamHandler {

@@ -1,14 +1,29 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { bytesFromLatin1 } from '../../base/index.ts';
-import { networkContract, Recorder } from '../network-contract.fixture.ts';
-import { createNodeNetwork, takeSocket } from './network.ts';
+import { bytesFromLatin1 } from '../base/index.ts';
+import { networkContract, Recorder } from '../env/network-contract.fixture.ts';
+import { createNodeNetwork } from './node-network.ts';
+import {
+  CA_CERT,
+  CLIENT_CERT,
+  CLIENT_KEY,
+  SERVER_CERT,
+  SERVER_KEY,
+} from './testing/certificates.fixture.ts';
+import { fixedTls } from './tls.ts';
 
 describe('the real network', () => {
   networkContract(() => ({ network: createNodeNetwork(), host: '127.0.0.1' }));
+});
+
+describe('the real network over TLS', () => {
+  const tls = {
+    listen: fixedTls({ key: SERVER_KEY, cert: SERVER_CERT, ca: CA_CERT, requestCert: true }),
+    connect: fixedTls({ key: CLIENT_KEY, cert: CLIENT_CERT, ca: CA_CERT }),
+  };
+  networkContract(() => ({ network: createNodeNetwork(tls), host: '127.0.0.1' }));
 });
 
 test('Unix sockets', async () => {
@@ -27,24 +42,6 @@ test('Unix sockets', async () => {
   server.stream.end();
   await client.until(() => client.closes > 0);
   rmSync(root, { recursive: true });
-});
-
-test('a connection is handed over to node:http after a look at its first bytes', async () => {
-  const network = createNodeNetwork();
-  const http = createServer((request, response) => response.end(`you asked ${request.url}`));
-  const listener = await network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
-    const recorder = new Recorder(stream);
-    const { onData } = stream.handler;
-    stream.handler.onData = (bytes) => {
-      onData(bytes);
-      http.emit('connection', takeSocket(stream, bytes.slice()));
-    };
-    expect(recorder.closes).toBe(0);
-  });
-  const url = `http://127.0.0.1:${listener.address.port}/path`;
-  const response = await fetch(url, { headers: { connection: 'close' } });
-  expect(await response.text()).toBe('you asked /path');
-  await listener.close();
 });
 
 test('a connect is given up after its time', async () => {

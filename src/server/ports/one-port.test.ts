@@ -9,18 +9,30 @@ import tls from 'node:tls';
 import grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERROR_CODES, hasCode } from '../../base/index.ts';
-import { createChannel } from '../client/channel.ts';
-import { BYTES_ENCODER } from '../encoder.ts';
-import { socketConnect } from '../node-connect.ts';
-import { bind, listen } from '../node-listener.ts';
+import {
+  BYTES_ENCODER,
+  createChannel,
+  createServer,
+  type Server,
+  type ServerOptions,
+} from '../../grpc/index.ts';
+import { addMethods, clock, entropy, timers } from '../../grpc/testing/rig.fixture.ts';
+import {
+  bind,
+  fixedTls,
+  listen,
+  type PortListener,
+  type ServerTls,
+  socketConnect,
+} from '../../net/index.ts';
 import {
   CA_CERT,
   CLIENT_CERT,
   CLIENT_KEY,
   SERVER_CERT,
   SERVER_KEY,
-} from './certificates.fixture.ts';
-import { clock, entropy, type Rig, startRig, timers } from './rig.fixture.ts';
+} from '../../net/testing/certificates.fixture.ts';
+import { bridged } from '../http/http2-bridge.ts';
 
 const same = (bytes: Buffer) => bytes;
 
@@ -56,6 +68,37 @@ function httpServer(): HttpServer {
   });
 }
 
+interface Rig {
+  readonly server: Server;
+  readonly port: number;
+  /** `127.0.0.1:port`. */
+  readonly target: string;
+  close(): Promise<void>;
+}
+
+/** One port with the methods of the rig and {@link httpServer}. */
+async function startRig(tls?: ServerTls, options: Partial<ServerOptions> = {}): Promise<Rig> {
+  const server = createServer({ timers, clock, ...options });
+  addMethods(server);
+  const http = httpServer();
+  const listener: PortListener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    http2: bridged(server, http),
+    http,
+    ...(tls === undefined ? {} : { tls }),
+  });
+  const { port } = listener.address;
+  return {
+    server,
+    port,
+    target: `127.0.0.1:${port}`,
+    close: async () => {
+      server.close();
+      await listener.close();
+    },
+  };
+}
+
 function callUnary(client: grpc.Client, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest('/test.Echo/Unary', same, same, Buffer.from(body), (error, value) =>
@@ -73,7 +116,7 @@ async function readAll(stream: NodeJS.ReadableStream): Promise<Buffer> {
 describe('plaintext', () => {
   let rig: Rig;
   beforeAll(async () => {
-    rig = await startRig({ http: httpServer() });
+    rig = await startRig();
   });
   afterAll(() => rig.close());
 
@@ -149,7 +192,7 @@ describe('plaintext', () => {
   test('a connection that says nothing is closed', async () => {
     const quiet = await listen({
       address: { host: '127.0.0.1', port: 0 },
-      grpc: rig.server,
+      http2: rig.server,
       handshakeTimeoutMs: 20,
     });
     const socket = net.connect(quiet.address.port, '127.0.0.1');
@@ -170,7 +213,7 @@ describe('plaintext', () => {
   });
 
   test('without an HTTP server such connections are closed', async () => {
-    const only = await listen({ address: { host: '127.0.0.1', port: 0 }, grpc: rig.server });
+    const only = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: rig.server });
     await expect(fetch(`http://127.0.0.1:${only.address.port}/`)).rejects.toThrow();
     await only.close();
   });
@@ -193,7 +236,7 @@ describe('plaintext', () => {
     await once(known, 'connect');
     expect(answers).toBe(0);
     const server = httpServer();
-    port.serve({ grpc: rig.server, http: server });
+    port.serve({ http2: rig.server, http: server });
     expect(await called).toBe('early');
     expect(await asked[0]).toBe(201);
     client.close();
@@ -214,7 +257,7 @@ describe('plaintext', () => {
   });
 
   test('a port that is taken', async () => {
-    const again = listen({ address: { host: '127.0.0.1', port: rig.port }, grpc: rig.server });
+    const again = listen({ address: { host: '127.0.0.1', port: rig.port }, http2: rig.server });
     await expect(again).rejects.toSatisfy((error) => hasCode(error, ERROR_CODES.ALREADY_EXISTS));
   });
 });
@@ -223,16 +266,15 @@ describe('TLS', () => {
   let rig: Rig;
   const peers: string[] = [];
   beforeAll(async () => {
-    rig = await startRig({
-      http: httpServer(),
-      tls: {
-        key: SERVER_KEY,
-        cert: SERVER_CERT,
-        ca: CA_CERT,
-        requestCert: true,
-        rejectUnauthorized: false,
-      },
-      server: { onCallEnd: (call) => peers.push(`${call.peer.encrypted} ${call.peer.commonName}`) },
+    const tls = fixedTls({
+      key: SERVER_KEY,
+      cert: SERVER_CERT,
+      ca: CA_CERT,
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    rig = await startRig(tls, {
+      onCallEnd: ({ peer }) => peers.push(`${peer.encrypted} ${peer.certificate?.commonName}`),
     });
   });
   afterAll(() => rig.close());
@@ -254,7 +296,7 @@ describe('TLS', () => {
   test('our client', async () => {
     const channel = createChannel({
       endpoints: [{ host: '127.0.0.1', port: rig.port }],
-      connect: socketConnect({ tls: { ca: CA_CERT } }),
+      connect: socketConnect({ tls: fixedTls({ ca: CA_CERT }), protocol: 'h2' }),
       scheme: 'https',
       timers,
       clock,
@@ -268,7 +310,7 @@ describe('TLS', () => {
   test('a certificate that is not trusted', async () => {
     const channel = createChannel({
       endpoints: [{ host: '127.0.0.1', port: rig.port }],
-      connect: socketConnect({ tls: {} }),
+      connect: socketConnect({ tls: fixedTls({}), protocol: 'h2' }),
       timers,
       clock,
       entropy,

@@ -1,8 +1,11 @@
-import type { Env } from '../env.ts';
-import { createNodeClock, createNodeTimers } from './clock.ts';
-import { createNodeDisk } from './disk.ts';
-import { createNodeEntropy } from './entropy.ts';
-import { createNodeNetwork } from './network.ts';
+import {
+  createNodeClock,
+  createNodeDisk,
+  createNodeEntropy,
+  createNodeTimers,
+  type Env,
+} from '../env/index.ts';
+import { createNodeNetwork } from './node-network.ts';
 
 /** The real effects of this process. */
 export function createNodeEnv(): Env {

@@ -1,0 +1,137 @@
+// Connections to others, plain or TLS.
+
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { networkError, type StreamAddress } from '../env/index.ts';
+import { isTls } from './identity.ts';
+import { KEEPALIVE_IDLE_MS } from './limits.ts';
+import { describeAddress } from './server-socket.ts';
+import { SharedReads, SocketStream, type SocketStreamOptions } from './socket-stream.ts';
+import type { ClientTls } from './tls.ts';
+
+export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'> {
+  /** Without it, plaintext. */
+  readonly tls?: ClientTls;
+  /** What the other side must speak over TLS (ALPN); without it, none is negotiated. */
+  readonly protocol?: 'h2' | 'http/1.1';
+}
+
+/**
+ * A connected stream, after the handshake with TLS; UNAVAILABLE if it cannot be had in that time. Its
+ * handler is set in the turn in which it is received.
+ */
+export type SocketConnect = (address: StreamAddress, timeoutMs: number) => Promise<SocketStream>;
+
+export function socketConnect(options: SocketConnectOptions = {}): SocketConnect {
+  return (address, timeoutMs) => connect(address, timeoutMs, options);
+}
+
+/** A socket on its way, and what makes a stream of it when it is connected. */
+interface Opening {
+  readonly socket: Socket;
+  readonly connected: 'connect' | 'secureConnect';
+  stream(): SocketStream;
+}
+
+async function connect(
+  address: StreamAddress,
+  timeoutMs: number,
+  options: SocketConnectOptions,
+): Promise<SocketStream> {
+  const where = describeAddress(address);
+  const { tls } = options;
+  try {
+    const opening =
+      tls === undefined ? openPlain(address, options) : openTls(address, options, tls);
+    return await settled(opening, where, timeoutMs);
+  } catch (error) {
+    throw networkError(error, 'connect to', where);
+  }
+}
+
+function settled(opening: Opening, where: string, timeoutMs: number): Promise<SocketStream> {
+  const { socket, connected } = opening;
+  return new Promise((resolve, reject) => {
+    const refuse = (error: Error): void => {
+      leave();
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const unavailable = (text: string): void =>
+      refuse(new TetcdError(ERROR_CODES.UNAVAILABLE, `connect to ${where}: ${text}`));
+    const timer = setTimeout(() => {
+      unavailable(`no connection within ${timeoutMs} ms`);
+    }, timeoutMs);
+    const onClose = (): void => unavailable('the other side closed the connection');
+    const leave = (): void => {
+      clearTimeout(timer);
+      socket.off('error', refuse);
+      socket.off('close', onClose);
+    };
+    socket.once('error', refuse);
+    socket.once('close', onClose);
+    socket.once(connected, () => {
+      try {
+        const stream = opening.stream();
+        leave();
+        resolve(stream);
+      } catch (error) {
+        refuse(error as Error);
+      }
+    });
+  });
+}
+
+function openPlain(address: StreamAddress, options: SocketConnectOptions): Opening {
+  const reads = new SharedReads();
+  const socket = connectPlain({ ...socketOptions(address), onread: reads.onread });
+  return {
+    socket,
+    connected: 'connect',
+    stream: () => {
+      reads.stream = new SocketStream(socket, streamOptions(address, options));
+      return reads.stream;
+    },
+  };
+}
+
+function openTls(address: StreamAddress, options: SocketConnectOptions, tls: ClientTls): Opening {
+  const { protocol } = options;
+  const socket = connectTls({
+    ...socketOptions(address),
+    ...tls.current(),
+    ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
+  });
+  return {
+    socket,
+    connected: 'secureConnect',
+    stream: () => {
+      if (protocol !== undefined && isTls(socket) && socket.alpnProtocol !== protocol) {
+        throw new Error(`the server does not speak ${PROTOCOL_NAMES[protocol]} (ALPN)`);
+      }
+      return SocketStream.over(socket, streamOptions(address, options));
+    },
+  };
+}
+
+const PROTOCOL_NAMES = { h2: 'HTTP/2', 'http/1.1': 'HTTP/1.1' } as const;
+
+function socketOptions({ host, port, path }: StreamAddress) {
+  const where = path === undefined ? { host, port } : { path };
+  return {
+    ...where,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_IDLE_MS,
+  };
+}
+
+function streamOptions(
+  { path }: StreamAddress,
+  { gather = false }: SocketConnectOptions,
+): SocketStreamOptions {
+  return path === undefined ? { gather } : { gather, address: path };
+}

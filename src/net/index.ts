@@ -1,0 +1,18 @@
+// The one door for sockets: byte streams over plain and TLS sockets, a port that tells protocols apart,
+// and who connects.
+
+export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';
+export type { CertificateSubject, PeerIdentity } from './identity.ts';
+export {
+  type BindOptions,
+  bind,
+  type Http2Acceptor,
+  type ListenOptions,
+  listen,
+  type PortListener,
+  type PortServers,
+} from './listener.ts';
+export { createNodeEnv } from './node-env.ts';
+export { createNodeNetwork, type NetworkTls } from './node-network.ts';
+export { SocketStream } from './socket-stream.ts';
+export { type ClientTls, fixedTls, type ServerTls, type TlsSource } from './tls.ts';

@@ -1,0 +1,252 @@
+// One port for HTTP/2 and HTTP/1, plaintext and TLS, over real sockets.
+//
+// A port is bound first and serves later: connections that come in between wait.
+//
+//     first bytes   a TLS record -> handshake, if the port has TLS settings
+//                   the HTTP/2 preface -> HTTP/2; anything else -> the node:http server
+//     handshake     ALPN h2 -> HTTP/2; ALPN http/1.1 -> the node:http server
+//                   no ALPN -> told apart by the first bytes, as in plaintext
+
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { invariant, latin1FromBytes } from '../base/index.ts';
+import type { ByteStream, StreamAddress } from '../env/index.ts';
+import { addressOf, isTls, type PeerIdentity } from './identity.ts';
+import { HANDSHAKE_TIMEOUT_MS, HELD_CONNECTIONS_MAX } from './limits.ts';
+import { openServerSocket, type ServerSocket } from './server-socket.ts';
+import { SocketStream } from './socket-stream.ts';
+import { Handshakes, type ServerTls } from './tls.ts';
+
+/** Serves HTTP/2 connections; the gRPC server is one. */
+export interface Http2Acceptor {
+  /** The first byte (of the preface) comes after the call, to the handler that it has set. */
+  accept(stream: ByteStream, options: { readonly peer: PeerIdentity }): void;
+}
+
+/** What a port serves. */
+export interface PortServers {
+  /** Without it, HTTP/2 connections are closed. */
+  readonly http2?: Http2Acceptor;
+  /** Gets every connection that is not HTTP/2; it does not listen itself. Without it they are closed. */
+  readonly http?: HttpServer;
+}
+
+export interface BindOptions {
+  readonly address: StreamAddress;
+  /** Without it, the port is in plaintext. */
+  readonly tls?: ServerTls;
+  /** Whether a port with TLS serves plaintext too, told apart by the first byte. Default false. */
+  readonly plaintext?: boolean;
+  /** Time for the TLS handshake, and for the bytes that tell HTTP/2 from HTTP/1. Default 10 s. */
+  readonly handshakeTimeoutMs?: number;
+  /** Interval of TCP keepalive probes. Default 30 s. */
+  readonly tcpKeepaliveMs?: number;
+  /** A connection failed before it had a protocol (a bad handshake, say); for debug logs. */
+  readonly onConnectionError?: (address: string, error: Error) => void;
+}
+
+export interface ListenOptions extends BindOptions, PortServers {}
+
+export interface PortListener {
+  /** Where it really listens; the chosen port if 0 was asked for. */
+  readonly address: StreamAddress;
+  /** Serves from now on, those who wait first. Once. */
+  serve(servers: PortServers): void;
+  /** Accepts no more and drops connections that have not shown a protocol yet. */
+  close(): Promise<void>;
+}
+
+/**
+ * Binds; nobody is served yet. ALREADY_EXISTS if the address is taken, UNAVAILABLE or INVALID_ARGUMENT if
+ * it cannot be had; what the TLS library says if the settings are bad.
+ */
+export async function bind(options: BindOptions): Promise<PortListener> {
+  const port = new Port(options);
+  await port.open();
+  return port;
+}
+
+/** Binds and serves. */
+export async function listen(options: ListenOptions): Promise<PortListener> {
+  const port = await bind(options);
+  port.serve(options);
+  return port;
+}
+
+/** The 24 bytes with which a client of HTTP/2 begins (RFC 9113 section 3.4), one char per byte. */
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+/** First byte of a TLS handshake (RFC 8446 section 5.1); no HTTP request begins with it. */
+const TLS_HANDSHAKE = 0x16;
+
+class Port implements PortListener {
+  readonly #options: BindOptions;
+  readonly #handshakeTimeoutMs: number;
+  /** Undefined without TLS. */
+  readonly #handshakes: Handshakes | undefined;
+  /** Undefined until it is bound. */
+  #socket: ServerSocket | undefined = undefined;
+  /** Undefined until it serves. */
+  #servers: PortServers | undefined = undefined;
+  /** Sockets accepted before it serves. */
+  readonly #held = new Set<Socket>();
+  /** Sockets that have not shown their protocol. */
+  readonly #undecided = new Set<Socket>();
+  #closed = false;
+
+  constructor(options: BindOptions) {
+    this.#options = options;
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+    this.#handshakes =
+      options.tls &&
+      new Handshakes({
+        tls: options.tls,
+        timeoutMs: this.#handshakeTimeoutMs,
+        alpn: ['h2', 'http/1.1'],
+        onSecure: (socket) => this.#beginSecure(socket),
+        onFailure: (socket, error) => options.onConnectionError?.(addressOf(socket), error),
+      });
+  }
+
+  get address(): StreamAddress {
+    invariant(this.#socket !== undefined, 'Port: bound before it is given out');
+    return this.#socket.address;
+  }
+
+  async open(): Promise<void> {
+    this.#socket = await openServerSocket({
+      address: this.#options.address,
+      keepaliveIdleMs: this.#options.tcpKeepaliveMs,
+      paused: true,
+      onSocket: (socket) => this.#accept(socket),
+      onAcceptError: (error) => this.#options.onConnectionError?.('', error),
+    });
+  }
+
+  serve(servers: PortServers): void {
+    invariant(this.#servers === undefined, 'Port.serve: called twice');
+    this.#servers = servers;
+    if (servers.http !== undefined) startWatch(servers.http);
+    for (const socket of this.#held) {
+      socket.off('error', this.#onHeldError);
+      this.#begin(socket);
+    }
+    this.#held.clear();
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    for (const socket of [...this.#undecided, ...this.#held]) socket.destroy();
+    this.#undecided.clear();
+    this.#held.clear();
+    this.#socket?.close();
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#closed) socket.destroy();
+    else if (this.#servers !== undefined) this.#begin(socket);
+    else if (this.#held.size >= HELD_CONNECTIONS_MAX) socket.destroy();
+    else {
+      this.#held.add(socket);
+      socket.on('error', this.#onHeldError);
+      socket.once('close', () => this.#held.delete(socket));
+    }
+  }
+
+  readonly #onHeldError = (error: Error): void => {
+    this.#options.onConnectionError?.('', error);
+  };
+
+  #begin(socket: Socket): void {
+    if (this.#handshakes !== undefined && this.#options.plaintext !== true) {
+      this.#handshakes.begin(socket);
+    } else {
+      this.#sniff(socket);
+    }
+  }
+
+  #beginSecure(socket: TLSSocket): void {
+    if (this.#closed) socket.destroy();
+    else if (socket.alpnProtocol === 'h2') this.#acceptHttp2(socket, undefined);
+    else if (socket.alpnProtocol === 'http/1.1') this.#acceptHttp(socket, undefined);
+    else this.#sniff(socket);
+  }
+
+  /** Reads until the bytes can only be, or can not be, a TLS record or the HTTP/2 preface. */
+  #sniff(socket: Socket): void {
+    this.#undecided.add(socket);
+    const mayBeTls = this.#handshakes !== undefined && !isTls(socket);
+    let seen: Uint8Array = new Uint8Array(0);
+    const onError = (error: Error) => this.#options.onConnectionError?.(addressOf(socket), error);
+    const timer = setTimeout(() => socket.destroy(), this.#handshakeTimeoutMs);
+    const leave = () => {
+      clearTimeout(timer);
+      socket.off('data', onData);
+      socket.off('error', onError);
+      socket.off('end', onEnd);
+      socket.off('close', leave);
+      this.#undecided.delete(socket);
+    };
+    const onEnd = () => socket.destroy();
+    const onData = (chunk: Uint8Array) => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const length = Math.min(seen.length, PREFACE.length);
+      const isPreface = latin1FromBytes(seen, 0, length) === PREFACE.slice(0, length);
+      if (isPreface && length < PREFACE.length) return;
+      leave();
+      if (isPreface) this.#acceptHttp2(socket, seen);
+      else if (mayBeTls && seen[0] === TLS_HANDSHAKE) this.#acceptTls(socket, seen);
+      else this.#acceptHttp(socket, seen);
+    };
+    socket.on('data', onData);
+    socket.on('error', onError);
+    socket.on('end', onEnd);
+    socket.on('close', leave);
+    socket.resume();
+  }
+
+  #acceptTls(socket: Socket, seen: Uint8Array): void {
+    socket.pause();
+    socket.unshift(seen);
+    this.#handshakes!.begin(socket);
+  }
+
+  #acceptHttp2(socket: Socket, seen: Uint8Array | undefined): void {
+    const { http2 } = this.#servers!;
+    if (http2 === undefined) {
+      socket.destroy();
+      return;
+    }
+    // Bytes that were looked at came from the socket's events; from now on they need not.
+    const stream = SocketStream.over(socket);
+    http2.accept(stream, { peer: stream.identity });
+    if (seen !== undefined) stream.handler.onData(seen);
+  }
+
+  #acceptHttp(socket: Socket, seen: Uint8Array | undefined): void {
+    const { http } = this.#servers!;
+    if (http === undefined) {
+      socket.destroy();
+      return;
+    }
+    // Paused, or what is put back could be read before the HTTP server listens.
+    socket.pause();
+    if (seen !== undefined) socket.unshift(seen);
+    http.emit('connection', socket);
+    process.nextTick(() => socket.resume());
+  }
+}
+
+/** HTTP servers whose watch over slow requests has been started. */
+const watched = new WeakSet<HttpServer>();
+
+/**
+ * An HTTP server closes connections whose requests come too slowly, but starts to look for them only
+ * when it is listening, which this one never is.
+ */
+function startWatch(http: HttpServer): void {
+  if (watched.has(http) || http.listening) return;
+  watched.add(http);
+  http.emit('listening');
+}

@@ -1,0 +1,70 @@
+// A listening socket of Node, as every listener here has it.
+
+import { createServer, type Server, type Socket } from 'node:net';
+import { networkError, type StreamAddress } from '../env/index.ts';
+import { BACKLOG_MAX, KEEPALIVE_IDLE_MS } from './limits.ts';
+
+interface ServerSocketOptions {
+  readonly address: StreamAddress;
+  readonly keepaliveIdleMs?: number | undefined;
+  /** Accepted sockets do not read by themselves: what comes in stays in the operating system. */
+  readonly paused?: boolean;
+  readonly onSocket: (socket: Socket) => void;
+  /** A failed accept (out of descriptors, say) concerns that connection only. */
+  readonly onAcceptError?: ((error: Error) => void) | undefined;
+}
+
+export interface ServerSocket {
+  /** Where it really listens; the chosen port if 0 was asked for. */
+  readonly address: StreamAddress;
+  /** Accepts no more. Connections live on. */
+  close(): void;
+}
+
+/** ALREADY_EXISTS if the address is taken, UNAVAILABLE or INVALID_ARGUMENT if it cannot be had. */
+export function openServerSocket(options: ServerSocketOptions): Promise<ServerSocket> {
+  const { host, port, path } = options.address;
+  const server = createServer(
+    {
+      // The other side's end of sending is an event of its own, not the end of the connection.
+      allowHalfOpen: true,
+      pauseOnConnect: options.paused ?? false,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: options.keepaliveIdleMs ?? KEEPALIVE_IDLE_MS,
+    },
+    options.onSocket,
+  );
+  return new Promise((resolve, reject) => {
+    const refuse = (error: Error): void => {
+      reject(networkError(error, 'listen on', describeAddress(options.address)));
+    };
+    server.once('error', refuse);
+    const where = path === undefined ? { host, port } : { path };
+    server.listen({ ...where, backlog: BACKLOG_MAX }, () => {
+      server.off('error', refuse);
+      server.on('error', (error) => options.onAcceptError?.(error));
+      resolve(serverSocketOf(server, options.address));
+    });
+  });
+}
+
+function serverSocketOf(server: Server, asked: StreamAddress): ServerSocket {
+  const bound = server.address();
+  return {
+    address:
+      bound === null || typeof bound === 'string'
+        ? asked
+        : { host: bound.address, port: bound.port },
+    // Its callback would wait for every connection; those that live on are their owners' business.
+    close: () => {
+      if (server.listening) server.close();
+    },
+  };
+}
+
+export function describeAddress(address: StreamAddress): string {
+  if (address.path !== undefined) return address.path;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}
