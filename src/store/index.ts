@@ -7,6 +7,7 @@ export {
   REQUEST_ID_LOW_BITS,
   REQUEST_KIND,
   type RequestKind,
+  type RequestUser,
 } from './apply/request-envelope.ts';
 export {
   confChangeIn,

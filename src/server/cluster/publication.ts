@@ -108,12 +108,26 @@ export function logMembership(
           memberID: proposal.memberID,
           memberAttributes: { name: proposal.name, clientUrls: [...proposal.clientURLs] },
         });
-        core.proposals.propose(REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET, body, 0, body.length, waiter);
+        core.proposals.propose(
+          REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
+          undefined,
+          body,
+          0,
+          body.length,
+          waiter,
+        );
         break;
       }
       case 'clusterVersionSet': {
         const body = membershippb.ClusterVersionSetRequestCodec.encode({ ver: proposal.ver });
-        core.proposals.propose(REQUEST_KIND.CLUSTER_VERSION_SET, body, 0, body.length, waiter);
+        core.proposals.propose(
+          REQUEST_KIND.CLUSTER_VERSION_SET,
+          undefined,
+          body,
+          0,
+          body.length,
+          waiter,
+        );
         break;
       }
     }

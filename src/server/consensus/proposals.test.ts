@@ -46,7 +46,7 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
     fail: (error: string) => heard.push(`${name} ${error}`),
   });
   const propose = (name: string, body = BODY, start = 1, end = 4) =>
-    proposals.propose(REQUEST_KIND.PUT, body, start, end, waiter(name));
+    proposals.propose(REQUEST_KIND.PUT, undefined, body, start, end, waiter(name));
   return { proposals, proposed, expired, time, state, heard, propose, waiter };
 }
 
@@ -59,9 +59,9 @@ function envelopeOf(payload: Uint8Array): RequestEnvelope {
 test('an operation that nobody waits for when raft would take it is forgotten', () => {
   const { proposals, proposed, heard, waiter } = rig();
   const gone = { ...waiter('a'), isWanted: () => false };
-  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, gone);
+  proposals.propose(REQUEST_KIND.PUT, undefined, BODY, 1, 4, gone);
   expect([proposed, proposals.pendingCount, heard]).toEqual([[], 0, []]);
-  proposals.propose(REQUEST_KIND.PUT, BODY, 1, 4, { ...gone, isWanted: () => true });
+  proposals.propose(REQUEST_KIND.PUT, undefined, BODY, 1, 4, { ...gone, isWanted: () => true });
   expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
 });
 
@@ -80,6 +80,17 @@ test('an operation is proposed under an id, and completed by it once', () => {
   expect(proposals.isAwaited(7, second!.idLow)).toBe(false);
   proposals.take(7, first!.idLow)?.complete(APPLIED);
   expect(heard).toEqual(['b applied', 'a applied']);
+});
+
+test('an operation is logged in the name of its caller', () => {
+  const { proposals, proposed, waiter } = rig();
+  const alice = { username: 'alice', authRevision: 5 };
+  proposals.propose(REQUEST_KIND.PUT, alice, BODY, 1, 4, waiter('a'));
+  proposals.propose(REQUEST_KIND.PUT, undefined, BODY, 1, 4, waiter('b'));
+  const [hers, nobodys] = proposed.map(envelopeOf);
+  expect(hers).toMatchObject(alice);
+  expect(nobodys).toMatchObject({ username: '', authRevision: 0 });
+  expect([...proposed[0]!.subarray(hers!.bodyStart, hers!.bodyEnd)]).toEqual([1, 2, 3]);
 });
 
 test('the body may change once it is proposed', () => {
@@ -153,10 +164,10 @@ test('a member that stops tells everybody, and takes no more', () => {
   const { proposals, proposed, heard, propose, waiter } = rig();
   propose('a');
   const again = waiter('again');
-  proposals.propose(REQUEST_KIND.PUT, EMPTY_BYTES, 0, 0, {
+  proposals.propose(REQUEST_KIND.PUT, undefined, EMPTY_BYTES, 0, 0, {
     complete: () => {},
     // Whoever is told may ask again at once.
-    fail: () => proposals.propose(REQUEST_KIND.PUT, EMPTY_BYTES, 0, 0, again),
+    fail: () => proposals.propose(REQUEST_KIND.PUT, undefined, EMPTY_BYTES, 0, 0, again),
   });
   proposals.stop();
   propose('late');

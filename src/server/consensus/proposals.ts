@@ -9,7 +9,7 @@ import type { Clock } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
-import { encodeEnvelope, type RequestKind } from '../../store/index.ts';
+import { encodeEnvelope, type RequestKind, type RequestUser } from '../../store/index.ts';
 import { APPLY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
@@ -84,11 +84,12 @@ export class Proposals {
   }
 
   /**
-   * Proposes an operation, whose encoded request is `body[start, end)` (copied before return). The
-   * proposal hears of it in this turn if it is refused, in a later one otherwise.
+   * Proposes an operation in the name of `caller`, whose encoded request is `body[start, end)` (copied
+   * before return). The proposal hears of it in this turn if it is refused, in a later one otherwise.
    */
   propose(
     kind: RequestKind,
+    caller: RequestUser | undefined,
     body: Uint8Array,
     start: number,
     end: number,
@@ -104,7 +105,7 @@ export class Proposals {
       return;
     }
     const idLow = ids.next();
-    const payload = encodeEnvelope(kind, ids.high, idLow, body, start, end);
+    const payload = encodeEnvelope(kind, ids.high, idLow, body, start, end, caller);
     if (payload.length > requestBytesMax) {
       proposal.fail('REQUEST_TOO_LARGE');
       return;

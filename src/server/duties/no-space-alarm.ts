@@ -45,6 +45,6 @@ export class NoSpaceAlarm {
       alarm: AlarmType.NOSPACE,
     });
     const waiter = { complete: settle, fail: settle };
-    proposals.propose(REQUEST_KIND.ALARM, body, 0, body.length, waiter);
+    proposals.propose(REQUEST_KIND.ALARM, undefined, body, 0, body.length, waiter);
   }
 }

@@ -236,13 +236,20 @@ class KvService {
       return;
     }
     const proposal = new PutProposal(this, call);
-    this.core.proposals.propose(REQUEST_KIND.PUT, bytes, 0, bytes.length, proposal);
+    this.core.proposals.propose(REQUEST_KIND.PUT, call.caller, bytes, 0, bytes.length, proposal);
   }
 
   deleteRange(call: UnaryCall, request: etcdserverpb.DeleteRangeRequest, bytes: Uint8Array): void {
     if (!accepted(call, checkDeleteRangeRequest, request)) return;
     const proposal = new DeleteProposal(this, call);
-    this.core.proposals.propose(REQUEST_KIND.DELETE_RANGE, bytes, 0, bytes.length, proposal);
+    this.core.proposals.propose(
+      REQUEST_KIND.DELETE_RANGE,
+      call.caller,
+      bytes,
+      0,
+      bytes.length,
+      proposal,
+    );
   }
 
   txn(call: UnaryCall, request: etcdserverpb.TxnRequest, bytes: Uint8Array): void {
@@ -264,7 +271,7 @@ class KvService {
       return;
     }
     const proposal = new TxnProposal(this, call);
-    this.core.proposals.propose(REQUEST_KIND.TXN, bytes, 0, bytes.length, proposal);
+    this.core.proposals.propose(REQUEST_KIND.TXN, call.caller, bytes, 0, bytes.length, proposal);
   }
 
   /** Evaluates and answers a transaction that only reads. */
@@ -317,7 +324,14 @@ class KvService {
 
   compact(call: UnaryCall, request: etcdserverpb.CompactionRequest, bytes: Uint8Array): void {
     const proposal = new CompactProposal(this, call, request.physical);
-    this.core.proposals.propose(REQUEST_KIND.COMPACTION, bytes, 0, bytes.length, proposal);
+    this.core.proposals.propose(
+      REQUEST_KIND.COMPACTION,
+      call.caller,
+      bytes,
+      0,
+      bytes.length,
+      proposal,
+    );
   }
 
   #refuseForSpace(call: UnaryCall): void {

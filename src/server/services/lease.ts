@@ -32,6 +32,7 @@ export function registerLeaseService(table: ServiceTable, core: MemberCore): voi
   table.unary(methods.leaseRevoke, (call, _request, bytes) =>
     core.proposals.propose(
       REQUEST_KIND.LEASE_REVOKE,
+      call.caller,
       bytes,
       0,
       bytes.length,
@@ -79,6 +80,7 @@ function grant(
   }
   core.proposals.propose(
     REQUEST_KIND.LEASE_GRANT,
+    call.caller,
     body,
     0,
     body.length,

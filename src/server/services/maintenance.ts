@@ -33,6 +33,7 @@ export function registerMaintenanceService(table: ServiceTable, core: MemberCore
   table.unary(methods.alarm, (call, _request, bytes) =>
     core.proposals.propose(
       REQUEST_KIND.ALARM,
+      call.caller,
       bytes,
       0,
       bytes.length,

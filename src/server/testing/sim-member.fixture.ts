@@ -129,7 +129,7 @@ export class SimMember {
   propose(kind: RequestKind, body: Uint8Array): Promise<Answer> {
     const { proposals, machine } = this.member;
     return new Promise((resolve, reject) => {
-      proposals.propose(kind, body, 0, body.length, {
+      proposals.propose(kind, undefined, body, 0, body.length, {
         complete: (result) => {
           const answer = answerOf(result, machine.kv.currentRev);
           if (answer.error === undefined) resolve(answer);

@@ -23,7 +23,7 @@ import { APPLIED, type ApplyResult } from './apply-result.ts';
 import { LeaseRevocation } from './lease-revocation.ts';
 import type { Operation } from './operation.ts';
 import type { RequestApplier } from './request-applier.ts';
-import { REQUEST_KIND } from './request-envelope.ts';
+import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
 const { AlarmAction, AlarmType } = etcdserverpb;
 
@@ -59,7 +59,7 @@ export class KvApplier implements RequestApplier {
     return this.#result;
   }
 
-  begin(operation: Operation, awaited: boolean): boolean {
+  begin(operation: Operation, _user: RequestUser, awaited: boolean): boolean {
     try {
       return this.#begin(operation, awaited);
     } catch (error) {

@@ -7,11 +7,14 @@ import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ApplyResult } from './apply-result.ts';
 import type { Operation } from './operation.ts';
 import { costOf } from './request-cost.ts';
-import { REQUEST_KIND } from './request-envelope.ts';
+import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
 export interface RequestApplier {
-  /** Begins a request; true if it is complete. `awaited`: somebody here waits for the result. */
-  begin(operation: Operation, awaited: boolean): boolean;
+  /**
+   * Begins a request; true if it is complete. `user`: in whose name it is made, good until it is
+   * complete. `awaited`: somebody here waits for the result.
+   */
+  begin(operation: Operation, user: RequestUser, awaited: boolean): boolean;
   /** Continues a request that is not complete. */
   step(): boolean;
   /** Of the request that is complete; good until the next one begins. */
@@ -50,9 +53,9 @@ export class AlarmApplier implements RequestApplier {
     return new AlarmApplier(next, isRaised, refuses, 'CORRUPT');
   }
 
-  begin(operation: Operation, awaited: boolean): boolean {
+  begin(operation: Operation, user: RequestUser, awaited: boolean): boolean {
     this.#refused = this.#isRaised() && this.#refuses(operation);
-    return this.#refused || this.#next.begin(operation, awaited);
+    return this.#refused || this.#next.begin(operation, user, awaited);
   }
 
   step(): boolean {
@@ -79,10 +82,10 @@ export class QuotaApplier implements RequestApplier {
     this.#isAvailable = isAvailable;
   }
 
-  begin(operation: Operation, awaited: boolean): boolean {
+  begin(operation: Operation, user: RequestUser, awaited: boolean): boolean {
     const cost = costOf(operation);
     this.#fits = cost === 0 || this.#isAvailable(cost);
-    return this.#next.begin(operation, awaited);
+    return this.#next.begin(operation, user, awaited);
   }
 
   step(): boolean {

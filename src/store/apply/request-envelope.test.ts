@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TetcdError } from '../../base/index.ts';
+import { etcdserverpb } from '../../protocol/index.ts';
 import { encodeEnvelope, REQUEST_KIND, RequestEnvelope, readEnvelope } from './request-envelope.ts';
 
 const kinds = Object.values(REQUEST_KIND).filter((kind) => kind !== REQUEST_KIND.NONE);
@@ -119,4 +120,61 @@ test('the id outside the header, as 3.0 wrote it, is read too', () => {
   const envelope = new RequestEnvelope();
   readEnvelope(new Uint8Array(Buffer.from('08071a00', 'hex')), envelope);
   expect(envelope).toMatchObject({ kind: REQUEST_KIND.RANGE, idHigh: 0, idLow: 7 });
+});
+
+describe('the user in whose name a request is made', () => {
+  const users = fc.record({
+    username: fc.oneof(fc.string({ unit: 'grapheme', maxLength: 200 }), fc.constant('')),
+    authRevision: fc.oneof(fc.constant(0), fc.nat(300), fc.maxSafeNat()),
+  });
+  const { InternalRaftRequestCodec, PutRequestCodec } = etcdserverpb;
+
+  test('stands in the header, as the schema has it', () => {
+    fc.assert(
+      fc.property(users, fc.bigInt(1n, 2n ** 48n - 1n), (user, id) => {
+        const put = PutRequestCodec.create({ lease: 7n });
+        const payload = encodeEnvelope(
+          REQUEST_KIND.PUT,
+          0,
+          Number(id),
+          PutRequestCodec.encode(put),
+          0,
+          undefined,
+          user,
+        );
+        const header = { id, username: user.username, authRevision: BigInt(user.authRevision) };
+        const whole = InternalRaftRequestCodec.create({ header, put });
+        expect(hex(payload)).toBe(hex(InternalRaftRequestCodec.encode(whole)));
+        const envelope = new RequestEnvelope();
+        readEnvelope(payload, envelope);
+        expect(envelope).toMatchObject({ kind: REQUEST_KIND.PUT, idLow: Number(id), ...user });
+      }),
+    );
+  });
+
+  // Header fields: id 08, user name 12, auth revision 18.
+  test.each([
+    ['beside an unknown field', 'a20609 0807 120161 18032000 2200', 'a', 3],
+    [
+      'in two headers, of which the later counts',
+      'a20605 1201611803 a20605 1201622005 2200',
+      'b',
+      3,
+    ],
+    ['in a header with a group', 'a20609 0b0c 0807 120161 1803 2200', 'a', 3],
+    ['in two headers, one with a group', 'a20607 0b0c 1201611803 a20603 120162 2200', 'b', 3],
+    ['a revision beyond all that are counted', 'a2060b 18ffffffffffffffffff01 2200', '', 2 ** 64],
+    ['the same beside a group', 'a2060d 0b0c 18ffffffffffffffffff01 2200', '', 2 ** 64],
+    ['a name that is no UTF-8', 'a20604 1202ff61 2200', '\ufffda', 0],
+    ['the same beside a group', 'a20606 0b0c 1202ff61 2200', '\ufffda', 0],
+    ['a name of another wire type', 'a20602 1005 2200', '', 0],
+    ['no header', '2200', '', 0],
+  ])('is read where a member logged it otherwise: %s', (_, payload, username, authRevision) => {
+    const envelope = new RequestEnvelope();
+    // Of an entry before.
+    envelope.username = 'left';
+    envelope.authRevision = 9;
+    readEnvelope(new Uint8Array(Buffer.from(payload.replaceAll(' ', ''), 'hex')), envelope);
+    expect(envelope).toMatchObject({ kind: REQUEST_KIND.PUT, username, authRevision });
+  });
 });

@@ -1,9 +1,10 @@
 // The outside of an InternalRaftRequest, read and written without touching what is inside.
 //
-// A log entry's payload is an InternalRaftRequest: a header with the request id (field 100), one
-// operation (the fields of {@link REQUEST_KIND}) and nothing else. A proposal carries the client's
-// own bytes as the operation, never a re-encoding. Reading finds which operation it is and where its
-// bytes lie; the operation's codec then decodes just those. Hot: once per proposal and once per entry.
+// A log entry's payload is an InternalRaftRequest: a header (field 100) with the request id and, with
+// authentication, the user in whose name it is made; one operation (the fields of
+// {@link REQUEST_KIND}); nothing else. A proposal carries the client's own bytes as the operation,
+// never a re-encoding. Reading finds which operation it is and where its bytes lie; the operation's
+// codec then decodes just those. Hot: once per proposal and once per entry.
 //
 // Field 2 is the v2 request that releases up to 3.5 wrote; releases up to 3.4 even log bare v2
 // Requests. Neither is "unknown, skip".
@@ -11,7 +12,14 @@
 // A real member may have logged a message of another shape: fields of another wire type, one field in
 // several parts, two operations. etcd applies one operation of it, and so must this.
 
-import { EMPTY_BYTES, invariant, TetcdError, varintSize, writeVarint } from '../../base/index.ts';
+import {
+  EMPTY_BYTES,
+  invariant,
+  TetcdError,
+  utf8FromBytes,
+  varintSize,
+  writeVarint,
+} from '../../base/index.ts';
 import { etcdserverpb, type FieldSpan, fieldSpans } from '../../protocol/index.ts';
 
 /** Operation kinds: the field numbers of InternalRaftRequest. */
@@ -79,6 +87,8 @@ const KINDS_IN_ORDER: ReadonlySet<RequestKind> = new Set([
 const FIELD_ID = 1;
 const FIELD_HEADER = 100;
 const HEADER_FIELD_ID = 1;
+const HEADER_FIELD_USERNAME = 2;
+const HEADER_FIELD_AUTH_REVISION = 3;
 
 const WIRE_VARINT = 0;
 const WIRE_BYTES = 2;
@@ -109,10 +119,18 @@ function writeRequestId(idHigh: number, idLow: number, target: Uint8Array, offse
   return at;
 }
 
+/** The user in whose name a request is made, as a RequestHeader has it: `''` and 0 for nobody. */
+export interface RequestUser {
+  readonly username: string;
+  /** Revision of users and roles that the request was authenticated against. */
+  readonly authRevision: number;
+}
+
 /**
  * The payload of a log entry: an InternalRaftRequest with the operation `kind`, whose encoded
- * request is copied from `body[start, end)`, and a header with the id. Fields in ascending order, as
- * real members write them. The result shares its buffer with others; nobody changes it.
+ * request is copied from `body[start, end)`, and a header with the id and, if there is one, the user.
+ * Fields in ascending order, as real members write them. The result shares its buffer with others;
+ * nobody changes it.
  */
 export function encodeEnvelope(
   kind: RequestKind,
@@ -121,24 +139,36 @@ export function encodeEnvelope(
   body: Uint8Array,
   start = 0,
   end: number = body.length,
+  user: RequestUser | undefined = undefined,
 ): Uint8Array {
   invariant(idHigh >= 0 && idHigh < 0x1_0000, 'the upper part of a request id has 16 bits');
   invariant(idLow >= 0 && idLow < LOW_LIMIT, 'the lower part of a request id has 48 bits');
   const length = end - start;
   const tag = kind * 8 + WIRE_BYTES;
   const idSize = requestIdSize(idHigh, idLow);
-  const size = 2 + 1 + 1 + idSize + varintSize(tag) + varintSize(length) + length;
+  const userFields = user === undefined ? EMPTY_BYTES : userFieldsOf(user);
+  const headerSize = 1 + idSize + userFields.length;
+  const size =
+    2 + varintSize(headerSize) + headerSize + varintSize(tag) + varintSize(length) + length;
   const offset = reserve(size);
   const target = slab;
   let at = offset;
   if (kind < FIELD_HEADER) at = writeOperation(tag, body, start, end, target, at);
   at = writeVarint(FIELD_HEADER * 8 + WIRE_BYTES, target, at);
-  target[at++] = 1 + idSize;
+  at = writeVarint(headerSize, target, at);
   target[at++] = HEADER_FIELD_ID * 8 + WIRE_VARINT;
   at = writeRequestId(idHigh, idLow, target, at);
+  if (userFields.length > 0) target.set(userFields, at);
+  at += userFields.length;
   if (kind > FIELD_HEADER) at = writeOperation(tag, body, start, end, target, at);
   invariant(at === offset + size, 'an envelope has the size that was reserved');
   return target.subarray(offset, at);
+}
+
+/** What follows the id in a header. */
+function userFieldsOf({ username, authRevision }: RequestUser): Uint8Array {
+  const header = { id: 0n, username, authRevision: BigInt(authRevision) };
+  return etcdserverpb.RequestHeaderCodec.encode(header);
 }
 
 /**
@@ -188,7 +218,7 @@ function writeOperation(
 }
 
 /** What {@link readEnvelope} found. One reusable object per applier. */
-export class RequestEnvelope {
+export class RequestEnvelope implements RequestUser {
   kind: RequestKind = REQUEST_KIND.NONE;
   /** Holds the operation's encoded request: the payload, or a copy if it comes in parts. */
   body: Uint8Array = EMPTY_BYTES;
@@ -197,6 +227,8 @@ export class RequestEnvelope {
   /** Upper 16 and lower 48 bits of the request id; both 0 if there is none. */
   idHigh = 0;
   idLow = 0;
+  username = '';
+  authRevision = 0;
 }
 
 /** Cursor over the payload; module state instead of a returned pair, since reading is not re-entered. */
@@ -250,6 +282,8 @@ function readUsual(payload: Uint8Array, into: RequestEnvelope): boolean {
   into.body = payload;
   into.idHigh = 0;
   into.idLow = 0;
+  into.username = '';
+  into.authRevision = 0;
   const end = payload.length;
   position = 0;
   while (position < end) {
@@ -283,7 +317,7 @@ function acceptId(into: RequestEnvelope): void {
   into.idHigh = Math.floor(varintHigh / 0x10_0000);
 }
 
-/** Finds the id in a RequestHeader; user name and auth revision matter only with authentication. */
+/** Finds the id in a RequestHeader, and the user. */
 function readHeader(payload: Uint8Array, end: number, into: RequestEnvelope): boolean {
   while (position < end) {
     if (!readVarint(payload, end)) return false;
@@ -292,9 +326,15 @@ function readHeader(payload: Uint8Array, end: number, into: RequestEnvelope): bo
     if (wire === WIRE_VARINT) {
       if (!readVarint(payload, end)) return false;
       if (field === HEADER_FIELD_ID) acceptId(into);
+      else if (field === HEADER_FIELD_AUTH_REVISION) {
+        into.authRevision = varintHigh * 0x1000_0000 + varintLow;
+      }
     } else if (wire === WIRE_BYTES) {
       const length = readLength(payload, end);
       if (length < 0) return false;
+      if (field === HEADER_FIELD_USERNAME) {
+        into.username = utf8FromBytes(payload, position, position + length);
+      }
       position += length;
     } else {
       return false;
@@ -337,6 +377,8 @@ function readUnusual(payload: Uint8Array, into: RequestEnvelope): void {
   const id = RequestHeaderCodec.decode(joined(payload, tagged)).id || header.id;
   into.idHigh = Number(id >> BigInt(REQUEST_ID_LOW_BITS));
   into.idLow = Number(BigInt.asUintN(REQUEST_ID_LOW_BITS, id));
+  into.username = header.username;
+  into.authRevision = Number(header.authRevision);
 }
 
 function joined(bytes: Uint8Array, parts: readonly Part[]): Uint8Array {

@@ -249,7 +249,7 @@ export class StateMachine {
       this.#end();
       return true;
     }
-    return this.#applier.begin(operation, awaited) && this.#endRequest();
+    return this.#applier.begin(operation, envelope, awaited) && this.#endRequest();
   }
 
   #endRequest(): true {

@@ -10,7 +10,6 @@ import {
   sizeOfBig,
   sizeOfDelimited,
   sizeOfString,
-  sizeOfUint,
 } from '../../../wire/writer.ts';
 import {
   type AuthDisableRequest,
@@ -175,7 +174,7 @@ export interface RequestHeader {
   /** The authenticated user; empty without authentication. */
   username: string;
   /** Revision of the user and role tables that the permission was checked against. */
-  authRevision: number;
+  authRevision: bigint;
 }
 export type RequestHeaderInit = Partial<RequestHeader>;
 
@@ -184,7 +183,14 @@ export const RequestHeaderDescriptor: MessageInfo = new MessageInfo(
   () => [
     { number: 1, name: 'ID', property: 'id', type: 'uint64', integer: 'id' },
     { number: 2, name: 'username', property: 'username', type: 'string' },
-    { number: 3, name: 'auth_revision', property: 'authRevision', type: 'uint64', since: '3.1' },
+    {
+      number: 3,
+      name: 'auth_revision',
+      property: 'authRevision',
+      type: 'uint64',
+      integer: 'id',
+      since: '3.1',
+    },
   ],
   { since: '3.0' },
 );
@@ -193,7 +199,7 @@ export function blankRequestHeader(): RequestHeader {
   return {
     id: 0n,
     username: '',
-    authRevision: 0,
+    authRevision: 0n,
   };
 }
 
@@ -201,7 +207,7 @@ function createRequestHeader(init: RequestHeaderInit): RequestHeader {
   return {
     id: init.id ?? 0n,
     username: init.username ?? '',
-    authRevision: init.authRevision ?? 0,
+    authRevision: init.authRevision ?? 0n,
   };
 }
 
@@ -217,7 +223,7 @@ export function readRequestHeader(r: Reader, into: RequestHeader | undefined): R
         m.username = r.text();
         break;
       case 24:
-        m.authRevision = r.uint64Count();
+        m.authRevision = r.uint64Id();
         break;
       default:
         r.unknown(tag, RequestHeaderDescriptor);
@@ -230,14 +236,14 @@ export function sizeRequestHeader(m: RequestHeader): number {
   let n = 0;
   if (m.id !== 0n) n += 1 + sizeOfBig(m.id);
   if (m.username !== '') n += 1 + sizeOfString(m.username);
-  if (m.authRevision !== 0) n += 1 + sizeOfUint(m.authRevision);
+  if (m.authRevision !== 0n) n += 1 + sizeOfBig(m.authRevision);
   return n;
 }
 
 export function putRequestHeader(m: RequestHeader, t: Uint8Array, end: number): number {
   let o = end;
-  if (m.authRevision !== 0) {
-    o = putInt(m.authRevision, t, o);
+  if (m.authRevision !== 0n) {
+    o = putBig(m.authRevision, t, o);
     t[--o] = 24;
   }
   if (m.username !== '') {
