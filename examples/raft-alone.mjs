@@ -3,14 +3,7 @@
 //
 //     node examples/raft-alone.mjs
 
-import {
-  decodeConfChange,
-  EntryType,
-  MemoryStorage,
-  RawNode,
-  ROLES,
-  seededRandom,
-} from 'tetcd/raft';
+import { decodeConfChange, MemoryStorage, RawNode, ROLES, raftpb, seededRandom } from 'tetcd/raft';
 
 const IDS = [1n, 2n, 3n];
 const text = new TextDecoder();
@@ -47,7 +40,7 @@ class Node {
 
   /** @param {import('tetcd/raft').Entry} entry */
   apply({ type, data, index }) {
-    if (type === EntryType.EntryNormal) {
+    if (type === raftpb.EntryType.EntryNormal) {
       if (data.length > 0) this.applied.push(text.decode(data)); // empty: a leader's first entry
     } else {
       this.raw.applyConfChange(decodeConfChange(type, data), index);

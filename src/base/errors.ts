@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   TIMEOUT: 'TIMEOUT',
 } as const;
 
+/** One of {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[keyof typeof ERROR_CODES];
 
 /** Match on `code`, never on class or message text. `cause` holds what was caught, if anything. */

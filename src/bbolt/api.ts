@@ -57,6 +57,7 @@ export interface Bucket {
   sequence(): bigint;
 }
 
+/** A bucket of a snapshot. */
 export interface ReadBucket extends Bucket {
   bucket(name: Uint8Array): ReadBucket | undefined;
   /**
@@ -67,6 +68,7 @@ export interface ReadBucket extends Bucket {
   prefetch(from: Uint8Array, until: Uint8Array | undefined, bytesMax: number): Promise<number>;
 }
 
+/** A bucket that can be changed. */
 export interface WriteBucket extends Bucket {
   /** How full `commit` makes pages that it must split, 0.1 to 1; default 0.5, not persisted. */
   fillPercent: number;
@@ -141,6 +143,7 @@ export interface ReadTransaction {
   close(): void;
 }
 
+/** Changes that become durable together, by `commit`, or not at all. */
 export interface WriteTransaction {
   /** Number that the commit will have. */
   readonly txid: number;
@@ -159,12 +162,14 @@ export interface WriteTransaction {
   rollback(): void;
 }
 
+/** What a commit wrote. */
 export interface CommitResult {
   readonly txid: number;
   /** Pages written, the meta page not counted; 0 if the transaction changed nothing. */
   readonly pagesWritten: number;
 }
 
+/** What a copy holds. */
 export interface CopyResult {
   /** The commit that the copy holds. */
   readonly txid: number;
@@ -179,6 +184,7 @@ export interface Violation {
   readonly text: string;
 }
 
+/** Pages and cache at the moment. */
 export interface DatabaseStatistics {
   readonly pageSize: number;
   /** Pages that the next commits may use. */
@@ -191,6 +197,7 @@ export interface DatabaseStatistics {
   readonly cacheMisses: number;
 }
 
+/** How a database is opened. Sizes are in bytes. */
 export interface DatabaseOptions {
   /** Neither creates, locks nor writes; the caller makes sure that there is no other writer. */
   readonly readOnly?: boolean;
@@ -212,6 +219,7 @@ export interface DatabaseOptions {
   readonly visit?: (snapshot: ReadTransaction) => readonly BucketVisitor[];
 }
 
+/** An open database file, until `close`. One writer at a time, any number of readers beside it. */
 export interface Database {
   readonly path: string;
   readonly pageSize: number;

@@ -15,4 +15,5 @@ export type {
   WriteCursor,
   WriteTransaction,
 } from './api.ts';
+export type { BboltEnv } from './file/database.ts';
 export { openDatabase } from './file/open.ts';

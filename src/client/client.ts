@@ -23,6 +23,10 @@ import type { Watcher, WatchOptions } from './watch/watcher.ts';
 /** A lease must be renewed for the first time within this long after the time to connect. */
 const FIRST_KEEP_ALIVE_EXTRA_MS = 1_000;
 
+/**
+ * A client of a cluster: its parts by concern. Connects when the first call needs it; ended by
+ * `close`.
+ */
 export class Client {
   readonly kv: KvClient;
   readonly lease: LeaseClient;

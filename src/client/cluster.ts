@@ -9,6 +9,7 @@ import { checkPeerUrls } from './transport/peer-urls.ts';
 
 const { methods } = etcdserverpb.ClusterService;
 
+/** The members of the cluster: listing and changing them. */
 export class ClusterClient {
   readonly #calls: Calls;
 

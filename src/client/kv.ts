@@ -32,6 +32,7 @@ import { Txn } from './txn.ts';
 
 const { methods } = etcdserverpb.KVService;
 
+/** Which keys a scan reads, and how. */
 export interface ScanOptions
   extends Pick<
     GetOptions,
@@ -41,11 +42,13 @@ export interface ScanOptions
   readonly pageKeys?: number | undefined;
 }
 
+/** Of a compaction. */
 export interface CompactOptions {
   /** Resolve only when the old revisions are gone from the disk. */
   readonly physical?: boolean | undefined;
 }
 
+/** Keys: reading, writing, transactions. Calls reject as `README.md` of the client says. */
 export class KvClient {
   readonly #calls: Calls;
 

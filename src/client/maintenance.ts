@@ -17,11 +17,13 @@ export interface AlarmSelection {
   readonly alarm?: number | undefined;
 }
 
+/** Of a call to one member. */
 export interface EndpointOptions extends CallOptions {
   /** Asks the member there, over a connection of its own. Default: any endpoint of the client. */
   readonly endpoint?: string | undefined;
 }
 
+/** Looking after members: status, alarms, hashes, snapshots, leadership. */
 export class MaintenanceClient {
   readonly #calls: Calls;
   readonly #callsAt: (endpoint: string) => Calls;

@@ -21,6 +21,7 @@ export type AuthOptions =
   | { readonly user: string; readonly password: string }
   | { readonly token: string };
 
+/** When the client asks whether a connection still lives. Milliseconds. */
 export interface KeepaliveOptions {
   /** A ping is sent after this long without input, at least 10,000; Infinity for never. */
   readonly intervalMs: number;
@@ -36,6 +37,7 @@ export interface Runtime {
   readonly connect: Connect;
 }
 
+/** How a client connects and what holds for all of its calls. Times are in milliseconds. */
 export interface ClientOptions {
   /**
    * `host:port`, `http://host:port`, `https://host:port`, `unix:/path`; the port is 2379 if left
@@ -72,6 +74,7 @@ export interface ClientOptions {
   readonly runtime?: Runtime | undefined;
 }
 
+/** Of one call. */
 export interface CallOptions {
   /** The call fails DEADLINE_EXCEEDED after this long; Infinity for never. */
   readonly timeoutMs?: number | undefined;

@@ -7,6 +7,7 @@ import { printed } from './printed.ts';
 /** Who answered, and at which revision of the store. */
 export type ResponseHeader = etcdserverpb.ResponseHeader;
 
+/** Keys that were found. */
 export interface GetResult {
   readonly header: ResponseHeader;
   /** The first of `kvs`: what a get of one key is after. Undefined if there is none. */
@@ -18,12 +19,14 @@ export interface GetResult {
   readonly more: boolean;
 }
 
+/** What a put has replaced, if that was asked for. */
 export interface PutResult {
   readonly header: ResponseHeader;
   /** What was there before, if asked for. */
   readonly prevKv: KeyValue | undefined;
 }
 
+/** What a deletion has deleted. */
 export interface DeleteResult {
   readonly header: ResponseHeader;
   /** Number of keys deleted. */
@@ -39,6 +42,7 @@ export type OpResult =
   | (DeleteResult & { readonly type: 'delete' })
   | (TxnResult & { readonly type: 'txn' });
 
+/** Which branch a transaction took, and the results of its operations in order. */
 export interface TxnResult {
   readonly header: ResponseHeader;
   /** Whether all comparisons held, that is, which branch was executed. */

@@ -2,6 +2,9 @@
 
 import type { KeyValue } from './key-value.ts';
 
+/**
+ * The keys of a range at one revision, fetched page by page as they are read. For one reader, once.
+ */
 export class Scan implements AsyncIterableIterator<KeyValue, void, undefined> {
   readonly #keys: AsyncGenerator<KeyValue, void, undefined>;
   #revision: number | undefined = undefined;

@@ -24,4 +24,11 @@ export {
   type Timer,
   type Timers,
 } from '../env/index.ts';
-export { createNodeEnv, createNodeNetwork } from '../net/index.ts';
+export {
+  type ClientTls,
+  createNodeEnv,
+  createNodeNetwork,
+  type NetworkTls,
+  type ServerTls,
+  type TlsSource,
+} from '../net/index.ts';

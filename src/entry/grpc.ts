@@ -1,6 +1,15 @@
 // `tetcd/grpc`: HTTP/2 and gRPC, server and client.
 
 export { ERROR_CODES, type ErrorCode, hasCode, TetcdError } from '../base/index.ts';
+export type {
+  ByteStream,
+  ByteStreamHandler,
+  Clock,
+  Entropy,
+  StreamAddress,
+  Timer,
+  Timers,
+} from '../env/index.ts';
 export * from '../grpc/index.ts';
 export {
   type BindOptions,
@@ -18,6 +27,7 @@ export {
   type SocketConnect,
   type SocketConnectOptions,
   SocketStream,
+  type SocketStreamOptions,
   socketConnect,
   type TlsSource,
 } from '../net/index.ts';

@@ -1,7 +1,5 @@
 // `tetcd/raft`: consensus without a clock, a disk or a network.
 
-import { raftpb } from '../protocol/index.ts';
-
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -12,6 +10,8 @@ export {
   type Term,
   TetcdError,
 } from '../base/index.ts';
+/** Kinds of entries and messages, and codecs of what is stored or sent. */
+export { raftpb } from '../protocol/index.ts';
 export {
   type AnyConfChange,
   type BasicStatus,
@@ -64,16 +64,3 @@ export {
   type StepResult,
   type Storage,
 } from '../raft/index.ts';
-
-/** Kinds of entries, messages and membership changes, and how they are encoded to be stored or sent. */
-export const {
-  ConfChangeTransition,
-  ConfChangeType,
-  ConfStateCodec,
-  EntryCodec,
-  EntryType,
-  HardStateCodec,
-  MessageCodec,
-  MessageType,
-  SnapshotCodec,
-} = raftpb;

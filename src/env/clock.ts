@@ -1,3 +1,4 @@
+/** What time it is. Milliseconds. */
 export interface Clock {
   /**
    * Milliseconds, with fraction where it is known, since the Unix epoch. May jump either way; never
@@ -8,11 +9,13 @@ export interface Clock {
   monotonicMs(): number;
 }
 
+/** One call to come. */
 export interface Timer {
   /** The callback will not run after this. Safe to call at any time, any number of times. */
   cancel(): void;
 }
 
+/** Calls at a later time. */
 export interface Timers {
   /** Runs `callback` once, no earlier than `delayMs` (0 to 2^31-1) from now. */
   after(delayMs: number, callback: () => void): Timer;

@@ -6,8 +6,10 @@
 // (created, renamed, removed) before a completed `syncDirectory` of their directory. Anything later
 // may be there wholly, partly (torn within a write, at 512-byte granularity) or not at all.
 
+/** What has a name on a disk. */
 export type FileKind = 'file' | 'directory';
 
+/** What is known of a name. */
 export interface FileStat {
   readonly kind: FileKind;
   /** Bytes; 0 for a directory. */
@@ -16,6 +18,7 @@ export interface FileStat {
   readonly mode: number;
 }
 
+/** How a file is opened. */
 export const OPEN_MODES = {
   /** Existing file, reading only. */
   READ: 'read',
@@ -27,8 +30,10 @@ export const OPEN_MODES = {
   OPEN_OR_CREATE: 'openOrCreate',
 } as const;
 
+/** One of {@link OPEN_MODES}. */
 export type OpenMode = (typeof OPEN_MODES)[keyof typeof OPEN_MODES];
 
+/** Files and directories; see the head of this file for errors and for what survives a crash. */
 export interface Disk {
   /** New files get `permissions` (default 0o600). */
   open(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>;

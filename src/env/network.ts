@@ -1,6 +1,7 @@
 // Byte streams between processes. `grpc/` and `peer/` speak their protocols over a ByteStream and
 // know no socket.
 
+/** Where to listen or connect. */
 export interface StreamAddress {
   /** Host name or IP address; for a Unix socket, empty. */
   readonly host: string;
@@ -44,6 +45,7 @@ export interface ByteStreamHandler {
   onClose(error: Error | undefined): void;
 }
 
+/** An address where connections are accepted. */
 export interface Listener {
   /** Where it really listens; the chosen port if 0 was asked for. */
   readonly address: StreamAddress;
@@ -51,6 +53,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Connections between processes. Errors are TetcdErrors. */
 export interface Network {
   /** Calls `accept` with each new stream. ALREADY_EXISTS if the address is taken. */
   listen(address: StreamAddress, accept: (stream: ByteStream) => void): Promise<Listener>;

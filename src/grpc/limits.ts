@@ -59,6 +59,9 @@ export interface ConnectionLimits {
   readonly writeStallTimeoutMs: number;
 }
 
+/**
+ * A server's bounds on what its clients may do. Bytes, counts and milliseconds, as each name says.
+ */
 export interface ServerLimits extends ConnectionLimits {
   /** (flag) Largest request message; a larger one is answered RESOURCE_EXHAUSTED. */
   readonly receiveBytesMax: number;
@@ -94,6 +97,7 @@ export interface ServerLimits extends ConnectionLimits {
   readonly heldBytesTotalMax: number;
 }
 
+/** A client's bounds on its connections. Bytes, counts and milliseconds, as each name says. */
 export interface ClientLimits extends ConnectionLimits {
   readonly receiveBytesMax: number;
   /** Calls waiting for a connection or a free stream; one more fails RESOURCE_EXHAUSTED. */
@@ -129,6 +133,7 @@ const CONNECTION_LIMITS: ConnectionLimits = {
   writeStallTimeoutMs: 60_000,
 };
 
+/** Defaults of {@link ServerLimits}. */
 export const SERVER_LIMITS: ServerLimits = {
   ...CONNECTION_LIMITS,
   receiveBytesMax: 4 * MIB,
@@ -143,6 +148,7 @@ export const SERVER_LIMITS: ServerLimits = {
   heldBytesTotalMax: 256 * MIB,
 };
 
+/** Defaults of {@link ClientLimits}. */
 export const CLIENT_LIMITS: ClientLimits = {
   ...CONNECTION_LIMITS,
   // What a server sends was asked for.
@@ -173,6 +179,7 @@ export interface ServerKeepalive {
   readonly permitWithoutStream: boolean;
 }
 
+/** When a client asks whether its connection still lives. Milliseconds. */
 export interface ClientKeepalive {
   /** A ping is sent after this long without input; Infinity for never. */
   readonly intervalMs: number;
@@ -181,6 +188,7 @@ export interface ClientKeepalive {
   readonly permitWithoutStream: boolean;
 }
 
+/** Defaults of {@link ServerKeepalive}. */
 export const SERVER_KEEPALIVE: ServerKeepalive = {
   intervalMs: 2 * 60 * 60 * 1000,
   timeoutMs: 20_000,
@@ -188,6 +196,7 @@ export const SERVER_KEEPALIVE: ServerKeepalive = {
   permitWithoutStream: false,
 };
 
+/** Defaults of {@link ClientKeepalive}. */
 export const CLIENT_KEEPALIVE: ClientKeepalive = {
   intervalMs: Number.POSITIVE_INFINITY,
   timeoutMs: 20_000,

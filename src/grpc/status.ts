@@ -21,6 +21,7 @@ export const STATUS = {
   UNAUTHENTICATED: 16,
 } as const;
 
+/** A code of gRPC, 0 to 16; see {@link STATUS}. */
 export type StatusCode = (typeof STATUS)[keyof typeof STATUS];
 
 /** The codes' names as Go prints them, by code; the codes are consecutive from 0. */

@@ -10,6 +10,7 @@ import { describeAddress } from './server-socket.ts';
 import { SharedReads, SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 import type { ClientTls } from './tls.ts';
 
+/** How {@link socketConnect} connects. */
 export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'> {
   /** Without it, plaintext. */
   readonly tls?: ClientTls;
@@ -23,6 +24,7 @@ export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'
  */
 export type SocketConnect = (address: StreamAddress, timeoutMs: number) => Promise<SocketStream>;
 
+/** Makes connections over plain sockets, or TLS with `tls`, for a channel or a client. */
 export function socketConnect(options: SocketConnectOptions = {}): SocketConnect {
   return (address, timeoutMs) => connect(address, timeoutMs, options);
 }

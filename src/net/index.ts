@@ -14,5 +14,5 @@ export {
 } from './listener.ts';
 export { createNodeEnv } from './node-env.ts';
 export { createNodeNetwork, type NetworkTls } from './node-network.ts';
-export { SocketStream } from './socket-stream.ts';
+export { SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 export { type ClientTls, fixedTls, type ServerTls, type TlsSource } from './tls.ts';

@@ -32,6 +32,7 @@ export interface PortServers {
   readonly http?: HttpServer;
 }
 
+/** Where to listen, and what is common to all connections there. */
 export interface BindOptions {
   readonly address: StreamAddress;
   /** Without it, the port is in plaintext. */
@@ -46,8 +47,10 @@ export interface BindOptions {
   readonly onConnectionError?: (address: string, error: Error) => void;
 }
 
+/** An address with the servers behind it. */
 export interface ListenOptions extends BindOptions, PortServers {}
 
+/** An open port. */
 export interface PortListener {
   /** Where it really listens; the chosen port if 0 was asked for. */
   readonly address: StreamAddress;

@@ -30,6 +30,7 @@ const HANDLER_MISSING: ByteStreamHandler = {
   onClose: () => {},
 };
 
+/** How a stream treats its socket. */
 export interface SocketStreamOptions {
   /** For an owner that writes several pieces per turn: they leave as one. Default false. */
   readonly gather?: boolean;
@@ -37,6 +38,7 @@ export interface SocketStreamOptions {
   readonly address?: string;
 }
 
+/** A byte stream over a socket of Node.js, which it owns. */
 export class SocketStream implements ByteStream {
   handler: ByteStreamHandler = HANDLER_MISSING;
   readonly remoteAddress: string;

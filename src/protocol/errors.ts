@@ -217,6 +217,7 @@ export const ETCD_ERRORS = {
   },
 } as const satisfies Record<string, EtcdErrorDefinition>;
 
+/** The name of an error of etcd's API. */
 export type EtcdErrorName = keyof typeof ETCD_ERRORS;
 
 /** What an RPC fails with when etcd has a name for it. Match on `code`. */

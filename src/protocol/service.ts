@@ -2,6 +2,7 @@
 
 import type { GeneratedCodec } from './wire/generated-codec.ts';
 
+/** A method of a service: its path, and codecs of what it takes and gives. */
 export interface MethodDescriptor<Request, RequestInit, Response, ResponseInit> {
   /** As in the schema, such as `DeleteRange`. */
   readonly name: string;

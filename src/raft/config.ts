@@ -5,6 +5,7 @@ import { isLocalTarget, NONE, type NodeId } from './ids.ts';
 import type { Storage } from './log/index.ts';
 import { type RaftLogger, SILENT_LOGGER } from './logger.ts';
 
+/** How a leader makes sure of its leadership before it answers a read. */
 export const READ_ONLY_MODES = {
   /** A quorum confirms the leader's leadership for every round of reads. */
   SAFE: 'safe',
@@ -15,8 +16,10 @@ export const READ_ONLY_MODES = {
   LEASE_BASED: 'lease-based',
 } as const;
 
+/** One of {@link READ_ONLY_MODES}. */
 export type ReadOnlyMode = (typeof READ_ONLY_MODES)[keyof typeof READ_ONLY_MODES];
 
+/** The settings of a node. Times are in ticks, sizes in bytes. */
 export interface Config {
   /** Not 0 and not a local thread. */
   readonly id: NodeId;

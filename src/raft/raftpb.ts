@@ -6,13 +6,21 @@ import { EMPTY_BYTES, type LogIndex, type Term } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { NONE, type NodeId } from './ids.ts';
 
+/** One entry of the log. Nobody changes it once it is there. */
 export type Entry = raftpb.Entry;
+/** What nodes send to each other, and to their storage threads. */
 export type Message = raftpb.Message;
+/** What a node must remember across restarts: term, vote and commit index. */
 export type HardState = raftpb.HardState;
+/** Who votes and who learns, as stored. */
 export type ConfState = raftpb.ConfState;
+/** What stands in place of the log up to an index. */
 export type Snapshot = raftpb.Snapshot;
+/** A change of one member, in the older form. */
 export type ConfChange = raftpb.ConfChange;
+/** One member of a {@link ConfChangeV2}. */
 export type ConfChangeSingle = raftpb.ConfChangeSingle;
+/** A change of any number of members. */
 export type ConfChangeV2 = raftpb.ConfChangeV2;
 
 export const {

@@ -38,6 +38,7 @@ import {
 /** What became of a snapshot that raft asked to send. */
 export const SNAPSHOT_STATUSES = { FINISHED: 'finished', FAILED: 'failed' } as const;
 
+/** One of {@link SNAPSHOT_STATUSES}. */
 export type SnapshotStatus = (typeof SNAPSHOT_STATUSES)[keyof typeof SNAPSHOT_STATUSES];
 
 const EMPTY_HARD_STATE: HardState = { term: 0, vote: NONE, commit: 0 };

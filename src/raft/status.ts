@@ -18,6 +18,7 @@ export interface BasicStatus {
   readonly leadTransferee: NodeId;
 }
 
+/** A copy of the state of a node, with what a leader knows of the others. */
 export interface Status extends BasicStatus {
   readonly config: Configuration;
   /** A copy of what the leader knows of every member, itself included; empty unless leader. */

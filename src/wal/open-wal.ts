@@ -20,6 +20,7 @@ import { Wal } from './wal.ts';
 
 const BROKEN_SUFFIX = '.broken';
 
+/** A log open for appending, and what it holds. */
 export interface OpenedWal extends WalContent {
   readonly wal: Wal;
   /** Set if a torn tail was cut off. */

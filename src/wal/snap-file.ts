@@ -35,12 +35,14 @@ export interface SnapObserver {
   removed?(path: string): void;
 }
 
+/** What the name of a `.snap` file says. */
 export interface SnapName {
   readonly name: string;
   readonly term: number;
   readonly index: LogIndex;
 }
 
+/** The name of the `.snap` file of a snapshot. */
 export function snapName(term: number, index: LogIndex): string {
   return `${hex16(term)}-${hex16(index)}${SNAP_SUFFIX}`;
 }
@@ -130,6 +132,7 @@ export async function listSnapFiles(disk: Disk, directory: string): Promise<Snap
   return found.reverse();
 }
 
+/** A `.snap` file that is sound. */
 export interface FoundSnap {
   readonly path: string;
   readonly snapshot: raftpb.Snapshot;

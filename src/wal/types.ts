@@ -52,6 +52,7 @@ export interface WalObserver {
   purged?(path: string): void;
 }
 
+/** How a log is written. */
 export interface WalOptions {
   /** Bytes; 64,000,000 by default. */
   readonly segmentSize?: number;
@@ -60,6 +61,7 @@ export interface WalOptions {
   readonly observer?: WalObserver;
 }
 
+/** A torn tail that was cut off. */
 export interface WalRepair {
   readonly path: string;
   /** A copy of the segment as it was found. */

@@ -54,6 +54,7 @@ interface WalTail {
   readonly hardState: raftpb.HardState;
 }
 
+/** A log open for appending, by `createWal` or `openWal`. Holds the lock until `close`. */
 export class Wal {
   readonly directory: string;
   readonly #env: WalEnv;

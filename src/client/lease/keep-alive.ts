@@ -31,6 +31,7 @@ const FINAL: ReadonlySet<StatusCode> = new Set<StatusCode>([
   STATUS.UNAUTHENTICATED,
 ]);
 
+/** One renewal as the server answered it. */
 export interface KeepAliveResponse {
   readonly header: ResponseHeader;
   readonly id: bigint;
@@ -38,6 +39,7 @@ export interface KeepAliveResponse {
   readonly ttl: number;
 }
 
+/** How a lease is kept. */
 export interface KeepAliveOptions {
   /**
    * The lease is given up with NO_LEADER when the member that renews it loses its leader. Without it,

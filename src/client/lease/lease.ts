@@ -15,6 +15,7 @@ import {
 
 const { methods } = etcdserverpb.LeaseService;
 
+/** A lease as it was granted. */
 export interface LeaseGrantResult {
   readonly header: ResponseHeader;
   readonly id: bigint;
@@ -22,6 +23,7 @@ export interface LeaseGrantResult {
   readonly ttl: number;
 }
 
+/** How long a lease has left. */
 export interface LeaseTimeToLiveResult {
   readonly header: ResponseHeader;
   readonly id: bigint;
@@ -33,11 +35,13 @@ export interface LeaseTimeToLiveResult {
   readonly keys: readonly Uint8Array[];
 }
 
+/** All leases. */
 export interface LeaseListResult {
   readonly header: ResponseHeader;
   readonly leases: readonly bigint[];
 }
 
+/** Leases: keys that vanish unless they are kept alive. Times are in seconds. */
 export class LeaseClient {
   readonly #calls: Calls;
   readonly #keepAlives: KeepAliveStream;

@@ -14,8 +14,10 @@ const SORT_TARGETS = {
   value: etcdserverpb.SortTarget.VALUE,
 } as const;
 
+/** What the keys of a range are sorted by. */
 export type SortTarget = keyof typeof SORT_TARGETS;
 
+/** Which keys are read, in which order, and what of them. */
 export interface GetOptions extends RangeOptions {
   /** Most keys returned; 0 is no limit. */
   readonly limit?: number | undefined;
@@ -34,6 +36,7 @@ export interface GetOptions extends RangeOptions {
   readonly maxCreateRevision?: number | undefined;
 }
 
+/** What a put does besides storing the value. */
 export interface PutOptions {
   /** The key is deleted when this lease ends. */
   readonly lease?: bigint | undefined;
@@ -44,6 +47,7 @@ export interface PutOptions {
   readonly ignoreLease?: boolean | undefined;
 }
 
+/** Which keys are deleted, and whether they are returned. */
 export interface DeleteOptions extends RangeOptions {
   readonly prevKv?: boolean | undefined;
 }
@@ -173,6 +177,7 @@ const RESULTS = {
   '<': etcdserverpb.CompareResult.LESS,
 } as const;
 
+/** How a comparison of a transaction compares. */
 export type CompareOperator = keyof typeof RESULTS;
 
 /** What a comparison looks at, and the type it compares with. */

@@ -11,6 +11,7 @@ import { headerOf, type ResponseHeader } from '../results.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
+/** What is watched, from when, and what is left out. */
 export interface WatchOptions extends RangeOptions {
   /** First revision whose events are delivered; 0 is "from now on". */
   readonly startRevision?: number | undefined;
@@ -31,6 +32,7 @@ export interface WatchOptions extends RangeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** One change of a key. */
 export interface WatchEvent {
   readonly type: 'put' | 'delete';
   /** What was put; of a deletion, the key and its revision. */
@@ -39,6 +41,7 @@ export interface WatchEvent {
   readonly prevKv: KeyValue | undefined;
 }
 
+/** What the server has sent at once: events of one or more revisions, or a sign of progress. */
 export interface WatchResponse {
   readonly header: ResponseHeader;
   /** In revision order. Empty for a progress notification. */

@@ -8,6 +8,7 @@ const DELAY_MS_MAX: number = 2 ** 31 - 1;
 /** Below a millisecond, by more than the rounding of a number of today's size. */
 const ALMOST_MS = 0.9995;
 
+/** The clocks of this machine. */
 export function createNodeClock(): Clock {
   // The wall clock at the monotonic clock's zero, as well as it is known.
   let originMs = performance.timeOrigin;
@@ -26,6 +27,7 @@ export function createNodeClock(): Clock {
   };
 }
 
+/** The timers of this process; one that waits keeps the process alive. */
 export function createNodeTimers(): Timers {
   return {
     after(delayMs: number, callback: () => void): Timer {

@@ -3,7 +3,8 @@
 import { hasCode } from '../../base/index.ts';
 import { SimDisk } from './sim-disk.ts';
 
-interface CrashEverywhereOptions<State> {
+/** What is run, crashed at every effect, and checked after it. */
+export interface CrashEverywhereOptions<State> {
   readonly seed: number;
   /** Outcomes looked at for each crash point; 3 by default. */
   readonly outcomes?: number;

@@ -4,6 +4,7 @@
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
 import { TRACE_LENGTH_MAX } from './limits.ts';
 
+/** What a disk can be asked for. */
 export type OperationKind =
   | 'create'
   | 'write'
@@ -21,6 +22,7 @@ export type OperationKind =
 
 const NO_EFFECTS: ReadonlySet<OperationKind> = new Set(['open', 'lock', 'read']);
 
+/** One operation of a simulated disk, as `intercept` and `trace` show it. */
 export interface DiskOperation {
   readonly kind: OperationKind;
   readonly path: string;

@@ -43,6 +43,7 @@ interface SchedulerOptions {
   readonly autoRun?: boolean;
 }
 
+/** Simulated time: runs what is due in order, one after the other. */
 export class Scheduler implements Timers {
   #nowMs = 0;
   #sequence = 0;

@@ -7,6 +7,7 @@ import type { Scheduler } from './scheduler.ts';
 /** Where wall clocks begin: an arbitrary moment in 2023. */
 const WALL_START_MS = 1_700_000_000_000;
 
+/** A clock on simulated time that may drift and jump. */
 export class SimClock implements Clock {
   readonly #scheduler: Scheduler;
   #wallOffsetMs = WALL_START_MS;

@@ -32,7 +32,8 @@ import {
 import { SimFile } from './sim-file.ts';
 import { Space } from './space.ts';
 
-interface SimDiskOptions {
+/** What a simulated disk is made of. */
+export interface SimDiskOptions {
   readonly seed: number;
   /**
    * Without it (a disk on its own, outside a simulated env) an operation completes in a later turn
@@ -43,7 +44,8 @@ interface SimDiskOptions {
   readonly capacity?: number;
 }
 
-interface CrashOptions {
+/** What a crash takes away. */
+export interface CrashOptions {
   /** Chooses what is lost; different seeds give different outcomes of one crash. */
   readonly seed: number;
   /** `random` by default. */
@@ -52,6 +54,7 @@ interface CrashOptions {
   readonly schedule?: Schedule;
 }
 
+/** A disk in memory that can crash, fill up and fail; everything chosen by its seed. */
 export class SimDisk implements Disk {
   readonly #options: SimDiskOptions;
   readonly #operations: Operations;

@@ -15,12 +15,14 @@ import { SimDisk } from './sim-disk.ts';
 import { SimNetwork } from './sim-network.ts';
 import { SimProcess } from './sim-process.ts';
 
-interface SimWorldOptions {
+/** What a world is made of. */
+export interface SimWorldOptions {
   readonly seed: number;
   /** See `Scheduler`. True by default. */
   readonly autoRun?: boolean;
 }
 
+/** Machines that share one time and one network. */
 export class SimWorld {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
@@ -42,6 +44,7 @@ export class SimWorld {
   }
 }
 
+/** One process on a simulated machine. */
 export class SimEnv implements Env {
   readonly name: string;
   readonly world: SimWorld;

@@ -12,7 +12,8 @@ import type { Scheduler } from './scheduler.ts';
 import type { Callable } from './sim-process.ts';
 import { type Route, SimStream, type StreamWorld } from './sim-stream.ts';
 
-interface LinkOptions {
+/** How bytes travel from one machine to another. */
+export interface LinkOptions {
   /** Time one way. */
   readonly delayMs: number;
   /** Up to this much more, by chance; order within a stream is kept. */
@@ -22,7 +23,8 @@ interface LinkOptions {
   readonly lossProbability: number;
 }
 
-const LINK_DEFAULTS: LinkOptions = {
+/** A link of a local network that loses nothing. */
+export const LINK_DEFAULTS: LinkOptions = {
   delayMs: 0.1,
   jitterMs: 0.05,
   bytesPerMs: 1_000_000,
@@ -41,6 +43,7 @@ interface SimListener {
   readonly accept: (stream: ByteStream) => void;
 }
 
+/** The network of a world: machines by name, links, and their faults. */
 export class SimNetwork implements StreamWorld {
   readonly scheduler: Scheduler;
   readonly random: Random;

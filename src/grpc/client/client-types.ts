@@ -6,6 +6,7 @@ import type { ClientKeepalive, ClientLimits } from '../limits.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 
+/** A server to connect to. */
 export interface Endpoint extends StreamAddress {
   /** `:authority` of requests; default `host:port`. */
   readonly authority?: string;
@@ -14,6 +15,7 @@ export interface Endpoint extends StreamAddress {
 /** Makes a connected byte stream; with TLS, after the handshake has agreed on h2. */
 export type Connect = (endpoint: Endpoint, timeoutMs: number) => Promise<ByteStream>;
 
+/** What a channel is made of. */
 export interface ChannelOptions {
   readonly endpoints: readonly Endpoint[];
   readonly connect: Connect;
@@ -29,6 +31,7 @@ export interface ChannelOptions {
   readonly keepalive?: Partial<ClientKeepalive>;
 }
 
+/** Of one call. */
 export interface CallOptions {
   /** Default: no deadline. */
   readonly timeoutMs?: number;
@@ -58,6 +61,7 @@ export interface UnarySink {
   onFailure(status: CallStatus, call: ClientCall): void;
 }
 
+/** A call under way, for cancelling it and for what its response headers say. */
 export interface ClientCall {
   readonly path: string;
   /** Initial metadata; empty until it has arrived. */
@@ -68,6 +72,7 @@ export interface ClientCall {
   cancel(): void;
 }
 
+/** A call with any number of messages either way. */
 export interface ClientStream extends ClientCall {
   /** False: wait for `onDrain`, though nothing is refused. Encoded before return. */
   write<T>(encoder: Encoder<T>, message: T): boolean;
@@ -79,6 +84,10 @@ export interface ClientStream extends ClientCall {
   resume(): void;
 }
 
+/**
+ * Receives a stream's messages and its end; methods are never called from within a call of the
+ * stream's own.
+ */
 export interface ClientStreamHandler {
   /** Valid during the call only. */
   onMessage(message: Uint8Array): void;
@@ -89,8 +98,13 @@ export interface ClientStreamHandler {
   onHeaders?(headers: Metadata): void;
 }
 
+/** What a channel does about an endpoint at the moment. */
 export type EndpointState = 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed';
 
+/**
+ * Calls to one or more endpoints over connections that are kept. Reconnects by itself; ended by
+ * `close`.
+ */
 export interface Channel {
   /** The core: no promise. The message is encoded before return. */
   unary<T>(

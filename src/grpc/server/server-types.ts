@@ -64,6 +64,7 @@ export interface RoomWaiter {
   onRoom(): void;
 }
 
+/** A call of one message each way, answered once by `reply` or `fail`. */
 export interface UnaryCall extends Call {
   /**
    * Whether the client leaves so many answers unread that none should be made for it now. The handler
@@ -103,6 +104,7 @@ export interface UnaryCall extends Call {
  */
 export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
 
+/** A call with any number of messages either way. Belongs to its handler until it has ended. */
 export interface StreamCall extends Call {
   /** Sends the response head now, for a client that waits for it; otherwise the first message does. */
   sendHeaders(): void;
@@ -170,12 +172,14 @@ export interface RawRequest {
 /** `onMessage` is called with pieces of the body. */
 export type RawOpener = (request: RawRequest) => StreamHandler;
 
+/** How {@link Server.accept} treats one connection. */
 export interface AcceptOptions {
   readonly peer?: Peer;
   /** Takes requests that are not gRPC; without it they are answered 415. */
   readonly onRawRequest?: RawOpener;
 }
 
+/** What a server is made of. Times are in milliseconds, sizes in bytes. */
 export interface ServerOptions {
   readonly timers: Timers;
   readonly clock: Clock;
@@ -191,6 +195,7 @@ export interface ServerOptions {
   readonly onConnectionError?: (peer: Peer, error: Error) => void;
 }
 
+/** A gRPC server without sockets: connections are handed to it, by `listen` or by `accept`. */
 export interface Server {
   /** Registers a method; INVALID_ARGUMENT if the path is malformed or taken. */
   unary(path: string, handler: UnaryHandler): void;

@@ -16,6 +16,7 @@ import { type HardState, type Message, MessageType, newMessage } from '../raftpb
 import { ReadOnly, type ReadState } from '../read-only.ts';
 import { type Progress, Tracker } from '../tracker/index.ts';
 
+/** What a node is to its group. */
 export const ROLES = {
   FOLLOWER: 'StateFollower',
   CANDIDATE: 'StateCandidate',
@@ -23,6 +24,7 @@ export const ROLES = {
   PRE_CANDIDATE: 'StatePreCandidate',
 } as const;
 
+/** One of {@link ROLES}. */
 export type Role = (typeof ROLES)[keyof typeof ROLES];
 
 /** The part of the state that is worth knowing and need not be stored. */

@@ -16,4 +16,5 @@ export const STEP_RESULTS = {
   STORAGE_FAILED: 'raft: storage failed',
 } as const;
 
+/** One of {@link STEP_RESULTS}. */
 export type StepResult = (typeof STEP_RESULTS)[keyof typeof STEP_RESULTS];

@@ -7,6 +7,7 @@ import { EntryList } from './entry-list.ts';
 import { emptyConfState, snapshotIndex, snapshotTerm } from './snapshot.ts';
 import { type InitialState, LOG_GAPS, type LogGap, type Storage } from './storage.ts';
 
+/** What became of a change of a storage. */
 export const STORAGE_OUTCOMES = {
   DONE: 'done',
   /** The index is at or before the log's base: that part is gone already. */
@@ -15,11 +16,17 @@ export const STORAGE_OUTCOMES = {
   SNAPSHOT_OUT_OF_DATE: 'requested index is older than the existing snapshot',
 } as const;
 
+/** What became of a compaction. */
 export type CompactOutcome = typeof STORAGE_OUTCOMES.DONE | typeof STORAGE_OUTCOMES.COMPACTED;
+/** What became of a snapshot. */
 export type SnapshotOutcome =
   | typeof STORAGE_OUTCOMES.DONE
   | typeof STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
 
+/**
+ * A log in memory: what raft reads from. The shell that writes it to a disk reads it from there at
+ * start.
+ */
 export class MemoryStorage implements Storage {
   #hardState: HardState | undefined;
   #snapshot: Snapshot = {

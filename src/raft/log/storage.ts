@@ -14,8 +14,10 @@ export const LOG_GAPS = {
   UNAVAILABLE: -2,
 } as const;
 
+/** One of {@link LOG_GAPS}. */
 export type LogGap = (typeof LOG_GAPS)[keyof typeof LOG_GAPS];
 
+/** What a storage knows when a node starts. */
 export interface InitialState {
   /** Undefined if none was ever saved. */
   readonly hardState: HardState | undefined;

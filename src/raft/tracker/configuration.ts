@@ -12,6 +12,7 @@ import {
   unionOf,
 } from '../quorum/index.ts';
 
+/** Who votes and who learns at the moment; two majorities while a change is under way. */
 export interface Configuration {
   readonly voters: JointVoters;
   /** Receive the log and have no vote. Invariant: no learner is a voter (in either half). */

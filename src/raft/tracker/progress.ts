@@ -32,6 +32,7 @@ export interface ProgressInit {
   readonly inflightBytesMax: number;
 }
 
+/** What a leader knows of one member. */
 export class Progress {
   /** The follower's log is known to equal the leader's up to here. */
   match: LogIndex;

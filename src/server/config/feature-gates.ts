@@ -15,6 +15,7 @@ export const FEATURE_GATE_NAMES = [
   'PriorityRequest',
 ] as const;
 
+/** A feature gate of etcd 3.7. */
 export type FeatureGateName = (typeof FEATURE_GATE_NAMES)[number];
 
 export interface FeatureGates {

@@ -25,8 +25,10 @@ export interface InitialMember {
 }
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const;
+/** How important a line of the log is, least important first. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['json', 'console'] as const;
+/** How lines of the log are written: JSON, or columns for people. */
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 export interface LogConfig {

@@ -21,6 +21,7 @@ interface Parts {
   readonly stop: () => Promise<void>;
 }
 
+/** A member that `startMember` has started. Runs until it is closed, removed or fails. */
 export class RunningMember implements AsyncDisposable {
   readonly memberId: bigint;
   readonly clusterId: bigint;

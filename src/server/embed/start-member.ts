@@ -10,6 +10,7 @@ import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
 import { withPorts } from './free-ports.ts';
 import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
 
+/** The settings, and what belongs to the program that starts the member. */
 export interface StartMemberOptions extends ConfigOptions {
   /**
    * Effects that take the place of the real ones. `{ disk: createMemoryDisk() }` keeps the data in
