@@ -37,7 +37,7 @@ import { Leadership } from './consensus/leadership.ts';
 import { Proposals } from './consensus/proposals.ts';
 import { Reads } from './consensus/reads.ts';
 import { ReadyLoop } from './consensus/ready-loop.ts';
-import { Replica } from './consensus/replica.ts';
+import { StateMachineOwner } from './consensus/state-machine-owner.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { timeoutErrorOf } from './consensus/timeout-error.ts';
 import type { MemberCore, RaftView } from './core.ts';
@@ -91,7 +91,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly #options: MemberOptions;
   readonly #booted: Booted;
   readonly #metrics: Metrics;
-  readonly #replica: Replica;
+  readonly #machineOwner: StateMachineOwner;
   readonly #loop: ReadyLoop;
   readonly #snapshotter: Snapshotter;
   readonly #transfer: SnapshotTransfer;
@@ -170,7 +170,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.#clockGaps = new ClockGaps(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
     this.header.term = this.#term;
     this.#appliedWaits = new AppliedWaits(env.timers);
-    this.#replica = new Replica({
+    this.#machineOwner = new StateMachineOwner({
       config,
       env,
       log,
@@ -220,13 +220,13 @@ export class Member implements MemberCore, StateMachineHost {
     return new ReadyLoop({
       ...this.#booted,
       timers: this.env.timers,
-      apply: (message) => this.#replica.deliver(message),
+      apply: (message) => this.#machineOwner.deliver(message),
       send: (message) => {
         if (isSnapshotMessage(message)) this.#transfer.send(message);
         else this.links.transport.send(message);
       },
       saveSnapshot: (snapshot) => this.#snapshotter.saveReceived(snapshot),
-      installSnapshot: (snapshot) => this.#replica.install(snapshot),
+      installSnapshot: (snapshot) => this.#machineOwner.install(snapshot),
       nextQuestion: () => this.reads.takeQuestion(),
       onReadStates: (states) => this.reads.acceptStates(states),
       onSoftState: (state) => this.#acceptSoftState(state),
@@ -305,11 +305,11 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get machine(): StateMachine {
-    return this.#replica.machine;
+    return this.#machineOwner.machine;
   }
 
   get storageVersion(): ClusterVersion | undefined {
-    return this.#replica.storageVersion;
+    return this.#machineOwner.storageVersion;
   }
 
   raftStatus(): Status {
@@ -410,7 +410,7 @@ export class Member implements MemberCore, StateMachineHost {
 
   async #begin(): Promise<void> {
     const { config, log, env } = this;
-    this.#replica.resumeCompaction();
+    this.#machineOwner.resumeCompaction();
     const source = httpSourceOf(this, this.#metrics);
     if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, this);
     this.#listeners?.serveMetrics(createHttpHandler(source, true));
@@ -475,7 +475,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.#transfer.stop();
     this.grpc.close();
     this.machine.watch.stop();
-    await this.#replica.stop();
+    await this.#machineOwner.stop();
     // Together: a snapshot may wait for a commit that only closing gives up, on a full disk.
     const closed = await Promise.allSettled([
       this.machine.close(),

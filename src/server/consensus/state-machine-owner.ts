@@ -30,7 +30,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { ApplyLoop } from './apply-loop.ts';
 
-interface ReplicaOptions {
+interface StateMachineOwnerOptions {
   readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;
@@ -53,8 +53,8 @@ interface Captured {
   readonly confState: raftpb.ConfState;
 }
 
-export class Replica {
-  readonly #options: ReplicaOptions;
+export class StateMachineOwner {
+  readonly #options: StateMachineOwnerOptions;
   readonly #wal: Wal;
   readonly #applyLoop: ApplyLoop;
   #machine: StateMachine;
@@ -63,7 +63,7 @@ export class Replica {
   #installing: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: ReplicaOptions) {
+  constructor(options: StateMachineOwnerOptions) {
     const { booted, config, env, log, metrics } = options;
     this.#options = options;
     this.#wal = booted.wal;
@@ -71,10 +71,10 @@ export class Replica {
     this.#machine = this.#createMachine(store, cluster, confState);
     this.#storageVersion = storageVersionOf(store.backend);
     store.backend.captureMembership(() => this.#capture(this.#machine));
-    const replica = this;
+    const owner = this;
     this.#applyLoop = new ApplyLoop({
       get applier() {
-        return replica.#machine;
+        return owner.#machine;
       },
       clock: env.clock,
       timers: env.timers,
