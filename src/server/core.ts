@@ -6,7 +6,7 @@ import type { ClusterVersion } from '../membership/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { Status } from '../raft/index.ts';
 import type { StateMachine } from '../store/index.ts';
-import type { Links } from './cluster/links.ts';
+import type { Peers } from './cluster/peers.ts';
 import type { MembershipChanges } from './cluster/membership-changes.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { Leadership } from './consensus/leadership.ts';
@@ -42,7 +42,7 @@ export interface MemberCore {
   readonly requestIds: RequestIds;
   readonly quota: Quota;
   readonly raft: RaftView;
-  readonly links: Links;
+  readonly peers: Peers;
   readonly leadership: Leadership;
   readonly changes: MembershipChanges;
   readonly leaseRenewals: LeaseRenewals;

@@ -26,7 +26,7 @@ import { type Booted, boot } from './boot/boot.ts';
 import { hastenFirstElection } from './boot/first-election.ts';
 import { checkReceived, type StoreOptions } from './boot/store-opening.ts';
 import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
-import { Links } from './cluster/links.ts';
+import { Peers } from './cluster/peers.ts';
 import { MembershipChanges, REFUSAL_ERRORS } from './cluster/membership-changes.ts';
 import { createPeerHost, isSnapshotMessage } from './cluster/peer-host.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
@@ -80,7 +80,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly reads: Reads;
   readonly requestIds: RequestIds;
   readonly quota: Quota;
-  readonly links: Links;
+  readonly peers: Peers;
   readonly leadership: Leadership;
   readonly changes: MembershipChanges;
   readonly leaseRenewals: LeaseRenewals;
@@ -207,7 +207,7 @@ export class Member implements MemberCore, StateMachineHost {
       onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
       onFailure: (error) => this.fail(error),
     });
-    this.links = this.#createLinks(ports.peers);
+    this.peers = this.#createLinks(ports.peers);
     this.leadership = new Leadership(this);
     this.changes = new MembershipChanges(this);
     this.leaseRenewals = new LeaseRenewals(this);
@@ -223,7 +223,7 @@ export class Member implements MemberCore, StateMachineHost {
       apply: (message) => this.#machineOwner.deliver(message),
       send: (message) => {
         if (isSnapshotMessage(message)) this.#transfer.send(message);
-        else this.links.transport.send(message);
+        else this.peers.transport.send(message);
       },
       saveSnapshot: (snapshot) => this.#snapshotter.saveReceived(snapshot),
       installSnapshot: (snapshot) => this.#machineOwner.install(snapshot),
@@ -242,7 +242,7 @@ export class Member implements MemberCore, StateMachineHost {
       directory: this.#booted.directory,
       metrics: this.metrics.disk,
       backend: () => this.machine.backend,
-      send: (message, snapshot) => this.links.transport.sendSnapshot(message, snapshot),
+      send: (message, snapshot) => this.peers.transport.sendSnapshot(message, snapshot),
       report: (id, arrived) => this.#reportSnapshot(id, arrived),
       check: (path, snapshot) => checkReceived(this, path, snapshot, this),
       committedIndex: () => this.#booted.node.basicStatus().commit,
@@ -262,9 +262,9 @@ export class Member implements MemberCore, StateMachineHost {
     });
   }
 
-  #createLinks(ports: PeerPorts): Links {
+  #createLinks(ports: PeerPorts): Peers {
     const { env, log, memberId, clusterId, config } = this;
-    const links = new Links({
+    const peers = new Peers({
       env,
       log,
       memberId,
@@ -285,8 +285,8 @@ export class Member implements MemberCore, StateMachineHost {
         onRemoved: () => this.#acceptRemoval(),
       }),
     });
-    links.follow(this.#booted.firstMembers);
-    return links;
+    peers.follow(this.#booted.firstMembers);
+    return peers;
   }
 
   // --- What others see ---------------------------------------------------------------------------
@@ -414,7 +414,7 @@ export class Member implements MemberCore, StateMachineHost {
     const source = httpSourceOf(this, this.#metrics);
     if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, this);
     this.#listeners?.serveMetrics(createHttpHandler(source, true));
-    this.links.listen(config.listenPeerUrls);
+    this.peers.listen(config.listenPeerUrls);
     this.#followMembership();
     this.#tick();
     this.#leaseExpiry = new LeaseExpiry(this);
@@ -480,7 +480,7 @@ export class Member implements MemberCore, StateMachineHost {
     const closed = await Promise.allSettled([
       this.machine.close(),
       this.#snapshotter.stop(),
-      this.links.stop(),
+      this.peers.stop(),
     ]);
     this.#loop.writeCommit();
     this.#loop.stop();
@@ -543,12 +543,12 @@ export class Member implements MemberCore, StateMachineHost {
     this.#acceptProgress();
   }
 
-  /** The membership has changed: links follow it, and so does what this member may do. */
+  /** The membership has changed: the peers follow it, and the rights of this member. */
   #followMembership(): void {
     const { cluster } = this.machine;
     this.#isLearner = cluster.member(this.memberId)?.isLearner === true;
-    this.links.follow(cluster.members());
-    this.links.forgetRemoved(cluster);
+    this.peers.follow(cluster.members());
+    this.peers.forgetRemoved(cluster);
     if (cluster.isRemoved(this.memberId)) this.#acceptRemoval();
   }
 

@@ -14,13 +14,13 @@ export function hastenFirstElection(core: MemberCore, tick: () => void): void {
   const deadlineMs = clock.monotonicMs() + FIRST_LINKS_TIMEOUT_MS;
   const look = () => {
     if (core.isStopping || core.raft.leader !== 0n || core.isAlone) return;
-    const links = core.links.activeCount;
-    if (links > 1) {
+    const activePeers = core.peers.activeCount;
+    if (activePeers > 1) {
       const ticks = electionTicks(core.config) - 2;
       core.log.info('initialized peer connections; fast-forwarding election ticks', {
         'local-member-id': formatId(core.memberId),
         'forward-ticks': ticks,
-        'active-remote-members': links,
+        'active-remote-members': activePeers,
       });
       for (let i = 0; i < ticks; i++) tick();
     } else if (clock.monotonicMs() < deadlineMs) timers.after(FIRST_LINKS_CHECK_MS, look);

@@ -136,25 +136,25 @@ export class MembershipChanges {
   // --- What --strict-reconfig-check refuses --------------------------------------------------------
 
   #refusalToAdd(isLearner: boolean): EtcdErrorName | undefined {
-    const { config, machine, links } = this.#core;
+    const { config, machine, peers } = this.#core;
     if (!config.strictReconfigCheck) return undefined;
     if (!isLearner && !machine.cluster.isReadyToAddVoter()) return 'MEMBER_NOT_ENOUGH_STARTED';
     // The new member counts as one that cannot be reached.
     const voters = machine.cluster.votingMembers();
     if (voters.length === 1) return undefined;
-    const connected = links.connectedCount(voters, this.#healthySince());
+    const connected = peers.connectedCount(voters, this.#healthySince());
     return connected >= quorumOf(voters.length + 1) ? undefined : 'UNHEALTHY';
   }
 
   #refusalToRemove(id: bigint): EtcdErrorName | undefined {
-    const { config, machine, links, memberId } = this.#core;
+    const { config, machine, peers, memberId } = this.#core;
     const { cluster } = machine;
     if (!config.strictReconfigCheck || cluster.member(id)?.isLearner === true) return undefined;
     if (!cluster.isReadyToRemoveVoter(id)) return 'MEMBER_NOT_ENOUGH_STARTED';
     // One that is down is no part of the quorum that works.
-    if (id !== memberId && links.transport.activeSince(id) === undefined) return undefined;
+    if (id !== memberId && peers.transport.activeSince(id) === undefined) return undefined;
     const voters = cluster.votingMembers();
-    const connected = links.connectedCount(voters, this.#healthySince());
+    const connected = peers.connectedCount(voters, this.#healthySince());
     return connected - 1 < quorumOf(voters.length - 1) ? 'UNHEALTHY' : undefined;
   }
 

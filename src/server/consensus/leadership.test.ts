@@ -172,7 +172,7 @@ describe('a proposal that runs out of time', () => {
         raft: { leader },
         leadership: { electedMs },
         machine: { cluster: { members: () => [{ id: 1n }, { id: 2n }, { id: 3n }] } },
-        links: {
+        peers: {
           isConnectedSince: (_id: bigint, sinceMs: number) =>
             linkedSince !== undefined && linkedSince < sinceMs,
           connectedCount: (_members: unknown, sinceMs: number) =>

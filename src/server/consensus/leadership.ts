@@ -56,7 +56,7 @@ export class Leadership {
 
   /** Before a leader stops: the others need not wait for an election timeout. */
   async handOver(): Promise<void> {
-    const { machine, log, memberId, raft, links } = this.#core;
+    const { machine, log, memberId, raft, peers } = this.#core;
     const voters = machine.cluster.votingMembers();
     const fields = { 'local-member-id': formatId(memberId) };
     if (raft.leader !== memberId) {
@@ -67,7 +67,7 @@ export class Leadership {
       log.info('skipped leadership transfer for single voting member cluster', fields);
       return;
     }
-    const transferee = links.longestConnected(voters);
+    const transferee = peers.longestConnected(voters);
     const error = transferee === undefined ? 'UNHEALTHY' : await this.moveTo(transferee);
     if (error !== undefined) log.warn('leadership transfer failed', { ...fields, error });
   }

@@ -1,4 +1,4 @@
-// The links to the other members: which there are, how long they have been up, and the ports where
+// The peers, the other members: which there are, how long each has been connected, and the ports where
 // the others reach this one.
 
 import type { Env } from '../../env/index.ts';
@@ -10,7 +10,7 @@ import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { peerMetricsOf } from '../telemetry/peer-metrics.ts';
 
-interface LinksOptions {
+interface PeersOptions {
   readonly env: Env;
   readonly log: Logger;
   readonly memberId: bigint;
@@ -24,13 +24,13 @@ interface LinksOptions {
   readonly ownUrls: () => readonly string[];
 }
 
-export class Links {
+export class Peers {
   readonly transport: PeerTransport;
-  readonly #options: LinksOptions;
+  readonly #options: PeersOptions;
   /** URLs of the members that the transport knows. */
   readonly #known = new Map<bigint, string>();
 
-  constructor(options: LinksOptions) {
+  constructor(options: PeersOptions) {
     this.#options = options;
     this.transport = createPeerTransport({
       env: options.env,
@@ -51,7 +51,7 @@ export class Links {
     ports.serve(urls, (stream) => this.transport.accept(stream), log);
   }
 
-  /** Links up with members before the log says who they are, and for good once it does. */
+  /** Peers up with members before the log says who they are, and for good once it does. */
   follow(members: readonly Member[]): void {
     const { memberId } = this.#options;
     for (const { id, peerURLs } of members) {
@@ -69,7 +69,7 @@ export class Links {
     }
   }
 
-  /** Cuts the links to members that were removed. */
+  /** Disconnects members that were removed. */
   forgetRemoved(cluster: Cluster): void {
     for (const id of this.#known.keys()) {
       if (!cluster.isRemoved(id)) continue;
@@ -91,7 +91,7 @@ export class Links {
     return members.filter(({ id }) => id === memberId || this.isConnectedSince(id, sinceMs)).length;
   }
 
-  /** How many links are up. */
+  /** How many peers are connected. */
   get activeCount(): number {
     return [...this.#known.keys()].filter((id) => this.transport.activeSince(id) !== undefined)
       .length;
