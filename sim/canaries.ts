@@ -2,7 +2,7 @@
 // wrapped for the time of one run; what ships knows nothing of it.
 
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
-import { Reads } from '../src/server/consensus/reads.ts';
+import { ReadIndexQueue } from '../src/server/consensus/read-index-queue.ts';
 import { Overlay } from '../src/store/backend/overlay.ts';
 import { META_KEY } from '../src/store/schema/schema.ts';
 import { Wal } from '../src/wal/index.ts';
@@ -56,10 +56,10 @@ const staleRead: Canary = {
   seeds: 10,
   plant: (cluster) =>
     wrap(
-      Reads.prototype,
+      ReadIndexQueue.prototype,
       'request',
       (request) =>
-        function (this: Reads, read) {
+        function (this: ReadIndexQueue, read) {
           if (cluster.nodes.some((node) => node.leads && node.member?.reads === this)) read.serve();
           else request.call(this, read);
         },

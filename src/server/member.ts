@@ -26,19 +26,19 @@ import { type Booted, boot } from './boot/boot.ts';
 import { hastenFirstElection } from './boot/first-election.ts';
 import { checkReceived, type StoreOptions } from './boot/store-opening.ts';
 import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
-import { Peers } from './cluster/peers.ts';
 import { MembershipChanges, REFUSAL_ERRORS } from './cluster/membership-changes.ts';
 import { createPeerHost, isSnapshotMessage } from './cluster/peer-host.ts';
+import { Peers } from './cluster/peers.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
 import { AppliedWaits } from './consensus/applied-waits.ts';
 import { ClockGaps } from './consensus/clock-gaps.ts';
 import { Leadership } from './consensus/leadership.ts';
 import { Proposals } from './consensus/proposals.ts';
-import { Reads } from './consensus/reads.ts';
+import { ReadIndexQueue } from './consensus/read-index-queue.ts';
 import { ReadyLoop } from './consensus/ready-loop.ts';
-import { StateMachineOwner } from './consensus/state-machine-owner.ts';
 import { RequestIds } from './consensus/request-ids.ts';
+import { StateMachineOwner } from './consensus/state-machine-owner.ts';
 import { timeoutErrorOf } from './consensus/timeout-error.ts';
 import type { MemberCore, RaftView } from './core.ts';
 import { Housekeeping } from './duties/housekeeping.ts';
@@ -77,7 +77,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly log: Logger;
   readonly header: ResponseHeaderWriter;
   readonly proposals: Proposals;
-  readonly reads: Reads;
+  readonly reads: ReadIndexQueue;
   readonly requestIds: RequestIds;
   readonly quota: Quota;
   readonly peers: Peers;
@@ -185,7 +185,7 @@ export class Member implements MemberCore, StateMachineHost {
     const limitBytes = config.quotaBackendBytes;
     this.quota = new Quota({ backend: () => this.machine.backend, limitBytes });
     this.#loop = this.#createLoop();
-    this.reads = new Reads({
+    this.reads = new ReadIndexQueue({
       clock: env.clock,
       ids: this.requestIds,
       electionMs: config.electionMs,
@@ -227,7 +227,7 @@ export class Member implements MemberCore, StateMachineHost {
       },
       saveSnapshot: (snapshot) => this.#snapshotter.saveReceived(snapshot),
       installSnapshot: (snapshot) => this.#machineOwner.install(snapshot),
-      nextQuestion: () => this.reads.takeQuestion(),
+      nextReadContext: () => this.reads.nextContext(),
       onReadStates: (states) => this.reads.acceptStates(states),
       onSoftState: (state) => this.#acceptSoftState(state),
       onHardState: (state) => this.#acceptHardState(state),

@@ -30,7 +30,7 @@ class Rig {
   readonly toApply: Message[] = [];
   readonly events: string[] = [];
   readonly failures: unknown[] = [];
-  question: Uint8Array | undefined;
+  context: Uint8Array | undefined;
   nowMs = 0;
   readonly #turns: (() => void)[] = [];
 
@@ -72,10 +72,10 @@ class Rig {
       send: ({ to, type }) => this.events.push(`send ${type} to ${to}`),
       saveSnapshot: async ({ metadata }) => void this.events.push(`save ${metadata?.index}`),
       installSnapshot: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
-      nextQuestion: () => {
-        const { question } = this;
-        this.question = undefined;
-        return question;
+      nextReadContext: () => {
+        const { context } = this;
+        this.context = undefined;
+        return context;
       },
       onReadStates: (states) => {
         for (const { index } of states) this.events.push(`read ${index}`);
@@ -223,13 +223,13 @@ describe('reads', () => {
   test('are asked for once per turn, after its proposals', () => {
     const rig = new Rig().lead();
     rig.propose('a');
-    rig.question = Uint8Array.of(1);
+    rig.context = Uint8Array.of(1);
     rig.loop.schedule();
     rig.endTurn();
     expect(rig.events).toEqual(['append 2', 'read 1']);
     rig.completeAll();
     rig.applied();
-    rig.question = Uint8Array.of(2);
+    rig.context = Uint8Array.of(2);
     rig.loop.schedule();
     rig.endTurn();
     expect(rig.events.at(-1)).toBe('read 2');

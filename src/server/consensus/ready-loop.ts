@@ -64,7 +64,7 @@ interface ReadyLoopOptions {
   /** A leader's snapshot is durable: what is applied from now on lies behind it. */
   readonly installSnapshot: (snapshot: Snapshot) => void;
   /** The context of a read index to ask for now, if any; asked once per turn. */
-  readonly nextQuestion: () => Uint8Array | undefined;
+  readonly nextReadContext: () => Uint8Array | undefined;
   readonly onReadStates: (states: readonly ReadState[]) => void;
   readonly onSoftState: (state: SoftState) => void;
   readonly onHardState: (state: HardState) => void;
@@ -285,12 +285,12 @@ export class ReadyLoop {
 
   /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
   #feed(): void {
-    const { node, nextQuestion } = this.#options;
+    const { node, nextReadContext } = this.#options;
     this.#proposeAsLeader();
     this.#dropUnwanted();
     if (this.#leader !== NONE) this.#propose();
-    const question = nextQuestion();
-    if (question !== undefined) node.readIndex(question);
+    const context = nextReadContext();
+    if (context !== undefined) node.readIndex(context);
   }
 
   /** Whoever writes without a pause has the commit index told with the next entries. */

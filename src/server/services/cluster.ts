@@ -5,7 +5,7 @@ import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import type { ChangeOutcome } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
-import type { Read } from '../consensus/reads.ts';
+import type { Read } from '../consensus/read-index-queue.ts';
 import type { MemberCore } from '../core.ts';
 
 const methods = etcdserverpb.ClusterService.methods;

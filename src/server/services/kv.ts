@@ -33,7 +33,7 @@ import {
   Slices,
 } from '../../store/index.ts';
 import type { Proposal } from '../consensus/proposals.ts';
-import type { Read } from '../consensus/reads.ts';
+import type { Read } from '../consensus/read-index-queue.ts';
 import type { MemberCore } from '../core.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import { readLargeRange } from './large-range.ts';

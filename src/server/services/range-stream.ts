@@ -14,7 +14,7 @@ import {
 import { EtcdError, type EtcdErrorName, etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { endMalformed, type ServiceTable, type StreamCall, statusOf } from '../../rpc/index.ts';
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
-import type { Read } from '../consensus/reads.ts';
+import type { Read } from '../consensus/read-index-queue.ts';
 import type { MemberCore } from '../core.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import { headerOf, readFailure } from './reply.ts';

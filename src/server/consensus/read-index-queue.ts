@@ -1,10 +1,10 @@
-// Linearizable reads: which read index they need, and when it is applied.
+// Linearizable reads (etcd's linearizableReadLoop): their read index, and when it is applied.
 //
 // Raft is asked for one read index at a time, at the end of a turn. Reads that arrive while a round
 // is under way wait for the next one, which serves them all; a read must not join a round for which
 // raft was asked before it arrived, since the answer could be older than the read.
 //
-//     waiting ──takeQuestion──► round ──ReadState(index)──► confirmed ──applied >= index──► served
+//     waiting ──nextContext──► round ──ReadState(index)──► confirmed ──applied >= index──► served
 
 import { equalBytes } from '../../base/index.ts';
 import type { Clock } from '../../env/index.ts';
@@ -20,12 +20,12 @@ export interface Read {
   fail(error: EtcdErrorName): void;
 }
 
-interface ReadsOptions {
+interface ReadIndexQueueOptions {
   readonly clock: Clock;
   /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
   readonly ids: Pick<RequestIds, 'nextWhole'>;
   readonly electionMs: number;
-  /** Sees to it that {@link Reads.takeQuestion} is called at the end of this turn. */
+  /** Sees to it that {@link ReadIndexQueue.nextContext} is called at the end of this turn. */
   readonly schedule: () => void;
   readonly appliedIndex: () => number;
 }
@@ -33,7 +33,7 @@ interface ReadsOptions {
 interface Round {
   /**
    * What raft was asked with, a name of its own each time: to a leader of etcd before 3.7 a name
-   * stands for the reads up to it, and late answers to the first question would confirm the second.
+   * stands for the reads up to it, and late answers to the first context would confirm the second.
    * Any of the answers will do.
    */
   readonly contexts: Uint8Array[];
@@ -41,7 +41,7 @@ interface Round {
   /** Of their requests. */
   readonly bytes: number;
   readonly deadlineMs: number;
-  /** When raft was asked last; it may have lost the question with its leadership. */
+  /** When raft was asked last; it may have lost the request with its leadership. */
   askedMs: number;
 }
 
@@ -52,8 +52,8 @@ interface Confirmed {
   readonly bytes: number;
 }
 
-export class Reads {
-  readonly #options: ReadsOptions;
+export class ReadIndexQueue {
+  readonly #options: ReadIndexQueueOptions;
   readonly #timeoutMs: number;
   #waiting: Read[] = [];
   #waitingBytes = 0;
@@ -68,7 +68,7 @@ export class Reads {
   #held = 0;
   #heldBytes = 0;
 
-  constructor(options: ReadsOptions) {
+  constructor(options: ReadIndexQueueOptions) {
     this.#options = options;
     this.#timeoutMs = requestTimeoutMs(options.electionMs);
   }
@@ -94,7 +94,7 @@ export class Reads {
    * The context to ask raft with now, if there is something to ask. The answer comes by
    * {@link acceptStates}, or never. All reads that wait make up the round.
    */
-  takeQuestion(): Uint8Array | undefined {
+  nextContext(): Uint8Array | undefined {
     const now = this.#options.clock.monotonicMs();
     const context = (): Uint8Array => contextOf(this.#options.ids.nextWhole());
     if (this.#round === undefined) {

@@ -5,14 +5,14 @@ import {
   READS_WAITING_MAX,
   REQUEST_TIMEOUT_BASE_MS,
 } from '../limits.ts';
-import { Reads } from './reads.ts';
+import { ReadIndexQueue } from './read-index-queue.ts';
 import { RequestIds } from './request-ids.ts';
 
 function rig() {
   const time = { nowMs: 0 };
   const state = { applied: 0, scheduled: 0 };
   const heard: string[] = [];
-  const reads = new Reads({
+  const reads = new ReadIndexQueue({
     clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
     ids: new RequestIds(1n, 0),
     electionMs: 1000,
@@ -37,9 +37,9 @@ test('reads that wait share a round, and are served once its index is applied', 
   ask('a');
   ask('b');
   expect(state.scheduled).toBeGreaterThan(0);
-  const question = reads.takeQuestion();
-  expect(reads.takeQuestion()).toBeUndefined();
-  answer(5, question);
+  const context = reads.nextContext();
+  expect(reads.nextContext()).toBeUndefined();
+  answer(5, context);
   expect(heard).toEqual([]);
   state.applied = 4;
   reads.acceptApplied();
@@ -47,18 +47,18 @@ test('reads that wait share a round, and are served once its index is applied', 
   state.applied = 5;
   reads.acceptApplied();
   expect(heard).toEqual(['a', 'b']);
-  expect(reads.takeQuestion()).toBeUndefined();
+  expect(reads.nextContext()).toBeUndefined();
 });
 
 test('a read never joins a round that was asked for before it arrived', () => {
   const { reads, state, heard, ask, answer } = rig();
   state.applied = 10;
   ask('early');
-  const first = reads.takeQuestion();
+  const first = reads.nextContext();
   ask('late');
   answer(5, first);
   expect(heard).toEqual(['early']);
-  const second = reads.takeQuestion();
+  const second = reads.nextContext();
   expect(second).toBeDefined();
   expect(second).not.toEqual(first);
   answer(6, second);
@@ -73,7 +73,7 @@ test('rounds are served in order, though their indexes may be equal', () => {
     ['c', 7],
   ] as const) {
     ask(name);
-    answer(index, reads.takeQuestion());
+    answer(index, reads.nextContext());
   }
   state.applied = 3;
   reads.acceptApplied();
@@ -83,14 +83,14 @@ test('rounds are served in order, though their indexes may be equal', () => {
   expect(heard).toEqual(['a', 'b', 'c']);
 });
 
-test('an answer to another question, or a foreign one, changes nothing', () => {
+test('an answer to another context, or a foreign one, changes nothing', () => {
   const { reads, state, heard, ask, answer } = rig();
   state.applied = 100;
   ask('a');
-  const first = reads.takeQuestion();
+  const first = reads.nextContext();
   reads.acceptLeaderChange();
   ask('b');
-  const second = reads.takeQuestion();
+  const second = reads.nextContext();
   answer(1, first);
   answer(1, new Uint8Array(3));
   answer(1, new Uint8Array(8));
@@ -100,50 +100,50 @@ test('an answer to another question, or a foreign one, changes nothing', () => {
   expect(heard).toEqual(['a LEADER_CHANGED', 'b']);
 });
 
-test('a question that is not answered is asked again, then given up', () => {
+test('a context that is not answered is asked again, then given up', () => {
   const { reads, time, state, heard, ask } = rig();
   ask('a');
-  const question = reads.takeQuestion();
+  const context = reads.nextContext();
   time.nowMs = READ_RETRY_MS - 1;
   reads.tick();
-  expect(reads.takeQuestion()).toBeUndefined();
+  expect(reads.nextContext()).toBeUndefined();
   time.nowMs = READ_RETRY_MS;
   const scheduled = state.scheduled;
   reads.tick();
   expect(state.scheduled).toBe(scheduled + 1);
-  const again = reads.takeQuestion();
+  const again = reads.nextContext();
   expect(again).toBeDefined();
-  expect(again).not.toEqual(question);
+  expect(again).not.toEqual(context);
   ask('b');
   time.nowMs = REQUEST_TIMEOUT_BASE_MS + 2000;
   reads.tick();
   expect(heard).toEqual(['a TIMEOUT']);
   expect(reads.failedCount).toBe(1);
-  expect(reads.takeQuestion()).toBeDefined();
+  expect(reads.nextContext()).toBeDefined();
 });
 
-test.each([0, 1, 2])('any answer to a question that was asked three times will do: %i', (which) => {
+test.each([0, 1, 2])('any answer to a context that was asked three times will do: %i', (which) => {
   const { reads, time, state, heard, ask, answer } = rig();
   state.applied = 10;
   ask('a');
-  const questions = [reads.takeQuestion()];
+  const contexts = [reads.nextContext()];
   for (let i = 1; i < 3; i++) {
     time.nowMs += READ_RETRY_MS;
-    questions.push(reads.takeQuestion());
+    contexts.push(reads.nextContext());
   }
   ask('b');
-  answer(5, questions[which]);
+  answer(5, contexts[which]);
   expect(heard).toEqual(['a']);
   // The others come late, in the next round.
-  reads.takeQuestion();
-  for (const question of questions) answer(5, question);
+  reads.nextContext();
+  for (const context of contexts) answer(5, context);
   expect(heard).toEqual(['a']);
 });
 
 test('a change of the leader does not touch what is confirmed', () => {
   const { reads, state, heard, ask, answer } = rig();
   ask('a');
-  answer(3, reads.takeQuestion());
+  answer(3, reads.nextContext());
   reads.acceptLeaderChange();
   state.applied = 3;
   reads.acceptApplied();
@@ -160,9 +160,9 @@ test('a read that is asked for while another is served waits for its own round',
     },
     fail: () => {},
   });
-  answer(5, reads.takeQuestion());
+  answer(5, reads.nextContext());
   expect(heard).toEqual(['a']);
-  answer(5, reads.takeQuestion());
+  answer(5, reads.nextContext());
   expect(heard).toEqual(['a', 'b']);
 });
 
@@ -178,13 +178,13 @@ describe('bounds and the end', () => {
   test('a read counts until it is served', () => {
     const { reads, state, heard, ask, answer } = rig();
     for (let i = 0; i < READS_WAITING_MAX; i++) ask('');
-    answer(9, reads.takeQuestion());
+    answer(9, reads.nextContext());
     ask('over');
     expect(heard).toEqual(['over REQUEST_TOO_MANY_REQUESTS']);
     state.applied = 9;
     reads.acceptApplied();
     ask('again');
-    reads.takeQuestion();
+    reads.nextContext();
     reads.acceptLeaderChange();
     expect(heard.slice(-1)).toEqual(['again LEADER_CHANGED']);
     for (let i = 0; i < READS_WAITING_MAX; i++) ask('');
@@ -194,9 +194,9 @@ describe('bounds and the end', () => {
   test('a member that stops tells all, waiting, asked for and confirmed', () => {
     const { reads, heard, ask, answer } = rig();
     ask('confirmed');
-    answer(9, reads.takeQuestion());
+    answer(9, reads.nextContext());
     ask('asked');
-    reads.takeQuestion();
+    reads.nextContext();
     ask('waiting');
     reads.stop();
     ask('late');
@@ -214,7 +214,7 @@ test('the bytes of requests that wait are bounded; one of any size is taken alon
   ask('huge', 2 * READS_BYTES_MAX);
   ask('small', 1);
   expect(heard).toEqual(['small REQUEST_TOO_MANY_REQUESTS']);
-  answer(5, reads.takeQuestion());
+  answer(5, reads.nextContext());
   ask('not yet', 1);
   state.applied = 5;
   reads.acceptApplied();
@@ -223,7 +223,7 @@ test('the bytes of requests that wait are bounded; one of any size is taken alon
   ask('other half', READS_BYTES_MAX / 2);
   ask('none', 1);
   expect(heard.slice(3)).toEqual(['none REQUEST_TOO_MANY_REQUESTS']);
-  reads.takeQuestion();
+  reads.nextContext();
   time.nowMs += 2 * REQUEST_TIMEOUT_BASE_MS;
   reads.tick();
   expect(heard.slice(4)).toEqual(['half TIMEOUT', 'other half TIMEOUT']);
