@@ -32,7 +32,7 @@ import { Peers } from './cluster/peers.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
 import { AppliedWaits } from './consensus/applied-waits.ts';
-import { ClockGaps } from './consensus/clock-gaps.ts';
+import { PauseDetector } from './consensus/pause-detector.ts';
 import { Leadership } from './consensus/leadership.ts';
 import { Proposals } from './consensus/proposals.ts';
 import { ReadIndexQueue } from './consensus/read-index-queue.ts';
@@ -106,7 +106,7 @@ export class Member implements MemberCore, StateMachineHost {
   #leading = false;
   #leader = 0n;
   #isLearner = false;
-  readonly #clockGaps: ClockGaps;
+  readonly #pauses: PauseDetector;
   #removed = false;
   readonly #noSpaceAlarm = new NoSpaceAlarm(this);
   #stopping: Promise<void> | undefined;
@@ -167,7 +167,7 @@ export class Member implements MemberCore, StateMachineHost {
     this.requestIds = new RequestIds(memberId, env.clock.wallMs());
     this.#term = node.basicStatus().term;
     this.#committed = node.basicStatus().commit;
-    this.#clockGaps = new ClockGaps(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
+    this.#pauses = new PauseDetector(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
     this.header.term = this.#term;
     this.#appliedWaits = new AppliedWaits(env.timers);
     this.#machineOwner = new StateMachineOwner({
@@ -335,13 +335,13 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get leadsSurely(): boolean {
-    return this.#leading && this.#clockGaps.areConfirmed;
+    return this.#leading && this.#pauses.areConfirmed;
   }
 
   async confirmLeadership(): Promise<boolean> {
     if (this.leadsSurely) return true;
     const ask = async () => (await this.whenLinearizable()) === undefined;
-    return (await this.#clockGaps.confirm(ask)) && this.leadsSurely;
+    return (await this.#pauses.confirm(ask)) && this.leadsSurely;
   }
 
   get isCaughtUp(): boolean {
@@ -504,7 +504,7 @@ export class Member implements MemberCore, StateMachineHost {
 
   #tick(): void {
     this.#tickTimer = this.env.timers.after(this.config.heartbeatMs, () => {
-      this.#clockGaps.notice();
+      this.#pauses.notice();
       this.#loop.tick();
       this.reads.tick();
       this.proposals.expire();

@@ -28,4 +28,4 @@ export { readMembershipRows, writeMembershipRows } from './schema/membership-row
 export { checkReceivedDatabase } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
 export { BUCKET, META_KEY } from './schema/schema.ts';
-export { replayMembership } from './schema/takeover.ts';
+export { replayMembership } from './schema/legacy-membership.ts';

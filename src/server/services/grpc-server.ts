@@ -7,7 +7,7 @@ import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { asError } from '../telemetry/log.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
-import { TurnClock } from '../telemetry/turn-clock.ts';
+import { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { registerClusterService } from './cluster.ts';
 import { memberGuards } from './guards.ts';
 import { registerHealthService } from './health.ts';
@@ -50,7 +50,7 @@ export function createGrpcServer(
   const server = createServer({
     timers: env.timers,
     // Each call's duration is measured; finely only for who asked for histograms.
-    clock: config.metrics === 'extensive' ? env.clock : new TurnClock(env.clock, env.timers),
+    clock: config.metrics === 'extensive' ? env.clock : new CoarseClock(env.clock, env.timers),
     limits: {
       receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
       maxConcurrentStreams: config.grpc.maxConcurrentStreams,

@@ -2,7 +2,7 @@
 //
 // Deterministic: equal entries make equal content on every member. An entry is atomic: the backend's
 // batch is not cut before it ends. Entries that the backend covers already are never brought here
-// (boot replays their membership changes, see `takeover.ts`). What this release does not know it
+// (boot replays their membership changes, see `legacy-membership.ts`). What this release does not know it
 // refuses by name, and the member stops: the other members do apply it.
 
 import { hasCode, invariant, type LogIndex, type Revision, TetcdError } from '../../base/index.ts';

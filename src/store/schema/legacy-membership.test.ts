@@ -11,7 +11,7 @@ import {
 import { etcdserverpb, membershippb, raftpb } from '../../protocol/index.ts';
 import { encodeEnvelope, REQUEST_KIND } from '../apply/request-envelope.ts';
 import { putOf } from '../testing/store.fixture.ts';
-import { replayMembership } from './takeover.ts';
+import { replayMembership } from './legacy-membership.ts';
 
 const [member] = bootstrapMembers([{ name: '', peerURLs: ['http://h:2380'] }], 'token');
 const { id } = member!;

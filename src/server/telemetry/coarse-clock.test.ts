@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { TurnClock } from './turn-clock.ts';
+import { CoarseClock } from './coarse-clock.ts';
 
 test('the clock is read once per turn', () => {
   let nowMs = 5;
   let reads = 0;
   const turns: (() => void)[] = [];
-  const clock = new TurnClock(
+  const clock = new CoarseClock(
     {
       wallMs: () => 7,
       monotonicMs: () => {

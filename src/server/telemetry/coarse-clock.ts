@@ -4,7 +4,7 @@
 import type { Clock, Timers } from '../../env/index.ts';
 
 /** Late by at most the duration of the turn so far; only for uses that may be that coarse. */
-export class TurnClock implements Clock {
+export class CoarseClock implements Clock {
   readonly #clock: Clock;
   readonly #timers: Pick<Timers, 'atEndOfTurn'>;
   #nowMs = 0;

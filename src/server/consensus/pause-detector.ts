@@ -1,9 +1,9 @@
-// Times that passed unnoticed: the process was paused, or its turn took very long. Others may have
+// Pauses of this process: it was stopped, or its turn took very long. Others may have
 // elected a leader meanwhile, so what a member then says as leader it must have confirmed first.
 
 import type { Clock } from '../../env/index.ts';
 
-export class ClockGaps {
+export class PauseDetector {
   readonly #clock: Clock;
   readonly #limitMs: number;
   /** On the monotonic clock. */
@@ -12,14 +12,14 @@ export class ClockGaps {
   #count = 0;
   #confirmed = 0;
 
-  /** A gap is longer than `limitMs`. */
+  /** A pause is longer than `limitMs`. */
   constructor(clock: Clock, limitMs: number) {
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#noticedMs = clock.monotonicMs();
   }
 
-  /** Called at every tick; a question before the first tick after a gap notices it too. */
+  /** Called at every tick; a question before the first tick after a pause notices it too. */
   notice(): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#noticedMs > this.#limitMs) this.#count++;
