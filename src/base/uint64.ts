@@ -1,5 +1,8 @@
 // Unsigned 64-bit numbers, big endian, for keys and frames written by hand.
 
+import { ERROR_CODES, TetcdError } from './errors.ts';
+import { COUNT_MAX } from './units.ts';
+
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** Writes `value` (0 to 2^53-1) into 8 bytes; returns the offset after. */
@@ -15,4 +18,19 @@ export function writeUint64(value: number, target: Uint8Array, offset: number): 
   target[offset + 6] = low >>> 8;
   target[offset + 7] = low;
   return offset + 8;
+}
+
+/** Reads a number at `offset`; NUMBER_TOO_LARGE, naming `what`, above 2^53-1. */
+export function readUint64(bytes: Uint8Array, offset: number, what: string): number {
+  let high = 0;
+  let low = 0;
+  for (let i = 0; i < 4; i++) {
+    high = high * 256 + bytes[offset + i]!;
+    low = low * 256 + bytes[offset + 4 + i]!;
+  }
+  const value = high * TWO_POW_32 + low;
+  if (value > COUNT_MAX) {
+    throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, `${what}: above 2^53-1`);
+  }
+  return value;
 }

@@ -12,10 +12,10 @@ import {
   deleteResultOf,
   type GetResult,
   getResultOf,
-  headerOf,
   type PutResult,
   putResultOf,
   type ResponseHeader,
+  resultHeader,
 } from './results.ts';
 import { Scan } from './scan.ts';
 import type { Calls } from './transport/calls.ts';
@@ -146,6 +146,6 @@ export class KvClient {
       physical: options.physical ?? false,
     });
     const response = await this.#calls.unary(methods.compact, request, options, 'unbegun');
-    return headerOf(response.header);
+    return resultHeader(response.header);
   }
 }

@@ -54,14 +54,14 @@ export interface TxnResult {
 const HEADER_MISSING: ResponseHeader = printed(etcdserverpb.ResponseHeaderCodec.create());
 
 /** A response without header has one of zeros. */
-export function headerOf(header: ResponseHeader | undefined): ResponseHeader {
+export function resultHeader(header: ResponseHeader | undefined): ResponseHeader {
   return header === undefined ? HEADER_MISSING : printed(header);
 }
 
 export function getResultOf(response: etcdserverpb.RangeResponse): GetResult {
   const kvs = response.kvs.map((fields) => new KeyValue(fields));
   return printed({
-    header: headerOf(response.header),
+    header: resultHeader(response.header),
     kv: kvs[0],
     kvs,
     count: response.count,
@@ -70,12 +70,12 @@ export function getResultOf(response: etcdserverpb.RangeResponse): GetResult {
 }
 
 export function putResultOf(response: etcdserverpb.PutResponse): PutResult {
-  return printed({ header: headerOf(response.header), prevKv: keyValueOf(response.prevKv) });
+  return printed({ header: resultHeader(response.header), prevKv: keyValueOf(response.prevKv) });
 }
 
 export function deleteResultOf(response: etcdserverpb.DeleteRangeResponse): DeleteResult {
   return printed({
-    header: headerOf(response.header),
+    header: resultHeader(response.header),
     deleted: response.deleted,
     prevKvs: response.prevKvs.map((fields) => new KeyValue(fields)),
   });
@@ -83,7 +83,7 @@ export function deleteResultOf(response: etcdserverpb.DeleteRangeResponse): Dele
 
 export function txnResultOf(response: etcdserverpb.TxnResponse): TxnResult {
   return printed({
-    header: headerOf(response.header),
+    header: resultHeader(response.header),
     succeeded: response.succeeded,
     responses: response.responses.flatMap((each) => opResultOf(each) ?? []),
   });

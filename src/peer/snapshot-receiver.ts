@@ -77,7 +77,7 @@ export class SnapshotReceiver {
     if (host.isRemoved(message.from)) return this.#refused(from, RECEIPTS.FROM_REMOVED, headers);
     if (message.to !== memberId) return this.#refused(from, RECEIPTS.NOT_FOR_ME, headers);
     const sender = host.senderOf(message.from);
-    if (sender === SENDERS.STRANGER) {
+    if (sender === SENDERS.UNKNOWN) {
       return this.#failed(from, 'its sender is no member of the cluster', fields, headers);
     }
     const arriving: Arriving = { isLeader: sender === SENDERS.LEADER, reader };

@@ -197,7 +197,7 @@ describe('the one place for a database that arrives', () => {
 
   test('is not for strangers', async () => {
     const { world, a, c } = await three(31);
-    c.host.senders.set(1n, SENDERS.STRANGER);
+    c.host.senders.set(1n, SENDERS.UNKNOWN);
     const sending = a.transport.sendSnapshot(from(1n), new Database(500));
     expect(await world.scheduler.run(() => sending)).toBe(false);
     expect(c.host.databases).toEqual([]);

@@ -61,7 +61,7 @@ class Transport implements PeerTransport {
     this.#context.log.info('added new remote peer', this.#fields(id, { 'remote-peer-urls': urls }));
   }
 
-  /** What a stranger says of itself. */
+  /** A sender that is no member announces its address. */
   #maybeAddRemote(id: bigint, urls: readonly string[]): void {
     const { host, log, memberId } = this.#context;
     if (this.#peers.has(id) || this.#remotes.has(id)) return;

@@ -15,12 +15,12 @@ export const RECEIPTS = {
   REFUSED: 'refused',
 } as const;
 
-/** What a member knows of one who sends it a database. */
+/** The sender of a database, as the receiver knows it. */
 export const SENDERS = {
-  /** Raft takes it for the leader. */
+  /** The leader, as raft knows it. */
   LEADER: 'leader',
   MEMBER: 'member',
-  STRANGER: 'stranger',
+  UNKNOWN: 'unknown',
 } as const;
 
 export type Sender = (typeof SENDERS)[keyof typeof SENDERS];

@@ -16,7 +16,7 @@ import {
   REOPEN_WAIT_MS_MIN,
 } from '../limits.ts';
 import { printed } from '../printed.ts';
-import { headerOf, type ResponseHeader } from '../results.ts';
+import { type ResponseHeader, resultHeader } from '../results.ts';
 import { type Calls, REQUIRE_LEADER } from '../transport/calls.ts';
 import { backoffMs } from '../transport/wait.ts';
 import { DONE, PullQueue } from '../watch/pull-queue.ts';
@@ -365,7 +365,7 @@ export class KeepAliveStream {
     this.#failures = 0;
     this.#heardMs = this.#nowMs();
     const { id, ttl } = response;
-    const header = headerOf(response.header);
+    const header = resultHeader(response.header);
     for (const keeper of [...(this.#keepers.get(id) ?? [])]) {
       if (ttl > 0) keeper.onAnswer(printed({ header, id, ttl }), this.#nowMs());
       else {

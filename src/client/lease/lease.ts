@@ -4,7 +4,7 @@ import { EtcdError, etcdserverpb } from '../../protocol/index.ts';
 import { checkFlags, checkId, checkInteger, checkObject } from '../arguments.ts';
 import type { CallOptions } from '../options.ts';
 import { printed } from '../printed.ts';
-import { headerOf, type ResponseHeader } from '../results.ts';
+import { type ResponseHeader, resultHeader } from '../results.ts';
 import type { Calls } from '../transport/calls.ts';
 import {
   type KeepAliveOptions,
@@ -64,7 +64,7 @@ export class LeaseClient {
     // A lease too many runs out by itself; one with a given id would be refused the second time.
     const repeat = request.id === 0n ? 'always' : 'unbegun';
     const response = await this.#calls.unary(methods.leaseGrant, request, options, repeat);
-    return printed({ header: headerOf(response.header), id: response.id, ttl: response.ttl });
+    return printed({ header: resultHeader(response.header), id: response.id, ttl: response.ttl });
   }
 
   /**
@@ -75,7 +75,7 @@ export class LeaseClient {
     checkId(id, 'id');
     const request = methods.leaseRevoke.request.create({ id });
     const response = await this.#calls.unary(methods.leaseRevoke, request, options, 'always');
-    return headerOf(response.header);
+    return resultHeader(response.header);
   }
 
   /** Renews the lease, again and again, until the result is closed or the lease is lost. */
@@ -92,7 +92,7 @@ export class LeaseClient {
     // A stream of one request and one answer is, on the wire, a unary call.
     const response = await this.#calls.unary(method, request, options, 'always');
     if (response.ttl <= 0) throw new EtcdError('LEASE_NOT_FOUND');
-    return printed({ header: headerOf(response.header), id: response.id, ttl: response.ttl });
+    return printed({ header: resultHeader(response.header), id: response.id, ttl: response.ttl });
   }
 
   async timeToLive(
@@ -104,7 +104,7 @@ export class LeaseClient {
     const request = methods.leaseTimeToLive.request.create({ id, keys: options.keys ?? false });
     const response = await this.#calls.unary(methods.leaseTimeToLive, request, options, 'always');
     return printed({
-      header: headerOf(response.header),
+      header: resultHeader(response.header),
       id: response.id,
       ttl: response.ttl,
       grantedTtl: response.grantedTTL,
@@ -116,7 +116,7 @@ export class LeaseClient {
     const method = methods.leaseLeases;
     const response = await this.#calls.unary(method, method.request.create(), options, 'always');
     return printed({
-      header: headerOf(response.header),
+      header: resultHeader(response.header),
       leases: response.leases.map(({ id }) => id),
     });
   }

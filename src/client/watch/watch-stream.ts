@@ -15,7 +15,7 @@ import { EtcdError, etcdErrorOfMessage, etcdserverpb, isEtcdError } from '../../
 import { clientClosed, errorOfStatus, WatchCompactedError } from '../errors.ts';
 import type { Bytes } from '../key-range.ts';
 import { REOPEN_WAIT_MS_MAX, REOPEN_WAIT_MS_MIN } from '../limits.ts';
-import { headerOf } from '../results.ts';
+import { resultHeader } from '../results.ts';
 import { type Calls, REQUIRE_LEADER } from '../transport/calls.ts';
 import { backoffMs } from '../transport/wait.ts';
 import { Watcher, type WatcherLink, type WatchOptions } from './watcher.ts';
@@ -260,7 +260,7 @@ export class WatchStream implements WatcherLink {
     if (response.created) this.#onCreated(response);
     else if (response.canceled) this.#onCanceled(response);
     else if (response.watchId === NO_WATCH) {
-      const header = headerOf(response.header);
+      const header = resultHeader(response.header);
       for (const watcher of [...this.#byId.values()]) watcher.onRequestedProgress(header);
     } else {
       // An unknown id is one that was cancelled here while this was on its way.
@@ -278,7 +278,7 @@ export class WatchStream implements WatcherLink {
       this.#isTokenNew = false;
       this.#byId.set(response.watchId, watcher);
       this.#ids.set(watcher, response.watchId);
-      watcher.onCreated(headerOf(response.header).revision);
+      watcher.onCreated(resultHeader(response.header).revision);
     }
   }
 

@@ -7,7 +7,7 @@ import { type Bytes, type RangeOptions, rangeOf } from '../key-range.ts';
 import { KeyValue, keyValueOf } from '../key-value.ts';
 import { WATCH_BUFFER_BYTES_MAX, WATCH_EVENT_OVERHEAD_BYTES } from '../limits.ts';
 import { printed } from '../printed.ts';
-import { headerOf, type ResponseHeader } from '../results.ts';
+import { type ResponseHeader, resultHeader } from '../results.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
@@ -179,7 +179,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
   /** `bytes`: size of the message. */
   onResponse(response: etcdserverpb.WatchResponse, bytes: number): void {
     if (!this.open) return;
-    const header = headerOf(response.header);
+    const header = resultHeader(response.header);
     const isProgress = response.events.length === 0 && !response.fragment;
     if (isProgress) this.#cursor.onProgress(header.revision);
     const fresh = this.#cursor.accept(response.events, response.fragment);

@@ -17,14 +17,13 @@
 // a receiver that is at term 1 and index 5:
 //   01 00 00 00 00 00 00 00 01  00 00 00 00 00 00 00 07  10 01 18 06 22 01 61  00 00 00 00 00 00 00 05
 
-import { COUNT_MAX, ERROR_CODES, TetcdError, writeUint64 } from '../../base/index.ts';
+import { COUNT_MAX, ERROR_CODES, readUint64, TetcdError, writeUint64 } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { FRAME_BYTES_MAX } from '../limits.ts';
 import { checkMessage, isLinkHeartbeat } from './check-message.ts';
 import type { FrameDecoder, FrameEncoder, OnMessage } from './frame-codec.ts';
 import { FrameInput } from './frame-input.ts';
 import { readFrameLength } from './message-stream.ts';
-import { readWord } from './words.ts';
 
 const LINK_HEARTBEAT = 0;
 const ENTRIES = 1;
@@ -129,7 +128,7 @@ export class AppendStreamDecoder implements FrameDecoder {
       case STATES.KIND:
         return this.#takeKind(bytes[start]!);
       case STATES.COUNT:
-        this.#missing = readWord(bytes, start, 'append stream: number of entries');
+        this.#missing = readUint64(bytes, start, 'append stream: number of entries');
         // Each entry takes its length at least.
         this.#grow(8 * this.#missing);
         this.#frameBytes = 0;
@@ -143,7 +142,7 @@ export class AppendStreamDecoder implements FrameDecoder {
       case STATES.ENTRY:
         return this.#takeEntry(bytes, start);
       case STATES.COMMIT:
-        return this.#takeCommit(readWord(bytes, start, 'append stream: commit'));
+        return this.#takeCommit(readUint64(bytes, start, 'append stream: commit'));
       case STATES.WHOLE_LENGTH:
         this.#length = readFrameLength(bytes, start, FRAME_BYTES_MAX, 'append stream');
         if (this.#length === 0) return this.#takeWhole(bytes, start);

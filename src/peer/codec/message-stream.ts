@@ -10,13 +10,12 @@
 //   00 00 00 00 00 00 00 02  08 08
 // Members up to 3.6 write its zero fields too.
 
-import { ERROR_CODES, TetcdError, writeUint64 } from '../../base/index.ts';
+import { ERROR_CODES, readUint64, TetcdError, writeUint64 } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { FRAME_BYTES_MAX } from '../limits.ts';
 import { checkMessage, isLinkHeartbeat } from './check-message.ts';
 import type { FrameDecoder, FrameEncoder, OnMessage } from './frame-codec.ts';
 import { FrameInput } from './frame-input.ts';
-import { readWord } from './words.ts';
 
 const HEARTBEAT_TYPE = 0x08;
 
@@ -85,7 +84,7 @@ export function readFrameLength(
   max: number,
   what: string,
 ): number {
-  const length = readWord(bytes, start, `${what}: length`);
+  const length = readUint64(bytes, start, `${what}: length`);
   if (length > max) {
     const text = `${what}: ${length} bytes exceed the limit of ${max}`;
     throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, text);

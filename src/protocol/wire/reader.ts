@@ -30,7 +30,7 @@ import {
 } from '../../base/index.ts';
 import type { MessageInfo } from '../descriptor.ts';
 import { DECODER_STACK_MESSAGES, GROUP_NESTING_MAX, MESSAGE_NESTING_MAX } from '../limits.ts';
-import { bigFromHalves, bigFromSignedHalves } from '../words.ts';
+import { bigFromHalves, bigFromSignedHalves } from './int64-halves.ts';
 import { describePlace } from './place.ts';
 import { isUtf8 } from './utf8.ts';
 

@@ -3,7 +3,7 @@
 // nest. `putX(value, target, end)` writes bytes that end at `end` and returns where they begin.
 
 import { COUNT_MAX, fail } from '../../base/index.ts';
-import { highHalf, splitBig } from '../words.ts';
+import { highHalf, splitBig } from './int64-halves.ts';
 import { sizeOfText, writeText } from './utf8.ts';
 
 const TWO_32 = 0x1_0000_0000;

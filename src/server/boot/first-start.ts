@@ -15,7 +15,7 @@ import {
   sortedUrls,
 } from '../../membership/index.ts';
 import { requestPeer } from '../../peer/index.ts';
-import { type PeerEnv, requestOfMember, versionsOf } from '../cluster/member-versions.ts';
+import { type PeerEnv, requestOfMember, requestVersions } from '../cluster/member-versions.ts';
 import {
   bootstrapProblem,
   mismatchText,
@@ -178,7 +178,7 @@ async function checkVersions(
 ): Promise<void> {
   const { env, log } = options;
   const others = members.filter((member) => member.id !== ownId);
-  const versions = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+  const versions = await Promise.all(others.map((member) => requestVersions(env, log, member)));
   let isConfirmed = false;
   for (const [i, version] of versions.entries()) {
     const cluster = version?.cluster;

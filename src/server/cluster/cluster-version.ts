@@ -13,7 +13,7 @@ import {
   targetVersion,
 } from '../../membership/index.ts';
 import type { MemberCore } from '../core.ts';
-import { versionsOf } from './member-versions.ts';
+import { requestVersions } from './member-versions.ts';
 import { logMembership } from './publication.ts';
 
 /** What a cluster has before all its members have been asked; etcd's. */
@@ -83,7 +83,7 @@ export class ClusterVersionMonitor {
   async #lowestVersion(): Promise<ClusterVersion | undefined> {
     const { env, log, machine, memberId } = this.#core;
     const others = machine.cluster.members().filter(({ id }) => id !== memberId);
-    const versions = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+    const versions = await Promise.all(others.map((member) => requestVersions(env, log, member)));
     let lowest = this.#ownVersion();
     for (const version of versions) {
       if (version?.server === undefined) return undefined;

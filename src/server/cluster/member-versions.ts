@@ -23,7 +23,7 @@ interface MemberVersions {
 }
 
 /** Undefined, with a line in the log, if the member does not answer. */
-export async function versionsOf(
+export async function requestVersions(
   env: PeerEnv,
   log: Logger,
   member: Member,

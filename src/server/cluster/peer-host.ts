@@ -67,7 +67,7 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
     senderOf: (id) => {
       if (id === core.raft.leader) return SENDERS.LEADER;
       const isMember = core.machine.cluster.members().some((member) => member.id === id);
-      return isMember ? SENDERS.MEMBER : SENDERS.STRANGER;
+      return isMember ? SENDERS.MEMBER : SENDERS.UNKNOWN;
     },
     reportUnreachable: parts.reportUnreachable,
     onRemoved: (reason) => {

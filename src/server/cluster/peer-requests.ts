@@ -6,7 +6,7 @@ import { formatId, formatStoredVersion, writeMembers } from '../../membership/in
 import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
-import { versionsOf } from '../http/member-source.ts';
+import { ownVersions } from '../http/member-source.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
 
 type Handler = (core: MemberCore, request: PeerRequest) => PeerResponse | Promise<PeerResponse>;
@@ -85,7 +85,7 @@ function members(core: MemberCore): PeerResponse {
 
 /** The leader raises the cluster's version to the lowest release that it learns here. */
 function version(core: MemberCore): PeerResponse {
-  const { cluster, storage, ...running } = versionsOf(core);
+  const { cluster, storage, ...running } = ownVersions(core);
   const { maxClusterVersion: held } = core.config;
   const server = held === undefined ? running.server : formatStoredVersion(held);
   const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });

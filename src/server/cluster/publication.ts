@@ -16,7 +16,7 @@ import { REQUEST_KIND } from '../../store/index.ts';
 import type { MemberCore } from '../core.ts';
 import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
 import { spokenVersion } from './cluster-version.ts';
-import { versionsOf } from './member-versions.ts';
+import { requestVersions } from './member-versions.ts';
 
 /** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
 export async function publishAttributes(core: MemberCore): Promise<void> {
@@ -51,7 +51,7 @@ async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
     if (version !== undefined) {
       // A placeholder, while some member cannot be asked: those that can decide.
       const others = cluster.members().filter(({ id }) => id !== memberId);
-      const found = await Promise.all(others.map((member) => versionsOf(env, log, member)));
+      const found = await Promise.all(others.map((member) => requestVersions(env, log, member)));
       return found
         .flatMap((versions) => versions?.server ?? [])
         .reduce((a, b) => (compareVersions(a, b) <= 0 ? a : b), own);

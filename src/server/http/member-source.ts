@@ -11,13 +11,13 @@ import { HealthHandler, type HealthMetrics, type HealthSource } from './health.t
 export function httpSourceOf(core: MemberCore, metrics: Metrics): HttpSource {
   return {
     health: new HealthHandler(healthSource(core), healthMetrics(core), core.log.child('http')),
-    versions: () => versionsOf(core),
+    versions: () => ownVersions(core),
     metrics: () => metrics.render(),
   };
 }
 
 /** What `/version` says. */
-export function versionsOf({ machine, storageVersion }: MemberCore): Versions {
+export function ownVersions({ machine, storageVersion }: MemberCore): Versions {
   const { version } = machine.cluster;
   return {
     server: SERVER_RELEASE,

@@ -8,7 +8,7 @@ import { boolFlag, type Flag } from '../../shell/flags.ts';
 import { goQuote } from '../../shell/go-quote.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
-import { rangeOfWords } from './range-words.ts';
+import { rangeOfArguments } from './range-arguments.ts';
 
 export interface DelOptions {
   readonly prefix: boolean;
@@ -56,7 +56,7 @@ export async function deleteRequestOf(
     const text = 'del command needs one argument as key and an optional argument as range_end';
     throw new ExitError(EXIT.BAD_ARGS, text);
   }
-  const range = rangeOfWords(bytesOfWord(key), end, options);
+  const range = rangeOfArguments(bytesOfWord(key), end, options);
   if (end !== undefined && !options.range) {
     const between = `${goQuote(bytesOfWord(key))} and ${goQuote(bytesOfWord(end))}`;
     io.err(

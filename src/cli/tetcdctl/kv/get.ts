@@ -8,7 +8,7 @@ import { boolFlag, type Flag, intFlag, stringFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
 import { isSerializable } from './consistency.ts';
-import { rangeOfWords } from './range-words.ts';
+import { rangeOfArguments } from './range-arguments.ts';
 
 export interface GetOptions {
   readonly consistency: string;
@@ -120,7 +120,7 @@ export function rangeRequestOf(
     const text = '`--keys-only` and `--count-only` cannot be set at the same time, choose one';
     throw new ExitError(EXIT.BAD_ARGS, text);
   }
-  const range = rangeOfWords(bytesOfWord(words[0]!), words[1], options);
+  const range = rangeOfArguments(bytesOfWord(words[0]!), words[1], options);
   const serializable = isSerializable(options.consistency);
   const sortOrder = ORDERS.get(options.order.toUpperCase());
   if (sortOrder === undefined) {

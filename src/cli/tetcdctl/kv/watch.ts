@@ -17,7 +17,7 @@ import { goQuote } from '../../shell/go-quote.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, textOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
 import type { Session } from '../session.ts';
-import { type WatchWords, watchOfWords } from './watch-words.ts';
+import { type WatchArguments, watchOfArguments } from './watch-arguments.ts';
 
 interface WatchOptions {
   readonly interactive: boolean;
@@ -61,7 +61,7 @@ export function addWatch(parent: Command, tree: CommandTree): void {
         await readCommands(await open(), io);
         return;
       }
-      const watched = watchOfWords(words, wordsBeforeDash, io.env);
+      const watched = watchOfArguments(words, wordsBeforeDash, io.env);
       const session = await open();
       const watcher = startWatch(session, watched, options);
       await printWatch(session, watcher, watched.exec);
@@ -70,7 +70,7 @@ export function addWatch(parent: Command, tree: CommandTree): void {
   });
 }
 
-function startWatch(session: Session, watched: WatchWords, options: WatchOptions): Watcher {
+function startWatch(session: Session, watched: WatchArguments, options: WatchOptions): Watcher {
   const { prefix, rev, prevKv, progressNotify } = options;
   if (prefix && watched.rangeEnd !== undefined) {
     throw new ExitError(EXIT.BAD_ARGS, '`range_end` and `--prefix` are mutually exclusive');
@@ -170,13 +170,13 @@ async function readCommands(session: Session, io: Io): Promise<never> {
 function readWatchLine(
   words: readonly Word[],
   io: Io,
-): { readonly watched: WatchWords; readonly options: WatchOptions } {
+): { readonly watched: WatchArguments; readonly options: WatchOptions } {
   const command = new Command('watch');
   for (const flag of watchFlags()) command.addOption(flag);
   try {
     const read = readCommandLine(command, words);
     return {
-      watched: watchOfWords(read.words, read.wordsBeforeDash, io.env),
+      watched: watchOfArguments(read.words, read.wordsBeforeDash, io.env),
       options: ownOptions<WatchOptions>(read),
     };
   } catch (error) {

@@ -3,7 +3,7 @@
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { type Word, wordFromText } from '../../shell/words.ts';
 
-export interface WatchWords {
+export interface WatchArguments {
   readonly key: Word;
   readonly rangeEnd: Word | undefined;
   /** Program and arguments; empty for none. */
@@ -25,11 +25,11 @@ function refuse(why = ''): never {
  * `words` with the number of those before `--` (undefined without one). Key and range end come from
  * the words or from the environment, not from both.
  */
-export function watchOfWords(
+export function watchOfArguments(
   words: readonly Word[],
   wordsBeforeDash: number | undefined,
   env: WatchEnvironment,
-): WatchWords {
+): WatchArguments {
   const { ETCDCTL_WATCH_KEY: envKey = '', ETCDCTL_WATCH_RANGE_END: envEnd = '' } = env;
   if (envKey === '' && envEnd !== '') {
     const text = `ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END=${JSON.stringify(envEnd)}`;

@@ -18,7 +18,7 @@ interface KeyRange {
 }
 
 /** BAD_ARGS if a second word and the flags contradict each other. */
-export function rangeOfWords(
+export function rangeOfArguments(
   key: Uint8Array,
   end: Word | undefined,
   { prefix, fromKey }: RangeFlags,

@@ -1,23 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { watchOfWords } from './watch-words.ts';
+import { watchOfArguments } from './watch-arguments.ts';
 
 describe('the words of a watch', () => {
   test('are a key, a range end and a program', () => {
-    expect(watchOfWords(['a'], undefined, {})).toEqual({ key: 'a', rangeEnd: undefined, exec: [] });
-    expect(watchOfWords(['a', 'b'], undefined, {})).toMatchObject({ key: 'a', rangeEnd: 'b' });
-    expect(watchOfWords(['a', 'b', 'echo', 'a'], 2, {})).toEqual({
+    expect(watchOfArguments(['a'], undefined, {})).toEqual({
+      key: 'a',
+      rangeEnd: undefined,
+      exec: [],
+    });
+    expect(watchOfArguments(['a', 'b'], undefined, {})).toMatchObject({ key: 'a', rangeEnd: 'b' });
+    expect(watchOfArguments(['a', 'b', 'echo', 'a'], 2, {})).toEqual({
       key: 'a',
       rangeEnd: 'b',
       exec: ['echo', 'a'],
     });
     // The program may have the name of the key.
-    expect(watchOfWords(['a', 'a'], 1, {})).toMatchObject({ key: 'a', exec: ['a'] });
+    expect(watchOfArguments(['a', 'a'], 1, {})).toMatchObject({ key: 'a', exec: ['a'] });
   });
 
   test('may come from the environment', () => {
     const env = { ETCDCTL_WATCH_KEY: 'é', ETCDCTL_WATCH_RANGE_END: 'z' };
-    expect(watchOfWords([], undefined, env)).toMatchObject({ key: '\xc3\xa9', rangeEnd: 'z' });
-    expect(watchOfWords(['echo'], 0, { ETCDCTL_WATCH_KEY: 'k' })).toEqual({
+    expect(watchOfArguments([], undefined, env)).toMatchObject({ key: '\xc3\xa9', rangeEnd: 'z' });
+    expect(watchOfArguments(['echo'], 0, { ETCDCTL_WATCH_KEY: 'k' })).toEqual({
       key: 'k',
       rangeEnd: undefined,
       exec: ['echo'],
@@ -47,7 +51,7 @@ describe('the words of a watch', () => {
       'ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END="z"',
     ],
   ])('%j %j %j are refused', (words, wordsBeforeDash, env, text) => {
-    expect(() => watchOfWords(words, wordsBeforeDash, env)).toThrow(
+    expect(() => watchOfArguments(words, wordsBeforeDash, env)).toThrow(
       expect.objectContaining({ code: 128, message: text }),
     );
   });
