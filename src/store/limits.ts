@@ -33,6 +33,29 @@ export const PIN_MS_MAX: number = 10 * 60 * 1000;
  */
 export const RETIRED_MS_MAX: number = PIN_MS_MAX;
 
+/**
+ * Files that were exchanged for another one and are still read, each with its disk space. Reached: no
+ * exchange begins until one of them is closed, at most RETIRED_MS_MAX later.
+ */
+export const RETIRED_FILES_MAX = 4;
+
+/**
+ * Keys of removed rows and of the small buckets that are noted while a file is rewritten; about
+ * 128 MiB. Reached, by a compaction of a large history: the exchange is given up.
+ */
+export const CARRY_OVER_KEYS_MAX = 1_000_000;
+
+/**
+ * Batches of changes that are carried over while no other batch is written: a few hundred
+ * milliseconds. While there are more they are carried over beside the writes, in so many passes at
+ * most; then writers outrun the disk, and the last pass takes what there is.
+ */
+export const CARRY_OVER_LAST_BATCHES = 2;
+export const CARRY_OVER_PASSES_MAX = 8;
+
+/** Bytes of values in one transaction that carries over; its pages are in memory until it commits. */
+export const CARRY_OVER_TRANSACTION_BYTES: number = 16 * 1024 * 1024;
+
 /** Pause between attempts to write a batch that met a full disk. */
 export const DISK_FULL_RETRY_MS = 1000;
 

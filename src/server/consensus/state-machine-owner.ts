@@ -134,6 +134,8 @@ export class StateMachineOwner {
       'current-applied-index': this.#machine.appliedIndex,
       'incoming-leader-snapshot-index': index,
     });
+    // The received file takes the name of this one.
+    await this.#machine.backend.refuseExchanges();
     const { store, cluster, confState } = await adoptSnapshot(
       {
         ...storeOptions,

@@ -1,6 +1,13 @@
 // A backend and a naive twin of it, driven by the same random operations.
 
-import { bytesFromLatin1, invariant, latin1FromBytes, type Random } from '../../base/index.ts';
+import {
+  bytesFromLatin1,
+  hasCode,
+  invariant,
+  latin1FromBytes,
+  type Random,
+} from '../../base/index.ts';
+import type { Database, ReadTransaction } from '../../bbolt/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
 import { ByteSlice, revisionKey } from '../../mvcc/index.ts';
 import { BUCKET, type BucketId } from '../schema/schema.ts';
@@ -62,15 +69,21 @@ export class BackendTwin {
   /** The newest index that a finished commit has told. */
   durable: number;
   #main: number;
+  /** Whether the file is exchanged among the steps. */
+  readonly #exchanges: boolean;
+  /** Exchanges that were made. */
+  exchanges = 0;
   readonly #pins: { readonly pin: PinnedRows; readonly rows: ReadonlyMap<string, string> }[] = [];
 
   constructor(
     backend: Backend,
     random: Random,
     found: Content = { rows: new Map(), small: new Map() },
+    options: { readonly exchanges?: boolean } = {},
   ) {
     this.backend = backend;
     this.#random = random;
+    this.#exchanges = options.exchanges === true;
     this.#rows = new Map(found.rows);
     this.#small = new Map(found.small);
     this.durable = backend.durable.index;
@@ -86,7 +99,7 @@ export class BackendTwin {
   /** One operation, or a few that belong together. */
   async step(pause: (ms: number) => Promise<void>): Promise<void> {
     const random = this.#random;
-    const kind = random.below(20);
+    const kind = random.below(this.#exchanges ? 23 : 20);
     if (kind < 11) this.applyEntry();
     else if (kind < 13) await pause(random.below(12));
     else if (kind === 13) void this.#commit();
@@ -94,7 +107,34 @@ export class BackendTwin {
     else if (kind === 15) this.#pins.push({ pin: this.backend.pin(), rows: new Map(this.#rows) });
     else if (kind === 16) this.#releaseOne();
     else if (kind === 17) this.#removeSome();
-    else this.check();
+    else if (kind < 20) this.check();
+    else await this.exchangeFile(pause, kind === 20);
+  }
+
+  /** One file takes the place of the other, beside the steps that follow or before them. */
+  async exchangeFile(pause: (ms: number) => Promise<void>, isAwaited: boolean): Promise<void> {
+    const { backend } = this;
+    const fill = async (commit: ReadTransaction, target: Database): Promise<void> => {
+      await pause(this.#random.below(15));
+      await backend.database.compactInto(target, commit);
+      await pause(this.#random.below(15));
+    };
+    const done = backend.exchange({ path: `${TWIN_PATH}.new`, fill }).then(
+      () => {
+        this.exchanges++;
+      },
+      async (error: unknown) => {
+        // One is under way, too many old files are read, or the backend is being closed.
+        this.#releaseOne();
+        invariant(
+          hasCode(error, 'LIMIT_EXCEEDED') || hasCode(error, 'CLOSED'),
+          'an exchange fails',
+        );
+        this.#releaseOne();
+        await pause(1);
+      },
+    );
+    if (isAwaited) await done;
   }
 
   applyEntry(): void {

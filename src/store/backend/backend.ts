@@ -4,7 +4,8 @@
 //     reads  ◄── live overlay ◄────────── frozen overlay ◄───────────────────────── tree
 //
 // The pieces: `batches.ts` has the overlays and says when one is frozen, `commit.ts` writes the frozen
-// one while writes continue into a new live one, `committed-view.ts` is the tree as last committed.
+// one while writes continue into a new live one, `committed-view.ts` is the tree as last committed,
+// `exchange.ts` puts another file with the same content in the place of the tree file.
 
 import {
   invariant,
@@ -21,7 +22,12 @@ import {
 } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import type { ByteSlice } from '../../mvcc/index.ts';
-import { BATCH_CHANGES_DEFAULT, BATCH_INTERVAL_MS_DEFAULT, OVERLAY_BYTES_MAX } from '../limits.ts';
+import {
+  BATCH_CHANGES_DEFAULT,
+  BATCH_INTERVAL_MS_DEFAULT,
+  OVERLAY_BYTES_MAX,
+  RETIRED_FILES_MAX,
+} from '../limits.ts';
 import { BUCKET, type BucketId, META_KEY, uint64Bytes } from '../schema/schema.ts';
 import { Batch } from './batch.ts';
 import { Batches } from './batches.ts';
@@ -29,6 +35,7 @@ import { Committer } from './commit.ts';
 import { type BackendSnapshot, CommittedView, nameOf } from './committed-view.ts';
 import { DatabaseCopy } from './database-copy.ts';
 import { DurableIndex, type MembershipImage } from './durable-index.ts';
+import { Exchange, type ExchangeOptions, type ExchangePort } from './exchange.ts';
 import { type RowVisitor, readCount, type SnapshotPosition, visitorsOf } from './file-pass.ts';
 import { PinnedRows } from './pinned-rows.ts';
 import { Retirement } from './retirement.ts';
@@ -62,19 +69,29 @@ type Lifecycle =
   /** Closed, or committing for the last time. */
   | { readonly kind: 'closed' };
 
+/** How a file of the backend is opened, the first one and those that take its place. */
+function settingsOf({ pageCacheBytes, noSync }: BackendOptions): DatabaseOptions {
+  return { ...(pageCacheBytes === undefined ? {} : { pageCacheBytes }), noSync: noSync === true };
+}
+
 const OPEN: Lifecycle = { kind: 'open' };
 const CLOSED: Lifecycle = { kind: 'closed' };
 
 export class Backend {
   readonly #env: Env;
   readonly #options: BackendOptions;
-  readonly #db: Database;
+  #db: Database;
   readonly #batches: Batches;
   readonly #committer: Committer;
   /** The newest commit: the tree, and what it covers. Both change in one turn. */
   #tree: CommittedView;
   #durable: DurableIndex;
   #lifecycle: Lifecycle = OPEN;
+  /** The exchange of the file that is under way. */
+  #exchange: Exchange | undefined;
+  #refusesExchanges = false;
+  /** Files that were exchanged and are still read; at most RETIRED_FILES_MAX. */
+  readonly #exchanged = new Set<Retirement>();
 
   private constructor(env: Env, db: Database, options: BackendOptions) {
     this.#env = env;
@@ -88,11 +105,12 @@ export class Backend {
     invariant(received === undefined || index <= received.index, 'a received file is not beyond');
     this.#committer = new Committer(env, db, {
       committed: (batch, tookMs) => this.#acceptCommit(batch, tookMs),
-      failed: (error) => {
-        this.#batches.end(error);
-        options.onFailure(error);
+      failed: (error) => this.#acceptFailure(error),
+      diskFull: (error) => {
+        // A file that is being written beside this one makes room first.
+        this.#exchange?.abandon(error);
+        options.onDiskFull?.(error);
       },
-      diskFull: (error) => options.onDiskFull?.(error),
     });
     this.#batches = new Batches(
       env.timers,
@@ -118,12 +136,8 @@ export class Backend {
     rows: RowVisitor,
     inspect: (snapshot: BackendSnapshot) => void,
   ): Promise<Backend> {
-    const settings: DatabaseOptions = {
-      ...(options.pageCacheBytes === undefined ? {} : { pageCacheBytes: options.pageCacheBytes }),
-      noSync: options.noSync === true,
-      visit: visitorsOf({ path, received: options.received, inspect, rows }),
-    };
-    const db = await openDatabase(env, path, settings);
+    const visit = visitorsOf({ path, received: options.received, inspect, rows });
+    const db = await openDatabase(env, path, { ...settingsOf(options), visit });
     try {
       return new Backend(env, db, options);
     } catch (error) {
@@ -330,9 +344,93 @@ export class Backend {
     this.#tree = new CommittedView(this.#db.beginRead());
     const durable = new DurableIndex(batch.index, batch.term, batch.membership);
     this.#durable = durable;
+    this.#exchange?.noteCommit(batch.overlay);
     this.#batches.committed(batch, durable);
     this.#options.onCommit?.(durable, tookMs);
-    this.#batches.resume();
+    this.#batches.cutIfWanted();
+  }
+
+  /** What the file holds is unknown. */
+  #acceptFailure(error: unknown): void {
+    this.#exchange?.abandon(error);
+    this.#batches.end(error);
+    this.#options.onFailure(error);
+  }
+
+  // --- The exchange of the file ------------------------------------------------------------------
+
+  /**
+   * Puts another file with the same content in the place of this one, while writes and readers go on.
+   * Resolves when it is in use; until it rejects, nothing has changed but for a failed rename, which
+   * stops the backend (`onFailure`). LIMIT_EXCEEDED if an exchange is under way already, if too many
+   * files that were exchanged are still read, or if too many keys are removed meanwhile; CLOSED once
+   * the backend is closed, retired or {@link refuseExchanges}; else what `fill` or the disk says.
+   */
+  async exchange(options: ExchangeOptions): Promise<void> {
+    const { path } = this.#db;
+    if (this.#refusesExchanges || this.#lifecycle.kind !== 'open') {
+      throw new TetcdError('CLOSED', `${path}: the file is not exchanged any more`);
+    }
+    if (this.#exchange !== undefined) {
+      throw new TetcdError('LIMIT_EXCEEDED', `${path}: the file is being exchanged already`);
+    }
+    if (this.#exchanged.size >= RETIRED_FILES_MAX) {
+      const text = `more than ${RETIRED_FILES_MAX} files that it replaced are still read`;
+      throw new TetcdError('LIMIT_EXCEEDED', `${path}: ${text}`);
+    }
+    const exchange = new Exchange(this.#exchangePort(), options);
+    this.#exchange = exchange;
+    try {
+      await exchange.done;
+    } finally {
+      this.#exchange = undefined;
+    }
+  }
+
+  /**
+   * From here on the file's name is another one's to take: no exchange begins any more. Resolves when
+   * the one that is under way has ended, in whatever way.
+   */
+  async refuseExchanges(): Promise<void> {
+    this.#refusesExchanges = true;
+    const { path } = this.#db;
+    this.#exchange?.abandon(new TetcdError('CLOSED', `${path}: the exchange was abandoned`));
+    await this.#exchange?.done.catch(() => undefined);
+  }
+
+  #exchangePort(): ExchangePort {
+    const db = this.#db;
+    const { pageSize } = db;
+    return {
+      env: this.#env,
+      path: db.path,
+      batchChanges: this.#options.batchChanges ?? BATCH_CHANGES_DEFAULT,
+      open: (path) => openDatabase(this.#env, path, { ...settingsOf(this.#options), pageSize }),
+      commit: () => this.commit(),
+      beginRead: () => db.beginRead(),
+      durableIndex: () => this.#durable.index,
+      pauseBatches: () => this.#batches.pause(),
+      resumeBatches: () => this.#batches.resume(),
+      switchTo: (target) => this.#switchTo(target),
+      fail: (error) => {
+        this.#committer.stop();
+        this.#acceptFailure(error);
+      },
+    };
+  }
+
+  /** In one turn, with no batch on its way. */
+  #switchTo(target: Database): void {
+    const old = this.#db;
+    invariant(this.#batches.frozen === undefined, 'a file is exchanged between two batches');
+    invariant(target.path === old.path, 'the file in use is the one that has the name');
+    this.#tree.transaction.close();
+    this.#db = target;
+    this.#tree = new CommittedView(target.beginRead());
+    this.#committer.switchTo(target);
+    const retirement = new Retirement(this.#env.timers, old, { ownReaders: 0 });
+    this.#exchanged.add(retirement);
+    void retirement.done.then(() => this.#exchanged.delete(retirement));
   }
 
   // --- The end -----------------------------------------------------------------------------------
@@ -345,6 +443,7 @@ export class Backend {
     if (this.#lifecycle.kind === 'retired') return await this.#lifecycle.retirement.end();
     if (this.#lifecycle.kind === 'closed') return;
     this.#lifecycle = CLOSED;
+    if (this.#exchange !== undefined) await this.refuseExchanges();
     const batches = this.#batches;
     batches.disableInterval();
     if (batches.entryOpen) batches.end(new TetcdError('CLOSED', 'closed within an entry'));
@@ -354,8 +453,13 @@ export class Backend {
     } finally {
       await this.#committer.whenSettled();
       this.#tree.transaction.close();
+      await this.#endExchanged();
       await this.#db.close();
     }
+  }
+
+  async #endExchanged(): Promise<void> {
+    await Promise.all([...this.#exchanged].map((retirement) => retirement.end()));
   }
 
   /**
@@ -367,6 +471,8 @@ export class Backend {
   retire(): Promise<void> {
     invariant(!this.#batches.entryOpen, 'a store is replaced between entries');
     invariant(this.#lifecycle.kind === 'open', 'a store is replaced once');
+    invariant(this.#exchange?.isRenaming !== true, 'the name is taken after `refuseExchanges`');
+    const exchangeEnded = this.refuseExchanges();
     const reason = `${this.#db.path}: another database has replaced it`;
     this.#batches.end(new TetcdError('CLOSED', reason));
     this.#committer.stop();
@@ -375,6 +481,8 @@ export class Backend {
       release: async () => {
         this.#tree.transaction.close();
         await this.#committer.whenSettled();
+        await exchangeEnded;
+        await this.#endExchanged();
       },
     });
     this.#lifecycle = { kind: 'retired', retirement };

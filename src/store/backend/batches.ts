@@ -4,8 +4,8 @@
 //
 // There is at most one frozen batch: the one that is being written. A batch is cut only between log
 // entries, so that the consistent index, term and confState frozen with it match its content exactly.
-// A cut that cannot be made at once (an entry is open, the batch before is not in the file yet, cuts
-// are paused) is noted and made as soon as it can be.
+// A cut that cannot be made at once (an entry is open, the batch before is not in the file yet, the
+// batches are paused) is noted and made as soon as it can be.
 
 import { invariant, type LogIndex, type Term } from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';
@@ -38,6 +38,10 @@ export class Batches {
   /** An entry is being applied. */
   #entryOpen = false;
   #cutWanted = false;
+  /** The file is being exchanged: no batch is cut. */
+  #paused = false;
+  /** Called when the frozen batch is in the file, and the pause begins. */
+  #onPaused: (() => void) | undefined;
   /** Runs from the first change of a batch to its cut. */
   #interval: Timer | undefined;
   #intervalEnabled = true;
@@ -112,7 +116,7 @@ export class Batches {
   /** Freezes the live batch and hands it out to be written, at once or as soon as it can be. */
   cut(): void {
     if (this.#ended !== undefined) return;
-    if (this.#entryOpen || this.frozen !== undefined) {
+    if (this.#entryOpen || this.frozen !== undefined || this.#paused) {
       this.#cutWanted = true;
       return;
     }
@@ -128,23 +132,47 @@ export class Batches {
     this.#write(batch);
   }
 
-  /** The frozen batch is in the file. A cut that waits for this follows with {@link resume}. */
+  /** The frozen batch is in the file. A cut that waits for this follows with {@link cutIfWanted}. */
   committed(batch: Batch, durable: DurableIndex): void {
     invariant(this.frozen === batch, 'the batch that was synced is the frozen one');
     invariant(batch.overlay.frozen, 'nothing was added to a batch while it was written');
     this.frozen = undefined;
     batch.resolve(durable);
     this.#announceRoom();
+    this.#onPaused?.();
+    this.#onPaused = undefined;
   }
 
   /** Makes the cut that waits, if there is one. */
-  resume(): void {
+  cutIfWanted(): void {
     if (this.#cutWanted) this.cut();
   }
 
-  /** Whether the live overlay has reached its bound while the batch before it is not in the file. */
+  /**
+   * No batch is cut until {@link resume}; writes collect in the live one, up to its bound. Resolves
+   * when no frozen batch is left, or at `resume`.
+   */
+  pause(): Promise<void> {
+    invariant(!this.#paused, 'batches are paused by one');
+    this.#paused = true;
+    if (this.frozen === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onPaused = resolve;
+    });
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#onPaused?.();
+    this.#onPaused = undefined;
+    this.cutIfWanted();
+    if (!this.isFull) this.#announceRoom();
+  }
+
+  /** Whether the live overlay has reached its bound, and cannot be frozen yet. */
   get isFull(): boolean {
-    if (this.frozen === undefined || this.#ended !== undefined) return false;
+    if ((this.frozen === undefined && !this.#paused) || this.#ended !== undefined) return false;
     return this.live.overlay.heldBytes >= this.#limits.overlayBytes;
   }
 

@@ -56,6 +56,12 @@ export class Committer {
     this.#write(batch);
   }
 
+  /** The file to which the next batches go; between two of them. */
+  switchTo(database: Database): void {
+    invariant(this.#state.kind === 'idle', 'a file is exchanged between two commits');
+    this.#database = database;
+  }
+
   /** Resolves when no attempt is under way; one that is {@link stop}ped ends at its next slice. */
   whenSettled(): Promise<void> {
     return this.#attempt;

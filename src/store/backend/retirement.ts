@@ -10,7 +10,7 @@ export interface RetirementOptions {
   /** Read transactions that the retiring side holds itself and gives up in {@link release}. */
   readonly ownReaders: number;
   /** Called before the file is closed. */
-  readonly release: () => Promise<void>;
+  readonly release?: () => Promise<void>;
 }
 
 export class Retirement {
@@ -37,7 +37,7 @@ export class Retirement {
     const timer = timers.after(RETIRED_MS_MAX, this.#endNow);
     await Promise.race([database.whenReadersAtMost(options.ownReaders), timeOver]);
     timer.cancel();
-    await options.release();
+    await options.release?.();
     // A file that nobody needs any more may fail to close.
     await database.close().catch(() => undefined);
   }

@@ -1,0 +1,54 @@
+// What commits changed in the file since one of them, as keys: the values are in the tree. Rows only
+// ever arrive above those that are there, so of new ones the first says it all.
+
+import { invariant, type Revision } from '../../base/index.ts';
+import { BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
+import type { Overlay } from './overlay.ts';
+
+export class ChangeNotes {
+  /** The lowest of the new rows; main is -1 while there is none. */
+  firstMain: Revision = -1;
+  firstSub = 0;
+  /** Keys of removed rows, as the overlays hold them; among them rows that came and went since. */
+  readonly removedKeys: (readonly Uint8Array[])[] = [];
+  /** By bucket: keys (latin1) that were set or removed. */
+  readonly #changedKeys: (Set<string> | undefined)[] = new Array(BUCKET_COUNT);
+  /** New rows; they take no memory here. */
+  #rowCount = 0;
+  /** Keys that are kept here, some of them perhaps twice. */
+  keyCount = 0;
+
+  /** Changes that carrying over will make, roughly. */
+  get changeCount(): number {
+    return this.#rowCount + this.keyCount;
+  }
+
+  changedKeys(bucket: BucketId): ReadonlySet<string> | undefined {
+    return this.#changedKeys[bucket];
+  }
+
+  /** Notes what a commit brought to the file. */
+  add(overlay: Overlay): void {
+    invariant(overlay.frozen, 'what was committed does not change any more');
+    if (overlay.mains.length > 0 && this.firstMain < 0) {
+      this.firstMain = overlay.mains[0]!;
+      this.firstSub = overlay.subs[0]!;
+    }
+    this.#rowCount += overlay.mains.length;
+    if (overlay.removedKeys.length > 0) {
+      this.removedKeys.push(overlay.removedKeys);
+      this.keyCount += overlay.removedKeys.length;
+    }
+    for (let id = 0; id < BUCKET_COUNT; id++) {
+      const changes = overlay.changes(id as BucketId);
+      if (changes === undefined) continue;
+      let keys = this.#changedKeys[id];
+      if (keys === undefined) {
+        keys = new Set();
+        this.#changedKeys[id] = keys;
+      }
+      for (const key of changes.keys()) keys.add(key);
+      this.keyCount += changes.size;
+    }
+  }
+}

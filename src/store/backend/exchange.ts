@@ -1,0 +1,245 @@
+// The exchange of the file under a running backend for another one with the same content.
+//
+//     1. a commit is pinned; from here on the keys that later commits change are noted
+//     2. the new file is filled from the pinned commit, under a name of its own
+//     3. what was committed since is carried over, until little is left
+//     4. no batch is on its way and none is cut: the rest is carried over, the new file gets the name
+//        of the old one, and in one turn becomes the tree
+//     5. readers of the old file go on for a bounded time; batches go to the new one
+//
+// Writes go on through 1 to 3 and collect in the live batch during 4. A crash before the rename leaves
+// the old file under the name, one after it the new file: both hold the newest commit, which is all
+// that was ever called durable. The new file's own name may be left behind with it.
+
+import { hasCode, invariant, type LogIndex, TetcdError, verify } from '../../base/index.ts';
+import type { Database, ReadTransaction } from '../../bbolt/index.ts';
+import type { Env } from '../../env/index.ts';
+import { CARRY_OVER_KEYS_MAX, CARRY_OVER_LAST_BATCHES, CARRY_OVER_PASSES_MAX } from '../limits.ts';
+import { META_KEY } from '../schema/schema.ts';
+import { carryOver } from './carry-over.ts';
+import { ChangeNotes } from './change-notes.ts';
+import { CommittedView } from './committed-view.ts';
+import type { DurableIndex } from './durable-index.ts';
+import { readCount } from './file-pass.ts';
+import type { Overlay } from './overlay.ts';
+import { assertSameContent } from './same-content.ts';
+
+export interface ExchangeOptions {
+  /** Name of the new file until it gets the old one's, in the same directory; a leftover is removed. */
+  readonly path: string;
+  /**
+   * Fills `target`, a new database, with exactly the content of `commit`: buckets, keys, values. Both
+   * are the exchange's: `commit` is closed, and `target` too, if it is abandoned.
+   */
+  readonly fill: (commit: ReadTransaction, target: Database) => Promise<void>;
+  /** Bound of what is noted meanwhile; CARRY_OVER_KEYS_MAX by default. */
+  readonly notedKeysMax?: number;
+}
+
+/** What an exchange needs of its backend. */
+export interface ExchangePort {
+  readonly env: Env;
+  /** The name that the new file gets. */
+  readonly path: string;
+  /** Opens a new database there, as the backend's own is opened. */
+  open(path: string): Promise<Database>;
+  commit(): Promise<DurableIndex>;
+  /** The newest commit, for the caller to close. */
+  beginRead(): ReadTransaction;
+  durableIndex(): LogIndex;
+  /** Changes that one transaction takes. */
+  readonly batchChanges: number;
+  /** Resolves when no batch is being written; none is cut until {@link resumeBatches}. */
+  pauseBatches(): Promise<void>;
+  resumeBatches(): void;
+  /** The tree is `target` from here on, with batches paused. */
+  switchTo(target: Database): void;
+  /** Which of the two files has the name is unknown: nothing may be written any more. */
+  fail(error: unknown): void;
+}
+
+type Phase =
+  /** Ends at the next step once it is abandoned. */
+  | { readonly kind: 'preparing' }
+  | { readonly kind: 'abandoned'; readonly error: unknown }
+  /** From the rename on: goes through to the end. */
+  | { readonly kind: 'renaming' };
+
+const PREPARING: Phase = { kind: 'preparing' };
+const RENAMING: Phase = { kind: 'renaming' };
+
+export class Exchange {
+  /** Settles when the new file is in use, or the old one remains and nothing is left of the new. */
+  readonly done: Promise<void>;
+  readonly #port: ExchangePort;
+  readonly #options: ExchangeOptions;
+  #phase: Phase = PREPARING;
+  /** Changes since the commit that the new file holds; undefined before one is pinned. */
+  #notes: ChangeNotes | undefined;
+  #target: Database | undefined;
+  #closing: Promise<void> | undefined;
+  #endWaiting: () => void = () => {};
+  readonly #abandoned: Promise<void>;
+
+  constructor(port: ExchangePort, options: ExchangeOptions) {
+    invariant(options.path !== port.path, 'the new file has a name of its own');
+    this.#port = port;
+    this.#options = options;
+    this.#abandoned = new Promise((resolve) => {
+      this.#endWaiting = resolve;
+    });
+    this.done = this.#run();
+    // Whoever abandons it waits without looking at the outcome.
+    this.done.catch(() => undefined);
+  }
+
+  /** A batch was committed to the old file. */
+  noteCommit(overlay: Overlay): void {
+    if (this.#notes === undefined) return;
+    invariant(this.#phase.kind !== 'renaming', 'no batch reaches the old file after its rest');
+    this.#notes.add(overlay);
+    if (this.#notes.keyCount <= (this.#options.notedKeysMax ?? CARRY_OVER_KEYS_MAX)) return;
+    this.abandon(new TetcdError('LIMIT_EXCEEDED', 'too much is removed while a file is rewritten'));
+  }
+
+  get isRenaming(): boolean {
+    return this.#phase.kind === 'renaming';
+  }
+
+  /** Ends it with `error`, unless the rename has begun; {@link done} says when. */
+  abandon(error: unknown): void {
+    if (this.#phase.kind !== 'preparing') return;
+    this.#phase = { kind: 'abandoned', error };
+    this.#endWaiting();
+    // What is still filling it fails at its next transaction.
+    void this.#closeTarget();
+    this.#port.resumeBatches();
+  }
+
+  async #run(): Promise<void> {
+    const port = this.#port;
+    try {
+      await port.commit();
+      this.#assertGoesOn();
+      await this.#removeLeftover();
+      await this.#prepare();
+      await this.#takeOver();
+    } catch (error) {
+      await this.#closeTarget();
+      if (this.#phase.kind === 'renaming') throw error;
+      await this.#removeLeftover().catch(() => undefined);
+      throw this.#phase.kind === 'abandoned' ? this.#phase.error : error;
+    }
+  }
+
+  /** Steps 1 to 3. */
+  async #prepare(): Promise<void> {
+    // Before the target is there: a commit is pinned as briefly as can be.
+    this.#target = await this.#port.open(this.#options.path);
+    this.#assertGoesOn();
+    const { commit } = this.#pin();
+    try {
+      const filled = this.#options.fill(commit, this.#target);
+      await Promise.race([filled, this.#abandoned]);
+    } finally {
+      commit.close();
+    }
+    for (let pass = 0; pass < CARRY_OVER_PASSES_MAX; pass++) {
+      this.#assertGoesOn();
+      const few = CARRY_OVER_LAST_BATCHES * this.#port.batchChanges;
+      if (this.#notes!.changeCount <= few) return;
+      await this.#carryOver();
+    }
+  }
+
+  /** Step 4. */
+  async #takeOver(): Promise<void> {
+    const port = this.#port;
+    try {
+      await port.pauseBatches();
+      this.#assertGoesOn();
+      await this.#carryOver();
+      if (verify.all) await this.#assertSameContent();
+      this.#assertGoesOn();
+      const target = this.#target!;
+      const held = new CommittedView(target.beginRead());
+      const index = readCount(held, META_KEY.CONSISTENT_INDEX);
+      held.transaction.close();
+      invariant(index === port.durableIndex(), 'the new file holds what is durable');
+      invariant(this.#notes!.changeCount === 0, 'nothing was committed behind it');
+      this.#phase = RENAMING;
+      await this.#rename(target);
+      this.#notes = undefined;
+      this.#target = undefined;
+      port.switchTo(target);
+    } finally {
+      port.resumeBatches();
+    }
+  }
+
+  /** Carries over what was committed to the old file until now. */
+  async #carryOver(): Promise<void> {
+    const { commit, notes } = this.#pin();
+    try {
+      const { env, batchChanges } = this.#port;
+      const assertGoesOn = () => this.#assertGoesOn();
+      await carryOver({ env, commit, notes, target: this.#target!, batchChanges, assertGoesOn });
+    } finally {
+      commit.close();
+    }
+  }
+
+  /** In one turn: the newest commit, what led to it, and a new account of what follows. */
+  #pin(): { readonly commit: ReadTransaction; readonly notes: ChangeNotes } {
+    const notes = this.#notes ?? new ChangeNotes();
+    this.#notes = new ChangeNotes();
+    return { commit: this.#port.beginRead(), notes };
+  }
+
+  async #rename(target: Database): Promise<void> {
+    const port = this.#port;
+    try {
+      await target.rename(port.path);
+    } catch (error) {
+      // It did not happen if the new file has its own name still (Windows, where the old one is open).
+      const { disk } = port.env;
+      const left = await disk.stat(this.#options.path).catch(() => undefined);
+      if (left !== undefined) this.#phase = PREPARING;
+      // Else nobody knows which file has the name after a crash: the old one must get no commit more.
+      else port.fail(error);
+      throw error;
+    }
+    invariant(target.path === port.path, 'the new file has the name');
+  }
+
+  async #assertSameContent(): Promise<void> {
+    const [one, other] = [this.#port.beginRead(), this.#target!.beginRead()];
+    try {
+      await assertSameContent(this.#port.env, one, other);
+    } finally {
+      one.close();
+      other.close();
+    }
+  }
+
+  #assertGoesOn(): void {
+    if (this.#phase.kind === 'abandoned') throw this.#phase.error;
+  }
+
+  /** Once: a second close would wait for the first one's writer. */
+  #closeTarget(): Promise<void> {
+    const target = this.#target;
+    if (target === undefined) return Promise.resolve();
+    // It is removed: whether it could be closed in order does not matter.
+    this.#closing ??= target.close().catch(() => undefined);
+    return this.#closing;
+  }
+
+  async #removeLeftover(): Promise<void> {
+    try {
+      await this.#port.env.disk.remove(this.#options.path);
+    } catch (error) {
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+    }
+  }
+}
