@@ -142,6 +142,7 @@ class Port implements PortListener {
     for (const socket of [...this.#undecided, ...this.#held]) socket.destroy();
     this.#undecided.clear();
     this.#held.clear();
+    this.#handshakes?.drop();
     this.#socket?.close();
     return new Promise((resolve) => setImmediate(resolve));
   }

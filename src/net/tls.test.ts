@@ -279,6 +279,35 @@ describe('who connects', () => {
   });
 });
 
+test('a port that closes cuts off handshakes, and nothing else', async () => {
+  const accepted: ByteStream[] = [];
+  const listener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    tls: fixedTls({ cert: member.cert, key: member.key }),
+    handshakeTimeoutMs: 120_000,
+    http2: {
+      accept: (stream) => {
+        accepted.push(stream);
+        echo(stream);
+      },
+    },
+  });
+  const { port } = listener.address;
+  const tls = fixedTls({ ca: authority.cert });
+  const stream = await socketConnect({ tls, protocol: 'h2' })({ host: 'localhost', port }, 5000);
+  const silent = connectPlain(port, '127.0.0.1');
+  silent.on('error', () => {});
+  // Half of a record: the handshake has begun when its connection has been accepted after the other's.
+  silent.write((await clientHello()).subarray(0, 9));
+  await expect.poll(() => accepted.length).toBe(1);
+  const later = await socketConnect({ tls, protocol: 'h2' })({ host: 'localhost', port }, 5000);
+  closers.push(() => later.destroy());
+  const cut = once(silent, 'close');
+  await listener.close();
+  await cut;
+  expect(await exchange(stream)).toBe(latin1FromBytes(PREFACE));
+});
+
 describe('plaintext beside TLS on one port', () => {
   const tls = fixedTls({ cert: member.cert, key: member.key });
 

@@ -46,6 +46,8 @@ interface HandshakeOptions {
 export class Handshakes {
   readonly #options: HandshakeOptions;
   #current: TlsOptions | undefined = undefined;
+  /** Accepted sockets whose handshake is under way. */
+  readonly #pending = new Set<Socket>();
   /** Listens to nothing: connections are handed to it. */
   #server: Server | undefined = undefined;
 
@@ -55,9 +57,17 @@ export class Handshakes {
     this.#refresh();
   }
 
+  /** Closes the connections whose handshake is under way. */
+  drop(): void {
+    for (const socket of this.#pending) socket.destroy();
+  }
+
   begin(socket: Socket): void {
     try {
-      this.#refresh().emit('connection', socket);
+      const server = this.#refresh();
+      this.#pending.add(socket);
+      socket.once('close', () => this.#pending.delete(socket));
+      server.emit('connection', socket);
     } catch (error) {
       this.#options.onFailure(socket, error instanceof Error ? error : new Error(String(error)));
       socket.destroy();
@@ -74,7 +84,10 @@ export class Handshakes {
       handshakeTimeout: timeoutMs,
       ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     });
-    server.on('secureConnection', this.#options.onSecure);
+    server.on('secureConnection', (socket) => {
+      this.#pending.delete((socket as TLSSocket & SecureInside)._parent);
+      this.#options.onSecure(socket);
+    });
     server.on('tlsClientError', (error, socket) => {
       this.#options.onFailure(socket, reasonOf(error, socket));
       socket.destroy();
@@ -83,6 +96,11 @@ export class Handshakes {
     this.#server = server;
     return server;
   }
+}
+
+/** The accepted socket under a secure one; Node has no documented way from one to the other. */
+interface SecureInside {
+  readonly _parent: Socket;
 }
 
 /** Node says that the connection was hung up where it has refused a certificate itself. */
