@@ -5,6 +5,7 @@ import type { StoreOptions } from './boot/store-opening.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
 import type { Member } from './member.ts';
+import type { Ports } from './ports/ports.ts';
 import { asError, type Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
@@ -24,6 +25,8 @@ export interface MemberOptions {
   readonly signal?: AbortSignal;
   /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
   readonly listen?: boolean;
+  /** Bound already, at the addresses of `config`; `start` takes them over. Default: it binds them. */
+  readonly ports?: Ports;
 }
 
 /** Callbacks that arrive before the member exists, buffered until it does. */

@@ -119,7 +119,7 @@ export class Member implements MemberCore, StateMachineHost {
     });
     const late: Late = {};
     const storeOptions = storeOptionsOf(options, metrics, late);
-    const ports = await bindPorts(options);
+    const ports = options.ports ?? (await bindPorts(options));
     const booted = await boot({
       ...storeOptions,
       log: options.log,

@@ -93,6 +93,20 @@ test('options are refused by name before anything happens', async () => {
   expect(await disk.list('/')).toEqual([]);
 });
 
+test('every port may be left to the system', async () => {
+  const first = await start({ listenMetricsUrls: FREE });
+  const second = await start({ listenMetricsUrls: FREE });
+  const urls = [first, second].flatMap((each) => [
+    ...each.clientUrls,
+    ...each.metricsUrls,
+    ...each.peerUrls,
+  ]);
+  expect(new Set(urls).size).toBe(6);
+  expect(urls.filter((url) => !/^http:\/\/127\.0\.0\.1:[1-9]\d*$/.test(url))).toEqual([]);
+  const metrics = await fetch(`${second.metricsUrls[0]}/metrics`);
+  expect(await metrics.text()).toContain('etcd_server_has_leader 1');
+});
+
 test('lines of the log go where they are asked for', async () => {
   const lines: string[] = [];
   await start({ log: (line) => lines.push(line), logFormat: 'json' });
@@ -144,6 +158,9 @@ test('a member in a simulated world', async () => {
     await member.close();
     expect(await member.closed).toEqual({ reason: 'closed' });
     await expect(env.network.connect({ host: 'localhost', port: 2379 }, 1_000)).rejects.toThrow();
+    const again = await startMember({ env, listenClientUrls: FREE, listenPeerUrls: FREE });
+    expect(new URL(again.clientUrls[0]!).port).toMatch(/^[1-9]/);
+    await again.close();
     const listenMetricsUrls = ['http://127.0.0.1:1'];
     await expect(startMember({ env, listenMetricsUrls })).rejects.toThrow('listenMetricsUrls');
   });

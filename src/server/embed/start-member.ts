@@ -2,12 +2,17 @@
 // asked for, and never an exit of the process.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
-import type { Env, Listener, Network } from '../../env/index.ts';
+import type { Env } from '../../env/index.ts';
 import { createNodeEnv } from '../../net/index.ts';
-import { type Built, type ConfigOptions, configFromOptions } from '../config/index.ts';
+import {
+  type Built,
+  type ConfigOptions,
+  configFromOptions,
+  type ServerConfig,
+} from '../config/index.ts';
 import { Member } from '../member.ts';
 import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
-import { withPorts } from './free-ports.ts';
+import { bindDoors, type Doors, type NetworkClients, settingsAt } from './doors.ts';
 import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
 
 /** The settings, and what belongs to the program that starts the member. */
@@ -37,30 +42,33 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   const { env: replaced = {}, log: line, signal, ...settings } = options;
   signal?.throwIfAborted();
   const env = envOf(replaced);
-  const built = await configOf(settings, env.network, replaced.network !== undefined);
-  const log = loggerOf(built, settings, env, line);
-  for (const { level, msg, fields } of built.notes) log[level](msg, fields);
+  const isForeign = replaced.network !== undefined;
+  const asked = configFromOptions(settings);
+  if (isForeign) assertNoHttp(asked.config);
+  const log = loggerOf(asked, settings, env, line);
   const ended = deferred<ClosedReason>();
   let fatal: { readonly error: unknown } | undefined;
+  let doors: Doors | undefined;
   const starting = new AbortController();
   const giveUp = (): void => starting.abort();
   signal?.addEventListener('abort', giveUp);
   try {
+    doors = await bindDoors(asked.config, env, log, isForeign);
+    const { ports, clients } = doors;
+    const built = await settingsAt(settings, asked.config, doors);
+    for (const { level, msg, fields } of built.notes) log[level](msg, fields);
     const member = await Member.start({
-      config: built.config,
-      env,
-      log,
-      listen: replaced.network === undefined,
-      signal: starting.signal,
+      ...{ config: built.config, env, log, listen: !isForeign, ports, signal: starting.signal },
       onFatal: (error) => {
         fatal = { error };
         ended.resolve({ reason: 'failed', error });
       },
       onRemoved: () => ended.resolve({ reason: 'removed' }),
     });
-    const listeners = replaced.network === undefined ? [] : await serveOn(replaced.network, member);
-    return runningOf(member, log, listeners, ended.promise, signal);
+    clients?.serve(member.grpc);
+    return runningOf(member, log, clients, ended.promise, signal);
   } catch (error) {
+    await doors?.clients?.close();
     log.end();
     signal?.throwIfAborted();
     throw fatal === undefined ? error : fatal.error;
@@ -81,21 +89,12 @@ function envOf(replaced: Partial<Env>): Env {
   };
 }
 
-async function configOf(
-  options: ConfigOptions,
-  network: Network,
-  isForeign: boolean,
-): Promise<Built> {
-  const { config } = configFromOptions(options);
-  if (isForeign) {
-    const needsSockets = (['listenClientHttpUrls', 'listenMetricsUrls'] as const).find(
-      (option) => config[option].length > 0,
-    );
-    if (needsSockets !== undefined) {
-      throw invalid(`option ${needsSockets} cannot be served on the network given with env`);
-    }
-  }
-  return configFromOptions(await withPorts(options, config, network));
+function assertNoHttp(config: ServerConfig): void {
+  const option = (['listenClientHttpUrls', 'listenMetricsUrls'] as const).find(
+    (name) => config[name].length > 0,
+  );
+  if (option === undefined) return;
+  throw invalid(`option ${option} cannot be served on the network given with env`);
 }
 
 function loggerOf(
@@ -116,32 +115,16 @@ function loggerOf(
   return createLogger({ level, format: log.format }, sink, clock, CALLER);
 }
 
-/** Serves gRPC on a network of the caller's. */
-async function serveOn(network: Network, member: Member): Promise<Listener[]> {
-  const listeners: Listener[] = [];
-  try {
-    for (const { scheme, host, port, path } of member.config.listenClientUrls) {
-      const address = scheme === 'unix' ? { host: '', port: 0, path } : { host, port };
-      listeners.push(await network.listen(address, (stream) => member.grpc.accept(stream)));
-    }
-    return listeners;
-  } catch (error) {
-    for (const listener of listeners) await listener.close();
-    await member.stop();
-    throw error;
-  }
-}
-
 function runningOf(
   member: Member,
   log: Logger,
-  listeners: readonly Listener[],
+  clients: NetworkClients | undefined,
   ended: Promise<ClosedReason>,
   signal: AbortSignal | undefined,
 ): RunningMember {
   const { config, memberId, clusterId } = member;
   const release = async (): Promise<void> => {
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await clients?.close();
     log.end();
   };
   const running = new RunningMember(

@@ -55,6 +55,14 @@ export class Listeners {
     return this.#clients.map((port) => port.address);
   }
 
+  get clientHttpAddresses(): StreamAddress[] {
+    return this.#clientHttp.map((port) => port.address);
+  }
+
+  get metricsAddresses(): StreamAddress[] {
+    return this.#metrics.map((port) => port.address);
+  }
+
   serveMetrics(handler: HttpHandler): void {
     if (this.#metrics.length === 0) return;
     const http = this.#createHttp(handler);

@@ -4,7 +4,7 @@
 // the member serves, connections are closed at once, as if the port were closed: those that found a cluster
 // together ask each other who is there, and none may wait for the other.
 
-import type { ByteStream, Env, Listener } from '../../env/index.ts';
+import type { ByteStream, Env, Listener, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { addressOf, bindAt } from './bind.ts';
@@ -35,6 +35,11 @@ export class PeerPorts {
   }
 
   private constructor() {}
+
+  /** In the order of the URLs; the chosen ports if 0 was asked for. */
+  get addresses(): readonly StreamAddress[] {
+    return this.#listeners.map(({ address }) => address);
+  }
 
   serve(urls: readonly ListenUrl[], accept: Accept, log: Logger): void {
     this.#accept = accept;
