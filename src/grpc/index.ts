@@ -24,7 +24,12 @@ export type {
   ServerLimits,
 } from './limits.ts';
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
-export type { Metadata, MetadataInit, MetadataValue } from './metadata.ts';
+export {
+  EMPTY_METADATA,
+  type Metadata,
+  type MetadataInit,
+  type MetadataValue,
+} from './metadata.ts';
 export { createServer } from './server/server.ts';
 export type {
   AcceptOptions,

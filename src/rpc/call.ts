@@ -8,7 +8,7 @@ import type {
 } from '../grpc/index.ts';
 
 /** An authenticated user, under the names of etcd's `RequestHeader`. */
-interface Caller {
+export interface Caller {
   readonly username: string;
   /** Revision of the users and roles that the caller was authenticated against. */
   readonly authRevision: number;

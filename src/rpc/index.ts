@@ -1,6 +1,7 @@
 // What is served, and what comes with a request.
 
 export type { Call, StreamCall, UnaryCall } from './call.ts';
+export { LocalCalls } from './local-calls.ts';
 export { serveGrpc } from './serve-grpc.ts';
 export {
   type Guard,

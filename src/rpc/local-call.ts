@@ -1,0 +1,169 @@
+// A call inside this process, on the side of its handler: what unary calls and streams share, and the
+// unary one.
+
+import type { Clock, Timer, Timers } from '../env/index.ts';
+import {
+  type Encoder,
+  GrpcStatusError,
+  type Metadata,
+  type Peer,
+  type Pieces,
+  type RoomWaiter,
+  STATUS,
+  type StatusCode,
+} from '../grpc/index.ts';
+import type { Call, Caller, UnaryCall } from './call.ts';
+import { TIMER_MS_MAX } from './limits.ts';
+
+/** What a call comes with: another call in whose course it is made, or something made up. */
+export interface LocalContext extends Pick<Call, 'peer' | 'metadata' | 'deadlineMs' | 'caller'> {
+  /** Its abort cancels the call. */
+  readonly signal?: AbortSignal;
+}
+
+export interface LocalEnv {
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+export abstract class LocalCall implements Call {
+  readonly path: string;
+  readonly peer: Peer;
+  readonly metadata: Metadata;
+  readonly deadlineMs: number;
+  caller: Caller | undefined;
+  ended = false;
+  readonly #env: LocalEnv;
+  readonly #signal: AbortSignal | undefined;
+  #timer: Timer | undefined;
+
+  constructor(path: string, context: LocalContext, env: LocalEnv) {
+    this.path = path;
+    this.peer = context.peer;
+    this.metadata = context.metadata;
+    this.deadlineMs = context.deadlineMs;
+    this.caller = context.caller;
+    this.#env = env;
+    this.#signal = context.signal;
+  }
+
+  /** Whether the call begins at all; from now on it ends at its deadline and with its signal. */
+  begin(): boolean {
+    if (this.#signal?.aborted === true) this.#onAbort();
+    if (!this.isWanted()) return false;
+    this.#signal?.addEventListener('abort', this.#onAbort);
+    this.#awaitDeadline();
+    return true;
+  }
+
+  isWanted(): boolean {
+    if (this.ended) return false;
+    if (this.#leftMs() > 0) return true;
+    this.giveUp(STATUS.DEADLINE_EXCEEDED, 'context deadline exceeded');
+    return false;
+  }
+
+  /** Ends the call without its handler's doing. */
+  abstract giveUp(status: StatusCode, message: string): void;
+
+  /** The bookkeeping of every end. */
+  protected leave(): void {
+    this.ended = true;
+    this.#timer?.cancel();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    if (!this.ended) this.giveUp(STATUS.CANCELED, 'context canceled');
+  };
+
+  #leftMs(): number {
+    const { deadlineMs } = this;
+    if (deadlineMs === Number.POSITIVE_INFINITY) return deadlineMs;
+    return deadlineMs - this.#env.clock.monotonicMs();
+  }
+
+  #awaitDeadline(): void {
+    const leftMs = this.#leftMs();
+    if (leftMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#env.timers.after(Math.min(Math.max(leftMs, 0), TIMER_MS_MAX), () => {
+      if (this.isWanted()) this.#awaitDeadline();
+    });
+  }
+}
+
+/** Where the answer of a unary call goes. */
+interface LocalSink {
+  resolve(answer: Uint8Array): void;
+  reject(error: GrpcStatusError): void;
+}
+
+/** Its client takes what it gets: there is always room, and an answer is whole in memory. */
+export class LocalUnaryCall extends LocalCall implements UnaryCall {
+  readonly isBehind = false;
+  readonly #sink: LocalSink;
+
+  constructor(path: string, context: LocalContext, env: LocalEnv, sink: LocalSink) {
+    super(path, context, env);
+    this.#sink = sink;
+  }
+
+  whenRoom(waiter: RoomWaiter): void {
+    waiter.onRoom();
+  }
+
+  mayHold(): boolean {
+    return true;
+  }
+
+  holdMemory(): void {
+    // Until the call ends; then it is the answer, which belongs to the client.
+  }
+
+  reply<T>(encoder: Encoder<T>, message: T): void {
+    if (this.ended) return;
+    this.leave();
+    this.#sink.resolve(encoded(encoder, message));
+  }
+
+  replyInPieces(size: number, pieces: Pieces): void {
+    try {
+      if (this.ended) return;
+      const answer = joined(size, pieces);
+      this.leave();
+      this.#sink.resolve(answer);
+    } catch (error) {
+      if (!(error instanceof GrpcStatusError)) throw error;
+      this.fail(error.code, error.details);
+    } finally {
+      pieces.return?.();
+    }
+  }
+
+  fail(status: StatusCode, message: string): void {
+    if (this.ended) return;
+    this.leave();
+    this.#sink.reject(new GrpcStatusError(status, message));
+  }
+
+  giveUp(status: StatusCode, message: string): void {
+    this.fail(status, message);
+  }
+}
+
+export function encoded<T>(encoder: Encoder<T>, message: T): Uint8Array {
+  const bytes = new Uint8Array(encoder.size(message));
+  encoder.write(message, bytes, 0);
+  return bytes;
+}
+
+function joined(size: number, pieces: Pieces): Uint8Array {
+  const whole = new Uint8Array(size);
+  for (let at = 0; at < size; ) {
+    const { value } = pieces.next();
+    if (value === undefined) throw new TypeError('an answer has pieces for its whole size');
+    whole.set(value, at);
+    at += value.length;
+  }
+  return whole;
+}

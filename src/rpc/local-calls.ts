@@ -1,0 +1,61 @@
+// The table inside this process: a service calls another one, or a page calls them all, without HTTP/2.
+// Guards and handlers are those that every other client meets.
+
+import { GrpcStatusError, STATUS } from '../grpc/index.ts';
+import type { Call } from './call.ts';
+import { type LocalContext, type LocalEnv, LocalUnaryCall } from './local-call.ts';
+import { type LocalStream, LocalStreamCall, type LocalStreamListener } from './local-stream.ts';
+import type { ServiceTable, StreamEntry, UnaryEntry } from './service-table.ts';
+
+interface LocalCallsOptions {
+  readonly table: ServiceTable;
+  readonly env: LocalEnv;
+  /** A handler threw; the call has been answered INTERNAL. */
+  readonly onHandlerError: (call: Call, error: unknown) => void;
+}
+
+export class LocalCalls {
+  readonly #options: LocalCallsOptions;
+
+  constructor(options: LocalCallsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Calls a unary method with an encoded request and resolves to the encoded response. Rejects with a
+   * GrpcStatusError for any status but OK; UNIMPLEMENTED if the table has no such method.
+   */
+  unary(path: string, request: Uint8Array, context: LocalContext): Promise<Uint8Array> {
+    const { env, onHandlerError } = this.#options;
+    return new Promise((resolve, reject) => {
+      const entry = this.#entry(path, true);
+      const call = new LocalUnaryCall(path, context, env, { resolve, reject });
+      if (!call.begin()) return;
+      try {
+        entry.serve(call, request);
+      } catch (error) {
+        onHandlerError(call, error);
+        call.fail(STATUS.INTERNAL, 'internal error');
+      }
+    });
+  }
+
+  /**
+   * Opens a stream; the listener may hear of its end before this returns. GrpcStatusError UNIMPLEMENTED
+   * if the table has no such method.
+   */
+  stream(path: string, listener: LocalStreamListener, context: LocalContext): LocalStream {
+    const { env, onHandlerError } = this.#options;
+    const entry = this.#entry(path, false);
+    return new LocalStreamCall(entry, listener, context, env, onHandlerError).open(entry);
+  }
+
+  #entry(path: string, unary: true): UnaryEntry;
+  #entry(path: string, unary: false): StreamEntry;
+  #entry(path: string, unary: boolean): UnaryEntry | StreamEntry {
+    const entry = this.#options.table.get(path);
+    if (entry !== undefined && (entry.kind === 'unary') === unary) return entry;
+    const kind = unary ? 'unary method' : 'stream';
+    throw new GrpcStatusError(STATUS.UNIMPLEMENTED, `unknown ${kind} ${path}`);
+  }
+}
