@@ -95,7 +95,7 @@ function isLevel(cluster: SimCluster): boolean {
   );
 }
 
-/** Nobody renews the leases of the run any more: they end, and their keys with them. */
+/** Renewals of the run's leases stop: they expire, and their keys with them. */
 async function leasesEnd(cluster: SimCluster): Promise<boolean> {
   const endMs = cluster.nowMs + LEASE_MS_MAX;
   while (cluster.nowMs < endMs) {

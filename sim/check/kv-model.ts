@@ -47,7 +47,7 @@ export interface ExpireRequest {
   readonly lease: string;
 }
 
-/** Nobody saw the response, but the change log tells the revision that the operation made. */
+/** No client saw the response, but the change log tells the revision that the operation made. */
 export interface HappenedOutcome {
   readonly kind: 'happened';
   readonly revision: number;

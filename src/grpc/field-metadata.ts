@@ -1,4 +1,4 @@
-// Metadata read from a header list, when somebody asks.
+// Metadata read from a header list on demand.
 
 import { FIELD_KINDS, type HeaderField } from './hpack/index.ts';
 import { decodeBinaryValue, type Metadata, PairMetadata } from './metadata.ts';

@@ -13,7 +13,7 @@ export type MembershipBucket = 'members' | 'members_removed' | 'cluster';
 export interface RowChange {
   readonly bucket: MembershipBucket;
   readonly key: string;
-  /** Nobody changes the bytes afterwards. */
+  /** The bytes never change afterwards. */
   readonly value: Uint8Array | undefined;
 }
 

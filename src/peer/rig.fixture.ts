@@ -27,7 +27,7 @@ export class TestHost implements PeerHost {
   readonly unreachable: bigint[] = [];
   readonly removals: string[] = [];
   readonly removed = new Set<bigint>();
-  /** Everybody else is the leader. */
+  /** Every other member is the leader. */
   readonly senders = new Map<bigint, Sender>();
   /** Databases that were kept, and failures of those that were not. */
   readonly databases: Uint8Array[] = [];

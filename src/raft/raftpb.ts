@@ -6,7 +6,7 @@ import { EMPTY_BYTES, type LogIndex, type Term } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { NONE, type NodeId } from './ids.ts';
 
-/** One entry of the log. Nobody changes it once it is there. */
+/** One entry of the log. Immutable once it is there. */
 export type Entry = raftpb.Entry;
 /** What nodes send to each other, and to their storage threads. */
 export type Message = raftpb.Message;

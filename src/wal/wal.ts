@@ -391,7 +391,7 @@ export function putSegmentHead(frames: FrameBuffer, metadata: Uint8Array): void 
   frames.record(RECORD_TYPES.METADATA, metadata);
 }
 
-/** Whoever reads the log refuses a larger number: it must not get there. */
+/** A larger number is refused when the log is read, so it must not get there. */
 function mustBeReadable(append: WalAppend): void {
   const { entries, hardState } = append;
   // Indexes and terms only grow: what holds for the last one holds for all.

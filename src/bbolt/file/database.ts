@@ -46,22 +46,22 @@ export class FileDatabase implements Database, WriteHost {
   readonly noFreelistSync: boolean;
   readonly metaPage: Uint8Array;
   freelistPages: PageRuns = [];
-  private readonly env: BboltEnv;
+  readonly #env: BboltEnv;
   /** The newest commit. */
-  private meta: Meta;
-  private readonly ownFreelist: Freelist | undefined;
-  private readonly readers = new Readers();
-  private writing = false;
+  #meta: Meta;
+  readonly #ownFreelist: Freelist | undefined;
+  readonly #readers = new Readers();
+  #writing = false;
   /** At most WRITERS_WAITING_MAX. */
-  private readonly waiting: WaitingWriter[] = [];
+  readonly #waiting: WaitingWriter[] = [];
   /** Why no writer is let in any more. */
-  private poisonedBy: TetcdError | undefined;
+  #poisonedBy: TetcdError | undefined;
 
   constructor(parts: DatabaseParts) {
-    this.env = parts.env;
+    this.#env = parts.env;
     this.pager = parts.pager;
-    this.meta = parts.meta;
-    this.ownFreelist = parts.freelist;
+    this.#meta = parts.meta;
+    this.#ownFreelist = parts.freelist;
     this.noSync = parts.noSync;
     this.noFreelistSync = parts.noFreelistSync;
     this.metaPage = new Uint8Array(parts.pager.pageSize);
@@ -76,20 +76,20 @@ export class FileDatabase implements Database, WriteHost {
   }
 
   get readOnly(): boolean {
-    return this.ownFreelist === undefined;
+    return this.#ownFreelist === undefined;
   }
 
   get freelist(): Freelist {
-    invariant(this.ownFreelist !== undefined, 'only a writable database has a free list');
-    return this.ownFreelist;
+    invariant(this.#ownFreelist !== undefined, 'only a writable database has a free list');
+    return this.#ownFreelist;
   }
 
   size(): number {
-    return this.meta.highWater * this.pager.pageSize;
+    return this.#meta.highWater * this.pager.pageSize;
   }
 
   sizeInUse(): number {
-    return this.size() - (this.ownFreelist?.freeCount ?? 0) * this.pager.pageSize;
+    return this.size() - (this.#ownFreelist?.freeCount ?? 0) * this.pager.pageSize;
   }
 
   fileSize(): number {
@@ -98,12 +98,13 @@ export class FileDatabase implements Database, WriteHost {
   }
 
   statistics(): DatabaseStatistics {
-    const { pager, ownFreelist } = this;
+    const { pager } = this;
+    const ownFreelist = this.#ownFreelist;
     return {
       pageSize: pager.pageSize,
       freePages: ownFreelist?.freeCount ?? 0,
       pendingPages: ownFreelist?.pendingCount ?? 0,
-      openReaders: this.readers.count,
+      openReaders: this.#readers.count,
       cachedBytes: pager.cache.bytes,
       cachedPages: pager.cache.count,
       cacheMisses: pager.misses,
@@ -141,30 +142,30 @@ export class FileDatabase implements Database, WriteHost {
   async rename(to: string): Promise<void> {
     this.pager.assertOpen();
     await this.pager.file.rename(to);
-    await this.env.disk.syncDirectory(directoryOf(to));
+    await this.#env.disk.syncDirectory(directoryOf(to));
   }
 
   async check(): Promise<readonly Violation[]> {
     const snapshot = this.snapshot();
     try {
-      return await checkDatabase(this.pager, snapshot.meta, this.ownFreelist, this.slices());
+      return await checkDatabase(this.pager, snapshot.meta, this.#ownFreelist, this.slices());
     } finally {
       snapshot.close();
     }
   }
 
   whenReadersAtMost(count: number): Promise<void> {
-    return this.readers.whenAtMost(count);
+    return this.#readers.whenAtMost(count);
   }
 
   async close(): Promise<void> {
     if (this.pager.closed) return;
     const closed = new TetcdError('CLOSED', `${this.path}: database not open`);
-    this.poisonedBy = closed;
-    for (const { reject } of this.waiting.splice(0)) reject(closed);
-    if (this.writing) {
+    this.#poisonedBy = closed;
+    for (const { reject } of this.#waiting.splice(0)) reject(closed);
+    if (this.#writing) {
       await new Promise<void>((resolve) => {
-        this.waiting.push({ resolve, reject: () => resolve() });
+        this.#waiting.push({ resolve, reject: () => resolve() });
       });
     }
     if (this.pager.closed) return;
@@ -176,55 +177,55 @@ export class FileDatabase implements Database, WriteHost {
 
   snapshot(): Snapshot {
     this.pager.assertOpen();
-    const pin = this.readers.add(this.meta.txid);
-    return new Snapshot(this.env, this.pager, this.meta, this.readers, pin);
+    const pin = this.#readers.add(this.#meta.txid);
+    return new Snapshot(this.#env, this.pager, this.#meta, this.#readers, pin);
   }
 
   async writer(): Promise<Writer> {
-    this.assertWritable();
-    if (this.writing) {
-      if (this.waiting.length >= WRITERS_WAITING_MAX) {
+    this.#assertWritable();
+    if (this.#writing) {
+      if (this.#waiting.length >= WRITERS_WAITING_MAX) {
         throw new TetcdError('LIMIT_EXCEEDED', `more than ${WRITERS_WAITING_MAX} waiting writers`);
       }
-      await new Promise<void>((resolve, reject) => this.waiting.push({ resolve, reject }));
+      await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     }
-    this.writing = true;
-    this.freelist.release(this.meta.txid + 1, this.readers.oldest);
-    return new Writer(this, this.meta);
+    this.#writing = true;
+    this.freelist.release(this.#meta.txid + 1, this.#readers.oldest);
+    return new Writer(this, this.#meta);
   }
 
   slices(): Slices {
-    return new Slices(this.env);
+    return new Slices(this.#env);
   }
 
   publish(meta: Meta): void {
-    invariant(meta.txid === this.meta.txid + 1, 'commits come one by one');
-    this.meta = meta;
+    invariant(meta.txid === this.#meta.txid + 1, 'commits come one by one');
+    this.#meta = meta;
     this.pager.highWater = meta.highWater;
   }
 
   poison(reason: unknown): void {
-    this.poisonedBy ??= new TetcdError(
+    this.#poisonedBy ??= new TetcdError(
       'DISK_FAILED',
       `${this.path}: a commit failed, writes are refused`,
       { cause: reason },
     );
-    for (const { reject } of this.waiting.splice(0)) reject(this.poisonedBy);
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#poisonedBy);
   }
 
   releaseWriter(): void {
-    invariant(this.writing, 'the writer is done once');
-    const next = this.waiting.shift();
+    invariant(this.#writing, 'the writer is done once');
+    const next = this.#waiting.shift();
     // With a next writer `writing` stays set, so that no other writer begins before it runs.
-    if (next === undefined) this.writing = false;
+    if (next === undefined) this.#writing = false;
     else next.resolve();
   }
 
-  private assertWritable(): void {
+  #assertWritable(): void {
     this.pager.assertOpen();
     if (this.readOnly) {
       throw new TetcdError('INVALID_ARGUMENT', `${this.path}: database is in read-only mode`);
     }
-    if (this.poisonedBy !== undefined) throw this.poisonedBy;
+    if (this.#poisonedBy !== undefined) throw this.#poisonedBy;
   }
 }

@@ -42,150 +42,150 @@ interface Pending {
 const RUN_LENGTHS = [32, 8, 1] as const;
 
 export class Freelist {
-  private readonly free: PageSet;
+  readonly #free: PageSet;
   /** First writer that may use the pages that were free at opening. */
-  private readonly usableFrom: number;
+  readonly #usableFrom: number;
   /** Ascending by txid. */
-  private readonly pending: Pending[] = [];
+  readonly #pending: Pending[] = [];
   /** What the writer under way has taken from `free`; given back by `rollback`. */
-  private taken: PageRuns = [];
-  private writerTxid = 0;
+  #taken: PageRuns = [];
+  #writerTxid = 0;
   /** The run that single pages are being taken from: [runNext, runEnd), still in `free`. */
-  private runNext = 0;
-  private runEnd = 0;
+  #runNext = 0;
+  #runEnd = 0;
   /** Per entry of RUN_LENGTHS: no such run begins below. Infinity: none is left. */
-  private readonly searchFrom = [0, 0, 0];
+  readonly #searchFrom = [0, 0, 0];
   /** No run of this length or longer is left. */
-  private missingLength = Number.POSITIVE_INFINITY;
-  private longFrom = 0;
-  private longLength = 0;
+  #missingLength = Number.POSITIVE_INFINITY;
+  #longFrom = 0;
+  #longLength = 0;
 
   /**
    * `free` is what the trees do not reach at commit `txid`, the state the file was opened at. The
    * pages of a free list in the file are among them: they are not needed again.
    */
   constructor(free: PageSet, txid: number) {
-    this.free = free;
-    this.usableFrom = txid + 2;
+    this.#free = free;
+    this.#usableFrom = txid + 2;
   }
 
   /** Pages that are free, some perhaps not yet usable; those taken by the writer are not. */
   get freeCount(): number {
-    return this.free.count;
+    return this.#free.count;
   }
 
   get pendingCount(): number {
     let count = 0;
-    for (const { runs } of this.pending) count += countRuns(runs);
+    for (const { runs } of this.#pending) count += countRuns(runs);
     return count;
   }
 
   /** Frees what no meta page and no reader reaches any more, for the writer `txid`. */
   release(txid: number, oldestReader: number): void {
     let released = 0;
-    while (released < this.pending.length) {
-      const { txid: freedBy, runs } = this.pending[released]!;
+    while (released < this.#pending.length) {
+      const { txid: freedBy, runs } = this.#pending[released]!;
       if (freedBy > txid - 2 || freedBy > oldestReader) break;
-      addAll(this.free, runs);
+      addAll(this.#free, runs);
       released++;
     }
-    this.pending.splice(0, released);
+    this.#pending.splice(0, released);
   }
 
   /** Begins the allocations of writer `txid`, which expects to need that many pages. */
   begin(txid: number, pagesExpected: number): void {
-    invariant(this.taken.length === 0, 'one writer allocates at a time');
-    this.writerTxid = txid;
-    this.runNext = 0;
-    this.runEnd = 0;
+    invariant(this.#taken.length === 0, 'one writer allocates at a time');
+    this.#writerTxid = txid;
+    this.#runNext = 0;
+    this.#runEnd = 0;
     for (let i = 0; i < RUN_LENGTHS.length; i++) {
-      this.searchFrom[i] = RUN_LENGTHS[i]! <= pagesExpected ? 0 : Number.POSITIVE_INFINITY;
+      this.#searchFrom[i] = RUN_LENGTHS[i]! <= pagesExpected ? 0 : Number.POSITIVE_INFINITY;
     }
-    this.searchFrom[RUN_LENGTHS.length - 1] = 0;
-    this.missingLength = Number.POSITIVE_INFINITY;
-    this.longFrom = 0;
-    this.longLength = 0;
+    this.#searchFrom[RUN_LENGTHS.length - 1] = 0;
+    this.#missingLength = Number.POSITIVE_INFINITY;
+    this.#longFrom = 0;
+    this.#longLength = 0;
   }
 
   /** `count` pages side by side: the id of the first, or 0 if there are none. */
   allocate(count: number): number {
     invariant(count >= 1, 'an allocation has a page');
-    if (this.writerTxid < this.usableFrom || this.free.count < count) return 0;
-    const start = count === 1 ? this.allocateOne() : this.allocateLong(count);
-    if (start > 0) pushRun(this.taken, start, count);
+    if (this.#writerTxid < this.#usableFrom || this.#free.count < count) return 0;
+    const start = count === 1 ? this.#allocateOne() : this.#allocateLong(count);
+    if (start > 0) pushRun(this.#taken, start, count);
     return start;
   }
 
   /** The writer's commit is on disk: what it took is in use, what it freed is pending. */
   commit(txid: number, freed: PageRuns): void {
-    invariant(txid > (this.pending.at(-1)?.txid ?? 0), 'commits come in order');
-    this.taken = [];
-    if (freed.length > 0) this.pending.push({ txid, runs: freed });
+    invariant(txid > (this.#pending.at(-1)?.txid ?? 0), 'commits come in order');
+    this.#taken = [];
+    if (freed.length > 0) this.#pending.push({ txid, runs: freed });
   }
 
   /** The writer failed before its meta page was written: what it took is free again. */
   rollback(): void {
-    const { taken } = this;
-    this.taken = [];
-    addAll(this.free, taken);
+    const taken = this.#taken;
+    this.#taken = [];
+    addAll(this.#free, taken);
   }
 
   /** What the commit under way leaves unused, its own freed pages aside: free and pending pages. */
   unused(): PageSet {
-    const all = this.free.clone();
-    for (const { runs } of this.pending) addAll(all, runs);
+    const all = this.#free.clone();
+    for (const { runs } of this.#pending) addAll(all, runs);
     return all;
   }
 
   /** What the trees of the last commit do not reach, even while a writer is taking pages. */
   unusedByLastCommit(): PageSet {
     const all = this.unused();
-    addAll(all, this.taken);
+    addAll(all, this.#taken);
     return all;
   }
 
-  private allocateOne(): number {
+  #allocateOne(): number {
     for (;;) {
-      if (this.runNext < this.runEnd) {
-        const id = this.runNext++;
+      if (this.#runNext < this.#runEnd) {
+        const id = this.#runNext++;
         // A longer allocation may have taken it meanwhile.
-        if (this.free.delete(id)) return id;
+        if (this.#free.delete(id)) return id;
         continue;
       }
-      if (!this.findRun()) return 0;
+      if (!this.#findRun()) return 0;
     }
   }
 
-  private findRun(): boolean {
+  #findRun(): boolean {
     for (let i = 0; i < RUN_LENGTHS.length; i++) {
-      const from = this.searchFrom[i]!;
+      const from = this.#searchFrom[i]!;
       if (from === Number.POSITIVE_INFINITY) continue;
       const length = RUN_LENGTHS[i]!;
-      const start = this.free.findRun(length, from, true);
+      const start = this.#free.findRun(length, from, true);
       if (start >= 0) {
-        this.runNext = start;
-        this.runEnd = start + length;
-        this.searchFrom[i] = this.runEnd;
+        this.#runNext = start;
+        this.#runEnd = start + length;
+        this.#searchFrom[i] = this.#runEnd;
         return true;
       }
-      this.searchFrom[i] = Number.POSITIVE_INFINITY;
+      this.#searchFrom[i] = Number.POSITIVE_INFINITY;
     }
     return false;
   }
 
-  private allocateLong(count: number): number {
-    if (count >= this.missingLength) return 0;
+  #allocateLong(count: number): number {
+    if (count >= this.#missingLength) return 0;
     // Below `longFrom` no run of `longLength` is left, hence none of a greater length.
-    const from = count >= this.longLength ? this.longFrom : 0;
-    const start = this.free.findRun(count, from, false);
+    const from = count >= this.#longLength ? this.#longFrom : 0;
+    const start = this.#free.findRun(count, from, false);
     if (start < 0) {
-      this.missingLength = count;
+      this.#missingLength = count;
       return 0;
     }
-    this.longFrom = start + count;
-    this.longLength = count;
+    this.#longFrom = start + count;
+    this.#longLength = count;
     for (let id = start; id < start + count; id++) {
-      invariant(this.free.delete(id), 'a free run is free');
+      invariant(this.#free.delete(id), 'a free run is free');
     }
     return start;
   }

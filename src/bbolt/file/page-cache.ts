@@ -30,21 +30,22 @@ export class PageCache {
   bytes = 0;
   /** Pages held. */
   count = 0;
-  private readonly table: Page[];
-  private readonly mask: number;
-  private hand = 0;
+  readonly #table: Page[];
+  readonly #mask: number;
+  #hand = 0;
 
   /** A cache of pages that have `pageSize` bytes, or a multiple of it. */
   constructor(capacityBytes: number, pageSize: number) {
     this.capacityBytes = capacityBytes;
     let length = TABLE_LENGTH_MIN;
     while (length < (capacityBytes / pageSize) * 2) length *= 2;
-    this.table = new Array<Page>(length).fill(NO_PAGE);
-    this.mask = length - 1;
+    this.#table = new Array<Page>(length).fill(NO_PAGE);
+    this.#mask = length - 1;
   }
 
   get(id: number): Page | undefined {
-    const { table, mask } = this;
+    const table = this.#table;
+    const mask = this.#mask;
     let slot = homeOf(id, mask);
     for (;;) {
       const page = table[slot]!;
@@ -59,7 +60,7 @@ export class PageCache {
 
   /** Whether the page is held; does not count as a use. */
   has(id: number): boolean {
-    return this.table[this.findSlot(id)] !== NO_PAGE;
+    return this.#table[this.#findSlot(id)] !== NO_PAGE;
   }
 
   /**
@@ -68,60 +69,62 @@ export class PageCache {
    */
   put(page: Page, wanted: boolean): void {
     const size = page.bytes.length;
-    let slot = this.findSlot(page.id);
-    if (this.table[slot] !== NO_PAGE) {
-      this.vacate(slot);
-      slot = this.findSlot(page.id);
+    let slot = this.#findSlot(page.id);
+    if (this.#table[slot] !== NO_PAGE) {
+      this.#vacate(slot);
+      slot = this.#findSlot(page.id);
     }
     if (size > this.capacityBytes * PAGE_CACHE_SHARE_MAX) return;
     if (this.bytes + size > this.capacityBytes) {
-      do this.evictOne();
+      do this.#evictOne();
       while (this.bytes + size > this.capacityBytes);
-      slot = this.findSlot(page.id);
+      slot = this.#findSlot(page.id);
     }
-    this.table[slot] = page;
+    this.#table[slot] = page;
     page.used = wanted;
     this.bytes += size;
     this.count++;
-    invariant(this.count * 2 <= this.mask + 1, 'the table is at most half full');
+    invariant(this.count * 2 <= this.#mask + 1, 'the table is at most half full');
   }
 
   clear(): void {
-    this.table.fill(NO_PAGE);
+    this.#table.fill(NO_PAGE);
     this.bytes = 0;
     this.count = 0;
   }
 
   /** The slot that holds the page, or the empty slot where it would go. */
-  private findSlot(id: number): number {
-    const { table, mask } = this;
+  #findSlot(id: number): number {
+    const table = this.#table;
+    const mask = this.#mask;
     let slot = homeOf(id, mask);
     while (table[slot]!.id !== id && table[slot] !== NO_PAGE) slot = (slot + 1) & mask;
     return slot;
   }
 
-  private evictOne(): void {
+  #evictOne(): void {
     invariant(this.count > 0, 'only a cache that holds something is full');
-    const { table } = this;
+    const table = this.#table;
     for (;;) {
-      const slot = this.hand;
+      const slot = this.#hand;
       const page = table[slot]!;
       if (page !== NO_PAGE) {
         if (!page.used) {
           // The slot may be filled from behind: the hand stays.
-          this.vacate(slot);
+          this.#vacate(slot);
           return;
         }
         page.used = false;
         table[slot] = withOwnMemory(page);
       }
-      this.hand = (slot + 1) & this.mask;
+      this.#hand = (slot + 1) & this.#mask;
     }
   }
 
   /** Empties a slot, moving back the pages behind it that probing would no longer reach. */
-  private vacate(slot: number): void {
-    const { table, mask } = this;
+  #vacate(slot: number): void {
+    const table = this.#table;
+    const mask = this.#mask;
     this.bytes -= table[slot]!.bytes.length;
     this.count--;
     let gap = slot;

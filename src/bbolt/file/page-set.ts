@@ -9,11 +9,11 @@ const CHUNK_WORDS = CHUNK_BITS / 32;
 export class PageSet {
   /** Number of members. */
   count = 0;
-  private chunks: (Uint32Array | undefined)[] = [];
-  private chunkCounts: number[] = [];
+  #chunks: (Uint32Array | undefined)[] = [];
+  #chunkCounts: number[] = [];
 
   has(id: number): boolean {
-    const chunk = this.chunks[Math.floor(id / CHUNK_BITS)];
+    const chunk = this.#chunks[Math.floor(id / CHUNK_BITS)];
     if (chunk === undefined) return false;
     const bit = id % CHUNK_BITS;
     return ((chunk[bit >>> 5]! >>> (bit & 31)) & 1) !== 0;
@@ -22,12 +22,12 @@ export class PageSet {
   /** False if it was a member already. */
   add(id: number): boolean {
     const at = Math.floor(id / CHUNK_BITS);
-    const chunk = this.chunks[at] ?? this.createChunk(at);
+    const chunk = this.#chunks[at] ?? this.#createChunk(at);
     const bit = id % CHUNK_BITS;
     const mask = 1 << (bit & 31);
     if ((chunk[bit >>> 5]! & mask) !== 0) return false;
     chunk[bit >>> 5]! |= mask;
-    this.chunkCounts[at]!++;
+    this.#chunkCounts[at]!++;
     this.count++;
     return true;
   }
@@ -35,12 +35,12 @@ export class PageSet {
   /** False if it was no member. */
   delete(id: number): boolean {
     const at = Math.floor(id / CHUNK_BITS);
-    const chunk = this.chunks[at];
+    const chunk = this.#chunks[at];
     const bit = id % CHUNK_BITS;
     const mask = 1 << (bit & 31);
     if (chunk === undefined || (chunk[bit >>> 5]! & mask) === 0) return false;
     chunk[bit >>> 5]! &= ~mask;
-    this.chunkCounts[at]!--;
+    this.#chunkCounts[at]!--;
     this.count--;
     return true;
   }
@@ -49,9 +49,9 @@ export class PageSet {
   next(from: number): number {
     let at = Math.floor(from / CHUNK_BITS);
     let bit = from % CHUNK_BITS;
-    for (; at < this.chunks.length; at++, bit = 0) {
-      const chunk = this.chunks[at];
-      if (chunk === undefined || this.chunkCounts[at] === 0) continue;
+    for (; at < this.#chunks.length; at++, bit = 0) {
+      const chunk = this.#chunks[at];
+      if (chunk === undefined || this.#chunkCounts[at] === 0) continue;
       const found = nextBit(chunk, bit);
       if (found >= 0) return at * CHUNK_BITS + found;
     }
@@ -64,7 +64,7 @@ export class PageSet {
    * words are looked at.
    */
   findRun(length: number, from: number, aligned: boolean): number {
-    if (aligned) return this.findAlignedRun(length, from);
+    if (aligned) return this.#findAlignedRun(length, from);
     let start = this.next(from);
     while (start >= 0) {
       let end = start + 1;
@@ -75,17 +75,17 @@ export class PageSet {
     return -1;
   }
 
-  private findAlignedRun(length: number, from: number): number {
+  #findAlignedRun(length: number, from: number): number {
     invariant(length >= 1 && 32 % length === 0, 'an aligned run divides a word');
     const mask = length === 32 ? 0xffff_ffff : (1 << length) - 1;
     const first = Math.ceil(from / length) * length;
     let shift = first % 32;
     let word = first - shift;
-    const end = this.chunks.length * CHUNK_BITS;
+    const end = this.#chunks.length * CHUNK_BITS;
     while (word < end) {
       const at = Math.floor(word / CHUNK_BITS);
-      const chunk = this.chunks[at];
-      if (chunk === undefined || this.chunkCounts[at] === 0) {
+      const chunk = this.#chunks[at];
+      if (chunk === undefined || this.#chunkCounts[at] === 0) {
         word += CHUNK_BITS - (word % CHUNK_BITS);
       } else {
         const bits = chunk[(word % CHUNK_BITS) >>> 5]!;
@@ -104,8 +104,8 @@ export class PageSet {
     const result = new PageSet();
     for (let at = 0; at * CHUNK_BITS < to; at++) {
       const base = at * CHUNK_BITS;
-      const own = this.chunks[at];
-      const chunk = result.createChunk(at);
+      const own = this.#chunks[at];
+      const chunk = result.#createChunk(at);
       let members = 0;
       for (let index = 0; index < CHUNK_WORDS; index++) {
         const word = base + index * 32;
@@ -115,9 +115,9 @@ export class PageSet {
         chunk[index] = bits;
         members += countBits(bits);
       }
-      result.chunkCounts[at] = members;
+      result.#chunkCounts[at] = members;
       result.count += members;
-      if (members === 0) result.chunks[at] = undefined;
+      if (members === 0) result.#chunks[at] = undefined;
     }
     return result;
   }
@@ -125,18 +125,18 @@ export class PageSet {
   clone(): PageSet {
     const copy = new PageSet();
     copy.count = this.count;
-    copy.chunks = this.chunks.map((chunk) => chunk?.slice());
-    copy.chunkCounts = this.chunkCounts.slice();
+    copy.#chunks = this.#chunks.map((chunk) => chunk?.slice());
+    copy.#chunkCounts = this.#chunkCounts.slice();
     return copy;
   }
 
-  private createChunk(at: number): Uint32Array {
-    while (this.chunks.length <= at) {
-      this.chunks.push(undefined);
-      this.chunkCounts.push(0);
+  #createChunk(at: number): Uint32Array {
+    while (this.#chunks.length <= at) {
+      this.#chunks.push(undefined);
+      this.#chunkCounts.push(0);
     }
     const chunk = new Uint32Array(CHUNK_WORDS);
-    this.chunks[at] = chunk;
+    this.#chunks[at] = chunk;
     return chunk;
   }
 }

@@ -31,9 +31,9 @@ export class Page {
    * Of a branch, made by the first search: the four bytes of each key that follow the prefix that
    * all keys share. One line of the processor's cache holds sixteen of them.
    */
-  private heads: Uint32Array | undefined = undefined;
-  private prefixOffset = 0;
-  private prefixLength = 0;
+  #heads: Uint32Array | undefined = undefined;
+  #prefixOffset = 0;
+  #prefixLength = 0;
 
   constructor(id: number, bytes: Uint8Array) {
     this.id = id;
@@ -95,8 +95,10 @@ export class Page {
 
   /** Of a branch: the index of the child that would hold `key`; the first for a key below all. */
   searchBranch(key: Uint8Array): number {
-    const heads = this.heads ?? this.buildHeads();
-    const { bytes, prefixOffset, prefixLength } = this;
+    const heads = this.#heads ?? this.#buildHeads();
+    const { bytes } = this;
+    const prefixOffset = this.#prefixOffset;
+    const prefixLength = this.#prefixLength;
     for (let i = 0; i < prefixLength; i++) {
       // Behind the end of `key` comes NaN, which takes the way of a smaller key.
       const difference = key[i]! - bytes[prefixOffset + i]!;
@@ -114,18 +116,18 @@ export class Page {
     high = heads[low] === head ? this.count : low;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (heads[middle] === head && this.compareBranchKey(middle, key) <= 0) low = middle + 1;
+      if (heads[middle] === head && this.#compareBranchKey(middle, key) <= 0) low = middle + 1;
       else high = middle;
     }
     // The last element whose key is not above `key`; the first one's key does not matter.
     return low > 0 ? low - 1 : 0;
   }
 
-  private compareBranchKey(index: number, key: Uint8Array): number {
+  #compareBranchKey(index: number, key: Uint8Array): number {
     return compareAt(this.bytes, this.keyOffset(index), this.keyLength(index), key);
   }
 
-  private buildHeads(): Uint32Array {
+  #buildHeads(): Uint32Array {
     const { bytes, count } = this;
     const first = this.keyOffset(0);
     const last = this.keyOffset(count - 1);
@@ -137,9 +139,9 @@ export class Page {
       const offset = this.keyOffset(i);
       heads[i] = headOf(bytes, offset + prefix, offset + this.keyLength(i));
     }
-    this.prefixOffset = first;
-    this.prefixLength = prefix;
-    this.heads = heads;
+    this.#prefixOffset = first;
+    this.#prefixLength = prefix;
+    this.#heads = heads;
     return heads;
   }
 }

@@ -17,8 +17,8 @@ export class Pager {
   /** Synchronous page reads that the cache could not answer. */
   misses = 0;
   /** Asynchronous reads under way; `close` waits for them. */
-  private readsUnderWay = 0;
-  private idle: (() => void) | undefined;
+  #readsUnderWay = 0;
+  #idle: (() => void) | undefined;
 
   constructor(file: DiskFile, pageSize: number, highWater: number, cache: PageCache) {
     this.file = file;
@@ -29,33 +29,33 @@ export class Pager {
 
   /** The branch or leaf page `id`, validated. CORRUPT if it is neither or is damaged. */
   page(id: number): Page {
-    return this.cache.get(id) ?? this.load(id);
+    return this.cache.get(id) ?? this.#load(id);
   }
 
   /** Reads `target` in full from the page `id` on. */
   async read(target: Uint8Array, id: number): Promise<void> {
     this.assertOpen();
-    this.readsUnderWay++;
+    this.#readsUnderWay++;
     try {
       const count = await this.file.read(target, id * this.pageSize);
-      if (count < target.length) throw this.truncated(id);
+      if (count < target.length) throw this.#truncated(id);
     } finally {
-      this.readsUnderWay--;
-      if (this.readsUnderWay === 0) this.idle?.();
+      this.#readsUnderWay--;
+      if (this.#readsUnderWay === 0) this.#idle?.();
     }
   }
 
   readSync(target: Uint8Array, id: number): void {
     this.assertOpen();
     const count = this.file.readSync(target, id * this.pageSize);
-    if (count < target.length) throw this.truncated(id);
+    if (count < target.length) throw this.#truncated(id);
   }
 
   /** Resolves when no asynchronous read is under way; none begins after `closed` is set. */
   async settle(): Promise<void> {
-    if (this.readsUnderWay === 0) return;
+    if (this.#readsUnderWay === 0) return;
     await new Promise<void>((resolve) => {
-      this.idle = resolve;
+      this.#idle = resolve;
     });
   }
 
@@ -91,7 +91,7 @@ export class Pager {
     if (this.closed) throw new TetcdError('CLOSED', `${this.file.path}: database not open`);
   }
 
-  private load(id: number): Page {
+  #load(id: number): Page {
     if (id < 2 || id >= this.highWater) fail(`page ${id} is none of a tree`);
     this.misses++;
     let bytes = allocatePageBytes(this.pageSize);
@@ -108,7 +108,7 @@ export class Pager {
     return page;
   }
 
-  private truncated(id: number): TetcdError {
+  #truncated(id: number): TetcdError {
     return this.corrupt(id, 'the file ends before the page does');
   }
 }

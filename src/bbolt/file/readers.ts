@@ -13,17 +13,17 @@ export interface Pin {
 export class Readers {
   /** Open readers of all pins. */
   count = 0;
-  private readonly pins: Pin[] = [];
-  /** Who waits for a reader to leave; one or two that wait for the end of a database. */
-  private readonly leavers: (() => void)[] = [];
+  readonly #pins: Pin[] = [];
+  /** Waiters for a reader to leave; one or two that wait for the end of a database. */
+  readonly #leavers: (() => void)[] = [];
 
   /** Pins commit `txid`, the newest one. */
   add(txid: number): Pin {
-    let pin = this.pins.at(-1);
+    let pin = this.#pins.at(-1);
     if (pin?.txid !== txid) {
       invariant(pin === undefined || pin.txid < txid, 'snapshots are taken of the newest commit');
       pin = { txid, readers: 0 };
-      this.pins.push(pin);
+      this.#pins.push(pin);
     }
     return this.share(pin);
   }
@@ -42,21 +42,21 @@ export class Readers {
     invariant(pin.readers > 0, 'a reader leaves once');
     pin.readers--;
     this.count--;
-    for (const resolve of this.leavers.splice(0)) resolve();
+    for (const resolve of this.#leavers.splice(0)) resolve();
     let unused = 0;
-    while (unused < this.pins.length && this.pins[unused]!.readers === 0) unused++;
-    if (unused > 0) this.pins.splice(0, unused);
+    while (unused < this.#pins.length && this.#pins[unused]!.readers === 0) unused++;
+    if (unused > 0) this.#pins.splice(0, unused);
   }
 
   /** Resolves when no more than `count` readers are open, perhaps at once. */
   async whenAtMost(count: number): Promise<void> {
     while (this.count > count) {
-      await new Promise<void>((resolve) => this.leavers.push(resolve));
+      await new Promise<void>((resolve) => this.#leavers.push(resolve));
     }
   }
 
   /** The oldest pinned commit; Infinity if none is. */
   get oldest(): number {
-    return this.pins[0]?.txid ?? Number.POSITIVE_INFINITY;
+    return this.#pins[0]?.txid ?? Number.POSITIVE_INFINITY;
   }
 }

@@ -7,27 +7,27 @@ import { SLICE_MS } from '../limits.ts';
 export type SliceEnv = Pick<Env, 'clock' | 'timers'>;
 
 export class Slices {
-  private readonly env: SliceEnv;
-  private startedMs: number;
+  readonly #env: SliceEnv;
+  #startedMs: number;
 
   constructor(env: SliceEnv) {
-    this.env = env;
-    this.startedMs = env.clock.monotonicMs();
+    this.#env = env;
+    this.#startedMs = env.clock.monotonicMs();
   }
 
   /** Whether this slice has used up its time. */
   get due(): boolean {
-    return this.env.clock.monotonicMs() - this.startedMs >= SLICE_MS;
+    return this.#env.clock.monotonicMs() - this.#startedMs >= SLICE_MS;
   }
 
   /** Ends the slice; resolves in a later turn of the event loop, in which the next one begins. */
   async turn(): Promise<void> {
-    await this.env.timers.nextTurn();
+    await this.#env.timers.nextTurn();
     this.restart();
   }
 
   /** A slice begins: to be called after any other `await`. */
   restart(): void {
-    this.startedMs = this.env.clock.monotonicMs();
+    this.#startedMs = this.#env.clock.monotonicMs();
   }
 }

@@ -18,84 +18,84 @@ export interface CursorOwner {
 }
 
 export class PageCursor extends CursorEntry implements Cursor {
-  private readonly owner: CursorOwner;
+  readonly #owner: CursorOwner;
   /** Root page of the bucket; 0 where `inline` is the whole tree. */
-  private readonly rootId: number;
-  private readonly inline: Page | undefined;
+  readonly #rootId: number;
+  readonly #inline: Page | undefined;
   /** pages[0] is the root, pages[depth] a leaf; indexes[i] is the element taken in pages[i]. */
-  private readonly pages: Page[] = [];
-  private readonly indexes: number[] = [];
-  private depth = 0;
+  readonly #pages: Page[] = [];
+  readonly #indexes: number[] = [];
+  #depth = 0;
   /** Pages to read at the next cache miss; doubles while the cursor runs through cold pages. */
-  private along = 1;
+  #along = 1;
 
   constructor(owner: CursorOwner, rootId: number, inline: Page | undefined) {
     super();
-    this.owner = owner;
-    this.rootId = rootId;
-    this.inline = inline;
+    this.#owner = owner;
+    this.#rootId = rootId;
+    this.#inline = inline;
   }
 
   first(): boolean {
-    this.toRoot();
-    this.descend(true);
-    return this.indexes[this.depth]! < this.pages[this.depth]!.count ? this.land() : this.forward();
+    this.#toRoot();
+    this.#descend(true);
+    return this.#indexes[this.#depth]! < this.#pages[this.#depth]!.count ? this.#land() : this.#forward();
   }
 
   last(): boolean {
-    this.toRoot();
-    this.descend(false);
-    return this.indexes[this.depth]! >= 0 ? this.land() : this.backward();
+    this.#toRoot();
+    this.#descend(false);
+    return this.#indexes[this.#depth]! >= 0 ? this.#land() : this.#backward();
   }
 
   seek(key: Uint8Array): boolean {
-    this.seekLeaf(key);
+    this.#seekLeaf(key);
     return this.state === ON;
   }
 
   seekExact(key: Uint8Array): boolean {
-    const leaf = this.leafAround(key);
-    if (leaf === undefined) return this.seekLeaf(key);
+    const leaf = this.#leafAround(key);
+    if (leaf === undefined) return this.#seekLeaf(key);
     const found = leaf.searchLeaf(key);
-    if (found < 0) return this.seekLeaf(key);
-    this.indexes[this.depth] = found;
-    return this.load(leaf, found);
+    if (found < 0) return this.#seekLeaf(key);
+    this.#indexes[this.#depth] = found;
+    return this.#load(leaf, found);
   }
 
   /**
    * The leaf that the cursor stands on, if `key` can only be there: keys that are asked for one
    * after the other are often neighbours, and the way from the root is the larger part of a search.
    */
-  private leafAround(key: Uint8Array): Page | undefined {
+  #leafAround(key: Uint8Array): Page | undefined {
     if (this.state !== ON) return undefined;
-    this.assertOpen();
-    const leaf = this.pages[this.depth]!;
+    this.#assertOpen();
+    const leaf = this.#pages[this.#depth]!;
     return leaf.spans(key) ? leaf : undefined;
   }
 
   next(): boolean {
     if (this.state === ON) {
-      this.assertOpen();
-      const leaf = this.pages[this.depth]!;
-      const index = this.indexes[this.depth]! + 1;
+      this.#assertOpen();
+      const leaf = this.#pages[this.#depth]!;
+      const index = this.#indexes[this.#depth]! + 1;
       if (index < leaf.count) {
-        this.indexes[this.depth] = index;
-        return this.load(leaf, index);
+        this.#indexes[this.#depth] = index;
+        return this.#load(leaf, index);
       }
-      return this.forward();
+      return this.#forward();
     }
     return this.state === BEFORE ? this.first() : false;
   }
 
   prev(): boolean {
     if (this.state === ON) {
-      this.assertOpen();
-      const index = this.indexes[this.depth]! - 1;
+      this.#assertOpen();
+      const index = this.#indexes[this.#depth]! - 1;
       if (index >= 0) {
-        this.indexes[this.depth] = index;
-        return this.load(this.pages[this.depth]!, index);
+        this.#indexes[this.#depth] = index;
+        return this.#load(this.#pages[this.#depth]!, index);
       }
-      return this.backward();
+      return this.#backward();
     }
     return this.state === BEHIND ? this.last() : false;
   }
@@ -109,107 +109,109 @@ export class PageCursor extends CursorEntry implements Cursor {
   }
 
   /** Stands on the first entry not below `key`; whether that is `key` itself. */
-  private seekLeaf(key: Uint8Array): boolean {
-    this.toRoot();
-    const { pages, indexes } = this;
+  #seekLeaf(key: Uint8Array): boolean {
+    this.#toRoot();
+    const pages = this.#pages;
+    const indexes = this.#indexes;
     let page = pages[0]!;
     let depth = 0;
     while (!page.isLeaf) {
       const index = page.searchBranch(key);
       indexes[depth] = index;
       const id = page.childId(index);
-      page = this.owner.pager.page(id);
+      page = this.#owner.pager.page(id);
       depth++;
-      this.owner.pager.checkDepth(depth, id);
+      this.#owner.pager.checkDepth(depth, id);
       pages[depth] = page;
     }
-    this.depth = depth;
+    this.#depth = depth;
     const found = page.searchLeaf(key);
     if (found >= 0) {
       indexes[depth] = found;
-      return this.load(page, found);
+      return this.#load(page, found);
     }
     const index = -1 - found;
     indexes[depth] = index;
-    if (index < page.count) this.load(page, index);
-    else this.forward();
+    if (index < page.count) this.#load(page, index);
+    else this.#forward();
     return false;
   }
 
-  private toRoot(): void {
-    this.assertOpen();
+  #toRoot(): void {
+    this.#assertOpen();
     this.state = BEFORE;
-    this.depth = 0;
-    this.along = 1;
-    this.pages[0] = this.inline ?? this.owner.pager.page(this.rootId);
+    this.#depth = 0;
+    this.#along = 1;
+    this.#pages[0] = this.#inline ?? this.#owner.pager.page(this.#rootId);
   }
 
   /** From pages[depth] down to the first or the last element below it. */
-  private descend(toFirst: boolean): void {
-    const { pages, indexes } = this;
-    const pager = this.owner.pager;
-    let page = pages[this.depth]!;
+  #descend(toFirst: boolean): void {
+    const pages = this.#pages;
+    const indexes = this.#indexes;
+    const pager = this.#owner.pager;
+    let page = pages[this.#depth]!;
     while (!page.isLeaf) {
       const index = toFirst ? 0 : page.count - 1;
-      indexes[this.depth] = index;
-      page = this.child(page, index);
-      this.depth++;
-      pager.checkDepth(this.depth, page.id);
-      pages[this.depth] = page;
+      indexes[this.#depth] = index;
+      page = this.#child(page, index);
+      this.#depth++;
+      pager.checkDepth(this.#depth, page.id);
+      pages[this.#depth] = page;
     }
-    indexes[this.depth] = toFirst ? 0 : page.count - 1;
+    indexes[this.#depth] = toFirst ? 0 : page.count - 1;
   }
 
   /** To the first entry behind the current leaf, over leaves that are empty. */
-  private forward(): boolean {
+  #forward(): boolean {
     for (let visited = 0; ; visited++) {
-      this.checkProgress(visited);
-      let depth = this.depth - 1;
-      while (depth >= 0 && this.indexes[depth]! + 1 >= this.pages[depth]!.count) depth--;
+      this.#checkProgress(visited);
+      let depth = this.#depth - 1;
+      while (depth >= 0 && this.#indexes[depth]! + 1 >= this.#pages[depth]!.count) depth--;
       if (depth < 0) return this.stop(BEHIND);
-      this.indexes[depth]!++;
-      this.depth = depth + 1;
-      this.pages[this.depth] = this.child(this.pages[depth]!, this.indexes[depth]!);
-      this.descend(true);
-      if (this.pages[this.depth]!.count > 0) return this.land();
+      this.#indexes[depth]!++;
+      this.#depth = depth + 1;
+      this.#pages[this.#depth] = this.#child(this.#pages[depth]!, this.#indexes[depth]!);
+      this.#descend(true);
+      if (this.#pages[this.#depth]!.count > 0) return this.#land();
     }
   }
 
   /** To the last entry before the current leaf. */
-  private backward(): boolean {
+  #backward(): boolean {
     for (let visited = 0; ; visited++) {
-      this.checkProgress(visited);
-      let depth = this.depth - 1;
-      while (depth >= 0 && this.indexes[depth]! === 0) depth--;
+      this.#checkProgress(visited);
+      let depth = this.#depth - 1;
+      while (depth >= 0 && this.#indexes[depth]! === 0) depth--;
       if (depth < 0) return this.stop(BEFORE);
-      this.indexes[depth]!--;
-      this.depth = depth + 1;
-      this.pages[this.depth] = this.child(this.pages[depth]!, this.indexes[depth]!);
-      this.descend(false);
-      if (this.pages[this.depth]!.count > 0) return this.land();
+      this.#indexes[depth]!--;
+      this.#depth = depth + 1;
+      this.#pages[this.#depth] = this.#child(this.#pages[depth]!, this.#indexes[depth]!);
+      this.#descend(false);
+      if (this.#pages[this.#depth]!.count > 0) return this.#land();
     }
   }
 
-  private child(parent: Page, index: number): Page {
-    const pager = this.owner.pager;
+  #child(parent: Page, index: number): Page {
+    const pager = this.#owner.pager;
     const cached = pager.cache.get(parent.childId(index));
     if (cached !== undefined) return cached;
-    const along = this.along;
-    if (along < READ_ALONG_PAGES_MAX) this.along = along * 2;
+    const along = this.#along;
+    if (along < READ_ALONG_PAGES_MAX) this.#along = along * 2;
     return readAlong(pager, parent, index, along);
   }
 
   /** A sound tree has fewer empty leaves in a row than pages; a damaged one may have a cycle. */
-  private checkProgress(visited: number): void {
-    const { pager } = this.owner;
-    if (visited > pager.highWater) throw pager.corrupt(this.rootId, 'the tree never ends');
+  #checkProgress(visited: number): void {
+    const { pager } = this.#owner;
+    if (visited > pager.highWater) throw pager.corrupt(this.#rootId, 'the tree never ends');
   }
 
-  private land(): boolean {
-    return this.load(this.pages[this.depth]!, this.indexes[this.depth]!);
+  #land(): boolean {
+    return this.#load(this.#pages[this.#depth]!, this.#indexes[this.#depth]!);
   }
 
-  private load(leaf: Page, index: number): boolean {
+  #load(leaf: Page, index: number): boolean {
     const bytes = leaf.bytes;
     const at = PAGE_HEADER_SIZE + index * ELEMENT_SIZE;
     const keyOffset = at + readU32(bytes, at + 4);
@@ -225,7 +227,7 @@ export class PageCursor extends CursorEntry implements Cursor {
     return true;
   }
 
-  private assertOpen(): void {
-    if (this.owner.closed) throw new TetcdError('CLOSED', 'tx closed');
+  #assertOpen(): void {
+    if (this.#owner.closed) throw new TetcdError('CLOSED', 'tx closed');
   }
 }

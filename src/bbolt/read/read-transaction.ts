@@ -20,20 +20,20 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   readonly pager: Pager;
   readonly meta: Meta;
   closed = false;
-  private readonly env: SliceEnv;
-  private readonly readers: Readers;
-  private readonly pin: Pin;
-  private readonly root: PageBucket;
+  readonly #env: SliceEnv;
+  readonly #readers: Readers;
+  readonly #pin: Pin;
+  readonly #root: PageBucket;
 
   /** Takes over `pin`, which `close` gives back. */
   constructor(env: SliceEnv, pager: Pager, meta: Meta, readers: Readers, pin: Pin) {
-    this.env = env;
+    this.#env = env;
     this.pager = pager;
     this.meta = meta;
-    this.readers = readers;
-    this.pin = pin;
+    this.#readers = readers;
+    this.#pin = pin;
     const { rootPage: rootId, rootSequence: sequence } = meta;
-    this.root = new PageBucket(this, { rootId, inline: undefined, sequence }, 0);
+    this.#root = new PageBucket(this, { rootId, inline: undefined, sequence }, 0);
   }
 
   get txid(): number {
@@ -45,15 +45,15 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   }
 
   bucket(name: Uint8Array): PageBucket | undefined {
-    return this.root.bucket(name);
+    return this.#root.bucket(name);
   }
 
   cursor(): Cursor {
-    return this.root.cursor();
+    return this.#root.cursor();
   }
 
   placeOf(bucket: Uint8Array, key: Uint8Array): string {
-    return this.pager.placeOf((this.bucket(bucket) ?? this.root).pageIdOf(key));
+    return this.pager.placeOf((this.bucket(bucket) ?? this.#root).pageIdOf(key));
   }
 
   async walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void> {
@@ -77,12 +77,15 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.readers.remove(this.pin);
+    this.#readers.remove(this.#pin);
   }
 
   fork(): Snapshot {
     this.assertOpen();
-    const { env, pager, meta, readers, pin } = this;
+    const { pager, meta } = this;
+    const env = this.#env;
+    const readers = this.#readers;
+    const pin = this.#pin;
     return new Snapshot(env, pager, meta, readers, readers.share(pin));
   }
 
@@ -91,35 +94,35 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   }
 
   slices(): Slices {
-    return new Slices(this.env);
+    return new Slices(this.#env);
   }
 }
 
 class PageBucket implements ReadBucket {
-  private readonly tx: Snapshot;
+  readonly #tx: Snapshot;
   /** Root page; 0 if the bucket is inline. */
   readonly rootId: number;
   /** The page that an inline bucket is within. */
-  private readonly outerId: number;
-  private readonly sequenceValue: bigint;
+  readonly #outerId: number;
+  readonly #sequenceValue: bigint;
   /** The root, kept once it has been needed. */
-  private rootPage: Page | undefined;
+  #rootPage: Page | undefined;
 
   constructor(tx: Snapshot, value: BucketValue, outerId: number) {
-    this.tx = tx;
+    this.#tx = tx;
     this.rootId = value.rootId;
-    this.rootPage = value.inline;
-    this.sequenceValue = value.sequence;
-    this.outerId = outerId;
+    this.#rootPage = value.inline;
+    this.#sequenceValue = value.sequence;
+    this.#outerId = outerId;
   }
 
   /** The page of the leaf that holds `key`, or would. */
   pageIdOf(key: Uint8Array): number {
-    return this.rootId === 0 ? this.outerId : this.leafOf(key).id;
+    return this.rootId === 0 ? this.#outerId : this.#leafOf(key).id;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    const leaf = this.leafOf(key);
+    const leaf = this.#leafOf(key);
     const index = leaf.searchLeaf(key);
     if (index < 0 || leaf.isBucket(index)) return undefined;
     const start = leaf.keyOffset(index) + leaf.keyLength(index);
@@ -127,22 +130,22 @@ class PageBucket implements ReadBucket {
   }
 
   bucket(name: Uint8Array): PageBucket | undefined {
-    const leaf = this.leafOf(name);
+    const leaf = this.#leafOf(name);
     const index = leaf.searchLeaf(name);
     if (index < 0 || !leaf.isBucket(index)) return undefined;
-    const { pager } = this.tx;
+    const { pager } = this.#tx;
     const start = leaf.keyOffset(index) + leaf.keyLength(index);
     const value = decodeBucketValue(pager, leaf.id, leaf.bytes, start, leaf.valueLength(index));
-    return new PageBucket(this.tx, value, leaf.id);
+    return new PageBucket(this.#tx, value, leaf.id);
   }
 
   cursor(): Cursor {
-    this.tx.assertOpen();
-    return new PageCursor(this.tx, this.rootId, this.rootId === 0 ? this.rootPage : undefined);
+    this.#tx.assertOpen();
+    return new PageCursor(this.#tx, this.rootId, this.rootId === 0 ? this.#rootPage : undefined);
   }
 
   sequence(): bigint {
-    return this.sequenceValue;
+    return this.#sequenceValue;
   }
 
   async prefetch(
@@ -150,11 +153,11 @@ class PageBucket implements ReadBucket {
     until: Uint8Array | undefined,
     bytesMax: number,
   ): Promise<number> {
-    this.tx.assertOpen();
+    this.#tx.assertOpen();
     if (this.rootId === 0) return 0;
-    const pinned = this.tx.fork();
+    const pinned = this.#tx.fork();
     try {
-      return await prefetchRange(this.tx.pager, this.rootId, from, until, bytesMax);
+      return await prefetchRange(this.#tx.pager, this.rootId, from, until, bytesMax);
     } finally {
       pinned.close();
     }
@@ -162,36 +165,36 @@ class PageBucket implements ReadBucket {
 
   /** As `ReadTransaction.walk`, for a bucket at any depth. */
   async walk(visitor: EntryVisitor, from?: Uint8Array): Promise<void> {
-    this.tx.assertOpen();
+    this.#tx.assertOpen();
     const start = (leaf: Page): number => {
       if (from === undefined) return 0;
       const index = leaf.searchLeaf(from);
       return index < 0 ? -1 - index : index;
     };
     if (this.rootId === 0) {
-      const place = { pager: this.tx.pager, pageId: this.outerId };
-      visitLeaf(this.rootPage!, visitor, place, start(this.rootPage!));
+      const place = { pager: this.#tx.pager, pageId: this.#outerId };
+      visitLeaf(this.#rootPage!, visitor, place, start(this.#rootPage!));
       return;
     }
-    const pinned = this.tx.fork();
+    const pinned = this.#tx.fork();
     try {
-      const { pager } = this.tx;
+      const { pager } = this.#tx;
       const leaf = (page: Page): boolean =>
         visitLeaf(page, visitor, { pager, pageId: page.id }, start(page));
-      await new TreeWalk(pager, this.tx.slices(), { leaf }, from).run(this.rootId);
+      await new TreeWalk(pager, this.#tx.slices(), { leaf }, from).run(this.rootId);
     } finally {
       pinned.close();
     }
   }
 
-  private leafOf(key: Uint8Array): Page {
-    const { tx } = this;
+  #leafOf(key: Uint8Array): Page {
+    const tx = this.#tx;
     tx.assertOpen();
     const { pager } = tx;
-    let page = this.rootPage;
+    let page = this.#rootPage;
     if (page === undefined) {
       page = pager.page(this.rootId);
-      this.rootPage = page;
+      this.#rootPage = page;
     }
     for (let depth = 0; !page.isLeaf; depth++) {
       const id: number = page.childId(page.searchBranch(key));

@@ -26,53 +26,53 @@ export async function scanDatabase(
 
 class Scan {
   readonly reached = new PageSet();
-  private readonly pager: Pager;
-  private readonly visitors: readonly BucketVisitor[];
-  private readonly slices: Slices;
+  readonly #pager: Pager;
+  readonly #visitors: readonly BucketVisitor[];
+  readonly #slices: Slices;
 
   constructor(pager: Pager, visitors: readonly BucketVisitor[], slices: Slices) {
-    this.pager = pager;
-    this.visitors = visitors;
-    this.slices = slices;
+    this.#pager = pager;
+    this.#visitors = visitors;
+    this.#slices = slices;
   }
 
   /** Walks one tree and, bucket by bucket in key order, those below it. */
   async tree(rootId: number, depth: number, visitor: BucketVisitor | undefined): Promise<void> {
-    if (depth >= BUCKET_DEPTH_MAX) throw this.pager.corrupt(rootId, 'buckets nest too deep');
+    if (depth >= BUCKET_DEPTH_MAX) throw this.#pager.corrupt(rootId, 'buckets nest too deep');
     let wanted = visitor;
     const leaf = (page: Page): boolean | Promise<boolean> => {
-      this.reach(page);
-      const place = { pager: this.pager, pageId: page.id };
+      this.#reach(page);
+      const place = { pager: this.#pager, pageId: page.id };
       if (wanted !== undefined && !visitLeaf(page, wanted, place)) wanted = undefined;
-      return hasBuckets(page) ? this.buckets(page, depth) : true;
+      return hasBuckets(page) ? this.#buckets(page, depth) : true;
     };
-    const branch = (page: Page): void => this.reach(page);
-    await new TreeWalk(this.pager, this.slices, { branch, leaf }).run(rootId);
+    const branch = (page: Page): void => this.#reach(page);
+    await new TreeWalk(this.#pager, this.#slices, { branch, leaf }).run(rootId);
   }
 
-  private async buckets(page: Page, depth: number): Promise<boolean> {
+  async #buckets(page: Page, depth: number): Promise<boolean> {
     for (let i = 0; i < page.count; i++) {
       if (!page.isBucket(i)) continue;
       const start = page.keyOffset(i);
       const end = start + page.keyLength(i);
-      const value = decodeBucketValue(this.pager, page.id, page.bytes, end, page.valueLength(i));
+      const value = decodeBucketValue(this.#pager, page.id, page.bytes, end, page.valueLength(i));
       const name = page.bytes.subarray(start, end);
-      const visitor = depth === 0 ? this.visitorOf(name) : undefined;
+      const visitor = depth === 0 ? this.#visitorOf(name) : undefined;
       if (value.inline === undefined) await this.tree(value.rootId, depth + 1, visitor);
       else if (visitor !== undefined) {
-        visitLeaf(value.inline, visitor, { pager: this.pager, pageId: page.id });
+        visitLeaf(value.inline, visitor, { pager: this.#pager, pageId: page.id });
       }
     }
     return true;
   }
 
-  private visitorOf(name: Uint8Array): BucketVisitor | undefined {
-    return this.visitors.find((visitor) => compareBytes(visitor.bucket, name) === 0);
+  #visitorOf(name: Uint8Array): BucketVisitor | undefined {
+    return this.#visitors.find((visitor) => compareBytes(visitor.bucket, name) === 0);
   }
 
-  private reach(page: Page): void {
+  #reach(page: Page): void {
     for (let id = page.id; id <= page.id + page.overflow; id++) {
-      if (!this.reached.add(id)) throw this.pager.corrupt(id, 'two references lead to the page');
+      if (!this.reached.add(id)) throw this.#pager.corrupt(id, 'two references lead to the page');
     }
   }
 }

@@ -26,50 +26,50 @@ interface TreeVisitor {
 type Batch = Promise<Page[]>;
 
 export class TreeWalk {
-  private readonly pager: Pager;
-  private readonly slices: Slices;
-  private readonly visitor: TreeVisitor;
+  readonly #pager: Pager;
+  readonly #slices: Slices;
+  readonly #visitor: TreeVisitor;
   /** Leaves before the first that may hold this key are left out. */
-  private readonly from: Uint8Array | undefined;
-  private visited = 0;
-  private lastLeaf: Page | undefined;
+  readonly #from: Uint8Array | undefined;
+  #visited = 0;
+  #lastLeaf: Page | undefined;
   /** Of all leaves, once one has been reached. */
-  private leafDepth = -1;
+  #leafDepth = -1;
 
   constructor(pager: Pager, slices: Slices, visitor: TreeVisitor, from?: Uint8Array) {
-    this.pager = pager;
-    this.slices = slices;
-    this.visitor = visitor;
-    this.from = from;
+    this.#pager = pager;
+    this.#slices = slices;
+    this.#visitor = visitor;
+    this.#from = from;
   }
 
   /** False if the visitor ended it. CORRUPT if a page is damaged or leaves are out of order. */
   async run(rootId: number): Promise<boolean> {
-    const [root] = await loadPages(this.pager, [rootId]);
-    this.slices.restart();
-    return root!.isLeaf ? await this.leaf(root!, 0) : await this.walkBranch(root!, 0, undefined);
+    const [root] = await loadPages(this.#pager, [rootId]);
+    this.#slices.restart();
+    return root!.isLeaf ? await this.#leaf(root!, 0) : await this.#walkBranch(root!, 0, undefined);
   }
 
-  private async walkBranch(branch: Page, depth: number, first?: Batch): Promise<boolean> {
-    const { pager } = this;
-    this.count(branch);
+  async #walkBranch(branch: Page, depth: number, first?: Batch): Promise<boolean> {
+    const pager = this.#pager;
+    this.#count(branch);
     pager.checkDepth(depth, branch.id);
-    this.visitor.branch?.(branch);
-    let index = first === undefined ? this.firstIndex(branch) : 0;
-    let batch = first ?? this.load(branch, index);
+    this.#visitor.branch?.(branch);
+    let index = first === undefined ? this.#firstIndex(branch) : 0;
+    let batch = first ?? this.#load(branch, index);
     while (index < branch.count) {
       const pages = await batch;
-      this.slices.restart();
+      this.#slices.restart();
       const following = index + pages.length;
-      if (following < branch.count) batch = this.load(branch, following);
-      if (!(await this.walkChildren(branch, index, pages, depth + 1))) return false;
+      if (following < branch.count) batch = this.#load(branch, following);
+      if (!(await this.#walkChildren(branch, index, pages, depth + 1))) return false;
       index = following;
     }
     return true;
   }
 
   /** `pages` are the children of `parent` from `first` on. */
-  private async walkChildren(
+  async #walkChildren(
     parent: Page,
     first: number,
     pages: readonly Page[],
@@ -78,64 +78,64 @@ export class TreeWalk {
     let ahead: Batch | undefined;
     for (let i = 0; i < pages.length; i++) {
       const page = pages[i]!;
-      this.checkOrder(parent, first + i, page);
+      this.#checkOrder(parent, first + i, page);
       if (page.isLeaf) {
-        const goOn = this.leaf(page, depth);
+        const goOn = this.#leaf(page, depth);
         if (!(typeof goOn === 'boolean' ? goOn : await goOn)) return false;
       } else {
         const own = ahead;
         const next = pages[i + 1];
-        ahead = next === undefined || next.isLeaf ? undefined : this.load(next, 0);
-        if (!(await this.walkBranch(page, depth, own))) return false;
+        ahead = next === undefined || next.isLeaf ? undefined : this.#load(next, 0);
+        if (!(await this.#walkBranch(page, depth, own))) return false;
       }
-      if (this.slices.due) await this.slices.turn();
+      if (this.#slices.due) await this.#slices.turn();
     }
     return true;
   }
 
-  private leaf(page: Page, depth: number): boolean | Promise<boolean> {
-    this.count(page);
-    if (this.leafDepth < 0) this.leafDepth = depth;
-    if (this.leafDepth !== depth) {
-      throw this.pager.corrupt(page.id, 'a leaf is not on the level of the others');
+  #leaf(page: Page, depth: number): boolean | Promise<boolean> {
+    this.#count(page);
+    if (this.#leafDepth < 0) this.#leafDepth = depth;
+    if (this.#leafDepth !== depth) {
+      throw this.#pager.corrupt(page.id, 'a leaf is not on the level of the others');
     }
-    if (page.count > 0) this.lastLeaf = page;
-    return this.visitor.leaf(page);
+    if (page.count > 0) this.#lastLeaf = page;
+    return this.#visitor.leaf(page);
   }
 
   /** Children to skip: on the way down to `from` those before it, elsewhere none. */
-  private firstIndex(branch: Page): number {
-    return this.from === undefined ? 0 : branch.searchBranch(this.from);
+  #firstIndex(branch: Page): number {
+    return this.#from === undefined ? 0 : branch.searchBranch(this.#from);
   }
 
-  private load(branch: Page, index: number): Batch {
-    const end = Math.min(branch.count, index + batchPagesMax(this.pager));
+  #load(branch: Page, index: number): Batch {
+    const end = Math.min(branch.count, index + batchPagesMax(this.#pager));
     const ids: number[] = [];
     for (let i = index; i < end; i++) ids.push(branch.childId(i));
-    const batch = loadPages(this.pager, ids);
+    const batch = loadPages(this.#pager, ids);
     batch.catch(() => undefined);
     return batch;
   }
 
   /** A tree has at most as many pages as the file; more visits mean a cycle. */
-  private count(page: Page): void {
-    this.visited++;
-    if (this.visited > this.pager.highWater) {
-      throw this.pager.corrupt(page.id, 'the tree never ends');
+  #count(page: Page): void {
+    this.#visited++;
+    if (this.#visited > this.#pager.highWater) {
+      throw this.#pager.corrupt(page.id, 'the tree never ends');
     }
   }
 
   /** Child `index` of `parent` must hold keys from the parent's key on, which is above all before. */
-  private checkOrder(parent: Page, index: number, child: Page): void {
-    const { lastLeaf } = this;
+  #checkOrder(parent: Page, index: number, child: Page): void {
+    const lastLeaf = this.#lastLeaf;
     if (
       lastLeaf !== undefined &&
       compareElements(lastLeaf, lastLeaf.count - 1, parent, index) >= 0
     ) {
-      throw this.pager.corrupt(parent.id, `key ${index} is not above the keys of the child before`);
+      throw this.#pager.corrupt(parent.id, `key ${index} is not above the keys of the child before`);
     }
     if (child.count > 0 && compareElements(parent, index, child, 0) > 0) {
-      throw this.pager.corrupt(child.id, 'its first key is below its key in the branch');
+      throw this.#pager.corrupt(child.id, 'its first key is below its key in the branch');
     }
   }
 }

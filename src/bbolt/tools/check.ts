@@ -46,39 +46,39 @@ export async function checkDatabase(
 
 class Check {
   readonly violations: Violation[] = [];
-  private readonly pager: Pager;
-  private readonly meta: Meta;
-  private readonly slices: Slices;
-  private readonly reached = new PageSet();
+  readonly #pager: Pager;
+  readonly #meta: Meta;
+  readonly #slices: Slices;
+  readonly #reached = new PageSet();
   /** Of the trees being checked, outermost bucket first: the depth of their leaves, once known. */
-  private readonly leafDepths: number[] = [];
+  readonly #leafDepths: number[] = [];
   /** Free and pending pages; undefined where there is no list to compare with. */
-  private unused: PageSet | undefined;
+  #unused: PageSet | undefined;
 
   constructor(pager: Pager, meta: Meta, slices: Slices) {
-    this.pager = pager;
-    this.meta = meta;
-    this.slices = slices;
+    this.#pager = pager;
+    this.#meta = meta;
+    this.#slices = slices;
   }
 
   /** Takes the free pages from memory, or from the free-list page if there is one. */
   async freePages(unused: PageSet | undefined): Promise<void> {
-    const { freelistPage } = this.meta;
-    this.unused = unused;
+    const { freelistPage } = this.#meta;
+    this.#unused = unused;
     // The list that a file was opened with is not in use any more.
     if (freelistPage === undefined || unused?.has(freelistPage)) return;
     try {
-      const listed = await readFreelist(this.pager, this.meta);
-      this.unused ??= listed;
-      this.slices.restart();
+      const listed = await readFreelist(this.#pager, this.#meta);
+      this.#unused ??= listed;
+      this.#slices.restart();
     } catch (error) {
       if (!hasCode(error, 'CORRUPT')) throw error;
-      this.report(freelistPage, error.message);
+      this.#report(freelistPage, error.message);
       return;
     }
     const header = new Uint8Array(PAGE_HEADER_SIZE);
-    this.pager.readSync(header, freelistPage);
-    this.reach(freelistPage, readU32(header, 12));
+    this.#pager.readSync(header, freelistPage);
+    this.#reach(freelistPage, readU32(header, 12));
   }
 
   /** Checks the tree below page `id`, whose keys must lie in [min, max). */
@@ -89,108 +89,109 @@ class Check {
     min: Bound,
     max: Bound,
   ): Promise<void> {
-    if (depth >= TREE_DEPTH_MAX) return this.report(id, 'the tree is too deep');
+    if (depth >= TREE_DEPTH_MAX) return this.#report(id, 'the tree is too deep');
     if (this.violations.length >= VIOLATIONS_MAX) return;
-    const page = this.read(id);
-    if (page === undefined || !this.reach(id, page.overflow)) return;
-    const wrong = validateBounds(page.bytes, this.meta.highWater);
-    if (wrong !== undefined) return this.report(id, wrong);
-    this.keyOrder(page, id, min, max);
+    const page = this.#read(id);
+    if (page === undefined || !this.#reach(id, page.overflow)) return;
+    const wrong = validateBounds(page.bytes, this.#meta.highWater);
+    if (wrong !== undefined) return this.#report(id, wrong);
+    this.#keyOrder(page, id, min, max);
     if (page.isLeaf) {
-      this.leafDepth(page, depth, bucketDepth);
-      await this.buckets(page, bucketDepth);
+      this.#leafDepth(page, depth, bucketDepth);
+      await this.#buckets(page, bucketDepth);
     } else {
       for (let i = 0; i < page.count; i++) {
         const end = i + 1 < page.count ? keyAt(page, i + 1) : max;
         await this.tree(page.childId(i), depth + 1, bucketDepth, keyAt(page, i), end);
       }
     }
-    if (this.slices.due) await this.slices.turn();
+    if (this.#slices.due) await this.#slices.turn();
   }
 
   /** All leaves of one tree are on one level. */
-  private leafDepth(page: Page, depth: number, bucketDepth: number): void {
-    this.leafDepths[bucketDepth] ??= depth;
-    if (this.leafDepths[bucketDepth] !== depth) {
-      this.report(page.id, `a leaf at depth ${depth}, others at ${this.leafDepths[bucketDepth]}`);
+  #leafDepth(page: Page, depth: number, bucketDepth: number): void {
+    this.#leafDepths[bucketDepth] ??= depth;
+    if (this.#leafDepths[bucketDepth] !== depth) {
+      this.#report(page.id, `a leaf at depth ${depth}, others at ${this.#leafDepths[bucketDepth]}`);
     }
   }
 
   /** Pages below the high-water mark that are in no tree and in no list. */
   lost(): void {
-    const { unused } = this;
+    const unused = this.#unused;
     if (unused === undefined) return;
-    const rest = this.reached.complement(2, this.meta.highWater);
+    const rest = this.#reached.complement(2, this.#meta.highWater);
     for (let id = rest.next(0); id >= 0; id = rest.next(id + 1)) {
-      if (!unused.has(id)) this.report(id, 'neither reachable nor free');
+      if (!unused.has(id)) this.#report(id, 'neither reachable nor free');
     }
   }
 
-  private async buckets(page: Page, bucketDepth: number): Promise<void> {
+  async #buckets(page: Page, bucketDepth: number): Promise<void> {
     for (let i = 0; i < page.count; i++) {
       if (!page.isBucket(i)) {
-        if (bucketDepth === 0) this.report(page.id, `element ${i} of the root is no bucket`);
+        if (bucketDepth === 0) this.#report(page.id, `element ${i} of the root is no bucket`);
         continue;
       }
       if (bucketDepth + 1 >= BUCKET_DEPTH_MAX) {
-        this.report(page.id, 'buckets nest too deep');
+        this.#report(page.id, 'buckets nest too deep');
         continue;
       }
       const start = page.keyOffset(i) + page.keyLength(i);
       const rootId = readU64(page.bytes, start);
       if (rootId !== 0) {
-        this.leafDepths.length = bucketDepth + 1;
+        this.#leafDepths.length = bucketDepth + 1;
         await this.tree(rootId, 0, bucketDepth + 1, NO_BOUND, NO_BOUND);
         continue;
       }
       const image = page.bytes.slice(start + BUCKET_HEADER_SIZE, start + page.valueLength(i));
-      const wrong = validateInline(image, this.meta.highWater);
-      if (wrong !== undefined) this.report(page.id, `element ${i}, an inline bucket: ${wrong}`);
-      else this.inline(page.id, new Page(0, image));
+      const wrong = validateInline(image, this.#meta.highWater);
+      if (wrong !== undefined) this.#report(page.id, `element ${i}, an inline bucket: ${wrong}`);
+      else this.#inline(page.id, new Page(0, image));
     }
   }
 
-  private inline(holder: number, leaf: Page): void {
-    this.keyOrder(leaf, holder, NO_BOUND, NO_BOUND);
+  #inline(holder: number, leaf: Page): void {
+    this.#keyOrder(leaf, holder, NO_BOUND, NO_BOUND);
     for (let i = 0; i < leaf.count; i++) {
-      if (leaf.isBucket(i)) this.report(holder, 'an inline bucket holds a bucket');
+      if (leaf.isBucket(i)) this.#report(holder, 'an inline bucket holds a bucket');
     }
   }
 
-  private keyOrder(page: Page, id: number, min: Bound, max: Bound): void {
+  #keyOrder(page: Page, id: number, min: Bound, max: Bound): void {
     let previous = min;
     for (let i = 0; i < page.count; i++) {
       const key = keyAt(page, i);
       const order = previous.length === 0 ? -1 : compareBounds(previous, key);
       if (i === 0 && order > 0) {
-        this.report(id, `key 0 (${hex(key)}) is below its key in the branch (${hex(min)})`);
+        this.#report(id, `key 0 (${hex(key)}) is below its key in the branch (${hex(min)})`);
       } else if (i > 0 && order >= 0) {
-        this.report(id, `key ${i} (${hex(key)}) is not above the one before (${hex(previous)})`);
+        this.#report(id, `key ${i} (${hex(key)}) is not above the one before (${hex(previous)})`);
       }
       if (max.length > 0 && compareBounds(key, max) >= 0) {
-        this.report(id, `key ${i} (${hex(key)}) reaches the next key of the branch (${hex(max)})`);
+        this.#report(id, `key ${i} (${hex(key)}) reaches the next key of the branch (${hex(max)})`);
       }
       previous = key;
     }
   }
 
   /** Notes the pages as reached; false if one of them was before. */
-  private reach(id: number, overflow: number): boolean {
+  #reach(id: number, overflow: number): boolean {
     let fresh = true;
     for (let page = id; page <= id + overflow; page++) {
-      if (!this.reached.add(page)) {
-        this.report(page, 'multiple references');
+      if (!this.#reached.add(page)) {
+        this.#report(page, 'multiple references');
         fresh = false;
       }
-      if (this.unused?.has(page)) this.report(page, 'reachable and free');
+      if (this.#unused?.has(page)) this.#report(page, 'reachable and free');
     }
     return fresh;
   }
 
-  private read(id: number): Page | undefined {
-    const { pager, meta } = this;
+  #read(id: number): Page | undefined {
+    const pager = this.#pager;
+    const meta = this.#meta;
     if (id < 2 || id >= meta.highWater) {
-      this.report(id, `beyond the high-water mark ${meta.highWater}`);
+      this.#report(id, `beyond the high-water mark ${meta.highWater}`);
       return undefined;
     }
     pager.assertOpen();
@@ -199,8 +200,8 @@ class Check {
     const wrong = validateHeader(head, id, meta.highWater);
     if (wrong !== undefined) {
       // Its pages count as used, with any content.
-      this.reached.add(id);
-      this.report(id, wrong);
+      this.#reached.add(id);
+      this.#report(id, wrong);
       return undefined;
     }
     const overflow = readU32(head, 12);
@@ -210,7 +211,7 @@ class Check {
     return new Page(id, whole);
   }
 
-  private report(page: number, text: string): void {
+  #report(page: number, text: string): void {
     if (this.violations.length < VIOLATIONS_MAX) {
       this.violations.push({ page, text: `page ${page}: ${text}` });
     }

@@ -31,91 +31,91 @@ export async function compactInto(source: Snapshot, target: CompactionTarget): P
 }
 
 class Compaction {
-  private readonly source: Snapshot;
-  private readonly target: CompactionTarget;
-  private writer: Writer;
+  readonly #source: Snapshot;
+  readonly #target: CompactionTarget;
+  #writer: Writer;
   /** Names of the buckets that are being copied, outermost first. */
-  private readonly path: Uint8Array[] = [];
+  readonly #path: Uint8Array[] = [];
   /** The bucket at `path`, in the current transaction. */
-  private bucket: EditBucket | undefined;
-  private keys = 0;
-  private bytes = 0;
+  #bucket: EditBucket | undefined;
+  #keys = 0;
+  #bytes = 0;
 
   constructor(source: Snapshot, target: CompactionTarget, writer: Writer) {
-    this.source = source;
-    this.target = target;
-    this.writer = writer;
+    this.#source = source;
+    this.#target = target;
+    this.#writer = writer;
   }
 
   async root(): Promise<void> {
-    const { pager, meta } = this.source;
-    const leaf = (page: Page): Promise<boolean> => this.leaf(page);
-    await new TreeWalk(pager, this.source.slices(), { leaf }).run(meta.rootPage);
-    await this.writer.commit();
+    const { pager, meta } = this.#source;
+    const leaf = (page: Page): Promise<boolean> => this.#leaf(page);
+    await new TreeWalk(pager, this.#source.slices(), { leaf }).run(meta.rootPage);
+    await this.#writer.commit();
   }
 
   /** Drops what has not been committed. */
   end(): void {
-    this.writer.rollback();
+    this.#writer.rollback();
   }
 
-  private async leaf(page: Page): Promise<boolean> {
+  async #leaf(page: Page): Promise<boolean> {
     const { bytes } = page;
     for (let i = 0; i < page.count; i++) {
       const key = page.keyOffset(i);
       const keyLength = page.keyLength(i);
       const value = key + keyLength;
       const valueLength = page.valueLength(i);
-      if (this.keys >= COMPACTION_KEYS_MAX || this.bytes >= COMPACTION_BYTES_MAX) {
-        await this.nextTransaction();
+      if (this.#keys >= COMPACTION_KEYS_MAX || this.#bytes >= COMPACTION_BYTES_MAX) {
+        await this.#nextTransaction();
       }
-      this.keys++;
-      this.bytes += keyLength + valueLength;
+      this.#keys++;
+      this.#bytes += keyLength + valueLength;
       if (page.isBucket(i)) {
-        await this.nested(page, i);
-      } else if (this.bucket === undefined) {
-        throw this.source.pager.corrupt(page.id, 'a plain value in the root bucket');
+        await this.#nested(page, i);
+      } else if (this.#bucket === undefined) {
+        throw this.#source.pager.corrupt(page.id, 'a plain value in the root bucket');
       } else {
-        this.bucket.putSlice(bytes, key, keyLength, bytes, value, valueLength);
+        this.#bucket.putSlice(bytes, key, keyLength, bytes, value, valueLength);
       }
     }
     return true;
   }
 
-  private async nested(page: Page, index: number): Promise<void> {
-    const { pager } = this.source;
+  async #nested(page: Page, index: number): Promise<void> {
+    const { pager } = this.#source;
     const start = page.keyOffset(index);
     const end = start + page.keyLength(index);
     const name = page.bytes.slice(start, end);
     const value = decodeBucketValue(pager, page.id, page.bytes, end, page.valueLength(index));
-    if (this.path.length >= BUCKET_DEPTH_MAX) throw pager.corrupt(page.id, 'buckets nest too deep');
+    if (this.#path.length >= BUCKET_DEPTH_MAX) throw pager.corrupt(page.id, 'buckets nest too deep');
 
-    const outer = this.bucket;
-    const bucket = (outer ?? this.writer).createBucket(name);
+    const outer = this.#bucket;
+    const bucket = (outer ?? this.#writer).createBucket(name);
     bucket.fillPercent = FILL_PERCENT;
     if (value.sequence !== 0n) bucket.setSequence(value.sequence);
-    this.path.push(name);
-    this.bucket = bucket;
-    const leaf = (inner: Page): Promise<boolean> => this.leaf(inner);
+    this.#path.push(name);
+    this.#bucket = bucket;
+    const leaf = (inner: Page): Promise<boolean> => this.#leaf(inner);
     if (value.inline !== undefined) await leaf(value.inline);
-    else await new TreeWalk(pager, this.source.slices(), { leaf }).run(value.rootId);
-    this.path.pop();
-    this.bucket = this.reopen();
+    else await new TreeWalk(pager, this.#source.slices(), { leaf }).run(value.rootId);
+    this.#path.pop();
+    this.#bucket = this.#reopen();
   }
 
-  private async nextTransaction(): Promise<void> {
-    await this.writer.commit();
-    this.writer = await this.target.writer();
-    this.keys = 0;
-    this.bytes = 0;
-    this.bucket = this.reopen();
+  async #nextTransaction(): Promise<void> {
+    await this.#writer.commit();
+    this.#writer = await this.#target.writer();
+    this.#keys = 0;
+    this.#bytes = 0;
+    this.#bucket = this.#reopen();
   }
 
   /** The bucket at `path`; undefined for the root. */
-  private reopen(): EditBucket | undefined {
+  #reopen(): EditBucket | undefined {
     let bucket: EditBucket | undefined;
-    for (const name of this.path) {
-      bucket = (bucket ?? this.writer).bucket(name);
+    for (const name of this.#path) {
+      bucket = (bucket ?? this.#writer).bucket(name);
       invariant(bucket !== undefined, 'what was created before is there');
       bucket.fillPercent = FILL_PERCENT;
     }

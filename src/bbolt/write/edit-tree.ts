@@ -29,7 +29,7 @@ export interface TreeOwner {
 
 export class EditTree {
   readonly pager: Pager;
-  private readonly owner: TreeOwner;
+  readonly #owner: TreeOwner;
   /** Root page; 0 if `inline` is the whole tree or `root` has no page yet. */
   rootId: number;
   /** The only leaf of an inline bucket, until it is edited. */
@@ -39,13 +39,13 @@ export class EditTree {
   /** Rises with every change: cursors then search their position again. */
   changes = 0;
   /** The rightmost leaf, while keys are being appended to it. */
-  private tail: LeafNode | undefined;
+  #tail: LeafNode | undefined;
   /** Path of the last descent for edit: branches from the root, and the child taken in each. */
-  private readonly path: BranchNode[] = [];
-  private readonly pathIndexes: number[] = [];
+  readonly #path: BranchNode[] = [];
+  readonly #pathIndexes: number[] = [];
 
   constructor(owner: TreeOwner, rootId: number, inline: Page | undefined) {
-    this.owner = owner;
+    this.#owner = owner;
     this.pager = owner.pager;
     this.rootId = rootId;
     this.inline = inline;
@@ -59,7 +59,7 @@ export class EditTree {
   /** Puts an entry; INVALID_ARGUMENT if the key is there with other flags. */
   put(entry: LeafEntry): void {
     const { key, keyOffset, keyLength } = entry;
-    const { tail } = this;
+    const tail = this.#tail;
     if (
       tail !== undefined &&
       tail.slots.length < NODE_ENTRIES_MAX &&
@@ -71,18 +71,18 @@ export class EditTree {
       this.changes++;
       return;
     }
-    this.insert(this.leafForEdit(key, keyOffset, keyLength), entry);
+    this.#insert(this.#leafForEdit(key, keyOffset, keyLength), entry);
   }
 
   /** Removes a key that `find` has found to be there. */
   remove(key: Uint8Array, keyOffset: number, keyLength: number): void {
-    const leaf = this.leafForEdit(key, keyOffset, keyLength);
+    const leaf = this.#leafForEdit(key, keyOffset, keyLength);
     const index = leaf.search(key, keyOffset, keyLength);
     invariant(index >= 0, 'what is removed is there');
     leaf.size -= leaf.sizeOf(index);
     leaf.slots.splice(index, 1);
     leaf.shrunk = true;
-    this.tail = undefined;
+    this.#tail = undefined;
     this.changes++;
   }
 
@@ -90,7 +90,7 @@ export class EditTree {
   editRoot(): TreeNode {
     if (this.root === undefined) {
       const page = this.inline ?? this.pager.page(this.rootId);
-      this.root = this.nodeInPlaceOf(page);
+      this.root = this.#nodeInPlaceOf(page);
       this.inline = undefined;
       this.rootId = 0;
     }
@@ -101,7 +101,7 @@ export class EditTree {
   editChild(branch: BranchNode, index: number): TreeNode {
     const entry = branch.entry(index);
     if (entry.child === undefined) {
-      entry.child = this.nodeInPlaceOf(this.pager.page(entry.childId));
+      entry.child = this.#nodeInPlaceOf(this.pager.page(entry.childId));
       entry.childId = 0;
     }
     return entry.child;
@@ -109,16 +109,17 @@ export class EditTree {
 
   /** The leaf that holds `key`, or would, as a node. */
   editLeaf(key: Uint8Array): LeafNode {
-    return this.leafForEdit(key, 0, key.length);
+    return this.#leafForEdit(key, 0, key.length);
   }
 
-  private nodeInPlaceOf(page: Page): TreeNode {
-    if (page.id !== 0) this.owner.freePage(page);
+  #nodeInPlaceOf(page: Page): TreeNode {
+    if (page.id !== 0) this.#owner.freePage(page);
     return nodeFromPage(page);
   }
 
-  private leafForEdit(key: Uint8Array, offset: number, length: number): LeafNode {
-    const { path, pathIndexes } = this;
+  #leafForEdit(key: Uint8Array, offset: number, length: number): LeafNode {
+    const path = this.#path;
+    const pathIndexes = this.#pathIndexes;
     path.length = 0;
     pathIndexes.length = 0;
     let node = this.editRoot();
@@ -132,7 +133,7 @@ export class EditTree {
     return node;
   }
 
-  private insert(leaf: LeafNode, entry: LeafEntry): void {
+  #insert(leaf: LeafNode, entry: LeafEntry): void {
     const found = leaf.search(entry.key, entry.keyOffset, entry.keyLength);
     if (found >= 0) {
       if (leaf.flagsOf(found) !== entry.flags) {
@@ -150,30 +151,30 @@ export class EditTree {
     this.changes++;
     const atEnd = index === leaf.count - 1;
     if (leaf.count > NODE_ENTRIES_MAX || leaf.size > NODE_BYTES_MAX) {
-      this.tail = undefined;
-      this.splitLeaf(leaf, atEnd);
+      this.#tail = undefined;
+      this.#splitLeaf(leaf, atEnd);
     } else {
-      this.tail = atEnd && this.onRightEdge() ? leaf : undefined;
+      this.#tail = atEnd && this.#onRightEdge() ? leaf : undefined;
     }
   }
 
   /** Whether the last descent took the last child everywhere. */
-  private onRightEdge(): boolean {
-    return this.path.every((branch, i) => this.pathIndexes[i] === branch.count - 1);
+  #onRightEdge(): boolean {
+    return this.#path.every((branch, i) => this.#pathIndexes[i] === branch.count - 1);
   }
 
-  private splitLeaf(leaf: LeafNode, atEnd: boolean): void {
+  #splitLeaf(leaf: LeafNode, atEnd: boolean): void {
     if (leaf.count < 2) return;
     // Keys that arrive in order leave full nodes behind.
     const at = atEnd ? leaf.count - 1 : leaf.count >>> 1;
     const right = new LeafNode(leaf.base, leaf.slots.splice(at), 0);
     for (let i = 0; i < right.count; i++) right.size += right.sizeOf(i);
     leaf.size -= right.size;
-    this.insertAbove(this.path.length - 1, leaf, leaf.entry(0), right, right.entry(0));
+    this.#insertAbove(this.#path.length - 1, leaf, leaf.entry(0), right, right.entry(0));
   }
 
   /** Puts the right half of `left`, which was cut, into the branch at `level` of the path. */
-  private insertAbove(
+  #insertAbove(
     level: number,
     left: TreeNode,
     leftFirst: LeafEntry | BranchEntry,
@@ -185,14 +186,14 @@ export class EditTree {
       this.root = new BranchNode(undefined, [entryFor(left, leftFirst), entry]);
       return;
     }
-    const branch = this.path[level]!;
-    const index = this.pathIndexes[level]! + 1;
+    const branch = this.#path[level]!;
+    const index = this.#pathIndexes[level]! + 1;
     const atEnd = index === branch.count;
     branch.slots.splice(index, 0, entry);
     if (branch.count <= NODE_ENTRIES_MAX) return;
     const at = atEnd ? branch.count - 2 : branch.count >>> 1;
     const half = new BranchNode(branch.base, branch.slots.splice(at));
-    this.insertAbove(level - 1, branch, branch.entry(0), half, half.entry(0));
+    this.#insertAbove(level - 1, branch, branch.entry(0), half, half.entry(0));
   }
 }
 

@@ -156,13 +156,13 @@ export class LeafNode {
 
   /** Takes over all elements of the right neighbour. */
   append(right: LeafNode): void {
-    this.leaveBase();
+    this.#leaveBase();
     for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
     this.size += right.size;
   }
 
   /** Makes every element an object. */
-  private leaveBase(): void {
+  #leaveBase(): void {
     if (this.base === undefined) return;
     for (let i = 0; i < this.slots.length; i++) this.slots[i] = this.entry(i);
     this.base = undefined;
@@ -196,7 +196,7 @@ export class BranchNode {
     let high = this.slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.compareKey(middle, key, offset, length) <= 0) low = middle + 1;
+      if (this.#compareKey(middle, key, offset, length) <= 0) low = middle + 1;
       else high = middle;
     }
     return low - 1;
@@ -238,7 +238,7 @@ export class BranchNode {
     for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
   }
 
-  private compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
+  #compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') {
       return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);

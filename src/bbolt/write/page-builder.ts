@@ -30,31 +30,31 @@ export class PageBuilder {
   /** Pages built, overflow pages included. */
   pagesBuilt = 0;
   readonly pager: Pager;
-  private readonly freelist: Freelist;
-  private dirty: DirtyPage[] = [];
-  private dirtyBytes = 0;
+  readonly #freelist: Freelist;
+  #dirty: DirtyPage[] = [];
+  #dirtyBytes = 0;
   /** Memory for the next leaf pages, from `slabUsed` on. */
-  private slab = EMPTY_BYTES;
-  private slabUsed = 0;
+  #slab = EMPTY_BYTES;
+  #slabUsed = 0;
 
   constructor(pager: Pager, freelist: Freelist, highWater: number) {
     this.pager = pager;
-    this.freelist = freelist;
+    this.#freelist = freelist;
     this.highWater = highWater;
   }
 
   /** Whether `flush` should be called before more pages are built. */
   get full(): boolean {
-    return this.dirtyBytes >= DIRTY_BYTES_MAX;
+    return this.#dirtyBytes >= DIRTY_BYTES_MAX;
   }
 
   /** Builds a leaf page of elements [from, to) of that total size; its page id. */
   leaf(node: LeafNode, from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
-    const bytes = pages === 1 ? this.slabPage() : allocatePageBytes(pages * this.pager.pageSize);
+    const bytes = pages === 1 ? this.#slabPage() : allocatePageBytes(pages * this.pager.pageSize);
     writeLeaf(node, from, to, id, pages - 1, bytes);
-    this.addPage(id, bytes);
+    this.#addPage(id, bytes);
     return id;
   }
 
@@ -63,7 +63,7 @@ export class PageBuilder {
     const id = this.allocate(pages);
     const bytes = allocatePageBytes(pages * this.pager.pageSize);
     writeBranch(node, from, to, id, pages - 1, bytes);
-    this.addPage(id, bytes);
+    this.#addPage(id, bytes);
     return id;
   }
 
@@ -74,7 +74,7 @@ export class PageBuilder {
 
   /** `count` pages side by side, from free space or at the end. */
   allocate(count: number): number {
-    const free = this.freelist.allocate(count);
+    const free = this.#freelist.allocate(count);
     if (free > 0) return free;
     const id = this.highWater;
     this.highWater += count;
@@ -86,20 +86,21 @@ export class PageBuilder {
 
   /** Takes over a page that is no part of a tree. */
   add(id: number, bytes: Uint8Array): void {
-    this.dirty.push({ id, bytes });
-    this.dirtyBytes += bytes.length;
+    this.#dirty.push({ id, bytes });
+    this.#dirtyBytes += bytes.length;
     this.pagesBuilt += bytes.length / this.pager.pageSize;
   }
 
   /** Writes the pages built so far into the operating system's cache. */
   async flush(): Promise<void> {
-    const { dirty, pager } = this;
-    this.dirty = [];
-    this.dirtyBytes = 0;
+    const { pager } = this;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    this.#dirtyBytes = 0;
     if (dirty.length === 0) return;
     dirty.sort((a, b) => a.id - b.id);
     const last = dirty[dirty.length - 1]!;
-    await this.growFile(last.id * pager.pageSize + last.bytes.length);
+    await this.#growFile(last.id * pager.pageSize + last.bytes.length);
     for (let from = 0; from < dirty.length; ) {
       const chunks: Uint8Array[] = [];
       const start = dirty[from]!.id;
@@ -116,23 +117,23 @@ export class PageBuilder {
     }
   }
 
-  private async growFile(needed: number): Promise<void> {
+  async #growFile(needed: number): Promise<void> {
     if (needed <= this.pager.file.size()) return;
     await this.pager.file.truncate(grownFileSize(needed));
   }
 
-  private slabPage(): Uint8Array {
+  #slabPage(): Uint8Array {
     const { pageSize } = this.pager;
-    if (this.slabUsed + pageSize > this.slab.length) {
-      this.slab = allocatePageBytes(SLAB_BYTES);
-      this.slabUsed = 0;
+    if (this.#slabUsed + pageSize > this.#slab.length) {
+      this.#slab = allocatePageBytes(SLAB_BYTES);
+      this.#slabUsed = 0;
     }
-    const bytes = this.slab.subarray(this.slabUsed, this.slabUsed + pageSize);
-    this.slabUsed += pageSize;
+    const bytes = this.#slab.subarray(this.#slabUsed, this.#slabUsed + pageSize);
+    this.#slabUsed += pageSize;
     return bytes;
   }
 
-  private addPage(id: number, bytes: Uint8Array): void {
+  #addPage(id: number, bytes: Uint8Array): void {
     if (verify.all) verifyBuilt(id, bytes, this.highWater);
     this.add(id, bytes);
     // No reader reaches the id yet, and the writer reads nothing back: early is harmless. Branches

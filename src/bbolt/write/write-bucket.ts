@@ -30,44 +30,44 @@ export interface BucketOwner extends TreeOwner {
 export class EditBucket implements WriteBucket {
   fillPercent: number = FILL_PERCENT_DEFAULT;
   readonly tree: EditTree;
-  private readonly owner: BucketOwner;
-  private sequenceValue: bigint;
-  private deleted = false;
+  readonly #owner: BucketOwner;
+  #sequenceValue: bigint;
+  #deleted = false;
   /** Nested buckets that were asked for, by name as latin1; bounded by what the caller opens. */
-  private readonly children = new Map<string, EditBucket>();
+  readonly #children = new Map<string, EditBucket>();
 
   constructor(owner: BucketOwner, rootId: number, inline: Page | undefined, sequence: bigint) {
-    this.owner = owner;
+    this.#owner = owner;
     this.tree = new EditTree(owner, rootId, inline);
-    this.sequenceValue = sequence;
+    this.#sequenceValue = sequence;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    this.assertUsable();
+    this.#assertUsable();
     if (!findEntry(this.tree, key) || found.isBucket) return undefined;
     return found.bytes.subarray(found.offset, found.offset + found.length);
   }
 
   bucket(name: Uint8Array): EditBucket | undefined {
-    this.assertUsable();
+    this.#assertUsable();
     const text = latin1FromBytes(name);
-    const known = this.children.get(text);
+    const known = this.#children.get(text);
     if (known !== undefined) return known;
     if (!findEntry(this.tree, name) || !found.isBucket) return undefined;
     const { pageId, bytes, offset, length } = found;
     const value = decodeBucketValue(this.tree.pager, pageId, bytes, offset, length);
-    const child = new EditBucket(this.owner, value.rootId, value.inline, value.sequence);
-    this.children.set(text, child);
+    const child = new EditBucket(this.#owner, value.rootId, value.inline, value.sequence);
+    this.#children.set(text, child);
     return child;
   }
 
   cursor(): WriteCursor {
-    this.assertUsable();
-    return new TreeCursor(this.tree, () => this.assertUsable());
+    this.#assertUsable();
+    return new TreeCursor(this.tree, () => this.#assertUsable());
   }
 
   sequence(): bigint {
-    return this.sequenceValue;
+    return this.#sequenceValue;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -83,55 +83,55 @@ export class EditBucket implements WriteBucket {
     valueOffset: number,
     valueLength: number,
   ): void {
-    this.assertUsable();
+    this.#assertUsable();
     if (keyLength === 0) throw new TetcdError('INVALID_ARGUMENT', 'key required');
     if (keyLength > KEY_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'key too large');
     if (valueLength > VALUE_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'value too large');
-    this.owner.bytesPut += keyLength + valueLength;
+    this.#owner.bytesPut += keyLength + valueLength;
     this.tree.put(new LeafEntry(key, keyOffset, keyLength, value, valueOffset, valueLength, 0));
   }
 
   delete(key: Uint8Array): void {
-    this.assertUsable();
+    this.#assertUsable();
     if (!findEntry(this.tree, key)) return;
     if (found.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
     this.tree.remove(key, 0, key.length);
   }
 
   createBucket(name: Uint8Array): EditBucket {
-    if (this.existing(name)) throw new TetcdError('ALREADY_EXISTS', 'bucket already exists');
-    return this.insertBucket(name);
+    if (this.#existing(name)) throw new TetcdError('ALREADY_EXISTS', 'bucket already exists');
+    return this.#insertBucket(name);
   }
 
   createBucketIfNotExists(name: Uint8Array): EditBucket {
-    return this.existing(name) ? this.bucket(name)! : this.insertBucket(name);
+    return this.#existing(name) ? this.bucket(name)! : this.#insertBucket(name);
   }
 
   deleteBucket(name: Uint8Array): void {
-    this.assertUsable();
+    this.#assertUsable();
     if (!findEntry(this.tree, name)) throw new TetcdError('NOT_FOUND', 'bucket not found');
     if (!found.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
     const child = this.bucket(name);
     invariant(child !== undefined, 'a bucket that is there can be opened');
-    child.dropTree();
-    this.children.delete(latin1FromBytes(name));
+    child.#dropTree();
+    this.#children.delete(latin1FromBytes(name));
     this.tree.remove(name, 0, name.length);
   }
 
   nextSequence(): bigint {
-    this.setSequence(BigInt.asUintN(64, this.sequenceValue + 1n));
-    return this.sequenceValue;
+    this.setSequence(BigInt.asUintN(64, this.#sequenceValue + 1n));
+    return this.#sequenceValue;
   }
 
   setSequence(value: bigint): void {
-    this.assertUsable();
+    this.#assertUsable();
     if (BigInt.asUintN(64, value) !== value) {
       throw new TetcdError('INVALID_ARGUMENT', 'a sequence is an unsigned 64-bit number');
     }
     // A bucket is rewritten if its root is under edit.
     this.tree.editRoot();
     this.tree.changes++;
-    this.sequenceValue = value;
+    this.#sequenceValue = value;
   }
 
   /**
@@ -140,7 +140,7 @@ export class EditBucket implements WriteBucket {
    */
   async spill(target: SpillTarget, nested: boolean): Promise<Uint8Array | undefined> {
     const { tree } = this;
-    for (const [text, child] of this.children) {
+    for (const [text, child] of this.#children) {
       const value = await child.spill(target, true);
       if (value === undefined) continue;
       const name = bytesFromLatin1(text);
@@ -151,50 +151,50 @@ export class EditBucket implements WriteBucket {
     if (root === undefined) return undefined;
     if (nested && fitsInline(root, tree.pager.pageSize)) {
       tree.rootId = 0;
-      return encodeInlineBucket(root, this.sequenceValue);
+      return encodeInlineBucket(root, this.#sequenceValue);
     }
     tree.rootId = await spillTree(tree, this.fillPercent, target);
-    return encodeBucketHeader(tree.rootId, this.sequenceValue);
+    return encodeBucketHeader(tree.rootId, this.#sequenceValue);
   }
 
   /** Marks every page of the bucket and of those in it as freed. */
-  private dropTree(): void {
-    this.deleted = true;
-    for (const [text, child] of this.children) {
+  #dropTree(): void {
+    this.#deleted = true;
+    for (const [text, child] of this.#children) {
       // Its element still names its old pages. Under edit, that element is passed over below.
       this.tree.editLeaf(bytesFromLatin1(text));
-      child.dropTree();
+      child.#dropTree();
     }
     const { root, inline, rootId } = this.tree;
     if (root === undefined) {
-      if (inline === undefined) this.owner.freeTree(rootId);
+      if (inline === undefined) this.#owner.freeTree(rootId);
       return;
     }
-    this.dropNode(root);
+    this.#dropNode(root);
   }
 
-  private dropNode(node: TreeNode): void {
+  #dropNode(node: TreeNode): void {
     for (let i = 0; i < node.count; i++) {
       if (!node.isLeaf) {
         const child = node.childOf(i);
-        if (child === undefined) this.owner.freeTree(node.childIdOf(i));
-        else this.dropNode(child);
+        if (child === undefined) this.#owner.freeTree(node.childIdOf(i));
+        else this.#dropNode(child);
       } else if (node.flagsOf(i) !== 0) {
-        this.dropNested(node.entry(i));
+        this.#dropNested(node.entry(i));
       }
     }
   }
 
-  private dropNested(entry: LeafEntry): void {
+  #dropNested(entry: LeafEntry): void {
     const { key, keyOffset, keyLength, value, valueOffset, valueLength } = entry;
-    if (this.children.has(latin1FromBytes(key, keyOffset, keyOffset + keyLength))) return;
+    if (this.#children.has(latin1FromBytes(key, keyOffset, keyOffset + keyLength))) return;
     const header = decodeBucketValue(this.tree.pager, 0, value, valueOffset, valueLength);
-    if (header.inline === undefined) this.owner.freeTree(header.rootId);
+    if (header.inline === undefined) this.#owner.freeTree(header.rootId);
   }
 
   /** Whether there is a bucket of that name; INVALID_ARGUMENT if there is a plain value. */
-  private existing(name: Uint8Array): boolean {
-    this.assertUsable();
+  #existing(name: Uint8Array): boolean {
+    this.#assertUsable();
     if (name.length === 0) throw new TetcdError('INVALID_ARGUMENT', 'bucket name required');
     if (name.length > KEY_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'key too large');
     if (!findEntry(this.tree, name)) return false;
@@ -202,7 +202,7 @@ export class EditBucket implements WriteBucket {
     return true;
   }
 
-  private insertBucket(name: Uint8Array): EditBucket {
+  #insertBucket(name: Uint8Array): EditBucket {
     const value = encodeInlineBucket(emptyLeaf(), 0n);
     const key = name.slice();
     this.tree.put(new LeafEntry(key, 0, key.length, value, 0, value.length, BUCKET_ELEMENT_FLAG));
@@ -211,9 +211,9 @@ export class EditBucket implements WriteBucket {
     return child;
   }
 
-  private assertUsable(): void {
-    this.owner.assertOpen();
-    if (this.deleted) throw new TetcdError('NOT_FOUND', 'bucket not found');
+  #assertUsable(): void {
+    this.#owner.assertOpen();
+    if (this.#deleted) throw new TetcdError('NOT_FOUND', 'bucket not found');
   }
 }
 

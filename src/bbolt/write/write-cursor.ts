@@ -12,60 +12,60 @@ import { BranchNode, LeafNode, type TreeNode } from './node.ts';
 type View = TreeNode | Page;
 
 export class TreeCursor extends CursorEntry implements WriteCursor {
-  private readonly tree: EditTree;
+  readonly #tree: EditTree;
   /** Throws if the transaction has ended or the bucket is gone. */
-  private readonly assertUsable: () => void;
-  private readonly views: View[] = [];
-  private readonly indexes: number[] = [];
+  readonly #assertUsable: () => void;
+  readonly #views: View[] = [];
+  readonly #indexes: number[] = [];
   /** `tree.changes` when the place was found. */
-  private changes = -1;
+  #changes = -1;
 
   constructor(tree: EditTree, assertUsable: () => void) {
     super();
-    this.tree = tree;
-    this.assertUsable = assertUsable;
+    this.#tree = tree;
+    this.#assertUsable = assertUsable;
   }
 
   first(): boolean {
-    this.toRoot();
-    this.descend(true);
-    return this.landOr(true);
+    this.#toRoot();
+    this.#descend(true);
+    return this.#landOr(true);
   }
 
   last(): boolean {
-    this.toRoot();
-    this.descend(false);
-    return this.landOr(false);
+    this.#toRoot();
+    this.#descend(false);
+    return this.#landOr(false);
   }
 
   seek(key: Uint8Array): boolean {
-    this.locate(key);
-    return this.landOr(true);
+    this.#locate(key);
+    return this.#landOr(true);
   }
 
   seekExact(key: Uint8Array): boolean {
-    const exact = this.locate(key);
-    this.landOr(true);
+    const exact = this.#locate(key);
+    this.#landOr(true);
     return exact;
   }
 
   next(): boolean {
-    this.assertUsable();
+    this.#assertUsable();
     if (this.state === BEFORE) return this.first();
     if (this.state === BEHIND) return false;
     // After a change: if the key itself is gone, the first one behind it is the next.
-    if (this.changes !== this.tree.changes && !this.locate(this.key())) return this.landOr(true);
-    this.indexes[this.indexes.length - 1]!++;
-    return this.landOr(true);
+    if (this.#changes !== this.#tree.changes && !this.#locate(this.key())) return this.#landOr(true);
+    this.#indexes[this.#indexes.length - 1]!++;
+    return this.#landOr(true);
   }
 
   prev(): boolean {
-    this.assertUsable();
+    this.#assertUsable();
     if (this.state === BEHIND) return this.last();
     if (this.state === BEFORE) return false;
-    if (this.changes !== this.tree.changes) this.locate(this.key());
-    this.indexes[this.indexes.length - 1]!--;
-    return this.landOr(false);
+    if (this.#changes !== this.#tree.changes) this.#locate(this.key());
+    this.#indexes[this.#indexes.length - 1]!--;
+    return this.#landOr(false);
   }
 
   key(): Uint8Array {
@@ -77,77 +77,78 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
   }
 
   delete(): void {
-    this.assertUsable();
+    this.#assertUsable();
     if (this.state !== ON) throw new TetcdError('INVALID_ARGUMENT', 'the cursor is on no entry');
     if (this.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
-    if (this.changes !== this.tree.changes && !this.locate(this.key())) return;
-    this.tree.remove(this.keyBytes, this.keyOffset, this.keyLength);
+    if (this.#changes !== this.#tree.changes && !this.#locate(this.key())) return;
+    this.#tree.remove(this.keyBytes, this.keyOffset, this.keyLength);
   }
 
-  private toRoot(): void {
-    this.assertUsable();
-    this.views.length = 0;
-    this.indexes.length = 0;
-    this.views.push(this.tree.rootView());
-    this.changes = this.tree.changes;
+  #toRoot(): void {
+    this.#assertUsable();
+    this.#views.length = 0;
+    this.#indexes.length = 0;
+    this.#views.push(this.#tree.rootView());
+    this.#changes = this.#tree.changes;
   }
 
-  private push(view: View): void {
-    this.tree.pager.checkDepth(this.views.length, this.tree.rootId);
-    this.views.push(view);
+  #push(view: View): void {
+    this.#tree.pager.checkDepth(this.#views.length, this.#tree.rootId);
+    this.#views.push(view);
   }
 
   /** To the place of `key` in its leaf, the index of the first key not below it; whether it is it. */
-  private locate(key: Uint8Array): boolean {
-    this.toRoot();
+  #locate(key: Uint8Array): boolean {
+    this.#toRoot();
     for (;;) {
-      const view = this.views[this.views.length - 1]!;
+      const view = this.#views[this.#views.length - 1]!;
       if (view.isLeaf) {
         const index =
           view instanceof LeafNode
             ? view.search(key, 0, key.length)
             : (view as Page).searchLeaf(key);
-        this.indexes.push(index < 0 ? -1 - index : index);
+        this.#indexes.push(index < 0 ? -1 - index : index);
         return index >= 0;
       }
       const index =
         view instanceof BranchNode
           ? view.search(key, 0, key.length)
           : (view as Page).searchBranch(key);
-      this.indexes.push(index);
-      this.push(this.child(view, index));
+      this.#indexes.push(index);
+      this.#push(this.#child(view, index));
     }
   }
 
   /** From the last view down to the first or last element below it. */
-  private descend(toFirst: boolean): void {
+  #descend(toFirst: boolean): void {
     for (;;) {
-      const view = this.views[this.views.length - 1]!;
+      const view = this.#views[this.#views.length - 1]!;
       const index = toFirst ? 0 : view.count - 1;
-      this.indexes.push(index);
+      this.#indexes.push(index);
       if (view.isLeaf) return;
-      this.push(this.child(view, index));
+      this.#push(this.#child(view, index));
     }
   }
 
   /** Stands on the entry at the current place, or on the nearest one forward or backward. */
-  private landOr(forward: boolean): boolean {
-    const { pager } = this.tree;
+  #landOr(forward: boolean): boolean {
+    const { pager } = this.#tree;
     let pagesVisited = 0;
     for (;;) {
-      const leaf = this.views[this.views.length - 1]!;
+      const leaf = this.#views[this.#views.length - 1]!;
       if (!(leaf instanceof LeafNode)) pagesVisited++;
       if (pagesVisited > pager.highWater) {
-        throw pager.corrupt(this.tree.rootId, 'the tree never ends');
+        throw pager.corrupt(this.#tree.rootId, 'the tree never ends');
       }
-      const index = this.indexes[this.indexes.length - 1]!;
-      if (index >= 0 && index < leaf.count) return this.load(leaf, index);
-      if (!this.toNeighbour(forward)) return this.stop(forward ? BEHIND : BEFORE);
+      const index = this.#indexes[this.#indexes.length - 1]!;
+      if (index >= 0 && index < leaf.count) return this.#load(leaf, index);
+      if (!this.#toNeighbour(forward)) return this.stop(forward ? BEHIND : BEFORE);
     }
   }
 
-  private toNeighbour(forward: boolean): boolean {
-    const { views, indexes } = this;
+  #toNeighbour(forward: boolean): boolean {
+    const views = this.#views;
+    const indexes = this.#indexes;
     do {
       views.pop();
       indexes.pop();
@@ -157,18 +158,18 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
       indexes[indexes.length - 1]! < 0 ||
       indexes[indexes.length - 1]! >= views[views.length - 1]!.count
     );
-    this.push(this.child(views[views.length - 1]!, indexes[indexes.length - 1]!));
-    this.descend(forward);
+    this.#push(this.#child(views[views.length - 1]!, indexes[indexes.length - 1]!));
+    this.#descend(forward);
     return true;
   }
 
-  private child(view: View, index: number): View {
-    const { pager } = this.tree;
+  #child(view: View, index: number): View {
+    const { pager } = this.#tree;
     if (!(view instanceof BranchNode)) return pager.page((view as Page).childId(index));
     return view.childOf(index) ?? pager.page(view.childIdOf(index));
   }
 
-  private load(view: View, index: number): boolean {
+  #load(view: View, index: number): boolean {
     if (view instanceof LeafNode) {
       const entry = view.entry(index);
       this.keyBytes = entry.key;

@@ -62,58 +62,58 @@ export class Writer implements WriteTransaction, BucketOwner {
   readonly txid: number;
   readonly pager: Pager;
   bytesPut = 0;
-  private readonly host: WriteHost;
-  private readonly base: Meta;
-  private readonly root: EditBucket;
+  readonly #host: WriteHost;
+  readonly #base: Meta;
+  readonly #root: EditBucket;
   /** Pages of the base state that this one no longer uses. */
-  private readonly freed: PageRuns = [];
+  readonly #freed: PageRuns = [];
   /** Roots of whole trees to be freed; walked by the commit. */
-  private readonly freedTrees: number[] = [];
-  private state: (typeof STATES)[keyof typeof STATES] = STATES.OPEN;
+  readonly #freedTrees: number[] = [];
+  #state: (typeof STATES)[keyof typeof STATES] = STATES.OPEN;
 
   constructor(host: WriteHost, base: Meta) {
-    this.host = host;
+    this.#host = host;
     this.pager = host.pager;
-    this.base = base;
+    this.#base = base;
     this.txid = base.txid + 1;
-    this.root = new EditBucket(this, base.rootPage, undefined, base.rootSequence);
+    this.#root = new EditBucket(this, base.rootPage, undefined, base.rootSequence);
   }
 
   bucket(name: Uint8Array): EditBucket | undefined {
-    return this.root.bucket(name);
+    return this.#root.bucket(name);
   }
 
   cursor(): Cursor {
-    return this.root.cursor();
+    return this.#root.cursor();
   }
 
   createBucket(name: Uint8Array): EditBucket {
-    return this.root.createBucket(name);
+    return this.#root.createBucket(name);
   }
 
   createBucketIfNotExists(name: Uint8Array): EditBucket {
-    return this.root.createBucketIfNotExists(name);
+    return this.#root.createBucketIfNotExists(name);
   }
 
   deleteBucket(name: Uint8Array): void {
-    this.root.deleteBucket(name);
+    this.#root.deleteBucket(name);
   }
 
   freePage(page: Page): void {
-    pushRun(this.freed, page.id, page.overflow + 1);
+    pushRun(this.#freed, page.id, page.overflow + 1);
   }
 
   freeTree(rootId: number): void {
-    this.freedTrees.push(rootId);
+    this.#freedTrees.push(rootId);
   }
 
   assertOpen(): void {
-    if (this.state !== STATES.OPEN) throw new TetcdError('CLOSED', 'tx closed');
+    if (this.#state !== STATES.OPEN) throw new TetcdError('CLOSED', 'tx closed');
   }
 
   rollback(): void {
-    if (this.state !== STATES.OPEN) return;
-    this.end();
+    if (this.#state !== STATES.OPEN) return;
+    this.#end();
   }
 
   commit(): Promise<CommitResult> {
@@ -123,13 +123,13 @@ export class Writer implements WriteTransaction, BucketOwner {
   /** As `commit`; with `always`, a meta page is written even if nothing has changed. */
   async commitWhole(always: boolean): Promise<CommitResult> {
     this.assertOpen();
-    this.state = STATES.COMMITTING;
-    const { host } = this;
+    this.#state = STATES.COMMITTING;
+    const host = this.#host;
     // Whether a failure leaves open what the disk holds.
     let uncertain = false;
     try {
-      const built = await this.build(always);
-      if (built === undefined) return { txid: this.base.txid, pagesWritten: 0 };
+      const built = await this.#build(always);
+      if (built === undefined) return { txid: this.#base.txid, pagesWritten: 0 };
       await built.builder.flush();
       const { file, pageSize } = host.pager;
       uncertain = true;
@@ -137,7 +137,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       encodeMeta(built.meta, this.txid % 2, host.metaPage);
       await file.write([host.metaPage], (this.txid % 2) * pageSize);
       if (!host.noSync) await file.sync();
-      host.freelist.commit(this.txid, this.freed);
+      host.freelist.commit(this.txid, this.#freed);
       host.freelistPages = built.list;
       host.publish(built.meta);
       return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
@@ -146,33 +146,35 @@ export class Writer implements WriteTransaction, BucketOwner {
       else host.freelist.rollback();
       throw error;
     } finally {
-      this.end();
+      this.#end();
     }
   }
 
   /** Undefined if nothing has changed. */
-  private async build(
+  async #build(
     always: boolean,
   ): Promise<
     { readonly builder: PageBuilder; readonly meta: Meta; readonly list: PageRuns } | undefined
   > {
-    const { host, base, freed } = this;
+    const host = this.#host;
+    const base = this.#base;
+    const freed = this.#freed;
     const slices = host.slices();
-    await freeTrees(host.pager, this.freedTrees, freed, slices);
+    await freeTrees(host.pager, this.#freedTrees, freed, slices);
     const builder = new PageBuilder(host.pager, host.freelist, base.highWater);
     // Most freed pages are written again; new content adds to them.
     const pagesPut = Math.ceil(this.bytesPut / host.pager.pageSize);
     host.freelist.begin(this.txid, countRuns(freed) + pagesPut);
-    const rootChanged = (await this.root.spill({ builder, slices }, false)) !== undefined;
+    const rootChanged = (await this.#root.spill({ builder, slices }, false)) !== undefined;
     if (!rootChanged && !always) return undefined;
 
     for (let i = 0; i < host.freelistPages.length; i += 2) {
       pushRun(freed, host.freelistPages[i]!, host.freelistPages[i + 1]!);
     }
-    const list = host.noFreelistSync ? [] : await this.buildFreelist(builder, slices);
+    const list = host.noFreelistSync ? [] : await this.#buildFreelist(builder, slices);
     const meta: Meta = {
       ...base,
-      rootPage: rootChanged ? this.root.tree.rootId : base.rootPage,
+      rootPage: rootChanged ? this.#root.tree.rootId : base.rootPage,
       freelistPage: list[0],
       highWater: builder.highWater,
       txid: this.txid,
@@ -182,15 +184,15 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   /** A page with the ids of all pages that this state does not reach; where it is. */
-  private async buildFreelist(builder: PageBuilder, slices: Slices): Promise<PageRuns> {
-    const { freelist } = this.host;
+  async #buildFreelist(builder: PageBuilder, slices: Slices): Promise<PageRuns> {
+    const { freelist } = this.#host;
     const { pageSize } = this.pager;
     // Its own pages may come out of the free ones: then the list is shorter than its page allows.
-    const bound = freelist.freeCount + freelist.pendingCount + countRuns(this.freed);
+    const bound = freelist.freeCount + freelist.pendingCount + countRuns(this.#freed);
     const pages = Math.ceil(freelistSize(bound) / pageSize);
     const id = builder.allocate(pages);
     const unused = freelist.unused();
-    addAll(unused, this.freed);
+    addAll(unused, this.#freed);
 
     const bytes = allocatePageBytes(pages * pageSize);
     bytes.fill(0);
@@ -211,8 +213,8 @@ export class Writer implements WriteTransaction, BucketOwner {
     return [id, pages];
   }
 
-  private end(): void {
-    this.state = STATES.ENDED;
-    this.host.releaseWriter();
+  #end(): void {
+    this.#state = STATES.ENDED;
+    this.#host.releaseWriter();
   }
 }

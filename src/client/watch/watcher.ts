@@ -104,7 +104,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     this.created = new Promise((resolve, reject) => {
       this.#settleCreated = { resolve, reject };
     });
-    // Nobody needs to wait for it.
+    // Waiting for it is optional.
     this.created.catch(() => {});
     this.#signal = options.signal;
     if (this.#signal?.aborted === true) this.onFailed(this.#signal.reason);

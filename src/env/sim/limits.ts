@@ -9,7 +9,7 @@ export const PAGE_SIZE = 4096;
 /** Simulated time that one turn of the event loop takes, so that endless turns let time pass. */
 export const TURN_MS = 0.01;
 
-/** Operations kept by a disk's trace; a longer run throws, since nobody could read it. */
+/** Operations kept by a disk's trace; a longer run throws, since it would be too long to read. */
 export const TRACE_LENGTH_MAX = 1_000_000;
 
 /** Events of one `run`; more means that the simulated program runs in circles. */

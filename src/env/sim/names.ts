@@ -8,7 +8,7 @@ export class FileNode {
   readonly kind = 'file';
   readonly data: FileData;
   readonly permissions: number;
-  /** Whoever holds the lock; any object with an identity. */
+  /** The holder of the lock; any object with an identity. */
   lockHolder: object | undefined;
   openCount = 0;
   /** Names that lead here. */

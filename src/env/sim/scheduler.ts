@@ -104,7 +104,7 @@ export class Scheduler implements Timers {
     const result = body().finally(() => {
       settled = true;
     });
-    // Whoever awaits `run` gets the failure; until then it is not an unhandled one.
+    // The caller of `run` gets the failure; until then it is not an unhandled one.
     result.catch(() => {});
     await this.#pump(() => settled, 'the body of run() waits for an event that will never come');
     return await result;

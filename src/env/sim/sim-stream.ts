@@ -275,7 +275,7 @@ export class SimStream implements ByteStream {
 
   #arrive(parcel: Parcel): void {
     if (this.#closed) {
-      // Nobody is here any more: the sender learns it, unless it has only said goodbye.
+      // This end is closed: the sender gets a reset, unless it only half-closed.
       if (parcel.kind === 'data') this.#send({ kind: 'reset' });
       return;
     }

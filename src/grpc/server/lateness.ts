@@ -1,5 +1,5 @@
 // Whether this process was stopped, starved or busy with itself a moment ago. What clients then seem to
-// have done all at once, they did while nobody looked.
+// have done all at once, they did unobserved.
 
 import type { Clock, Timer, Timers } from '../../env/index.ts';
 import { LATE_BEAT_MS, LATE_GRACE_MS, LATE_MS_MIN } from '../limits.ts';

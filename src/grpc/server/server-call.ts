@@ -14,7 +14,7 @@ import type { Route } from './routes.ts';
 import type { ServerConnection } from './server-connection.ts';
 import type { Call, MethodStats, Peer } from './server-types.ts';
 
-/** What a call that nobody may answer any more answers: the deadline's status, as Go's context. */
+/** The status of a call past its deadline, as of Go's context. */
 export const DEADLINE_TEXT = 'context deadline exceeded';
 
 export abstract class ServerCall extends GrpcStream implements Call, HasDeadline {
@@ -69,7 +69,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     // Only what makes answers in pieces has something to let go.
   }
 
-  /** Tells the handler that nobody waits for its answer any more. */
+  /** Tells the handler that its answer is not wanted any more. */
   protected abstract tellCancelled(): void;
 
   // Sending

@@ -55,7 +55,7 @@ export interface Call {
   trailers: MetadataInit | undefined;
 }
 
-/** A message that is made while it is sent; `return` is called if nobody wants the rest. */
+/** A message that is made while it is sent; `return` is called if the rest is not wanted. */
 export type Pieces = Iterator<Uint8Array, void, undefined>;
 
 /** Waits for room in a connection's output. */

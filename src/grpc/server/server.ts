@@ -46,7 +46,7 @@ export class ServerCore implements Server {
   readonly deadlines: Deadlines;
   readonly lateness: Lateness;
   readonly mirrorsCompression: boolean;
-  /** Whether somebody wants durations. */
+  /** Whether durations are measured. */
   readonly measuresCalls: boolean;
   readonly #options: ServerOptions;
   readonly #connections = new Set<ServerConnection>();

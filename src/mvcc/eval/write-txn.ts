@@ -1,5 +1,5 @@
 // One write transaction of the store: all its changes share one new main revision, counted by sub
-// revisions. Whoever applies entries begins it, evaluates requests on it, and ends it.
+// revisions. The applier begins it, evaluates requests on it, and ends it.
 //
 // What it writes is in the index and in the rows at once, above the current revision: readers at the
 // current revision do not see it, and the transaction's own reads do. Its revision becomes current

@@ -121,7 +121,7 @@ export class ChangeLog {
     return sum;
   }
 
-  /** Nobody will ask for a revision below `rev` any more. */
+  /** Compaction: revisions below `rev` are not asked for again. */
   dropBefore(rev: Revision): void {
     while (this.#first < this.#blocks.length && this.#blocks[this.#first]!.lastMain() <= rev) {
       this.#dropOldest();

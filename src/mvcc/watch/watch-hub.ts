@@ -227,7 +227,7 @@ export class WatchHub {
       if (this.#passDispatch.step(view, budget)) this.#windowDone(pass);
       return !this.hasCatchUp;
     }
-    // Everybody left, or rows of the window that is not complete may be gone by now.
+    // All watchers left, or rows of the window that is not complete may be gone by now.
     if (pass.watchers.size === 0 || pass.reader.nextMain < view.compactedRev) {
       this.#endPass(WATCHER_STATE.WAITING);
       return !this.hasCatchUp;

@@ -134,7 +134,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Nobody reads on: what still comes is thrown away. */
+  /** The reader has stopped: later input is discarded. */
   abandon(): void {
     this.#abandoned = true;
     this.#queue = [];

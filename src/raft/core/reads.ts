@@ -64,7 +64,7 @@ export function onReadResponse(raft: Raft, response: Message): void {
 
 function beginRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
-  // Nobody else can have been elected. (A leader that was removed may lead a group of one other.)
+  // No other node can have been elected. (A leader that was removed may lead a group of one other.)
   const alone = raft.tracker.isSingleton() && isVoter(raft.tracker.config, raft.id);
   if (alone || raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
     answerRead(raft, request, index);

@@ -80,7 +80,7 @@ function giveWay(raft: Raft, message: Message): boolean {
   switch (message.type) {
     case MessageType.MsgPreVote:
       if (leaseForbids(raft, message)) return ignoreForLease(raft, message);
-      // Nobody has entered that term yet.
+      // No node has entered that term yet.
       return true;
     case MessageType.MsgPreVoteResp:
       // A granted one carries the term that we asked about, a rejection the term of its sender.

@@ -1,4 +1,4 @@
-// Who waits until the state machine has applied an entry.
+// Callers that wait until the state machine has applied an entry.
 
 import type { LogIndex } from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';

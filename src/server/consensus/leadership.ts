@@ -6,7 +6,7 @@ import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { MemberCore } from '../core.ts';
 import { requestTimeoutMs } from '../limits.ts';
 
-/** Somebody waits for a member to lead. */
+/** A caller that waits for a member to lead. */
 interface Wait {
   readonly leader: bigint;
   readonly timer: Timer;

@@ -14,7 +14,7 @@ import { APPLY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
 
-/** Who waits for an entry. Exactly one of the methods is called, once, and must not throw. */
+/** The caller that waits for an entry. Exactly one of the methods is called, once, and must not throw. */
 export interface Proposal {
   complete(result: ApplyResult): void;
   fail(error: EtcdErrorName): void;

@@ -13,7 +13,7 @@ import type { ReadState } from '../../raft/index.ts';
 import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from '../limits.ts';
 import type { RequestIds } from './request-ids.ts';
 
-/** Who waits for a read. Exactly one of the methods is called, once, and must not throw. */
+/** The caller that waits for a read. Exactly one of the methods is called, once, and must not throw. */
 export interface Read {
   /** The state machine now shows everything acknowledged before the read arrived. */
   serve(): void;

@@ -194,7 +194,7 @@ export class ReadyLoop {
   /** A message of another member has arrived; taken over. */
   receive(message: Message): void {
     if (this.#stopped) return;
-    // Whatever becomes of it (a stale term, a proposal without leader): its sender tries again.
+    // Refusals (a stale term, a proposal without leader) are ignored: the sender tries again.
     this.#options.node.step(message);
     this.schedule();
   }
@@ -293,7 +293,7 @@ export class ReadyLoop {
     if (context !== undefined) node.readIndex(context);
   }
 
-  /** Whoever writes without a pause has the commit index told with the next entries. */
+  /** Under load the commit index goes out with the next entries. */
   #tellCommitSoon(): void {
     if (this.#tellsCommit) return;
     this.#tellsCommit = true;

@@ -77,7 +77,7 @@ class Revocation implements Proposal {
 
   complete(result: ApplyResult): void {
     if (result.kind !== 'error') this.#onRevoked();
-    // Somebody else has revoked it meanwhile.
+    // It has been revoked meanwhile.
     else if (result.error !== 'LEASE_NOT_FOUND') this.fail(result.error);
   }
 

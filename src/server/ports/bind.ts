@@ -12,7 +12,7 @@ export function addressOf(url: ListenUrl): StreamAddress {
 }
 
 /**
- * Binds with `bind`. The Unix socket of a process that was killed is replaced; one where somebody
+ * Binds with `bind`. The Unix socket of a process that was killed is replaced; one where a process
  * answers is taken, as a port would be.
  */
 export async function bindAt<T>(

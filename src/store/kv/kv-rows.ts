@@ -7,7 +7,7 @@ import { ByteArena } from '../backend/byte-arena.ts';
 import { ROW_CACHE_BYTES } from '../limits.ts';
 import { RowCache } from './row-cache.ts';
 
-/** Whatever finds the bytes of a revision: the backend, or a pinned sight of it. */
+/** A source of the bytes of a revision: the backend, or a pinned sight of it. */
 interface RowFinder {
   findRow(main: Revision, sub: number, into: ByteSlice): boolean;
 }

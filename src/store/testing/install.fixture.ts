@@ -250,7 +250,7 @@ export class InstallWorld {
     this.follower = rig;
   }
 
-  /** Everybody takes everything; then each watcher has seen what was for it, once and in order. */
+  /** All streams accept everything; then each watcher has seen what was for it, once and in order. */
   async finish(): Promise<string[]> {
     while (this.follower.machine.appliedIndex < this.log.length) this.follow();
     for (const stream of this.streams) {
