@@ -173,6 +173,8 @@ describe('banned names', () => {
     ['windows-1252', /TextDecoder\('latin1'\)/],
     ['enum', /^\s*(?:export )?(?:const )?enum /],
     ['unfinished', /\bFIXME\b|\bXXX\b/],
+    ['error code as text', /new TetcdError\('|hasCode\([^()]*, '/],
+    ['private by keyword', /^\s+private (?!constructor)/],
     ['any', /\bas any\b|: any\b|@ts-(?:ignore|nocheck)/],
   ];
 

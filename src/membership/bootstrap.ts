@@ -1,7 +1,7 @@
 // How a cluster begins: the members that `--initial-cluster` names get their ids, and the log's
 // first entries add them.
 
-import { bytesFromUtf8, TetcdError } from '../base/index.ts';
+import { bytesFromUtf8, ERROR_CODES, TetcdError } from '../base/index.ts';
 import { clusterIdFor, compareIds, memberIdFor, sortedUrls } from './ids.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
 import { writeMember, writePromotion } from './member-json.ts';
@@ -27,7 +27,7 @@ export function bootstrapMembers(members: readonly BootstrapMember[], token: str
   const ids = new Set(made.map((member) => member.id));
   if (ids.size !== made.length || ids.has(0n)) {
     throw new TetcdError(
-      'INVALID_ARGUMENT',
+      ERROR_CODES.INVALID_ARGUMENT,
       'two members of the initial cluster have the same id (same peer URLs)',
     );
   }
@@ -67,7 +67,7 @@ export async function joinMembers(
   urls: UrlComparison,
 ): Promise<Member[]> {
   if (named.length !== existing.length) {
-    throw new TetcdError('INVALID_ARGUMENT', 'member count is unequal');
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'member count is unequal');
   }
   const left = new Set(named);
   const matched: Member[] = [];
@@ -92,7 +92,7 @@ async function matchOf(
     if (difference === undefined) return other;
   }
   throw new TetcdError(
-    'INVALID_ARGUMENT',
+    ERROR_CODES.INVALID_ARGUMENT,
     `PeerURLs: no match found for existing member (${formatId(id)}, [${peerURLs.join(' ')}]), ` +
       `last resolver error (${difference})`,
   );

@@ -7,7 +7,7 @@
 // applying them again would not be harmless (a change that was refused the first time may look
 // legal against later state).
 
-import { invariant, type LogIndex, TetcdError, utf8FromBytes } from '../base/index.ts';
+import { ERROR_CODES, invariant, type LogIndex, TetcdError, utf8FromBytes } from '../base/index.ts';
 import { compareIds } from './ids.ts';
 import { type Attributes, formatId, isStarted, type Member, type MemberId } from './member.ts';
 import { parseConfChangeContext, parseMember } from './member-json.ts';
@@ -225,7 +225,7 @@ export class Cluster {
     if (member === undefined) {
       if (this.#removed.has(id)) return NO_ROWS;
       throw new TetcdError(
-        'CORRUPT',
+        ERROR_CODES.CORRUPT,
         `the log sets attributes of ${formatId(id)}, which never was a ` +
           `member of cluster ${formatId(this.id)}`,
       );
@@ -295,7 +295,7 @@ export class Cluster {
   #takeVersion(version: ClusterVersion): void {
     if (compareVersions(version, SERVER_VERSION) > 0) {
       throw new TetcdError(
-        'UNSUPPORTED',
+        ERROR_CODES.UNSUPPORTED,
         `invalid downgrade; server version ${formatVersion(SERVER_VERSION)} is lower than ` +
           `determined cluster version ${formatVersion(version)}`,
       );
@@ -321,9 +321,9 @@ export class Cluster {
 function checkIds({ members, removed }: ClusterState): void {
   const gone = new Set(removed);
   for (const { id } of members) {
-    if (id === 0n) throw new TetcdError('CORRUPT', 'a member has the id 0');
+    if (id === 0n) throw new TetcdError(ERROR_CODES.CORRUPT, 'a member has the id 0');
     if (!gone.has(id)) continue;
-    throw new TetcdError('CORRUPT', `${formatId(id)} is a member and was removed`);
+    throw new TetcdError(ERROR_CODES.CORRUPT, `${formatId(id)} is a member and was removed`);
   }
 }
 
@@ -350,7 +350,10 @@ function memberOf(change: ConfChangeInput): Member {
 
 function checkId(change: ConfChangeInput, id: MemberId): void {
   if (id === change.nodeId) return;
-  throw new TetcdError('CORRUPT', `${describe(change)}: its context names ${formatId(id)}`);
+  throw new TetcdError(
+    ERROR_CODES.CORRUPT,
+    `${describe(change)}: its context names ${formatId(id)}`,
+  );
 }
 
 function describe(change: ConfChangeInput): string {
@@ -358,5 +361,8 @@ function describe(change: ConfChangeInput): string {
 }
 
 function unknownType(change: ConfChangeInput): TetcdError {
-  return new TetcdError('UNSUPPORTED', `${describe(change)}: unknown type ${change.type}`);
+  return new TetcdError(
+    ERROR_CODES.UNSUPPORTED,
+    `${describe(change)}: unknown type ${change.type}`,
+  );
 }

@@ -1,7 +1,7 @@
 // Which forms are written at which cluster version: the one place that knows. Reading is not
 // decided here, since every form is read at every version. The table is in README.md.
 
-import { TetcdError } from '../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { type Attributes, formatId, type MemberId } from './member.ts';
 import { attributesPut, type V2Put, versionPut } from './v2-request.ts';
 import {
@@ -50,7 +50,7 @@ export function checkMaxClusterVersion(
 ): void {
   if (present === undefined || max === undefined || compareVersions(present, max) <= 0) return;
   throw new TetcdError(
-    'INVALID_ARGUMENT',
+    ERROR_CODES.INVALID_ARGUMENT,
     `--max-cluster-version ${formatVersion(max)} cannot hold this data directory: ` +
       `its cluster version is already ${formatVersion(present)}`,
   );

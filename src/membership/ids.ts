@@ -1,7 +1,7 @@
 // How etcd computes the identities of members and clusters: the first eight bytes, big endian, of
 // a SHA-1 over what makes them distinct.
 
-import { bytesFromUtf8, compareBytes, TetcdError } from '../base/index.ts';
+import { bytesFromUtf8, compareBytes, ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { MemberId } from './member.ts';
 import { sha1 } from './sha1.ts';
 
@@ -41,7 +41,7 @@ const HEX_ID = /^[\da-fA-F]{1,16}$/;
 /** Reads the hexadecimal form. MALFORMED, naming `what`, if it is no 64-bit number. */
 export function parseId(text: string, what: string): MemberId {
   if (!HEX_ID.test(text)) {
-    throw new TetcdError('MALFORMED', `${what}: ${JSON.stringify(text)} is no member id`);
+    throw new TetcdError(ERROR_CODES.MALFORMED, `${what}: ${JSON.stringify(text)} is no member id`);
   }
   return BigInt(`0x${text}`);
 }

@@ -2,7 +2,7 @@
 // JavaScript's own JSON cannot do: an identity above 2^53 keeps every digit (it is a bigint here),
 // and `<`, `>`, `&`, U+2028 and U+2029 are escaped, because stored texts are compared byte by byte.
 
-import { TetcdError } from '../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
 
 /** An integer literal reads as bigint, any other number as number. */
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
@@ -154,7 +154,10 @@ class Reader {
   }
 
   #refuse(reason: string): never {
-    throw new TetcdError('MALFORMED', `${this.#what}: JSON: ${reason} at offset ${this.#at}`);
+    throw new TetcdError(
+      ERROR_CODES.MALFORMED,
+      `${this.#what}: JSON: ${reason} at offset ${this.#at}`,
+    );
   }
 }
 
@@ -169,7 +172,7 @@ export class Fields {
 
   constructor(value: Json, what: string) {
     if (typeof value !== 'object' || value === null || isArray(value)) {
-      throw new TetcdError('MALFORMED', `${what}: JSON: expected an object`);
+      throw new TetcdError(ERROR_CODES.MALFORMED, `${what}: JSON: expected an object`);
     }
     this.#object = value;
     this.#what = what;
@@ -223,7 +226,7 @@ export class Fields {
   count(key: string): number {
     const value = this.uint64(key);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new TetcdError('NUMBER_TOO_LARGE', `${this.#what}: JSON: ${key} is ${value}`);
+      throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, `${this.#what}: JSON: ${key} is ${value}`);
     }
     return Number(value);
   }
@@ -232,13 +235,13 @@ export class Fields {
     const unknown = this.keys.find((key) => !this.#known.has(key));
     if (unknown === undefined) return;
     throw new TetcdError(
-      'UNSUPPORTED',
+      ERROR_CODES.UNSUPPORTED,
       `${this.#what}: JSON: the key ${writeString(unknown)} is not known to this release`,
     );
   }
 
   refuse(key: string, expected: string): never {
-    throw new TetcdError('MALFORMED', `${this.#what}: JSON: ${key} must be ${expected}`);
+    throw new TetcdError(ERROR_CODES.MALFORMED, `${this.#what}: JSON: ${key} must be ${expected}`);
   }
 }
 

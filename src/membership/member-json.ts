@@ -10,7 +10,7 @@
 // Keys with `?` are left out when empty or false. Example of the first form:
 //   {"id":9372538179322589801,"peerURLs":["http://127.0.0.1:2380"],"name":"default"}
 
-import { TetcdError } from '../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { Fields, parseJson, writeString, writeStrings } from './json.ts';
 import type { Attributes, Member, MemberId, RaftAttributes } from './member.ts';
 
@@ -33,7 +33,7 @@ export function writeMembers(members: readonly Member[]): string {
 /** MALFORMED or UNSUPPORTED, naming `what`, if the text is no list of members. */
 export function parseMembers(text: string, what: string): Member[] {
   const list = parseJson(text, what);
-  if (!Array.isArray(list)) throw new TetcdError('MALFORMED', `${what}: expected a list`);
+  if (!Array.isArray(list)) throw new TetcdError(ERROR_CODES.MALFORMED, `${what}: expected a list`);
   return list.map((item) => {
     const fields = new Fields(item, what);
     const member = readMember(fields);

@@ -1,6 +1,6 @@
 // The rows of the backend that hold the membership. Keys are ASCII.
 
-import { bytesFromUtf8, TetcdError, utf8FromBytes } from '../base/index.ts';
+import { bytesFromUtf8, ERROR_CODES, TetcdError, utf8FromBytes } from '../base/index.ts';
 import { parseId } from './ids.ts';
 import { Fields, parseJson, writeString } from './json.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
@@ -87,7 +87,10 @@ export function readRows(rows: Iterable<Row>): RowContents {
     if (bucket === 'members') {
       const member = parseMember(text, what);
       if (member.id !== parseId(key, what)) {
-        throw new TetcdError('CORRUPT', `${what}: holds the member ${formatId(member.id)}`);
+        throw new TetcdError(
+          ERROR_CODES.CORRUPT,
+          `${what}: holds the member ${formatId(member.id)}`,
+        );
       }
       members.push(member);
     } else if (bucket === 'members_removed') {
@@ -97,7 +100,7 @@ export function readRows(rows: Iterable<Row>): RowContents {
     } else if (key === DOWNGRADE_KEY) {
       downgrade = parseDowngrade(text, what);
     } else {
-      throw new TetcdError('UNSUPPORTED', `${what}: not known to this release`);
+      throw new TetcdError(ERROR_CODES.UNSUPPORTED, `${what}: not known to this release`);
     }
   }
   return { members, removed, version, downgrade };
@@ -107,7 +110,10 @@ export function readRows(rows: Iterable<Row>): RowContents {
 export function mustParseVersion(text: string, what: string): ClusterVersion {
   const version = parseStoredVersion(text);
   if (version !== undefined) return version;
-  throw new TetcdError('MALFORMED', `${what}: ${JSON.stringify(text)} is no MAJOR.MINOR.PATCH`);
+  throw new TetcdError(
+    ERROR_CODES.MALFORMED,
+    `${what}: ${JSON.stringify(text)} is no MAJOR.MINOR.PATCH`,
+  );
 }
 
 function parseDowngrade(text: string, what: string): DowngradeInfo {

@@ -2,7 +2,7 @@
 // version as v2 PUTs, and 3.4 logs a quorum GET for every health probe. Nothing else may appear in
 // the log of a cluster without v2 keys; if it does, we refuse the log by name.
 
-import { TetcdError } from '../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { etcdserverpb } from '../protocol/index.ts';
 import { parseId } from './ids.ts';
 import type { Attributes, MemberId } from './member.ts';
@@ -56,7 +56,7 @@ export function meaningOfV2Request(request: V2RequestInput): V2Meaning {
     }
   }
   throw new TetcdError(
-    'UNSUPPORTED',
+    ERROR_CODES.UNSUPPORTED,
     `the log holds a v2 request (${method} ${path}) that this release cannot apply: ` +
       "only membership is kept of etcd's v2 API",
   );
@@ -93,7 +93,7 @@ export function v2RequestIn(payload: Uint8Array): etcdserverpb.Request | undefin
   at = skipVarint(payload, at + 1);
   const end = at + length;
   if (end > payload.length) {
-    throw new TetcdError('MALFORMED', 'etcdserverpb.Request: field 2 runs past the end');
+    throw new TetcdError(ERROR_CODES.MALFORMED, 'etcdserverpb.Request: field 2 runs past the end');
   }
   // Bare, field 2 is the method and the path (field 3) follows; in the wrapper nothing does but
   // perhaps the header (field 100).

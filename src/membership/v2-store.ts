@@ -22,7 +22,13 @@
 // What we write is what etcd from 3.6 on writes: a fresh tree with one change per fact, and the
 // counters that making it leaves behind. The worked example is `v2-store.fixture.ts`.
 
-import { bytesFromUtf8, compareBytes, TetcdError, utf8FromBytes } from '../base/index.ts';
+import {
+  bytesFromUtf8,
+  compareBytes,
+  ERROR_CODES,
+  TetcdError,
+  utf8FromBytes,
+} from '../base/index.ts';
 import { parseId } from './ids.ts';
 import { Fields, isArray, parseJson, writeString } from './json.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
@@ -182,7 +188,10 @@ export function readV2Store(data: Uint8Array): RowContents {
   for (const key of ['WatcherHub', 'CurrentIndex', 'Stats']) store.take(key);
   const version = store.take('CurrentVersion');
   if (version !== STORE_VERSION) {
-    throw new TetcdError('UNSUPPORTED', `${what}: its version is ${String(version)}, not 2`);
+    throw new TetcdError(
+      ERROR_CODES.UNSUPPORTED,
+      `${what}: its version is ${String(version)}, not 2`,
+    );
   }
   const root = readNode(store.object('Root'), '/');
   store.onlyThese();
@@ -209,7 +218,7 @@ function readNode(fields: Fields, path: string): ReadNode {
   for (const key of ['CreatedIndex', 'ModifiedIndex']) fields.count(key);
   const value = fields.string('Value');
   if (fields.string('ExpireTime') !== PERMANENT) {
-    throw new TetcdError('UNSUPPORTED', `${what}: keys of the v2 API that expire`);
+    throw new TetcdError(ERROR_CODES.UNSUPPORTED, `${what}: keys of the v2 API that expire`);
   }
   const raw = fields.take('Children') ?? null;
   fields.onlyThese();
@@ -228,7 +237,7 @@ function refuseKeys(node: ReadNode): void {
   if (first === undefined && node.children !== undefined) return;
   const path = first?.[1].path ?? node.path;
   throw new TetcdError(
-    'UNSUPPORTED',
+    ERROR_CODES.UNSUPPORTED,
     `the snapshot holds keys of etcd's v2 API (${path}), which this release cannot keep`,
   );
 }
@@ -242,7 +251,7 @@ function refuseUsers(node: ReadNode): void {
         : child.children?.size === 0;
     if (isLeftOver) continue;
     throw new TetcdError(
-      'UNSUPPORTED',
+      ERROR_CODES.UNSUPPORTED,
       `the snapshot holds users or settings of etcd's v2 API ` +
         `(${child.path}), which this release cannot keep`,
     );
@@ -276,7 +285,10 @@ function readMemberNode(name: string, node: ReadNode): Member {
     else throw unknownPath(child);
   }
   if (raftAttributes === undefined) {
-    throw new TetcdError('MALFORMED', `v2 store of a snapshot: ${node.path} has no raftAttributes`);
+    throw new TetcdError(
+      ERROR_CODES.MALFORMED,
+      `v2 store of a snapshot: ${node.path} has no raftAttributes`,
+    );
   }
   return { id: parseId(name, node.path), ...raftAttributes, ...attributes };
 }
@@ -287,7 +299,7 @@ function childrenOf(node: ReadNode): ReadonlyMap<string, ReadNode> {
 
 function unknownPath(node: ReadNode): TetcdError {
   return new TetcdError(
-    'UNSUPPORTED',
+    ERROR_CODES.UNSUPPORTED,
     `the snapshot holds ${node.path}, which is not known to this release`,
   );
 }

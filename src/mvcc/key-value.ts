@@ -10,6 +10,7 @@
 import {
   COUNT_MAX,
   copyBytes,
+  ERROR_CODES,
   latin1FromBytes,
   type Revision,
   TetcdError,
@@ -295,6 +296,9 @@ export class KeyValueScanner {
   }
 
   #corrupt(): never {
-    throw new TetcdError('CORRUPT', `key bucket: a value of ${this.#end} bytes is no KeyValue`);
+    throw new TetcdError(
+      ERROR_CODES.CORRUPT,
+      `key bucket: a value of ${this.#end} bytes is no KeyValue`,
+    );
   }
 }

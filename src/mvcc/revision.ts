@@ -10,7 +10,13 @@
 // The order of these bytes is the order of revisions. All changes of one transaction share `main`;
 // `sub` counts them from 0.
 
-import { CONSENSUS_END, type Revision, TetcdError, writeUint64 } from '../base/index.ts';
+import {
+  CONSENSUS_END,
+  ERROR_CODES,
+  type Revision,
+  TetcdError,
+  writeUint64,
+} from '../base/index.ts';
 import { SUB_MAX } from './limits.ts';
 
 /** Length of the key of a put. */
@@ -79,17 +85,17 @@ export function checkRevisionKey(bytes: Uint8Array, offset = 0, length = bytes.l
     length === REVISION_KEY_BYTES ||
     (length === TOMBSTONE_KEY_BYTES && bytes[offset + REVISION_KEY_BYTES] === TOMBSTONE_MARK);
   if (!sized || bytes[offset + 8] !== SEPARATOR) {
-    throw new TetcdError('CORRUPT', `a key of ${length} bytes is not a revision`);
+    throw new TetcdError(ERROR_CODES.CORRUPT, `a key of ${length} bytes is not a revision`);
   }
   if (bytes[offset]! >= 0x80 || bytes[offset + 9]! >= 0x80) {
-    throw new TetcdError('CORRUPT', 'negative revision');
+    throw new TetcdError(ERROR_CODES.CORRUPT, 'negative revision');
   }
   // Revisions that follow must still be numbers that can be counted.
   if (readCount(bytes, offset) >= CONSENSUS_END) {
-    throw new TetcdError('NUMBER_TOO_LARGE', 'revision not below 2^52');
+    throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, 'revision not below 2^52');
   }
   if (readCount(bytes, offset + 9) > SUB_MAX) {
-    throw new TetcdError('NUMBER_TOO_LARGE', 'sub revision above 2^31-1');
+    throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, 'sub revision above 2^31-1');
   }
 }
 

@@ -1,6 +1,6 @@
 // etcd's errors, and requests that are no message of their type, as gRPC statuses.
 
-import { hasCode } from '../base/index.ts';
+import { ERROR_CODES, hasCode } from '../base/index.ts';
 import { STATUS, type StatusCode } from '../grpc/index.ts';
 import { ETCD_ERRORS, type EtcdErrorDefinition, type EtcdErrorName } from '../protocol/index.ts';
 import type { StreamCall, UnaryCall } from './call.ts';
@@ -43,6 +43,7 @@ export function endMalformed(call: StreamCall, error: unknown): void {
 }
 
 function malformation(error: unknown): string {
-  if (!hasCode(error, 'MALFORMED') && !hasCode(error, 'NUMBER_TOO_LARGE')) throw error;
+  if (!hasCode(error, ERROR_CODES.MALFORMED) && !hasCode(error, ERROR_CODES.NUMBER_TOO_LARGE))
+    throw error;
   return error.message;
 }

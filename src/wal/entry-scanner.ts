@@ -1,7 +1,7 @@
 // Reads encoded entries at boot, a million and more. Hot: for an entry that is skipped (it is before
 // the snapshot) it makes no object; measured, 0.05 us against 1 us of decoding.
 
-import { COUNT_MAX, EMPTY_BYTES, hasCode } from '../base/index.ts';
+import { COUNT_MAX, EMPTY_BYTES, ERROR_CODES, hasCode } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 
 const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
@@ -61,7 +61,8 @@ export class EntryScanner {
     try {
       entry = raftpb.EntryCodec.decode(bytes, start, end);
     } catch (error) {
-      if (hasCode(error, 'MALFORMED') || hasCode(error, 'NUMBER_TOO_LARGE')) return false;
+      if (hasCode(error, ERROR_CODES.MALFORMED) || hasCode(error, ERROR_CODES.NUMBER_TOO_LARGE))
+        return false;
       throw error;
     }
     this.type = entry.type;

@@ -1,6 +1,6 @@
 // An open database file: the newest commit, who reads which one, who writes.
 
-import { invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type {
   CopyResult,
@@ -160,7 +160,7 @@ export class FileDatabase implements Database, WriteHost {
 
   async close(): Promise<void> {
     if (this.pager.closed) return;
-    const closed = new TetcdError('CLOSED', `${this.path}: database not open`);
+    const closed = new TetcdError(ERROR_CODES.CLOSED, `${this.path}: database not open`);
     this.#poisonedBy = closed;
     for (const { reject } of this.#waiting.splice(0)) reject(closed);
     if (this.#writing) {
@@ -185,7 +185,10 @@ export class FileDatabase implements Database, WriteHost {
     this.#assertWritable();
     if (this.#writing) {
       if (this.#waiting.length >= WRITERS_WAITING_MAX) {
-        throw new TetcdError('LIMIT_EXCEEDED', `more than ${WRITERS_WAITING_MAX} waiting writers`);
+        throw new TetcdError(
+          ERROR_CODES.LIMIT_EXCEEDED,
+          `more than ${WRITERS_WAITING_MAX} waiting writers`,
+        );
       }
       await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     }
@@ -206,7 +209,7 @@ export class FileDatabase implements Database, WriteHost {
 
   poison(reason: unknown): void {
     this.#poisonedBy ??= new TetcdError(
-      'DISK_FAILED',
+      ERROR_CODES.DISK_FAILED,
       `${this.path}: a commit failed, writes are refused`,
       { cause: reason },
     );
@@ -224,7 +227,10 @@ export class FileDatabase implements Database, WriteHost {
   #assertWritable(): void {
     this.pager.assertOpen();
     if (this.readOnly) {
-      throw new TetcdError('INVALID_ARGUMENT', `${this.path}: database is in read-only mode`);
+      throw new TetcdError(
+        ERROR_CODES.INVALID_ARGUMENT,
+        `${this.path}: database is in read-only mode`,
+      );
     }
     if (this.#poisonedBy !== undefined) throw this.#poisonedBy;
   }

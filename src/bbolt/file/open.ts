@@ -1,6 +1,6 @@
 // Opening: the lock, the meta pages, the free pages.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../../env/index.ts';
 import type { BucketVisitor, Database, DatabaseOptions } from '../api.ts';
 import {
@@ -55,10 +55,10 @@ export async function openDatabase(
 function checkOptions({ pageSize, pageCacheBytes }: DatabaseOptions): void {
   if (pageSize !== undefined && !isPageSize(pageSize)) {
     const range = `a power of two from ${PAGE_SIZE_MIN} to ${PAGE_SIZE_MAX}`;
-    throw new TetcdError('INVALID_ARGUMENT', `page size ${pageSize}, expected ${range}`);
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, `page size ${pageSize}, expected ${range}`);
   }
   if (pageCacheBytes !== undefined && !(pageCacheBytes >= 0)) {
-    throw new TetcdError('INVALID_ARGUMENT', `page cache of ${pageCacheBytes} bytes`);
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, `page cache of ${pageCacheBytes} bytes`);
   }
 }
 
@@ -164,7 +164,7 @@ function readMetas(file: DiskFile): Meta {
     meta = findSecondMeta(file);
     if (meta === undefined) {
       const text = `page 0 (offset 0): ${first}; nor is there a valid meta page 1`;
-      throw new TetcdError('CORRUPT', `${file.path}: ${text}`);
+      throw new TetcdError(ERROR_CODES.CORRUPT, `${file.path}: ${text}`);
     }
   } else {
     const second = readMeta(file, first.pageSize);
@@ -175,7 +175,10 @@ function readMetas(file: DiskFile): Meta {
   const size = file.size();
   if (meta.highWater * meta.pageSize > size) {
     const text = `${meta.highWater} pages of ${meta.pageSize} bytes are in use`;
-    throw new TetcdError('CORRUPT', `${file.path}: the file ends at ${size}, but ${text}`);
+    throw new TetcdError(
+      ERROR_CODES.CORRUPT,
+      `${file.path}: the file ends at ${size}, but ${text}`,
+    );
   }
   return meta;
 }

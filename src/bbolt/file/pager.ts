@@ -1,6 +1,6 @@
 // Pages of one file: reading, the gateway check, the cache.
 
-import { fail, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, fail, TetcdError } from '../../base/index.ts';
 import type { DiskFile } from '../../env/index.ts';
 import { TREE_DEPTH_MAX } from '../limits.ts';
 import { allocatePageBytes, readU32 } from './layout.ts';
@@ -74,7 +74,7 @@ export class Pager {
   }
 
   corrupt(id: number, text: string): TetcdError {
-    return new TetcdError('CORRUPT', `${this.placeOf(id)}: ${text}`);
+    return new TetcdError(ERROR_CODES.CORRUPT, `${this.placeOf(id)}: ${text}`);
   }
 
   /** The page, in words. */
@@ -88,7 +88,8 @@ export class Pager {
   }
 
   assertOpen(): void {
-    if (this.closed) throw new TetcdError('CLOSED', `${this.file.path}: database not open`);
+    if (this.closed)
+      throw new TetcdError(ERROR_CODES.CLOSED, `${this.file.path}: database not open`);
   }
 
   #load(id: number): Page {

@@ -1,7 +1,7 @@
 // Which snapshots are pinned. A pin counts the readers of one commit; pins stand in the order of
 // their commits, since a snapshot is always taken of the newest.
 
-import { invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { READERS_MAX } from '../limits.ts';
 
 export interface Pin {
@@ -31,7 +31,10 @@ export class Readers {
   /** One more reader of the commit of `pin`, which may no longer be the newest. */
   share(pin: Pin): Pin {
     if (this.count >= READERS_MAX) {
-      throw new TetcdError('LIMIT_EXCEEDED', `more than ${READERS_MAX} open read transactions`);
+      throw new TetcdError(
+        ERROR_CODES.LIMIT_EXCEEDED,
+        `more than ${READERS_MAX} open read transactions`,
+      );
     }
     pin.readers++;
     this.count++;

@@ -2,7 +2,7 @@
 //
 // Hot: `next` inside a leaf decodes one element header; nothing is allocated after construction.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Cursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, readU32 } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
@@ -39,7 +39,9 @@ export class PageCursor extends CursorEntry implements Cursor {
   first(): boolean {
     this.#toRoot();
     this.#descend(true);
-    return this.#indexes[this.#depth]! < this.#pages[this.#depth]!.count ? this.#land() : this.#forward();
+    return this.#indexes[this.#depth]! < this.#pages[this.#depth]!.count
+      ? this.#land()
+      : this.#forward();
   }
 
   last(): boolean {
@@ -228,6 +230,6 @@ export class PageCursor extends CursorEntry implements Cursor {
   }
 
   #assertOpen(): void {
-    if (this.#owner.closed) throw new TetcdError('CLOSED', 'tx closed');
+    if (this.#owner.closed) throw new TetcdError(ERROR_CODES.CLOSED, 'tx closed');
   }
 }

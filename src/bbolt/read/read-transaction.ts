@@ -3,7 +3,7 @@
 // Hot: `PageBucket.get` walks from the root to a leaf over cached pages; it allocates the view it
 // hands back and nothing else.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from '../api.ts';
 import type { Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
@@ -90,7 +90,7 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   }
 
   assertOpen(): void {
-    if (this.closed) throw new TetcdError('CLOSED', 'tx closed');
+    if (this.closed) throw new TetcdError(ERROR_CODES.CLOSED, 'tx closed');
   }
 
   slices(): Slices {

@@ -132,7 +132,10 @@ export class TreeWalk {
       lastLeaf !== undefined &&
       compareElements(lastLeaf, lastLeaf.count - 1, parent, index) >= 0
     ) {
-      throw this.#pager.corrupt(parent.id, `key ${index} is not above the keys of the child before`);
+      throw this.#pager.corrupt(
+        parent.id,
+        `key ${index} is not above the keys of the child before`,
+      );
     }
     if (child.count > 0 && compareElements(parent, index, child, 0) > 0) {
       throw this.#pager.corrupt(child.id, 'its first key is below its key in the branch');

@@ -1,7 +1,7 @@
 // Everything that can be wrong with a database, listed rather than thrown. Pages are read from the
 // file, not from the cache: the cache holds only what was sound when it was read.
 
-import { EMPTY_BYTES, hasCode, latin1FromBytes } from '../../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, hasCode, latin1FromBytes } from '../../base/index.ts';
 import type { Violation } from '../api.ts';
 import type { Freelist } from '../file/freelist.ts';
 import {
@@ -72,7 +72,7 @@ class Check {
       this.#unused ??= listed;
       this.#slices.restart();
     } catch (error) {
-      if (!hasCode(error, 'CORRUPT')) throw error;
+      if (!hasCode(error, ERROR_CODES.CORRUPT)) throw error;
       this.#report(freelistPage, error.message);
       return;
     }

@@ -1,7 +1,7 @@
 // Compaction: everything of a snapshot, in key order, into a new database. What was deleted stays
 // behind, and pages are filled for a store that appends.
 
-import { invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Page } from '../file/page.ts';
 import { BUCKET_DEPTH_MAX, COMPACTION_BYTES_MAX, COMPACTION_KEYS_MAX } from '../limits.ts';
 import { decodeBucketValue } from '../read/bucket-value.ts';
@@ -22,7 +22,10 @@ export async function compactInto(source: Snapshot, target: CompactionTarget): P
   const compaction = new Compaction(source, target, writer);
   try {
     if (writer.cursor().first()) {
-      throw new TetcdError('INVALID_ARGUMENT', 'the target of a compaction must be empty');
+      throw new TetcdError(
+        ERROR_CODES.INVALID_ARGUMENT,
+        'the target of a compaction must be empty',
+      );
     }
     await compaction.root();
   } finally {
@@ -88,7 +91,8 @@ class Compaction {
     const end = start + page.keyLength(index);
     const name = page.bytes.slice(start, end);
     const value = decodeBucketValue(pager, page.id, page.bytes, end, page.valueLength(index));
-    if (this.#path.length >= BUCKET_DEPTH_MAX) throw pager.corrupt(page.id, 'buckets nest too deep');
+    if (this.#path.length >= BUCKET_DEPTH_MAX)
+      throw pager.corrupt(page.id, 'buckets nest too deep');
 
     const outer = this.#bucket;
     const bucket = (outer ?? this.#writer).createBucket(name);

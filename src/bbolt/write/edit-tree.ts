@@ -6,7 +6,7 @@
 //
 // Hot: `put` of keys in ascending order costs one comparison with the last key.
 
-import { EMPTY_BYTES, invariant, TetcdError } from '../../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
@@ -137,7 +137,7 @@ export class EditTree {
     const found = leaf.search(entry.key, entry.keyOffset, entry.keyLength);
     if (found >= 0) {
       if (leaf.flagsOf(found) !== entry.flags) {
-        throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
+        throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
       }
       leaf.size += entry.size - leaf.sizeOf(found);
       leaf.slots[found] = entry;

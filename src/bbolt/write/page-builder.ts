@@ -4,7 +4,7 @@
 // side are written with one write. They wait until DIRTY_BYTES_MAX of them have come together; where
 // they are written does not matter before the meta page is.
 
-import { COUNT_MAX, EMPTY_BYTES, fail, TetcdError, verify } from '../../base/index.ts';
+import { COUNT_MAX, EMPTY_BYTES, ERROR_CODES, fail, TetcdError, verify } from '../../base/index.ts';
 import type { Freelist } from '../file/freelist.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from '../file/layout.ts';
 import { Page, validatePage } from '../file/page.ts';
@@ -79,7 +79,10 @@ export class PageBuilder {
     const id = this.highWater;
     this.highWater += count;
     if (this.highWater * this.pager.pageSize > COUNT_MAX) {
-      throw new TetcdError('LIMIT_EXCEEDED', `${this.pager.file.path}: the database is too large`);
+      throw new TetcdError(
+        ERROR_CODES.LIMIT_EXCEEDED,
+        `${this.pager.file.path}: the database is too large`,
+      );
     }
     return id;
   }

@@ -1,6 +1,12 @@
 // A bucket of a write transaction.
 
-import { bytesFromLatin1, invariant, latin1FromBytes, TetcdError } from '../../base/index.ts';
+import {
+  bytesFromLatin1,
+  ERROR_CODES,
+  invariant,
+  latin1FromBytes,
+  TetcdError,
+} from '../../base/index.ts';
 import type { WriteBucket, WriteCursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG, PAGE_HEADER_SIZE } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
@@ -84,9 +90,11 @@ export class EditBucket implements WriteBucket {
     valueLength: number,
   ): void {
     this.#assertUsable();
-    if (keyLength === 0) throw new TetcdError('INVALID_ARGUMENT', 'key required');
-    if (keyLength > KEY_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'key too large');
-    if (valueLength > VALUE_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'value too large');
+    if (keyLength === 0) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'key required');
+    if (keyLength > KEY_BYTES_MAX)
+      throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'key too large');
+    if (valueLength > VALUE_BYTES_MAX)
+      throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'value too large');
     this.#owner.bytesPut += keyLength + valueLength;
     this.tree.put(new LeafEntry(key, keyOffset, keyLength, value, valueOffset, valueLength, 0));
   }
@@ -94,12 +102,13 @@ export class EditBucket implements WriteBucket {
   delete(key: Uint8Array): void {
     this.#assertUsable();
     if (!findEntry(this.tree, key)) return;
-    if (found.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
+    if (found.isBucket) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
     this.tree.remove(key, 0, key.length);
   }
 
   createBucket(name: Uint8Array): EditBucket {
-    if (this.#existing(name)) throw new TetcdError('ALREADY_EXISTS', 'bucket already exists');
+    if (this.#existing(name))
+      throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, 'bucket already exists');
     return this.#insertBucket(name);
   }
 
@@ -109,8 +118,9 @@ export class EditBucket implements WriteBucket {
 
   deleteBucket(name: Uint8Array): void {
     this.#assertUsable();
-    if (!findEntry(this.tree, name)) throw new TetcdError('NOT_FOUND', 'bucket not found');
-    if (!found.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
+    if (!findEntry(this.tree, name))
+      throw new TetcdError(ERROR_CODES.NOT_FOUND, 'bucket not found');
+    if (!found.isBucket) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
     const child = this.bucket(name);
     invariant(child !== undefined, 'a bucket that is there can be opened');
     child.#dropTree();
@@ -126,7 +136,7 @@ export class EditBucket implements WriteBucket {
   setSequence(value: bigint): void {
     this.#assertUsable();
     if (BigInt.asUintN(64, value) !== value) {
-      throw new TetcdError('INVALID_ARGUMENT', 'a sequence is an unsigned 64-bit number');
+      throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'a sequence is an unsigned 64-bit number');
     }
     // A bucket is rewritten if its root is under edit.
     this.tree.editRoot();
@@ -195,10 +205,12 @@ export class EditBucket implements WriteBucket {
   /** Whether there is a bucket of that name; INVALID_ARGUMENT if there is a plain value. */
   #existing(name: Uint8Array): boolean {
     this.#assertUsable();
-    if (name.length === 0) throw new TetcdError('INVALID_ARGUMENT', 'bucket name required');
-    if (name.length > KEY_BYTES_MAX) throw new TetcdError('LIMIT_EXCEEDED', 'key too large');
+    if (name.length === 0)
+      throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'bucket name required');
+    if (name.length > KEY_BYTES_MAX)
+      throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'key too large');
     if (!findEntry(this.tree, name)) return false;
-    if (!found.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
+    if (!found.isBucket) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
     return true;
   }
 
@@ -213,7 +225,7 @@ export class EditBucket implements WriteBucket {
 
   #assertUsable(): void {
     this.#owner.assertOpen();
-    if (this.#deleted) throw new TetcdError('NOT_FOUND', 'bucket not found');
+    if (this.#deleted) throw new TetcdError(ERROR_CODES.NOT_FOUND, 'bucket not found');
   }
 }
 

@@ -1,7 +1,7 @@
 // The cursor of a write transaction, over pages and nodes alike. Moves go by the key it stands on:
 // when the tree has changed since the last move, the position is searched again. Not a hot path.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { WriteCursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
@@ -54,7 +54,8 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
     if (this.state === BEFORE) return this.first();
     if (this.state === BEHIND) return false;
     // After a change: if the key itself is gone, the first one behind it is the next.
-    if (this.#changes !== this.#tree.changes && !this.#locate(this.key())) return this.#landOr(true);
+    if (this.#changes !== this.#tree.changes && !this.#locate(this.key()))
+      return this.#landOr(true);
     this.#indexes[this.#indexes.length - 1]!++;
     return this.#landOr(true);
   }
@@ -78,8 +79,9 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
 
   delete(): void {
     this.#assertUsable();
-    if (this.state !== ON) throw new TetcdError('INVALID_ARGUMENT', 'the cursor is on no entry');
-    if (this.isBucket) throw new TetcdError('INVALID_ARGUMENT', 'incompatible value');
+    if (this.state !== ON)
+      throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'the cursor is on no entry');
+    if (this.isBucket) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
     if (this.#changes !== this.#tree.changes && !this.#locate(this.key())) return;
     this.#tree.remove(this.keyBytes, this.keyOffset, this.keyLength);
   }

@@ -10,7 +10,7 @@
 // A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on it is unknown
 // after a failure which of the two states the disk holds: no further writer is let in.
 
-import { hasCode, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, TetcdError } from '../../base/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
 import { freeTrees } from '../file/free-trees.ts';
 import {
@@ -108,7 +108,7 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   assertOpen(): void {
-    if (this.#state !== STATES.OPEN) throw new TetcdError('CLOSED', 'tx closed');
+    if (this.#state !== STATES.OPEN) throw new TetcdError(ERROR_CODES.CLOSED, 'tx closed');
   }
 
   rollback(): void {
@@ -142,7 +142,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       host.publish(built.meta);
       return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
     } catch (error) {
-      if (uncertain || !hasCode(error, 'DISK_FULL')) host.poison(error);
+      if (uncertain || !hasCode(error, ERROR_CODES.DISK_FULL)) host.poison(error);
       else host.freelist.rollback();
       throw error;
     } finally {

@@ -1,6 +1,6 @@
 // Runs a piece of work again and again, and crashes it at every effect it has on the disk.
 
-import { hasCode } from '../../base/index.ts';
+import { ERROR_CODES, hasCode } from '../../base/index.ts';
 import { SimDisk } from './sim-disk.ts';
 
 /** What is run, crashed at every effect, and checked after it. */
@@ -52,7 +52,7 @@ async function run<State>(
   } catch (error) {
     // Before the crash nothing may fail; after it, only because of it.
     if (!disk.dead) throw error;
-    if (!hasCode(error, 'CLOSED')) throw error;
+    if (!hasCode(error, ERROR_CODES.CLOSED)) throw error;
   }
   const effects = disk.effectCount - before;
   for (let outcome = 0; outcome < (options.outcomes ?? 3); outcome++) {

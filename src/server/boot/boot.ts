@@ -16,7 +16,7 @@
 // `<S>.snap.db`: boot continues its installation.
 
 import { dirname } from 'node:path';
-import { type LogIndex, seededRandom, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, type LogIndex, seededRandom, TetcdError } from '../../base/index.ts';
 import {
   Cluster,
   confChangeContext,
@@ -173,7 +173,7 @@ async function prepareRestart(options: BootOptions, directory: DataDirectory): P
   }
   if (base.index > 0 && (await disk.stat(directory.database)) === undefined) {
     throw new TetcdError(
-      'CORRUPT',
+      ERROR_CODES.CORRUPT,
       `database file (${directory.database}) of the backend is missing, and the log begins after ` +
         `the snapshot at ${base.index}`,
     );
@@ -235,7 +235,7 @@ async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T
 function checkDatabaseIsNew(directory: DataDirectory, backend: Backend): void {
   if (backend.appliedIndex === 0) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     `${directory.database} is a database at index ${backend.appliedIndex}, but there is no log ` +
       `in ${directory.wal}`,
   );
@@ -420,7 +420,7 @@ function firstStartAgain(
   const name = (member: bigint, cluster: bigint) =>
     `member ${formatId(member)} of cluster ${formatId(cluster)}`;
   throw new TetcdError(
-    'INVALID_ARGUMENT',
+    ERROR_CODES.INVALID_ARGUMENT,
     `${directory.wal} was made for ${name(memberId, clusterId)}, whose first start was cut off; the ` +
       `settings ask for ${name(start.memberId, start.clusterId)}`,
   );
@@ -450,7 +450,7 @@ function checkOrder(
 ): void {
   if (consistentIndex >= snapshotIndex) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     // etcd's words first: tools look for them.
     "failed to find database snapshot file (snap: snapshot file doesn't exist): " +
       `${directory.database} covers the log up to ${consistentIndex} only, but the log begins ` +
@@ -466,7 +466,7 @@ function checkLogEnd(
 ): void {
   if (consistentIndex <= lastIndex) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     `${directory.database} is at index ${consistentIndex}, beyond the end of the log in ` +
       `${directory.wal} at ${lastIndex}: it breaks off in ${end}`,
   );
@@ -476,7 +476,7 @@ function checkLogEnd(
 function checkBehindEnd({ lastIndex, end, commitBehindEnd }: FoundLog): void {
   if (commitBehindEnd <= lastIndex) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     `the log breaks off after index ${lastIndex} in ${end}, but was committed up to ` +
       `${commitBehindEnd}: what is missing is damaged`,
   );

@@ -1,7 +1,7 @@
 // The first start of a member: it founds a cluster with the others that `--initial-cluster` names,
 // or joins one that runs. The rules and their texts are etcd's.
 
-import { latin1FromBytes, TetcdError, utf8FromBytes } from '../../base/index.ts';
+import { ERROR_CODES, latin1FromBytes, TetcdError, utf8FromBytes } from '../../base/index.ts';
 import {
   bootstrapClusterId,
   bootstrapMembers,
@@ -49,14 +49,14 @@ interface FirstStartOptions {
 export async function firstStart(options: FirstStartOptions): Promise<FirstStart> {
   const { config } = options;
   const problem = bootstrapProblem(config);
-  if (problem !== undefined) throw new TetcdError('INVALID_ARGUMENT', problem);
+  if (problem !== undefined) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, problem);
   return config.initialClusterState === 'new' ? await found(options) : await join(options);
 }
 
 /** The cluster that the settings found, without asking anybody. INVALID_ARGUMENT if none. */
 export function founders(config: ServerConfig): FirstStart {
   const problem = bootstrapProblem(config);
-  if (problem !== undefined) throw new TetcdError('INVALID_ARGUMENT', problem);
+  if (problem !== undefined) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, problem);
   const members = bootstrapMembers(config.initialCluster, config.initialClusterToken);
   const own = members.find((member) => member.name === config.name)!;
   return { memberId: own.id, clusterId: bootstrapClusterId(members), members, founds: true };
@@ -68,14 +68,14 @@ async function found(options: FirstStartOptions): Promise<FirstStart> {
   const urls = new PeerUrlComparison(options.env, options.log);
   const difference = await urls.difference(config.advertisePeerUrls, ownInitialUrls(config));
   if (difference !== undefined) {
-    throw new TetcdError('INVALID_ARGUMENT', mismatchText(config, difference));
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, mismatchText(config, difference));
   }
   // A member that lost its data must not vote again as if it had never done so.
   const running = await membersFromOthers(options, BOOTSTRAP_TIMEOUT_MS, false);
   const known = running?.members.find((member) => member.id === start.memberId);
   if (known !== undefined && known.clientURLs.length > 0) {
     throw new TetcdError(
-      'INVALID_ARGUMENT',
+      ERROR_CODES.INVALID_ARGUMENT,
       `member ${formatId(start.memberId)} has already been bootstrapped`,
     );
   }
@@ -87,7 +87,7 @@ async function join(options: FirstStartOptions): Promise<FirstStart> {
   const running = await membersFromOthers(options, JOIN_TIMEOUT_MS, true);
   if (running === undefined) {
     throw new TetcdError(
-      'UNAVAILABLE',
+      ERROR_CODES.UNAVAILABLE,
       'cannot fetch cluster info from peer urls: could not retrieve cluster information from the ' +
         'given URLs',
     );
@@ -101,7 +101,7 @@ async function join(options: FirstStartOptions): Promise<FirstStart> {
       learners,
       'max-learners': config.maxLearners,
     });
-    throw new TetcdError('INVALID_ARGUMENT', MEMBERSHIP_REFUSALS.TOO_MANY_LEARNERS);
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, MEMBERSHIP_REFUSALS.TOO_MANY_LEARNERS);
   }
   return { memberId: own.id, clusterId: running.clusterId, members, founds: false };
 }
@@ -115,7 +115,7 @@ async function matched(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new TetcdError(
-      'INVALID_ARGUMENT',
+      ERROR_CODES.INVALID_ARGUMENT,
       `error validating peerURLs ${describeMembers(existing)}: ${reason}`,
       { cause: error },
     );
@@ -150,7 +150,7 @@ async function membersFromOthers(
       const what = `answer of ${url}/members`;
       if (answer.status !== 200) {
         throw new TetcdError(
-          'MALFORMED',
+          ERROR_CODES.MALFORMED,
           `${what}: status ${answer.status} ${latin1FromBytes(answer.body).trim()}`,
         );
       }
@@ -191,12 +191,15 @@ async function checkVersions(
         'remote-member-id': formatId(others[i]!.id),
         'remote-member-cluster-version': `${cluster.major}.${cluster.minor}.0`,
       });
-      throw new TetcdError('INVALID_ARGUMENT', 'incompatible with current running cluster');
+      throw new TetcdError(
+        ERROR_CODES.INVALID_ARGUMENT,
+        'incompatible with current running cluster',
+      );
     }
     isConfirmed = true;
   }
   if (!isConfirmed) {
-    throw new TetcdError('INVALID_ARGUMENT', 'incompatible with current running cluster');
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible with current running cluster');
   }
 }
 

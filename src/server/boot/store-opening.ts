@@ -1,6 +1,6 @@
 // From a database file to the store that serves it: at boot, and when a leader's snapshot arrives.
 
-import { invariant, type LogIndex, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   Cluster,
@@ -106,7 +106,7 @@ export function recoverCluster(
   }
   if (base.v2 === undefined && base.index > 0) {
     throw new TetcdError(
-      'CORRUPT',
+      ERROR_CODES.CORRUPT,
       `the log begins after the snapshot at ${base.index}, whose file is missing; the membership ` +
         'of a directory of this release is in that file',
     );
@@ -150,7 +150,7 @@ export async function checkReceived(
 export function checkMembership(config: ServerConfig, cluster: Cluster, memberId: bigint): void {
   if (cluster.isRemoved(memberId)) {
     throw new TetcdError(
-      'INVALID_ARGUMENT',
+      ERROR_CODES.INVALID_ARGUMENT,
       `the member ${formatId(memberId)} has been permanently removed from the cluster; ` +
         `${config.dataDir} must be removed before a new member can start there`,
     );

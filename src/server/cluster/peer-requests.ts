@@ -1,7 +1,7 @@
 // What other members ask of this one beside raft's messages: who belongs to the cluster, which
 // release this is, leases that only the leader can renew. Answers are etcd's, to the byte.
 
-import { bytesFromLatin1, bytesFromUtf8, hasCode } from '../../base/index.ts';
+import { bytesFromLatin1, bytesFromUtf8, ERROR_CODES, hasCode } from '../../base/index.ts';
 import { formatId, formatStoredVersion, writeMembers } from '../../membership/index.ts';
 import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/index.ts';
@@ -232,7 +232,8 @@ function decoded<Request>(decode: () => Request): Request | undefined {
   try {
     return decode();
   } catch (error) {
-    if (hasCode(error, 'MALFORMED') || hasCode(error, 'NUMBER_TOO_LARGE')) return undefined;
+    if (hasCode(error, ERROR_CODES.MALFORMED) || hasCode(error, ERROR_CODES.NUMBER_TOO_LARGE))
+      return undefined;
     throw error;
   }
 }

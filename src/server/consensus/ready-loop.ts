@@ -21,7 +21,7 @@
 //     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
 //     5 raft gets the response, the leader its acknowledgement, and the state machine is replaced
 
-import { hasCode, invariant } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import type { Timers } from '../../env/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import {
@@ -454,7 +454,7 @@ export class ReadyLoop {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#options.onFailure(hasCode(error, 'CLOSED') ? undefined : error);
+    this.#options.onFailure(hasCode(error, ERROR_CODES.CLOSED) ? undefined : error);
   }
 }
 

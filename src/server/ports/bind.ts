@@ -1,6 +1,6 @@
 // Binding an address, a stale Unix socket included.
 
-import { hasCode } from '../../base/index.ts';
+import { ERROR_CODES, hasCode } from '../../base/index.ts';
 import type { Env, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import { SOCKET_PROBE_TIMEOUT_MS } from '../limits.ts';
@@ -23,7 +23,7 @@ export async function bindAt<T>(
   try {
     return await bind(address);
   } catch (error) {
-    if (address.path === undefined || !hasCode(error, 'ALREADY_EXISTS')) throw error;
+    if (address.path === undefined || !hasCode(error, ERROR_CODES.ALREADY_EXISTS)) throw error;
     if (await isServed(network, address)) throw error;
     await disk.remove(address.path);
     return bind(address);

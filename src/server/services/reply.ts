@@ -1,6 +1,6 @@
 // What services share: headers as messages, and failed reads as statuses.
 
-import { hasCode, InvariantError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, InvariantError } from '../../base/index.ts';
 import { STATUS } from '../../grpc/index.ts';
 import { EtcdError, type etcdserverpb } from '../../protocol/index.ts';
 import { type RpcStatus, statusOf } from '../../rpc/index.ts';
@@ -15,7 +15,7 @@ import { asError } from '../telemetry/log.ts';
 export function readFailure(core: Pick<MemberCore, 'log'>, error: unknown): RpcStatus {
   if (error instanceof EtcdError) return statusOf(error.code);
   // The view was held for longer than compaction may be held back.
-  if (hasCode(error, 'TIMEOUT')) return statusOf('TIMEOUT');
+  if (hasCode(error, ERROR_CODES.TIMEOUT)) return statusOf('TIMEOUT');
   if (error instanceof InvariantError) throw error;
   core.log.error('a read failed unexpectedly', { error: asError(error) });
   return { status: STATUS.INTERNAL, message: 'internal error' };

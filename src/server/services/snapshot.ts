@@ -1,7 +1,7 @@
 // Maintenance.Snapshot: the database file as of one commit, in pieces, then the SHA-256 of it all.
 
 import { createHash } from 'node:crypto';
-import { hasCode, Pace } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, Pace } from '../../base/index.ts';
 import { STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
@@ -112,7 +112,7 @@ class SnapshotCall implements StreamHandler {
       log.info('successfully sent database snapshot to client', fields);
       this.#end(STATUS.OK, '');
     } catch (error) {
-      if (!hasCode(error, 'CLOSED')) {
+      if (!hasCode(error, ERROR_CODES.CLOSED)) {
         log.warn('failed to send a snapshot to a client', { error: asError(error) });
       }
       this.#end(STATUS.UNAVAILABLE, error instanceof Error ? error.message : String(error));

@@ -13,7 +13,7 @@
 // be sent again, when its sender has not heard that it arrived, and another leader may send a later
 // one.
 
-import { hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
 import { type Env, OPEN_MODES } from '../../env/index.ts';
 import { formatId, writeV2Store } from '../../membership/index.ts';
 import type { OutgoingSnapshot } from '../../peer/index.ts';
@@ -86,7 +86,7 @@ export class SnapshotTransfer {
       copy = await backend().openCopy();
       arrived = await this.#sendCopy(message, copy);
     } catch (error) {
-      if (!hasCode(error, 'CLOSED')) {
+      if (!hasCode(error, ERROR_CODES.CLOSED)) {
         log.warn('failed to send a snapshot', {
           'remote-peer-id': formatId(message.to),
           error: asError(error),
@@ -153,7 +153,7 @@ export class SnapshotTransfer {
     const { snapshot } = message;
     const index = snapshot?.metadata?.index ?? 0;
     if (snapshot === undefined || index === 0)
-      throw new TetcdError('MALFORMED', 'the snapshot has no index');
+      throw new TetcdError(ERROR_CODES.MALFORMED, 'the snapshot has no index');
     if (index <= committedIndex()) {
       await readToEnd(body);
       return;

@@ -11,7 +11,7 @@
 // S is the durable index, never the applied one: only a finished commit of the backend makes one. While
 // the log is being filled up to a backend that was found ahead of it, there is no S.
 
-import { hasCode, invariant, type LogIndex } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { writeV2Store } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
@@ -72,7 +72,7 @@ export class Snapshotter {
     this.#running = this.#take()
       .catch((error: unknown) => {
         // The member stops, or another backend has taken the place of the one that was asked.
-        if (!hasCode(error, 'CLOSED')) this.#options.onFailure(error);
+        if (!hasCode(error, ERROR_CODES.CLOSED)) this.#options.onFailure(error);
       })
       .finally(() => {
         this.#running = undefined;

@@ -14,6 +14,7 @@
 
 import {
   EMPTY_BYTES,
+  ERROR_CODES,
   invariant,
   TetcdError,
   utf8FromBytes,
@@ -394,7 +395,7 @@ function joined(bytes: Uint8Array, parts: readonly Part[]): Uint8Array {
 function refuse(spans: readonly FieldSpan[]): never {
   const unknown = spans.find(({ number }) => number !== FIELD_ID && number !== FIELD_HEADER);
   throw new TetcdError(
-    'UNSUPPORTED',
+    ERROR_CODES.UNSUPPORTED,
     unknown === undefined
       ? 'a log entry holds an InternalRaftRequest with no operation'
       : `a log entry holds an InternalRaftRequest with the unknown field ${unknown.number}`,

@@ -5,7 +5,14 @@
 // (boot replays their membership changes, see `legacy-membership.ts`). What this release does not know it
 // refuses by name, and the member stops: the other members do apply it.
 
-import { hasCode, invariant, type LogIndex, type Revision, TetcdError } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  hasCode,
+  invariant,
+  type LogIndex,
+  type Revision,
+  TetcdError,
+} from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import {
@@ -382,7 +389,10 @@ export const ENTRY_NORMAL = 0;
 export function confChangeIn(entry: raftpb.Entry): ConfChange {
   const change = decodeConfChange(entry.type, entry.data);
   if (!isV2(change)) return change;
-  throw new TetcdError('UNSUPPORTED', 'the log holds a configuration change of the second kind');
+  throw new TetcdError(
+    ERROR_CODES.UNSUPPORTED,
+    'the log holds a configuration change of the second kind',
+  );
 }
 
 /** What a logged v2 request does to the membership. */
@@ -414,7 +424,7 @@ export function applyMembershipRequest(
       const { ver } = membershippb.ClusterVersionSetRequestCodec.decode(body);
       const version = parseStoredVersion(ver);
       if (version === undefined) {
-        throw new TetcdError('MALFORMED', `the log sets the cluster version to "${ver}"`);
+        throw new TetcdError(ERROR_CODES.MALFORMED, `the log sets the cluster version to "${ver}"`);
       }
       return cluster.setVersion(index, version);
     }
@@ -429,7 +439,7 @@ export function applyMembershipRequest(
     }
     default:
       throw new TetcdError(
-        'UNSUPPORTED',
+        ERROR_CODES.UNSUPPORTED,
         `the log holds a request of kind ${kind}, which this release cannot apply` +
           (kind >= REQUEST_KIND.AUTH_ENABLE ? ': authentication is not implemented' : ''),
       );

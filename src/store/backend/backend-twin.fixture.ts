@@ -2,6 +2,7 @@
 
 import {
   bytesFromLatin1,
+  ERROR_CODES,
   hasCode,
   invariant,
   latin1FromBytes,
@@ -127,7 +128,7 @@ export class BackendTwin {
         // One is under way, too many old files are read, or the backend is being closed.
         this.#releaseOne();
         invariant(
-          hasCode(error, 'LIMIT_EXCEEDED') || hasCode(error, 'CLOSED'),
+          hasCode(error, ERROR_CODES.LIMIT_EXCEEDED) || hasCode(error, ERROR_CODES.CLOSED),
           'an exchange fails',
         );
         this.#releaseOne();

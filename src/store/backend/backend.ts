@@ -8,6 +8,7 @@
 // `exchange.ts` puts another file with the same content in the place of the tree file.
 
 import {
+  ERROR_CODES,
   invariant,
   type LogIndex,
   type Revision,
@@ -206,7 +207,7 @@ export class Backend {
   async openCopy(): Promise<DatabaseCopy> {
     await this.commit();
     if (this.#lifecycle.kind === 'closed') {
-      throw new TetcdError('CLOSED', `${this.#db.path}: the backend is closed`);
+      throw new TetcdError(ERROR_CODES.CLOSED, `${this.#db.path}: the backend is closed`);
     }
     // What was durable when the file was opened is known without its membership; a commit has it.
     if (this.#durable.membership === undefined && this.#batches.capturesMembership) {
@@ -369,14 +370,17 @@ export class Backend {
   async exchange(options: ExchangeOptions): Promise<void> {
     const { path } = this.#db;
     if (this.#refusesExchanges || this.#lifecycle.kind !== 'open') {
-      throw new TetcdError('CLOSED', `${path}: the file is not exchanged any more`);
+      throw new TetcdError(ERROR_CODES.CLOSED, `${path}: the file is not exchanged any more`);
     }
     if (this.#exchange !== undefined) {
-      throw new TetcdError('LIMIT_EXCEEDED', `${path}: the file is being exchanged already`);
+      throw new TetcdError(
+        ERROR_CODES.LIMIT_EXCEEDED,
+        `${path}: the file is being exchanged already`,
+      );
     }
     if (this.#exchanged.size >= RETIRED_FILES_MAX) {
       const text = `more than ${RETIRED_FILES_MAX} files that it replaced are still read`;
-      throw new TetcdError('LIMIT_EXCEEDED', `${path}: ${text}`);
+      throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, `${path}: ${text}`);
     }
     const exchange = new Exchange(this.#exchangePort(), options);
     this.#exchange = exchange;
@@ -394,7 +398,9 @@ export class Backend {
   async refuseExchanges(): Promise<void> {
     this.#refusesExchanges = true;
     const { path } = this.#db;
-    this.#exchange?.abandon(new TetcdError('CLOSED', `${path}: the exchange was abandoned`));
+    this.#exchange?.abandon(
+      new TetcdError(ERROR_CODES.CLOSED, `${path}: the exchange was abandoned`),
+    );
     await this.#exchange?.done.catch(() => undefined);
   }
 
@@ -446,7 +452,8 @@ export class Backend {
     if (this.#exchange !== undefined) await this.refuseExchanges();
     const batches = this.#batches;
     batches.disableInterval();
-    if (batches.entryOpen) batches.end(new TetcdError('CLOSED', 'closed within an entry'));
+    if (batches.entryOpen)
+      batches.end(new TetcdError(ERROR_CODES.CLOSED, 'closed within an entry'));
     this.#committer.endRetries(!batches.entryOpen);
     try {
       if (batches.ended === undefined) await this.commit();
@@ -474,7 +481,7 @@ export class Backend {
     invariant(this.#exchange?.isRenaming !== true, 'the name is taken after `refuseExchanges`');
     const exchangeEnded = this.refuseExchanges();
     const reason = `${this.#db.path}: another database has replaced it`;
-    this.#batches.end(new TetcdError('CLOSED', reason));
+    this.#batches.end(new TetcdError(ERROR_CODES.CLOSED, reason));
     this.#committer.stop();
     const retirement = new Retirement(this.#env.timers, this.#db, {
       ownReaders: 1,

@@ -6,7 +6,7 @@
 //           disk full ▼    │ after a pause
 //                     waiting                 any state ──failure, stop──► stopped
 
-import { hasCode, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, TetcdError } from '../../base/index.ts';
 import type { Database } from '../../bbolt/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import { DISK_FULL_RETRY_MS } from '../limits.ts';
@@ -101,7 +101,7 @@ export class Committer {
       await writeOverlay(this.#env, transaction, batch.overlay, {
         allBuckets: !this.#hasBuckets,
         assertGoesOn: () => {
-          if (this.#state.kind === 'stopped') throw new TetcdError('CLOSED', 'replaced');
+          if (this.#state.kind === 'stopped') throw new TetcdError(ERROR_CODES.CLOSED, 'replaced');
         },
       });
       await transaction.commit();
@@ -126,7 +126,7 @@ export class Committer {
   /** A full disk leaves the file as it was. After any other failure what it holds is unknown. */
   #acceptFailure(batch: Batch, error: unknown): void {
     if (this.#state.kind === 'stopped') return;
-    if (hasCode(error, 'DISK_FULL') && this.#retries) {
+    if (hasCode(error, ERROR_CODES.DISK_FULL) && this.#retries) {
       const retry = this.#env.timers.after(DISK_FULL_RETRY_MS, () => this.#write(batch));
       this.#state = { kind: 'waiting', batch, retry };
       this.#events.diskFull(error);

@@ -1,6 +1,6 @@
 // The database file as of one commit, to be sent to somebody while writers go on.
 
-import { invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
 import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
 import { CommittedView } from './committed-view.ts';
@@ -33,7 +33,8 @@ export class DatabaseCopy {
   chunks(): AsyncIterable<Uint8Array> {
     invariant(!this.#taken, 'a copy is read once');
     this.#taken = true;
-    if (this.#closed) throw new TetcdError('CLOSED', 'the copy of the database is closed');
+    if (this.#closed)
+      throw new TetcdError(ERROR_CODES.CLOSED, 'the copy of the database is closed');
     return this.#transaction.chunks();
   }
 

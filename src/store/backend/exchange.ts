@@ -11,7 +11,14 @@
 // the old file under the name, one after it the new file: both hold the newest commit, which is all
 // that was ever called durable. The new file's own name may be left behind with it.
 
-import { hasCode, invariant, type LogIndex, TetcdError, verify } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  hasCode,
+  invariant,
+  type LogIndex,
+  TetcdError,
+  verify,
+} from '../../base/index.ts';
 import type { Database, ReadTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import { CARRY_OVER_KEYS_MAX, CARRY_OVER_LAST_BATCHES, CARRY_OVER_PASSES_MAX } from '../limits.ts';
@@ -99,7 +106,9 @@ export class Exchange {
     invariant(this.#phase.kind !== 'renaming', 'no batch reaches the old file after its rest');
     this.#notes.add(overlay);
     if (this.#notes.keyCount <= (this.#options.notedKeysMax ?? CARRY_OVER_KEYS_MAX)) return;
-    this.abandon(new TetcdError('LIMIT_EXCEEDED', 'too much is removed while a file is rewritten'));
+    this.abandon(
+      new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'too much is removed while a file is rewritten'),
+    );
   }
 
   get isRenaming(): boolean {
@@ -239,7 +248,7 @@ export class Exchange {
     try {
       await this.#port.env.disk.remove(this.#options.path);
     } catch (error) {
-      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      if (!hasCode(error, ERROR_CODES.NOT_FOUND)) throw error;
     }
   }
 }

@@ -1,6 +1,13 @@
 // One pass over a database file while it is opened: what its meta bucket says, then every row.
 
-import { type LogIndex, latin1FromBytes, placed, type Term, TetcdError } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  type LogIndex,
+  latin1FromBytes,
+  placed,
+  type Term,
+  TetcdError,
+} from '../../base/index.ts';
 import type { BucketVisitor, ReadTransaction } from '../../bbolt/index.ts';
 import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
 import { type BackendSnapshot, CommittedView, describeKey, nameOf } from './committed-view.ts';
@@ -64,7 +71,10 @@ export function readCount(view: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: s
   const value = uint64FromBytes(bytes);
   if (value !== undefined) return value;
   const place = view.placeOf(BUCKET.META, key);
-  throw new TetcdError('CORRUPT', `${place}: ${bytes.length} bytes that are no 64-bit count`);
+  throw new TetcdError(
+    ERROR_CODES.CORRUPT,
+    `${place}: ${bytes.length} bytes that are no 64-bit count`,
+  );
 }
 
 /** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
@@ -72,7 +82,7 @@ function checkReceived(view: CommittedView, path: string, received: SnapshotPosi
   const index = readCount(view, META_KEY.CONSISTENT_INDEX);
   if (index <= received.index) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     `${path} is at index ${index}, beyond the snapshot at ${received.index} that it came with`,
   );
 }

@@ -8,7 +8,7 @@
 //
 // Interrupted anywhere, it is run again at boot. One compaction runs at a time; others wait.
 
-import { invariant, type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { type IndexCompaction, revisionKey, SlicedSort } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
@@ -201,7 +201,8 @@ export class Compactor {
       this.#job = job;
       try {
         await this.#compact(job);
-        if (this.#stopped) throw new TetcdError('CLOSED', 'stopped before the compaction was done');
+        if (this.#stopped)
+          throw new TetcdError(ERROR_CODES.CLOSED, 'stopped before the compaction was done');
         job.finish();
       } catch (error) {
         if (!this.#handedOver) job.fail(error);

@@ -1,6 +1,6 @@
 // The rows of the key bucket as the mvcc folder reads and appends them.
 
-import { type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
 import type { ByteSlice, RowWriter } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
 import { ByteArena } from '../backend/byte-arena.ts';
@@ -14,7 +14,10 @@ interface RowFinder {
 
 export function readRowFrom(finder: RowFinder, main: Revision, sub: number, into: ByteSlice): void {
   if (finder.findRow(main, sub, into)) return;
-  throw new TetcdError('CORRUPT', `key bucket: the row of revision ${main}.${sub} is missing`);
+  throw new TetcdError(
+    ERROR_CODES.CORRUPT,
+    `key bucket: the row of revision ${main}.${sub} is missing`,
+  );
 }
 
 export class KvRows implements RowWriter {

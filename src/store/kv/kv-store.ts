@@ -4,7 +4,7 @@
 // the next revision that no reader asks for. Long readers pin a view: its rows stay readable whatever
 // is committed, and the index is not compacted above its revision until it is released.
 
-import { invariant, type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import { type ByteSlice, KeyIndex, type ReadView, type RowReader } from '../../mvcc/index.ts';
@@ -115,7 +115,7 @@ export class PinnedView implements ReadView, RowReader {
 
   readRow(main: Revision, sub: number, into: ByteSlice): void {
     if (this.#state === 'expired') {
-      throw new TetcdError('TIMEOUT', 'a view of the store was held for too long');
+      throw new TetcdError(ERROR_CODES.TIMEOUT, 'a view of the store was held for too long');
     }
     readRowFrom(this.#rows, main, sub, into);
   }

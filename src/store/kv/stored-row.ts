@@ -11,7 +11,7 @@
 // A tombstone's row holds only the key. Hot at boot: once per row, a million times. A row with anything
 // else in it, which no release writes, is left to the codec.
 
-import { hasCode, latin1FromBytes, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, latin1FromBytes, TetcdError } from '../../base/index.ts';
 import { mvccpb } from '../../protocol/index.ts';
 
 const TAG_KEY = 0x0a;
@@ -97,8 +97,8 @@ function readUnusual(bytes: Uint8Array, start: number, end: number, into: Stored
   try {
     pair = mvccpb.KeyValueCodec.decode(bytes, start, end);
   } catch (error) {
-    if (!hasCode(error, 'MALFORMED')) throw error;
-    throw new TetcdError('CORRUPT', `${NO_ROW}: ${error.message}`, { cause: error });
+    if (!hasCode(error, ERROR_CODES.MALFORMED)) throw error;
+    throw new TetcdError(ERROR_CODES.CORRUPT, `${NO_ROW}: ${error.message}`, { cause: error });
   }
   into.key = latin1FromBytes(pair.key);
   into.createRevision = pair.createRevision;
@@ -112,7 +112,7 @@ function readCount(bytes: Uint8Array, end: number): number {
   readVarint(bytes, end);
   const value = high * TWO_POW_28 + low;
   if (value > Number.MAX_SAFE_INTEGER) {
-    throw new TetcdError('NUMBER_TOO_LARGE', 'a stored count is above 2^53-1');
+    throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, 'a stored count is above 2^53-1');
   }
   return value;
 }
@@ -134,5 +134,5 @@ function readVarint(bytes: Uint8Array, end: number): void {
 }
 
 function corrupt(what: string): never {
-  throw new TetcdError('CORRUPT', `${NO_ROW}: ${what}`);
+  throw new TetcdError(ERROR_CODES.CORRUPT, `${NO_ROW}: ${what}`);
 }

@@ -5,7 +5,7 @@
 // little more than a single event. Whoever asks the hub for anything else first has it told what is
 // pending (`hub` sees to that), so that nothing overtakes events.
 
-import { invariant, type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type ChangeList,
@@ -94,7 +94,7 @@ export class WatchFeed {
   rehome(backend: Backend, kv: KvStore): void {
     if (kv.currentRev < this.#kv.currentRev) {
       throw new TetcdError(
-        'CORRUPT',
+        ERROR_CODES.CORRUPT,
         `${backend.database.path} is at revision ${kv.currentRev}, but the store that it is to ` +
           `replace is at ${this.#kv.currentRev} already`,
       );

@@ -1,6 +1,6 @@
 // Leases as they are persisted: the lessor's decisions together with the lease bucket.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { type Lease, type LeaseRefusal, type LeaseRow, Lessor } from '../../lease/index.ts';
 import { leasepb } from '../../protocol/index.ts';
 import type { Backend } from '../backend/backend.ts';
@@ -25,7 +25,7 @@ export function restoreLessor(
 function readLease(key: string, value: Uint8Array): LeaseRow {
   const { id, ttl, remainingTTL } = LeaseCodec.decode(value);
   if (leaseIdFromKey(key) !== id) {
-    throw new TetcdError('CORRUPT', `the row of lease ${id} has another key`);
+    throw new TetcdError(ERROR_CODES.CORRUPT, `the row of lease ${id} has another key`);
   }
   return { id, ttlSec: ttl, remainingSec: remainingTTL };
 }

@@ -1,6 +1,6 @@
 // A database file from another member, before anything relies on it.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { openDatabase } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import type { BackendSnapshot } from '../backend/committed-view.ts';
@@ -42,11 +42,11 @@ export async function checkReceivedDatabase(
 /** The index inside is that of the snapshot. Releases up to 3.4 do not write it for every entry. */
 function checkIndex(snapshot: BackendSnapshot, path: string, { index }: SnapshotPosition): void {
   const inside = readCount(snapshot, META_KEY.CONSISTENT_INDEX);
-  if (inside === 0) throw new TetcdError('CORRUPT', `${path} is no database of a member`);
+  if (inside === 0) throw new TetcdError(ERROR_CODES.CORRUPT, `${path} is no database of a member`);
   const isExact = snapshot.get(BUCKET.META, META_KEY.TERM) !== undefined;
   if (!isExact || inside === index) return;
   throw new TetcdError(
-    'CORRUPT',
+    ERROR_CODES.CORRUPT,
     `${path} is at index ${inside}, not at the snapshot at ${index} that it came with`,
   );
 }

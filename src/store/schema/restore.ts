@@ -1,7 +1,7 @@
 // What boot makes of a backend file while it is opened: leases, compaction marks, the index. And what
 // it refuses: a secured store is never served openly, and what we do not know is never passed over.
 
-import { TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import { checkRevisionKey, mainOfKey, REVISION_KEY_BYTES } from '../../mvcc/index.ts';
 import { type BackendSnapshot, readAt } from '../backend/committed-view.ts';
@@ -32,12 +32,15 @@ export class Restore {
   inspect(snapshot: BackendSnapshot): void {
     for (const name of snapshot.bucketNames()) {
       if (BUCKET_NAMES.includes(name)) continue;
-      throw new TetcdError('UNSUPPORTED', `the database has a bucket "${name}" of unknown meaning`);
+      throw new TetcdError(
+        ERROR_CODES.UNSUPPORTED,
+        `the database has a bucket "${name}" of unknown meaning`,
+      );
     }
     const enabled = snapshot.get(BUCKET.AUTH, 'authEnabled');
     if (enabled !== undefined && enabled[0] !== 0) {
       throw new TetcdError(
-        'UNSUPPORTED',
+        ERROR_CODES.UNSUPPORTED,
         'authentication is enabled in the database, and this release cannot check it; ' +
           'it does not serve a secured store openly',
       );

@@ -1,6 +1,6 @@
 // The gateway for the rows of the key bucket, in the order of the file: what passes can be indexed.
 
-import { type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
 import { checkRevisionKey, isTombstoneKey, mainOfKey, subOfKey } from '../../mvcc/index.ts';
 import { readStoredRow, StoredRow } from '../kv/stored-row.ts';
 
@@ -25,7 +25,7 @@ export class RowGate {
     const main = mainOfKey(bytes, keyOffset);
     const sub = subOfKey(bytes, keyOffset);
     if (main === this.main && sub === this.sub) {
-      throw new TetcdError('CORRUPT', `two rows have the revision ${main}.${sub}`);
+      throw new TetcdError(ERROR_CODES.CORRUPT, `two rows have the revision ${main}.${sub}`);
     }
     this.main = main;
     this.sub = sub;
