@@ -29,6 +29,18 @@ export type Operation =
     }
   | { readonly kind: typeof REQUEST_KIND.ALARM; readonly request: etcdserverpb.AlarmRequest };
 
+export type LeaseOperation = Extract<
+  Operation,
+  {
+    readonly kind:
+      | typeof REQUEST_KIND.LEASE_GRANT
+      | typeof REQUEST_KIND.LEASE_REVOKE
+      | typeof REQUEST_KIND.LEASE_CHECKPOINT;
+  }
+>;
+export type AlarmOperation = Extract<Operation, { readonly kind: typeof REQUEST_KIND.ALARM }>;
+export type KvOperation = Exclude<Operation, LeaseOperation | AlarmOperation>;
+
 /** The operation in `payload[start, end)`; undefined if the kind is not one of them. */
 export function decodeOperation(
   kind: RequestKind,

@@ -1,7 +1,7 @@
 // Applies one decoded request at a time. The quota and the two alarms each wrap the next applier;
 // none of them knows what is inside a transaction beyond its cost.
 //
-//     CORRUPT alarm ──► NOSPACE alarm ──► quota ──► the store itself (kv-applier.ts)
+//     CORRUPT alarm ──► NOSPACE alarm ──► quota ──► the applier of the request's concern (kind-applier.ts)
 
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ApplyResult } from './apply-result.ts';

@@ -36,8 +36,11 @@ import type { StoreMetrics } from '../metrics.ts';
 import { AlarmStore } from '../schema/alarm-store.ts';
 import { LeaseStore } from '../schema/lease-store.ts';
 import { writeMembershipRows } from '../schema/membership-rows.ts';
+import { AlarmRequestApplier } from './alarm-applier.ts';
 import { APPLIED, type ApplyResult } from './apply-result.ts';
+import { KindApplier } from './kind-applier.ts';
 import { KvApplier } from './kv-applier.ts';
+import { LeaseApplier } from './lease-applier.ts';
 import { decodeOperation } from './operation.ts';
 import { AlarmApplier, QuotaApplier, type RequestApplier } from './request-applier.ts';
 import {
@@ -46,6 +49,7 @@ import {
   type RequestKind,
   readEnvelope,
 } from './request-envelope.ts';
+import { StoreWriter } from './store-writer.ts';
 
 const { AlarmType } = etcdserverpb;
 
@@ -138,15 +142,15 @@ export class StateMachine {
       this.watch.rehome(backend, kv);
     }
     this.compactor = new Compactor({ env, backend, kv, metrics, ...options.compaction });
-    const base = new KvApplier({
-      kv,
-      txn: new WriteTxn(kv.index, kv.rows, options.lessor),
-      leases: this.leases,
-      alarms: this.alarms,
-      compactor: this.compactor,
-      clock: env.clock,
-      metrics,
-      onChanges: (revision, txn) => this.watch.notify(revision, txn.changes),
+    const txn = new WriteTxn(kv.index, kv.rows, options.lessor);
+    const writer = new StoreWriter(kv, txn, (revision, { changes }) =>
+      this.watch.notify(revision, changes),
+    );
+    const { leases, alarms, compactor } = this;
+    const base = new KindApplier({
+      kv: new KvApplier(writer, { kv, compactor, metrics }),
+      leases: new LeaseApplier(writer, { leases, clock: env.clock, metrics }),
+      alarms: new AlarmRequestApplier(writer, alarms),
     });
     const quota = new QuotaApplier(base, (cost) => host.hasRoomFor(cost));
     const noSpace = AlarmApplier.forNoSpace(quota, () => this.alarms.has(AlarmType.NOSPACE));
