@@ -1,6 +1,5 @@
 // One member's parts, as its services, HTTP handlers and background duties see them.
 
-import type { LogIndex, Term } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import type { ClusterVersion } from '../membership/index.ts';
 import type { EtcdErrorName } from '../protocol/index.ts';
@@ -11,6 +10,7 @@ import type { Peers } from './cluster/peers.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { Leadership } from './consensus/leadership.ts';
 import type { Proposals } from './consensus/proposals.ts';
+import type { RaftState } from './consensus/raft-state.ts';
 import type { ReadIndexQueue } from './consensus/read-index-queue.ts';
 import type { RequestIds } from './consensus/request-ids.ts';
 import type { LeaseRenewals } from './duties/lease-renewals.ts';
@@ -19,14 +19,8 @@ import type { ResponseHeaderWriter } from './services/response-header.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { ServerMetrics } from './telemetry/metrics-table.ts';
 
-/** What raft says of itself. */
-export interface RaftView {
-  /** 0n if no leader is known. */
-  readonly leader: bigint;
-  readonly term: Term;
-  readonly committedIndex: LogIndex;
-  readonly appliedIndex: LogIndex;
-}
+/** What raft says of itself; see `consensus/raft-state.ts`. */
+type RaftView = Readonly<Pick<RaftState, 'leader' | 'term' | 'committedIndex' | 'appliedIndex'>>;
 
 export interface MemberCore {
   readonly memberId: bigint;

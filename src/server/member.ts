@@ -3,44 +3,35 @@
 // What happens to a request is in the services, the order of effects in `ready-loop.ts`, what is on
 // disk at start in `boot.ts`. This file only connects them and runs the clock.
 
-import type { LogIndex, Term } from '../base/index.ts';
+import type { LogIndex } from '../base/index.ts';
 import type { Env, StreamAddress, Timer } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
-import {
-  type ClusterVersion,
-  formatId,
-  formatVersion,
-  MEMBERSHIP_REFUSALS,
-  type MembershipRefusal,
-} from '../membership/index.ts';
+import { type ClusterVersion, formatId, formatVersion } from '../membership/index.ts';
 import type { EtcdErrorName, raftpb } from '../protocol/index.ts';
-import {
-  type AnyConfChange,
-  SNAPSHOT_STATUSES,
-  type SoftState,
-  type Status,
-} from '../raft/index.ts';
+import { SNAPSHOT_STATUSES, type SoftState, type Status } from '../raft/index.ts';
 import type { ServiceTable } from '../rpc/index.ts';
-import type { ApplyResult, StateMachine, StateMachineHost } from '../store/index.ts';
+import type { StateMachine } from '../store/index.ts';
 import { type Booted, boot } from './boot/boot.ts';
 import { hastenFirstElection } from './boot/first-election.ts';
 import { checkReceived, type StoreOptions } from './boot/store-opening.ts';
 import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
-import { MembershipChanges, REFUSAL_ERRORS } from './cluster/membership-changes.ts';
+import { MembershipChanges } from './cluster/membership-changes.ts';
 import { createPeerHost, isSnapshotMessage } from './cluster/peer-host.ts';
 import { Peers } from './cluster/peers.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
 import { AppliedWaits } from './consensus/applied-waits.ts';
+import { ApplyHost } from './consensus/apply-host.ts';
 import { Leadership } from './consensus/leadership.ts';
 import { PauseDetector } from './consensus/pause-detector.ts';
 import { Proposals } from './consensus/proposals.ts';
+import { RaftState } from './consensus/raft-state.ts';
 import { ReadIndexQueue } from './consensus/read-index-queue.ts';
 import { ReadyLoop } from './consensus/ready-loop.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { StateMachineOwner } from './consensus/state-machine-owner.ts';
 import { timeoutErrorOf } from './consensus/timeout-error.ts';
-import type { MemberCore, RaftView } from './core.ts';
+import type { MemberCore } from './core.ts';
 import { Housekeeping } from './duties/housekeeping.ts';
 import { LeaseExpiry } from './duties/lease-expiry.ts';
 import { LeaseRenewals } from './duties/lease-renewals.ts';
@@ -69,7 +60,7 @@ import type { ServerMetrics } from './telemetry/metrics-table.ts';
 import { logServing } from './telemetry/start-log.ts';
 import { walObserver } from './telemetry/wal-observer.ts';
 
-export class Member implements MemberCore, StateMachineHost {
+export class Member implements MemberCore {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly config: ServerConfig;
@@ -80,6 +71,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly reads: ReadIndexQueue;
   readonly requestIds: RequestIds;
   readonly quota: Quota;
+  readonly raft: RaftState;
   readonly peers: Peers;
   readonly leadership: Leadership;
   readonly changes: MembershipChanges;
@@ -91,6 +83,7 @@ export class Member implements MemberCore, StateMachineHost {
   readonly #options: MemberOptions;
   readonly #booted: Booted;
   readonly #metrics: Metrics;
+  readonly #applyHost: ApplyHost;
   readonly #machineOwner: StateMachineOwner;
   readonly #loop: ReadyLoop;
   readonly #snapshotter: Snapshotter;
@@ -101,10 +94,6 @@ export class Member implements MemberCore, StateMachineHost {
   #tickTimer: Timer | undefined;
   #leaseExpiry: LeaseExpiry | undefined;
   readonly #listeners: Listeners | undefined;
-  #term: Term;
-  #committed: LogIndex;
-  #leading = false;
-  #leader = 0n;
   #isLearner = false;
   readonly #pauses: PauseDetector;
   #removed = false;
@@ -165,18 +154,24 @@ export class Member implements MemberCore, StateMachineHost {
     this.clusterId = clusterId;
     this.header = new ResponseHeaderWriter(clusterId, memberId);
     this.requestIds = new RequestIds(memberId, env.clock.wallMs());
-    this.#term = node.basicStatus().term;
-    this.#committed = node.basicStatus().commit;
+    this.raft = new RaftState(memberId, node.basicStatus(), () => this.machine.appliedIndex);
     this.#pauses = new PauseDetector(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
-    this.header.term = this.#term;
+    this.header.term = this.raft.term;
     this.#appliedWaits = new AppliedWaits(env.timers);
+    this.#applyHost = new ApplyHost({
+      core: this,
+      node,
+      raft: this.raft,
+      onMembership: () => this.#followMembership(),
+      onLeading: () => this.#versionMonitor.check(),
+    });
     this.#machineOwner = new StateMachineOwner({
       config,
       env,
       log,
       metrics: metrics.records,
       booted,
-      host: this,
+      host: this.#applyHost,
       storeOptions,
       onApplied: (message) => this.#acceptApplied(message),
       onInstalled: (index) => this.#acceptInstalled(index),
@@ -195,19 +190,8 @@ export class Member implements MemberCore, StateMachineHost {
     this.proposals = this.#createProposals();
     this.#transfer = this.#createTransfer();
     this.#housekeeping = new Housekeeping({ ...booted, core: this, heapUse: options.heapUse });
-    this.#snapshotter = new Snapshotter({
-      ...booted,
-      config,
-      env,
-      log,
-      backend: () => this.machine.backend,
-      committedIndex: () => this.#booted.node.basicStatus().commit,
-      holdsLog: () => this.#transfer.holdsLog,
-      writeCommit: () => this.#loop.writeCommit(),
-      onSaved: (tookMs) => metrics.records.disk.snapSaveSeconds.observe(tookMs / 1000),
-      onFailure: (error) => this.fail(error),
-    });
-    this.peers = this.#createLinks(ports.peers);
+    this.#snapshotter = this.#createSnapshotter();
+    this.peers = this.#createPeers(ports.peers);
     this.leadership = new Leadership(this);
     this.changes = new MembershipChanges(this);
     this.leaseRenewals = new LeaseRenewals(this);
@@ -249,20 +233,36 @@ export class Member implements MemberCore, StateMachineHost {
     });
   }
 
+  #createSnapshotter(): Snapshotter {
+    const { config, env, log } = this;
+    return new Snapshotter({
+      ...this.#booted,
+      config,
+      env,
+      log,
+      backend: () => this.machine.backend,
+      committedIndex: () => this.#booted.node.basicStatus().commit,
+      holdsLog: () => this.#transfer.holdsLog,
+      writeCommit: () => this.#loop.writeCommit(),
+      onSaved: (tookMs) => this.metrics.disk.snapSaveSeconds.observe(tookMs / 1000),
+      onFailure: (error) => this.fail(error),
+    });
+  }
+
   #createProposals(): Proposals {
     const { config, env, requestIds } = this;
     return new Proposals({
       ids: requestIds,
       loop: this.#loop,
       clock: env.clock,
-      backlog: () => this.#committed - this.machine.appliedIndex,
+      backlog: () => this.raft.committedIndex - this.machine.appliedIndex,
       requestBytesMax: config.grpc.maxRequestBytes,
       electionMs: config.electionMs,
       timeoutError: (sinceMs) => timeoutErrorOf(this, sinceMs),
     });
   }
 
-  #createLinks(ports: PeerPorts): Peers {
+  #createPeers(ports: PeerPorts): Peers {
     const { env, log, memberId, clusterId, config } = this;
     const peers = new Peers({
       env,
@@ -293,15 +293,6 @@ export class Member implements MemberCore, StateMachineHost {
 
   get metrics(): ServerMetrics {
     return this.#metrics.records;
-  }
-
-  get raft(): RaftView {
-    return {
-      leader: this.#loop.leader,
-      term: this.#term,
-      committedIndex: this.#committed,
-      appliedIndex: this.machine.appliedIndex,
-    };
   }
 
   get machine(): StateMachine {
@@ -335,7 +326,7 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get leadsSurely(): boolean {
-    return this.#leading && this.#pauses.areConfirmed;
+    return this.raft.leads && this.#pauses.areConfirmed;
   }
 
   async confirmLeadership(): Promise<boolean> {
@@ -345,11 +336,11 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   get isCaughtUp(): boolean {
-    return this.machine.appliedIndex >= this.#committed;
+    return this.raft.isCaughtUp;
   }
 
   async whenCaughtUp(timeoutMs: number): Promise<boolean> {
-    return this.isCaughtUp || this.#appliedWaits.wait(this.#committed, timeoutMs);
+    return this.isCaughtUp || this.#appliedWaits.wait(this.raft.committedIndex, timeoutMs);
   }
 
   whenLinearizable(): Promise<EtcdErrorName | undefined> {
@@ -365,45 +356,6 @@ export class Member implements MemberCore, StateMachineHost {
 
   raiseNoSpace(then: () => void): void {
     this.#noSpaceAlarm.raise(then);
-  }
-
-  // --- What the state machine asks ---------------------------------------------------------------
-
-  isAwaited(idHigh: number, idLow: number): boolean {
-    return this.proposals.isAwaited(idHigh, idLow);
-  }
-
-  onResult(idHigh: number, idLow: number, result: ApplyResult): void {
-    this.proposals.take(idHigh, idLow)?.complete(result);
-  }
-
-  applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState {
-    return this.#booted.node.applyConfChange(change, index);
-  }
-
-  onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void {
-    if (refusal !== undefined)
-      this.log.warn('refused a membership change', { id, reason: MEMBERSHIP_REFUSALS[refusal] });
-    this.#followMembership();
-    const result: ApplyResult =
-      refusal === undefined
-        ? { kind: 'applied' }
-        : { kind: 'error', error: REFUSAL_ERRORS[refusal] };
-    this.proposals.takeWhole(id)?.complete(result);
-  }
-
-  /** The first entry of a leader's term: what came before is applied, leases may be let expire. */
-  onEmptyEntry(): void {
-    this.reads.acceptFirstCommit();
-    if (!this.#leading) return;
-    const { lessor } = this.machine.leases;
-    lessor.promote(this.env.clock.monotonicMs(), this.config.electionMs);
-    // In a later turn: the entry is still being applied.
-    this.env.timers.after(0, () => this.#versionMonitor.check());
-  }
-
-  hasRoomFor(costBytes: number): boolean {
-    return this.quota.hasRoomFor(costBytes);
   }
 
   // --- Start and stop ----------------------------------------------------------------------------
@@ -516,7 +468,7 @@ export class Member implements MemberCore, StateMachineHost {
   #campaignIfAlone(): void {
     const { node } = this.#booted;
     const { voters } = this.machine.confState;
-    if (voters.length !== 1 || voters[0] !== this.memberId || this.#loop.leader !== 0n) return;
+    if (voters.length !== 1 || voters[0] !== this.memberId || this.raft.leader !== 0n) return;
     node.campaign();
     this.#loop.schedule();
   }
@@ -576,18 +528,14 @@ export class Member implements MemberCore, StateMachineHost {
   }
 
   #acceptHardState(state: raftpb.HardState): void {
-    this.#term = state.term;
-    this.#committed = state.commit;
+    this.raft.acceptHardState(state);
     this.header.term = state.term;
   }
 
   #acceptSoftState(state: SoftState): void {
-    const leads = state.lead === this.memberId;
-    if (this.#leading && !leads) this.machine.leases.lessor.demote();
-    this.#leading = leads;
-    const isNews = state.lead !== this.#leader;
-    this.#leader = state.lead;
-    if (!isNews || state.lead === 0n) return;
+    const { lostLead, newLeader } = this.raft.acceptSoftState(state);
+    if (lostLead) this.machine.leases.lessor.demote();
+    if (!newLeader) return;
     this.metrics.server.leaderChangesSeen.value++;
     this.leadership.acceptLeader(state.lead);
     this.reads.acceptLeaderChange();

@@ -140,11 +140,6 @@ export class ReadyLoop {
     this.#options = options;
   }
 
-  /** The member that leads, 0n if none is known. */
-  get leader(): NodeId {
-    return this.#leader;
-  }
-
   /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
   get hasRoom(): boolean {
     const waiting = this.#proposals.length + this.#confChanges.length;
