@@ -14,8 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const REPOSITORY = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const SERVER = join(REPOSITORY, 'dist', 'cli', 'tetcd.js');
-const TOOL = join(REPOSITORY, 'dist', 'cli', 'tetcdctl.js');
+const SERVER = join(REPOSITORY, 'dist', 'bin', 'tetcd.js');
+const TOOL = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
 
 const COUNT_MAX = 6;
 const PORTS_APART = 10_000;

@@ -163,7 +163,7 @@ export class Member implements MemberCore {
       node,
       raft: this.raft,
       onMembership: () => this.#followMembership(),
-      onLeading: () => this.#versionMonitor.check(),
+      onLeading: () => void this.#versionMonitor.check(),
     });
     this.#machineOwner = new StateMachineOwner({
       config,
@@ -370,14 +370,18 @@ export class Member implements MemberCore {
     this.#followMembership();
     this.#tick();
     this.#leaseExpiry = new LeaseExpiry(this);
-    this.#housekeeping.every(VERSION_CHECK_INTERVAL_MS, () => this.#versionMonitor.check());
+    this.#housekeeping.every(VERSION_CHECK_INTERVAL_MS, () => void this.#versionMonitor.check());
     if (config.initialElectionTickAdvance) {
       this.#campaignIfAlone();
       hastenFirstElection(this, () => this.#loop.tick());
     }
     this.#loop.schedule();
     await publishAttributes(this);
-    if (this.isAlone) await publishVersionAlone(this);
+    if (this.isAlone) {
+      // Not both at once: the version would be logged twice.
+      await this.#versionMonitor.check();
+      await publishVersionAlone(this);
+    }
     const { version } = this.machine.cluster;
     log.info('published local member to cluster through raft', {
       'local-member-id': formatId(this.memberId),

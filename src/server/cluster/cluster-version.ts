@@ -21,19 +21,23 @@ const UNKNOWN_VERSION: ClusterVersion = { major: 3, minor: 0 };
 
 export class ClusterVersionMonitor {
   readonly #core: MemberCore;
-  #checking = false;
+  /** The check under way; never rejects. */
+  #running: Promise<void> | undefined;
 
   constructor(core: MemberCore) {
     this.#core = core;
   }
 
-  /** Now and then, and when a leader has committed its first entry. */
-  check(): void {
-    if (this.#checking || this.#core.raft.leader !== this.#core.memberId) return;
-    this.#checking = true;
-    void this.#check().finally(() => {
-      this.#checking = false;
+  /**
+   * Now and then, and when a leader has committed its first entry. Resolves when the check, or the one
+   * that is under way, is over.
+   */
+  check(): Promise<void> {
+    if (this.#core.raft.leader !== this.#core.memberId) return Promise.resolve();
+    this.#running ??= this.#check().finally(() => {
+      this.#running = undefined;
     });
+    return this.#running;
   }
 
   async #check(): Promise<void> {
