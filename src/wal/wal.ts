@@ -179,6 +179,7 @@ export class Wal {
     const following = this.#segments.findIndex((segment) => segment.name.firstIndex >= index);
     const kept = following === -1 ? this.#segments.length - 1 : Math.max(0, following - 1);
     const released = this.#segments.splice(0, kept);
+    invariant(this.#segments.length > 0, 'wal: the newest segment is never released');
     for (const segment of released) await segment.file.close();
   }
 
@@ -238,6 +239,7 @@ export class Wal {
     frames.clear();
     this.#mustSync = false;
     let at = this.#waitingFrom;
+    invariant(at < this.#waiting.length, 'wal: a batch has at least one append');
     while (at < this.#waiting.length && frames.length < BATCH_SIZE_MAX) {
       const append = this.#waiting[at++]!;
       const { entries, hardState } = append;
@@ -281,6 +283,7 @@ export class Wal {
   async #writeBatch(): Promise<void> {
     const size = this.#frames.length;
     if (size === 0) return;
+    invariant(size % 8 === 0 && this.#offset % 8 === 0, 'wal: frames lie at multiples of 8');
     const { file } = this.#tail;
     const bytes = this.#frames.bytes.subarray(0, size);
     const startMs = this.#env.clock.monotonicMs();
@@ -301,6 +304,7 @@ export class Wal {
 
   /** Completes the appends before `end` and forgets them. */
   #completeTo(end: number, error: TetcdError | undefined): void {
+    invariant(end <= this.#waiting.length, 'wal: only what was appended is completed');
     while (this.#waitingFrom < end) {
       const append = this.#waiting[this.#waitingFrom++]!;
       append.complete(error);

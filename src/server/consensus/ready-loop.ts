@@ -238,7 +238,8 @@ export class ReadyLoop {
       return;
     }
     const { storage, installSnapshot } = this.#options;
-    const { snapshot, entries, responses } = append.message;
+    const { snapshot, entries, responses, to } = append.message;
+    invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
     if (snapshot !== undefined) {
       storage.applySnapshot(snapshot);
       // Before raft hears of it: the entries that it then hands out follow the snapshot.
@@ -315,6 +316,8 @@ export class ReadyLoop {
   }
 
   #dropProposals(count: number): void {
+    invariant(count <= this.#proposals.length, 'only proposals that wait are dropped');
+    invariant(this.#proposers.length === this.#proposals.length, 'each payload has its proposer');
     const isAll = count === this.#proposals.length;
     this.#proposals = isAll ? [] : this.#proposals.slice(count);
     this.#proposers = isAll ? [] : this.#proposers.slice(count);
@@ -340,6 +343,7 @@ export class ReadyLoop {
     }
     proposals.length = kept;
     proposers.length = kept;
+    invariant(kept > 0 || this.#proposalBytes === 0, 'the bytes counted are those that wait');
   }
 
   #proposeAsLeader(): void {
