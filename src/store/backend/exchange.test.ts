@@ -347,7 +347,7 @@ test('one file is exchanged at a time, and closing does not wait for it to be fi
 
 test('writers are held back while the rest is carried over, and go on afterwards', async () => {
   await on(42, async (env) => {
-    const { backend } = await openTwin(env, { overlayBytesMax: 2000 });
+    const { backend } = await openTwin(env, { overlayBytesMax: 2000, batchChanges: 4 });
     applyOne(backend, 1);
     await backend.commit();
     let wasFull = false;
