@@ -12,7 +12,7 @@ import { crc32c, seededRandom } from '../../dist/base/index.js';
 import { RangeResult, RangeRun, WriteTxn } from '../../dist/mvcc/index.js';
 import { createNodeEnv } from '../../dist/net/index.js';
 import { etcdserverpb } from '../../dist/protocol/index.js';
-import { ResponseHeaderWriter } from '../../dist/server/response-header.js';
+import { ResponseHeaderWriter } from '../../dist/server/services/response-header.js';
 import { kvEncoders } from '../../dist/server/services/responses.js';
 import { Backend, KvStore, Restore } from '../../dist/store/index.js';
 
