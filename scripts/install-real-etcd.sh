@@ -20,6 +20,14 @@ newer=trixie
 retry=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
 export DEBIAN_FRONTEND=noninteractive
 
+# The first line of what a program says of itself. (Its output is taken whole: a pipe that its reader
+# closes early would end the program, and with it this script.)
+version_of() {
+  local text
+  text=$("$@" 2>/dev/null) || return
+  echo "${text%%$'\n'*}"
+}
+
 command -v apt-get >/dev/null || { echo "apt-get is missing: not a Debian machine" >&2; exit 1; }
 
 install_packages() {
@@ -68,7 +76,7 @@ write_newer_sources() {
 }
 
 unpack_newer() {
-  if "$directory/usr/bin/etcd" --version 2>/dev/null | grep -q '^etcd Version: 3\.5\.' &&
+  if [[ $(version_of "$directory/usr/bin/etcd" --version) == 'etcd Version: 3.5.'* ]] &&
     [ -x "$directory/usr/bin/etcdctl" ]; then
     echo "unpacked already: $directory"
     return
@@ -101,7 +109,7 @@ build_newest() {
     echo "no Go: etcd $built_version is left out"
     return
   fi
-  if "$built/etcd" --version 2>/dev/null | grep -q "^etcd Version: $built_version\$" &&
+  if [[ $(version_of "$built/etcd" --version) == "etcd Version: $built_version" ]] &&
     [ -x "$built/etcdctl" ] && [ -x "$built/etcdutl" ]; then
     echo "built already: $built"
     return
@@ -125,5 +133,5 @@ build_newest() {
 install_packages
 unpack_newer
 build_newest
-"$directory/usr/bin/etcd" --version | head -n 1
-"$directory/usr/bin/etcdctl" version | head -n 1
+version_of "$directory/usr/bin/etcd" --version
+version_of "$directory/usr/bin/etcdctl" version
