@@ -81,6 +81,8 @@ describe('a peer port', () => {
   test('/members, /version, /downgrade/enabled', async () => {
     const learner = async (_cluster: SimCluster, host: SimHost): Promise<void> => {
       await host.up.member.changes.add([peerUrlOf('m2')], true);
+      // The storage version is unknown, as etcd's, until the backend has committed it.
+      await host.up.member.machine.backend.commit();
     };
     const [members, version, downgrade] = await answersOf(
       [
