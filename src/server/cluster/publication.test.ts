@@ -18,7 +18,8 @@ test('a publication that is refused at once leaves time for what is in its way',
     config: { maxClusterVersion: undefined },
     machine: { cluster: { version: undefined } },
     proposals: {
-      propose: (...[, , , , proposal]: [unknown, unknown, unknown, unknown, Proposal]) => {
+      propose: (...args: [unknown, unknown, unknown, unknown, unknown, Proposal]) => {
+        const [, , , , , proposal] = args;
         tries++;
         if (backlog) proposal.fail('REQUEST_TOO_MANY_REQUESTS');
         else proposal.complete({ kind: 'applied' });
