@@ -50,6 +50,8 @@ const bundle = await rolldown({
 const { output } = await bundle.write({
   dir: target,
   format: 'esm',
+  // Lines and names stay, for stack traces; comments are in the sources.
+  comments: false,
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
 });
