@@ -49,11 +49,14 @@ const acknowledgeBeforeSync: Canary = {
     ),
 };
 
-/** A member that believes it leads serves reads without asking the others. */
+/**
+ * A member that believes it leads serves reads without asking the others. About one seed in six shows it: two
+ * leaders must overlap while a key that is read at one is written at the other.
+ */
 const staleRead: Canary = {
   name: 'stale-read',
   faults: ['pause', 'isolate', 'one-way', 'split'],
-  seeds: 10,
+  seeds: 30,
   plant: (cluster) =>
     wrap(
       ReadIndexQueue.prototype,

@@ -50,6 +50,7 @@ export class PairMetadata implements Metadata {
   }
 }
 
+/** Metadata without a field; shared, so nobody may change it. */
 export const EMPTY_METADATA: Metadata = new PairMetadata([]);
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
