@@ -44,7 +44,8 @@ export async function buildBase(revision: string): Promise<BaseRevision> {
       await must(['npm', 'ci', '--no-audit', '--no-fund'], tree);
     }
     await must(['npm', 'run', '--silent', 'build'], tree);
-    const main = ['dist/bin/tetcd.js', 'dist/cli/tetcd/main.js', 'dist/cli/tetcd.js']
+    // Revisions before the commands were bundled have them in dist/cli.
+    const main = ['dist/bin/tetcd.js', 'dist/cli/tetcd.js']
       .map((path) => join(tree, path))
       .find((path) => existsSync(path));
     if (main === undefined) throw new Error(`${revision} builds no server`);
