@@ -6,6 +6,7 @@ export * from './invariant.ts';
 export * from './metrics.ts';
 export * from './pace.ts';
 export * from './random.ts';
+export * from './slices.ts';
 export * from './uint64.ts';
 export * from './units.ts';
 export * from './varint.ts';

@@ -34,9 +34,6 @@ export const READERS_MAX = 65_536;
 /** Callers of `beginWrite` that may wait; the next gets LIMIT_EXCEEDED. */
 export const WRITERS_WAITING_MAX = 1024;
 
-/** Milliseconds of CPU in one slice of a commit, scan or check; then a turn goes to others. */
-export const SLICE_MS = 4;
-
 /**
  * Entries and bytes of one edited node; beyond, it is cut in two in memory. Bounds the work between
  * two looks at the clock (1 MiB is copied in 0.2 ms) and the cost of an insertion in the middle.

@@ -1,5 +1,6 @@
 // The replicated state machine on disk. Start with `StateMachine`.
 
+export { Slices } from '../base/index.ts';
 export type { ApplyResult } from './apply/apply-result.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './apply/request-cost.ts';
 export {
@@ -19,7 +20,6 @@ export { Backend, type BackendOptions } from './backend/backend.ts';
 export { DatabaseCopy } from './backend/database-copy.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
 export type { SnapshotPosition } from './backend/file-pass.ts';
-export { Slices } from './backend/slices.ts';
 export type { KvHash } from './kv/compactor.ts';
 export { KvStore, PinnedView } from './kv/kv-store.ts';
 export { AlarmStore } from './schema/alarm-store.ts';

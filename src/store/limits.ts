@@ -11,9 +11,6 @@ export const BATCH_INTERVAL_MS_DEFAULT = 100;
  */
 export const OVERLAY_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Time one slice of background work may take before it yields the event loop: half of the 10 ms budget. */
-export const SLICE_MS = 4;
-
 /** Changes handed to the B+tree between two looks at the clock. */
 export const CHANGES_PER_CLOCK_CHECK = 256;
 

@@ -1,6 +1,6 @@
 // An open database file: the newest commit, who reads which one, who writes.
 
-import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type {
   CopyResult,
@@ -20,7 +20,6 @@ import type { Freelist, PageRuns } from './freelist.ts';
 import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 import { Readers } from './readers.ts';
-import { Slices } from './slices.ts';
 
 /** What a database is opened with. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;

@@ -1,12 +1,12 @@
 // Freeing whole trees, of deleted buckets, with all buckets in them. Every page is read, since only
 // a page itself says how many overflow pages it has.
 
+import type { Slices } from '../../base/index.ts';
 import { decodeBucketValue } from '../read/bucket-value.ts';
 import { type PageRuns, pushRun } from './freelist.ts';
 import type { Page } from './page.ts';
 import { batchPagesMax, loadPages } from './page-loader.ts';
 import type { Pager } from './pager.ts';
-import type { Slices } from './slices.ts';
 
 /** Adds the pages of the trees with these roots to `freed`. */
 export async function freeTrees(
@@ -27,7 +27,7 @@ export async function freeTrees(
       if (visited > pager.highWater) throw pager.corrupt(page.id, 'the tree never ends');
       pushRun(freed, page.id, page.overflow + 1);
       pushBelow(pager, page, waiting);
-      if (slices.due) await slices.turn();
+      if (slices.isOver) await slices.next();
     }
   }
 }

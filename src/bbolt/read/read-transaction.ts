@@ -3,14 +3,13 @@
 // Hot: `PageBucket.get` walks from the root to a leaf over cached pages; it allocates the view it
 // hands back and nothing else.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, type SliceEnv, Slices, TetcdError } from '../../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from '../api.ts';
 import type { Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
 import { prefetchRange } from '../file/prefetch.ts';
 import type { Pin, Readers } from '../file/readers.ts';
-import { type SliceEnv, Slices } from '../file/slices.ts';
 import { copyChunks } from '../tools/copy.ts';
 import { type BucketValue, decodeBucketValue } from './bucket-value.ts';
 import { type CursorOwner, PageCursor } from './cursor.ts';

@@ -1,13 +1,12 @@
 // The pass over the whole file at opening: which pages the trees reach, hence which are free, and in
 // the same pass every entry of the buckets that a visitor asked for.
 
-import { compareBytes } from '../../base/index.ts';
+import { compareBytes, type Slices } from '../../base/index.ts';
 import type { BucketVisitor } from '../api.ts';
 import type { Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
 import { PageSet } from '../file/page-set.ts';
 import type { Pager } from '../file/pager.ts';
-import type { Slices } from '../file/slices.ts';
 import { BUCKET_DEPTH_MAX } from '../limits.ts';
 import { decodeBucketValue } from './bucket-value.ts';
 import { TreeWalk, visitLeaf } from './walk.ts';

@@ -1,7 +1,7 @@
 // Whole trees in key order, past the page cache: children are read ahead in large asynchronous
 // batches, the next batch while the one before is being visited.
 
-import { placed } from '../../base/index.ts';
+import { placed, type Slices } from '../../base/index.ts';
 import type { EntryVisitor } from '../api.ts';
 import {
   BUCKET_ELEMENT_FLAG,
@@ -13,7 +13,6 @@ import {
 import type { Page } from '../file/page.ts';
 import { batchPagesMax, loadPages } from '../file/page-loader.ts';
 import type { Pager } from '../file/pager.ts';
-import type { Slices } from '../file/slices.ts';
 
 interface TreeVisitor {
   /** Every branch page, before what is below it. */
@@ -88,7 +87,7 @@ export class TreeWalk {
         ahead = next === undefined || next.isLeaf ? undefined : this.#load(next, 0);
         if (!(await this.#walkBranch(page, depth, own))) return false;
       }
-      if (this.#slices.due) await this.#slices.turn();
+      if (this.#slices.isOver) await this.#slices.next();
     }
     return true;
   }

@@ -1,7 +1,13 @@
 // Everything that can be wrong with a database, listed rather than thrown. Pages are read from the
 // file, not from the cache: the cache holds only what was sound when it was read.
 
-import { EMPTY_BYTES, ERROR_CODES, hasCode, latin1FromBytes } from '../../base/index.ts';
+import {
+  EMPTY_BYTES,
+  ERROR_CODES,
+  hasCode,
+  latin1FromBytes,
+  type Slices,
+} from '../../base/index.ts';
 import type { Violation } from '../api.ts';
 import type { Freelist } from '../file/freelist.ts';
 import {
@@ -16,7 +22,6 @@ import { Page, validateBounds, validateHeader } from '../file/page.ts';
 import { PageSet } from '../file/page-set.ts';
 import type { Pager } from '../file/pager.ts';
 import { readFreelist } from '../file/read-freelist.ts';
-import type { Slices } from '../file/slices.ts';
 import { BUCKET_DEPTH_MAX, TREE_DEPTH_MAX, VIOLATIONS_MAX } from '../limits.ts';
 import { validateInline } from '../read/bucket-value.ts';
 
@@ -105,7 +110,7 @@ class Check {
         await this.tree(page.childId(i), depth + 1, bucketDepth, keyAt(page, i), end);
       }
     }
-    if (this.#slices.due) await this.#slices.turn();
+    if (this.#slices.isOver) await this.#slices.next();
   }
 
   /** All leaves of one tree are on one level. */

@@ -1,8 +1,7 @@
 // Before a tree is written: nodes that deletions emptied go, and nodes that they left small are
 // merged with a neighbour, from the leaves up.
 
-import { fail } from '../../base/index.ts';
-import type { Slices } from '../file/slices.ts';
+import { fail, type Slices } from '../../base/index.ts';
 import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from '../limits.ts';
 import type { EditTree } from './edit-tree.ts';
 import { type BranchNode, emptyLeaf, type TreeNode } from './node.ts';
@@ -32,7 +31,7 @@ async function rebalanceBranch(tree: EditTree, branch: BranchNode, slices: Slice
   // Children [0, kept) stay; the slots behind them up to i are already looked at.
   let kept = 0;
   for (let i = 0; i < branch.count; i++) {
-    if (slices.due) await slices.turn();
+    if (slices.isOver) await slices.next();
     const child = branch.childOf(i);
     if (child?.shrunk && child.count === 0) continue;
     if (kept > 0 && wantMerge(tree, branch.childOf(kept - 1), child)) {

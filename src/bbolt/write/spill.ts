@@ -1,9 +1,8 @@
 // Writing an edited tree as pages, from the leaves up: nodes are cut into pages of the wanted
 // fullness, and each page's id and first key go into the branch above.
 
-import { EMPTY_BYTES, invariant } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant, type Slices } from '../../base/index.ts';
 import { PAGE_HEADER_SIZE } from '../file/layout.ts';
-import type { Slices } from '../file/slices.ts';
 import type { EditTree } from './edit-tree.ts';
 import {
   BranchEntry,
@@ -68,8 +67,8 @@ async function spillChildren(
     if (builder.full) {
       await builder.flush();
       slices.restart();
-    } else if (slices.due) {
-      await slices.turn();
+    } else if (slices.isOver) {
+      await slices.next();
     }
   }
   return new BranchNode(branch.base, slots);

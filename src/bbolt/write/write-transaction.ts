@@ -10,7 +10,7 @@
 // A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on it is unknown
 // after a failure which of the two states the disk holds: no further writer is let in.
 
-import { ERROR_CODES, hasCode, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, type Slices, TetcdError } from '../../base/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
 import { freeTrees } from '../file/free-trees.ts';
 import {
@@ -33,7 +33,6 @@ import {
 import { encodeMeta, type Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
-import type { Slices } from '../file/slices.ts';
 import { PageBuilder } from './page-builder.ts';
 import { type BucketOwner, EditBucket } from './write-bucket.ts';
 
@@ -207,7 +206,7 @@ export class Writer implements WriteTransaction, BucketOwner {
     for (let page = unused.next(0); page >= 0; page = unused.next(page + 1)) {
       writeU64(bytes, at, page);
       at += PAGE_ID_SIZE;
-      if (at % 65_536 === 0 && slices.due) await slices.turn();
+      if (at % 65_536 === 0 && slices.isOver) await slices.next();
     }
     builder.add(id, bytes);
     return [id, pages];

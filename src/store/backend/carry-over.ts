@@ -1,6 +1,6 @@
 // What commits changed since a copy of the file was made, brought to that copy.
 
-import { bytesFromLatin1, invariant } from '../../base/index.ts';
+import { bytesFromLatin1, invariant, Slices } from '../../base/index.ts';
 import type { Cursor, Database, ReadTransaction, WriteTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import { revisionKey } from '../../mvcc/index.ts';
@@ -8,7 +8,6 @@ import { CARRY_OVER_TRANSACTION_BYTES, CHANGES_PER_CLOCK_CHECK } from '../limits
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
 import type { ChangeNotes } from './change-notes.ts';
 import { nameOf } from './committed-view.ts';
-import { Slices } from './slices.ts';
 import { KEY_FILL_PERCENT } from './write-overlay.ts';
 
 export interface CarryOverOptions {

@@ -1,6 +1,6 @@
 // An overlay's changes as puts and deletes of a write transaction.
 
-import { bytesFromLatin1 } from '../../base/index.ts';
+import { bytesFromLatin1, Slices } from '../../base/index.ts';
 import type { WriteTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import { revisionKey } from '../../mvcc/index.ts';
@@ -8,7 +8,6 @@ import { CHANGES_PER_CLOCK_CHECK } from '../limits.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
 import { nameOf } from './committed-view.ts';
 import type { Overlay } from './overlay.ts';
-import { Slices } from './slices.ts';
 
 /** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
 export const KEY_FILL_PERCENT = 0.9;

@@ -8,11 +8,10 @@
 //
 // Interrupted anywhere, it is run again at boot. One compaction runs at a time; others wait.
 
-import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { type IndexCompaction, revisionKey, SlicedSort } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
-import { Slices } from '../backend/slices.ts';
 import {
   COMPACTION_BATCH_ROWS_DEFAULT,
   COMPACTION_HASHES_MAX,

@@ -8,7 +8,13 @@
 //
 // Source: etcd v3.7.1 `server/storage/mvcc/hash.go`, `server/storage/backend` (Hash).
 
-import { bytesFromLatin1, crc32c, latin1FromBytes, type Revision } from '../../base/index.ts';
+import {
+  bytesFromLatin1,
+  crc32c,
+  latin1FromBytes,
+  type Revision,
+  Slices,
+} from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
@@ -18,7 +24,6 @@ import {
   revisionKey,
   subOfKey,
 } from '../../mvcc/index.ts';
-import { Slices } from '../backend/slices.ts';
 import { ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { BUCKET, BUCKET_NAMES, HASH_IGNORED } from '../schema/schema.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';

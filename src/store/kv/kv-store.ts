@@ -4,14 +4,19 @@
 // the next revision that no reader asks for. Long readers pin a view: its rows stay readable whatever
 // is committed, and the index is not compacted above its revision until it is released.
 
-import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  invariant,
+  type Revision,
+  type Slices,
+  TetcdError,
+} from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import { type ByteSlice, KeyIndex, type ReadView, type RowReader } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { RowVisitor } from '../backend/file-pass.ts';
 import type { PinnedRows } from '../backend/pinned-rows.ts';
-import type { Slices } from '../backend/slices.ts';
 import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { RowGate } from '../schema/row-gate.ts';
 import { KvRows, readRowFrom } from './kv-rows.ts';

@@ -5,7 +5,7 @@
 // little more than a single event. Whoever asks the hub for anything else first has it told what is
 // pending (`hub` sees to that), so that nothing overtakes events.
 
-import { ERROR_CODES, invariant, type Revision, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type ChangeList,
@@ -15,7 +15,6 @@ import {
   type WatchStream,
 } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
-import { Slices } from '../backend/slices.ts';
 import { WATCH_CATCH_UP_BUDGET } from '../limits.ts';
 import type { KvStore } from './kv-store.ts';
 

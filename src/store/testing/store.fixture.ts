@@ -1,6 +1,13 @@
 // A state machine on a simulated machine, fed with log entries, for tests of this folder.
 
-import { bytesFromLatin1, Counter, Gauge, Histogram, latin1FromBytes } from '../../base/index.ts';
+import {
+  bytesFromLatin1,
+  Counter,
+  Gauge,
+  Histogram,
+  latin1FromBytes,
+  Slices,
+} from '../../base/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
 import { Cluster, emptyState } from '../../membership/index.ts';
 import { RangeResult, RangeRun, type ReadView } from '../../mvcc/index.ts';
@@ -10,7 +17,6 @@ import { encodeEnvelope, REQUEST_KIND, type RequestKind } from '../apply/request
 import { StateMachine, type StateMachineHost } from '../apply/state-machine.ts';
 import { Backend, type BackendOptions } from '../backend/backend.ts';
 import type { SnapshotPosition } from '../backend/file-pass.ts';
-import { Slices } from '../backend/slices.ts';
 import { KvStore } from '../kv/kv-store.ts';
 import type { StoreMetrics } from '../metrics.ts';
 import { Restore } from '../schema/restore.ts';
