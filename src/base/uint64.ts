@@ -20,17 +20,26 @@ export function writeUint64(value: number, target: Uint8Array, offset: number): 
   return offset + 8;
 }
 
+/** Reads 8 bytes as a number of 0 to 2^53-1, rounded above: for bytes that were checked before. */
+export function uint64At(bytes: Uint8Array, offset: number): number {
+  return uint32At(bytes, offset) * TWO_POW_32 + uint32At(bytes, offset + 4);
+}
+
 /** Reads a number at `offset`; NUMBER_TOO_LARGE, naming `what`, above 2^53-1. */
 export function readUint64(bytes: Uint8Array, offset: number, what: string): number {
-  let high = 0;
-  let low = 0;
-  for (let i = 0; i < 4; i++) {
-    high = high * 256 + bytes[offset + i]!;
-    low = low * 256 + bytes[offset + 4 + i]!;
-  }
-  const value = high * TWO_POW_32 + low;
+  const value = uint64At(bytes, offset);
   if (value > COUNT_MAX) {
     throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, `${what}: above 2^53-1`);
   }
   return value;
+}
+
+function uint32At(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset]! << 24) |
+      (bytes[offset + 1]! << 16) |
+      (bytes[offset + 2]! << 8) |
+      bytes[offset + 3]!) >>>
+    0
+  );
 }

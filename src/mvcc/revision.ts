@@ -15,6 +15,7 @@ import {
   ERROR_CODES,
   type Revision,
   TetcdError,
+  uint64At,
   writeUint64,
 } from '../base/index.ts';
 import { SUB_MAX } from './limits.ts';
@@ -26,7 +27,6 @@ export const TOMBSTONE_KEY_BYTES = 18;
 
 const SEPARATOR = 0x5f;
 const TOMBSTONE_MARK = 0x74;
-const TWO_POW_32 = 0x1_0000_0000;
 
 /** Negative, zero or positive as revision a is before, equal to or after revision b. */
 export function compareRevisions(
@@ -63,12 +63,12 @@ export function revisionKey(main: Revision, sub: number, tombstone = false): Uin
 
 /** Main revision of a key that {@link checkRevisionKey} accepts. */
 export function mainOfKey(bytes: Uint8Array, offset = 0): Revision {
-  return readCount(bytes, offset);
+  return uint64At(bytes, offset);
 }
 
 /** Sub revision of a key that {@link checkRevisionKey} accepts. */
 export function subOfKey(bytes: Uint8Array, offset = 0): number {
-  return readCount(bytes, offset + 9);
+  return uint64At(bytes, offset + 9);
 }
 
 /** Whether a key of this length is a tombstone's. */
@@ -91,24 +91,10 @@ export function checkRevisionKey(bytes: Uint8Array, offset = 0, length = bytes.l
     throw new TetcdError(ERROR_CODES.CORRUPT, 'negative revision');
   }
   // Revisions that follow must still be numbers that can be counted.
-  if (readCount(bytes, offset) >= CONSENSUS_END) {
+  if (uint64At(bytes, offset) >= CONSENSUS_END) {
     throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, 'revision not below 2^52');
   }
-  if (readCount(bytes, offset + 9) > SUB_MAX) {
+  if (uint64At(bytes, offset + 9) > SUB_MAX) {
     throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, 'sub revision above 2^31-1');
   }
-}
-
-function readCount(bytes: Uint8Array, offset: number): number {
-  return readUint32(bytes, offset) * TWO_POW_32 + readUint32(bytes, offset + 4);
-}
-
-function readUint32(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset]! << 24) |
-      (bytes[offset + 1]! << 16) |
-      (bytes[offset + 2]! << 8) |
-      bytes[offset + 3]!) >>>
-    0
-  );
 }

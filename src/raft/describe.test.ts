@@ -14,32 +14,7 @@ import {
   ROLES,
 } from './index.ts';
 import { message } from './node.fixture.ts';
-import { quote } from './quote.ts';
 import { EntryType, MessageType, newEntry } from './raftpb.ts';
-
-test.each([
-  ['', '""'],
-  ['foo "bar" \\', '"foo \\"bar\\" \\\\"'],
-  ['\x07\b\f\n\r\t\v', '"\\a\\b\\f\\n\\r\\t\\v"'],
-  ['\0\x1f\x7f', '"\\x00\\x1f\\x7f"'],
-  ['käse 世界 😀', '"käse 世界 😀"'],
-  ['\u00a0\u200b\ufeff', '"\\u00a0\\u200b\\ufeff"'],
-  ['\ufffd', '"\ufffd"'],
-  ['\u{e0001}', '"\\U000e0001"'],
-])('quotes %j', (text, expected) => {
-  expect(quote(bytesFromUtf8(text))).toBe(expected);
-});
-
-test.each([
-  [[0xff, 0x61], '"\\xffa"'],
-  [[0xc3], '"\\xc3"'],
-  [[0xc0, 0x80], '"\\xc0\\x80"'],
-  [[0xe4, 0xb8], '"\\xe4\\xb8"'],
-  [[0xed, 0xa0, 0x80], '"\\xed\\xa0\\x80"'],
-  [[0xf5, 0x80, 0x80, 0x80], '"\\xf5\\x80\\x80\\x80"'],
-])('quotes bytes that are no text: %j', (bytes, expected) => {
-  expect(quote(new Uint8Array(bytes))).toBe(expected);
-});
 
 describe('entries', () => {
   test('normal ones with their data, as the caller wants it', () => {

@@ -1,12 +1,11 @@
 // How states and messages print themselves: in a fixed order, in etcd's form, for logs and
 // transcripts.
 
-import { utf8FromBytes } from '../base/index.ts';
+import { goQuote, utf8FromBytes } from '../base/index.ts';
 import { type AnyConfChange, asV2, decodeConfChange, describeChanges } from './confchange/index.ts';
 import type { SoftState } from './core/raft.ts';
 import { hexId, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NONE, type NodeId } from './ids.ts';
 import { isEmptySnapshot } from './log/snapshot.ts';
-import { quote } from './quote.ts';
 import {
   ConfChangeTransition,
   ConfChangeType,
@@ -80,12 +79,12 @@ export function describeConfChange(change: AnyConfChange): string {
   for (const { type, nodeId } of changes) {
     text += ` changes:{type:${CHANGE_TYPE_NAMES.get(type) ?? type} node_id:${nodeId}}`;
   }
-  if (context.length > 0) text += ` context:${quote(context)}`;
+  if (context.length > 0) text += ` context:${goQuote(context)}`;
   return text;
 }
 
 /** Such as `1/11 EntryNormal "foo"` (term, index, type, data). */
-export function describeEntry(entry: Entry, format: DataFormatter = quote): string {
+export function describeEntry(entry: Entry, format: DataFormatter = goQuote): string {
   const type = ENTRY_TYPE_NAMES.get(entry.type) ?? String(entry.type);
   const data = describeEntryData(entry, format);
   return `${entry.term}/${entry.index} ${type}${data === '' ? '' : ` ${data}`}`;

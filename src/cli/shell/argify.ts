@@ -1,7 +1,7 @@
 // Splits a line of input into words the way etcdctl's interactive modes do.
 
+import { goUnquote } from '../../base/index.ts';
 import { EXIT, ExitError } from './exit.ts';
-import { goUnquote } from './go-quote.ts';
 import { textOfWord, type Word } from './words.ts';
 
 /** "double quoted", 'single quoted', or a run without spaces that does not begin with a quote. */

@@ -1,5 +1,7 @@
 // Numbers, truth values and durations as Go's programs read and print them.
 
+import { goQuote } from '../../base/index.ts';
+
 /** `reason` is what Go's own error says, for messages that quote it. */
 export type Parsed<T> =
   | { readonly value: T; readonly reason?: undefined }
@@ -15,7 +17,7 @@ const PREFIXED =
   /^([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?[0-9])*)$/;
 
 function failed(what: string, text: string, why: string): { readonly reason: string } {
-  return { reason: `strconv.${what}: parsing ${JSON.stringify(text)}: ${why}` };
+  return { reason: `strconv.${what}: parsing ${goQuote(text)}: ${why}` };
 }
 
 /** `strconv.ParseInt(text, base, 64)`; base 0 takes the base from a prefix. */

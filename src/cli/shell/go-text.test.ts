@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { etcdserverpb } from '../../client/index.ts';
 import { argify } from './argify.ts';
@@ -11,8 +10,6 @@ import {
   parseGoDuration,
   parseGoInt,
 } from './go-numbers.ts';
-import { goQuote, goUnquote, takeGoString } from './go-quote.ts';
-import { wordFromBytes } from './words.ts';
 
 describe('numbers', () => {
   test.each([
@@ -97,46 +94,7 @@ describe('numbers', () => {
   });
 });
 
-describe('quoted text', () => {
-  test.each([
-    ['plain', '"plain"'],
-    ['a"b\\c', '"a\\"b\\\\c"'],
-    ['\t\n\x07\x00\x7f', '"\\t\\n\\a\\x00\\x7f"'],
-    ['é☃😀', '"é☃😀"'],
-    ['\u200b\u00a0\u{e0001}', '"\\u200b\\u00a0\\U000e0001"'],
-  ])('%j is printed as %s', (text, quoted) => {
-    expect(goQuote(text)).toBe(quoted);
-  });
-
-  test('bytes that are no UTF-8 are printed one by one', () => {
-    const bytes = Buffer.from([0x61, 0xff, 0xc3, 0xa9, 0xe2, 0x98, 0xed, 0xa0, 0x80]);
-    expect(goQuote(bytes)).toBe('"a\\xffé\\xe2\\x98\\xed\\xa0\\x80"');
-  });
-
-  test('what was printed is read back', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-        const quoted = wordFromBytes(Buffer.from(goQuote(bytes)));
-        expect(takeGoString(`${quoted} rest`)).toEqual({
-          word: wordFromBytes(bytes),
-          rest: ' rest',
-        });
-      }),
-    );
-  });
-
-  test('escapes of every kind', () => {
-    expect(goUnquote('\\x41\\101\\u00e9\\U0001F600\\v')).toBe(
-      wordFromBytes(Buffer.from('AAé😀\v')),
-    );
-    for (const bad of ['\\', '\\q', '\\x4', '\\400', '\\ud800', '\\U00110000', 'a"b', 'a\nb']) {
-      expect(goUnquote(bad)).toBeUndefined();
-    }
-    expect(takeGoString('`raw \\n`x')).toEqual({ word: 'raw \\n', rest: 'x' });
-    expect(takeGoString('"open')).toBeUndefined();
-    expect(takeGoString('bare')).toBeUndefined();
-  });
-
+describe('words', () => {
   test('a line is cut into words', () => {
     expect(argify('put "a b" \'c "d"\' e\\f "\\xff"')).toEqual([
       'put',

@@ -3,9 +3,9 @@
 // the name service of a cluster may start with it. `localhost` is not resolved.
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { goQuote } from '../../base/index.ts';
 import { sortedUrls, type UrlComparison } from '../../membership/index.ts';
 import type { PeerEnv } from '../cluster/member-versions.ts';
-import { quote } from '../config/index.ts';
 import { RESOLVE_RETRY_MS, RESOLVE_TIMEOUT_MS } from '../limits.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
@@ -35,7 +35,7 @@ export class PeerUrlComparison implements UrlComparison {
     try {
       const left = sortedUrls(await this.#resolveAll(a));
       const pair = firstPairThatDiffers(left, sortedUrls(await this.#resolveAll(b)));
-      return pair && `resolved urls: ${pair.map(quote).join(' != ')}`;
+      return pair && `resolved urls: ${pair.map(goQuote).join(' != ')}`;
     } catch (error) {
       return asError(error).message;
     }
@@ -47,7 +47,7 @@ export class PeerUrlComparison implements UrlComparison {
       try {
         resolved.push(await this.#resolve(url));
       } catch (error) {
-        throw new Error(`failed to resolve ${quote(url)} (${asError(error).message})`);
+        throw new Error(`failed to resolve ${goQuote(url)} (${asError(error).message})`);
       }
     }
     return resolved;
@@ -143,5 +143,5 @@ function canonicalIp(host: string): string {
 }
 
 function quoted(urls: readonly string[]): string {
-  return `[${urls.map(quote).join(' ')}]`;
+  return `[${urls.map(goQuote).join(' ')}]`;
 }

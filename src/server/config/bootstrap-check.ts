@@ -1,8 +1,8 @@
 // The rules for the flags of a first start. They say nothing about a directory that already holds
 // a member: the flags of bootstrap are ignored then.
 
+import { goQuote } from '../../base/index.ts';
 import type { ServerConfig } from './server-config.ts';
-import { quote } from './values.ts';
 
 /** Why a new member cannot start with these settings, in etcd's words; undefined if it can. */
 export function bootstrapProblem(config: ServerConfig): string | undefined {
@@ -10,7 +10,7 @@ export function bootstrapProblem(config: ServerConfig): string | undefined {
     return 'initial cluster unset and no discovery endpoints found';
   }
   if (!config.initialCluster.some((member) => member.name === nameOf(config))) {
-    return `couldn't find local name ${quote(config.name)} in the initial cluster configuration`;
+    return `couldn't find local name ${goQuote(config.name)} in the initial cluster configuration`;
   }
   return duplicate(config);
 }

@@ -1,6 +1,7 @@
 // From flag values to a checked `ServerConfig`: what a value of 0 or an empty one stands for, and
 // the rules that settings must keep together. The texts of refusals are etcd's.
 
+import { goQuote } from '../../base/index.ts';
 import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
 import type { LogNote } from './log-note.ts';
@@ -13,7 +14,6 @@ import {
   type ServerConfig,
 } from './server-config.ts';
 import { advertiseProblem, bindProblem, type ParsedUrl, parseUrls } from './urls.ts';
-import { quote } from './values.ts';
 
 /** 2 GiB. */
 export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
@@ -61,9 +61,9 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
 
 function buildLog(values: FlagValues): LogConfig | string {
   if (values.logger === 'capnslog') return '--logger=capnslog is removed in v3.5';
-  if (values.logger !== 'zap') return `unknown logger option ${quote(values.logger)}`;
+  if (values.logger !== 'zap') return `unknown logger option ${goQuote(values.logger)}`;
   const level = LOG_LEVELS.find((known) => known === values['log-level']);
-  if (level === undefined) return `unrecognized level: ${quote(values['log-level'])}`;
+  if (level === undefined) return `unrecognized level: ${goQuote(values['log-level'])}`;
   const format = LOG_FORMATS.find((known) => known === values['log-format']);
   if (format === undefined) {
     return `unknown log format: ${values['log-format']}, supported values json, console`;
@@ -91,12 +91,12 @@ function urlProblem(values: FlagValues): string | undefined {
   if (bad !== undefined) return bad;
   const badPeer = advertiseProblem(peers);
   if (badPeer !== undefined) {
-    return `--initial-advertise-peer-urls ${quote(joined(peers))} must be "host:port" (${badPeer})`;
+    return `--initial-advertise-peer-urls ${goQuote(joined(peers))} must be "host:port" (${badPeer})`;
   }
   const badClient = advertiseProblem(clients);
   if (badClient !== undefined) {
     return (
-      `--advertise-client-urls ${quote(joined(clients))} must be in the format "host:port", ` +
+      `--advertise-client-urls ${goQuote(joined(clients))} must be in the format "host:port", ` +
       `"unix:/path/to/socket" or "unixs:/path/to/socket" (${badClient})`
     );
   }

@@ -2,11 +2,10 @@
 // only as `-f` or `-f=v`, a repeated flag overrides, `--` and the first word that is no flag end
 // the flags.
 
-import { invariant } from '../../base/index.ts';
+import { goQuote, invariant } from '../../base/index.ts';
 import type { Flag } from './flag-types.ts';
 import { FLAGS, type FlagName, type FlagValues, IGNORED_FLAGS, isFlagName } from './flags.ts';
 import { laterFlag } from './later-flags.ts';
-import { quote } from './values.ts';
 
 interface CommandLine {
   readonly values: FlagValues;
@@ -137,7 +136,7 @@ function takeFlag(
   if (refusal === undefined) return { usedNext: !isBool && value === undefined };
   if ('message' in refusal) return refusal;
   const what = isBool
-    ? `invalid boolean value ${quote(text)} for -${name}`
-    : `invalid value ${quote(text)} for flag -${name}`;
+    ? `invalid boolean value ${goQuote(text)} for -${name}`
+    : `invalid value ${goQuote(text)} for flag -${name}`;
   return { message: `${what}: ${refusal.reason}` };
 }

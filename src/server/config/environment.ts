@@ -1,11 +1,11 @@
 // Environment variables: ETCD_ and the flag's name in upper case, dashes as underscores. They fill
 // flags that the command line does not give.
 
+import { goQuote } from '../../base/index.ts';
 import type { FlagCollector, Refusal } from './command-line.ts';
 import { FLAGS, IGNORED_FLAGS } from './flags.ts';
 import { LATER_FLAGS } from './later-flags.ts';
 import type { LogNote } from './log-note.ts';
-import { quote } from './values.ts';
 
 const PREFIX = 'ETCD_';
 const CONFLICT =
@@ -55,7 +55,7 @@ export function applyEnvironment(env: Environment, collector: FlagCollector): En
       problem =
         'message' in refusal
           ? `${refusal.message} (by ${variable})`
-          : `invalid value ${quote(value)} for ${variable}: ${refusal.reason}`;
+          : `invalid value ${goQuote(value)} for ${variable}: ${refusal.reason}`;
       continue;
     }
     const fields = { 'variable-name': variable, 'variable-value': value };

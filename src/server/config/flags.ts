@@ -1,6 +1,7 @@
 // The table of flags: one row each. Names, kinds and defaults are etcd 3.7's; the words are ours.
 // Flags of etcd that this release does not implement yet stand in later-flags.ts.
 
+import { goQuote } from '../../base/index.ts';
 import {
   type ClusterVersion,
   compareVersions,
@@ -25,7 +26,7 @@ import {
   uintFlag,
   urlsFlag,
 } from './flag-types.ts';
-import { type Parsed, quote } from './values.ts';
+import type { Parsed } from './values.ts';
 
 const HELD_VERSIONS = [OLDEST_CLUSTER_VERSION, SERVER_VERSION].map(formatVersion).join(' to ');
 
@@ -300,5 +301,5 @@ const V2_DEPRECATION_STAGES: ReadonlySet<string> = new Set([
 
 function parseV2Deprecation(text: string): Parsed<string> {
   const unknown = text.split(',').find((stage) => !V2_DEPRECATION_STAGES.has(stage));
-  return unknown === undefined ? { value: text } : { reason: `invalid value ${quote(unknown)}` };
+  return unknown === undefined ? { value: text } : { reason: `invalid value ${goQuote(unknown)}` };
 }

@@ -1,7 +1,7 @@
 // A checked configuration from a program's options: each becomes the text of its flag, so that one
 // set of rules holds for both. Refusals name the option as the caller wrote it.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, goQuote, TetcdError } from '../../base/index.ts';
 import { type Built, buildConfig } from './build.ts';
 import { FlagCollector } from './command-line.ts';
 import type { ConfigOptions } from './config-options.ts';
@@ -9,7 +9,6 @@ import type { Flag } from './flag-types.ts';
 import { FLAGS, type FlagName, isFlagName } from './flags.ts';
 import { laterFlag } from './later-flags.ts';
 import { advertiseProblem, parseUrls } from './urls.ts';
-import { quote } from './values.ts';
 
 /** Flags of the command alone, or without effect. */
 const NO_OPTION = ['version', 'logger', 'socket-reuse-address', 'v2-deprecation'] as const;
@@ -131,7 +130,7 @@ function inOptionNames(text: string): string {
 }
 
 function shown(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
+  if (typeof value === 'string') return goQuote(value);
   return Array.isArray(value) ? `[${value.map(shown).join(', ')}]` : String(value);
 }
 

@@ -21,4 +21,3 @@ export type {
 } from './server-config.ts';
 export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';
-export { quote } from './values.ts';

@@ -3,6 +3,7 @@
 // so that command lines written for etcd work. Any other value is refused by name: a flag that is
 // silently ignored could mean a server without the TLS it was told to use.
 
+import { goQuote } from '../../base/index.ts';
 import { parseUrls } from './urls.ts';
 import {
   clampToNumber,
@@ -13,7 +14,6 @@ import {
   parseBool,
   parseDurationMs,
   parseInteger,
-  quote,
   UINT64,
 } from './values.ts';
 
@@ -162,7 +162,7 @@ function takeCompactionMode(text: string): LaterOutcome {
     problem:
       text === ''
         ? 'undefined auto-compaction-mode'
-        : `unknown auto-compaction-mode ${quote(text)}`,
+        : `unknown auto-compaction-mode ${goQuote(text)}`,
   };
 }
 
@@ -171,7 +171,7 @@ function takeRetention(text: string): LaterOutcome {
   if (/^[+-]?\d+$/.test(text)) return Number(text) === 0 ? 'nothing asked' : 'not implemented';
   const parsed = parseDurationMs(text);
   if (!('reason' in parsed)) return parsed.value === 0 ? 'nothing asked' : 'not implemented';
-  const problem = `error parsing CompactionRetention: time: invalid duration ${quote(text)}`;
+  const problem = `error parsing CompactionRetention: time: invalid duration ${goQuote(text)}`;
   return { problem };
 }
 

@@ -1,6 +1,7 @@
 // The settings of the `tetcd` command from its arguments and environment. Pure: what to print, to
 // log and with which code to exit is returned, not done.
 
+import { goQuote } from '../../base/index.ts';
 import { buildConfig } from './build.ts';
 import { FlagCollector, parseCommandLine } from './command-line.ts';
 import { applyEnvironment, type Environment } from './environment.ts';
@@ -8,7 +9,6 @@ import { FLAGS, IGNORED_FLAGS, isFlagName } from './flags.ts';
 import { type About, helpText, USAGE, versionText } from './help.ts';
 import type { LogNote } from './log-note.ts';
 import type { ServerConfig } from './server-config.ts';
-import { quote } from './values.ts';
 
 export type ParsedConfig =
   /** Log the notes with a logger made from `config.log`, then start. */
@@ -34,7 +34,7 @@ export function parseConfig(argv: readonly string[], env: Environment, about: Ab
     return { kind: 'print', text: '', stderr: `${result.message}\n${USAGE}`, exitCode: 2 };
   }
   const [stray] = result.commandLine.positional;
-  if (stray !== undefined) return failure([], `${quote(stray)} is not a valid flag`);
+  if (stray !== undefined) return failure([], `${goQuote(stray)} is not a valid flag`);
   if (result.commandLine.values.version) {
     return { kind: 'print', text: versionText(about), stderr: '', exitCode: 0 };
   }

@@ -1,8 +1,9 @@
 // Lists of URLs, as flags have them: comma separated, `http://host:port` or `unix://path`.
 
 import { isIP } from 'node:net';
+import { goQuote } from '../../base/index.ts';
 import { sortedUrls } from '../../membership/index.ts';
-import { type Parsed, quote } from './values.ts';
+import type { Parsed } from './values.ts';
 
 /** One URL of a list, taken apart. */
 export interface ParsedUrl {
@@ -35,7 +36,7 @@ function parseUrl(url: string): Parsed<ParsedUrl> {
   if (scheme === undefined) {
     // An address without a scheme, such as 127.0.0.1:2379, is the commonest mistake.
     return /^[^/]*:/.test(url)
-      ? { reason: `parse ${quote(url)}: first path segment in URL cannot contain colon` }
+      ? { reason: `parse ${goQuote(url)}: first path segment in URL cannot contain colon` }
       : { reason: `URL scheme must be http, https, unix, or unixs: ${url}` };
   }
   const rest = url.slice(scheme.length + 1);

@@ -89,8 +89,3 @@ export function parseDurationMs(text: string): Parsed<number> {
   const milliseconds = Number(nanoseconds) / 1e6;
   return { value: text.startsWith('-') ? -milliseconds : milliseconds };
 }
-
-/** `text` in Go's `%q`: double quotes, with escapes for quotes, backslashes and controls. */
-export function quote(text: string): string {
-  return JSON.stringify(text);
-}

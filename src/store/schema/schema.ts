@@ -3,7 +3,7 @@
 // Facts: etcd v3.7.1 `server/storage/schema`. Values are written elsewhere, by the part that owns
 // each bucket; this file owns names and the encodings that several parts share.
 
-import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
+import { bytesFromLatin1, latin1FromBytes, uint64At, writeUint64 } from '../../base/index.ts';
 
 /** Index of a bucket in {@link BUCKET_NAMES}; names never appear outside this file. */
 export const BUCKET = {
@@ -63,17 +63,14 @@ export const HASH_IGNORED: ReadonlySet<string> = new Set([
 /** `value` (0 to 2^53-1) as 8 bytes, big-endian. */
 export function uint64Bytes(value: number): Uint8Array {
   const bytes = new Uint8Array(8);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, Math.floor(value / 0x1_0000_0000));
-  view.setUint32(4, value >>> 0);
+  writeUint64(value, bytes, 0);
   return bytes;
 }
 
 /** The number in 8 big-endian bytes, or undefined if it is not 8 bytes or above 2^53-1. */
 export function uint64FromBytes(bytes: Uint8Array): number | undefined {
   if (bytes.length !== 8) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
-  const value = view.getUint32(0) * 0x1_0000_0000 + view.getUint32(4);
+  const value = uint64At(bytes, 0);
   return Number.isSafeInteger(value) ? value : undefined;
 }
 

@@ -1,7 +1,7 @@
 // The values of `--consistency`.
 
+import { goQuote } from '../../../base/index.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
-import { goQuote } from '../../shell/go-quote.ts';
 
 export function isSerializable(consistency: string): boolean {
   if (consistency === 's') return true;

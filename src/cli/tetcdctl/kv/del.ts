@@ -1,11 +1,11 @@
 // `tetcdctl del`: deletes a key or a range of keys.
 
 import type { Command } from 'commander';
+import { goQuote } from '../../../base/index.ts';
 import { etcdserverpb } from '../../../client/index.ts';
 import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag } from '../../shell/flags.ts';
-import { goQuote } from '../../shell/go-quote.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
 import { rangeOfArguments } from './range-arguments.ts';

@@ -1,9 +1,9 @@
 // A comparison of a transaction as a line of text: `mod("key1") > "0"`.
 
+import { goQuote, takeGoString } from '../../../base/index.ts';
 import { etcdserverpb } from '../../../client/index.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { clampedNumber, parseGoInt } from '../../shell/go-numbers.ts';
-import { goQuote, takeGoString } from '../../shell/go-quote.ts';
 import { bytesOfWord, textOfWord, type Word } from '../../shell/words.ts';
 
 const { EQUAL, NOT_EQUAL, GREATER, LESS } = etcdserverpb.CompareResult;

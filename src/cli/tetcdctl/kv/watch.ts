@@ -1,6 +1,7 @@
 // `tetcdctl watch`: prints events as they happen, or runs a program for each.
 
 import { Command } from 'commander';
+import { goQuote } from '../../../base/index.ts';
 import type {
   WatchOptions as ClientWatchOptions,
   Watcher,
@@ -13,7 +14,6 @@ import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError, SilentExit } from '../../shell/exit.ts';
 import { boolFlag, type Flag, intFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
-import { goQuote } from '../../shell/go-quote.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, textOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
 import type { Session } from '../session.ts';

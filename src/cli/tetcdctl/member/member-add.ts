@@ -1,11 +1,11 @@
 // `tetcdctl member add`: takes a member into the cluster, and says how to start it.
 
 import type { Command } from 'commander';
+import { goQuote } from '../../../base/index.ts';
 import type { etcdserverpb } from '../../../client/index.ts';
 import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
-import { goQuote } from '../../shell/go-quote.ts';
 import { bytesOfWord, textOfWord, type Word } from '../../shell/words.ts';
 import { type PeerUrlsOptions, peerUrlsFlag, peerUrlsOf } from './peer-urls.ts';
 

@@ -1,8 +1,8 @@
 // One `"Name" : value` per line: for shell scripts.
 
+import { goQuote } from '../../../base/index.ts';
 import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
 import { hex16 } from '../../shell/go-numbers.ts';
-import { goQuote } from '../../shell/go-quote.ts';
 import type { Io } from '../../shell/io.ts';
 import {
   type EndpointHashKv,

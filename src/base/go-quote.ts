@@ -1,7 +1,7 @@
-// Go's quoted strings: `%q` when printing, `strconv.Unquote` when reading.
+// Go's quoted strings: `%q` when printing, `strconv.Unquote` when reading. What is read is a string of one
+// char per byte, since a quoted string may mean bytes that are no UTF-8.
 
-import { bytesFromUtf8, equalBytes, latin1FromBytes, utf8FromBytes } from '../../base/index.ts';
-import type { Word } from './words.ts';
+import { bytesFromUtf8, equalBytes, latin1FromBytes, utf8FromBytes } from './bytes.ts';
 
 const SHORT: Readonly<Record<string, string>> = {
   '\x07': '\\a',
@@ -62,7 +62,7 @@ const SHORT_MEANINGS: Readonly<Record<string, string>> = Object.fromEntries(
 );
 
 /** What a double-quoted Go string means, without its quotes; undefined if it is malformed. */
-export function goUnquote(body: Word): Word | undefined {
+export function goUnquote(body: string): string | undefined {
   let word = '';
   for (let at = 0; at < body.length; ) {
     const char = body[at]!;
@@ -82,7 +82,7 @@ export function goUnquote(body: Word): Word | undefined {
   return word;
 }
 
-function escapeMeaning(match: RegExpExecArray): Word | undefined {
+function escapeMeaning(match: RegExpExecArray): string | undefined {
   const [whole, hex, octal, short, long] = match;
   if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
   if (octal !== undefined) {
@@ -97,7 +97,9 @@ function escapeMeaning(match: RegExpExecArray): Word | undefined {
 }
 
 /** A quoted string at the beginning of `text`, double or back quotes: its meaning and what follows. */
-export function takeGoString(text: Word): { readonly word: Word; readonly rest: Word } | undefined {
+export function takeGoString(
+  text: string,
+): { readonly word: string; readonly rest: string } | undefined {
   const raw = /^`([^`]*)`/s.exec(text);
   if (raw !== null) return { word: raw[1]!, rest: text.slice(raw[0].length) };
   const quoted = /^"((?:[^"\\\n]|\\.)*)"/s.exec(text);
