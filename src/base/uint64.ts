@@ -1,4 +1,4 @@
-// Unsigned 64-bit numbers, big endian, for keys and frames written by hand.
+// Unsigned 64-bit numbers: big endian, for keys and frames written by hand, and as identities.
 
 import { ERROR_CODES, TetcdError } from './errors.ts';
 import { COUNT_MAX } from './units.ts';
@@ -32,6 +32,11 @@ export function readUint64(bytes: Uint8Array, offset: number, what: string): num
     throw new TetcdError(ERROR_CODES.NUMBER_TOO_LARGE, `${what}: above 2^53-1`);
   }
   return value;
+}
+
+/** Negative, zero or positive as `a` is below, equal to or above `b`: an order of ids. */
+export function compareUint64(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function uint32At(bytes: Uint8Array, offset: number): number {

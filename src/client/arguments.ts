@@ -56,7 +56,7 @@ export function checkObject(value: unknown, name: string): void {
  * The fields of a message that a user wrote, by `example`, a message with all its fields. What messages
  * in it hold is not looked at.
  */
-export function checkMessage(message: unknown, example: object): void {
+export function checkFields(message: unknown, example: object): void {
   checkObject(message, 'request');
   for (const [name, value] of Object.entries(message as object)) {
     if (!Object.hasOwn(example, name)) throw invalidArgument(`request has no field ${name}`);

@@ -3,7 +3,7 @@
 import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
-import { checkFlags, checkMessage } from './arguments.ts';
+import { checkFields, checkFlags } from './arguments.ts';
 import { ClusterClient } from './cluster.ts';
 import { clientClosed, invalidArgument, statusOf } from './errors.ts';
 import type { Bytes } from './key-range.ts';
@@ -113,7 +113,7 @@ export class Client {
     if (method.clientStreaming || method.serverStreaming) {
       throw invalidArgument(`${method.path} is a stream`);
     }
-    checkMessage(request, method.request.create());
+    checkFields(request, method.request.create());
     checkFlags(options, ['repeatable']);
     const repeat = options.repeatable === true ? 'always' : 'unbegun';
     const message = method.request.create(request);
@@ -126,7 +126,7 @@ export class Client {
     request: RequestInit,
     options: CallOptions = {},
   ): AsyncGenerator<Response, void, undefined> {
-    checkMessage(request, method.request.create());
+    checkFields(request, method.request.create());
     if (this.#calls.closed) throw clientClosed();
     return serverStream(this.#calls, method, method.request.create(request), options);
   }

@@ -14,8 +14,6 @@ export type {
   EndpointState,
   UnarySink,
 } from './client/client-types.ts';
-export type { Encoder } from './encoder.ts';
-export { BYTES_ENCODER } from './encoder.ts';
 export type {
   ClientKeepalive,
   ClientLimits,
@@ -24,6 +22,8 @@ export type {
   ServerLimits,
 } from './limits.ts';
 export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from './limits.ts';
+export type { Encoder } from './message-encoder.ts';
+export { BYTES_ENCODER } from './message-encoder.ts';
 export {
   EMPTY_METADATA,
   type Metadata,

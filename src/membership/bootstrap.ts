@@ -1,8 +1,8 @@
 // How a cluster begins: the members that `--initial-cluster` names get their ids, and the log's
 // first entries add them.
 
-import { bytesFromUtf8, ERROR_CODES, TetcdError } from '../base/index.ts';
-import { clusterIdFor, compareIds, memberIdFor, sortedUrls } from './ids.ts';
+import { bytesFromUtf8, compareUint64, ERROR_CODES, TetcdError } from '../base/index.ts';
+import { clusterIdFor, memberIdFor, sortedUrls } from './ids.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
 import { writeMember, writePromotion } from './member-json.ts';
 
@@ -23,7 +23,7 @@ export function bootstrapMembers(members: readonly BootstrapMember[], token: str
     name,
     clientURLs: [],
   }));
-  made.sort((a, b) => compareIds(a.id, b.id));
+  made.sort((a, b) => compareUint64(a.id, b.id));
   const ids = new Set(made.map((member) => member.id));
   if (ids.size !== made.length || ids.has(0n)) {
     throw new TetcdError(

@@ -7,8 +7,14 @@
 // applying them again would not be harmless (a change that was refused the first time may look
 // legal against later state).
 
-import { ERROR_CODES, invariant, type LogIndex, TetcdError, utf8FromBytes } from '../base/index.ts';
-import { compareIds } from './ids.ts';
+import {
+  compareUint64,
+  ERROR_CODES,
+  invariant,
+  type LogIndex,
+  TetcdError,
+  utf8FromBytes,
+} from '../base/index.ts';
 import { type Attributes, formatId, isStarted, type Member, type MemberId } from './member.ts';
 import { parseConfChangeContext, parseMember } from './member-json.ts';
 import {
@@ -109,7 +115,7 @@ export class Cluster {
 
   /** Sorted by id; a fresh array. */
   members(): Member[] {
-    return [...this.#members.values()].sort((a, b) => compareIds(a.id, b.id));
+    return [...this.#members.values()].sort((a, b) => compareUint64(a.id, b.id));
   }
 
   votingMembers(): Member[] {
@@ -122,7 +128,7 @@ export class Cluster {
 
   /** Removed ids, ascending; they never come back. */
   removedIds(): MemberId[] {
-    return [...this.#removed].sort(compareIds);
+    return [...this.#removed].sort(compareUint64);
   }
 
   isRemoved(id: MemberId): boolean {

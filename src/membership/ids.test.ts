@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { compareUint64 } from '../base/index.ts';
 import { bootstrapClusterId, bootstrapMembers } from './bootstrap.ts';
-import { clusterIdFor, compareIds, memberIdFor, parseId, sortedUrls } from './ids.ts';
+import { clusterIdFor, memberIdFor, parseId, sortedUrls } from './ids.ts';
 import { formatId } from './member.ts';
 
 test.each([
@@ -22,7 +23,7 @@ test('URLs and members count in sorted order only', () => {
   const id = (peerURLs: string[]) => memberIdFor({ peerURLs, token: 't' });
   expect(id(urls)).toBe(id([...urls].reverse()));
   expect(clusterIdFor([2n ** 63n, 1n])).toBe(clusterIdFor([1n, 2n ** 63n]));
-  expect([3n, 2n ** 64n - 1n, 0n].sort(compareIds)).toEqual([0n, 3n, 2n ** 64n - 1n]);
+  expect([3n, 2n ** 64n - 1n, 0n].sort(compareUint64)).toEqual([0n, 3n, 2n ** 64n - 1n]);
 });
 
 test('a member added at run time has its time in its id', () => {

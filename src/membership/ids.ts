@@ -1,7 +1,13 @@
 // How etcd computes the identities of members and clusters: the first eight bytes, big endian, of
 // a SHA-1 over what makes them distinct.
 
-import { bytesFromUtf8, compareBytes, ERROR_CODES, TetcdError } from '../base/index.ts';
+import {
+  bytesFromUtf8,
+  compareBytes,
+  compareUint64,
+  ERROR_CODES,
+  TetcdError,
+} from '../base/index.ts';
 import type { MemberId } from './member.ts';
 import { sha1 } from './sha1.ts';
 
@@ -23,17 +29,11 @@ export function memberIdFor(input: MemberIdInput): MemberId {
 
 /** The id of a cluster bootstrapped with these members. It never changes afterwards. */
 export function clusterIdFor(memberIds: readonly MemberId[]): bigint {
-  const sorted = [...memberIds].sort(compareIds);
+  const sorted = [...memberIds].sort(compareUint64);
   const bytes = new Uint8Array(8 * sorted.length);
   const view = new DataView(bytes.buffer);
   for (const [i, id] of sorted.entries()) view.setBigUint64(8 * i, id);
   return firstEightBytes(bytes);
-}
-
-/** Negative, zero or positive as `a` is below, equal to or above `b`, as unsigned numbers. */
-export function compareIds(a: MemberId, b: MemberId): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 const HEX_ID = /^[\da-fA-F]{1,16}$/;

@@ -11,8 +11,8 @@
 //   {"id":9372538179322589801,"peerURLs":["http://127.0.0.1:2380"],"name":"default"}
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
-import { Fields, parseJson, writeString, writeStrings } from './json.ts';
 import type { Attributes, Member, MemberId, RaftAttributes } from './member.ts';
+import { Fields, parseStoredJson, writeString, writeStrings } from './stored-json.ts';
 
 /** What the context of a configuration change says. */
 interface ConfChangeContext {
@@ -32,7 +32,7 @@ export function writeMembers(members: readonly Member[]): string {
 
 /** MALFORMED or UNSUPPORTED, naming `what`, if the text is no list of members. */
 export function parseMembers(text: string, what: string): Member[] {
-  const list = parseJson(text, what);
+  const list = parseStoredJson(text, what);
   if (!Array.isArray(list)) throw new TetcdError(ERROR_CODES.MALFORMED, `${what}: expected a list`);
   return list.map((item) => {
     const fields = new Fields(item, what);
@@ -57,28 +57,28 @@ export function writeAttributes(attributes: Attributes): string {
 
 /** MALFORMED or UNSUPPORTED, naming `what`, if the text is something else. */
 export function parseMember(text: string, what: string): Member {
-  const fields = new Fields(parseJson(text, what), what);
+  const fields = new Fields(parseStoredJson(text, what), what);
   const member = readMember(fields);
   fields.onlyThese();
   return member;
 }
 
 export function parseConfChangeContext(text: string, what: string): ConfChangeContext {
-  const fields = new Fields(parseJson(text, what), what);
+  const fields = new Fields(parseStoredJson(text, what), what);
   const context = { member: readMember(fields), isPromote: fields.boolean('isPromote') };
   fields.onlyThese();
   return context;
 }
 
 export function parseRaftAttributes(text: string, what: string): RaftAttributes {
-  const fields = new Fields(parseJson(text, what), what);
+  const fields = new Fields(parseStoredJson(text, what), what);
   const attributes = readRaftAttributes(fields);
   fields.onlyThese();
   return attributes;
 }
 
 export function parseAttributes(text: string, what: string): Attributes {
-  const fields = new Fields(parseJson(text, what), what);
+  const fields = new Fields(parseStoredJson(text, what), what);
   const attributes = readAttributes(fields);
   fields.onlyThese();
   return attributes;

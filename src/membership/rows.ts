@@ -2,9 +2,9 @@
 
 import { bytesFromUtf8, ERROR_CODES, TetcdError, utf8FromBytes } from '../base/index.ts';
 import { parseId } from './ids.ts';
-import { Fields, parseJson, writeString } from './json.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
 import { parseMember, writeMember } from './member-json.ts';
+import { Fields, parseStoredJson, writeString } from './stored-json.ts';
 import { type ClusterVersion, formatStoredVersion, parseStoredVersion } from './version.ts';
 
 export type MembershipBucket = 'members' | 'members_removed' | 'cluster';
@@ -117,7 +117,7 @@ export function mustParseVersion(text: string, what: string): ClusterVersion {
 }
 
 function parseDowngrade(text: string, what: string): DowngradeInfo {
-  const fields = new Fields(parseJson(text, what), what);
+  const fields = new Fields(parseStoredJson(text, what), what);
   const info = {
     targetVersion: fields.string('target-version'),
     enabled: fields.boolean('enabled'),

@@ -30,7 +30,6 @@ import {
   utf8FromBytes,
 } from '../base/index.ts';
 import { parseId } from './ids.ts';
-import { Fields, isArray, parseJson, writeString } from './json.ts';
 import { formatId, type Member, type MemberId } from './member.ts';
 import {
   parseAttributes,
@@ -39,6 +38,7 @@ import {
   writeRaftAttributes,
 } from './member-json.ts';
 import { mustParseVersion, NO_DOWNGRADE, type RowContents } from './rows.ts';
+import { Fields, isArray, parseStoredJson, writeString } from './stored-json.ts';
 import { type ClusterVersion, formatStoredVersion } from './version.ts';
 
 const MEMBERS_PATH = '/0/members';
@@ -184,7 +184,7 @@ interface ReadNode {
  */
 export function readV2Store(data: Uint8Array): RowContents {
   const what = 'v2 store of a snapshot';
-  const store = new Fields(parseJson(utf8FromBytes(data), what), what);
+  const store = new Fields(parseStoredJson(utf8FromBytes(data), what), what);
   for (const key of ['WatcherHub', 'CurrentIndex', 'Stats']) store.take(key);
   const version = store.take('CurrentVersion');
   if (version !== STORE_VERSION) {

@@ -6,9 +6,9 @@
 
 import type { Timer } from '../env/index.ts';
 import type { PeerContext } from './context.ts';
-import { exchange } from './exchange.ts';
 import type { ClientConnection } from './http1/index.ts';
 import { IDLE_CONNECTIONS_MAX, PROBE_MARGIN_MS, REFUSAL_BYTES_MAX } from './limits.ts';
+import { exchange } from './peer-request.ts';
 import type { PeerResponse } from './types.ts';
 
 interface PoolRequest {

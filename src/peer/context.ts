@@ -2,8 +2,8 @@
 
 import { ERROR_CODES, InvariantError, TetcdError } from '../base/index.ts';
 import { ownHeaders } from './compatibility.ts';
-import { dial, type PeerEnv } from './exchange.ts';
 import type { ClientConnection } from './http1/index.ts';
+import { dial, type PeerEnv } from './peer-request.ts';
 import type { PeerHost, PeerLog, PeerMetrics } from './types.ts';
 
 export class PeerContext {
@@ -104,7 +104,7 @@ export class PeerContext {
 }
 
 /** What failed, in words. An InvariantError is rethrown: the member stops. */
-export function errorText(error: unknown): string {
+export function failureText(error: unknown): string {
   if (error instanceof InvariantError) throw error;
   return error instanceof Error ? error.message : String(error);
 }

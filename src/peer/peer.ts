@@ -7,8 +7,8 @@
 import { raftpb } from '../protocol/index.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { PeerContext } from './context.ts';
-import { exchange } from './exchange.ts';
 import { APPEND_ON_MESSAGE_STREAM_BYTES_MAX, REFUSAL_BYTES_MAX } from './limits.ts';
+import { exchange } from './peer-request.ts';
 import { PeerStatus } from './peer-status.ts';
 import { Pipeline } from './pipeline.ts';
 import { PROBING_PATH, Prober } from './prober.ts';

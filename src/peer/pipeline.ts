@@ -2,7 +2,7 @@
 
 import { raftpb } from '../protocol/index.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import {
   PIPELINE_BYTES_MAX,
   PIPELINE_MESSAGES_MAX,
@@ -77,7 +77,7 @@ export class Pipeline {
       if (this.#stopped) return;
       error = refusalOfPost(context, status.id, answer);
     } catch (failure) {
-      error = errorText(failure);
+      error = failureText(failure);
     }
     if (this.#stopped) return;
     if (error === undefined) {

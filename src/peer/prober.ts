@@ -2,7 +2,7 @@
 
 import { ERROR_CODES, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import {
   CLOCK_DIFFERENCE_MS_MAX,
   PROBE_MARGIN_MS,
@@ -74,7 +74,7 @@ export class Prober {
       this.#record(readProbe(url, answer), context.nowMs() - sinceMs);
     } catch (error) {
       this.#healthy = false;
-      this.#error = errorText(error);
+      this.#error = failureText(error);
       this.#pinned = (this.#pinned + 1) % urls.length;
     } finally {
       context.end();

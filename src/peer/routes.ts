@@ -6,7 +6,7 @@ import { parseId, SERVER_RELEASE } from '../membership/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { checkMessage } from './codec/check-message.ts';
 import { HEADER_NAMES, refusalOfSender } from './compatibility.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import {
   type Answer,
   type ByteBudget,
@@ -58,7 +58,7 @@ export class Routes {
     context.begin();
     void answering
       .catch((error: unknown) => {
-        const fields = { 'local-member-id': context.local, error: errorText(error) };
+        const fields = { 'local-member-id': context.local, error: failureText(error) };
         context.log.warn('failed to answer a request of a peer', fields);
         return textAnswer(500, 'Internal Server Error');
       })
@@ -89,7 +89,7 @@ export class Routes {
     try {
       bytes = await exchange.takeBody().collect(FRAME_BYTES_MAX, this.#posted);
     } catch (error) {
-      log.warn('failed to read Raft message', { ...fields, error: errorText(error) });
+      log.warn('failed to read Raft message', { ...fields, error: failureText(error) });
       metrics.receivedFailures(exchange.remoteAddress).value++;
       return textAnswer(400, 'error reading raft message', headers);
     }
@@ -98,7 +98,7 @@ export class Routes {
       message = raftpb.MessageCodec.decode(bytes);
       checkMessage(message);
     } catch (error) {
-      log.warn('failed to unmarshal Raft message', { ...fields, error: errorText(error) });
+      log.warn('failed to unmarshal Raft message', { ...fields, error: failureText(error) });
       metrics.receivedFailures(exchange.remoteAddress).value++;
       return textAnswer(400, 'error unmarshalling raft message', headers);
     }

@@ -5,7 +5,7 @@ import { ERROR_CODES, hasCode, Pace, TetcdError } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { checkMessage } from './codec/check-message.ts';
 import { readFrameLength } from './codec/message-stream.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import { type Answer, emptyAnswer, type IncomingBody, textAnswer } from './http1/index.ts';
 import { SNAPSHOT_JUDGED_MS, SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOT_RATE_KEPT } from './limits.ts';
 import { refusalOfReceipt } from './receipt-answer.ts';
@@ -46,7 +46,7 @@ export class SnapshotReceiver {
     } catch (error) {
       body.abandon();
       const tooLong = hasCode(error, ERROR_CODES.LIMIT_EXCEEDED);
-      const text = tooLong ? 'rafthttp: error limit exceeded' : errorText(error);
+      const text = tooLong ? 'rafthttp: error limit exceeded' : failureText(error);
       const fields = { 'local-member-id': local, 'remote-snapshot-sender-id': UNKNOWN };
       log.warn('failed to decode Raft message', { ...fields, error: text });
       metrics.receivedFailures(remoteAddress).value++;
@@ -96,7 +96,7 @@ export class SnapshotReceiver {
       await host.storeSnapshot(message, reader.rest());
       if (!reader.ended) throw new TetcdError(ERROR_CODES.CLOSED, 'the database was not read');
     } catch (error) {
-      return this.#failed(from, errorText(error), about, headers);
+      return this.#failed(from, failureText(error), about, headers);
     } finally {
       if (this.#arriving === arriving) this.#arriving = undefined;
       metrics.snapshotReceiveInflight(from).value--;

@@ -7,7 +7,7 @@ import type { Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import { hostOfUrl } from './address.ts';
 import { MessageStreamEncoder } from './codec/message-stream.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import { type ClientConnection, chunkOf, lastChunkWith, requestHeadBytes } from './http1/index.ts';
 import { REFUSAL_BYTES_MAX, SNAPSHOT_ANSWER_MS_MAX, SNAPSHOT_STALL_MS_MAX } from './limits.ts';
 import type { PeerStatus } from './peer-status.ts';
@@ -57,7 +57,7 @@ export class SnapshotSender {
     try {
       error = await this.#post(url, message, snapshot);
     } catch (failure) {
-      error = errorText(failure);
+      error = failureText(failure);
     } finally {
       this.#transfer = undefined;
       snapshot.close();

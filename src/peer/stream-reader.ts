@@ -11,7 +11,7 @@ import {
   INCOMPATIBLE_VERSION,
   offersStreams,
 } from './compatibility.ts';
-import { errorText, type PeerContext } from './context.ts';
+import { failureText, type PeerContext } from './context.ts';
 import { type AnswerHead, type ClientConnection, requestHeadBytes } from './http1/index.ts';
 import { DIAL_RETRY_MS, REFUSAL_BYTES_MAX } from './limits.ts';
 import type { PeerStatus } from './peer-status.ts';
@@ -68,7 +68,7 @@ export class StreamReader {
     try {
       connection = await context.dial(this.#url);
     } catch (error) {
-      this.#fail(errorText(error));
+      this.#fail(failureText(error));
       return;
     }
     if (this.#stopped) {

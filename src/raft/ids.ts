@@ -19,7 +19,3 @@ export function isLocalTarget(id: NodeId): boolean {
 export function hexId(id: NodeId): string {
   return id.toString(16);
 }
-
-export function compareIds(a: NodeId, b: NodeId): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

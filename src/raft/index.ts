@@ -11,7 +11,7 @@ export { type Config, READ_ONLY_MODES, type ReadOnlyMode } from './config.ts';
 export type { Peer } from './core/boot.ts';
 export type { Proposal } from './core/proposal.ts';
 export { ROLES, type Role, type SoftState } from './core/raft.ts';
-export { STEP_RESULTS, type StepResult } from './core/results.ts';
+export { STEP_RESULTS, type StepResult } from './core/step-results.ts';
 export {
   describeConfChange,
   describeEntries,

@@ -23,7 +23,7 @@ export type { SnapshotPosition } from './backend/file-pass.ts';
 export type { KvHash } from './kv/compactor.ts';
 export { KvStore, PinnedView } from './kv/kv-store.ts';
 export { AlarmStore } from './schema/alarm-store.ts';
-export { confStateOf, encodeConfState } from './schema/conf-state.ts';
+export { confStateOfMembers, encodeConfState } from './schema/conf-state.ts';
 export { replayMembership } from './schema/legacy-membership.ts';
 export { readMembershipRows, writeMembershipRows } from './schema/membership-rows.ts';
 export { checkReceivedDatabase } from './schema/received-database.ts';

@@ -128,7 +128,7 @@ function roundHalfEven(value: number): string {
 }
 
 /** `%016x` of an int64: what etcd's tools show as a lease id. */
-export function hex16(value: bigint): string {
+export function goHex16(value: bigint): string {
   return value < 0n
     ? `-${(-value).toString(16).padStart(15, '0')}`
     : value.toString(16).padStart(16, '0');

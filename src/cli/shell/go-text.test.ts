@@ -4,7 +4,7 @@ import { argify } from './argify.ts';
 import { goJson, jsonOfMessage } from './go-json.ts';
 import {
   clampedNumber,
-  hex16,
+  goHex16,
   humanBytes,
   parseGoBool,
   parseGoDuration,
@@ -46,8 +46,8 @@ describe('numbers', () => {
     expect(parseGoInt('0x1', 16).reason).toMatch(/invalid syntax$/);
     expect(clampedNumber(2n ** 63n - 1n)).toBe(2 ** 53);
     expect(clampedNumber(-(2n ** 63n))).toBe(-(2 ** 53));
-    expect(hex16(0x1234n)).toBe('0000000000001234');
-    expect(hex16(-1n)).toBe('-000000000000001');
+    expect(goHex16(0x1234n)).toBe('0000000000001234');
+    expect(goHex16(-1n)).toBe('-000000000000001');
   });
 
   test('truth values', () => {

@@ -3,7 +3,6 @@
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { ByteStream, Timer } from '../../env/index.ts';
 import { Deadlines } from '../deadlines.ts';
-import type { Encoder } from '../encoder.ts';
 import { ByteCount } from '../http2/byte-count.ts';
 import type { ConnectionContext } from '../http2/connection-output.ts';
 import { FlushScheduler } from '../http2/flush-scheduler.ts';
@@ -15,6 +14,7 @@ import {
   type ClientKeepalive,
   type ClientLimits,
 } from '../limits.ts';
+import type { Encoder } from '../message-encoder.ts';
 import { GrpcStatusError, STATUS, type StatusCode } from '../status.ts';
 import { type ClientCallRecord, StreamClientCall, UnaryClientCall } from './client-call.ts';
 import type {

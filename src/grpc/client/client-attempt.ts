@@ -1,9 +1,9 @@
 // One attempt at a call: the stream on one connection. A call that no server has begun may be attempted
 // again elsewhere; what was decided about it stays with the call.
 
-import type { Encoder } from '../encoder.ts';
 import { metadataFromFields } from '../field-metadata.ts';
 import { HTTP2_ERROR, http2ErrorName } from '../http2/protocol.ts';
+import type { Encoder } from '../message-encoder.ts';
 import { GrpcStream } from '../server/grpc-stream.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import type { ClientCallRecord } from './client-call.ts';

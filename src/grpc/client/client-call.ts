@@ -6,9 +6,9 @@
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
-import { BYTES_ENCODER, type Encoder } from '../encoder.ts';
 import { metadataFromFields } from '../field-metadata.ts';
 import type { HeaderField } from '../hpack/index.ts';
+import { BYTES_ENCODER, type Encoder } from '../message-encoder.ts';
 import { EMPTY_METADATA, type Metadata, pairsFromInit } from '../metadata.ts';
 import { MESSAGE_PREFIX_BYTES, writeMessage } from '../server/grpc-stream.ts';
 import { STATUS, type StatusCode } from '../status.ts';

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
-import { BYTES_ENCODER } from '../encoder.ts';
+import { BYTES_ENCODER } from '../message-encoder.ts';
 import {
   block,
   data,

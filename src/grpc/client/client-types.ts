@@ -1,8 +1,8 @@
 // What a client's user sees: a channel over one or more endpoints, its calls and handlers.
 
 import type { ByteStream, Clock, Entropy, StreamAddress, Timers } from '../../env/index.ts';
-import type { Encoder } from '../encoder.ts';
 import type { ClientKeepalive, ClientLimits } from '../limits.ts';
+import type { Encoder } from '../message-encoder.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 

@@ -2,8 +2,8 @@
 
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { BYTES_ENCODER } from '../encoder.ts';
 import { SERVER_LIMITS } from '../limits.ts';
+import { BYTES_ENCODER } from '../message-encoder.ts';
 import { STATUS } from '../status.ts';
 import {
   block,

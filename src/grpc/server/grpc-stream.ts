@@ -7,11 +7,11 @@
 //                    ^keptStart                                         ^keptEnd
 
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
-import type { Encoder } from '../encoder.ts';
 import { GZIP, gunzip, gzip } from '../gzip.ts';
 import { readUint32, writeFrameHeader, writeUint32 } from '../http2/output.ts';
 import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from '../http2/protocol.ts';
 import { Http2Stream } from '../http2/stream.ts';
+import type { Encoder } from '../message-encoder.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 
 export const MESSAGE_PREFIX_BYTES = 5;

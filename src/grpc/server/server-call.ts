@@ -2,10 +2,10 @@
 
 import { invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
-import type { Encoder } from '../encoder.ts';
 import { metadataFromFields } from '../field-metadata.ts';
 import { GZIP } from '../gzip.ts';
 import { RESET_AGE_MS_FREE, RESET_DEADLINE_MS_NEAR, RESET_NEAR_DEADLINE_COST } from '../limits.ts';
+import type { Encoder } from '../message-encoder.ts';
 import { type Metadata, type MetadataInit, pairsFromInit } from '../metadata.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import { GrpcStream } from './grpc-stream.ts';

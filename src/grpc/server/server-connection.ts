@@ -2,7 +2,6 @@
 
 import { ERROR_CODES, equalBytes, TetcdError } from '../../base/index.ts';
 import type { ByteStream } from '../../env/index.ts';
-import type { Encoder } from '../encoder.ts';
 import { GZIP } from '../gzip.ts';
 import {
   encodedFieldMax,
@@ -28,6 +27,7 @@ import {
 import type { Http2Stream } from '../http2/stream.ts';
 import { TokenBucket } from '../http2/token-bucket.ts';
 import { PING_IDLE_MIN_MS, PING_STRIKES_MAX, TIMEOUT_MS_OVER } from '../limits.ts';
+import type { Encoder } from '../message-encoder.ts';
 import { percentEncode } from '../percent-encoding.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import { MESSAGE_PREFIX_BYTES, unknownEncodingText, writeMessage } from './grpc-stream.ts';

@@ -1,7 +1,7 @@
 // A streaming call on the server, of any of the three kinds.
 
-import { BYTES_ENCODER, type Encoder } from '../encoder.ts';
 import { HTTP2_ERROR } from '../http2/protocol.ts';
+import { BYTES_ENCODER, type Encoder } from '../message-encoder.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Route } from './routes.ts';

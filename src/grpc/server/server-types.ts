@@ -3,8 +3,8 @@
 
 import type { ByteStream, Clock, Timers } from '../../env/index.ts';
 import type { PeerIdentity } from '../../net/index.ts';
-import type { Encoder } from '../encoder.ts';
 import type { ServerKeepalive, ServerLimits } from '../limits.ts';
+import type { Encoder } from '../message-encoder.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 

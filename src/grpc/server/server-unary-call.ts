@@ -1,9 +1,9 @@
 // A unary call on the server. Hot: one of these, and nothing else, is made per request.
 
 import { invariant } from '../../base/index.ts';
-import { BYTES_ENCODER, type Encoder } from '../encoder.ts';
 import { writeUint32 } from '../http2/output.ts';
 import { HTTP2_ERROR } from '../http2/protocol.ts';
+import { BYTES_ENCODER, type Encoder } from '../message-encoder.ts';
 import { GrpcStatusError, STATUS, type StatusCode } from '../status.ts';
 import { MESSAGE_PREFIX_BYTES } from './grpc-stream.ts';
 import type { RequestHead } from './request-head.ts';

@@ -2,7 +2,7 @@
 
 import type { Clock, Entropy, Timers } from '../../env/index.ts';
 import { listen, type PortListener } from '../../net/index.ts';
-import { BYTES_ENCODER } from '../encoder.ts';
+import { BYTES_ENCODER } from '../message-encoder.ts';
 import { createServer } from '../server/server.ts';
 import type { Server, ServerOptions, StreamCall } from '../server/server-types.ts';
 import { STATUS } from '../status.ts';

@@ -1,8 +1,8 @@
 // Answers that clients leave unread: what they may cost, and what they never delay.
 
 import { describe, expect, test } from 'vitest';
-import { BYTES_ENCODER } from '../encoder.ts';
 import { SERVER_LIMITS } from '../limits.ts';
+import { BYTES_ENCODER } from '../message-encoder.ts';
 import type { Server, StreamCall, UnaryCall } from '../server/server-types.ts';
 import { GrpcStatusError, STATUS } from '../status.ts';
 import {

@@ -66,7 +66,7 @@ function checkKey(index: KeyIndex, leaf: Leaf, slot: number, key: string, wrong:
 }
 
 /** One line per key: its revisions, newest first, with creation and version of puts. */
-export function describeIndex(index: KeyIndex): string {
+export function describeKeyIndex(index: KeyIndex): string {
   const { history } = index;
   const lines: string[] = [];
   let leaf: Leaf | undefined = index.tree.firstLeaf;

@@ -23,7 +23,7 @@ import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
 import { CURSOR_LEAVES_MAX } from '../limits.ts';
 import type { KeyState } from '../types.ts';
 import { ChangeLog } from './change-log.ts';
-import { checkIndex, describeIndex } from './check-index.ts';
+import { checkIndex, describeKeyIndex } from './check-index.ts';
 import { History, packSub } from './history.ts';
 import { IndexCompaction } from './index-compaction.ts';
 import { IndexCursor } from './index-cursor.ts';
@@ -379,7 +379,7 @@ export class KeyIndex {
 
   /** The index as text, a line per key, for golden scripts. */
   describe(): string {
-    return describeIndex(this);
+    return describeKeyIndex(this);
   }
 
   /** The check that slices and tests run; free unless costly checks are on. */

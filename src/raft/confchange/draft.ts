@@ -1,7 +1,8 @@
 // A configuration under change. The operations are those of one membership change; what comes out
 // is checked as a whole, so that a refused change leaves nothing behind.
 
-import { compareIds, type NodeId } from '../ids.ts';
+import { compareUint64 } from '../../base/index.ts';
+import type { NodeId } from '../ids.ts';
 import { EMPTY_ID_SET, hasId, type IdSet, withId, withoutId } from '../quorum/index.ts';
 import { type Configuration, membersOf } from '../tracker/index.ts';
 
@@ -57,7 +58,7 @@ export class Draft {
 
   /** The transition ends: staged learners become learners, outgoing voters leave. */
   leaveJoint(): void {
-    this.learners = [...this.learners, ...this.learnersNext].sort(compareIds);
+    this.learners = [...this.learners, ...this.learnersNext].sort(compareUint64);
     this.learnersNext = EMPTY_ID_SET;
     this.outgoing = EMPTY_ID_SET;
   }

@@ -6,7 +6,7 @@ import { EntryType, type Snapshot } from '../raftpb.ts';
 import { describeConfiguration } from '../tracker/index.ts';
 import { proposeAsLeader } from './proposal.ts';
 import { type Raft, ROLES } from './raft.ts';
-import { STEP_RESULTS } from './results.ts';
+import { STEP_RESULTS } from './step-results.ts';
 
 /** Whether the acknowledgements commit more than is committed; then followers should hear of it. */
 export function maybeCommit(raft: Raft): boolean {

@@ -13,7 +13,7 @@ import { EntryType, MessageType, newEntry } from '../raftpb.ts';
 import { describeConfiguration, isJoint } from '../tracker/index.ts';
 import type { Raft } from './raft.ts';
 import { broadcastAppends } from './replication.ts';
-import { STEP_RESULTS, type StepResult } from './results.ts';
+import { STEP_RESULTS, type StepResult } from './step-results.ts';
 
 /** An entry to be: what the proposer decides. `data` undefined is empty. */
 export interface Proposal {

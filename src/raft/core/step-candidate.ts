@@ -3,9 +3,9 @@ import { type Message, MessageType } from '../raftpb.ts';
 import { answerAppend, answerHeartbeat } from './append-request.ts';
 import { countVote } from './election.ts';
 import { type Raft, ROLES } from './raft.ts';
-import { STEP_RESULTS, type StepResult } from './results.ts';
 import { becomeFollower } from './roles.ts';
 import { answerSnapshot } from './snapshot-request.ts';
+import { STEP_RESULTS, type StepResult } from './step-results.ts';
 
 /** Candidates and pre-candidates alike; they differ in the kind of vote they count. */
 export function stepCandidate(raft: Raft, message: Message): StepResult {

@@ -5,8 +5,8 @@ import { answerAppend, answerHeartbeat } from './append-request.ts';
 import { CAMPAIGNS, maybeCampaign } from './election.ts';
 import type { Raft } from './raft.ts';
 import { onReadResponse } from './reads.ts';
-import { STEP_RESULTS, type StepResult } from './results.ts';
 import { answerSnapshot } from './snapshot-request.ts';
+import { STEP_RESULTS, type StepResult } from './step-results.ts';
 
 export function stepFollower(raft: Raft, message: Message): StepResult {
   switch (message.type) {

@@ -4,7 +4,7 @@ import { onAppendResponse, onHeartbeatResponse } from './append-response.ts';
 import { proposeAsLeader } from './proposal.ts';
 import type { Raft } from './raft.ts';
 import { onReadRequest } from './reads.ts';
-import { STEP_RESULTS, type StepResult } from './results.ts';
+import { STEP_RESULTS, type StepResult } from './step-results.ts';
 import { beginTransfer } from './transfer.ts';
 
 export function stepLeader(raft: Raft, message: Message): StepResult {

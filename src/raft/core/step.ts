@@ -7,11 +7,11 @@ import { type Message, MessageType } from '../raftpb.ts';
 import { wellFormed } from './append-request.ts';
 import { answerVoteRequest, describeVote, leaseForbids } from './election.ts';
 import { type Raft, ROLES } from './raft.ts';
-import { STEP_RESULTS, type StepResult } from './results.ts';
 import { becomeFollower } from './roles.ts';
 import { stepCandidate } from './step-candidate.ts';
 import { stepFollower } from './step-follower.ts';
 import { stepLeader } from './step-leader.ts';
+import { STEP_RESULTS, type StepResult } from './step-results.ts';
 import { onAppendStored, onAppendStoredInEarlierTerm, onApplied } from './storage-response.ts';
 
 /**

@@ -2,7 +2,8 @@
 // an array is smaller and faster than a `Set`, iterates in the order in which everything is
 // printed, and, being immutable, can be shared between an old configuration and the next.
 
-import { compareIds, hexId, type NodeId } from '../ids.ts';
+import { compareUint64 } from '../../base/index.ts';
+import { hexId, type NodeId } from '../ids.ts';
 
 /** Ascending, no duplicates, never changed. */
 export type IdSet = readonly NodeId[];
@@ -10,7 +11,7 @@ export type IdSet = readonly NodeId[];
 export const EMPTY_ID_SET: IdSet = [];
 
 export function idSet(ids: Iterable<NodeId>): IdSet {
-  return [...new Set(ids)].sort(compareIds);
+  return [...new Set(ids)].sort(compareUint64);
 }
 
 export function hasId(set: IdSet, id: NodeId): boolean {
@@ -20,7 +21,7 @@ export function hasId(set: IdSet, id: NodeId): boolean {
 
 /** `set` itself if it has `id` already. */
 export function withId(set: IdSet, id: NodeId): IdSet {
-  return hasId(set, id) ? set : [...set, id].sort(compareIds);
+  return hasId(set, id) ? set : [...set, id].sort(compareUint64);
 }
 
 /** `set` itself if it does not have `id`. */

@@ -1,8 +1,8 @@
 // The configuration together with the progress of everyone in it, and the votes of the current
 // election.
 
-import { fail, invariant, type LogIndex } from '../../base/index.ts';
-import { compareIds, type NodeId } from '../ids.ts';
+import { compareUint64, fail, invariant, type LogIndex } from '../../base/index.ts';
+import type { NodeId } from '../ids.ts';
 import {
   type AckedIndexes,
   jointCommittedIndex,
@@ -158,7 +158,7 @@ export class Tracker implements AckedIndexes {
 
   #replaceProgress(progress: Map<NodeId, Progress>): void {
     this.#progress = progress;
-    this.#ids = [...progress.keys()].sort(compareIds);
+    this.#ids = [...progress.keys()].sort(compareUint64);
     this.#all = this.#ids.map((id) => progress.get(id) ?? fail('progress lost while sorting'));
     invariant(this.#all.length === progress.size, 'tracker: one progress per member');
   }
@@ -167,7 +167,7 @@ export class Tracker implements AckedIndexes {
 /** One line per node in the order of ids; ids in decimal. */
 export function describeProgressMap(progress: ReadonlyMap<NodeId, Progress>): string {
   return [...progress.keys()]
-    .sort(compareIds)
+    .sort(compareUint64)
     .map((id) => `${id}: ${progress.get(id)!.describe()}\n`)
     .join('');
 }

@@ -26,7 +26,7 @@ import {
 } from '../../membership/index.ts';
 import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
 import { MemoryStorage, type Peer, RawNode } from '../../raft/index.ts';
-import { type Backend, confStateOf, writeMembershipRows } from '../../store/index.ts';
+import { type Backend, confStateOfMembers, writeMembershipRows } from '../../store/index.ts';
 import {
   cleanSnapDirectory,
   createWal,
@@ -48,7 +48,7 @@ import {
   RAFT_UNCOMMITTED_BYTES_MAX,
 } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { raftLogger } from '../telemetry/raft-log.ts';
+import { raftLogger } from '../telemetry/raft-logger.ts';
 import { logBooted, logStart } from '../telemetry/start-log.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { FirstFiles } from './first-files.ts';
@@ -253,7 +253,7 @@ function startLocalMember(options: BootOptions, start: FirstStart, wal: Wal): Pa
     'cluster-id': formatId(clusterId),
   });
   const cluster = new Cluster(emptyState(0), { clusterId, maxLearners: config.maxLearners });
-  const confState = confStateOf([]);
+  const confState = confStateOfMembers([]);
   return {
     memberId,
     cluster,
@@ -371,7 +371,7 @@ interface RestartState {
 
 function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wal'> {
   const { log, base, applied, memberId, cluster } = state;
-  const confState = confStateOf(cluster.members());
+  const confState = confStateOfMembers(cluster.members());
   const lastIndex = base.index + log.entries.length;
   const storage = new MemoryStorage();
   storage.applySnapshot({

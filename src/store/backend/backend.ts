@@ -31,12 +31,12 @@ import {
 } from '../limits.ts';
 import { BUCKET, type BucketId, META_KEY, uint64Bytes } from '../schema/schema.ts';
 import { Batch } from './batch.ts';
+import { Committer } from './batch-commit.ts';
 import { Batches } from './batches.ts';
-import { Committer } from './commit.ts';
 import { type BackendSnapshot, CommittedView, nameOf } from './committed-view.ts';
 import { DatabaseCopy } from './database-copy.ts';
 import { DurableIndex, type MembershipImage } from './durable-index.ts';
-import { Exchange, type ExchangeOptions, type ExchangePort } from './exchange.ts';
+import { Exchange, type ExchangeOptions, type ExchangePort } from './file-exchange.ts';
 import { type RowVisitor, readCount, type SnapshotPosition, visitorsOf } from './file-pass.ts';
 import { PinnedRows } from './pinned-rows.ts';
 import { Retirement } from './retirement.ts';

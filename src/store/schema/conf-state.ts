@@ -27,7 +27,7 @@ export function encodeConfState(state: ConfState): Uint8Array {
 }
 
 /** The configuration that a cluster of these members has: etcd makes simple changes only. */
-export function confStateOf(members: readonly Member[]): ConfState {
+export function confStateOfMembers(members: readonly Member[]): ConfState {
   return {
     voters: members.filter((member) => !member.isLearner).map((member) => member.id),
     learners: members.filter((member) => member.isLearner).map((member) => member.id),

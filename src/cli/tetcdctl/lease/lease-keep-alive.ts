@@ -6,7 +6,7 @@ import type { CommandTree } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
-import { hex16 } from '../../shell/go-numbers.ts';
+import { goHex16 } from '../../shell/go-numbers.ts';
 import { leaseOfWords } from './lease-id.ts';
 
 interface KeepAliveOptions {
@@ -35,7 +35,7 @@ export function addLeaseKeepAlive(parent: Command, tree: CommandTree): void {
           throw new ExitError(EXIT.BAD_CONNECTION, errorText(error));
         }
       }
-      if (globals.writeOut === 'simple') io.out(`lease ${hex16(id)} expired or revoked.\n`);
+      if (globals.writeOut === 'simple') io.out(`lease ${goHex16(id)} expired or revoked.\n`);
     },
   });
 }

@@ -2,7 +2,7 @@
 
 import { goQuote } from '../../../base/index.ts';
 import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
-import { hex16 } from '../../shell/go-numbers.ts';
+import { goHex16 } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
 import {
   type EndpointHashKv,
@@ -39,7 +39,7 @@ export class FieldsPrinter extends PartialPrinter {
   }
 
   #lease(name: string, id: bigint): void {
-    this.#field(name, this.#hex ? hex16(id) : id);
+    this.#field(name, this.#hex ? goHex16(id) : id);
   }
 
   #header(header: Header): void {

@@ -1,7 +1,7 @@
 // The form for people: what matters, one line each.
 
 import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
-import { hex16 } from '../../shell/go-numbers.ts';
+import { goHex16 } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
 import type {
   EndpointHashKv,
@@ -10,7 +10,7 @@ import type {
   Printer,
   WatchOutput,
 } from './printer.ts';
-import { hashKvRows, memberRows, type Rows, statusRows } from './rows.ts';
+import { hashKvRows, memberRows, type Rows, statusRows } from './table-rows.ts';
 
 type KeyAndValue = Pick<mvccpb.KeyValue, 'key' | 'value'>;
 
@@ -78,24 +78,24 @@ export class SimplePrinter implements Printer {
   }
 
   leaseGrant({ id, ttl }: etcdserverpb.LeaseGrantResponse): void {
-    this.#line(`lease ${hex16(id)} granted with TTL(${ttl}s)`);
+    this.#line(`lease ${goHex16(id)} granted with TTL(${ttl}s)`);
   }
 
   leaseRevoke(id: bigint): void {
-    this.#line(`lease ${hex16(id)} revoked`);
+    this.#line(`lease ${goHex16(id)} revoked`);
   }
 
   leaseKeepAlive({ id, ttl }: KeepAliveResponse): void {
-    this.#line(`lease ${hex16(id)} keepalived with TTL(${ttl})`);
+    this.#line(`lease ${goHex16(id)} keepalived with TTL(${ttl})`);
   }
 
   leaseTimeToLive(response: etcdserverpb.LeaseTimeToLiveResponse, withKeys: boolean): void {
     const { id, ttl, grantedTTL } = response;
     if (grantedTTL === 0 && ttl === -1) {
-      this.#line(`lease ${hex16(id)} already expired`);
+      this.#line(`lease ${goHex16(id)} already expired`);
       return;
     }
-    this.#io.out(`lease ${hex16(id)} granted with TTL(${grantedTTL}s), remaining(${ttl}s)`);
+    this.#io.out(`lease ${goHex16(id)} granted with TTL(${grantedTTL}s), remaining(${ttl}s)`);
     if (withKeys) {
       this.#io.out(', attached keys([');
       for (const [i, key] of response.keys.entries()) {
@@ -109,7 +109,7 @@ export class SimplePrinter implements Printer {
 
   leaseList({ leases }: etcdserverpb.LeaseLeasesResponse): void {
     this.#line(`found ${leases.length} leases`);
-    for (const { id } of leases) this.#line(hex16(id));
+    for (const { id } of leases) this.#line(goHex16(id));
   }
 
   alarm(response: etcdserverpb.AlarmResponse): void {

@@ -8,7 +8,7 @@ import {
   type EndpointStatus,
   PartialPrinter,
 } from './printer.ts';
-import { hashKvRows, healthRows, memberRows, type Rows, statusRows } from './rows.ts';
+import { hashKvRows, healthRows, memberRows, type Rows, statusRows } from './table-rows.ts';
 
 export class TablePrinter extends PartialPrinter {
   readonly #io: Io;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Fields, type Json, parseJson, writeString } from './json.ts';
+import { Fields, parseStoredJson, type StoredJson, writeString } from './stored-json.ts';
 
 test('strings are escaped as etcd escapes them', () => {
   const separators = String.fromCharCode(0x2028, 0x2029);
@@ -18,13 +18,13 @@ test('every text written is read back, by us and by others', () => {
       const written = writeString(text);
       const wellFormed = Buffer.from(text).toString();
       expect(JSON.parse(written)).toBe(wellFormed);
-      expect(parseJson(written, 'x')).toBe(wellFormed);
+      expect(parseStoredJson(written, 'x')).toBe(wellFormed);
     }),
   );
 });
 
 /** What the runtime's own JSON makes of a value without integers above 2^53. */
-function plain(value: Json): unknown {
+function plain(value: StoredJson): unknown {
   if (typeof value === 'bigint') return Number(value);
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(plain);
@@ -35,7 +35,7 @@ test('reads what the runtime reads, whatever the white space', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), fc.constantFrom(0, 1, '\t'), (value, indent) => {
       const text = JSON.stringify(value, null, indent);
-      expect(plain(parseJson(text, 'x'))).toEqual(JSON.parse(text));
+      expect(plain(parseStoredJson(text, 'x'))).toEqual(JSON.parse(text));
     }),
   );
 });
@@ -57,14 +57,14 @@ test('refuses what the runtime refuses, at every cut and with every byte changed
     }
     for (const candidate of candidates) {
       const theirs = accepts(candidate, JSON.parse);
-      expect(accepts(candidate, (each) => parseJson(each, 'x'))).toBe(theirs);
+      expect(accepts(candidate, (each) => parseStoredJson(each, 'x'))).toBe(theirs);
     }
   }
 });
 
 test('integers keep every digit', () => {
   const object = new Fields(
-    parseJson('{"id":18446744073709551615,"n":9007199254740993}', 'x'),
+    parseStoredJson('{"id":18446744073709551615,"n":9007199254740993}', 'x'),
     'x',
   );
   expect(object.uint64('id')).toBe(2n ** 64n - 1n);
@@ -84,11 +84,11 @@ test.each([
   ['{"a":1 "b":2}', 'expected "," or "}"'],
   ['01', 'more text than one value'],
 ])('refuses %s', (text, reason) => {
-  expect(() => parseJson(text, 'the row')).toThrow(`the row: JSON: ${reason}`);
+  expect(() => parseStoredJson(text, 'the row')).toThrow(`the row: JSON: ${reason}`);
 });
 
 test('fields are read by type; missing and null are empty; unknown ones are refused', () => {
-  const fields = (text: string) => new Fields(parseJson(text, 'x'), 'x');
+  const fields = (text: string) => new Fields(parseStoredJson(text, 'x'), 'x');
   const empty = fields('{"s":null}');
   expect([empty.string('s'), empty.boolean('b'), empty.strings('l'), empty.uint64('u')]).toEqual([
     '',

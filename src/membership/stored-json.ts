@@ -5,9 +5,16 @@
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 
 /** An integer literal reads as bigint, any other number as number. */
-export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
+export type StoredJson =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly StoredJson[]
+  | JsonObject;
 interface JsonObject {
-  readonly [key: string]: Json;
+  readonly [key: string]: StoredJson;
 }
 
 /** Nesting of stored membership state is 6 at most; deeper text is refused, not recursed into. */
@@ -45,7 +52,7 @@ export function writeStrings(texts: readonly string[]): string {
  * Reads one JSON text with nothing after it but white space. A key given twice, and everything that
  * JSON does not allow, is MALFORMED; the error names `what` and the offset in characters.
  */
-export function parseJson(text: string, what: string): Json {
+export function parseStoredJson(text: string, what: string): StoredJson {
   const reader = new Reader(text, what);
   const value = reader.value(0);
   reader.end();
@@ -54,7 +61,7 @@ export function parseJson(text: string, what: string): Json {
 
 const WHITE_SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
-const WORDS: ReadonlyMap<string, Json> = new Map<string, Json>([
+const WORDS: ReadonlyMap<string, StoredJson> = new Map<string, StoredJson>([
   ['true', true],
   ['false', false],
   ['null', null],
@@ -70,7 +77,7 @@ class Reader {
     this.#what = what;
   }
 
-  value(depth: number): Json {
+  value(depth: number): StoredJson {
     if (depth > DEPTH_MAX) this.#refuse('nested too deeply');
     this.#match(WHITE_SPACE);
     const first = this.#text[this.#at];
@@ -92,7 +99,7 @@ class Reader {
 
   #object(depth: number): JsonObject {
     // Without a prototype, so that no key means anything but itself.
-    const fields: Record<string, Json> = Object.create(null);
+    const fields: Record<string, StoredJson> = Object.create(null);
     this.#at++;
     if (this.#accept('}')) return fields;
     do {
@@ -106,8 +113,8 @@ class Reader {
     return fields;
   }
 
-  #array(depth: number): Json[] {
-    const items: Json[] = [];
+  #array(depth: number): StoredJson[] {
+    const items: StoredJson[] = [];
     this.#at++;
     if (this.#accept(']')) return items;
     do items.push(this.value(depth + 1));
@@ -170,7 +177,7 @@ export class Fields {
   readonly #what: string;
   readonly #known = new Set<string>();
 
-  constructor(value: Json, what: string) {
+  constructor(value: StoredJson, what: string) {
     if (typeof value !== 'object' || value === null || isArray(value)) {
       throw new TetcdError(ERROR_CODES.MALFORMED, `${what}: JSON: expected an object`);
     }
@@ -183,7 +190,7 @@ export class Fields {
   }
 
   /** The raw value; undefined if the key is missing. */
-  take(key: string): Json | undefined {
+  take(key: string): StoredJson | undefined {
     this.#known.add(key);
     return this.#object[key];
   }
@@ -245,6 +252,6 @@ export class Fields {
   }
 }
 
-export function isArray(value: Json): value is readonly Json[] {
+export function isArray(value: StoredJson): value is readonly StoredJson[] {
   return Array.isArray(value);
 }
