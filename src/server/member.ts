@@ -18,7 +18,12 @@ import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
 import { MembershipChanges } from './cluster/membership-changes.ts';
 import { createPeerHost, isSnapshotMessage } from './cluster/peer-host.ts';
 import { Peers } from './cluster/peers.ts';
-import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
+import {
+  publishAgain,
+  publishAttributes,
+  publishVersionAlone,
+  TetcdStopped,
+} from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
 import { AppliedWaits } from './consensus/applied-waits.ts';
 import { ApplyHost } from './consensus/apply-host.ts';
@@ -529,6 +534,7 @@ export class Member implements MemberCore {
     if (!arrived) node.reportUnreachable(id);
     node.reportSnapshot(id, arrived ? SNAPSHOT_STATUSES.FINISHED : SNAPSHOT_STATUSES.FAILED);
     this.#loop.schedule();
+    if (arrived) void publishAgain(this);
   }
 
   #acceptHardState(state: raftpb.HardState): void {

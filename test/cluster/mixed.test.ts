@@ -5,6 +5,7 @@ import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts
 import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
+import { putMany } from './load.ts';
 import {
   catchUpBySnapshot,
   clusterVersion,
@@ -14,6 +15,7 @@ import {
   replaceInPlace,
   useTogether,
 } from './scenarios.ts';
+import { until } from './until.ts';
 
 const TIMEOUT_MS = 60_000;
 const SNAPSHOT_COUNT = 100;
@@ -102,3 +104,42 @@ for (const release of ['3.5', '3.4'] as const satisfies readonly Release[]) {
     });
   });
 }
+
+const newest = realEtcd('3.7');
+describeWith('a cluster of ours and etcd 3.7', [ours, newest], () => {
+  // A real member that has got a database refuses everything until an entry follows, if the database
+  // is so far ahead of its log: it takes itself for one that lags.
+  const FAR = 5_200;
+  const plain = (): Server => snapshotsOften({ program: need(ours) });
+  const theirs = (): Server => ({ program: realProgram(need(newest)) });
+
+  test('real members join while nobody writes', { timeout: 2 * TIMEOUT_MS }, async () => {
+    const cluster = await start([plain()]);
+    await putMany(cluster.members[0]!.client, 'before/', FAR);
+    for (const learner of [true, false]) {
+      const joined = await cluster.add(theirs(), { learner });
+      const listed = async (): Promise<true | undefined> => {
+        const list = await cluster.list();
+        return list.some(({ ID, name }) => ID === joined.id && name === joined.name) || undefined;
+      };
+      await until(`the name of ${joined.name}`, listed);
+      if (learner) await cluster.promote(joined);
+    }
+    expect(await cluster.revision()).toBe(1 + FAR);
+    await cluster.expectEqualHashes();
+  });
+
+  test('a real member catches up while nobody writes', { timeout: 2 * TIMEOUT_MS }, async () => {
+    const cluster = await start([plain(), plain(), theirs()], { linked: true });
+    const [leader, , real] = cluster.members;
+    await cluster.moveLeader(leader!);
+    cluster.links.isolate(real!.name);
+    await putMany(leader!.client, 'missed/', FAR);
+    cluster.links.heal();
+    await cluster.caughtUp();
+    const put = async (): Promise<true | undefined> =>
+      (await real!.client.call('KV/Put', { key: 'after', value: 'x' })).code === 0 || undefined;
+    await until(`a write through ${real!.name}`, put);
+    await cluster.expectEqualHashes();
+  });
+});

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { createSimEnv } from '../../env/sim/index.ts';
+import type { ClusterVersion } from '../../membership/index.ts';
+import { REQUEST_KIND } from '../../store/index.ts';
 import type { Proposal } from '../consensus/proposals.ts';
 import type { MemberCore } from '../core.ts';
-import { publishVersionAlone } from './publication.ts';
+import { publishAgain, publishVersionAlone } from './publication.ts';
 
 test('a publication that is refused at once leaves time for what is in its way', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
@@ -30,4 +32,38 @@ test('a publication that is refused at once leaves time for what is in its way',
   await env.run(() => publishVersionAlone(core as unknown as MemberCore));
   expect(tries).toBeGreaterThan(1);
   expect(tries).toBeLessThan(20);
+});
+
+interface How {
+  readonly leads: boolean;
+  readonly version?: ClusterVersion;
+  readonly refused?: boolean;
+}
+
+const V37: ClusterVersion = { major: 3, minor: 7 };
+
+test.each([
+  ['logs its attributes once more', { leads: true, version: V37 }, 1],
+  ['does not try again when it is refused', { leads: true, version: V37, refused: true }, 1],
+  ['leaves it to others when it does not lead', { leads: false, version: V37 }, 0],
+  ['leaves it to the version that the members have yet to agree on', { leads: true }, 0],
+])('after a database a member %s', async (_what, how: How, count) => {
+  const logged: number[] = [];
+  const core = {
+    memberId: 1n,
+    config: { name: 'm1', advertiseClientUrls: ['http://m1:2379'] },
+    raft: { leader: how.leads ? 1n : 2n },
+    machine: { cluster: { version: how.version } },
+    proposals: {
+      propose: (...args: [number, unknown, unknown, unknown, unknown, Proposal]) => {
+        const [kind, , , , , proposal] = args;
+        logged.push(kind);
+        if (how.refused === true) proposal.fail('REQUEST_TOO_MANY_REQUESTS');
+        else proposal.complete({ kind: 'applied' });
+      },
+      proposeV2: () => expect.unreachable(),
+    },
+  };
+  await publishAgain(core as unknown as MemberCore);
+  expect(logged).toEqual(Array.from({ length: count }, () => REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET));
 });

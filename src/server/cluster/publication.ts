@@ -20,10 +20,26 @@ import { requestVersions } from './member-versions.ts';
 
 /** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
 export async function publishAttributes(core: MemberCore): Promise<void> {
-  const { config, memberId } = core;
+  await logUntilApplied(core, ownAttributes(core, await formsVersion(core)));
+}
+
+function ownAttributes({ config, memberId }: MemberCore, at: ClusterVersion): MembershipProposal {
   const attributes = { name: config.name, clientURLs: config.advertiseClientUrls };
-  const at = await formsVersion(core);
-  await logUntilApplied(core, proposeAttributes(at, memberId, attributes));
+  return proposeAttributes(at, memberId, attributes);
+}
+
+/**
+ * Logs what this leader has published once more: it changes nothing, and gives the receiver of a
+ * database the entry that etcd waits for. Real members count what a database holds as applied only
+ * with the next entry, and refuse requests of their own until then, as far behind. Tried once: when
+ * it is refused, others write.
+ */
+export async function publishAgain(core: MemberCore): Promise<void> {
+  if (core.raft.leader !== core.memberId) return;
+  const at = spokenVersion(core.machine.cluster.version);
+  // Before the members agree on a version, the entry that sets it is still to come.
+  if (at === undefined) return;
+  await logMembership(core, ownAttributes(core, at));
 }
 
 /** A member alone raises (or sets) the cluster's version at once. */

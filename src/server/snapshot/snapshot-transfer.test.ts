@@ -58,6 +58,31 @@ describe('a snapshot is sent', () => {
     });
   });
 
+  test('and followed by one entry that changes nothing, though nobody writes', async () => {
+    await SimCluster.run(async (cluster) => {
+      const hosts = await cluster.found(THREE);
+      const { leader, followers } = await cluster.leaderOf(hosts);
+      const [behind] = followers as [SimHost];
+      cluster.cutOff(behind.name);
+      for (const { name } of hosts) cluster.world.network.reset(behind.name, name);
+      for (let i = 0; i < 150; i++) await leader.up.put(`k${i % 10}`, 'v');
+      const clusterAt = ({ up }: SimHost) => ({
+        ...up.member.machine.cluster.state(),
+        appliedIndex: 'its own',
+      });
+      const { machine } = leader.up.member;
+      const [index, state] = [machine.appliedIndex, clusterAt(leader)];
+      cluster.world.network.heal();
+      await cluster.until('a snapshot', () => behind.logged('applied snapshot'));
+      await cluster.until('an entry', () => machine.appliedIndex > index);
+      // Longer than the leader asks the members for their versions.
+      await cluster.sleep(10_000);
+      await cluster.even(hosts);
+      expect(machine.appliedIndex).toBe(index + 1);
+      for (const host of hosts) expect(clusterAt(host)).toEqual(state);
+    });
+  });
+
   test('while the log stays as it is, and some time after', async () => {
     await SimCluster.run(async (cluster) => {
       const hosts = await cluster.found(THREE);
