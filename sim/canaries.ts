@@ -63,7 +63,8 @@ const staleRead: Canary = {
       'request',
       (request) =>
         function (this: ReadIndexQueue, read) {
-          if (cluster.nodes.some((node) => node.leads && node.member?.reads === this)) read.serve();
+          if (cluster.nodes.some((node) => node.leads && node.member?.parts.reads === this))
+            read.serve();
           else request.call(this, read);
         },
     ),

@@ -130,7 +130,7 @@ export class SimCluster {
   get leader(): SimNode | undefined {
     // Of several who believe it, the newest is right.
     const leaders = this.running.filter((node) => node.leads);
-    return leaders.sort((a, b) => b.member!.raft.term - a.member!.raft.term)[0];
+    return leaders.sort((a, b) => b.member!.parts.raft.term - a.member!.parts.raft.term)[0];
   }
 
   /** Deaths of this node with one of these codes are a fault's doing, for some time. */
@@ -212,14 +212,14 @@ export class SimCluster {
   saveRows(node: SimNode): void {
     const { member } = node;
     if (member === undefined) return;
-    this.#changeLogs.push(changeLogOfMember(member.machine));
+    this.#changeLogs.push(changeLogOfMember(member.parts.store.machine));
     if (this.#changeLogs.length >= MERGE_AT) this.#changeLogs = [this.#merge().log];
   }
 
   /** Before a compaction: false if no client has seen everything up to its revision. */
   saveBeforeCompaction(revision: number): boolean {
     const node = this.running.find(({ member }) => {
-      const { kv } = member!.machine;
+      const { kv } = member!.parts.store.machine;
       return kv.currentRev >= revision && kv.compactedRev < revision;
     });
     if (node === undefined) return false;

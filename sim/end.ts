@@ -49,8 +49,8 @@ async function write(cluster: SimCluster): Promise<void> {
 
 function describe({ name, status, member }: SimNode): string {
   if (member === undefined) return `${name} ${status}`;
-  const { leader, term, appliedIndex, committedIndex } = member.raft;
-  const revision = member.machine.kv.currentRev;
+  const { leader, term, appliedIndex, committedIndex } = member.parts.raft;
+  const revision = member.parts.store.machine.kv.currentRev;
   return (
     `${name} ${status}, leader ${leader.toString(16)} in term ${term}, ` +
     `applied ${appliedIndex} of ${committedIndex}, revision ${revision}`
@@ -84,8 +84,8 @@ async function allServe(cluster: SimCluster, random: Random): Promise<boolean> {
 /** All members have applied the same, and there is a leader. */
 function isLevel(cluster: SimCluster): boolean {
   const states = cluster.running.map(({ member }) => ({
-    ...{ leader: member!.raft.leader, index: member!.machine.appliedIndex },
-    revision: member!.machine.kv.currentRev,
+    ...{ leader: member!.parts.raft.leader, index: member!.parts.store.machine.appliedIndex },
+    revision: member!.parts.store.machine.kv.currentRev,
   }));
   const [first] = states;
   if (first === undefined || first.leader === 0n) return false;
@@ -113,13 +113,15 @@ async function leasesEnd(cluster: SimCluster): Promise<boolean> {
 /** What the members hold is the same, and whole. */
 export async function checkMembers(cluster: SimCluster): Promise<void> {
   await compareHashes(cluster);
-  const compacted = new Set(cluster.running.map(({ member }) => member!.machine.kv.compactedRev));
+  const compacted = new Set(
+    cluster.running.map(({ member }) => member!.parts.store.machine.kv.compactedRev),
+  );
   if (compacted.size > 1) {
     cluster.wrong('equal content', `compacted at ${[...compacted].join(' and ')}`);
   }
   const log = cluster.changeLog();
   for (const node of cluster.running) {
-    const { backend, kv } = node.member!.machine;
+    const { backend, kv } = node.member!.parts.store.machine;
     for (const text of kv.index.check()) cluster.wrong('key index', `${node.name}: ${text}`);
     for (const { page, text } of await backend.database.check()) {
       cluster.wrong('database', `${node.name}, page ${page}: ${text}`);
@@ -139,10 +141,12 @@ export async function checkMembers(cluster: SimCluster): Promise<void> {
 /** Compares what can be compared at this moment: those that are compacted at the same revision. */
 export async function compareHashes(cluster: SimCluster): Promise<void> {
   const nodes = cluster.running;
-  const revision = Math.min(...nodes.map(({ member }) => member!.machine.kv.currentRev));
+  const revision = Math.min(
+    ...nodes.map(({ member }) => member!.parts.store.machine.kv.currentRev),
+  );
   const found = await Promise.all(
     nodes.map(async ({ name, member }) => {
-      const { machine } = member!;
+      const { machine } = member!.parts.store;
       // A member may stop meanwhile, or compact the revision away.
       const hash = await machine.hashKv(revision).catch(() => undefined);
       return { name, ...hash };

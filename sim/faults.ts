@@ -154,10 +154,11 @@ const snapshotMoment: Fault = {
       cluster.running.filter((each) => !each.leads),
     );
     if (node === undefined) return;
-    const index = node.member!.raft.appliedIndex;
+    const index = node.member!.parts.raft.appliedIndex;
     const others = namesBeside(cluster, node).filter((name) => name !== 'client');
     cluster.world.network.partition([node.name], others);
-    const isBehind = (): boolean => (cluster.leader?.member?.raft.appliedIndex ?? 0) > index + 200;
+    const isBehind = (): boolean =>
+      (cluster.leader?.member?.parts.raft.appliedIndex ?? 0) > index + 200;
     await cluster.until(isBehind, 8000);
     cluster.log(`${node.name} was left behind at ${index}`);
     const moment = oneOf(random, SNAPSHOT_MOMENTS)!;

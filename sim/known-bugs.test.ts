@@ -36,7 +36,8 @@ function linesOf(node: SimNode, text: string): number {
 }
 
 async function caughtUp({ cluster }: Scenario): Promise<void> {
-  const revisions = () => cluster.running.map(({ member }) => member!.machine.kv.currentRev);
+  const revisions = () =>
+    cluster.running.map(({ member }) => member!.parts.store.machine.kv.currentRev);
   const isLevel = () => new Set(revisions()).size === 1;
   expect(await cluster.until(isLevel, 60_000), `revisions ${revisions()}`).toBe(true);
 }
@@ -141,7 +142,7 @@ test('17247: a watch that catches up while batches are committed gets nothing tw
     const { node, cluster } = scenario;
     const writing = puts(scenario, node, 'a', 200);
     for (let i = 0; i < 20; i++) {
-      const revision = node.member!.machine.kv.currentRev;
+      const revision = node.member!.parts.store.machine.kv.currentRev;
       const startRevision = Math.max(1, revision - (i % 7));
       scenario.watch(node, { startRevision, ...(i % 2 === 0 ? {} : { key: 'a' }) });
       await cluster.sleep(1.3);
@@ -190,7 +191,7 @@ test('17780: revisions do not go back after crashes amid a compaction', async ()
     for (let i = 0; i < 10; i++) {
       await cluster.sleep(1500);
       await restart(scenario, node);
-      expect(node.member!.machine.kv.currentRev).toBe(5);
+      expect(node.member!.parts.store.machine.kv.currentRev).toBe(5);
     }
     expect((await kv.put('a', 'again')).header.revision).toBe(6);
   });
@@ -209,7 +210,7 @@ test('19179: a deletion at the compacted revision outlives a crash amid the comp
     await cluster.sleep(1000);
     await restart(scenario, node);
     const { member } = node;
-    const { kv: store } = member!.machine;
+    const { kv: store } = member!.parts.store.machine;
     expect([store.currentRev, store.compactedRev]).toEqual([7, 7]);
     scenario.watch(node, { startRevision: 7 });
     scenario.watch(node, { key: 'c', startRevision: 7 });
@@ -244,7 +245,9 @@ test('18667: a transaction with a range that is compacted fails everywhere or no
       expect(after.revision).toBe(header.revision + 1);
     }
     await caughtUp(scenario);
-    const hashes = cluster.nodes.map(async ({ member }) => (await member!.machine.hashKv(0)).hash);
+    const hashes = cluster.nodes.map(
+      async ({ member }) => (await member!.parts.store.machine.hashKv(0)).hash,
+    );
     expect(new Set(await Promise.all(hashes)).size).toBe(1);
   });
 });

@@ -94,7 +94,7 @@ export class SimNode {
 
   get leads(): boolean {
     const { member } = this;
-    return member !== undefined && member.raft.leader === member.memberId;
+    return member !== undefined && member.parts.raft.leader === member.memberId;
   }
 
   /** Begins to start; a member may need others to be done with it. */

@@ -189,7 +189,9 @@ class Run {
   /** Everything must arrive now: watches of a member that is gone move elsewhere. */
   async #closeWatches(): Promise<void> {
     const cluster = this.#cluster;
-    const last = Math.max(...cluster.running.map(({ member }) => member!.machine.kv.currentRev));
+    const last = Math.max(
+      ...cluster.running.map(({ member }) => member!.parts.store.machine.kv.currentRev),
+    );
     const endpoints = cluster.endpoints(cluster.running);
     for (const watch of this.#watches) watch.moveTo(endpoints);
     const endMs = cluster.nowMs + QUIET_MS_MAX;

@@ -57,7 +57,7 @@ test('a database that is sent before anything was applied is of the right term',
     for (const node of cluster.nodes) node.start();
     expect(await cluster.until(() => cluster.running.length === 3, 20_000)).toBe(true);
     const revisions = (): number[] =>
-      cluster.running.map(({ member }) => member!.machine.kv.currentRev);
+      cluster.running.map(({ member }) => member!.parts.store.machine.kv.currentRev);
     expect(await cluster.until(() => Math.min(...revisions()) === 51, 5_000)).toBe(true);
     expect(away.log.join('\n')).toMatch(/restored snapshot \[index: \d+, term: [1-9]/);
   });

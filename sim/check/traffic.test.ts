@@ -58,22 +58,22 @@ async function record(seed: number, kills: number) {
       ...{ recorder, clock, timers, seed, endMs: RUN_MS },
       targets: clients.map((client) => clientTarget(client, { timeoutMs: 1000 })),
       beforeCompaction: async () => {
-        logs.push(changeLogOfMember(member.member.machine));
+        logs.push(changeLogOfMember(member.member.parts.store.machine));
         return true;
       },
     });
     for (let i = 0; i < kills; i++) {
       await sleep(RUN_MS / (kills + 1));
       for (const watch of watches) watch.requestProgress();
-      logs.push(changeLogOfMember(member.member.machine));
+      logs.push(changeLogOfMember(member.member.parts.store.machine));
       env = env.crash(random.below(2) === 0 ? {} : { unsynced: 'kept' });
       await sleep(random.below(500));
       member = await serve(env);
     }
     await traffic;
-    logs.push(changeLogOfMember(member.member.machine));
+    logs.push(changeLogOfMember(member.member.parts.store.machine));
     await sleep(10_000);
-    const merged = mergeChangeLogs([...logs, changeLogOfMember(member.member.machine)]);
+    const merged = mergeChangeLogs([...logs, changeLogOfMember(member.member.parts.store.machine)]);
     for (const watch of watches) watch.close(merged.log.last);
     for (const client of clients) client.close();
     await member.stop();

@@ -1,13 +1,10 @@
-// Start options, and callbacks buffered until the member exists.
+// What a member is started with.
 
 import type { Env } from '../env/index.ts';
-import type { StoreOptions } from './boot/store-opening.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
-import type { Member } from './member.ts';
 import type { Ports } from './ports/ports.ts';
-import { asError, type Logger } from './telemetry/log.ts';
-import type { Metrics } from './telemetry/metrics.ts';
+import type { Logger } from './telemetry/log.ts';
 
 export interface MemberOptions {
   readonly config: ServerConfig;
@@ -27,45 +24,4 @@ export interface MemberOptions {
   readonly listen?: boolean;
   /** Bound already, at the addresses of `config`; `start` takes them over. Default: it binds them. */
   readonly ports?: Ports;
-}
-
-/** Callbacks that arrive before the member exists, buffered until it does. */
-export interface Late {
-  member?: Member;
-  failure?: { readonly error: unknown };
-}
-
-/** What every backend of the member tells it, through `late` while there is no member. */
-export function storeOptionsOf(
-  { config, env, log }: MemberOptions,
-  { records }: Metrics,
-  late: Late,
-): StoreOptions {
-  return {
-    config,
-    env,
-    onBackendFailure: (error) => {
-      if (late.member === undefined) late.failure = { error };
-      else late.member.fail(error);
-    },
-    onBackendDiskFull: (error) => {
-      const { member } = late;
-      if (member?.quota.diskFull !== true) {
-        log.error('the disk is full; the backend cannot be written', { error: asError(error) });
-      }
-      if (member === undefined || member.isStopping) return;
-      member.quota.diskFull = true;
-      // At each try, until it is raised: the log needs a leader to take it, and room for it.
-      member.raiseNoSpace(() => undefined);
-    },
-    onBackendCommit: (tookMs) => {
-      const { member } = late;
-      records.disk.backendCommitSeconds.observe(tookMs / 1000);
-      if (member?.quota.diskFull === true) {
-        member.quota.diskFull = false;
-        log.info('there is room on the disk again; the backend is written');
-      }
-      member?.acceptCommit();
-    },
-  };
 }

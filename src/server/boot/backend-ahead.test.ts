@@ -114,7 +114,7 @@ describe('a member whose backend is ahead of its log', () => {
       const log = await short.filesOf(WAL_DIR);
       await short.start();
       await cluster.sleep(6000);
-      const { changes } = leader.up.member;
+      const { changes } = leader.up.member.parts;
       const added = await changes.add(['http://m4:2380'], true);
       expect(added).toMatchObject({ members: [{}, {}, {}, {}] });
       expect(await changes.update(added.id, ['http://m5:2380'])).toHaveProperty('members');
@@ -125,11 +125,11 @@ describe('a member whose backend is ahead of its log', () => {
       await short.start();
       await short.up.put('after', '1');
       await cluster.even(hosts);
-      const { machine } = short.up.member;
-      expect(machine.cluster.state()).toEqual(next.up.member.machine.cluster.state());
-      expect(machine.confState).toEqual(next.up.member.machine.confState);
-      const { config } = short.up.member.raftStatus();
-      expect(config).toEqual(next.up.member.raftStatus().config);
+      const { machine } = short.up.member.parts.store;
+      expect(machine.cluster.state()).toEqual(next.up.member.parts.store.machine.cluster.state());
+      expect(machine.confState).toEqual(next.up.member.parts.store.machine.confState);
+      const { config } = short.up.member.parts.raft.status();
+      expect(config).toEqual(next.up.member.parts.raft.status().config);
     });
   });
 });

@@ -54,11 +54,9 @@ describe('three founders', () => {
         '4d42af1432fea5f6',
       ]);
       for (const { up } of hosts) expect(formatId(up.member.clusterId)).toBe('d68d1ea027168d16');
-      expect(hosts[0]!.up.member.machine.cluster.members().map(({ name }) => name)).toEqual([
-        'm1',
-        'm3',
-        'm2',
-      ]);
+      expect(
+        hosts[0]!.up.member.parts.store.machine.cluster.members().map(({ name }) => name),
+      ).toEqual(['m1', 'm3', 'm2']);
     });
   });
 
@@ -142,7 +140,7 @@ describeWith('a first start whose URLs differ in spelling', [shared], () => {
           expect(await startOf(cluster, host)).toBe('starting local member');
           // The log's member has the URL of the initial cluster.
           await cluster.until('it serves', () => host.running !== undefined);
-          const [member] = host.up.member.machine.cluster.members();
+          const [member] = host.up.member.parts.store.machine.cluster.members();
           expect(member!.peerURLs).toEqual([url]);
         } else {
           expect(await startOf(cluster, host)).toBe(
@@ -159,7 +157,7 @@ describeWith('a first start whose URLs differ in spelling', [shared], () => {
 describe('a joiner', () => {
   async function withRoomForOne(cluster: SimCluster): Promise<SimHost[]> {
     const hosts = await cluster.found(['m1']);
-    const { changes } = hosts[0]!.up.member;
+    const { changes } = hosts[0]!.up.member.parts;
     expect(await changes.add([peerUrlOf('m2')], false)).toMatchObject({ members: [{}, {}] });
     return hosts;
   }
@@ -209,7 +207,9 @@ describe('a joiner', () => {
       await joiner.up.put('a', '1');
       await cluster.even([...cluster.hosts.values()]);
       // The cluster's own URLs hold.
-      const urls = joiner.up.member.machine.cluster.members().map(({ peerURLs }) => peerURLs[0]);
+      const urls = joiner.up.member.parts.store.machine.cluster
+        .members()
+        .map(({ peerURLs }) => peerURLs[0]);
       expect(urls.sort()).toEqual([peerUrlOf('m1'), peerUrlOf('m2')]);
     });
   });
@@ -311,7 +311,9 @@ describe('a removed member', () => {
       const gone = leader;
       await cluster.sleep(6000);
       const { memberId } = gone.up.member;
-      expect(await gone.up.member.changes.remove(memberId)).toMatchObject({ members: [{}, {}] });
+      expect(await gone.up.member.parts.changes.remove(memberId)).toMatchObject({
+        members: [{}, {}],
+      });
       await cluster.until('it stops', () => gone.removed);
       await cluster.leaderOf(followers);
       gone.crash('kept');
@@ -330,7 +332,9 @@ describe('a removed member', () => {
       const { memberId } = gone.up.member;
       gone.crash('kept');
       await cluster.sleep(6000);
-      expect(await leader.up.member.changes.remove(memberId)).toMatchObject({ members: [{}, {}] });
+      expect(await leader.up.member.parts.changes.remove(memberId)).toMatchObject({
+        members: [{}, {}],
+      });
       void gone.start();
       await cluster.until('it stops', () => gone.removed);
     });

@@ -22,7 +22,7 @@ async function allDown(cluster: SimCluster, puts = 10): Promise<SimHost[]> {
 }
 
 function membersOf(host: SimHost): string[] {
-  return host.up.member.machine.cluster.members().map(({ name }) => name);
+  return host.up.member.parts.store.machine.cluster.members().map(({ name }) => name);
 }
 
 describe('a member that is forced to go on alone', () => {
@@ -40,11 +40,11 @@ describe('a member that is forced to go on alone', () => {
         await host.start(settings);
         expect(membersOf(host)).toEqual(['m1']);
         expect(host.up.pairs()).toHaveLength(11);
-        expect(host.up.member.isAlone).toBe(true);
+        expect(host.up.member.parts.membership.isAlone).toBe(true);
         expect(host.up.member.clusterId).toBe(clusterId);
       }
       // And it can grow again: the ids that were removed do not come back, their URLs may.
-      const { changes } = host.up.member;
+      const { changes } = host.up.member.parts;
       expect(await changes.add(['http://m4:2380'], false)).toMatchObject({ members: [{}, {}] });
       const joiner = cluster.add('m4', { names: ['m1', 'm4'], state: 'existing' });
       await joiner.start();
@@ -79,15 +79,15 @@ describe('a member that is forced to go on alone', () => {
     await SimCluster.run(async (cluster) => {
       const [first] = (await cluster.found(['m1'])) as [SimHost];
       await first.up.put('k', 'v');
-      await first.up.member.changes.add(['http://m2:2380'], true);
+      await first.up.member.parts.changes.add(['http://m2:2380'], true);
       const learner = cluster.add('m2', { names: ['m1', 'm2'], state: 'existing' });
       await learner.start();
       await cluster.even([first, learner]);
-      expect(learner.up.member.isLearner).toBe(true);
+      expect(learner.up.member.parts.membership.isLearner).toBe(true);
       first.crash();
       learner.crash('kept');
       await learner.start(FORCE);
-      expect(learner.up.member.isLearner).toBe(false);
+      expect(learner.up.member.parts.membership.isLearner).toBe(false);
       expect(membersOf(learner)).toEqual(['m2']);
       await learner.up.put('alone', '1');
       learner.crash();

@@ -25,7 +25,7 @@ async function directory(keys: number, end: 'stopped' | 'killed'): Promise<Left>
     const settings = { snapshotCount: 25, snapshotCatchupEntries: 5 };
     const [host] = (await cluster.found(['m1'], settings)) as [SimHost];
     for (let i = 0; i < keys; i++) await host.up.put(`k${i % 7}`, 'v'.repeat(150 + 97 * (i % 9)));
-    const acknowledged = host.up.member.machine.appliedIndex;
+    const acknowledged = host.up.member.parts.store.machine.appliedIndex;
     if (end === 'stopped') await host.stop();
     else host.crash('kept');
     left = { disk: host.env.disk, acknowledged };

@@ -18,7 +18,7 @@ import {
 const THREE = ['m1', 'm2', 'm3'];
 
 function versionOf({ up }: SimHost): string {
-  const { version } = up.member.machine.cluster;
+  const { version } = up.member.parts.store.machine.cluster;
   return version === undefined ? 'none' : formatVersion(version);
 }
 
@@ -77,7 +77,7 @@ describe('the version of a cluster', () => {
         await cluster.until('it rises', () => hosts.every((h) => versionOf(h) === `3.${minor}`));
       }
       await cluster.even(hosts);
-      const states = hosts.map(({ up }) => up.member.machine.cluster.state());
+      const states = hosts.map(({ up }) => up.member.parts.store.machine.cluster.state());
       expect(states).toEqual([states[0], states[0], states[0]]);
     });
   });
@@ -115,7 +115,7 @@ describe('a leader among members of other releases', () => {
         if (found === undefined) return undefined;
         return typeof found === 'string' ? { body: bytesFromUtf8(found) } : jsonAnswer(found);
       });
-      await host.up.member.changes.add([peerUrlOf('x1')], true);
+      await host.up.member.parts.changes.add([peerUrlOf('x1')], true);
       expect(versionOf(host)).toBe('3.5');
       // From now on this one speaks as it does without being held.
       Object.assign(host.up.member.config, { maxClusterVersion: undefined });

@@ -6,26 +6,37 @@ import {
   compareVersions,
   formatStoredVersion,
   formatVersion,
-  OLDEST_CLUSTER_VERSION,
   parseStoredVersion,
   parseVersion,
   proposeVersion,
   targetVersion,
 } from '../../membership/index.ts';
-import type { MemberCore } from '../core.ts';
-import { requestVersions } from './member-versions.ts';
-import { logMembership } from './publication.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type PeerEnv, requestVersions, spokenVersion } from './member-versions.ts';
+import { logMembership, type MembershipLogParts } from './publication.ts';
+
+interface ClusterVersionParts extends MembershipLogParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'maxClusterVersion'>;
+  readonly env: PeerEnv;
+  readonly log: Logger;
+  readonly raft: Pick<RaftState, 'leads'>;
+  readonly store: StoreView<'cluster'>;
+}
 
 /** What a cluster has before all its members have been asked; etcd's. */
 const UNKNOWN_VERSION: ClusterVersion = { major: 3, minor: 0 };
 
 export class ClusterVersionMonitor {
-  readonly #core: MemberCore;
+  readonly #parts: ClusterVersionParts;
   /** The check under way; never rejects. */
   #running: Promise<void> | undefined;
 
-  constructor(core: MemberCore) {
-    this.#core = core;
+  constructor(parts: ClusterVersionParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -33,7 +44,7 @@ export class ClusterVersionMonitor {
    * that is under way, is over.
    */
   check(): Promise<void> {
-    if (this.#core.raft.leader !== this.#core.memberId) return Promise.resolve();
+    if (!this.#parts.raft.leads) return Promise.resolve();
     this.#running ??= this.#check().finally(() => {
       this.#running = undefined;
     });
@@ -41,10 +52,10 @@ export class ClusterVersionMonitor {
   }
 
   async #check(): Promise<void> {
-    const { memberId, log } = this.#core;
+    const { raft, store, log } = this.#parts;
     const lowest = await this.#lowestVersion();
-    if (this.#core.raft.leader !== memberId) return;
-    const present = this.#core.machine.cluster.version;
+    if (!raft.leads) return;
+    const present = store.machine.cluster.version;
     const next = this.#decide(present, lowest);
     if (next === undefined) return;
     log.info('updating cluster version', {
@@ -53,7 +64,7 @@ export class ClusterVersionMonitor {
     });
     const spoken =
       spokenVersion(present) ?? minOf(lowest ?? this.#ownVersion(), this.#ownVersion());
-    const error = await logMembership(this.#core, proposeVersion(spoken, next));
+    const error = await logMembership(this.#parts, proposeVersion(spoken, next));
     if (error === undefined) {
       log.info('cluster version is updated', { 'cluster-version': formatVersion(next) });
     } else log.warn('failed to update cluster version', { error });
@@ -65,14 +76,14 @@ export class ClusterVersionMonitor {
   ): ClusterVersion | undefined {
     if (present === undefined) return lowest ?? UNKNOWN_VERSION;
     if (lowest === undefined) return undefined;
-    const { enabled, targetVersion: target } = this.#core.machine.cluster.downgrade;
+    const { enabled, targetVersion: target } = this.#parts.store.machine.cluster.downgrade;
     if (!enabled) return compareVersions(present, lowest) < 0 ? lowest : undefined;
     const wanted = parseStoredVersion(target) ?? parseVersion(target);
     if (wanted === undefined || compareVersions(wanted, present) === 0) return undefined;
     const isOneBelow = (version: ClusterVersion) =>
       version.major === wanted.major && version.minor === wanted.minor + 1;
     if (isOneBelow(present) && isOneBelow(lowest)) return wanted;
-    this.#core.log.error('Cannot downgrade from cluster-version to downgrade-target', {
+    this.#parts.log.error('Cannot downgrade from cluster-version to downgrade-target', {
       'downgrade-target': formatStoredVersion(wanted),
       'cluster-version': formatStoredVersion(present),
     });
@@ -80,13 +91,13 @@ export class ClusterVersionMonitor {
   }
 
   #ownVersion(): ClusterVersion {
-    return targetVersion(this.#core.config.maxClusterVersion);
+    return targetVersion(this.#parts.config.maxClusterVersion);
   }
 
   /** The lowest release among the members; undefined if one of them does not say. */
   async #lowestVersion(): Promise<ClusterVersion | undefined> {
-    const { env, log, machine, memberId } = this.#core;
-    const others = machine.cluster.members().filter(({ id }) => id !== memberId);
+    const { env, log, store, memberId } = this.#parts;
+    const others = store.machine.cluster.members().filter(({ id }) => id !== memberId);
     const versions = await Promise.all(others.map((member) => requestVersions(env, log, member)));
     let lowest = this.#ownVersion();
     for (const version of versions) {
@@ -95,16 +106,6 @@ export class ClusterVersionMonitor {
     }
     return lowest;
   }
-}
-
-/**
- * The cluster's version as far as it says which forms its members read: not the placeholder that a
- * cluster has while some member has not been asked.
- */
-export function spokenVersion(version: ClusterVersion | undefined): ClusterVersion | undefined {
-  if (version === undefined || compareVersions(version, OLDEST_CLUSTER_VERSION) < 0)
-    return undefined;
-  return version;
 }
 
 function minOf(a: ClusterVersion, b: ClusterVersion): ClusterVersion {

@@ -5,8 +5,10 @@ import { utf8FromBytes } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type ClusterVersion,
+  compareVersions,
   formatId,
   type Member,
+  OLDEST_CLUSTER_VERSION,
   parseStoredVersion,
 } from '../../membership/index.ts';
 import { type PeerResponse, requestPeer } from '../../peer/index.ts';
@@ -47,6 +49,16 @@ function versionIn(fields: unknown, key: string): ClusterVersion | undefined {
   const text = (fields as Record<string, unknown>)[key];
   // A pre-release says more after the patch: 3.6.0-rc.1.
   return typeof text === 'string' ? parseStoredVersion(text.replace(/[-+].*$/, '')) : undefined;
+}
+
+/**
+ * The cluster's version as far as it says which forms its members read: not the placeholder that a
+ * cluster has while some member has not been asked.
+ */
+export function spokenVersion(version: ClusterVersion | undefined): ClusterVersion | undefined {
+  if (version === undefined || compareVersions(version, OLDEST_CLUSTER_VERSION) < 0)
+    return undefined;
+  return version;
 }
 
 /** GET of `path` at the first of the member's URLs that answers. */

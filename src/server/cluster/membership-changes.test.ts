@@ -19,7 +19,7 @@ async function three(cluster: SimCluster): Promise<{
   return { hosts, leader, followers: followers as [SimHost, SimHost] };
 }
 
-const changesOf = ({ up }: SimHost) => up.member.changes;
+const changesOf = ({ up }: SimHost) => up.member.parts.changes;
 const idOf = ({ up }: SimHost) => up.member.memberId;
 
 describe('a change that the cluster makes', () => {
@@ -33,7 +33,7 @@ describe('a change that the cluster makes', () => {
       expect(await changesOf(leader).update(idOf(leader), [peerUrlOf(leader.name)])).toMatchObject({
         members: [{}, {}, {}],
       });
-      const id = leader.up.member.machine.cluster
+      const id = leader.up.member.parts.store.machine.cluster
         .members()
         .find(({ name }) => name === moved.name)!.id;
       expect(await changesOf(leader).update(id, ['http://elsewhere:2380'])).toHaveProperty(
@@ -41,7 +41,7 @@ describe('a change that the cluster makes', () => {
       );
       await moved.start().catch(() => undefined);
       await cluster.even(hosts);
-      const urls = leader.up.member.machine.cluster.member(id)?.peerURLs;
+      const urls = leader.up.member.parts.store.machine.cluster.member(id)?.peerURLs;
       expect(urls).toEqual(['http://elsewhere:2380']);
       // Nobody reaches it there, but it reaches the others.
       await moved.up.put('a', '1');
@@ -171,7 +171,7 @@ describe('a learner', () => {
         expect(await changesOf(host).promote(id)).toEqual({ error: 'LEARNER_NOT_READY' });
       }
       await learner.start();
-      expect(learner.up.member.isLearner).toBe(true);
+      expect(learner.up.member.parts.membership.isLearner).toBe(true);
       await cluster.even([...hosts, learner]);
       expect(await changesOf(followers[0]).promote(9n)).toEqual({ error: 'MEMBER_NOT_FOUND' });
       // It may even ask for it itself.
@@ -179,11 +179,11 @@ describe('a learner', () => {
       expect(promoted.error).toBeUndefined();
       expect(promoted).toMatchObject({ members: [{}, {}, {}, {}] });
       await cluster.even([...hosts, learner]);
-      expect(learner.up.member.isLearner).toBe(false);
+      expect(learner.up.member.parts.membership.isLearner).toBe(false);
       for (const host of [leader, followers[1], learner]) {
         expect(await changesOf(host).promote(id)).toEqual({ error: 'MEMBER_NOT_LEARNER' });
       }
-      const { metrics } = leader.up.member;
+      const { metrics } = leader.up.member.parts;
       expect(metrics.server.learnerPromotions.value).toBe(1);
     });
   });
@@ -193,7 +193,7 @@ describe('a learner', () => {
       const { leader, followers, id } = await withLearner(cluster);
       leader.crash();
       followers[0].crash();
-      await cluster.until('it is known', () => followers[1].up.member.raft.leader === 0n);
+      await cluster.until('it is known', () => followers[1].up.member.parts.raft.leader === 0n);
       expect(await changesOf(followers[1]).promote(id)).toEqual({ error: 'NO_LEADER' });
     });
   });
@@ -202,8 +202,8 @@ describe('a learner', () => {
     await SimCluster.run(async (cluster) => {
       const { leader, id } = await withLearner(cluster);
       const { member } = leader.up;
-      Object.defineProperty(member, 'isCaughtUp', { value: false });
-      member.whenCaughtUp = async () => false;
+      Object.defineProperty(member.parts.raft, 'isCaughtUp', { value: false });
+      member.parts.appliedWaits.whenCaughtUp = async () => false;
       expect(await changesOf(leader).promote(id)).toEqual({ error: 'TIMEOUT_WAIT_APPLIED_INDEX' });
     });
   });

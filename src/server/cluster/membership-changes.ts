@@ -7,7 +7,6 @@ import {
   confChangeContext,
   formatId,
   type Member,
-  type MembershipRefusal,
   memberIdFor,
   parseMembers,
   promotionContext,
@@ -16,7 +15,11 @@ import {
 } from '../../membership/index.ts';
 import { requestPeer } from '../../peer/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, type raftpb } from '../../protocol/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { AppliedWaits } from '../consensus/applied-waits.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import {
   APPLY_TIMEOUT_MS,
   HEALTHY_LINK_MS,
@@ -24,6 +27,23 @@ import {
   PEER_ANSWER_BYTES_MAX,
   requestTimeoutMs,
 } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { PeerEnv } from './member-versions.ts';
+import type { Peers } from './peers.ts';
+
+interface MembershipChangesParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'electionMs' | 'strictReconfigCheck'>;
+  readonly env: PeerEnv;
+  readonly log: Logger;
+  readonly metrics: Pick<ServerMetrics, 'server'>;
+  readonly raft: Pick<RaftState, 'leader' | 'status'>;
+  readonly appliedWaits: Pick<AppliedWaits, 'whenCaughtUp'>;
+  readonly proposals: Pick<Proposals, 'proposeConfChange'>;
+  readonly store: StoreView<'cluster'>;
+  readonly peers: Pick<Peers, 'connectedCount' | 'transport'>;
+}
 
 /** The members after a change, or why there is none. */
 export type ChangeOutcome =
@@ -40,21 +60,11 @@ const FINAL: readonly EtcdErrorName[] = [
   'MEMBER_NOT_LEARNER',
 ];
 
-/** Etcd's errors for a membership change that was refused when it was applied. */
-export const REFUSAL_ERRORS: Readonly<Record<MembershipRefusal, EtcdErrorName>> = {
-  ID_REMOVED: 'MEMBER_NOT_FOUND',
-  ID_EXISTS: 'MEMBER_EXIST',
-  ID_NOT_FOUND: 'MEMBER_NOT_FOUND',
-  PEER_URL_EXISTS: 'PEER_URL_EXIST',
-  MEMBER_NOT_LEARNER: 'MEMBER_NOT_LEARNER',
-  TOO_MANY_LEARNERS: 'TOO_MANY_LEARNERS',
-};
-
 export class MembershipChanges {
-  readonly #core: MemberCore;
+  readonly #parts: MembershipChangesParts;
 
-  constructor(core: MemberCore) {
-    this.#core = core;
+  constructor(parts: MembershipChangesParts) {
+    this.#parts = parts;
   }
 
   /** `peerURLs` are valid. The new member's id comes from them and the time. */
@@ -62,7 +72,7 @@ export class MembershipChanges {
     peerURLs: readonly string[],
     isLearner: boolean,
   ): Promise<ChangeOutcome & { readonly id: bigint }> {
-    const addedAtSeconds = Math.floor(this.#core.env.clock.wallMs() / 1000);
+    const addedAtSeconds = Math.floor(this.#parts.env.clock.wallMs() / 1000);
     const id = memberIdFor({ peerURLs, token: '', addedAtSeconds });
     const refusal = this.#refusalToAdd(isLearner);
     if (refusal !== undefined) return { id, error: refusal };
@@ -93,9 +103,9 @@ export class MembershipChanges {
 
   /** NOT_LEADER if this member does not lead. */
   async promoteHere(id: bigint): Promise<ChangeOutcome> {
-    const { metrics } = this.#core;
+    const { metrics, appliedWaits } = this.#parts;
     // A leader may not have applied yet what added the learner.
-    const isCaughtUp = await this.#core.whenCaughtUp(APPLY_TIMEOUT_MS);
+    const isCaughtUp = await appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS);
     const refusal = isCaughtUp ? this.#refusalToPromote(id) : 'TIMEOUT_WAIT_APPLIED_INDEX';
     const outcome =
       refusal === undefined
@@ -113,7 +123,7 @@ export class MembershipChanges {
   }
 
   #make(change: Change): Promise<ChangeOutcome> {
-    const { proposals, log, memberId } = this.#core;
+    const { proposals, store, log, memberId } = this.#parts;
     return new Promise((resolve) => {
       proposals.proposeConfChange(change, {
         complete: (result) => {
@@ -126,7 +136,7 @@ export class MembershipChanges {
             'raft-conf-change': change.type,
             'raft-conf-change-node-id': formatId(change.nodeId),
           });
-          resolve({ members: this.#core.machine.cluster.members() });
+          resolve({ members: store.machine.cluster.members() });
         },
         fail: (error) => resolve({ error }),
       });
@@ -136,19 +146,20 @@ export class MembershipChanges {
   // --- What --strict-reconfig-check refuses --------------------------------------------------------
 
   #refusalToAdd(isLearner: boolean): EtcdErrorName | undefined {
-    const { config, machine, peers } = this.#core;
+    const { config, store, peers } = this.#parts;
     if (!config.strictReconfigCheck) return undefined;
-    if (!isLearner && !machine.cluster.isReadyToAddVoter()) return 'MEMBER_NOT_ENOUGH_STARTED';
+    if (!isLearner && !store.machine.cluster.isReadyToAddVoter())
+      return 'MEMBER_NOT_ENOUGH_STARTED';
     // The new member counts as one that cannot be reached.
-    const voters = machine.cluster.votingMembers();
+    const voters = store.machine.cluster.votingMembers();
     if (voters.length === 1) return undefined;
     const connected = peers.connectedCount(voters, this.#healthySince());
     return connected >= quorumOf(voters.length + 1) ? undefined : 'UNHEALTHY';
   }
 
   #refusalToRemove(id: bigint): EtcdErrorName | undefined {
-    const { config, machine, peers, memberId } = this.#core;
-    const { cluster } = machine;
+    const { config, store, peers, memberId } = this.#parts;
+    const { cluster } = store.machine;
     if (!config.strictReconfigCheck || cluster.member(id)?.isLearner === true) return undefined;
     if (!cluster.isReadyToRemoveVoter(id)) return 'MEMBER_NOT_ENOUGH_STARTED';
     // One that is down is no part of the quorum that works.
@@ -159,28 +170,28 @@ export class MembershipChanges {
   }
 
   #refusalToPromote(id: bigint): EtcdErrorName | undefined {
-    const { config, machine } = this.#core;
-    const { progress, id: ownId } = this.#core.raftStatus();
+    const { config, store, raft } = this.#parts;
+    const { progress, id: ownId } = raft.status();
     const own = progress.get(ownId);
     if (own === undefined) return 'NOT_LEADER';
     const learner = progress.get(id);
     if (learner === undefined) return 'MEMBER_NOT_FOUND';
     if (learner.match / own.match < LEARNER_READY_SHARE) return 'LEARNER_NOT_READY';
-    if (!config.strictReconfigCheck || machine.cluster.isReadyToPromote()) return undefined;
+    if (!config.strictReconfigCheck || store.machine.cluster.isReadyToPromote()) return undefined;
     return 'MEMBER_NOT_ENOUGH_STARTED';
   }
 
   #healthySince(): number {
-    return this.#core.env.clock.monotonicMs() - HEALTHY_LINK_MS;
+    return this.#parts.env.clock.monotonicMs() - HEALTHY_LINK_MS;
   }
 
   // --- At the leader -----------------------------------------------------------------------------
 
   async #promoteAtLeader(id: bigint): Promise<ChangeOutcome> {
-    const { env, config } = this.#core;
+    const { env, config, raft, store } = this.#parts;
     const deadlineMs = env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
     for (;;) {
-      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
+      const leader = store.machine.cluster.member(raft.leader);
       for (const url of leader?.peerURLs ?? []) {
         const outcome = await this.#askToPromote(url, id, deadlineMs);
         if (outcome !== undefined) return outcome;
@@ -198,7 +209,7 @@ export class MembershipChanges {
     id: bigint,
     deadlineMs: number,
   ): Promise<ChangeOutcome | undefined> {
-    const { env, log } = this.#core;
+    const { env, log } = this.#parts;
     try {
       const answer = await requestPeer(env, {
         url,

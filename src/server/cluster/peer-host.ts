@@ -5,37 +5,40 @@ import { type Cluster, formatId } from '../../membership/index.ts';
 import { type PeerHost, RECEIPTS, SENDERS } from '../../peer/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { confChangeIn, ENTRY_NORMAL } from '../../store/index.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
 import type { ReadyLoop } from '../consensus/ready-loop.ts';
-import type { MemberCore } from '../core.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import type { SnapshotTransfer } from '../snapshot/snapshot-transfer.ts';
-import { handlePeerRequest } from './peer-requests.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { OwnMembership } from './own-membership.ts';
+import { handlePeerRequest, type PeerRequestParts } from './peer-requests.ts';
 
 const { MessageType } = raftpb;
 
-interface PeerHostParts {
-  readonly core: MemberCore;
-  readonly loop: ReadyLoop;
-  readonly transfer: SnapshotTransfer;
-  /** Reports a peer that cannot be reached to raft. */
-  readonly reportUnreachable: (id: bigint) => void;
-  /** This member does not belong to the cluster any more. */
-  readonly onRemoved: () => void;
+interface PeerHostParts extends PeerRequestParts {
+  readonly memberId: bigint;
+  readonly log: Logger;
+  readonly raft: Pick<RaftState, 'leader'>;
+  readonly loop: Pick<ReadyLoop, 'isStopped' | 'receive' | 'reportUnreachable'>;
+  readonly store: PeerRequestParts['store'] & StoreView<'cluster'>;
+  readonly transfer: Pick<SnapshotTransfer, 'handOver' | 'store'>;
+  readonly membership: Pick<OwnMembership, 'acceptRemoval'>;
 }
 
 export function createPeerHost(parts: PeerHostParts): PeerHost {
-  const { core, loop, transfer } = parts;
+  const { memberId, log, raft, loop, store, transfer, membership } = parts;
   return {
     receive: (message) => {
-      if (core.machine.cluster.isRemoved(message.from)) {
-        core.log.warn('rejected Raft message from removed member', {
-          'local-member-id': formatId(core.memberId),
+      if (store.machine.cluster.isRemoved(message.from)) {
+        log.warn('rejected Raft message from removed member', {
+          'local-member-id': formatId(memberId),
           'removed-member-id': formatId(message.from),
         });
         return RECEIPTS.FROM_REMOVED;
       }
-      if (message.to !== core.memberId) {
-        core.log.warn('rejected Raft message to mismatch member', {
-          'local-member-id': formatId(core.memberId),
+      if (message.to !== memberId) {
+        log.warn('rejected Raft message to mismatch member', {
+          'local-member-id': formatId(memberId),
           'mismatch-member-id': formatId(message.to),
         });
         return RECEIPTS.NOT_FOR_ME;
@@ -43,9 +46,9 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
       // While a leader hands over before it stops, it still takes part.
       if (loop.isStopped) return RECEIPTS.REFUSED;
       if (message.type === MessageType.MsgProp) {
-        const problem = problemOfProposal(core.machine.cluster, message.entries);
+        const problem = problemOfProposal(store.machine.cluster, message.entries);
         if (problem !== undefined) {
-          core.log.warn('rejected a proposal that cannot be applied', {
+          log.warn('rejected a proposal that cannot be applied', {
             'remote-peer-id': formatId(message.from),
             error: problem,
           });
@@ -57,25 +60,25 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
         return RECEIPTS.ACCEPTED;
       }
       if (transfer.handOver(message, () => loop.receive(message))) return RECEIPTS.ACCEPTED;
-      core.log.warn('rejected a snapshot message without its database', {
+      log.warn('rejected a snapshot message without its database', {
         'remote-peer-id': formatId(message.from),
         'snapshot-index': message.snapshot?.metadata?.index ?? 0,
       });
       return RECEIPTS.REFUSED;
     },
-    isRemoved: (id) => core.machine.cluster.isRemoved(id),
+    isRemoved: (id) => store.machine.cluster.isRemoved(id),
     senderOf: (id) => {
-      if (id === core.raft.leader) return SENDERS.LEADER;
-      const isMember = core.machine.cluster.members().some((member) => member.id === id);
+      if (id === raft.leader) return SENDERS.LEADER;
+      const isMember = store.machine.cluster.members().some((member) => member.id === id);
       return isMember ? SENDERS.MEMBER : SENDERS.UNKNOWN;
     },
-    reportUnreachable: parts.reportUnreachable,
+    reportUnreachable: (id) => loop.reportUnreachable(id),
     onRemoved: (reason) => {
-      core.log.warn('another member says that this one was removed', { reason });
-      parts.onRemoved();
+      log.warn('another member says that this one was removed', { reason });
+      membership.acceptRemoval();
     },
     storeSnapshot: (message, body) => transfer.store(message, body),
-    handle: (request) => handlePeerRequest(core, request),
+    handle: (request) => handlePeerRequest(parts, request),
   };
 }
 
@@ -94,9 +97,4 @@ function problemOfProposal(cluster: Cluster, entries: readonly raftpb.Entry[]): 
     }
   }
   return undefined;
-}
-
-/** Whether it goes with a database; see `snapshot-transfer.ts`. */
-export function isSnapshotMessage(message: raftpb.Message): boolean {
-  return message.type === MessageType.MsgSnap;
 }

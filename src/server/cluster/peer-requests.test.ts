@@ -80,9 +80,9 @@ describe('a peer port', () => {
 
   test('/members, /version, /downgrade/enabled', async () => {
     const learner = async (_cluster: SimCluster, host: SimHost): Promise<void> => {
-      await host.up.member.changes.add([peerUrlOf('m2')], true);
+      await host.up.member.parts.changes.add([peerUrlOf('m2')], true);
       // The storage version is unknown, as etcd's, until the backend has committed it.
-      await host.up.member.machine.backend.commit();
+      await host.up.member.parts.store.machine.backend.commit();
     };
     const [members, version, downgrade] = await answersOf(
       [
@@ -124,7 +124,7 @@ describe('a peer port', () => {
           ['POST', '/members/promote/4199623549082543633'],
         ],
         async (_cluster, host) => {
-          await host.up.member.changes.add([peerUrlOf('m2')], true);
+          await host.up.member.parts.changes.add([peerUrlOf('m2')], true);
         },
       ),
     ).toEqual([
@@ -212,9 +212,9 @@ describe('a peer port', () => {
         '500 not a primary lessor\n',
       );
       const { member } = followers[0]!.up;
-      Object.defineProperty(member, 'isCaughtUp', { value: false });
-      const { committedIndex } = member.raft;
-      Object.defineProperty(member, 'whenCaughtUp', {
+      Object.defineProperty(member.parts.raft, 'isCaughtUp', { value: false });
+      const { committedIndex } = member.parts.raft;
+      Object.defineProperty(member.parts.appliedWaits, 'whenCaughtUp', {
         value: (timeoutMs: number) =>
           new Promise((resolve) => cluster.client.timers.after(timeoutMs, () => resolve(false))),
       });
@@ -223,7 +223,7 @@ describe('a peer port', () => {
         '408 waiting for node to catch up its applied index has timed out\n',
       );
       expect(cluster.nowMs - began).toBeGreaterThan(999);
-      expect(committedIndex).toBe(member.raft.appliedIndex);
+      expect(committedIndex).toBe(member.parts.raft.appliedIndex);
     });
   });
 });

@@ -2,14 +2,36 @@
 // release this is, leases that only the leader can renew. Answers are etcd's, to the byte.
 
 import { bytesFromLatin1, bytesFromUtf8, ERROR_CODES, hasCode } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import { formatId, formatStoredVersion, writeMembers } from '../../membership/index.ts';
 import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/index.ts';
-import type { MemberCore } from '../core.ts';
-import { ownVersions } from '../http/member-source.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { AppliedWaits } from '../consensus/applied-waits.ts';
+import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { LeaseRenewals } from './lease-renewals.ts';
+import type { MembershipChanges } from './membership-changes.ts';
+import { type OwnVersionsParts, ownVersions } from './own-versions.ts';
 
-type Handler = (core: MemberCore, request: PeerRequest) => PeerResponse | Promise<PeerResponse>;
+export interface PeerRequestParts {
+  readonly clusterId: bigint;
+  readonly config: Pick<ServerConfig, 'maxClusterVersion'>;
+  readonly env: Pick<Env, 'clock'>;
+  readonly log: Logger;
+  readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
+  readonly appliedWaits: Pick<AppliedWaits, 'whenCaughtUp'>;
+  readonly store: StoreView<'cluster' | 'hashKv' | 'kv' | 'leases'> & OwnVersionsParts['store'];
+  readonly changes: Pick<MembershipChanges, 'promote'>;
+  readonly leaseRenewals: Pick<LeaseRenewals, 'renewHere'>;
+}
+
+type Handler = (
+  parts: PeerRequestParts,
+  request: PeerRequest,
+) => PeerResponse | Promise<PeerResponse>;
 
 const PROMOTE_PREFIX = '/members/promote/';
 
@@ -27,7 +49,7 @@ const HANDLERS: ReadonlyMap<string, readonly [method: 'GET' | 'POST', handler: H
 
 /** Answers a request of the peer port that is not the transport's own. Never rejects. */
 export async function handlePeerRequest(
-  core: MemberCore,
+  parts: PeerRequestParts,
   request: PeerRequest,
 ): Promise<PeerResponse> {
   const found = HANDLERS.get(request.path);
@@ -43,9 +65,9 @@ export async function handlePeerRequest(
     return httpError(405, 'Method Not Allowed', allow);
   }
   try {
-    return await handler(core, request);
+    return await handler(parts, request);
   } catch (error) {
-    core.log.error('a request of another member failed unexpectedly', {
+    parts.log.error('a request of another member failed unexpectedly', {
       path: request.path,
       error: error instanceof Error ? error : String(error),
     });
@@ -70,23 +92,23 @@ function httpError(
   };
 }
 
-function clusterHeader(core: MemberCore): Readonly<Record<string, string>> {
-  return { 'X-Etcd-Cluster-ID': formatId(core.clusterId) };
+function clusterHeader(parts: PeerRequestParts): Readonly<Record<string, string>> {
+  return { 'X-Etcd-Cluster-ID': formatId(parts.clusterId) };
 }
 
-function json(core: MemberCore, text: string): PeerResponse {
-  const headers = { ...clusterHeader(core), 'Content-Type': 'application/json' };
+function json(parts: PeerRequestParts, text: string): PeerResponse {
+  const headers = { ...clusterHeader(parts), 'Content-Type': 'application/json' };
   return { status: 200, headers, body: bytesFromUtf8(text) };
 }
 
-function members(core: MemberCore): PeerResponse {
-  return json(core, `${writeMembers(core.machine.cluster.members())}\n`);
+function members(parts: PeerRequestParts): PeerResponse {
+  return json(parts, `${writeMembers(parts.store.machine.cluster.members())}\n`);
 }
 
 /** The leader raises the cluster's version to the lowest release that it learns here. */
-function version(core: MemberCore): PeerResponse {
-  const { cluster, storage, ...running } = ownVersions(core);
-  const { maxClusterVersion: held } = core.config;
+function version(parts: PeerRequestParts): PeerResponse {
+  const { cluster, storage, ...running } = ownVersions(parts);
+  const { maxClusterVersion: held } = parts.config;
   const server = held === undefined ? running.server : formatStoredVersion(held);
   const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });
   return {
@@ -96,53 +118,53 @@ function version(core: MemberCore): PeerResponse {
   };
 }
 
-async function promote(core: MemberCore, request: PeerRequest): Promise<PeerResponse> {
+async function promote(parts: PeerRequestParts, request: PeerRequest): Promise<PeerResponse> {
   const text = request.path.slice(PROMOTE_PREFIX.length);
   const id = /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
   if (id === undefined || id >= 1n << 64n) {
-    return httpError(404, `member ${text} not found in cluster`, clusterHeader(core));
+    return httpError(404, `member ${text} not found in cluster`, clusterHeader(parts));
   }
-  const outcome = await core.changes.promote(id);
+  const outcome = await parts.changes.promote(id);
   switch (outcome.error) {
     case undefined:
-      return json(core, `${writeMembers(outcome.members)}\n`);
+      return json(parts, `${writeMembers(outcome.members)}\n`);
     case 'MEMBER_NOT_FOUND':
-      return httpError(404, 'membership: ID not found', clusterHeader(core));
+      return httpError(404, 'membership: ID not found', clusterHeader(parts));
     case 'MEMBER_NOT_LEARNER':
-      return httpError(412, 'membership: can only promote a learner member', clusterHeader(core));
+      return httpError(412, 'membership: can only promote a learner member', clusterHeader(parts));
     case 'LEARNER_NOT_READY':
-      return httpError(412, ETCD_ERRORS.LEARNER_NOT_READY.message, clusterHeader(core));
+      return httpError(412, ETCD_ERRORS.LEARNER_NOT_READY.message, clusterHeader(parts));
     default:
       return {
-        ...json(core, '{"message":"Internal Server Error"}'),
+        ...json(parts, '{"message":"Internal Server Error"}'),
         status: 500,
       };
   }
 }
 
-async function downgradeEnabled(core: MemberCore): Promise<PeerResponse> {
-  const error = await core.whenLinearizable();
+async function downgradeEnabled(parts: PeerRequestParts): Promise<PeerResponse> {
+  const error = await parts.reads.whenLinearizable();
   if (error !== undefined) {
     const text = `failed linearized read: ${ETCD_ERRORS[error].message}`;
-    return httpError(500, text, clusterHeader(core));
+    return httpError(500, text, clusterHeader(parts));
   }
   return {
     status: 200,
-    headers: { ...clusterHeader(core), 'Content-Type': 'text/plain' },
-    body: bytesFromLatin1(String(core.machine.cluster.downgrade.enabled)),
+    headers: { ...clusterHeader(parts), 'Content-Type': 'text/plain' },
+    body: bytesFromLatin1(String(parts.store.machine.cluster.downgrade.enabled)),
   };
 }
 
-async function hashKv(core: MemberCore, request: PeerRequest): Promise<PeerResponse> {
+async function hashKv(parts: PeerRequestParts, request: PeerRequest): Promise<PeerResponse> {
   const asked = request.headers.get('x-etcd-cluster-id');
-  if (asked !== undefined && asked !== formatId(core.clusterId)) {
-    return httpError(412, 'cluster ID mismatch', clusterHeader(core));
+  if (asked !== undefined && asked !== formatId(parts.clusterId)) {
+    return httpError(412, 'cluster ID mismatch', clusterHeader(parts));
   }
   const revision = revisionIn(request.body);
   if (revision === undefined)
-    return httpError(400, 'error unmarshalling request', clusterHeader(core));
+    return httpError(400, 'error unmarshalling request', clusterHeader(parts));
   try {
-    const { hash, compactRevision, hashRevision } = await core.machine.hashKv(revision);
+    const { hash, compactRevision, hashRevision } = await parts.store.machine.hashKv(revision);
     const fields = {
       hash,
       compact_revision: compactRevision,
@@ -150,14 +172,14 @@ async function hashKv(core: MemberCore, request: PeerRequest): Promise<PeerRespo
     };
     // As etcd's encoder has it, what is zero is left out.
     const shown = Object.entries(fields).filter(([, value]) => value !== 0);
-    const header = { revision: core.machine.kv.currentRev };
-    return json(core, `${JSON.stringify({ header, ...Object.fromEntries(shown) })}\n`);
+    const header = { revision: parts.store.machine.kv.currentRev };
+    return json(parts, `${JSON.stringify({ header, ...Object.fromEntries(shown) })}\n`);
   } catch (error) {
     if (!(error instanceof EtcdError)) throw error;
     return httpError(
       400,
       ETCD_ERRORS[error.code].message.replace('etcdserver: ', ''),
-      clusterHeader(core),
+      clusterHeader(parts),
     );
   }
 }
@@ -185,11 +207,11 @@ const NOT_CAUGHT_UP = httpError(
   'waiting for node to catch up its applied index has timed out',
 );
 
-async function renewLease(core: MemberCore, { body }: PeerRequest): Promise<PeerResponse> {
+async function renewLease(parts: PeerRequestParts, { body }: PeerRequest): Promise<PeerResponse> {
   const request = decoded(() => etcdserverpb.LeaseKeepAliveRequestCodec.decode(body));
   if (request === undefined) return httpError(400, 'error unmarshalling request');
-  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
-  const renewal = await core.leaseRenewals.renewHere(request.id);
+  if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  const renewal = await parts.leaseRenewals.renewHere(request.id);
   switch (renewal.kind) {
     case 'renewed':
       return protobuf(
@@ -206,12 +228,12 @@ async function renewLease(core: MemberCore, { body }: PeerRequest): Promise<Peer
   }
 }
 
-async function timeToLive(core: MemberCore, { body }: PeerRequest): Promise<PeerResponse> {
+async function timeToLive(parts: PeerRequestParts, { body }: PeerRequest): Promise<PeerResponse> {
   const request = decoded(() => leasepb.LeaseInternalRequestCodec.decode(body));
   const asked = request?.leaseTimeToLiveRequest;
   if (asked === undefined) return httpError(400, 'error unmarshalling request');
-  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
-  const { lessor } = core.machine.leases;
+  if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  const { lessor } = parts.store.machine.leases;
   const lease = lessor.lookup(asked.id);
   if (lease === undefined) return httpError(404, 'lease not found');
   if (!lessor.isPrimary) return httpError(500, 'not a primary lessor');
@@ -220,7 +242,7 @@ async function timeToLive(core: MemberCore, { body }: PeerRequest): Promise<Peer
       leaseTimeToLiveResponse: {
         header: { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0 },
         id: asked.id,
-        ttl: lessor.remainingSec(lease, core.env.clock.monotonicMs()),
+        ttl: lessor.remainingSec(lease, parts.env.clock.monotonicMs()),
         grantedTTL: lease.ttlSec,
         keys: asked.keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
       },

@@ -1,11 +1,12 @@
 // The peers, the other members: which there are, how long each has been connected, and the ports where
 // the others reach this one.
 
-import type { Env } from '../../env/index.ts';
+import type { ByteStream, Env } from '../../env/index.ts';
 import { type Cluster, formatId, type Member } from '../../membership/index.ts';
 import { createPeerTransport, type PeerHost, type PeerTransport } from '../../peer/index.ts';
+import { raftpb } from '../../protocol/index.ts';
 import type { ListenUrl } from '../config/index.ts';
-import type { PeerPorts } from '../ports/peer-ports.ts';
+import type { PeerLinks } from '../consensus/peer-links.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { peerMetricsOf } from '../telemetry/peer-metrics.ts';
@@ -18,13 +19,19 @@ interface PeersOptions {
   readonly electionMs: number;
   readonly ioTimeoutMs: number;
   readonly host: PeerHost;
-  readonly ports: PeerPorts;
+  /** Where the others reach this member. */
+  readonly ports: {
+    serve(urls: readonly ListenUrl[], accept: (stream: ByteStream) => void, log: Logger): void;
+    close(): Promise<void>;
+  };
+  /** Sends a snapshot, with its database. */
+  readonly transfer: { send(message: raftpb.Message): void };
   readonly metrics: ServerMetrics;
   /** This member's peer URLs as it would have others use them. */
   readonly ownUrls: () => readonly string[];
 }
 
-export class Peers {
+export class Peers implements PeerLinks {
   readonly transport: PeerTransport;
   readonly #options: PeersOptions;
   /** URLs of the members that the transport knows. */
@@ -43,6 +50,12 @@ export class Peers {
       electionMs: options.electionMs,
       ioTimeoutMs: options.ioTimeoutMs,
     });
+  }
+
+  /** A message of raft's, encoded before this returns; dropped where it cannot be sent. */
+  send(message: raftpb.Message): void {
+    if (message.type === raftpb.MessageType.MsgSnap) this.#options.transfer.send(message);
+    else this.transport.send(message);
   }
 
   /** Serves the other members. */

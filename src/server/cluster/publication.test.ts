@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { createSimEnv } from '../../env/sim/index.ts';
-import type { ClusterVersion } from '../../membership/index.ts';
+import { Cluster, type ClusterVersion, emptyState } from '../../membership/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { Proposal } from '../consensus/proposals.ts';
-import type { MemberCore } from '../core.ts';
 import { publishAgain, publishVersionAlone } from './publication.ts';
+
+const storeOf = (version: ClusterVersion | undefined) => ({
+  machine: {
+    cluster: new Cluster({ ...emptyState(0), version }, { clusterId: 1n, maxLearners: 1 }),
+  },
+});
 
 test('a publication that is refused at once leaves time for what is in its way', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
@@ -14,11 +19,12 @@ test('a publication that is refused at once leaves time for what is in its way',
     backlog = false;
   });
   let tries = 0;
-  const core = {
+  const parts = {
     env,
     log: { warn: () => {} },
     config: { maxClusterVersion: undefined },
-    machine: { cluster: { version: undefined } },
+    store: storeOf(undefined),
+    life: { isStopping: false },
     proposals: {
       propose: (...args: [unknown, unknown, unknown, unknown, unknown, Proposal]) => {
         const [, , , , , proposal] = args;
@@ -29,7 +35,7 @@ test('a publication that is refused at once leaves time for what is in its way',
       proposeV2: () => expect.unreachable(),
     },
   };
-  await env.run(() => publishVersionAlone(core as unknown as MemberCore));
+  await env.run(() => publishVersionAlone(parts));
   expect(tries).toBeGreaterThan(1);
   expect(tries).toBeLessThan(20);
 });
@@ -49,11 +55,11 @@ test.each([
   ['leaves it to the version that the members have yet to agree on', { leads: true }, 0],
 ])('after a database a member %s', async (_what, how: How, count) => {
   const logged: number[] = [];
-  const core = {
+  const parts = {
     memberId: 1n,
     config: { name: 'm1', advertiseClientUrls: ['http://m1:2379'] },
-    raft: { leader: how.leads ? 1n : 2n },
-    machine: { cluster: { version: how.version } },
+    raft: { leads: how.leads },
+    store: storeOf(how.version),
     proposals: {
       propose: (...args: [number, unknown, unknown, unknown, unknown, Proposal]) => {
         const [kind, , , , , proposal] = args;
@@ -64,6 +70,6 @@ test.each([
       proposeV2: () => expect.unreachable(),
     },
   };
-  await publishAgain(core as unknown as MemberCore);
+  await publishAgain(parts);
   expect(logged).toEqual(Array.from({ length: count }, () => REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET));
 });

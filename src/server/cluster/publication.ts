@@ -13,17 +13,57 @@ import {
 } from '../../membership/index.ts';
 import { membershippb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
-import { spokenVersion } from './cluster-version.ts';
-import { requestVersions } from './member-versions.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { type PeerEnv, requestVersions, spokenVersion } from './member-versions.ts';
 
-/** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
-export async function publishAttributes(core: MemberCore): Promise<void> {
-  await logUntilApplied(core, ownAttributes(core, await formsVersion(core)));
+/** What writing something of the membership into the log takes. */
+export interface MembershipLogParts {
+  readonly proposals: Pick<Proposals, 'propose' | 'proposeV2'>;
 }
 
-function ownAttributes({ config, memberId }: MemberCore, at: ClusterVersion): MembershipProposal {
+interface RepeatedLogParts extends MembershipLogParts {
+  readonly env: PeerEnv;
+  readonly log: Pick<Logger, 'warn'>;
+  readonly life: { readonly isStopping: boolean };
+}
+
+interface VersionAloneParts extends RepeatedLogParts {
+  readonly config: Pick<ServerConfig, 'maxClusterVersion'>;
+  readonly store: StoreView<'cluster'>;
+}
+
+interface AttributesParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'name' | 'advertiseClientUrls'>;
+}
+
+interface PublishAgainParts extends AttributesParts, MembershipLogParts {
+  readonly raft: Pick<RaftState, 'leads'>;
+  readonly store: StoreView<'cluster'>;
+}
+
+interface PublicationParts extends RepeatedLogParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'name' | 'advertiseClientUrls' | 'maxClusterVersion'>;
+  readonly log: Logger;
+  readonly store: StoreView<'cluster'>;
+  readonly membership: { readonly isAlone: boolean };
+}
+
+/** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
+export async function publishAttributes(parts: PublicationParts): Promise<void> {
+  await logUntilApplied(parts, ownAttributes(parts, await formsVersion(parts)));
+}
+
+function ownAttributes(
+  { config, memberId }: AttributesParts,
+  at: ClusterVersion,
+): MembershipProposal {
   const attributes = { name: config.name, clientURLs: config.advertiseClientUrls };
   return proposeAttributes(at, memberId, attributes);
 }
@@ -34,36 +74,36 @@ function ownAttributes({ config, memberId }: MemberCore, at: ClusterVersion): Me
  * with the next entry, and refuse requests of their own until then, as far behind. Tried once: when
  * it is refused, others write.
  */
-export async function publishAgain(core: MemberCore): Promise<void> {
-  if (core.raft.leader !== core.memberId) return;
-  const at = spokenVersion(core.machine.cluster.version);
+export async function publishAgain(parts: PublishAgainParts): Promise<void> {
+  if (!parts.raft.leads) return;
+  const at = spokenVersion(parts.store.machine.cluster.version);
   // Before the members agree on a version, the entry that sets it is still to come.
   if (at === undefined) return;
-  await logMembership(core, ownAttributes(core, at));
+  await logMembership(parts, ownAttributes(parts, at));
 }
 
 /** A member alone raises (or sets) the cluster's version at once. */
-export async function publishVersionAlone(core: MemberCore): Promise<void> {
-  const next = targetVersion(core.config.maxClusterVersion);
-  const present = core.machine.cluster.version;
+export async function publishVersionAlone(parts: VersionAloneParts): Promise<void> {
+  const next = targetVersion(parts.config.maxClusterVersion);
+  const present = parts.store.machine.cluster.version;
   if (present !== undefined && compareVersions(present, next) >= 0) return;
-  await logUntilApplied(core, proposeVersion(spokenVersion(present) ?? next, next));
+  await logUntilApplied(parts, proposeVersion(spokenVersion(present) ?? next, next));
 }
 
 /**
  * The release whose forms every member reads. A member of others waits for the cluster to say, as an
  * older one would stop at a form that it does not know.
  */
-async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
-  const { config, env, log, memberId } = core;
+async function formsVersion(parts: PublicationParts): Promise<ClusterVersion> {
+  const { config, env, log, memberId, store, membership } = parts;
   const own = targetVersion(config.maxClusterVersion);
   for (let pauseMs = FORMS_POLL_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, PUBLISH_RETRY_MS)) {
     // Asked for each time: a snapshot may have brought another.
-    const { cluster } = core.machine;
+    const { cluster } = store.machine;
     const { version } = cluster;
     const spoken = spokenVersion(version);
     if (spoken !== undefined) return spoken;
-    if (core.isAlone) return own;
+    if (membership.isAlone) return own;
     if (version !== undefined) {
       // A placeholder, while some member cannot be asked: those that can decide.
       const others = cluster.members().filter(({ id }) => id !== memberId);
@@ -72,27 +112,30 @@ async function formsVersion(core: MemberCore): Promise<ClusterVersion> {
         .flatMap((versions) => versions?.server ?? [])
         .reduce((a, b) => (compareVersions(a, b) <= 0 ? a : b), own);
     }
-    await pause(core, pauseMs);
+    await pause(parts, pauseMs);
   }
 }
 
-async function logUntilApplied(core: MemberCore, proposal: MembershipProposal): Promise<void> {
+async function logUntilApplied(
+  parts: RepeatedLogParts,
+  proposal: MembershipProposal,
+): Promise<void> {
   for (;;) {
-    const error = await logMembership(core, proposal);
+    const error = await logMembership(parts, proposal);
     if (error === undefined) return;
     if (error === 'STOPPED') throw new TetcdStopped();
-    core.log.warn('failed to log a membership request; it is tried again', {
+    parts.log.warn('failed to log a membership request; it is tried again', {
       request: describeProposal(proposal),
       error,
     });
     // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
-    await pause(core, PUBLISH_RETRY_MS);
+    await pause(parts, PUBLISH_RETRY_MS);
   }
 }
 
-function pause(core: MemberCore, ms: number): Promise<void> {
-  if (core.isStopping) throw new TetcdStopped();
-  return new Promise((resolve) => core.env.timers.after(ms, resolve));
+function pause({ life, env }: RepeatedLogParts, ms: number): Promise<void> {
+  if (life.isStopping) throw new TetcdStopped();
+  return new Promise((resolve) => env.timers.after(ms, resolve));
 }
 
 /** The member stopped before a publication was applied. */
@@ -106,7 +149,7 @@ export class TetcdStopped extends Error {
 
 /** Proposes it; resolves to undefined once applied, or to the error. */
 export function logMembership(
-  core: MemberCore,
+  { proposals }: MembershipLogParts,
   proposal: MembershipProposal,
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -117,14 +160,14 @@ export function logMembership(
     };
     switch (proposal.form) {
       case 'v2':
-        core.proposals.proposeV2((id) => encodeV2Put(proposal.request, id), waiter);
+        proposals.proposeV2((id) => encodeV2Put(proposal.request, id), waiter);
         break;
       case 'clusterMemberAttrSet': {
         const body = membershippb.ClusterMemberAttrSetRequestCodec.encode({
           memberID: proposal.memberID,
           memberAttributes: { name: proposal.name, clientUrls: [...proposal.clientURLs] },
         });
-        core.proposals.propose(
+        proposals.propose(
           REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
           undefined,
           body,
@@ -136,7 +179,7 @@ export function logMembership(
       }
       case 'clusterVersionSet': {
         const body = membershippb.ClusterVersionSetRequestCodec.encode({ ver: proposal.ver });
-        core.proposals.propose(
+        proposals.propose(
           REQUEST_KIND.CLUSTER_VERSION_SET,
           undefined,
           body,

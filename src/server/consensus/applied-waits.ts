@@ -1,7 +1,8 @@
 // Callers that wait until the state machine has applied an entry.
 
 import type { LogIndex } from '../../base/index.ts';
-import type { Timer, Timers } from '../../env/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
+import type { RaftState } from './raft-state.ts';
 
 interface Wait {
   readonly index: LogIndex;
@@ -9,18 +10,28 @@ interface Wait {
   readonly settle: (inTime: boolean) => void;
 }
 
+interface AppliedWaitsParts {
+  readonly env: Pick<Env, 'timers'>;
+  readonly raft: Pick<RaftState, 'committedIndex' | 'isCaughtUp'>;
+}
+
 export class AppliedWaits {
-  readonly #timers: Timers;
+  readonly #parts: AppliedWaitsParts;
   readonly #waits = new Set<Wait>();
 
-  constructor(timers: Timers) {
-    this.#timers = timers;
+  constructor(parts: AppliedWaitsParts) {
+    this.#parts = parts;
   }
 
-  /** Resolves to whether `index` was applied in time. */
-  wait(index: LogIndex, timeoutMs: number): Promise<boolean> {
+  /** Resolves to whether everything committed by now was applied within the time. */
+  async whenCaughtUp(timeoutMs: number): Promise<boolean> {
+    const { raft } = this.#parts;
+    return raft.isCaughtUp || this.#wait(raft.committedIndex, timeoutMs);
+  }
+
+  #wait(index: LogIndex, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.#timers.after(timeoutMs, () => this.#settle(wait, false));
+      const timer = this.#parts.env.timers.after(timeoutMs, () => this.#settle(wait, false));
       const wait: Wait = { index, timer, settle: resolve };
       this.#waits.add(wait);
     });

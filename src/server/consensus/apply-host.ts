@@ -1,43 +1,58 @@
 // What the state machine asks of its member, and tells it, while an entry is applied.
 
 import type { LogIndex } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import { MEMBERSHIP_REFUSALS, type MembershipRefusal } from '../../membership/index.ts';
-import type { raftpb } from '../../protocol/index.ts';
+import type { EtcdErrorName, raftpb } from '../../protocol/index.ts';
 import type { AnyConfChange, RawNode } from '../../raft/index.ts';
 import type { ApplyResult, StateMachineHost } from '../../store/index.ts';
-import { REFUSAL_ERRORS } from '../cluster/membership-changes.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Proposals } from './proposals.ts';
 import type { RaftState } from './raft-state.ts';
-
-type Core = Pick<
-  MemberCore,
-  'config' | 'env' | 'log' | 'machine' | 'proposals' | 'quota' | 'reads'
->;
+import type { ReadIndexQueue } from './read-index-queue.ts';
+import type { StoreView } from './state-machine-owner.ts';
 
 interface ApplyHostParts {
-  /** Looked at when something is applied; its parts need not exist before. */
-  readonly core: Core;
-  readonly node: RawNode;
-  readonly raft: RaftState;
-  /** The membership may have changed. */
-  readonly onMembership: () => void;
-  /** The first entry of this member's term as leader is applied. */
-  readonly onLeading: () => void;
+  readonly config: Pick<ServerConfig, 'electionMs'>;
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly log: Logger;
+  readonly node: Pick<RawNode, 'applyConfChange'>;
+  readonly raft: Pick<RaftState, 'leads'>;
+  readonly store: StoreView<'leases'>;
+  readonly proposals: Pick<Proposals, 'isAwaited' | 'take' | 'takeWhole'>;
+  readonly reads: Pick<ReadIndexQueue, 'acceptFirstCommit'>;
+  readonly quota: Pick<StateMachineHost, 'hasRoomFor'>;
+  /** Hears of a membership that may have changed. */
+  readonly membership: { follow(): void };
+  /** Looks at the cluster's version once this member leads. */
+  readonly versionMonitor: { check(): Promise<void> };
 }
+
+/** Etcd's errors for a membership change that was refused when it was applied. */
+const REFUSAL_ERRORS: Readonly<Record<MembershipRefusal, EtcdErrorName>> = {
+  ID_REMOVED: 'MEMBER_NOT_FOUND',
+  ID_EXISTS: 'MEMBER_EXIST',
+  ID_NOT_FOUND: 'MEMBER_NOT_FOUND',
+  PEER_URL_EXISTS: 'PEER_URL_EXIST',
+  MEMBER_NOT_LEARNER: 'MEMBER_NOT_LEARNER',
+  TOO_MANY_LEARNERS: 'TOO_MANY_LEARNERS',
+};
 
 export class ApplyHost implements StateMachineHost {
   readonly #parts: ApplyHostParts;
 
+  /** The parts are looked at when something is applied; they need not exist before. */
   constructor(parts: ApplyHostParts) {
     this.#parts = parts;
   }
 
   isAwaited(idHigh: number, idLow: number): boolean {
-    return this.#parts.core.proposals.isAwaited(idHigh, idLow);
+    return this.#parts.proposals.isAwaited(idHigh, idLow);
   }
 
   onResult(idHigh: number, idLow: number, result: ApplyResult): void {
-    this.#parts.core.proposals.take(idHigh, idLow)?.complete(result);
+    this.#parts.proposals.take(idHigh, idLow)?.complete(result);
   }
 
   applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState {
@@ -45,29 +60,29 @@ export class ApplyHost implements StateMachineHost {
   }
 
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void {
-    const { core, onMembership } = this.#parts;
+    const { log, membership, proposals } = this.#parts;
     if (refusal !== undefined) {
-      core.log.warn('refused a membership change', { id, reason: MEMBERSHIP_REFUSALS[refusal] });
+      log.warn('refused a membership change', { id, reason: MEMBERSHIP_REFUSALS[refusal] });
     }
-    onMembership();
+    membership.follow();
     const result: ApplyResult =
       refusal === undefined
         ? { kind: 'applied' }
         : { kind: 'error', error: REFUSAL_ERRORS[refusal] };
-    core.proposals.takeWhole(id)?.complete(result);
+    proposals.takeWhole(id)?.complete(result);
   }
 
   /** The first entry of a leader's term: what came before is applied, leases may expire. */
   onEmptyEntry(): void {
-    const { core, raft, onLeading } = this.#parts;
-    core.reads.acceptFirstCommit();
+    const { config, env, raft, reads, store, versionMonitor } = this.#parts;
+    reads.acceptFirstCommit();
     if (!raft.leads) return;
-    core.machine.leases.lessor.promote(core.env.clock.monotonicMs(), core.config.electionMs);
+    store.machine.leases.lessor.promote(env.clock.monotonicMs(), config.electionMs);
     // In a later turn: the entry is still being applied.
-    core.env.timers.after(0, onLeading);
+    env.timers.after(0, () => void versionMonitor.check());
   }
 
   hasRoomFor(costBytes: number): boolean {
-    return this.#parts.core.quota.hasRoomFor(costBytes);
+    return this.#parts.quota.hasRoomFor(costBytes);
   }
 }

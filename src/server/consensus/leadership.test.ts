@@ -1,7 +1,7 @@
 // Handing leadership over, and what is said of time that ran out.
 
 import { describe, expect, test } from 'vitest';
-import type { MemberCore } from '../core.ts';
+import { Cluster, emptyState } from '../../membership/index.ts';
 import { SimCluster, type SimHost } from '../testing/sim-cluster.fixture.ts';
 import { timeoutErrorOf } from './timeout-error.ts';
 
@@ -20,11 +20,11 @@ describe('a leader', () => {
     await SimCluster.run(async (cluster) => {
       const { hosts, leader, followers } = await three(cluster);
       const began = cluster.nowMs;
-      expect(await leader.up.member.leadership.moveTo(idOf(followers[1]))).toBeUndefined();
+      expect(await leader.up.member.parts.leadership.moveTo(idOf(followers[1]))).toBeUndefined();
       expect(cluster.nowMs - began).toBeLessThan(100);
       await cluster.until('all know', () => cluster.leaderAmong(hosts) === followers[1]);
       // To the one that leads: nothing to do.
-      const { leadership } = followers[1].up.member;
+      const { leadership } = followers[1].up.member.parts;
       expect(await leadership.moveTo(idOf(followers[1]))).toBeUndefined();
     });
   });
@@ -32,7 +32,7 @@ describe('a leader', () => {
   test('does not move it to a learner or to nobody', async () => {
     await SimCluster.run(async (cluster) => {
       const { leader } = await three(cluster);
-      const { leadership, changes } = leader.up.member;
+      const { leadership, changes } = leader.up.member.parts;
       expect(await leadership.moveTo(9n)).toBe('BAD_LEADER_TRANSFEREE');
       await cluster.sleep(6000);
       const { id } = await changes.add(['http://m4:2380'], true);
@@ -46,7 +46,7 @@ describe('a leader', () => {
       const id = idOf(followers[0]);
       followers[0].crash();
       const began = cluster.nowMs;
-      expect(await leader.up.member.leadership.moveTo(id)).toBe('TIMEOUT_LEADER_TRANSFER');
+      expect(await leader.up.member.parts.leadership.moveTo(id)).toBe('TIMEOUT_LEADER_TRANSFER');
       expect(cluster.nowMs - began).toBeGreaterThan(6999);
       await leader.up.put('a', '1');
       expect(leader.leads).toBe(true);
@@ -94,7 +94,7 @@ describe('read index rounds', () => {
       const { hosts } = await three(cluster);
       const names = new Set<bigint>();
       for (const { up } of hosts) {
-        for (let i = 0; i < 50; i++) names.add(up.member.requestIds.nextWhole());
+        for (let i = 0; i < 50; i++) names.add(up.member.parts.requestIds.nextWhole());
       }
       expect(names.size).toBe(150);
     });
@@ -165,28 +165,30 @@ describe('a proposal that runs out of time', () => {
   });
 
   test('is judged by who led, and by links', () => {
-    const core = (leader: bigint, electedMs: number, linkedSince: number | undefined) =>
-      ({
-        memberId: 1n,
-        config: { electionMs: 1000 },
-        raft: { leader },
-        leadership: { electedMs },
-        machine: { cluster: { members: () => [{ id: 1n }, { id: 2n }, { id: 3n }] } },
-        peers: {
-          isConnectedSince: (_id: bigint, sinceMs: number) =>
-            linkedSince !== undefined && linkedSince < sinceMs,
-          connectedCount: (_members: unknown, sinceMs: number) =>
-            linkedSince !== undefined && linkedSince < sinceMs ? 3 : 1,
-        },
-      }) as unknown as MemberCore;
+    const NO_ATTRIBUTES = { name: '', peerURLs: [], clientURLs: [], isLearner: false };
+    const members = [1n, 2n, 3n].map((id) => ({ ...NO_ATTRIBUTES, id }));
+    const cluster = new Cluster({ ...emptyState(0), members }, { clusterId: 1n, maxLearners: 1 });
+    const judged = (leader: bigint, electedMs: number, linkedSince: number | undefined) => ({
+      memberId: 1n,
+      config: { electionMs: 1000 },
+      raft: { leader },
+      leadership: { electedMs },
+      store: { machine: { cluster } },
+      peers: {
+        isConnectedSince: (_id: bigint, sinceMs: number) =>
+          linkedSince !== undefined && linkedSince < sinceMs,
+        connectedCount: (_members: unknown, sinceMs: number) =>
+          linkedSince !== undefined && linkedSince < sinceMs ? 3 : 1,
+      },
+    });
     const never = Number.NEGATIVE_INFINITY;
-    expect(timeoutErrorOf(core(1n, 5000, 0), 4000)).toBe('TIMEOUT_DUE_TO_LEADER_FAIL');
-    expect(timeoutErrorOf(core(1n, 5000, 0), 3000)).toBe('TIMEOUT');
-    expect(timeoutErrorOf(core(1n, 5000, 0), 5000)).toBe('TIMEOUT');
-    expect(timeoutErrorOf(core(1n, never, 100), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
-    expect(timeoutErrorOf(core(1n, never, undefined), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
-    expect(timeoutErrorOf(core(2n, never, 100), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
-    expect(timeoutErrorOf(core(2n, never, 10), 50)).toBe('TIMEOUT');
-    expect(timeoutErrorOf(core(0n, never, undefined), 50)).toBe('TIMEOUT');
+    expect(timeoutErrorOf(judged(1n, 5000, 0), 4000)).toBe('TIMEOUT_DUE_TO_LEADER_FAIL');
+    expect(timeoutErrorOf(judged(1n, 5000, 0), 3000)).toBe('TIMEOUT');
+    expect(timeoutErrorOf(judged(1n, 5000, 0), 5000)).toBe('TIMEOUT');
+    expect(timeoutErrorOf(judged(1n, never, 100), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
+    expect(timeoutErrorOf(judged(1n, never, undefined), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
+    expect(timeoutErrorOf(judged(2n, never, 100), 50)).toBe('TIMEOUT_DUE_TO_CONNECTION_LOST');
+    expect(timeoutErrorOf(judged(2n, never, 10), 50)).toBe('TIMEOUT');
+    expect(timeoutErrorOf(judged(0n, never, undefined), 50)).toBe('TIMEOUT');
   });
 });

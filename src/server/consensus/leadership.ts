@@ -1,10 +1,29 @@
-// Who leads, and handing leadership over.
+// Who leads, whether that is sure, and handing leadership over.
 
-import type { Timer } from '../../env/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
 import { formatId } from '../../membership/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
-import type { MemberCore } from '../core.ts';
-import { requestTimeoutMs } from '../limits.ts';
+import type { ServerConfig } from '../config/index.ts';
+import { requestTimeoutMs, STALE_TICKS_MAX } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { PauseDetector } from './pause-detector.ts';
+import type { PeerLinks } from './peer-links.ts';
+import type { RaftState } from './raft-state.ts';
+import type { ReadIndexQueue } from './read-index-queue.ts';
+import type { ReadyLoop } from './ready-loop.ts';
+import type { StoreView } from './state-machine-owner.ts';
+
+interface LeadershipParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'electionMs' | 'heartbeatMs'>;
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly log: Logger;
+  readonly raft: Pick<RaftState, 'leader' | 'leads'>;
+  readonly loop: Pick<ReadyLoop, 'transferLeader'>;
+  readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
+  readonly store: StoreView<'cluster'>;
+  readonly peers: Pick<PeerLinks, 'longestConnected'>;
+}
 
 /** A caller that waits for a member to lead. */
 interface Wait {
@@ -14,18 +33,40 @@ interface Wait {
 }
 
 export class Leadership {
-  readonly #core: MemberCore;
+  readonly #parts: LeadershipParts;
+  readonly #pauses: PauseDetector;
   readonly #waits = new Set<Wait>();
   /** When the present leader became known, on the monotonic clock; of the first one, never. */
   electedMs: number = Number.NEGATIVE_INFINITY;
 
-  constructor(core: MemberCore) {
-    this.#core = core;
+  constructor(parts: LeadershipParts) {
+    const { env, config } = parts;
+    this.#parts = parts;
+    this.#pauses = new PauseDetector(env.clock, STALE_TICKS_MAX * config.heartbeatMs);
+  }
+
+  /**
+   * Leads, and was not paused so long that it may have been replaced, or has asked the others since:
+   * what only a leader may say without asking them now.
+   */
+  get isSure(): boolean {
+    return this.#parts.raft.leads && this.#pauses.areConfirmed;
+  }
+
+  /** Asks the others where {@link isSure} is false; resolves to what it is then. */
+  async confirm(): Promise<boolean> {
+    if (this.isSure) return true;
+    const ask = async () => (await this.#parts.reads.whenLinearizable()) === undefined;
+    return (await this.#pauses.confirm(ask)) && this.isSure;
+  }
+
+  tick(): void {
+    this.#pauses.notice();
   }
 
   /** Another leader is known. */
   acceptLeader(leader: bigint): void {
-    this.electedMs = this.#core.env.clock.monotonicMs();
+    this.electedMs = this.#parts.env.clock.monotonicMs();
     for (const wait of this.#waits) {
       if (wait.leader === leader) this.#settle(wait, undefined);
     }
@@ -33,8 +74,8 @@ export class Leadership {
 
   /** Hands leadership to `transferee`; resolves to the error, if it could not. */
   async moveTo(transferee: bigint): Promise<EtcdErrorName | undefined> {
-    const { machine, log, memberId, raft, env, config } = this.#core;
-    const member = machine.cluster.member(transferee);
+    const { store, log, memberId, raft, loop, env, config } = this.#parts;
+    const member = store.machine.cluster.member(transferee);
     if (member === undefined || member.isLearner) return 'BAD_LEADER_TRANSFEREE';
     const fields = {
       'local-member-id': formatId(memberId),
@@ -45,7 +86,7 @@ export class Leadership {
     if (raft.leader === transferee) return undefined;
     const done = this.#whenLeads(transferee, requestTimeoutMs(config.electionMs));
     const began = env.clock.monotonicMs();
-    this.#core.transferLeader(transferee);
+    loop.transferLeader(transferee);
     const error = await done;
     if (error === undefined) {
       const tookMs = Math.round(env.clock.monotonicMs() - began);
@@ -56,8 +97,8 @@ export class Leadership {
 
   /** Before a leader stops: the others need not wait for an election timeout. */
   async handOver(): Promise<void> {
-    const { machine, log, memberId, raft, peers } = this.#core;
-    const voters = machine.cluster.votingMembers();
+    const { store, log, memberId, raft, peers } = this.#parts;
+    const voters = store.machine.cluster.votingMembers();
     const fields = { 'local-member-id': formatId(memberId) };
     if (raft.leader !== memberId) {
       log.info('skipped leadership transfer; local server is not leader', fields);
@@ -78,7 +119,7 @@ export class Leadership {
 
   #whenLeads(leader: bigint, timeoutMs: number): Promise<EtcdErrorName | undefined> {
     return new Promise((resolve) => {
-      const timer = this.#core.env.timers.after(timeoutMs, () =>
+      const timer = this.#parts.env.timers.after(timeoutMs, () =>
         this.#settle(wait, 'TIMEOUT_LEADER_TRANSFER'),
       );
       const wait: Wait = { leader, timer, settle: resolve };

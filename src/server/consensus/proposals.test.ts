@@ -1,23 +1,32 @@
 import { describe, expect, test } from 'vitest';
 import { EMPTY_BYTES } from '../../base/index.ts';
+import { Cluster, emptyState } from '../../membership/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
 import { RequestEnvelope, readEnvelope } from '../../store/apply/request-envelope.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
-import { Proposals, type ProposalsOptions } from './proposals.ts';
+import { Proposals } from './proposals.ts';
 import { RequestIds } from './request-ids.ts';
 
 const BODY = Uint8Array.of(9, 1, 2, 3, 9);
 const APPLIED = { kind: 'applied' } as const;
 
-function rig(changes: Partial<ProposalsOptions> = {}) {
+/** What a timeout is judged by; see `leadership.test.ts`. */
+const noLinks = {
+  leadership: { electedMs: Number.NEGATIVE_INFINITY },
+  store: { machine: { cluster: new Cluster(emptyState(0), { clusterId: 1n, maxLearners: 1 }) } },
+  peers: { isConnectedSince: () => false, connectedCount: () => 1 },
+};
+
+function rig() {
   const proposed: Uint8Array[] = [];
   const confChanges: ConfChange[] = [];
   const time = { nowMs: 1000 };
   const state = { hasRoom: true, backlog: 0, leads: true };
   const expired: number[] = [];
   const proposals = new Proposals({
-    ids: new RequestIds(7n, 1),
+    memberId: 7n,
+    requestIds: new RequestIds(7n, 1),
     loop: {
       get hasRoom() {
         return state.hasRoom;
@@ -33,12 +42,16 @@ function rig(changes: Partial<ProposalsOptions> = {}) {
       expire: (madeBefore) => expired.push(madeBefore),
       proposeConfChange: (change) => confChanges.push(change),
     },
-    clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
-    backlog: () => state.backlog,
-    requestBytesMax: 1000,
-    electionMs: 1000,
-    timeoutError: (sinceMs) => (sinceMs < 2000 ? 'TIMEOUT' : 'TIMEOUT_DUE_TO_LEADER_FAIL'),
-    ...changes,
+    env: { clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 } },
+    config: { electionMs: 1000, grpc: { maxRequestBytes: 1000 } },
+    raft: {
+      leader: 0n,
+      appliedIndex: 10,
+      get committedIndex() {
+        return 10 + state.backlog;
+      },
+    },
+    ...noLinks,
   });
   const heard: string[] = [];
   const waiter = (name: string) => ({

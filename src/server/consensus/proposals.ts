@@ -5,14 +5,17 @@
 // the order in which they were made, which is the order of the map.
 
 import { invariant } from '../../base/index.ts';
-import type { Clock } from '../../env/index.ts';
+import type { Env } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
 import { encodeEnvelope, type RequestKind, type RequestUser } from '../../store/index.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { APPLY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
+import type { RaftState } from './raft-state.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
+import { type TimeoutErrorParts, timeoutErrorOf } from './timeout-error.ts';
 
 /** The caller that waits for an entry. Exactly one of the methods is called, once, and must not throw. */
 export interface Proposal {
@@ -48,24 +51,23 @@ class Pending implements Proposer {
   }
 }
 
-export interface ProposalsOptions {
-  readonly ids: RequestIds;
+interface ProposalsParts extends TimeoutErrorParts {
+  readonly config: Pick<ServerConfig, 'electionMs'> & {
+    readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
+  };
+  readonly env: Pick<Env, 'clock'>;
+  readonly requestIds: RequestIds;
   readonly loop: Pick<
     ReadyLoop,
     'hasRoom' | 'propose' | 'proposeAsLeader' | 'proposeConfChange' | 'expire'
   >;
-  readonly clock: Clock;
-  /** Committed entries that are not applied yet. */
-  readonly backlog: () => number;
-  /** Largest payload in bytes. */
-  readonly requestBytesMax: number;
-  readonly electionMs: number;
-  /** Which of etcd's timeouts it is, for a proposal made then. */
-  readonly timeoutError: (sinceMs: number) => EtcdErrorName;
+  readonly raft: Pick<RaftState, 'leader' | 'committedIndex' | 'appliedIndex'>;
 }
 
 export class Proposals {
-  readonly #options: ProposalsOptions;
+  readonly #parts: ProposalsParts;
+  /** Looked at for each proposal. */
+  readonly #ids: RequestIds;
   readonly #timeoutMs: number;
   /** By the lower part of the request id. */
   readonly #pending = new Map<number, Pending>();
@@ -74,9 +76,10 @@ export class Proposals {
   /** Counters for the metrics of the same names. */
   failedCount = 0;
 
-  constructor(options: ProposalsOptions) {
-    this.#options = options;
-    this.#timeoutMs = requestTimeoutMs(options.electionMs);
+  constructor(parts: ProposalsParts) {
+    this.#parts = parts;
+    this.#ids = parts.requestIds;
+    this.#timeoutMs = requestTimeoutMs(parts.config.electionMs);
   }
 
   get pendingCount(): number {
@@ -95,18 +98,16 @@ export class Proposals {
     end: number,
     proposal: Proposal,
   ): void {
-    const { ids, loop, backlog, requestBytesMax } = this.#options;
-    if (this.#stopped) {
-      proposal.fail('STOPPED');
-      return;
-    }
-    if (backlog() > APPLY_BACKLOG_MAX || !loop.hasRoom) {
+    const { loop, raft, config } = this.#parts;
+    if (this.#refuses(proposal)) return;
+    if (raft.committedIndex - raft.appliedIndex > APPLY_BACKLOG_MAX) {
       proposal.fail('REQUEST_TOO_MANY_REQUESTS');
       return;
     }
+    const ids = this.#ids;
     const idLow = ids.next();
     const payload = encodeEnvelope(kind, ids.high, idLow, body, start, end, caller);
-    if (payload.length > requestBytesMax) {
+    if (payload.length > config.grpc.maxRequestBytes) {
       proposal.fail('REQUEST_TOO_LARGE');
       return;
     }
@@ -118,7 +119,7 @@ export class Proposals {
    * this member does not lead at the end of the turn.
    */
   proposeAsLeader(kind: RequestKind, body: Uint8Array, proposal: Proposal): void {
-    const { ids, loop } = this.#options;
+    const ids = this.#ids;
     if (this.#stopped) {
       proposal.fail('STOPPED');
       return;
@@ -126,45 +127,39 @@ export class Proposals {
     const idLow = ids.next();
     const payload = encodeEnvelope(kind, ids.high, idLow, body, 0, body.length);
     this.#wait(idLow, proposal);
-    loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
+    this.#parts.loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
   }
 
   /** Proposes a payload of the v2 dialect, which is made for the id that it gets. */
   proposeV2(encode: (id: bigint) => Uint8Array, proposal: Proposal): void {
-    const { ids, loop } = this.#options;
-    if (this.#stopped) {
-      proposal.fail('STOPPED');
-      return;
-    }
-    if (!loop.hasRoom) {
-      proposal.fail('REQUEST_TOO_MANY_REQUESTS');
-      return;
-    }
+    if (this.#refuses(proposal)) return;
+    const ids = this.#ids;
     const idLow = ids.next();
-    loop.propose(encode(ids.whole(idLow)), this.#wait(idLow, proposal));
+    this.#parts.loop.propose(encode(ids.whole(idLow)), this.#wait(idLow, proposal));
   }
 
   /** Proposes a membership change, which gets an id here. */
   proposeConfChange(change: Omit<ConfChange, 'id'>, proposal: Proposal): void {
-    const { ids, loop } = this.#options;
-    if (this.#stopped) {
-      proposal.fail('STOPPED');
-      return;
-    }
-    if (!loop.hasRoom) {
-      proposal.fail('REQUEST_TOO_MANY_REQUESTS');
-      return;
-    }
+    if (this.#refuses(proposal)) return;
+    const ids = this.#ids;
     const idLow = ids.next();
-    loop.proposeConfChange(
+    this.#parts.loop.proposeConfChange(
       { ...change, id: ids.whole(idLow) },
       this.#wait(idLow, proposal).sinceMs,
     );
   }
 
+  /** Refuses it while the member stops, and where as many wait for raft as may. */
+  #refuses(proposal: Proposal): boolean {
+    if (this.#stopped) proposal.fail('STOPPED');
+    else if (!this.#parts.loop.hasRoom) proposal.fail('REQUEST_TOO_MANY_REQUESTS');
+    else return false;
+    return true;
+  }
+
   #wait(idLow: number, proposal: Proposal): Pending {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
-    const sinceMs = this.#options.clock.monotonicMs();
+    const sinceMs = this.#parts.env.clock.monotonicMs();
     const pending = new Pending(proposal, sinceMs, idLow, this.#pending);
     this.#pending.set(idLow, pending);
     return pending;
@@ -172,7 +167,7 @@ export class Proposals {
 
   /** The proposal of an applied entry, if it was made here and is still waited for. */
   take(idHigh: number, idLow: number): Proposal | undefined {
-    if (idHigh !== this.#options.ids.high) return undefined;
+    if (idHigh !== this.#ids.high) return undefined;
     const pending = this.#pending.get(idLow);
     if (pending === undefined) return undefined;
     this.#pending.delete(idLow);
@@ -186,7 +181,7 @@ export class Proposals {
 
   /** Whether a caller on this member waits for this entry's result. */
   isAwaited(idHigh: number, idLow: number): boolean {
-    return idHigh === this.#options.ids.high && this.#pending.has(idLow);
+    return idHigh === this.#ids.high && this.#pending.has(idLow);
   }
 
   /**
@@ -194,13 +189,13 @@ export class Proposals {
    * even taken is not proposed any more.
    */
   expire(): void {
-    const madeBefore = this.#options.clock.monotonicMs() - this.#timeoutMs;
-    this.#options.loop.expire(madeBefore);
+    const madeBefore = this.#parts.env.clock.monotonicMs() - this.#timeoutMs;
+    this.#parts.loop.expire(madeBefore);
     for (const [idLow, { proposal, sinceMs }] of this.#pending) {
       if (sinceMs > madeBefore) return;
       this.#pending.delete(idLow);
       this.failedCount++;
-      proposal.fail(this.#options.timeoutError(sinceMs));
+      proposal.fail(timeoutErrorOf(this.#parts, sinceMs));
     }
   }
 

@@ -2,11 +2,17 @@
 
 import type { LogIndex, Term } from '../../base/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
-import type { BasicStatus, SoftState } from '../../raft/index.ts';
+import type { RawNode, SoftState, Status } from '../../raft/index.ts';
+import type { StoreView } from './state-machine-owner.ts';
+
+interface RaftStateParts {
+  readonly memberId: bigint;
+  readonly node: Pick<RawNode, 'basicStatus' | 'status'>;
+  readonly store: StoreView<'appliedIndex'>;
+}
 
 export class RaftState {
-  readonly #memberId: bigint;
-  readonly #applied: () => LogIndex;
+  readonly #parts: RaftStateParts;
   /** 0n if no leader is known. */
   leader = 0n;
   term: Term;
@@ -14,21 +20,25 @@ export class RaftState {
   /** Whether this member leads, as far as it knows. */
   leads = false;
 
-  /** `applied` tells how far the state machine is. */
-  constructor(memberId: bigint, { term, commit }: BasicStatus, applied: () => LogIndex) {
-    this.#memberId = memberId;
-    this.#applied = applied;
+  constructor(parts: RaftStateParts) {
+    const { term, commit } = parts.node.basicStatus();
+    this.#parts = parts;
     this.term = term;
     this.committedIndex = commit;
   }
 
   get appliedIndex(): LogIndex {
-    return this.#applied();
+    return this.#parts.store.machine.appliedIndex;
   }
 
   /** Everything that is known to be committed is applied. */
   get isCaughtUp(): boolean {
     return this.appliedIndex >= this.committedIndex;
+  }
+
+  /** A copy of raft's state as it is now; with what a leader knows of the others. */
+  status(): Status {
+    return this.#parts.node.status();
   }
 
   acceptHardState({ term, commit }: raftpb.HardState): void {
@@ -41,7 +51,7 @@ export class RaftState {
     readonly lostLead: boolean;
     readonly newLeader: boolean;
   } {
-    const leads = lead === this.#memberId;
+    const leads = lead === this.#parts.memberId;
     const lostLead = this.leads && !leads;
     const newLeader = lead !== this.leader && lead !== 0n;
     this.leads = leads;

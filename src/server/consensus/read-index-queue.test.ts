@@ -13,11 +13,17 @@ function rig() {
   const state = { applied: 0, scheduled: 0 };
   const heard: string[] = [];
   const reads = new ReadIndexQueue({
-    clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 },
-    ids: new RequestIds(1n, 0),
-    electionMs: 1000,
-    schedule: () => state.scheduled++,
-    appliedIndex: () => state.applied,
+    config: { electionMs: 1000 },
+    env: { clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 } },
+    requestIds: new RequestIds(1n, 0),
+    loop: { schedule: () => void state.scheduled++ },
+    store: {
+      machine: {
+        get appliedIndex() {
+          return state.applied;
+        },
+      },
+    },
   });
   const ask = (name: string, bytes = 0) =>
     reads.request(

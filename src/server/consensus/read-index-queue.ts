@@ -7,11 +7,14 @@
 //     waiting ──nextContext──► round ──ReadState(index)──► confirmed ──applied >= index──► served
 
 import { equalBytes } from '../../base/index.ts';
-import type { Clock } from '../../env/index.ts';
+import type { Env } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ReadState } from '../../raft/index.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from '../limits.ts';
+import type { ReadyLoop } from './ready-loop.ts';
 import type { RequestIds } from './request-ids.ts';
+import type { StoreView } from './state-machine-owner.ts';
 
 /** The caller that waits for a read. Exactly one of the methods is called, once, and must not throw. */
 export interface Read {
@@ -20,14 +23,14 @@ export interface Read {
   fail(error: EtcdErrorName): void;
 }
 
-interface ReadIndexQueueOptions {
-  readonly clock: Clock;
+interface ReadIndexQueueParts {
+  readonly config: Pick<ServerConfig, 'electionMs'>;
+  readonly env: Pick<Env, 'clock'>;
   /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
-  readonly ids: Pick<RequestIds, 'nextWhole'>;
-  readonly electionMs: number;
-  /** Sees to it that {@link ReadIndexQueue.nextContext} is called at the end of this turn. */
-  readonly schedule: () => void;
-  readonly appliedIndex: () => number;
+  readonly requestIds: Pick<RequestIds, 'nextWhole'>;
+  /** Calls {@link ReadIndexQueue.nextContext} at the end of a turn for which it was scheduled. */
+  readonly loop: Pick<ReadyLoop, 'schedule'>;
+  readonly store: StoreView<'appliedIndex'>;
 }
 
 interface Round {
@@ -53,7 +56,7 @@ interface Confirmed {
 }
 
 export class ReadIndexQueue {
-  readonly #options: ReadIndexQueueOptions;
+  readonly #parts: ReadIndexQueueParts;
   readonly #timeoutMs: number;
   #waiting: Read[] = [];
   #waitingBytes = 0;
@@ -68,9 +71,9 @@ export class ReadIndexQueue {
   #held = 0;
   #heldBytes = 0;
 
-  constructor(options: ReadIndexQueueOptions) {
-    this.#options = options;
-    this.#timeoutMs = requestTimeoutMs(options.electionMs);
+  constructor(parts: ReadIndexQueueParts) {
+    this.#parts = parts;
+    this.#timeoutMs = requestTimeoutMs(parts.config.electionMs);
   }
 
   /** `bytes` are those that the read holds of its request. */
@@ -86,8 +89,15 @@ export class ReadIndexQueue {
       this.#heldBytes += bytes;
       this.#waitingBytes += bytes;
       this.#waiting.push(read);
-      if (this.#round === undefined) this.#options.schedule();
+      if (this.#round === undefined) this.#parts.loop.schedule();
     }
+  }
+
+  /** Resolves when everything acknowledged by now is applied here, or to the error. */
+  whenLinearizable(): Promise<EtcdErrorName | undefined> {
+    return new Promise((resolve) =>
+      this.request({ serve: () => resolve(undefined), fail: resolve }),
+    );
   }
 
   /**
@@ -95,8 +105,8 @@ export class ReadIndexQueue {
    * {@link acceptStates}, or never. All reads that wait make up the round.
    */
   nextContext(): Uint8Array | undefined {
-    const now = this.#options.clock.monotonicMs();
-    const context = (): Uint8Array => contextOf(this.#options.ids.nextWhole());
+    const now = this.#parts.env.clock.monotonicMs();
+    const context = (): Uint8Array => contextOf(this.#parts.requestIds.nextWhole());
     if (this.#round === undefined) {
       if (this.#waiting.length === 0) return undefined;
       this.#round = {
@@ -123,7 +133,7 @@ export class ReadIndexQueue {
       if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
       this.#round = undefined;
       this.#confirmed.push({ index, reads: round.reads, bytes: round.bytes });
-      if (this.#waiting.length > 0) this.#options.schedule();
+      if (this.#waiting.length > 0) this.#parts.loop.schedule();
     }
     this.acceptApplied();
   }
@@ -131,7 +141,7 @@ export class ReadIndexQueue {
   /** Serves what the state machine has caught up with. */
   acceptApplied(): void {
     if (this.#confirmed.length === 0) return;
-    const applied = this.#options.appliedIndex();
+    const applied = this.#parts.store.machine.appliedIndex;
     while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
       const { reads, bytes } = this.#confirmed.shift()!;
       this.#held -= reads.length;
@@ -149,17 +159,17 @@ export class ReadIndexQueue {
   acceptFirstCommit(): void {
     if (this.#round === undefined) return;
     this.#round.askedMs = Number.NEGATIVE_INFINITY;
-    this.#options.schedule();
+    this.#parts.loop.schedule();
   }
 
   /** Gives up rounds that take too long, and asks raft again for one that may have been lost. */
   tick(): void {
     const round = this.#round;
     if (round === undefined) return;
-    if (this.#options.clock.monotonicMs() >= round.deadlineMs) {
+    if (this.#parts.env.clock.monotonicMs() >= round.deadlineMs) {
       this.slowCount++;
       this.#failRound('TIMEOUT');
-    } else this.#options.schedule();
+    } else this.#parts.loop.schedule();
   }
 
   stop(): void {
@@ -179,7 +189,7 @@ export class ReadIndexQueue {
     this.#held -= round.reads.length;
     this.#heldBytes -= round.bytes;
     for (const read of round.reads) read.fail(error);
-    if (this.#waiting.length > 0 && !this.#stopped) this.#options.schedule();
+    if (this.#waiting.length > 0 && !this.#stopped) this.#parts.loop.schedule();
   }
 }
 

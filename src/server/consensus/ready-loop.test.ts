@@ -60,29 +60,39 @@ class Rig {
           this.events.push(`append ${append.entries.map(({ index }) => index).join()}`);
         },
       },
-      timers: {
-        after: () => ({ cancel: () => {} }),
-        atEndOfTurn: (callback) => this.#turns.push(callback),
-        nextTurn: () => Promise.resolve(),
+      env: {
+        timers: {
+          after: () => ({ cancel: () => {} }),
+          atEndOfTurn: (callback) => this.#turns.push(callback),
+          nextTurn: () => Promise.resolve(),
+        },
       },
-      apply: (message) => {
-        this.toApply.push(message);
-        this.events.push(`apply ${message.entries.map(({ index }) => index).join()}`);
+      store: {
+        deliver: (message) => {
+          this.toApply.push(message);
+          this.events.push(`apply ${message.entries.map(({ index }) => index).join()}`);
+        },
+        install: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
       },
-      send: ({ to, type }) => this.events.push(`send ${type} to ${to}`),
-      saveSnapshot: async ({ metadata }) => void this.events.push(`save ${metadata?.index}`),
-      installSnapshot: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
-      nextReadContext: () => {
-        const { context } = this;
-        this.context = undefined;
-        return context;
+      peers: { send: ({ to, type }) => this.events.push(`send ${type} to ${to}`) },
+      snapshotter: {
+        saveReceived: async ({ metadata }) => void this.events.push(`save ${metadata?.index}`),
       },
-      onReadStates: (states) => {
-        for (const { index } of states) this.events.push(`read ${index}`);
+      reads: {
+        nextContext: () => {
+          const { context } = this;
+          this.context = undefined;
+          return context;
+        },
+        acceptStates: (states) => {
+          for (const { index } of states) this.events.push(`read ${index}`);
+        },
       },
-      onSoftState: ({ lead }) => this.events.push(`leader ${lead}`),
-      onHardState: ({ term, commit }) => this.events.push(`hard ${term} ${commit}`),
-      onFailure: (error) => this.failures.push(error),
+      reports: {
+        acceptSoftState: ({ lead }) => this.events.push(`leader ${lead}`),
+        acceptHardState: ({ term, commit }) => this.events.push(`hard ${term} ${commit}`),
+      },
+      life: { fail: (error) => this.failures.push(error) },
     });
   }
 

@@ -22,7 +22,7 @@
 //     5 raft gets the response, the leader its acknowledgement, and the state machine is replaced
 
 import { ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
-import type { Timers } from '../../env/index.ts';
+import type { Env } from '../../env/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import {
   type ConfChange,
@@ -37,6 +37,7 @@ import {
   type RawNode,
   type ReadState,
   ROLES,
+  SNAPSHOT_STATUSES,
   type Snapshot,
   type SoftState,
   STEP_RESULTS,
@@ -50,26 +51,38 @@ import {
   RAFT_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
 
-interface ReadyLoopOptions {
+interface ReadyLoopParts {
   readonly node: RawNode;
   readonly storage: MemoryStorage;
   readonly wal: Pick<Wal, 'append'>;
-  readonly timers: Timers;
-  /** Takes committed entries; it answers with {@link ReadyLoop.acceptApplied}. */
-  readonly apply: (message: Message) => void;
-  /** Sends to another member, or drops; the message is encoded before it returns. */
-  readonly send: (message: Message) => void;
-  /** Writes a leader's snapshot beside the log and its record into the log. */
-  readonly saveSnapshot: (snapshot: Snapshot) => Promise<void>;
-  /** A leader's snapshot is durable: what is applied from now on lies behind it. */
-  readonly installSnapshot: (snapshot: Snapshot) => void;
-  /** The context of a read index to ask for now, if any; asked once per turn. */
-  readonly nextReadContext: () => Uint8Array | undefined;
-  readonly onReadStates: (states: readonly ReadState[]) => void;
-  readonly onSoftState: (state: SoftState) => void;
-  readonly onHardState: (state: HardState) => void;
-  /** The log can no longer be written, or raft has failed: the member must stop. */
-  readonly onFailure: (error: unknown) => void;
+  readonly env: Pick<Env, 'timers'>;
+  readonly store: {
+    /** Takes committed entries; the answer is {@link ReadyLoop.acceptApplied}. */
+    deliver(message: Message): void;
+    /** A leader's snapshot is durable: what is applied from now on lies behind it. */
+    install(snapshot: Snapshot): void;
+  };
+  readonly peers: {
+    /** Sends to another member, or drops; the message is encoded before it returns. */
+    send(message: Message): void;
+  };
+  readonly snapshotter: {
+    /** Writes a leader's snapshot beside the log and its record into the log. */
+    saveReceived(snapshot: Snapshot): Promise<void>;
+  };
+  readonly reads: {
+    /** The context of a read index to ask for now, if any; asked once per turn. */
+    nextContext(): Uint8Array | undefined;
+    acceptStates(states: readonly ReadState[]): void;
+  };
+  readonly reports: {
+    acceptSoftState(state: SoftState): void;
+    acceptHardState(state: HardState): void;
+  };
+  readonly life: {
+    /** The log can no longer be written, or raft has failed: the member must stop. */
+    fail(error: unknown): void;
+  };
 }
 
 /** One append under way: what the WAL writes, and the responses when it is durable. */
@@ -116,7 +129,7 @@ interface LeaderProposal {
 }
 
 export class ReadyLoop {
-  readonly #options: ReadyLoopOptions;
+  readonly #parts: ReadyLoopParts;
   /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
   /** Who made each of them. */
@@ -136,8 +149,9 @@ export class ReadyLoop {
   #stopped = false;
   #leader: NodeId = NONE;
 
-  constructor(options: ReadyLoopOptions) {
-    this.#options = options;
+  /** The parts are looked at as the loop runs; they need not exist before. */
+  constructor(parts: ReadyLoopParts) {
+    this.#parts = parts;
   }
 
   /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
@@ -190,15 +204,41 @@ export class ReadyLoop {
   receive(message: Message): void {
     if (this.#stopped) return;
     // Refusals (a stale term, a proposal without leader) are ignored: the sender tries again.
-    this.#options.node.step(message);
+    this.#parts.node.step(message);
     this.schedule();
   }
 
   tick(): void {
     if (this.#stopped) return;
-    this.#options.node.tick();
+    this.#parts.node.tick();
     // Idle: persist the commit index on its own.
     this.writeCommit();
+    this.schedule();
+  }
+
+  /** Asks for an election at once. */
+  campaign(): void {
+    this.#parts.node.campaign();
+    this.schedule();
+  }
+
+  /** Asks raft to hand leadership over. */
+  transferLeader(to: NodeId): void {
+    this.#parts.node.transferLeader(to);
+    this.schedule();
+  }
+
+  /** A peer cannot be reached. */
+  reportUnreachable(id: NodeId): void {
+    this.#parts.node.reportUnreachable(id);
+    this.schedule();
+  }
+
+  /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
+  reportSnapshot(id: NodeId, arrived: boolean): void {
+    const { node } = this.#parts;
+    if (!arrived) node.reportUnreachable(id);
+    node.reportSnapshot(id, arrived ? SNAPSHOT_STATUSES.FINISHED : SNAPSHOT_STATUSES.FAILED);
     this.schedule();
   }
 
@@ -206,7 +246,7 @@ export class ReadyLoop {
   schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    this.#options.timers.atEndOfTurn(this.#runScheduled);
+    this.#parts.env.timers.atEndOfTurn(this.#runScheduled);
   }
 
   /**
@@ -237,13 +277,13 @@ export class ReadyLoop {
       this.#fail(error);
       return;
     }
-    const { storage, installSnapshot } = this.#options;
+    const { storage, store } = this.#parts;
     const { snapshot, entries, responses, to } = append.message;
     invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
     if (snapshot !== undefined) {
       storage.applySnapshot(snapshot);
       // Before raft hears of it: the entries that it then hands out follow the snapshot.
-      installSnapshot(snapshot);
+      store.install(snapshot);
     }
     storage.append(entries);
     if (append.hardState !== undefined) storage.setHardState(append.hardState);
@@ -268,7 +308,7 @@ export class ReadyLoop {
     this.#running = true;
     try {
       this.#feed();
-      const { node } = this.#options;
+      const { node } = this.#parts;
       while (node.hasReady() && !this.#stopped) this.#take();
       if (node.hasCommitToTell) this.#tellCommitSoon();
       if (node.failure !== undefined) this.#fail(node.failure);
@@ -281,11 +321,11 @@ export class ReadyLoop {
 
   /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
   #feed(): void {
-    const { node, nextReadContext } = this.#options;
+    const { node, reads } = this.#parts;
     this.#proposeAsLeader();
     this.#dropUnwanted();
     if (this.#leader !== NONE) this.#propose();
-    const context = nextReadContext();
+    const context = reads.nextContext();
     if (context !== undefined) node.readIndex(context);
   }
 
@@ -293,16 +333,16 @@ export class ReadyLoop {
   #tellCommitSoon(): void {
     if (this.#tellsCommit) return;
     this.#tellsCommit = true;
-    this.#options.timers.after(COMMIT_DELAY_MS, () => {
+    this.#parts.env.timers.after(COMMIT_DELAY_MS, () => {
       this.#tellsCommit = false;
       if (this.#stopped) return;
-      this.#options.node.tellCommit();
+      this.#parts.node.tellCommit();
       this.#run();
     });
   }
 
   #propose(): void {
-    const { node } = this.#options;
+    const { node } = this.#parts;
     while (this.#proposals.length > 0) {
       const batch = this.#nextBatch();
       if (!isTaken(node.proposeBatch(batch))) return;
@@ -348,7 +388,7 @@ export class ReadyLoop {
 
   #proposeAsLeader(): void {
     if (this.#leaderProposals.length === 0) return;
-    const { node } = this.#options;
+    const { node } = this.#parts;
     const proposals = this.#leaderProposals;
     this.#leaderProposals = [];
     // What the loop was told last may be older than this turn's messages.
@@ -369,26 +409,26 @@ export class ReadyLoop {
   }
 
   #take(): void {
-    const { node, onReadStates, onSoftState, onHardState } = this.#options;
+    const { node, reads, reports } = this.#parts;
     const ready = node.ready();
-    if (ready.hardState !== undefined) onHardState(ready.hardState);
+    if (ready.hardState !== undefined) reports.acceptHardState(ready.hardState);
     if (ready.softState !== undefined) {
       const hadLeader = this.#leader !== NONE;
       this.#leader = ready.softState.lead;
-      onSoftState(ready.softState);
+      reports.acceptSoftState(ready.softState);
       if (!hadLeader && this.#leader !== NONE) this.schedule();
     }
     for (const message of ready.messages) this.#dispatch(message, ready.hardState, ready.mustSync);
-    if (ready.readStates.length > 0) onReadStates(ready.readStates);
+    if (ready.readStates.length > 0) reads.acceptStates(ready.readStates);
   }
 
   #dispatch(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
     if (message.to === LOCAL_APPEND_THREAD) {
       this.#prepareAppend(message, hardState, mustSync);
     } else if (message.to === LOCAL_APPLY_THREAD) {
-      this.#options.apply(message);
+      this.#parts.store.deliver(message);
     } else {
-      this.#options.send(message);
+      this.#parts.peers.send(message);
     }
   }
 
@@ -410,7 +450,7 @@ export class ReadyLoop {
 
   #append(append: Append): void {
     if (this.#held.length === 0 && append.message.snapshot === undefined) {
-      this.#options.wal.append(append);
+      this.#parts.wal.append(append);
       return;
     }
     this.#held.push(append);
@@ -418,13 +458,13 @@ export class ReadyLoop {
   }
 
   async #appendHeld(): Promise<void> {
-    const { wal, saveSnapshot } = this.#options;
+    const { wal, snapshotter } = this.#parts;
     try {
       for (;;) {
         const append = this.#held[0];
         if (append === undefined || this.#stopped) return;
         const { snapshot } = append.message;
-        if (snapshot !== undefined) await saveSnapshot(snapshot);
+        if (snapshot !== undefined) await snapshotter.saveReceived(snapshot);
         if (this.#stopped) return;
         this.#held.shift();
         wal.append(append);
@@ -436,10 +476,10 @@ export class ReadyLoop {
 
   /** Answers of a storage thread, to this member and to others. */
   #deliver(responses: readonly Message[]): void {
-    const { node, send } = this.#options;
+    const { node, peers } = this.#parts;
     for (const response of responses) {
       if (response.to !== node.id) {
-        send(response);
+        peers.send(response);
         continue;
       }
       const result = node.step(response);
@@ -453,7 +493,7 @@ export class ReadyLoop {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#options.onFailure(hasCode(error, ERROR_CODES.CLOSED) ? undefined : error);
+    this.#parts.life.fail(hasCode(error, ERROR_CODES.CLOSED) ? undefined : error);
   }
 }
 

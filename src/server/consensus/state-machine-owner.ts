@@ -29,8 +29,16 @@ import { adoptSnapshot } from '../snapshot/snapshot-install.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { ApplyLoop } from './apply-loop.ts';
+import type { RaftReports } from './raft-reports.ts';
 
-interface StateMachineOwnerOptions {
+/**
+ * These parts of the state machine. `machine` is asked for each time: a leader's snapshot replaces it.
+ */
+export interface StoreView<Part extends keyof StateMachine> {
+  readonly machine: Pick<StateMachine, Part>;
+}
+
+interface StateMachineOwnerParts {
   readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;
@@ -39,11 +47,8 @@ interface StateMachineOwnerOptions {
   readonly host: StateMachineHost;
   /** Told of by every backend, the one of a snapshot included. */
   readonly storeOptions: StoreOptions;
-  /** All entries of a message are applied, or covered by a snapshot. */
-  readonly onApplied: (message: raftpb.Message) => void;
-  /** The state machine is another one now: that of the snapshot at `index`. */
-  readonly onInstalled: (index: LogIndex) => void;
-  readonly onFailure: (error: unknown) => void;
+  readonly reports: Pick<RaftReports, 'acceptApplied' | 'acceptInstalled'>;
+  readonly life: { fail(error: unknown): void };
 }
 
 /** What a batch of a backend is to say beside its rows. */
@@ -54,7 +59,7 @@ interface Captured {
 }
 
 export class StateMachineOwner {
-  readonly #options: StateMachineOwnerOptions;
+  readonly #parts: StateMachineOwnerParts;
   readonly #wal: Wal;
   readonly #applyLoop: ApplyLoop;
   #machine: StateMachine;
@@ -63,9 +68,9 @@ export class StateMachineOwner {
   #installing: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(options: StateMachineOwnerOptions) {
-    const { booted, config, env, log, metrics } = options;
-    this.#options = options;
+  constructor(parts: StateMachineOwnerParts) {
+    const { booted, config, env, log, metrics, reports, life } = parts;
+    this.#parts = parts;
     this.#wal = booted.wal;
     const { store, cluster, confState } = booted;
     this.#machine = this.#createMachine(store, cluster, confState);
@@ -87,8 +92,8 @@ export class StateMachineOwner {
           'expected-ms': config.warningApplyDurationMs,
         });
       },
-      onApplied: options.onApplied,
-      onFailure: options.onFailure,
+      onApplied: (message) => reports.acceptApplied(message),
+      onFailure: (error) => life.fail(error),
     });
   }
 
@@ -107,7 +112,7 @@ export class StateMachineOwner {
   }
 
   resumeCompaction(): void {
-    this.#resumeCompaction(this.#options.booted.store);
+    this.#resumeCompaction(this.#parts.booted.store);
   }
 
   /**
@@ -121,12 +126,12 @@ export class StateMachineOwner {
       .then(() => held)
       .then(() => this.#install(snapshot))
       .catch((error: unknown) => {
-        if (!this.#stopped) this.#options.onFailure(error);
+        if (!this.#stopped) this.#parts.life.fail(error);
       });
   }
 
   async #install(snapshot: raftpb.Snapshot): Promise<void> {
-    const { log, metrics, storeOptions, booted, onInstalled } = this.#options;
+    const { log, metrics, storeOptions, booted, reports } = this.#parts;
     if (this.#stopped) return;
     const index: LogIndex = snapshot.metadata?.index ?? 0;
     metrics.server.snapshotInstalls.value++;
@@ -163,7 +168,7 @@ export class StateMachineOwner {
     await this.#wal.releaseTo(index);
     metrics.server.snapshotInstalls.value--;
     log.info('applied snapshot', { 'snapshot-index': index, revision: machine.kv.currentRev });
-    onInstalled(index);
+    reports.acceptInstalled(index);
     machine.watch.schedule();
     this.#applyLoop.release();
   }
@@ -181,7 +186,7 @@ export class StateMachineOwner {
     confState: raftpb.ConfState,
     before?: StateMachine,
   ): StateMachine {
-    const { config, env, log, metrics, host, onFailure } = this.#options;
+    const { config, env, log, metrics, host, life } = this.#parts;
     return new StateMachine({
       env,
       backend,
@@ -202,7 +207,7 @@ export class StateMachineOwner {
             'removed-rows': rows,
             'took-ms': Math.round(tookMs),
           }),
-        onFailure,
+        onFailure: (error) => life.fail(error),
       },
     });
   }
@@ -210,7 +215,7 @@ export class StateMachineOwner {
   #resumeCompaction({ restore }: Store): void {
     const { scheduledRev, finishedRev } = restore.marks;
     if (scheduledRev <= finishedRev) return;
-    this.#options.log.info('resume scheduled compaction', {
+    this.#parts.log.info('resume scheduled compaction', {
       'scheduled-compact-revision': scheduledRev,
     });
     void this.#machine.compactor.resume(scheduledRev);
@@ -218,7 +223,7 @@ export class StateMachineOwner {
 
   /** What is frozen with a batch, in the forms that the cluster's version allows. */
   #capture({ backend, cluster, confState }: Captured): MembershipImage {
-    const version = cluster.version ?? targetVersion(this.#options.config.maxClusterVersion);
+    const version = cluster.version ?? targetVersion(this.#parts.config.maxClusterVersion);
     const forms = writtenForms(version);
     if (forms.metaTermAndConfState) {
       backend.setTerm();

@@ -3,22 +3,42 @@
 // been replaced, and leases renewed elsewhere, without its knowing: then it asks the others first. What
 // it proposes is not passed on: to another leader it may be untrue.
 
-import type { Timer } from '../../env/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { type ApplyResult, REQUEST_KIND } from '../../store/index.ts';
-import type { Proposal } from '../consensus/proposals.ts';
-import type { MemberCore } from '../core.ts';
+import type { Leadership } from '../consensus/leadership.ts';
+import type { Proposal, Proposals } from '../consensus/proposals.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import { LEASE_CHECK_INTERVAL_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+
+export interface LeaseExpiryParts {
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly log: Logger;
+  readonly metrics: Pick<ServerMetrics, 'lease'>;
+  readonly leadership: Pick<Leadership, 'confirm'>;
+  readonly proposals: Pick<Proposals, 'proposeAsLeader'>;
+  readonly store: StoreView<'leases'>;
+}
 
 export class LeaseExpiry {
-  readonly #core: MemberCore;
+  readonly #parts: LeaseExpiryParts;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(core: MemberCore) {
-    this.#core = core;
-    this.#schedule();
+  constructor(parts: LeaseExpiryParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#timer = this.#parts.env.timers.after(LEASE_CHECK_INTERVAL_MS, () => {
+      if (this.#stopped) return;
+      void this.#check().finally(() => {
+        if (!this.#stopped) this.start();
+      });
+    });
   }
 
   stop(): void {
@@ -26,26 +46,17 @@ export class LeaseExpiry {
     this.#timer?.cancel();
   }
 
-  #schedule(): void {
-    this.#timer = this.#core.env.timers.after(LEASE_CHECK_INTERVAL_MS, () => {
-      if (this.#stopped) return;
-      void this.#check().finally(() => {
-        if (!this.#stopped) this.#schedule();
-      });
-    });
-  }
-
   async #check(): Promise<void> {
-    const core = this.#core;
-    if (!core.machine.leases.lessor.isPrimary) return;
-    if (!(await core.confirmLeadership()) || this.#stopped) return;
+    const { store, leadership } = this.#parts;
+    if (!store.machine.leases.lessor.isPrimary) return;
+    if (!(await leadership.confirm()) || this.#stopped) return;
     this.#revokeExpired();
     this.#checkpoint();
   }
 
   #checkpoint(): void {
-    const { machine, env, proposals } = this.#core;
-    const rests = machine.leases.lessor.takeCheckpoints(env.clock.monotonicMs());
+    const { store, env, proposals } = this.#parts;
+    const rests = store.machine.leases.lessor.takeCheckpoints(env.clock.monotonicMs());
     if (rests.length === 0) return;
     const checkpoints = rests.map(({ id, remainingSec: remainingTTL }) => ({ id, remainingTTL }));
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
@@ -55,22 +66,22 @@ export class LeaseExpiry {
   }
 
   #revokeExpired(): void {
-    const { machine, env, proposals, metrics } = this.#core;
-    for (const { id } of machine.leases.lessor.takeExpired(env.clock.monotonicMs())) {
+    const { store, env, log, proposals, metrics } = this.#parts;
+    for (const { id } of store.machine.leases.lessor.takeExpired(env.clock.monotonicMs())) {
       const body = etcdserverpb.LeaseRevokeRequestCodec.encode({ id });
-      const revocation = new Revocation(this.#core, id, () => metrics.lease.expired.value++);
+      const revocation = new Revocation(log, id, () => metrics.lease.expired.value++);
       proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, body, revocation);
     }
   }
 }
 
 class Revocation implements Proposal {
-  readonly #core: MemberCore;
+  readonly #log: Logger;
   readonly #id: bigint;
   readonly #onRevoked: () => void;
 
-  constructor(core: MemberCore, id: bigint, onRevoked: () => void) {
-    this.#core = core;
+  constructor(log: Logger, id: bigint, onRevoked: () => void) {
+    this.#log = log;
     this.#id = id;
     this.#onRevoked = onRevoked;
   }
@@ -83,7 +94,7 @@ class Revocation implements Proposal {
 
   /** The lessor hands the lease out again. */
   fail(error: EtcdErrorName): void {
-    this.#core.log.warn('failed to revoke lease', {
+    this.#log.warn('failed to revoke lease', {
       'lease-id': BigInt.asUintN(64, this.#id).toString(16).padStart(16, '0'),
       error,
     });

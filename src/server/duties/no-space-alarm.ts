@@ -2,25 +2,34 @@
 
 import { etcdserverpb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Quota } from './quota.ts';
 
 const { AlarmAction, AlarmRequestCodec, AlarmType } = etcdserverpb;
 
-type Core = Pick<MemberCore, 'log' | 'machine' | 'memberId' | 'proposals' | 'quota'>;
+interface NoSpaceAlarmParts {
+  readonly memberId: bigint;
+  readonly log: Logger;
+  readonly proposals: Pick<Proposals, 'propose'>;
+  readonly quota: Pick<Quota, 'limitBytes' | 'heapFull' | 'diskFull'>;
+  readonly store: StoreView<'alarms'>;
+}
 
 export class NoSpaceAlarm {
-  readonly #core: Core;
+  readonly #parts: NoSpaceAlarmParts;
   /** Bounded by the requests under way, each of which waits at most once. */
   #waiters: (() => void)[] | undefined;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor(parts: NoSpaceAlarmParts) {
+    this.#parts = parts;
   }
 
   /** Calls `then` when the alarm is raised, or cannot be. */
   raise(then: () => void): void {
-    const { log, machine, memberId, proposals, quota } = this.#core;
-    if (machine.alarms.has(AlarmType.NOSPACE)) {
+    const { log, store, memberId, proposals, quota } = this.#parts;
+    if (store.machine.alarms.has(AlarmType.NOSPACE)) {
       then();
       return;
     }

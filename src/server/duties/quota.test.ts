@@ -1,8 +1,13 @@
 import { expect, test } from 'vitest';
 import { HEAP_LOOK_EVERY } from '../limits.ts';
-import { Quota } from './quota.ts';
+import { type HeapUse, Quota } from './quota.ts';
 
-const quota = () => new Quota({ backend: () => ({ sizeBytes: 0 }), limitBytes: undefined });
+const quota = (heapUse: () => HeapUse = () => expect.unreachable()) =>
+  new Quota({
+    config: { quotaBackendBytes: undefined },
+    heapUse,
+    store: { machine: { backend: { sizeBytes: 0 } } },
+  });
 
 test('near the heap limit nothing more is opened, and only nearer nothing more is written', () => {
   const full = quota();
@@ -17,9 +22,8 @@ test('near the heap limit nothing more is opened, and only nearer nothing more i
 });
 
 test('many that are opened between two checks are stopped by what they take', () => {
-  const growing = quota();
   let opened = 0;
-  growing.watchHeap(() => ({ usedBytes: opened, limitBytes: 10_000 }));
+  const growing = quota(() => ({ usedBytes: opened, limitBytes: 10_000 }));
   while (opened < 20_000 && growing.mayGrow()) opened++;
   expect(opened).toBeGreaterThan(7000);
   expect(opened).toBeLessThanOrEqual(7000 + HEAP_LOOK_EVERY);

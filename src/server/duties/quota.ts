@@ -7,6 +7,7 @@
 // before the heap is full, what clients keep open (watchers, streams, leases) may not become more.
 
 import type { Backend } from '../../store/index.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { HEAP_LOOK_EVERY, HEAP_SHARE_MAX, HEAP_SHARE_OPEN_MAX } from '../limits.ts';
 
 export interface HeapUse {
@@ -14,26 +15,26 @@ export interface HeapUse {
   readonly limitBytes: number;
 }
 
-interface QuotaOptions {
-  /** Asked for each time: a leader's snapshot replaces it. */
-  readonly backend: () => Pick<Backend, 'sizeBytes'>;
-  /** Undefined: no limit. */
-  readonly limitBytes: number | undefined;
+interface QuotaParts {
+  readonly config: Pick<ServerConfig, 'quotaBackendBytes'>;
+  /** Asked for the backend each time: a leader's snapshot replaces it. */
+  readonly store: { readonly machine: { readonly backend: Pick<Backend, 'sizeBytes'> } };
+  readonly heapUse: () => HeapUse;
 }
 
 export class Quota {
-  readonly #backend: () => Pick<Backend, 'sizeBytes'>;
+  readonly #parts: QuotaParts;
+  /** Undefined: no limit. */
   readonly limitBytes: number | undefined;
   #heapFull = false;
   /** The database cannot be written for want of space. */
   diskFull = false;
-  #heapUse: (() => HeapUse) | undefined;
   #grown = 0;
   #mayGrow = true;
 
-  constructor(options: QuotaOptions) {
-    this.#backend = options.backend;
-    this.limitBytes = options.limitBytes;
+  constructor(parts: QuotaParts) {
+    this.#parts = parts;
+    this.limitBytes = parts.config.quotaBackendBytes;
   }
 
   /** Whether a request of this cost may be proposed. */
@@ -44,12 +45,8 @@ export class Quota {
   /** Whether one that is in the log fits. A full disk takes no answer away from what is applied. */
   hasRoomFor(costBytes: number): boolean {
     if (this.#heapFull) return false;
-    return this.limitBytes === undefined || this.#backend().sizeBytes + costBytes < this.limitBytes;
-  }
-
-  /** From now on {@link mayGrow} knows how full the heap is. */
-  watchHeap(heapUse: () => HeapUse): void {
-    this.#heapUse = heapUse;
+    if (this.limitBytes === undefined) return true;
+    return this.#parts.store.machine.backend.sizeBytes + costBytes < this.limitBytes;
   }
 
   /**
@@ -57,9 +54,7 @@ export class Quota {
    * a hundred thousand of them can come between two looks of the clock.
    */
   mayGrow(): boolean {
-    if (++this.#grown % HEAP_LOOK_EVERY === 0 && this.#heapUse !== undefined) {
-      this.#noteOpen(this.#heapUse());
-    }
+    if (++this.#grown % HEAP_LOOK_EVERY === 0) this.#noteOpen(this.#parts.heapUse());
     return this.#mayGrow;
   }
 

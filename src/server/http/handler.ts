@@ -1,21 +1,14 @@
 // The HTTP handlers of the client port: health, version, metrics.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Versions } from '../cluster/own-versions.ts';
 import type { HealthHandler } from './health.ts';
 import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
 import { cleanPath, parseTarget } from './target.ts';
 
-/** What `/version` shows, each as text. */
-export interface Versions {
-  readonly server: string;
-  /** `not_decided` until the cluster has agreed on one. */
-  readonly cluster: string;
-  /** `unknown` while the backend does not say. */
-  readonly storage: string;
-}
-
 export interface HttpSource {
   readonly health: HealthHandler;
+  /** What `/version` shows. */
   versions(): Versions;
   /** Prometheus text and its content type. */
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;

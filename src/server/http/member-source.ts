@@ -1,55 +1,56 @@
 // What the HTTP handlers show of a member.
 
-import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { OwnMembership } from '../cluster/own-membership.ts';
+import { type OwnVersionsParts, ownVersions } from '../cluster/own-versions.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import { alarmName } from '../services/maintenance.ts';
+import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { HttpSource, Versions } from './handler.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 
-export function httpSourceOf(core: MemberCore, metrics: Metrics): HttpSource {
+interface HttpSourceParts {
+  readonly log: Logger;
+  readonly metrics: Pick<ServerMetrics, 'server'>;
+  readonly raft: Pick<RaftState, 'leader'>;
+  readonly membership: Pick<OwnMembership, 'isLearner'>;
+  readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
+  readonly store: StoreView<'alarms' | 'kv'> & OwnVersionsParts['store'];
+}
+
+export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSource {
   return {
-    health: new HealthHandler(healthSource(core), healthMetrics(core), core.log.child('http')),
-    versions: () => ownVersions(core),
+    health: new HealthHandler(healthSource(parts), healthMetrics(parts), parts.log.child('http')),
+    versions: () => ownVersions(parts),
     metrics: () => metrics.render(),
   };
 }
 
-/** What `/version` says. */
-export function ownVersions({ machine, storageVersion }: MemberCore): Versions {
-  const { version } = machine.cluster;
-  return {
-    server: SERVER_RELEASE,
-    cluster: version === undefined ? 'not_decided' : formatStoredVersion(version),
-    storage: storageVersion === undefined ? 'unknown' : formatStoredVersion(storageVersion),
-  };
-}
-
-function healthSource(core: MemberCore): HealthSource {
+function healthSource({ raft, membership, reads, store }: HttpSourceParts): HealthSource {
   const { NONE } = etcdserverpb.AlarmType;
   return {
-    activeAlarms: () => core.machine.alarms.list(NONE).map(({ alarm }) => alarmName(alarm)),
+    activeAlarms: () => store.machine.alarms.list(NONE).map(({ alarm }) => alarmName(alarm)),
     get hasLeader() {
-      return core.raft.leader !== 0n;
+      return raft.leader !== 0n;
     },
     get isLearner() {
-      return core.isLearner;
+      return membership.isLearner;
     },
     serializableRead: async () => {
-      core.machine.kv.index.count('\0', '', core.machine.kv.currentRev);
+      store.machine.kv.index.count('\0', '', store.machine.kv.currentRev);
     },
-    linearizableRead: () =>
-      new Promise<void>((resolve, reject) =>
-        core.reads.request({
-          serve: resolve,
-          fail: (error) => reject(new Error(ETCD_ERRORS[error].message)),
-        }),
-      ),
+    linearizableRead: async () => {
+      const error = await reads.whenLinearizable();
+      if (error !== undefined) throw new Error(ETCD_ERRORS[error].message);
+    },
   };
 }
 
-function healthMetrics({ metrics: { server } }: MemberCore): HealthMetrics {
+function healthMetrics({ metrics: { server } }: HttpSourceParts): HealthMetrics {
   return {
     healthAnswered: (healthy) => {
       if (healthy) server.healthSuccess.value++;

@@ -3,35 +3,46 @@
 import { type Member, sortedUrls } from '../../membership/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
-import type { ChangeOutcome } from '../cluster/membership-changes.ts';
+import type { ChangeOutcome, MembershipChanges } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
-import type { Read } from '../consensus/read-index-queue.ts';
-import type { MemberCore } from '../core.ts';
+import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { ResponseHeaders } from './response-header.ts';
 
 const methods = etcdserverpb.ClusterService.methods;
+/** As etcd has it: the answers of this service carry none. */
+const NO_REVISION = 0;
 
-export function registerClusterService(table: ServiceTable, core: MemberCore): void {
+export interface ClusterServiceParts {
+  readonly header: Pick<ResponseHeaders, 'message'>;
+  readonly reads: Pick<ReadIndexQueue, 'request'>;
+  readonly store: StoreView<'cluster'>;
+  readonly changes: Pick<MembershipChanges, 'add' | 'remove' | 'update' | 'promote'>;
+}
+
+export function registerClusterService(table: ServiceTable, parts: ClusterServiceParts): void {
+  const { reads, changes } = parts;
   table.unary(methods.memberList, (call, request) => {
-    const answer = new MemberListRead(core, call);
-    if (request.linearizable) core.reads.request(answer);
+    const answer = new MemberListRead(parts, call);
+    if (request.linearizable) reads.request(answer);
     else answer.serve();
   });
   table.unary(methods.memberAdd, (call, request) => {
-    void add(core, call, request);
+    void add(parts, call, request);
   });
   table.unary(methods.memberRemove, (call, { id }) => {
-    void change(core, call, methods.memberRemove.response, core.changes.remove(id));
+    void change(parts, call, methods.memberRemove.response, changes.remove(id));
   });
   table.unary(methods.memberUpdate, (call, { id, peerURLs }) => {
-    void change(core, call, methods.memberUpdate.response, core.changes.update(id, peerURLs));
+    void change(parts, call, methods.memberUpdate.response, changes.update(id, peerURLs));
   });
   table.unary(methods.memberPromote, (call, { id }) => {
-    void change(core, call, methods.memberPromote.response, core.changes.promote(id));
+    void change(parts, call, methods.memberPromote.response, changes.promote(id));
   });
 }
 
 async function add(
-  core: MemberCore,
+  { header, changes }: ClusterServiceParts,
   call: UnaryCall,
   request: etcdserverpb.MemberAddRequest,
 ): Promise<void> {
@@ -39,13 +50,13 @@ async function add(
     failWith(call, 'MEMBER_BAD_URLS');
     return;
   }
-  const outcome = await core.changes.add(request.peerURLs, request.isLearner);
+  const outcome = await changes.add(request.peerURLs, request.isLearner);
   if (outcome.error !== undefined) {
     failWith(call, outcome.error);
     return;
   }
   call.reply(methods.memberAdd.response, {
-    header: headerOf(core),
+    header: header.message(NO_REVISION),
     member: {
       id: outcome.id,
       name: '',
@@ -65,24 +76,18 @@ function areUsable(urls: readonly string[]): boolean {
 type ChangeResponse = (typeof methods)['memberRemove']['response'];
 
 async function change(
-  core: MemberCore,
+  { header }: ClusterServiceParts,
   call: UnaryCall,
   response: ChangeResponse,
   pending: Promise<ChangeOutcome>,
 ): Promise<void> {
   const outcome = await pending;
   if (outcome.error !== undefined) failWith(call, outcome.error);
-  else call.reply(response, { header: headerOf(core), members: outcome.members.map(shown) });
-}
-
-/** As etcd has it: the answers of this service carry no revision. */
-function headerOf(core: MemberCore): etcdserverpb.ResponseHeader {
-  return {
-    clusterId: core.clusterId,
-    memberId: core.memberId,
-    revision: 0,
-    raftTerm: core.raft.term,
-  };
+  else
+    call.reply(response, {
+      header: header.message(NO_REVISION),
+      members: outcome.members.map(shown),
+    });
 }
 
 function shown({ id, name, peerURLs, clientURLs, isLearner }: Member): etcdserverpb.Member {
@@ -90,19 +95,19 @@ function shown({ id, name, peerURLs, clientURLs, isLearner }: Member): etcdserve
 }
 
 class MemberListRead implements Read {
-  readonly #core: MemberCore;
+  readonly #parts: ClusterServiceParts;
   readonly #call: UnaryCall;
 
-  constructor(core: MemberCore, call: UnaryCall) {
-    this.#core = core;
+  constructor(parts: ClusterServiceParts, call: UnaryCall) {
+    this.#parts = parts;
     this.#call = call;
   }
 
   serve(): void {
-    const core = this.#core;
+    const { header, store } = this.#parts;
     this.#call.reply(methods.memberList.response, {
-      header: headerOf(core),
-      members: core.machine.cluster.members().map(shown),
+      header: header.message(NO_REVISION),
+      members: store.machine.cluster.members().map(shown),
     });
   }
 

@@ -1,31 +1,39 @@
 // The gRPC server of a member: limits from the flags, and the table of every service.
 
+import type { Env } from '../../env/index.ts';
 import { createServer, type Server, type ServerOptions } from '../../grpc/index.ts';
 import { ServiceTable, serveGrpc } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
-import type { MemberCore } from '../core.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { CoarseClock } from '../telemetry/coarse-clock.ts';
-import { asError } from '../telemetry/log.ts';
+import { asError, type Logger } from '../telemetry/log.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
-import { registerClusterService } from './cluster.ts';
-import { memberGuards } from './guards.ts';
+import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
+import { type GuardParts, memberGuards } from './guards.ts';
 import { registerHealthService } from './health.ts';
-import { registerKvService } from './kv.ts';
-import { registerLeaseService } from './lease.ts';
-import { registerMaintenanceService } from './maintenance.ts';
-import { registerSnapshot } from './snapshot.ts';
-import { registerWatchService } from './watch.ts';
+import { type KvParts, registerKvService } from './kv.ts';
+import { type LeaseServiceParts, registerLeaseService } from './lease.ts';
+import { type MaintenanceParts, registerMaintenanceService } from './maintenance.ts';
+import { registerSnapshot, type SnapshotParts } from './snapshot.ts';
+import { registerWatchService, type WatchParts } from './watch.ts';
 
-/** Every service of a member, behind its guards. */
-export function createServiceTable(core: MemberCore): ServiceTable {
-  const table = new ServiceTable(memberGuards(core));
-  registerKvService(table, core);
-  registerWatchService(table, core);
-  registerLeaseService(table, core);
-  registerClusterService(table, core);
-  registerMaintenanceService(table, core);
-  registerSnapshot(table, core);
+type ServiceParts = GuardParts &
+  KvParts &
+  WatchParts &
+  LeaseServiceParts &
+  ClusterServiceParts &
+  MaintenanceParts &
+  SnapshotParts;
+
+/** Every service of a member, behind its guards. A new one gets a line here. */
+export function createServiceTable(parts: ServiceParts): ServiceTable {
+  const table = new ServiceTable(memberGuards(parts));
+  registerKvService(table, parts);
+  registerWatchService(table, parts);
+  registerLeaseService(table, parts);
+  registerClusterService(table, parts);
+  registerMaintenanceService(table, parts);
+  registerSnapshot(table, parts);
   registerHealthService(table);
   return table;
 }
@@ -40,13 +48,18 @@ function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepali
   };
 }
 
+interface GrpcServerParts {
+  readonly config: ServerConfig;
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly log: Logger;
+}
+
 /** Serves no connection yet. How long calls take goes into `metrics`. */
 export function createGrpcServer(
-  core: MemberCore,
+  { config, env, log }: GrpcServerParts,
   table: ServiceTable,
   metrics: GrpcMetrics,
 ): Server {
-  const { config, env, log } = core;
   const server = createServer({
     timers: env.timers,
     // Each call's duration is measured; finely only for who asked for histograms.

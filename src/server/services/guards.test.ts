@@ -5,7 +5,6 @@ import { bytesFromLatin1 } from '../../base/index.ts';
 import { createSimEnv } from '../../env/sim/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { UnaryCall } from '../../rpc/index.ts';
-import type { MemberCore } from '../core.ts';
 import type { Member } from '../member.ts';
 import { SimMember, servingOf } from '../testing/sim-member.fixture.ts';
 import { memberGuards } from './guards.ts';
@@ -31,8 +30,11 @@ interface State {
 /** The methods that are served to an empty request, and the message for the others. */
 function ask(member: Member, state: State, metadata = new Map<string, string>()) {
   const { isLearner = false, leader = 1n, mayGrow = true } = state;
-  const core = { isLearner, raft: { leader }, quota: { mayGrow: () => mayGrow } };
-  const guards = memberGuards(core as unknown as MemberCore);
+  const guards = memberGuards({
+    membership: { isLearner },
+    raft: { leader },
+    quota: { mayGrow: () => mayGrow },
+  });
   const served: string[] = [];
   const messages = new Set<string>();
   for (const entry of member.services.entries()) {
@@ -87,8 +89,11 @@ test('who is refused what: a learner, without a leader, without memory', async (
 test('a learner serves ranges that are serializable', async () => {
   await withMember((member) => {
     const entry = member.services.get(KVService.methods.range.path)!;
-    const core = { isLearner: true, raft: { leader: 1n } } as unknown as MemberCore;
-    const [forLearner] = memberGuards(core);
+    const [forLearner] = memberGuards({
+      membership: { isLearner: true },
+      raft: { leader: 1n },
+      quota: { mayGrow: () => true },
+    });
     const serves = (serializable: boolean) => {
       const request = KVService.methods.range.request.create({ serializable });
       return forLearner!({} as UnaryCall, entry, request) === undefined;
@@ -99,7 +104,7 @@ test('a learner serves ranges that are serializable', async () => {
 
 test('what clients ask for is proposed in the name of the caller', async () => {
   await withMember((member) => {
-    const propose = vi.spyOn(member.proposals, 'propose').mockReturnValue(undefined);
+    const propose = vi.spyOn(member.parts.proposals, 'propose').mockReturnValue(undefined);
     const key = bytesFromLatin1('k');
     const { put, deleteRange, txn, compact } = KVService.methods;
     const { leaseGrant, leaseRevoke } = LeaseService.methods;

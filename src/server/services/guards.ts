@@ -6,7 +6,9 @@
 import { STATUS } from '../../grpc/index.ts';
 import { ETCD_ERRORS } from '../../protocol/index.ts';
 import { type Call, type Guard, type RpcStatus, statusOf } from '../../rpc/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { OwnMembership } from '../cluster/own-membership.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { Quota } from '../duties/quota.ts';
 
 /** What is said where the heap is too full for one more watcher, stream or lease. */
 export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
@@ -15,33 +17,38 @@ const NOT_FOR_LEARNER = statusOf('NOT_SUPPORTED_FOR_LEARNER');
 const NO_LEADER = statusOf('NO_LEADER');
 const NO_MEMORY: RpcStatus = { status: STATUS.RESOURCE_EXHAUSTED, message: TOO_MUCH_OPEN };
 
-type GuardCore = Pick<MemberCore, 'isLearner' | 'quota' | 'raft'>;
+export interface GuardParts {
+  readonly raft: Pick<RaftState, 'leader'>;
+  readonly membership: Pick<OwnMembership, 'isLearner'>;
+  readonly quota: Pick<Quota, 'mayGrow'>;
+}
 
-export function memberGuards(core: GuardCore): readonly Guard[] {
-  return [forLearner(core), forLeader(core), forMemory(core)];
+/** A new guard gets its place in this list. */
+export function memberGuards(parts: GuardParts): readonly Guard[] {
+  return [forLearner(parts), forLeader(parts), forMemory(parts)];
 }
 
 /** A learner serves next to nothing. */
-function forLearner(core: GuardCore): Guard {
+function forLearner({ membership }: GuardParts): Guard {
   return (_call, { traits: { servedByLearner = false } }, request) => {
-    if (!core.isLearner) return undefined;
+    if (!membership.isLearner) return undefined;
     const serves =
       typeof servedByLearner === 'boolean' ? servedByLearner : servedByLearner(request);
     return serves ? undefined : NOT_FOR_LEARNER;
   };
 }
 
-function forLeader(core: GuardCore): Guard {
+function forLeader({ raft }: GuardParts): Guard {
   return (call, { traits }) => {
-    if (core.raft.leader !== 0n || traits.servedWithoutLeader === true) return undefined;
+    if (raft.leader !== 0n || traits.servedWithoutLeader === true) return undefined;
     return requiresLeader(call) ? NO_LEADER : undefined;
   };
 }
 
 /** Near the limit of the heap nothing is added that stays. */
-function forMemory(core: GuardCore): Guard {
+function forMemory({ quota }: GuardParts): Guard {
   return (_call, { traits }) =>
-    traits.holdsMemory === true && !core.quota.mayGrow() ? NO_MEMORY : undefined;
+    traits.holdsMemory === true && !quota.mayGrow() ? NO_MEMORY : undefined;
 }
 
 /** Whether the client would rather be refused than wait for a leader. */

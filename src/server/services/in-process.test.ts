@@ -93,7 +93,7 @@ test('every kind of method is served in process as it is over HTTP/2', async () 
     expect(copy.status).toBe(STATUS.OK);
     const blobs = copy.messages.map((bytes) => snapshot.response.decode(bytes).blob);
     const size = blobs.slice(0, -1).reduce((sum, { length }) => sum + length, 0);
-    expect(size).toBe(member.machine.backend.sizeBytes);
+    expect(size).toBe(member.parts.store.machine.backend.sizeBytes);
 
     expect(errors).toEqual([]);
     await member.stop();

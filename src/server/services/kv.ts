@@ -32,10 +32,14 @@ import {
   REQUEST_KIND,
   Slices,
 } from '../../store/index.ts';
-import type { Proposal } from '../consensus/proposals.ts';
-import type { Read } from '../consensus/read-index-queue.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { Proposal, Proposals } from '../consensus/proposals.ts';
+import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
+import type { Quota } from '../duties/quota.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { readLargeRange } from './large-range.ts';
 import {
   bodyOf,
@@ -45,14 +49,26 @@ import {
   rangeAnswer,
   txnAnswer,
 } from './long-answer.ts';
-import { registerRangeStream } from './range-stream.ts';
-import { readFailure } from './reply.ts';
+import { type RangeStreamParts, registerRangeStream } from './range-stream.ts';
+import { readFailure } from './read-failure.ts';
+import type { ResponseHeaders } from './response-header.ts';
 import { type KvEncoders, kvEncoders } from './responses.ts';
 
 const methods = etcdserverpb.KVService.methods;
 
-export function registerKvService(table: ServiceTable, core: MemberCore): void {
-  const service = new KvService(core);
+export interface KvParts extends RangeStreamParts {
+  readonly config: RangeStreamParts['config'] & Pick<ServerConfig, 'maxTxnOps'>;
+  readonly metrics: Pick<ServerMetrics, 'mvcc'>;
+  readonly header: ResponseHeaders;
+  readonly proposals: Pick<Proposals, 'propose'>;
+  readonly reads: Pick<ReadIndexQueue, 'request'>;
+  readonly quota: Pick<Quota, 'isAvailable'>;
+  readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
+  readonly store: StoreView<'backend' | 'kv'>;
+}
+
+export function registerKvService(table: ServiceTable, parts: KvParts): void {
+  const service = new KvService(parts);
   table.unary(methods.range, (call, request) => service.range(call, request), {
     servedByLearner: (request) => request.serializable,
   });
@@ -62,7 +78,7 @@ export function registerKvService(table: ServiceTable, core: MemberCore): void {
   );
   table.unary(methods.txn, (call, request, bytes) => service.txn(call, request, bytes));
   table.unary(methods.compact, (call, request, bytes) => service.compact(call, request, bytes));
-  registerRangeStream(table, core);
+  registerRangeStream(table, parts);
 }
 
 /** Refuses what etcd refuses before it proposes; false if the call was answered so. */
@@ -92,15 +108,15 @@ function failTooLarge(call: UnaryCall, size: number): void {
 }
 
 class KvService {
-  readonly core: MemberCore;
+  readonly parts: KvParts;
   readonly encoders: KvEncoders;
   /** Shared by all ranges that end in one step. */
   readonly #rangeRun = new RangeRun();
   #rangeResult = new RangeResult();
 
-  constructor(core: MemberCore) {
-    this.core = core;
-    this.encoders = kvEncoders(core.header);
+  constructor(parts: KvParts) {
+    this.parts = parts;
+    this.encoders = kvEncoders(parts.header);
   }
 
   range(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
@@ -108,19 +124,19 @@ class KvService {
     if (request.serializable) this.serveRange(call, request);
     else {
       const read = new LinearizableRange(this, call, request);
-      this.core.reads.request(read, request.key.length + request.rangeEnd.length);
+      this.parts.reads.request(read, request.key.length + request.rangeEnd.length);
     }
   }
 
   /** Evaluates and answers, in this turn unless the range is large. */
   serveRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
     if (!call.isWanted()) return;
-    const { machine, metrics } = this.core;
+    const { store, metrics } = this.parts;
     metrics.mvcc.ranges.value++;
     const run = this.#rangeRun;
     const result = this.#rangeResult;
     try {
-      run.start(machine.kv, request, result);
+      run.start(store.machine.kv, request, result);
       if (run.step(RANGE_STEP_KEYS)) {
         const bytes = result.byteCount();
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
@@ -132,7 +148,7 @@ class KvService {
         this.#rangeResult = new RangeResult();
         if (call.mayHold(bytes)) {
           call.holdMemory(bytes);
-          this.#replyLong(call, rangeAnswer(this.core.header, bodyOf(result)));
+          this.#replyLong(call, rangeAnswer(this.parts.header, bodyOf(result)));
           return;
         }
       }
@@ -145,13 +161,13 @@ class KvService {
 
   /** In slices, at the revision of the first one; rows are read on while the answer is sent. */
   async #serveLargeRange(call: UnaryCall, request: etcdserverpb.RangeRequest): Promise<void> {
-    const { kv } = this.core.machine;
+    const { kv } = this.parts.store.machine;
     await this.#servePinned(
       call,
       kv.pin(request.revision > 0 ? request.revision : kv.currentRev),
       async (pin, slices) => {
         const body = await readLargeRange(pin, request, slices, call);
-        return body === undefined ? undefined : rangeAnswer(this.core.header, body);
+        return body === undefined ? undefined : rangeAnswer(this.parts.header, body);
       },
     );
   }
@@ -164,7 +180,7 @@ class KvService {
   ): Promise<void> {
     let answer: LongAnswer | undefined;
     try {
-      answer = await prepare(pin, new Slices(this.core.env));
+      answer = await prepare(pin, new Slices(this.parts.env));
     } catch (error) {
       this.#failRead(call, error);
     }
@@ -182,7 +198,7 @@ class KvService {
         try {
           return pieces.next();
         } catch (error) {
-          const { status, message } = readFailure(this.core, error);
+          const { status, message } = readFailure(this.parts.log, error);
           throw new GrpcStatusError(status, message);
         }
       },
@@ -219,30 +235,30 @@ class KvService {
 
   replyDelete(call: UnaryCall, result: DeleteResult): void {
     this.replyWith(call, this.encoders.deleteRange, result, (large) =>
-      deleteAnswer(this.core.header, large),
+      deleteAnswer(this.parts.header, large),
     );
   }
 
   replyTxn(call: UnaryCall, result: TxnResult): void {
     this.replyWith(call, this.encoders.txn, result, (large) =>
-      txnAnswer(this.core.header, large, large.responses),
+      txnAnswer(this.parts.header, large, large.responses),
     );
   }
 
   put(call: UnaryCall, request: etcdserverpb.PutRequest, bytes: Uint8Array): void {
     if (!accepted(call, checkPutRequest, request)) return;
-    if (!this.core.quota.isAvailable(costOfPut(request))) {
+    if (!this.parts.quota.isAvailable(costOfPut(request))) {
       this.#refuseForSpace(call);
       return;
     }
     const proposal = new PutProposal(this, call);
-    this.core.proposals.propose(REQUEST_KIND.PUT, call.caller, bytes, 0, bytes.length, proposal);
+    this.parts.proposals.propose(REQUEST_KIND.PUT, call.caller, bytes, 0, bytes.length, proposal);
   }
 
   deleteRange(call: UnaryCall, request: etcdserverpb.DeleteRangeRequest, bytes: Uint8Array): void {
     if (!accepted(call, checkDeleteRangeRequest, request)) return;
     const proposal = new DeleteProposal(this, call);
-    this.core.proposals.propose(
+    this.parts.proposals.propose(
       REQUEST_KIND.DELETE_RANGE,
       call.caller,
       bytes,
@@ -254,7 +270,7 @@ class KvService {
 
   txn(call: UnaryCall, request: etcdserverpb.TxnRequest, bytes: Uint8Array): void {
     try {
-      checkTxnRequest(request, this.core.config.maxTxnOps);
+      checkTxnRequest(request, this.parts.config.maxTxnOps);
     } catch (error) {
       failWithEtcdError(call, error);
       return;
@@ -262,22 +278,22 @@ class KvService {
     if (isTxnReadonly(request)) {
       const read = new ReadonlyTxn(this, call, request);
       if (isTxnSerializable(request)) read.serve();
-      else this.core.reads.request(read, bytes.length);
+      else this.parts.reads.request(read, bytes.length);
       return;
     }
     const cost = costOfTxn(request);
-    if (cost > 0 && !this.core.quota.isAvailable(cost)) {
+    if (cost > 0 && !this.parts.quota.isAvailable(cost)) {
       this.#refuseForSpace(call);
       return;
     }
     const proposal = new TxnProposal(this, call);
-    this.core.proposals.propose(REQUEST_KIND.TXN, call.caller, bytes, 0, bytes.length, proposal);
+    this.parts.proposals.propose(REQUEST_KIND.TXN, call.caller, bytes, 0, bytes.length, proposal);
   }
 
   /** Evaluates and answers a transaction that only reads. */
   serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
     if (!call.isWanted()) return;
-    const { kv } = this.core.machine;
+    const { kv } = this.parts.store.machine;
     const run = new TxnRun();
     try {
       run.startReadonly(kv, request);
@@ -314,17 +330,17 @@ class KvService {
       if (range === undefined) return undefined;
       ops.push({ kind: 'body', range });
     }
-    return txnAnswer(this.core.header, run.result, ops);
+    return txnAnswer(this.parts.header, run.result, ops);
   }
 
   #failRead(call: UnaryCall, error: unknown): void {
-    const { status, message } = readFailure(this.core, error);
+    const { status, message } = readFailure(this.parts.log, error);
     call.fail(status, message);
   }
 
   compact(call: UnaryCall, request: etcdserverpb.CompactionRequest, bytes: Uint8Array): void {
     const proposal = new CompactProposal(this, call, request.physical);
-    this.core.proposals.propose(
+    this.parts.proposals.propose(
       REQUEST_KIND.COMPACTION,
       call.caller,
       bytes,
@@ -335,7 +351,7 @@ class KvService {
   }
 
   #refuseForSpace(call: UnaryCall): void {
-    this.core.raiseNoSpace(() => failWith(call, 'NO_SPACE'));
+    this.parts.noSpaceAlarm.raise(() => failWith(call, 'NO_SPACE'));
   }
 }
 
@@ -407,7 +423,8 @@ abstract class KvProposal implements Proposal {
 
   complete(result: ApplyResult): void {
     if (result.kind === 'error') {
-      if (result.error === 'NO_SPACE') this.service.core.raiseNoSpace(() => this.fail('NO_SPACE'));
+      if (result.error === 'NO_SPACE')
+        this.service.parts.noSpaceAlarm.raise(() => this.fail('NO_SPACE'));
       else this.fail(result.error);
       return;
     }
@@ -464,7 +481,7 @@ class CompactProposal extends KvProposal {
   async #answerWhenGone(revision: number, physical: Promise<void>): Promise<void> {
     try {
       await physical;
-      await this.service.core.machine.backend.commit();
+      await this.service.parts.store.machine.backend.commit();
       this.#reply(revision);
     } catch {
       // A failed backend stops the member; the client is told by that.
@@ -473,9 +490,7 @@ class CompactProposal extends KvProposal {
   }
 
   #reply(revision: number): void {
-    const { clusterId, memberId, raft } = this.service.core;
-    this.call.reply(methods.compact.response, {
-      header: { clusterId, memberId, revision, raftTerm: raft.term },
-    });
+    const { header } = this.service.parts;
+    this.call.reply(methods.compact.response, { header: header.message(revision) });
   }
 }

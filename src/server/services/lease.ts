@@ -1,6 +1,7 @@
 // etcdserverpb.Lease.
 
 import { bytesFromLatin1 } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import type { StreamHandler } from '../../grpc/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import {
@@ -12,10 +13,17 @@ import {
   type UnaryCall,
 } from '../../rpc/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { LeaseRenewals } from '../cluster/lease-renewals.ts';
+import type { AppliedWaits } from '../consensus/applied-waits.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { RequestIds } from '../consensus/request-ids.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
+import type { Quota } from '../duties/quota.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
-import { headerOf } from './reply.ts';
-import { WrittenResponse } from './written-response.ts';
+import type { ResponseHeaders } from './response-header.ts';
+import { UnaryProposal } from './unary-proposal.ts';
 
 const {
   LeaseService,
@@ -25,34 +33,51 @@ const {
 } = etcdserverpb;
 const methods = LeaseService.methods;
 
-export function registerLeaseService(table: ServiceTable, core: MemberCore): void {
-  table.unary(methods.leaseGrant, (call, request, bytes) => grant(core, call, request, bytes), {
+export interface LeaseServiceParts {
+  readonly env: Pick<Env, 'clock'>;
+  readonly header: Pick<ResponseHeaders, 'message'>;
+  readonly raft: Pick<RaftState, 'leads'>;
+  readonly appliedWaits: Pick<AppliedWaits, 'whenCaughtUp'>;
+  readonly requestIds: Pick<RequestIds, 'nextWhole'>;
+  readonly proposals: Pick<Proposals, 'propose'>;
+  readonly quota: Pick<Quota, 'isAvailable'>;
+  readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
+  readonly store: StoreView<'kv' | 'leases'>;
+  readonly leaseRenewals: Pick<LeaseRenewals, 'renewNow' | 'renew' | 'timeToLive'>;
+}
+
+export function registerLeaseService(table: ServiceTable, parts: LeaseServiceParts): void {
+  table.unary(methods.leaseGrant, (call, request, bytes) => grant(parts, call, request, bytes), {
     holdsMemory: true,
   });
   table.unary(methods.leaseRevoke, (call, _request, bytes) =>
-    core.proposals.propose(
+    parts.proposals.propose(
       REQUEST_KIND.LEASE_REVOKE,
       call.caller,
       bytes,
       0,
       bytes.length,
-      new WrittenResponse(call, () =>
-        call.reply(methods.leaseRevoke.response, { header: headerOf(core) }),
+      new UnaryProposal(call, () =>
+        call.reply(methods.leaseRevoke.response, { header: headerNow(parts) }),
       ),
     ),
   );
   table.unary(methods.leaseTimeToLive, (call, request) => {
-    void timeToLive(core, call, request);
+    void timeToLive(parts, call, request);
   });
   table.unary(methods.leaseLeases, (call) =>
     call.reply(methods.leaseLeases.response, {
-      header: headerOf(core),
-      leases: core.machine.leases.lessor.list().map(({ id }) => ({ id })),
+      header: headerNow(parts),
+      leases: parts.store.machine.leases.lessor.list().map(({ id }) => ({ id })),
     }),
   );
-  table.stream(methods.leaseKeepAlive, (call) => new KeepAliveStream(core, call), {
+  table.stream(methods.leaseKeepAlive, (call) => new KeepAliveStream(parts, call), {
     holdsMemory: true,
   });
+}
+
+function headerNow({ header, store }: LeaseServiceParts): etcdserverpb.ResponseHeader {
+  return header.message(store.machine.kv.currentRev);
 }
 
 /**
@@ -60,34 +85,34 @@ export function registerLeaseService(table: ServiceTable, core: MemberCore): voi
  * field that comes twice the last one counts.
  */
 function grant(
-  core: MemberCore,
+  parts: LeaseServiceParts,
   call: UnaryCall,
   request: etcdserverpb.LeaseGrantRequest,
   bytes: Uint8Array,
 ): void {
-  if (!core.quota.isAvailable(LEASE_COST_BYTES)) {
-    core.raiseNoSpace(() => failWith(call, 'NO_SPACE'));
+  if (!parts.quota.isAvailable(LEASE_COST_BYTES)) {
+    parts.noSpaceAlarm.raise(() => failWith(call, 'NO_SPACE'));
     return;
   }
   let body = bytes;
   if (request.id === 0n) {
     const id = LeaseGrantRequestCodec.encode(
-      LeaseGrantRequestCodec.create({ id: chooseLeaseId(core) }),
+      LeaseGrantRequestCodec.create({ id: chooseLeaseId(parts) }),
     );
     body = new Uint8Array(bytes.length + id.length);
     body.set(bytes);
     body.set(id, bytes.length);
   }
-  core.proposals.propose(
+  parts.proposals.propose(
     REQUEST_KIND.LEASE_GRANT,
     call.caller,
     body,
     0,
     body.length,
-    new WrittenResponse(call, (result) => {
+    new UnaryProposal(call, (result) => {
       if (result.kind !== 'leaseGrant') throw new TypeError('a grant answers a grant');
       call.reply(methods.leaseGrant.response, {
-        header: headerOf(core),
+        header: headerNow(parts),
         id: result.id,
         ttl: result.ttlSec,
         error: '',
@@ -96,39 +121,39 @@ function grant(
   );
 }
 
-function chooseLeaseId(core: MemberCore): bigint {
+function chooseLeaseId({ requestIds }: LeaseServiceParts): bigint {
   for (;;) {
-    const id = BigInt.asUintN(63, core.requestIds.nextWhole());
+    const id = BigInt.asUintN(63, requestIds.nextWhole());
     if (id !== 0n) return id;
   }
 }
 
 async function timeToLive(
-  core: MemberCore,
+  parts: LeaseServiceParts,
   call: UnaryCall,
   request: etcdserverpb.LeaseTimeToLiveRequest,
 ): Promise<void> {
   const { id, keys } = request;
-  if (core.raft.leader !== core.memberId) {
-    const outcome = await core.leaseRenewals.timeToLive(id, keys);
+  if (!parts.raft.leads) {
+    const outcome = await parts.leaseRenewals.timeToLive(id, keys);
     if (outcome.kind === 'failed') failWith(call, outcome.error);
-    else if (outcome.kind === 'missing') replyMissing(core, call, id);
+    else if (outcome.kind === 'missing') replyMissing(parts, call, id);
     else {
       call.reply(methods.leaseTimeToLive.response, {
         ...outcome.response,
-        header: headerOf(core),
+        header: headerNow(parts),
       });
     }
     return;
   }
-  if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) {
+  if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) {
     failWith(call, 'TIMEOUT_WAIT_APPLIED_INDEX');
     return;
   }
-  const { lessor } = core.machine.leases;
+  const { lessor } = parts.store.machine.leases;
   const lease = lessor.lookup(id);
   if (lease === undefined) {
-    replyMissing(core, call, id);
+    replyMissing(parts, call, id);
     return;
   }
   if (!lessor.isPrimary) {
@@ -137,29 +162,29 @@ async function timeToLive(
     return;
   }
   call.reply(methods.leaseTimeToLive.response, {
-    header: headerOf(core),
+    header: headerNow(parts),
     id: lease.id,
-    ttl: lessor.remainingSec(lease, core.env.clock.monotonicMs()),
+    ttl: lessor.remainingSec(lease, parts.env.clock.monotonicMs()),
     grantedTTL: lease.ttlSec,
     keys: keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
   });
 }
 
-function replyMissing(core: MemberCore, call: UnaryCall, id: bigint): void {
-  const header = headerOf(core);
+function replyMissing(parts: LeaseServiceParts, call: UnaryCall, id: bigint): void {
+  const header = headerNow(parts);
   call.reply(methods.leaseTimeToLive.response, { header, id, ttl: -1, grantedTTL: 0, keys: [] });
 }
 
 /** Renewals in the order in which they come: one that takes longer holds back those behind it. */
 class KeepAliveStream implements StreamHandler {
-  readonly #core: MemberCore;
+  readonly #parts: LeaseServiceParts;
   readonly #call: StreamCall;
   #undecided = false;
   #clientEnded = false;
   #ended = false;
 
-  constructor(core: MemberCore, call: StreamCall) {
-    this.#core = core;
+  constructor(parts: LeaseServiceParts, call: StreamCall) {
+    this.#parts = parts;
     this.#call = call;
   }
 
@@ -173,7 +198,7 @@ class KeepAliveStream implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    const renewal = this.#core.leaseRenewals.renewNow(id);
+    const renewal = this.#parts.leaseRenewals.renewNow(id);
     if (renewal?.kind === 'renewed') this.#answer(id, renewal.ttlSec);
     else if (renewal?.kind === 'missing') this.#answer(id, 0);
     else void this.#renewLater(id);
@@ -193,14 +218,14 @@ class KeepAliveStream implements StreamHandler {
   }
 
   #answer(id: bigint, ttl: number): void {
-    const header = headerOf(this.#core);
+    const header = headerNow(this.#parts);
     if (!this.#call.write(LeaseKeepAliveResponseCodec, { header, id, ttl })) this.#call.pause();
   }
 
   async #renewLater(id: bigint): Promise<void> {
     this.#undecided = true;
     this.#call.pause();
-    const outcome = await this.#core.leaseRenewals.renew(id);
+    const outcome = await this.#parts.leaseRenewals.renew(id);
     this.#undecided = false;
     if (this.#ended) return;
     if (outcome.kind === 'failed') {

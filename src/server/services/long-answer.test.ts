@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RangeResult } from '../../mvcc/index.ts';
 import { bodyOf, rangeAnswer } from './long-answer.ts';
-import { ResponseHeaderWriter } from './response-header.ts';
+import { ResponseHeaders } from './response-header.ts';
 import { kvEncoders } from './responses.ts';
 
 test('the pieces of a large answer are the answer', () => {
@@ -12,8 +12,8 @@ test('the pieces of a large answer are the answer', () => {
       fc.boolean(),
       fc.boolean(),
       (lengths, more, withCount) => {
-        const header = new ResponseHeaderWriter(0xcdf818194e3a8c32n, 0x8e9e05c52164694dn);
-        header.term = 7;
+        const raft = { term: 7 };
+        const header = new ResponseHeaders(0xcdf818194e3a8c32n, 0x8e9e05c52164694dn, raft);
         const result = new RangeResult();
         result.revision = 300;
         result.more = more;
@@ -28,7 +28,7 @@ test('the pieces of a large answer are the answer', () => {
         const { size, pieces } = rangeAnswer(header, bodyOf(result));
         expect(size).toBe(whole.length);
         // A new term while the answer is under way changes nothing in it.
-        header.term = 70_000;
+        raft.term = 70_000;
         const parts: Uint8Array[] = [];
         for (let left = size; left > 0; left -= parts.at(-1)!.length) {
           parts.push(pieces.next().value!);

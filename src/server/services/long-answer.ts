@@ -16,7 +16,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import type { ResponseHeaderWriter } from './response-header.ts';
+import type { ResponseHeaders } from './response-header.ts';
 import {
   copyField,
   fieldSize,
@@ -66,16 +66,16 @@ export interface LongAnswer {
   readonly pieces: Pieces;
 }
 
-export function rangeAnswer(header: ResponseHeaderWriter, body: RangeBody): LongAnswer {
+export function rangeAnswer(header: ResponseHeaders, body: RangeBody): LongAnswer {
   return answerOf(rangeSection(fixedHeader(header, body.revision), body));
 }
 
-export function deleteAnswer(header: ResponseHeaderWriter, result: DeleteResult): LongAnswer {
+export function deleteAnswer(header: ResponseHeaders, result: DeleteResult): LongAnswer {
   return answerOf(deleteSection(fixedHeader(header, result.revision), result));
 }
 
 export function txnAnswer(
-  header: ResponseHeaderWriter,
+  header: ResponseHeaders,
   txn: Pick<TxnResult, 'revision' | 'succeeded'>,
   ops: readonly OpBody[],
 ): LongAnswer {
@@ -217,7 +217,7 @@ function headerBytes(header: HeaderWriter, revision: Revision): Uint8Array {
 }
 
 /** The header as it is now: the term may change while the answer is sent. */
-function fixedHeader(header: ResponseHeaderWriter, revision: Revision): HeaderWriter {
+function fixedHeader(header: ResponseHeaders, revision: Revision): HeaderWriter {
   const bytes = headerBytes(header, revision);
   return {
     size: () => bytes.length,

@@ -1,14 +1,21 @@
 // etcdserverpb.Maintenance: status, alarms, hashes.
 
 import { invariant } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import { STATUS } from '../../grpc/index.ts';
 import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { ETCD_ERRORS, EtcdError, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
-import { headerOf } from './reply.ts';
-import { WrittenResponse } from './written-response.ts';
+import type { OwnMembership } from '../cluster/own-membership.ts';
+import type { Leadership } from '../consensus/leadership.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StateMachineOwner, StoreView } from '../consensus/state-machine-owner.ts';
+import type { Quota } from '../duties/quota.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { ResponseHeaders } from './response-header.ts';
+import { UnaryProposal } from './unary-proposal.ts';
 
 const { AlarmType, MaintenanceService } = etcdserverpb;
 const methods = MaintenanceService.methods;
@@ -23,24 +30,39 @@ export function alarmName(type: number): string {
   return ALARM_NAMES[type] ?? String(type);
 }
 
-export function registerMaintenanceService(table: ServiceTable, core: MemberCore): void {
-  table.unary(methods.status, (call) => call.reply(methods.status.response, statusOf(core)), {
+export interface MaintenanceParts {
+  readonly env: Pick<Env, 'clock'>;
+  readonly metrics: Pick<ServerMetrics, 'mvcc'>;
+  readonly header: Pick<ResponseHeaders, 'message'>;
+  readonly raft: Pick<RaftState, 'leader' | 'leads' | 'term' | 'committedIndex' | 'appliedIndex'>;
+  readonly leadership: Pick<Leadership, 'moveTo'>;
+  readonly membership: Pick<OwnMembership, 'isLearner'>;
+  readonly proposals: Pick<Proposals, 'propose'>;
+  readonly quota: Pick<Quota, 'limitBytes'>;
+  readonly store: StoreView<'alarms' | 'backend' | 'cluster' | 'hash' | 'hashKv' | 'kv'> &
+    Pick<StateMachineOwner, 'storageVersion'>;
+}
+
+export function registerMaintenanceService(table: ServiceTable, parts: MaintenanceParts): void {
+  const { env, metrics, proposals, store } = parts;
+  const { clock } = env;
+  table.unary(methods.status, (call) => call.reply(methods.status.response, statusOf(parts)), {
     servedByLearner: true,
   });
   table.unary(methods.moveLeader, (call, request) => {
-    void moveLeader(core, call, request.targetID);
+    void moveLeader(parts, call, request.targetID);
   });
   table.unary(methods.alarm, (call, _request, bytes) =>
-    core.proposals.propose(
+    proposals.propose(
       REQUEST_KIND.ALARM,
       call.caller,
       bytes,
       0,
       bytes.length,
-      new WrittenResponse(call, (result) => {
+      new UnaryProposal(call, (result) => {
         invariant(result.kind === 'alarm', 'an alarm request has an alarm result');
         call.reply(methods.alarm.response, {
-          header: headerOf(core),
+          header: headerNow(parts),
           alarms: [...result.alarms],
         });
       }),
@@ -48,12 +70,11 @@ export function registerMaintenanceService(table: ServiceTable, core: MemberCore
   );
   table.unary(methods.hashKV, (call, request) => {
     void answer(call, async () => {
-      const { clock } = core.env;
       const began = clock.monotonicMs();
-      const { hash, compactRevision, hashRevision } = await core.machine.hashKv(request.revision);
-      core.metrics.mvcc.hashRevSeconds.observe((clock.monotonicMs() - began) / 1000);
+      const { hash, compactRevision, hashRevision } = await store.machine.hashKv(request.revision);
+      metrics.mvcc.hashRevSeconds.observe((clock.monotonicMs() - began) / 1000);
       call.reply(methods.hashKV.response, {
-        header: headerOf(core),
+        header: headerNow(parts),
         hash,
         compactRevision,
         hashRevision,
@@ -62,18 +83,24 @@ export function registerMaintenanceService(table: ServiceTable, core: MemberCore
   });
   table.unary(methods.hash, (call) => {
     void answer(call, async () => {
-      const { clock } = core.env;
       const began = clock.monotonicMs();
-      const hash = await core.machine.hash();
-      core.metrics.mvcc.hashSeconds.observe((clock.monotonicMs() - began) / 1000);
-      call.reply(methods.hash.response, { header: headerOf(core), hash });
+      const hash = await store.machine.hash();
+      metrics.mvcc.hashSeconds.observe((clock.monotonicMs() - began) / 1000);
+      call.reply(methods.hash.response, { header: headerNow(parts), hash });
     });
   });
 }
 
-async function moveLeader(core: MemberCore, call: UnaryCall, transferee: bigint): Promise<void> {
-  const error =
-    core.raft.leader === core.memberId ? await core.leadership.moveTo(transferee) : 'NOT_LEADER';
+function headerNow({ header, store }: MaintenanceParts): etcdserverpb.ResponseHeader {
+  return header.message(store.machine.kv.currentRev);
+}
+
+async function moveLeader(
+  { raft, leadership }: MaintenanceParts,
+  call: UnaryCall,
+  transferee: bigint,
+): Promise<void> {
+  const error = raft.leads ? await leadership.moveTo(transferee) : 'NOT_LEADER';
   if (error !== undefined) failWith(call, error);
   // As etcd has it: this answer alone has no header.
   else call.reply(methods.moveLeader.response, { header: undefined });
@@ -89,8 +116,9 @@ async function answer(call: UnaryCall, work: () => Promise<void>): Promise<void>
   }
 }
 
-function statusOf(core: MemberCore): etcdserverpb.StatusResponse {
-  const { raft, machine } = core;
+function statusOf(parts: MaintenanceParts): etcdserverpb.StatusResponse {
+  const { raft, membership, quota, store } = parts;
+  const { machine, storageVersion } = store;
   const downgrade = machine.cluster.downgrade;
   const errors: string[] = [];
   if (raft.leader === 0n) errors.push(ETCD_ERRORS.NO_LEADER.message);
@@ -100,7 +128,7 @@ function statusOf(core: MemberCore): etcdserverpb.StatusResponse {
     errors.push(`${member}alarm:${alarmName(alarm)}`);
   }
   return {
-    header: headerOf(core),
+    header: headerNow(parts),
     version: SERVER_RELEASE,
     dbSize: machine.backend.sizeBytes,
     leader: raft.leader,
@@ -109,10 +137,9 @@ function statusOf(core: MemberCore): etcdserverpb.StatusResponse {
     raftAppliedIndex: raft.appliedIndex,
     errors,
     dbSizeInUse: machine.backend.sizeInUseBytes,
-    isLearner: core.isLearner,
-    storageVersion:
-      core.storageVersion === undefined ? '' : formatStoredVersion(core.storageVersion),
-    dbSizeQuota: core.quota.limitBytes ?? 0,
+    isLearner: membership.isLearner,
+    storageVersion: storageVersion === undefined ? '' : formatStoredVersion(storageVersion),
+    dbSizeQuota: quota.limitBytes ?? 0,
     downgradeInfo: downgrade.enabled
       ? { enabled: true, targetVersion: downgrade.targetVersion }
       : { enabled: false, targetVersion: '' },

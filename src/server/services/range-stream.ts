@@ -2,6 +2,7 @@
 // of Range: only the last one carries header, count and `more`.
 
 import { latin1FromBytes } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import { STATUS, type StatusCode, type StreamHandler } from '../../grpc/index.ts';
 import {
   checkRangeRequest,
@@ -14,26 +15,38 @@ import {
 import { EtcdError, type EtcdErrorName, etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { endMalformed, type ServiceTable, type StreamCall, statusOf } from '../../rpc/index.ts';
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
-import type { Read } from '../consensus/read-index-queue.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
-import { headerOf, readFailure } from './reply.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { readFailure } from './read-failure.ts';
+import type { ResponseHeaders } from './response-header.ts';
 
 const method = etcdserverpb.KVService.methods.rangeStream;
 
-export function registerRangeStream(table: ServiceTable, core: MemberCore): void {
-  table.stream(method, (call) => new RangeStream(core, call), { holdsMemory: true });
+export interface RangeStreamParts {
+  readonly config: { readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'> };
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly log: Logger;
+  readonly header: Pick<ResponseHeaders, 'message'>;
+  readonly reads: Pick<ReadIndexQueue, 'request'>;
+  readonly store: StoreView<'kv'>;
+}
+
+export function registerRangeStream(table: ServiceTable, parts: RangeStreamParts): void {
+  table.stream(method, (call) => new RangeStream(parts, call), { holdsMemory: true });
 }
 
 class RangeStream implements StreamHandler, Read {
-  readonly #core: MemberCore;
+  readonly #parts: RangeStreamParts;
   readonly #call: StreamCall;
   #request: etcdserverpb.RangeRequest | undefined;
   #ended = false;
   #onRoom: (() => void) | undefined;
 
-  constructor(core: MemberCore, call: StreamCall) {
-    this.#core = core;
+  constructor(parts: RangeStreamParts, call: StreamCall) {
+    this.#parts = parts;
     this.#call = call;
   }
 
@@ -61,7 +74,7 @@ class RangeStream implements StreamHandler, Read {
     } else if (request.serializable) {
       this.serve();
     } else {
-      this.#core.reads.request(this);
+      this.#parts.reads.request(this);
     }
   }
 
@@ -89,7 +102,7 @@ class RangeStream implements StreamHandler, Read {
 
   async #send(): Promise<void> {
     const request = this.#request!;
-    const { kv } = this.#core.machine;
+    const { kv } = this.#parts.store.machine;
     let pin: PinnedView | undefined;
     try {
       if (request.countOnly) this.#sendCount(request);
@@ -111,17 +124,23 @@ class RangeStream implements StreamHandler, Read {
   }
 
   #sendCount(request: etcdserverpb.RangeRequest): void {
+    const { header, store } = this.#parts;
+    const { kv } = store.machine;
     const result = new RangeResult();
-    new RangeRun().start(this.#core.machine.kv, request, result);
-    const rangeResponse = { ...emptyResponse(), header: headerOf(this.#core), count: result.count };
+    new RangeRun().start(kv, request, result);
+    const rangeResponse = {
+      ...emptyResponse(),
+      header: header.message(kv.currentRev),
+      count: result.count,
+    };
     this.#call.write(method.response, { rangeResponse });
   }
 
   /** `kv` is pinned at the revision; another store may take its place meanwhile. */
   async #sendPieces(kv: KvStore, request: etcdserverpb.RangeRequest): Promise<void> {
-    const { config, env } = this.#core;
+    const { config, env, store } = this.#parts;
     const slices = new Slices(env);
-    const header = headerOf(this.#core);
+    const header = this.#parts.header.message(store.machine.kv.currentRev);
     const totalLimit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
     const run = new RangeRun();
     const result = new RangeResult();
@@ -167,7 +186,7 @@ class RangeStream implements StreamHandler, Read {
   }
 
   #failWith(error: unknown): void {
-    const { status, message } = readFailure(this.#core, error);
+    const { status, message } = readFailure(this.#parts.log, error);
     this.#end(status, message);
   }
 

@@ -4,6 +4,7 @@
 // term follow. Hot: once per answer and once per watch response.
 
 import { type Revision, type Term, varintSize, writeVarint } from '../../base/index.ts';
+import type { etcdserverpb } from '../../protocol/index.ts';
 
 const TAG_HEADER = 0x0a; // field 1, length-delimited
 const TAG_CLUSTER_ID = 0x08; // uint64 cluster_id = 1
@@ -19,16 +20,31 @@ function idField(tag: number, id: bigint): number[] {
   return id === 0n ? [] : bytes;
 }
 
-export class ResponseHeaderWriter {
+export class ResponseHeaders {
+  readonly #clusterId: bigint;
+  readonly #memberId: bigint;
+  readonly #raft: { readonly term: Term };
   readonly #ids: Uint8Array;
-  /** The term that answers carry; the server moves it when raft's term changes. */
-  term: Term = 0;
 
-  constructor(clusterId: bigint, memberId: bigint) {
+  /** `raft` has the term that answers carry. */
+  constructor(clusterId: bigint, memberId: bigint, raft: { readonly term: Term }) {
+    this.#clusterId = clusterId;
+    this.#memberId = memberId;
+    this.#raft = raft;
     this.#ids = Uint8Array.from([
       ...idField(TAG_CLUSTER_ID, clusterId),
       ...idField(TAG_MEMBER_ID, memberId),
     ]);
+  }
+
+  /** As a message, for answers that are not worth a hand-written encoder. */
+  message(revision: Revision): etcdserverpb.ResponseHeader {
+    return {
+      clusterId: this.#clusterId,
+      memberId: this.#memberId,
+      revision,
+      raftTerm: this.#raft.term,
+    };
   }
 
   /** Bytes of the whole field, tag and length included. */
@@ -47,9 +63,10 @@ export class ResponseHeaderWriter {
       target[at++] = TAG_REVISION;
       at = writeVarint(revision, target, at);
     }
-    if (this.term !== 0) {
+    const { term } = this.#raft;
+    if (term !== 0) {
       target[at++] = TAG_RAFT_TERM;
-      at = writeVarint(this.term, target, at);
+      at = writeVarint(term, target, at);
     }
     return at;
   }
@@ -58,7 +75,8 @@ export class ResponseHeaderWriter {
   #contentSize(revision: Revision): number {
     let size = this.#ids.length;
     if (revision !== 0) size += 1 + varintSize(revision);
-    if (this.term !== 0) size += 1 + varintSize(this.term);
+    const { term } = this.#raft;
+    if (term !== 0) size += 1 + varintSize(term);
     return size;
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { bodyOf, deleteAnswer, type LongAnswer, rangeAnswer, txnAnswer } from './long-answer.ts';
-import { ResponseHeaderWriter } from './response-header.ts';
+import { ResponseHeaders } from './response-header.ts';
 import { kvEncoders } from './responses.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
@@ -29,8 +29,7 @@ const {
 const CLUSTER = 0xcdf818194e3a8c32n;
 const MEMBER = 0x8e9e05c52164694dn;
 const TERM = 300;
-const header = new ResponseHeaderWriter(CLUSTER, MEMBER);
-header.term = TERM;
+const header = new ResponseHeaders(CLUSTER, MEMBER, { term: TERM });
 const encoders = kvEncoders(header);
 
 function encode<T>(encoder: Encoder<T>, message: T): Uint8Array {
@@ -265,7 +264,7 @@ test('lengths of numbers', () => {
 });
 
 test('a header of zeros is there all the same', () => {
-  const empty = new ResponseHeaderWriter(0n, 0n);
+  const empty = new ResponseHeaders(0n, 0n, { term: 0 });
   expect(empty.size(0)).toBe(2);
   expect([...encode({ size: () => 2, write: (_, to, at) => empty.write(0, to, at) }, 0)]).toEqual([
     0x0a, 0,

@@ -18,7 +18,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import type { ResponseHeaderWriter } from './response-header.ts';
+import type { ResponseHeaders } from './response-header.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;
@@ -227,7 +227,7 @@ export interface KvEncoders {
   readonly txn: Encoder<TxnResult>;
 }
 
-export function kvEncoders(header: ResponseHeaderWriter): KvEncoders {
+export function kvEncoders(header: ResponseHeaders): KvEncoders {
   return {
     range: {
       size: (result) => rangeSize(header, result),

@@ -2,32 +2,40 @@
 
 import { createHash } from 'node:crypto';
 import { ERROR_CODES, hasCode, Pace } from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import { STATUS, type StreamHandler } from '../../grpc/index.ts';
 import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { DatabaseCopy } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { StateMachineOwner, StoreView } from '../consensus/state-machine-owner.ts';
 import {
   SNAPSHOT_COPIES_MAX,
   SNAPSHOT_JUDGED_MS,
   SNAPSHOT_PIECE_BYTES,
   SNAPSHOT_RATE_KEPT,
 } from '../limits.ts';
-import { asError } from '../telemetry/log.ts';
+import { asError, type Logger } from '../telemetry/log.ts';
 
 const method = etcdserverpb.MaintenanceService.methods.snapshot;
 
-export function registerSnapshot(table: ServiceTable, core: MemberCore): void {
+export interface SnapshotParts {
+  readonly memberId: bigint;
+  readonly env: Pick<Env, 'clock'>;
+  readonly log: Logger;
+  readonly store: StoreView<'backend'> & Pick<StateMachineOwner, 'storageVersion'>;
+}
+
+export function registerSnapshot(table: ServiceTable, parts: SnapshotParts): void {
   const open = new Set<SnapshotCall>();
-  table.stream(method, (call) => new SnapshotCall(core, call, open), {
+  table.stream(method, (call) => new SnapshotCall(parts, call, open), {
     servedByLearner: true,
     holdsMemory: true,
   });
 }
 
 class SnapshotCall implements StreamHandler {
-  readonly #core: MemberCore;
+  readonly #parts: SnapshotParts;
   readonly #call: StreamCall;
   /** Those that are being sent, oldest first; each holds pages of the file. */
   readonly #open: Set<SnapshotCall>;
@@ -37,8 +45,8 @@ class SnapshotCall implements StreamHandler {
   #ended = false;
   #onRoom: (() => void) | undefined;
 
-  constructor(core: MemberCore, call: StreamCall, open: Set<SnapshotCall>) {
-    this.#core = core;
+  constructor(parts: SnapshotParts, call: StreamCall, open: Set<SnapshotCall>) {
+    this.#parts = parts;
     this.#call = call;
     this.#open = open;
   }
@@ -72,14 +80,14 @@ class SnapshotCall implements StreamHandler {
   }
 
   #isSlow(): boolean {
-    const nowMs = this.#core.env.clock.monotonicMs();
+    const nowMs = this.#parts.env.clock.monotonicMs();
     return !this.#ended && this.#pace.isBelow(SNAPSHOT_RATE_KEPT, SNAPSHOT_JUDGED_MS, nowMs);
   }
 
   #makeWay(): void {
     this.#open.delete(this);
-    this.#core.log.warn('ended a snapshot whose client is slow, for another one', {
-      'local-member-id': formatId(this.#core.memberId),
+    this.#parts.log.warn('ended a snapshot whose client is slow, for another one', {
+      'local-member-id': formatId(this.#parts.memberId),
     });
     this.#ended = true;
     endWith(this.#call, 'REQUEST_TOO_MANY_REQUESTS');
@@ -100,11 +108,11 @@ class SnapshotCall implements StreamHandler {
   }
 
   async #send(): Promise<void> {
-    const { machine, log, memberId } = this.#core;
+    const { store, log, memberId } = this.#parts;
     this.#open.add(this);
     let copy: DatabaseCopy | undefined;
     try {
-      copy = await machine.backend.openCopy();
+      copy = await store.machine.backend.openCopy();
       const fields = { 'local-member-id': formatId(memberId), 'total-bytes': copy.size };
       log.info('sending database snapshot to client', fields);
       await this.#sendCopy(copy);
@@ -123,7 +131,7 @@ class SnapshotCall implements StreamHandler {
   }
 
   async #sendCopy(copy: DatabaseCopy): Promise<void> {
-    const { storageVersion } = this.#core;
+    const { storageVersion } = this.#parts.store;
     const version = storageVersion === undefined ? '' : formatStoredVersion(storageVersion);
     const hash = createHash('sha256');
     let remaining = copy.size;
@@ -141,7 +149,7 @@ class SnapshotCall implements StreamHandler {
 
   /** Resolves when the connection takes more. */
   async #write(piece: Omit<etcdserverpb.SnapshotResponse, 'header'>): Promise<void> {
-    const { clock } = this.#core.env;
+    const { clock } = this.#parts.env;
     this.#pace.add(piece.blob.length, clock.monotonicMs());
     if (this.#call.write(method.response, { header: undefined, ...piece })) return;
     this.#pace.begin(clock.monotonicMs());

@@ -55,13 +55,13 @@ test('a watch stream with a malformed request ends, and its watchers go', async 
     const { WatchRequestCodec, WatchCreateRequestCodec } = etcdserverpb;
     const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('a') });
     handler.onMessage(WatchRequestCodec.encode({ requestUnion: { case: 'createRequest', value } }));
-    expect(member.machine.watch.hub.syncedCount).toBe(1);
+    expect(member.parts.store.machine.watch.hub.syncedCount).toBe(1);
     handler.onMessage(MALFORMED);
     expect(ends).toHaveLength(1);
     expect(ends[0]!.status).toBe(STATUS.INTERNAL);
     expect(ends[0]!.message).toMatch(/^grpc: failed to unmarshal the received message: /);
-    expect(member.machine.watch.hub.syncedCount).toBe(0);
-    expect(member.metrics.mvcc.watchStreams.value).toBe(0);
+    expect(member.parts.store.machine.watch.hub.syncedCount).toBe(0);
+    expect(member.parts.metrics.mvcc.watchStreams.value).toBe(0);
     await member.stop();
   });
 });
@@ -87,7 +87,7 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
     const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('a') });
     const create = WatchRequestCodec.encode({ requestUnion: { case: 'createRequest', value } });
     watch.handler.onMessage(create);
-    member.quota.acceptHeapUse({ usedBytes: 8, limitBytes: 10 });
+    member.parts.quota.acceptHeapUse({ usedBytes: 8, limitBytes: 10 });
 
     watch.handler.onMessage(create);
     const [made, refused] = watch.written.map((bytes) => WatchResponseCodec.decode(bytes));
@@ -95,7 +95,7 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
     expect([refused!.created, refused!.canceled]).toEqual([true, true]);
     expect(refused!.cancelReason).toBe('etcdserver: too many requests');
     expect(watch.ends).toEqual([]);
-    expect(member.machine.watch.hub.syncedCount).toBe(1);
+    expect(member.parts.store.machine.watch.hub.syncedCount).toBe(1);
 
     const refusal = { status: STATUS.RESOURCE_EXHAUSTED, message: 'etcdserver: too many requests' };
     for (const path of [WATCH, KEEP_ALIVE, SNAPSHOT]) {
@@ -110,9 +110,9 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
     grant(call as unknown as UnaryCall, Uint8Array.of());
     expect(failures).toEqual([refusal]);
 
-    member.quota.acceptHeapUse({ usedBytes: 1, limitBytes: 10 });
+    member.parts.quota.acceptHeapUse({ usedBytes: 1, limitBytes: 10 });
     watch.handler.onMessage(create);
-    expect(member.machine.watch.hub.syncedCount).toBe(2);
+    expect(member.parts.store.machine.watch.hub.syncedCount).toBe(2);
     await member.stop();
   });
 });

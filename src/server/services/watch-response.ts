@@ -15,7 +15,7 @@ import {
 import type { Encoder } from '../../grpc/index.ts';
 import type { EventBatch } from '../../mvcc/index.ts';
 import { putBig, sizeOfBig } from '../../protocol/index.ts';
-import type { ResponseHeaderWriter } from './response-header.ts';
+import type { ResponseHeaders } from './response-header.ts';
 
 const TAG_WATCH_ID = 0x10;
 const TAG_CREATED = 0x18;
@@ -65,7 +65,7 @@ export class WatchResponse {
   }
 }
 
-export function watchEncoder(header: ResponseHeaderWriter): Encoder<WatchResponse> {
+export function watchEncoder(header: ResponseHeaders): Encoder<WatchResponse> {
   return {
     size: (response) => envelopeSize(header, response) + response.eventBytes,
     write: (response, target, offset) => {
@@ -76,7 +76,7 @@ export function watchEncoder(header: ResponseHeaderWriter): Encoder<WatchRespons
   };
 }
 
-function envelopeSize(header: ResponseHeaderWriter, response: WatchResponse): number {
+function envelopeSize(header: ResponseHeaders, response: WatchResponse): number {
   let size = header.size(response.revision) + response.idField.length;
   if (response.created) size += 2;
   if (response.canceled) size += 2;
@@ -90,7 +90,7 @@ function envelopeSize(header: ResponseHeaderWriter, response: WatchResponse): nu
 }
 
 function writeEnvelope(
-  header: ResponseHeaderWriter,
+  header: ResponseHeaders,
   response: WatchResponse,
   target: Uint8Array,
   offset: number,

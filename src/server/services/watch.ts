@@ -6,7 +6,7 @@
 // read meanwhile either, so that a client cannot make us queue answers without bound.
 
 import { latin1FromBytes, type Revision } from '../../base/index.ts';
-import type { Timer } from '../../env/index.ts';
+import type { Env, Timer } from '../../env/index.ts';
 import type { Encoder, StreamHandler } from '../../grpc/index.ts';
 import {
   type EventBatch,
@@ -18,9 +18,15 @@ import {
 } from '../../mvcc/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { Quota } from '../duties/quota.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { requiresLeader, TOO_MUCH_OPEN } from './guards.ts';
+import type { ResponseHeaders } from './response-header.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
@@ -32,9 +38,22 @@ const NO_WATCHER_FIELD = watchIdField(-1n);
 const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
 const REASON_DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
 
-export function registerWatchService(table: ServiceTable, core: MemberCore): void {
-  const encoder = watchEncoder(core.header);
-  table.stream(method, (call) => new WatchCall(core, call, encoder), { holdsMemory: true });
+export interface WatchParts {
+  readonly config: Pick<ServerConfig, 'electionMs' | 'watchProgressNotifyIntervalMs'> & {
+    readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
+  };
+  readonly env: Pick<Env, 'entropy' | 'timers'>;
+  readonly log: Logger;
+  readonly metrics: Pick<ServerMetrics, 'mvcc'>;
+  readonly header: ResponseHeaders;
+  readonly raft: Pick<RaftState, 'leader'>;
+  readonly quota: Pick<Quota, 'mayGrow'>;
+  readonly store: StoreView<'kv' | 'watch'>;
+}
+
+export function registerWatchService(table: ServiceTable, parts: WatchParts): void {
+  const encoder = watchEncoder(parts.header);
+  table.stream(method, (call) => new WatchCall(parts, call, encoder), { holdsMemory: true });
 }
 
 /** What a stream remembers of one of its watchers. */
@@ -55,7 +74,7 @@ class Watch {
 }
 
 class WatchCall implements StreamHandler, WatchSink {
-  readonly #core: MemberCore;
+  readonly #parts: WatchParts;
   readonly #call: StreamCall;
   readonly #encoder: Encoder<WatchResponse>;
   readonly #stream: WatchStream;
@@ -68,13 +87,13 @@ class WatchCall implements StreamHandler, WatchSink {
   #progressTimer: Timer | undefined;
   #leaderTimer: Timer | undefined;
 
-  constructor(core: MemberCore, call: StreamCall, encoder: Encoder<WatchResponse>) {
-    this.#core = core;
+  constructor(parts: WatchParts, call: StreamCall, encoder: Encoder<WatchResponse>) {
+    this.#parts = parts;
     this.#call = call;
     this.#encoder = encoder;
     this.#stream = new WatchStream(this);
-    this.#fragmentBytesMax = core.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
-    core.metrics.mvcc.watchStreams.value++;
+    this.#fragmentBytesMax = parts.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
+    parts.metrics.mvcc.watchStreams.value++;
     this.#scheduleProgress();
     if (requiresLeader(call)) this.#watchLeader(0);
   }
@@ -102,7 +121,7 @@ class WatchCall implements StreamHandler, WatchSink {
         this.#answerProgressRequest();
         break;
       case undefined:
-        this.#core.log.info('a watch request without content was passed over');
+        this.#parts.log.info('a watch request without content was passed over');
         break;
     }
   }
@@ -119,12 +138,12 @@ class WatchCall implements StreamHandler, WatchSink {
     if (this.#ended || !this.#full) return;
     this.#full = false;
     this.#call.resume();
-    this.#core.machine.watch.resume(this.#stream);
+    this.#parts.store.machine.watch.resume(this.#stream);
   }
 
   #create(request: etcdserverpb.WatchCreateRequest): void {
-    const { watch, kv } = this.#core.machine;
-    if (!this.#core.quota.mayGrow()) {
+    const { watch, kv } = this.#parts.store.machine;
+    if (!this.#parts.quota.mayGrow()) {
       this.#refuse(TOO_MUCH_OPEN);
       return;
     }
@@ -156,7 +175,10 @@ class WatchCall implements StreamHandler, WatchSink {
 
   /** There will be no watcher. */
   #refuse(reason: string): void {
-    const response = this.#response.reset(this.#core.machine.kv.currentRev, NO_WATCHER_FIELD);
+    const response = this.#response.reset(
+      this.#parts.store.machine.kv.currentRev,
+      NO_WATCHER_FIELD,
+    );
     response.created = true;
     response.canceled = true;
     response.cancelReason = reason;
@@ -165,7 +187,7 @@ class WatchCall implements StreamHandler, WatchSink {
 
   /** A watcher that the stream does not have is not answered, as in etcd. */
   #cancel(id: bigint): void {
-    const { watch, kv } = this.#core.machine;
+    const { watch, kv } = this.#parts.store.machine;
     const watcher = this.#stream.watchers.get(id);
     if (watcher === undefined || !watch.hub.cancel(this.#stream, id)) return;
     this.#watches.delete(watcher);
@@ -185,7 +207,7 @@ class WatchCall implements StreamHandler, WatchSink {
     const made = this.#watches.get(watcher);
     if (made === undefined) return true;
     made.quiet = false;
-    this.#core.metrics.mvcc.events.value += batch.size;
+    this.#parts.metrics.mvcc.events.value += batch.size;
     const bytes = batch.byteCount();
     if (made.fragment && bytes >= this.#fragmentBytesMax && batch.size > 1) {
       this.#sendFragments(made, batch);
@@ -238,13 +260,15 @@ class WatchCall implements StreamHandler, WatchSink {
   /** Answered on behalf of all watchers, or not at all while one is behind. */
   #answerProgressRequest(): void {
     if (this.#watches.size === 0) return;
-    const revision = this.#core.machine.watch.hub.progressRev(this.#stream.watchers.values());
+    const revision = this.#parts.store.machine.watch.hub.progressRev(
+      this.#stream.watchers.values(),
+    );
     if (revision !== undefined) this.#send(this.#response.reset(revision, NO_WATCHER_FIELD));
   }
 
   /** With a tenth of jitter, so that streams made together do not report together. */
   #scheduleProgress(): void {
-    const { env, config } = this.#core;
+    const { env, config } = this.#parts;
     const interval = Math.max(config.watchProgressNotifyIntervalMs, WATCH_PROGRESS_INTERVAL_MS_MIN);
     const jitter = (interval / 10) * (env.entropy.bytes(1)[0]! / 256);
     this.#progressTimer = env.timers.after(interval + jitter, () => {
@@ -255,7 +279,7 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 
   #notifyProgress(): void {
-    const { hub } = this.#core.machine.watch;
+    const { hub } = this.#parts.store.machine.watch;
     for (const [watcher, made] of this.#watches) {
       if (!made.progressNotify) continue;
       const revision = made.quiet ? hub.progressRev([watcher]) : undefined;
@@ -278,9 +302,9 @@ class WatchCall implements StreamHandler, WatchSink {
 
   /** A client that demands a leader loses its stream after three election timeouts without one. */
   #watchLeader(missedTimeouts: number): void {
-    const { env, config } = this.#core;
+    const { env, config } = this.#parts;
     this.#leaderTimer = env.timers.after(config.electionMs, () => {
-      const missed = this.#core.raft.leader === 0n ? missedTimeouts + 1 : 0;
+      const missed = this.#parts.raft.leader === 0n ? missedTimeouts + 1 : 0;
       if (missed >= 3) this.#endWith('NO_LEADER');
       else this.#watchLeader(missed);
     });
@@ -296,9 +320,9 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#ended = true;
     this.#progressTimer?.cancel();
     this.#leaderTimer?.cancel();
-    this.#core.machine.watch.hub.close(this.#stream);
+    this.#parts.store.machine.watch.hub.close(this.#stream);
     this.#watches.clear();
-    this.#core.metrics.mvcc.watchStreams.value--;
+    this.#parts.metrics.mvcc.watchStreams.value--;
   }
 }
 

@@ -39,12 +39,12 @@ beforeAll(async () => {
     const [host] = (await cluster.found(['m1'])) as [SimHost];
     const { member } = host.up;
     for (let i = 0; i < 60; i++) await host.up.put(`k${i % 25}`, 'v'.repeat(100 + i));
-    const { id } = await member.changes.add([peerUrlOf('x')], true);
-    await member.changes.add([peerUrlOf('y')], true);
-    await member.changes.remove(id);
-    member.machine.alarms.activate(member.memberId, 1);
-    await member.machine.backend.commit();
-    const copy = await member.machine.backend.openCopy();
+    const { id } = await member.parts.changes.add([peerUrlOf('x')], true);
+    await member.parts.changes.add([peerUrlOf('y')], true);
+    await member.parts.changes.remove(id);
+    member.parts.store.machine.alarms.activate(member.memberId, 1);
+    await member.parts.store.machine.backend.commit();
+    const copy = await member.parts.store.machine.backend.openCopy();
     const pieces: Uint8Array[] = [];
     for await (const piece of copy.chunks()) pieces.push(piece.slice());
     copy.close();

@@ -34,7 +34,7 @@ async function withOneBehind(cluster: SimCluster) {
   // Until raft's own snapshot is of the last entry: the one that is sent is then the one asked for.
   const isOfNow = () =>
     leader.logged(
-      `saved snapshot to disk\t{"snapshot-index": ${leader.up.member.raft.appliedIndex}}`,
+      `saved snapshot to disk\t{"snapshot-index": ${leader.up.member.parts.raft.appliedIndex}}`,
     );
   while (!isOfNow()) {
     await Promise.all([1, 2, 3].map((i) => leader.up.put('k', String(i))));
@@ -140,7 +140,7 @@ describe('a snapshot takes the place of the running store', () => {
       const hosts = await cluster.found(THREE);
       const { leader, followers } = await cluster.leaderOf(hosts);
       const [behind] = followers as [SimHost];
-      const { watch } = behind.up.member.machine;
+      const { watch } = behind.up.member.parts.store.machine;
       const sink = new Sink();
       const made = watch.hub.watch(new WatchStream(sink), 0n, {
         key: '\0',

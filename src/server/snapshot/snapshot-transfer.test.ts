@@ -67,10 +67,10 @@ describe('a snapshot is sent', () => {
       for (const { name } of hosts) cluster.world.network.reset(behind.name, name);
       for (let i = 0; i < 150; i++) await leader.up.put(`k${i % 10}`, 'v');
       const clusterAt = ({ up }: SimHost) => ({
-        ...up.member.machine.cluster.state(),
+        ...up.member.parts.store.machine.cluster.state(),
         appliedIndex: 'its own',
       });
-      const { machine } = leader.up.member;
+      const { machine } = leader.up.member.parts.store;
       const [index, state] = [machine.appliedIndex, clusterAt(leader)];
       cluster.world.network.heal();
       await cluster.until('a snapshot', () => behind.logged('applied snapshot'));
@@ -114,11 +114,11 @@ describe('a snapshot that cannot be taken', () => {
     const [host] = (await cluster.found(['m1'])) as [SimHost];
     const { member } = host.up;
     for (let i = 0; i < 10; i++) await host.up.put(`k${i}`, 'v');
-    const { id } = await member.changes.add([peerUrlOf('x')], true);
+    const { id } = await member.parts.changes.add([peerUrlOf('x')], true);
     const { clusterId, memberId } = member;
     const sender = await cluster.fake('x', () => undefined, { clusterId, id });
     sender.transport.addPeer(memberId, [peerUrlOf('m1')]);
-    const copy = await member.machine.backend.openCopy();
+    const copy = await member.parts.store.machine.backend.openCopy();
     const pieces: Uint8Array[] = [];
     for await (const piece of copy.chunks()) pieces.push(piece.slice());
     copy.close();
@@ -165,7 +165,7 @@ describe('a snapshot that cannot be taken', () => {
       expect(left).toEqual([]);
       // Raft has heard of none of them.
       expect(host.leads).toBe(true);
-      expect(host.up.member.raft.term).toBeLessThan(100);
+      expect(host.up.member.parts.raft.term).toBeLessThan(100);
       await host.up.put('after', 'v');
       expect(host.fatal).toEqual([]);
     });

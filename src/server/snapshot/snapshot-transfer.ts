@@ -18,31 +18,39 @@ import { type Env, OPEN_MODES } from '../../env/index.ts';
 import { formatId, writeV2Store } from '../../membership/index.ts';
 import type { OutgoingSnapshot } from '../../peer/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
+import type { RawNode } from '../../raft/index.ts';
 import type { Backend, DatabaseCopy } from '../../store/index.ts';
 import { removeSnapDatabases, snapDatabasePath } from '../../wal/index.ts';
 import type { DataDirectory } from '../boot/data-directory.ts';
+import { checkReceived } from '../boot/store-opening.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from '../limits.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
-interface SnapshotTransferOptions {
+interface SnapshotTransferParts {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;
   readonly directory: DataDirectory;
-  readonly metrics: ServerMetrics['disk'];
-  /** Asked for each time: a snapshot replaces it. */
-  readonly backend: () => Backend;
-  readonly send: (message: raftpb.Message, snapshot: OutgoingSnapshot) => Promise<boolean>;
+  readonly metrics: Pick<ServerMetrics, 'disk'>;
+  /** Asked for the backend each time: a snapshot replaces it. */
+  readonly store: { readonly machine: { readonly backend: Backend } };
+  readonly peers: {
+    readonly transport: {
+      sendSnapshot(message: raftpb.Message, snapshot: OutgoingSnapshot): Promise<boolean>;
+    };
+  };
   /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
-  readonly report: (id: bigint, arrived: boolean) => void;
-  /** Reads all that was received; rejects if this member could not serve it. */
-  readonly check: (path: string, snapshot: raftpb.Snapshot) => Promise<void>;
-  /** Raft's commit index here: it has no use for a snapshot that goes no further. */
-  readonly committedIndex: () => LogIndex;
+  readonly reports: { acceptSnapshotSent(id: bigint, arrived: boolean): void };
+  /** Its commit index: raft has no use for a snapshot that goes no further. */
+  readonly node: Pick<RawNode, 'basicStatus'>;
 }
 
 export class SnapshotTransfer {
-  readonly #options: SnapshotTransferOptions;
+  readonly #parts: SnapshotTransferParts;
   #outgoing = 0;
   /** Outgoing ones, and those whose receivers may still need the log as it is. */
   #held = 0;
@@ -53,8 +61,8 @@ export class SnapshotTransfer {
   readonly #taken = new Set<LogIndex>();
   #receiving: Promise<unknown> = Promise.resolve();
 
-  constructor(options: SnapshotTransferOptions) {
-    this.#options = options;
+  constructor(parts: SnapshotTransferParts) {
+    this.#parts = parts;
   }
 
   /** Whether raft's log must stay as long as it is. */
@@ -66,24 +74,24 @@ export class SnapshotTransfer {
   send(message: raftpb.Message): void {
     if (this.#stopped || this.#outgoing >= SNAPSHOTS_IN_FLIGHT_MAX) {
       // In a later turn: raft is within its step.
-      void this.#options.env.timers.nextTurn().then(() => this.#report(message.to, false));
+      void this.#parts.env.timers.nextTurn().then(() => this.#report(message.to, false));
       return;
     }
     void this.#send(message);
   }
 
   #report(to: bigint, arrived: boolean): void {
-    if (!this.#stopped) this.#options.report(to, arrived);
+    if (!this.#stopped) this.#parts.reports.acceptSnapshotSent(to, arrived);
   }
 
   async #send(message: raftpb.Message): Promise<void> {
-    const { env, log, backend } = this.#options;
+    const { env, log, store } = this.#parts;
     this.#outgoing++;
     this.#held++;
     let copy: DatabaseCopy | undefined;
     let arrived = false;
     try {
-      copy = await backend().openCopy();
+      copy = await store.machine.backend.openCopy();
       arrived = await this.#sendCopy(message, copy);
     } catch (error) {
       if (!hasCode(error, ERROR_CODES.CLOSED)) {
@@ -101,7 +109,7 @@ export class SnapshotTransfer {
   }
 
   async #sendCopy(message: raftpb.Message, copy: DatabaseCopy): Promise<boolean> {
-    const { log, send } = this.#options;
+    const { log, peers } = this.#parts;
     const { index, term, membership } = copy.durable;
     invariant(membership !== undefined, 'a copy knows the membership');
     const asked = message.snapshot?.metadata?.index ?? 0;
@@ -116,7 +124,7 @@ export class SnapshotTransfer {
     log.info('sending merged snapshot', fields);
     const snapshot = { data, metadata: { confState, index, term } };
     const outgoing = { size: copy.size, chunks: () => ownChunks(copy), close: () => copy.close() };
-    const arrived = await send({ ...message, snapshot }, outgoing);
+    const arrived = await peers.transport.sendSnapshot({ ...message, snapshot }, outgoing);
     if (arrived) log.info('sent merged snapshot', fields);
     else log.warn('failed to send merged snapshot', fields);
     return arrived;
@@ -127,12 +135,12 @@ export class SnapshotTransfer {
    * one that it has no use for: that one needs no database.
    */
   handOver(message: raftpb.Message, step: () => void): boolean {
-    const { committedIndex } = this.#options;
+    const { node } = this.#parts;
     const index = message.snapshot?.metadata?.index ?? 0;
-    if (index > committedIndex() && index !== this.#storedIndex) return false;
-    const isNew = index > committedIndex();
+    if (index > node.basicStatus().commit && index !== this.#storedIndex) return false;
+    const isNew = index > node.basicStatus().commit;
     step();
-    if (isNew && committedIndex() >= index) this.#taken.add(index);
+    if (isNew && node.basicStatus().commit >= index) this.#taken.add(index);
     return true;
   }
 
@@ -149,12 +157,12 @@ export class SnapshotTransfer {
   }
 
   async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const { env, directory, metrics, log, check, committedIndex } = this.#options;
+    const { config, env, directory, metrics, log, node } = this.#parts;
     const { snapshot } = message;
     const index = snapshot?.metadata?.index ?? 0;
     if (snapshot === undefined || index === 0)
       throw new TetcdError(ERROR_CODES.MALFORMED, 'the snapshot has no index');
-    if (index <= committedIndex()) {
+    if (index <= node.basicStatus().commit) {
       await readToEnd(body);
       return;
     }
@@ -163,9 +171,9 @@ export class SnapshotTransfer {
     let size = 0;
     try {
       size = await this.#write(temporary, body);
-      await check(temporary, snapshot);
+      await checkReceived({ env, config }, temporary, snapshot, this.#parts);
       // Raft may have come this far by itself meanwhile, or by the same snapshot.
-      if (index <= committedIndex()) {
+      if (index <= node.basicStatus().commit) {
         await env.disk.remove(temporary);
         return;
       }
@@ -178,12 +186,12 @@ export class SnapshotTransfer {
     this.#storedIndex = index;
     // Of an earlier one that raft had no use for.
     await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken));
-    metrics.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+    metrics.disk.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
     log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: size });
   }
 
   async #write(path: string, body: AsyncIterable<Uint8Array>): Promise<number> {
-    const { env, metrics } = this.#options;
+    const { env, metrics } = this.#parts;
     const file = await env.disk.open(path, OPEN_MODES.OPEN_OR_CREATE);
     try {
       await file.truncate(0);
@@ -194,7 +202,7 @@ export class SnapshotTransfer {
       }
       const began = env.clock.monotonicMs();
       await file.sync();
-      metrics.snapDbFsyncSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+      metrics.disk.snapDbFsyncSeconds.observe((env.clock.monotonicMs() - began) / 1000);
       return position;
     } finally {
       await file.close();

@@ -15,38 +15,43 @@ import { ERROR_CODES, hasCode, invariant, type LogIndex } from '../../base/index
 import type { Env } from '../../env/index.ts';
 import { writeV2Store } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
-import type { MemoryStorage } from '../../raft/index.ts';
+import type { MemoryStorage, RawNode } from '../../raft/index.ts';
 import type { Backend, DurableIndex } from '../../store/index.ts';
 import { type Wal, writeSnapFile } from '../../wal/index.ts';
 import type { DataDirectory } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
-interface SnapshotterOptions {
-  readonly config: ServerConfig;
-  readonly env: Env;
+interface SnapshotterParts {
+  readonly config: Pick<ServerConfig, 'snapshotCount' | 'snapshotCatchupEntries'>;
+  readonly env: Pick<Env, 'clock' | 'disk'>;
   readonly log: Logger;
   readonly directory: DataDirectory;
-  /** Asked for each time: a leader's snapshot replaces it. */
-  readonly backend: () => Backend;
+  readonly metrics: Pick<ServerMetrics, 'disk'>;
+  /** Asked for the backend each time: a leader's snapshot replaces it. */
+  readonly store: { readonly machine: { readonly backend: Backend } };
   /** Whether raft's log must stay as it is, for a member that continues from a snapshot. */
-  readonly holdsLog: () => boolean;
+  readonly transfer: { readonly holdsLog: boolean };
   readonly storage: MemoryStorage;
   readonly wal: Wal;
-  /** Raft's; a hard state with it has been handed to the log. */
-  readonly committedIndex: () => LogIndex;
+  /** Its commit index: a hard state with it has been handed to the log. */
+  readonly node: Pick<RawNode, 'basicStatus'>;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
-  /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
-  readonly writeCommit: () => void;
-  readonly onSaved: (tookMs: number) => void;
-  /** A step failed: the member must stop. */
-  readonly onFailure: (error: unknown) => void;
+  readonly loop: {
+    /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
+    writeCommit(): void;
+  };
+  readonly life: {
+    /** A step failed: the member must stop. */
+    fail(error: unknown): void;
+  };
 }
 
 export class Snapshotter {
-  readonly #options: SnapshotterOptions;
+  readonly #parts: SnapshotterParts;
   /** Newest snapshot on disk. */
   #diskIndex: LogIndex;
   /** Newest snapshot that raft's storage knows. */
@@ -54,15 +59,15 @@ export class Snapshotter {
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  constructor(options: SnapshotterOptions) {
-    this.#options = options;
-    this.#diskIndex = options.snapshotIndex;
-    this.#memoryIndex = options.snapshotIndex;
+  constructor(parts: SnapshotterParts) {
+    this.#parts = parts;
+    this.#diskIndex = parts.snapshotIndex;
+    this.#memoryIndex = parts.snapshotIndex;
   }
 
   /** Called when entries have been applied: takes a snapshot on disk if one is due. */
   acceptApplied(appliedIndex: LogIndex): void {
-    if (appliedIndex - this.#diskIndex <= this.#options.config.snapshotCount) return;
+    if (appliedIndex - this.#diskIndex <= this.#parts.config.snapshotCount) return;
     this.trigger();
   }
 
@@ -72,7 +77,7 @@ export class Snapshotter {
     this.#running = this.#take()
       .catch((error: unknown) => {
         // The member stops, or another backend has taken the place of the one that was asked.
-        if (!hasCode(error, ERROR_CODES.CLOSED)) this.#options.onFailure(error);
+        if (!hasCode(error, ERROR_CODES.CLOSED)) this.#parts.life.fail(error);
       })
       .finally(() => {
         this.#running = undefined;
@@ -86,7 +91,7 @@ export class Snapshotter {
 
   /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`: raft's log begins there. */
   async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
-    const { env, directory, wal } = this.#options;
+    const { env, directory, wal } = this.#parts;
     const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
     await writeSnapFile(env.disk, directory.snap, snapshot);
     this.#diskIndex = Math.max(this.#diskIndex, index);
@@ -101,9 +106,9 @@ export class Snapshotter {
   }
 
   async #take(): Promise<void> {
-    const { env, log, directory, backend, wal, onSaved } = this.#options;
+    const { env, log, directory, metrics, store, wal, loop } = this.#parts;
     const began = env.clock.monotonicMs();
-    const durable = await backend().commit();
+    const durable = await store.machine.backend.commit();
     if (durable.index <= this.#diskIndex || !this.#isCovered(durable)) return;
     log.info('triggering snapshot', {
       'local-member-snapshot-index': this.#diskIndex,
@@ -114,28 +119,29 @@ export class Snapshotter {
     const { index, term, confState } = snapshot.metadata!;
     // A leader's snapshot may have come meanwhile; records do not go back.
     if (index <= this.#diskIndex) return;
-    this.#options.writeCommit();
+    loop.writeCommit();
     await wal.saveSnapshot({ index, term, confState });
     this.#diskIndex = Math.max(this.#diskIndex, index);
     await wal.releaseTo(index);
     this.#compactLog(durable);
-    onSaved(env.clock.monotonicMs() - began);
+    metrics.disk.snapSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
   /** Not so only for what was durable before this run. */
   #isCovered({ index, membership }: DurableIndex): boolean {
-    const { storage, committedIndex } = this.#options;
-    return membership !== undefined && index <= storage.lastIndex() && index <= committedIndex();
+    const { storage, node } = this.#parts;
+    if (membership === undefined || index > storage.lastIndex()) return false;
+    return index <= node.basicStatus().commit;
   }
 
   #compactLog(durable: DurableIndex): void {
-    const { storage, config } = this.#options;
+    const { storage, config } = this.#parts;
     if (durable.membership === undefined || durable.index <= this.#memoryIndex) return;
     if (!this.#isCovered(durable)) return;
     this.#memoryIndex = durable.index;
     storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
-    if (this.#options.holdsLog()) return;
+    if (this.#parts.transfer.holdsLog) return;
     const compactIndex = durable.index - config.snapshotCatchupEntries;
     if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);
   }

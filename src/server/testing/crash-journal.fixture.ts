@@ -109,7 +109,7 @@ export class Promised {
   /** Everything that is wrong with what a member has after a crash. */
   async check(found: SimMember): Promise<string[]> {
     const wrong: string[] = [];
-    const { kv } = found.member.machine;
+    const { kv } = found.member.parts.store.machine;
     const { newestRevision } = this;
     if (found.revision < newestRevision) {
       wrong.push(`revision went back from ${newestRevision} to ${found.revision}`);
@@ -177,7 +177,7 @@ export class Promised {
     }
     const open = new Map<bigint, number | undefined>();
     for (const { lease } of this.#pending) if (lease !== undefined) open.set(lease.id, lease.ttl);
-    const { lessor } = found.member.machine.leases;
+    const { lessor } = found.member.parts.store.machine.leases;
     const attached = new Map<bigint, string[]>();
     for (const { key, lease } of found.pairs()) {
       if (lease !== 0n) attached.set(lease, [...(attached.get(lease) ?? []), key]);
@@ -278,7 +278,7 @@ function checkPairs(
 }
 
 async function checkHash(found: SimMember, taken: Hash, wrong: string[]): Promise<void> {
-  const { compactedRev } = found.member.machine.kv;
+  const { compactedRev } = found.member.parts.store.machine.kv;
   if (compactedRev !== taken.compactRevision) return;
   const { hash } = await found.hashKv(taken.revision);
   if (hash !== taken.hash) {

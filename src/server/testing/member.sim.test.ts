@@ -203,8 +203,8 @@ describe('a full disk', () => {
   test('in the database: NOSPACE is raised, and it is written when there is room', async () => {
     await on(3, async (env) => {
       const member = await SimMember.start(env);
-      const { alarms, backend } = member.member.machine;
-      const { quota } = member.member;
+      const { alarms, backend } = member.member.parts.store.machine;
+      const { quota } = member.member.parts;
       let full = true;
       env.disk.intercept = ({ kind, path }) =>
         full && path === DATABASE && kind !== 'sync' && kind !== 'read' ? 'full' : undefined;
@@ -255,7 +255,9 @@ describe('a full disk', () => {
       env.disk.intercept = undefined;
       const again = await SimMember.start(env);
       expect(keysOf(again)).toEqual(acknowledged.sort());
-      expect(again.member.machine.alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(again)]);
+      expect(again.member.parts.store.machine.alarms.list(AlarmType.NONE)).toEqual([
+        noSpaceOf(again),
+      ]);
       expect(await again.violations()).toEqual([]);
       await again.stop();
     });
@@ -272,7 +274,9 @@ describe('a full disk', () => {
       await pause(env, 5000);
       // The log's segment is filled beforehand, so the alarm gets in.
       expect(member.fatal).toEqual([]);
-      expect(member.member.machine.alarms.list(AlarmType.NONE)).toEqual([noSpaceOf(member)]);
+      expect(member.member.parts.store.machine.alarms.list(AlarmType.NONE)).toEqual([
+        noSpaceOf(member),
+      ]);
       env.disk.capacity = Number.POSITIVE_INFINITY;
       await pause(env, 2000);
       await member.disarm();

@@ -100,7 +100,7 @@ export class SimHost {
 
   get leads(): boolean {
     const { member } = this.up;
-    return member.raft.leader === member.memberId;
+    return member.parts.raft.leader === member.memberId;
   }
 
   /** Power loss by default. The disk is as it is found then. */
@@ -214,7 +214,7 @@ export class SimCluster {
     const leader = hosts.find((host) => host.running !== undefined && host.leads);
     const id = leader?.up.member.memberId;
     const up = hosts.filter((host) => host.running !== undefined);
-    return up.every((host) => host.up.member.raft.leader === id) ? leader : undefined;
+    return up.every((host) => host.up.member.parts.raft.leader === id) ? leader : undefined;
   }
 
   async leaderOf(hosts: readonly SimHost[]): Promise<{ leader: SimHost; followers: SimHost[] }> {
@@ -226,7 +226,7 @@ export class SimCluster {
   /** All have applied the same. */
   async even(hosts: readonly SimHost[]): Promise<void> {
     await this.until('the same index everywhere', () => {
-      const applied = hosts.map(({ up }) => up.member.machine.appliedIndex);
+      const applied = hosts.map(({ up }) => up.member.parts.store.machine.appliedIndex);
       return applied.every((index) => index === applied[0]);
     });
   }

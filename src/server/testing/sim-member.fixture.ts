@@ -120,14 +120,17 @@ export class SimMember {
   }
 
   get revision(): number {
-    return this.member.machine.kv.currentRev;
+    return this.member.parts.store.machine.kv.currentRev;
   }
 
   // --- Requests ----------------------------------------------------------------------------------
 
   /** Proposes; resolves when applied, rejects with RequestFailed if it is refused or given up. */
   propose(kind: RequestKind, body: Uint8Array): Promise<Answer> {
-    const { proposals, machine } = this.member;
+    const {
+      proposals,
+      store: { machine },
+    } = this.member.parts;
     return new Promise((resolve, reject) => {
       proposals.propose(kind, undefined, body, 0, body.length, {
         complete: (result) => {
@@ -199,7 +202,7 @@ export class SimMember {
   /** Resolves when everything acknowledged before it was asked for is applied. */
   linearizable(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.member.reads.request({
+      this.member.parts.reads.request({
         serve: resolve,
         fail: (error) => reject(new RequestFailed(error)),
       });
@@ -216,7 +219,7 @@ export class SimMember {
     });
     const run = new RangeRun();
     const result = new RangeResult();
-    run.start(this.member.machine.kv, request, result);
+    run.start(this.member.parts.store.machine.kv, request, result);
     while (!run.step(1_000_000));
     return result.buffers.map((buffer, i) =>
       pairOf(buffer, result.offsets[i]!, result.lengths[i]!),
@@ -225,7 +228,7 @@ export class SimMember {
 
   /** Rows after the compacted revision, in order, regardless of the index. */
   changes(): StoredChange[] {
-    const { backend, kv } = this.member.machine;
+    const { backend, kv } = this.member.parts.store.machine;
     const rows = backend.openRows(Math.max(kv.compactedRev, 0) + 1, 0);
     const found: StoredChange[] = [];
     while (rows.next()) {
@@ -239,12 +242,12 @@ export class SimMember {
   }
 
   hashKv(revision: number): Promise<KvHash> {
-    return this.member.machine.hashKv(revision);
+    return this.member.parts.store.machine.hashKv(revision);
   }
 
   /** Everything that the member's own checkers find. */
   async violations(): Promise<string[]> {
-    const { backend, kv } = this.member.machine;
+    const { backend, kv } = this.member.parts.store.machine;
     const wrong = kv.index.check().map((text) => `key index: ${text}`);
     for (const { page, text } of await backend.database.check()) {
       wrong.push(`database, page ${page}: ${text}`);

@@ -1,10 +1,12 @@
+// The proposal behind a unary call that is off the hot paths; `kv.ts` has those of its own.
+
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import { failWith, type UnaryCall } from '../../rpc/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
 import type { Proposal } from '../consensus/proposals.ts';
 
-/** Answers a unary call when its entry has been applied. For calls off the hot paths. */
-export class WrittenResponse implements Proposal {
+/** Answers its call when the entry has been applied. */
+export class UnaryProposal implements Proposal {
   readonly #call: UnaryCall;
   readonly #reply: (result: ApplyResult) => void;
 

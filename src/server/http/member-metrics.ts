@@ -4,32 +4,51 @@ import type { MethodStats, Server } from '../../grpc/index.ts';
 import { formatId, formatVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { MethodKind, ServiceTable } from '../../rpc/index.ts';
-import { FEATURE_GATES, type FeatureGateName } from '../config/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { OwnMembership } from '../cluster/own-membership.ts';
+import { FEATURE_GATES, type FeatureGateName, type ServerConfig } from '../config/index.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { Quota } from '../duties/quota.ts';
 import { alarmName } from '../services/maintenance.ts';
-import type { Metrics } from './metrics.ts';
-import type { GrpcMethodMetrics } from './metrics-grpc.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { GrpcMethodMetrics } from '../telemetry/metrics-grpc.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+
+interface MemberMetricsParts {
+  readonly memberId: bigint;
+  readonly config: Pick<ServerConfig, 'featureGates'>;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly raft: Pick<RaftState, 'leader' | 'leads' | 'committedIndex' | 'appliedIndex'>;
+  readonly membership: Pick<OwnMembership, 'isLearner'>;
+  readonly proposals: Pick<Proposals, 'pendingCount' | 'failedCount'>;
+  readonly reads: Pick<ReadIndexQueue, 'failedCount' | 'slowCount'>;
+  readonly quota: Pick<Quota, 'limitBytes' | 'diskFull'>;
+  readonly store: StoreView<'alarms' | 'backend' | 'cluster' | 'kv' | 'watch'>;
+  readonly grpc: Server;
+  readonly services: ServiceTable;
+}
 
 /** Sets what does not change, and reads the rest from its owners at each scrape. */
-export function collectMemberMetrics(
-  metrics: Metrics,
-  core: MemberCore & { readonly grpc: Server; readonly services: ServiceTable },
-): void {
+export function collectMemberMetrics(metrics: Metrics, parts: MemberMetricsParts): void {
   const { records } = metrics;
-  const methods = core.grpc.methods.map((stats) => {
-    const kind = core.services.get(stats.path)?.kind ?? 'unary';
+  const methods = parts.grpc.methods.map((stats) => {
+    const kind = parts.services.get(stats.path)?.kind ?? 'unary';
     return [stats, registerMethod(metrics, stats, kind)] as const;
   });
   records.server.version.with(SERVER_RELEASE).value = 1;
-  records.server.serverId.with(formatId(core.memberId)).value = 1;
+  records.server.serverId.with(formatId(parts.memberId)).value = 1;
   for (const [name, { stage }] of Object.entries(FEATURE_GATES)) {
-    const isOpen = core.config.featureGates.enabled[name as FeatureGateName];
+    const isOpen = parts.config.featureGates.enabled[name as FeatureGateName];
     records.server.featureEnabled.with(name, stage).value = isOpen ? 1 : 0;
   }
   metrics.onCollect(() => {
-    collectServer(core);
-    collectStore(core);
-    collectOwn(core);
+    collectServer(parts);
+    collectStore(parts);
+    collectOwn(parts);
     let sent = 0;
     let received = 0;
     for (const [stats, metric] of methods) {
@@ -50,19 +69,20 @@ function registerMethod(metrics: Metrics, stats: MethodStats, kind: MethodKind):
   return metrics.grpc.add(service, method, kind);
 }
 
-function collectServer(core: MemberCore): void {
-  const { raft, machine, proposals, reads } = core;
-  const server = core.metrics.server;
+function collectServer(parts: MemberMetricsParts): void {
+  const { raft, membership, proposals, quota, reads } = parts;
+  const { machine } = parts.store;
+  const { server } = parts.metrics;
   server.hasLeader.value = raft.leader === 0n ? 0 : 1;
-  server.isLeader.value = raft.leader === core.memberId ? 1 : 0;
-  server.isLearner.value = core.isLearner ? 1 : 0;
+  server.isLeader.value = raft.leads ? 1 : 0;
+  server.isLearner.value = membership.isLearner ? 1 : 0;
   server.proposalsCommitted.value = raft.committedIndex;
   server.proposalsApplied.value = raft.appliedIndex;
   server.proposalsPending.value = proposals.pendingCount;
   server.proposalsFailed.value = proposals.failedCount;
   server.readIndexesFailed.value = reads.failedCount;
   server.slowReadIndexes.value = reads.slowCount;
-  server.quotaBackendBytes.value = core.quota.limitBytes ?? 0;
+  server.quotaBackendBytes.value = quota.limitBytes ?? 0;
   for (const { metric } of server.clusterVersion.children()) metric.value = 0;
   const { version } = machine.cluster;
   if (version !== undefined) server.clusterVersion.with(formatVersion(version)).value = 1;
@@ -72,9 +92,9 @@ function collectServer(core: MemberCore): void {
   }
 }
 
-function collectStore(core: MemberCore): void {
-  const { kv, backend, watch } = core.machine;
-  const mvcc = core.metrics.mvcc;
+function collectStore({ store, metrics }: MemberMetricsParts): void {
+  const { kv, backend, watch } = store.machine;
+  const { mvcc } = metrics;
   mvcc.keys.value = kv.index.liveCount;
   mvcc.currentRevision.value = kv.currentRev;
   mvcc.compactRevision.value = kv.compactedRev;
@@ -85,7 +105,7 @@ function collectStore(core: MemberCore): void {
   mvcc.openReadTransactions.value = backend.database.statistics().openReaders;
 }
 
-function collectOwn({ log, quota, metrics }: MemberCore): void {
+function collectOwn({ log, quota, metrics }: MemberMetricsParts): void {
   const { backendDiskFull, logLinesDropped } = metrics.own;
   backendDiskFull.value = quota.diskFull ? 1 : 0;
   logLinesDropped.with('output').value = log.missing.lost;

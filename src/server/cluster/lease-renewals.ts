@@ -5,7 +5,12 @@ import { latin1FromBytes } from '../../base/index.ts';
 import { requestPeer } from '../../peer/index.ts';
 import { type EtcdErrorName, etcdserverpb, leasepb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
-import type { MemberCore } from '../core.ts';
+import type { ServerConfig } from '../config/index.ts';
+import type { AppliedWaits } from '../consensus/applied-waits.ts';
+import type { Leadership } from '../consensus/leadership.ts';
+import type { Proposals } from '../consensus/proposals.ts';
+import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/state-machine-owner.ts';
 import {
   APPLY_TIMEOUT_MS,
   LEASE_ANSWER_BYTES_MAX,
@@ -13,6 +18,22 @@ import {
   LEASE_RENEWAL_RETRY_MS,
   requestTimeoutMs,
 } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { PeerEnv } from './member-versions.ts';
+
+interface LeaseRenewalsParts {
+  readonly config: Pick<ServerConfig, 'electionMs'>;
+  readonly env: PeerEnv;
+  readonly log: Logger;
+  readonly metrics: Pick<ServerMetrics, 'lease'>;
+  readonly raft: Pick<RaftState, 'leader' | 'leads' | 'isCaughtUp'>;
+  readonly leadership: Pick<Leadership, 'isSure' | 'confirm'>;
+  readonly appliedWaits: Pick<AppliedWaits, 'whenCaughtUp'>;
+  readonly proposals: Pick<Proposals, 'proposeAsLeader'>;
+  readonly store: StoreView<'cluster' | 'leases'>;
+  readonly life: { readonly isStopping: boolean };
+}
 
 /** What the leader says of a renewal. */
 type LeaderRenewal =
@@ -36,10 +57,10 @@ type LeaderAnswer<Value> =
   | { readonly kind: 'failed'; readonly error: EtcdErrorName };
 
 export class LeaseRenewals {
-  readonly #core: MemberCore;
+  readonly #parts: LeaseRenewalsParts;
 
-  constructor(core: MemberCore) {
-    this.#core = core;
+  constructor(parts: LeaseRenewalsParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -47,25 +68,25 @@ export class LeaseRenewals {
    * lead any more without knowing it, or the lease is about to be revoked, or is not known yet).
    */
   renewNow(id: bigint): LeaderRenewal | undefined {
-    const core = this.#core;
-    if (!core.leadsSurely) return undefined;
-    const renewal = core.machine.leases.lessor.renew(id, core.env.clock.monotonicMs());
-    if (renewal.kind === 'renewed') core.metrics.lease.renewed.value++;
-    else if (renewal.kind !== 'missing' || !core.isCaughtUp) return undefined;
+    const { leadership, store, env, metrics, raft } = this.#parts;
+    if (!leadership.isSure) return undefined;
+    const renewal = store.machine.leases.lessor.renew(id, env.clock.monotonicMs());
+    if (renewal.kind === 'renewed') metrics.lease.renewed.value++;
+    else if (renewal.kind !== 'missing' || !raft.isCaughtUp) return undefined;
     return renewal;
   }
 
   /** As leader. One that has expired is waited for until it is revoked: it never comes back. */
   async renewHere(id: bigint): Promise<LeaderRenewal> {
-    const core = this.#core;
+    const { leadership, store, env, metrics } = this.#parts;
     const deadlineMs = this.#deadlineMs();
-    if (!(await core.confirmLeadership())) return { kind: 'notPrimary' };
+    if (!(await leadership.confirm())) return { kind: 'notPrimary' };
     for (;;) {
-      const { lessor } = core.machine.leases;
-      const renewal = lessor.renew(id, core.env.clock.monotonicMs());
+      const { lessor } = store.machine.leases;
+      const renewal = lessor.renew(id, env.clock.monotonicMs());
       switch (renewal.kind) {
         case 'renewed':
-          core.metrics.lease.renewed.value++;
+          metrics.lease.renewed.value++;
           return renewal;
         case 'missing':
         case 'notPrimary':
@@ -74,7 +95,7 @@ export class LeaseRenewals {
           if (!(await this.#clearCheckpoint(id))) return { kind: 'notPrimary' };
           break;
         case 'expiring':
-          if (core.env.clock.monotonicMs() >= deadlineMs) return { kind: 'notPrimary' };
+          if (env.clock.monotonicMs() >= deadlineMs) return { kind: 'notPrimary' };
           await this.#pause(LEASE_RENEWAL_RETRY_MS);
       }
     }
@@ -82,9 +103,9 @@ export class LeaseRenewals {
 
   /** Wherever the leader is. */
   async renew(id: bigint): Promise<RenewalOutcome> {
-    const core = this.#core;
-    if (core.raft.leader === core.memberId) {
-      if (!(await core.whenCaughtUp(APPLY_TIMEOUT_MS))) {
+    const { raft, appliedWaits } = this.#parts;
+    if (raft.leads) {
+      if (!(await appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) {
         return { kind: 'failed', error: 'TIMEOUT_WAIT_APPLIED_INDEX' };
       }
       const renewal = await this.renewHere(id);
@@ -114,7 +135,7 @@ export class LeaseRenewals {
       checkpoints: [{ id, remainingTTL: 0 }],
     });
     return new Promise((resolve) => {
-      this.#core.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, {
+      this.#parts.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, {
         complete: () => resolve(true),
         fail: () => resolve(false),
       });
@@ -127,12 +148,12 @@ export class LeaseRenewals {
     body: Uint8Array,
     read: (body: Uint8Array) => Value | undefined,
   ): Promise<LeaderAnswer<Value>> {
-    const { env } = this.#core;
+    const { env, raft, store, life } = this.#parts;
     const deadlineMs = this.#deadlineMs();
     let hadLeader = false;
     for (;;) {
       // Asked for each time: both change while this waits.
-      const leader = this.#core.machine.cluster.member(this.#core.raft.leader);
+      const leader = store.machine.cluster.member(raft.leader);
       if (leader !== undefined) {
         hadLeader = true;
         for (const url of leader.peerURLs) {
@@ -143,7 +164,7 @@ export class LeaseRenewals {
       if (env.clock.monotonicMs() >= deadlineMs) {
         return { kind: 'failed', error: hadLeader ? 'TIMEOUT' : 'NO_LEADER' };
       }
-      if (this.#core.isStopping) return { kind: 'failed', error: 'STOPPED' };
+      if (life.isStopping) return { kind: 'failed', error: 'STOPPED' };
       await this.#pause(LEASE_FORWARD_RETRY_MS);
     }
   }
@@ -156,7 +177,7 @@ export class LeaseRenewals {
     deadlineMs: number,
     read: (body: Uint8Array) => Value | undefined,
   ): Promise<LeaderAnswer<Value> | undefined> {
-    const { env, log } = this.#core;
+    const { env, log } = this.#parts;
     try {
       const answer = await requestPeer(env, {
         url,
@@ -182,11 +203,11 @@ export class LeaseRenewals {
   }
 
   #deadlineMs(): number {
-    const { env, config } = this.#core;
+    const { env, config } = this.#parts;
     return env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
   }
 
   #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.#core.env.timers.after(delayMs, resolve));
+    return new Promise((resolve) => this.#parts.env.timers.after(delayMs, resolve));
   }
 }

@@ -12,7 +12,7 @@ const { LeaseKeepAliveResponseCodec } = etcdserverpb;
 const THREE = ['m1', 'm2', 'm3'];
 
 function has(host: SimHost, id: bigint): boolean {
-  return host.up.member.machine.leases.lessor.lookup(id) !== undefined;
+  return host.up.member.parts.store.machine.leases.lessor.lookup(id) !== undefined;
 }
 
 describe('a leader that was paused', () => {
@@ -29,7 +29,7 @@ describe('a leader that was paused', () => {
     for (let i = 0; i < 30; i++) {
       await cluster.sleep(1000);
       // The first is kept alive, the second is not.
-      expect(await leader.up.member.leaseRenewals.renew(1n)).toEqual({
+      expect(await leader.up.member.parts.leaseRenewals.renew(1n)).toEqual({
         kind: 'renewed',
         ttlSec: 5,
       });
@@ -45,13 +45,16 @@ describe('a leader that was paused', () => {
       old.env.resume();
       const answers = new Set<string | undefined>();
       for (let i = 0; i < 2000; i++) {
-        answers.add(old.up.member.leaseRenewals.renewNow(2n)?.kind);
+        answers.add(old.up.member.parts.leaseRenewals.renewNow(2n)?.kind);
         await cluster.sleep(0.05);
       }
       expect(answers).toEqual(new Set([undefined]));
       await cluster.even(hosts);
-      expect(await old.up.member.leaseRenewals.renew(2n)).toEqual({ kind: 'missing' });
-      expect(await old.up.member.leaseRenewals.renew(1n)).toEqual({ kind: 'renewed', ttlSec: 5 });
+      expect(await old.up.member.parts.leaseRenewals.renew(2n)).toEqual({ kind: 'missing' });
+      expect(await old.up.member.parts.leaseRenewals.renew(1n)).toEqual({
+        kind: 'renewed',
+        ttlSec: 5,
+      });
     });
   });
 
@@ -60,7 +63,7 @@ describe('a leader that was paused', () => {
       await SimCluster.run(async (cluster) => {
         const { old, leader, hosts } = await paused(cluster);
         const revoked: bigint[] = [];
-        const { lessor } = old.up.member.machine.leases;
+        const { lessor } = old.up.member.parts.store.machine.leases;
         const { takeExpired } = lessor;
         lessor.takeExpired = (nowMs) => {
           const expired = takeExpired.call(lessor, nowMs);
@@ -74,7 +77,10 @@ describe('a leader that was paused', () => {
         for (let i = 0; i < 10; i++) {
           await cluster.sleep(1000);
           expect(has(leader, 1n)).toBe(true);
-          expect(await leader.up.member.leaseRenewals.renew(1n)).toHaveProperty('kind', 'renewed');
+          expect(await leader.up.member.parts.leaseRenewals.renew(1n)).toHaveProperty(
+            'kind',
+            'renewed',
+          );
         }
         expect(revoked).toEqual([]);
         await cluster.even(hosts);
@@ -91,8 +97,11 @@ describe('a leader that was paused', () => {
       await cluster.sleep(10_000);
       host.env.resume();
       await cluster.until('it is revoked', () => !has(host, 1n), 3000);
-      expect(host.up.member.leadsSurely).toBe(true);
-      expect(host.up.member.leaseRenewals.renewNow(2n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+      expect(host.up.member.parts.leadership.isSure).toBe(true);
+      expect(host.up.member.parts.leaseRenewals.renewNow(2n)).toEqual({
+        kind: 'renewed',
+        ttlSec: 60,
+      });
     });
   });
 });
@@ -103,7 +112,7 @@ describe('leases asked for at a follower', () => {
       const hosts = await cluster.found(THREE);
       const { leader, followers } = await cluster.leaderOf(hosts);
       const [follower] = followers as [SimHost];
-      const { leaseRenewals } = follower.up.member;
+      const { leaseRenewals } = follower.up.member.parts;
       await follower.up.grant(7n, 60);
       await follower.up.put('a', '1', 7n);
       await cluster.sleep(10_500);
@@ -116,10 +125,13 @@ describe('leases asked for at a follower', () => {
       expect(await leaseRenewals.timeToLive(7n, false)).toMatchObject({
         response: { ttl: 59, keys: [] },
       });
-      expect(leader.up.member.leaseRenewals.renewNow(7n)).toEqual({ kind: 'renewed', ttlSec: 60 });
+      expect(leader.up.member.parts.leaseRenewals.renewNow(7n)).toEqual({
+        kind: 'renewed',
+        ttlSec: 60,
+      });
       expect(await leaseRenewals.renew(8n)).toEqual({ kind: 'missing' });
       expect(await leaseRenewals.timeToLive(8n, true)).toEqual({ kind: 'missing' });
-      expect(leader.up.member.leaseRenewals.renewNow(8n)).toEqual({ kind: 'missing' });
+      expect(leader.up.member.parts.leaseRenewals.renewNow(8n)).toEqual({ kind: 'missing' });
     });
   });
 
@@ -130,7 +142,7 @@ describe('leases asked for at a follower', () => {
       const [follower] = followers as [SimHost];
       await follower.up.grant(7n, 60);
       leader.crash();
-      const { leaseRenewals } = follower.up.member;
+      const { leaseRenewals } = follower.up.member.parts;
       expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'renewed', ttlSec: 60 });
       expect(await leaseRenewals.timeToLive(7n, false)).toHaveProperty('kind', 'found');
     });
@@ -144,7 +156,7 @@ describe('leases asked for at a follower', () => {
       await follower.up.grant(7n, 60);
       leader.crash();
       other.crash();
-      const { leaseRenewals } = follower.up.member;
+      const { leaseRenewals } = follower.up.member.parts;
       expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'TIMEOUT' });
       expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'NO_LEADER' });
       const asked = leaseRenewals.timeToLive(7n, false);
@@ -160,13 +172,13 @@ describe('leases asked for at a follower', () => {
       const { leader, followers } = await cluster.leaderOf(hosts);
       const [follower] = followers as [SimHost];
       await leader.up.grant(7n, 2);
-      const { lessor } = leader.up.member.machine.leases;
+      const { lessor } = leader.up.member.parts.store.machine.leases;
       const { takeExpired } = lessor;
       // Nothing is revoked for a while.
       lessor.takeExpired = () => [];
       await cluster.sleep(3000);
-      expect(leader.up.member.leaseRenewals.renewNow(7n)).toBeUndefined();
-      const answers = [leader, follower].map(({ up }) => up.member.leaseRenewals.renew(7n));
+      expect(leader.up.member.parts.leaseRenewals.renewNow(7n)).toBeUndefined();
+      const answers = [leader, follower].map(({ up }) => up.member.parts.leaseRenewals.renew(7n));
       await cluster.sleep(1000);
       lessor.takeExpired = takeExpired;
       expect(await Promise.all(answers)).toEqual([{ kind: 'missing' }, { kind: 'missing' }]);
@@ -182,12 +194,13 @@ describe('leases asked for at a follower', () => {
       const hosts = await cluster.found(THREE, { featureGates } as Partial<ServerConfig>);
       const { leader, followers } = await cluster.leaderOf(hosts);
       await leader.up.grant(7n, 1200);
-      const restOf = ({ up }: SimHost) => up.member.machine.leases.lessor.lookup(7n)?.remainingSec;
+      const restOf = ({ up }: SimHost) =>
+        up.member.parts.store.machine.leases.lessor.lookup(7n)?.remainingSec;
       await cluster.sleep(301_000);
       await cluster.even(hosts);
       expect(hosts.map(restOf)).toEqual([900, 900, 900]);
-      expect(leader.up.member.leaseRenewals.renewNow(7n)).toBeUndefined();
-      const { leaseRenewals } = followers[0]!.up.member;
+      expect(leader.up.member.parts.leaseRenewals.renewNow(7n)).toBeUndefined();
+      const { leaseRenewals } = followers[0]!.up.member.parts;
       expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'renewed', ttlSec: 1200 });
       await cluster.even(hosts);
       expect(hosts.map(restOf)).toEqual([0, 0, 0]);
@@ -205,9 +218,9 @@ describe('leases asked for at a follower', () => {
       const bodies = [Uint8Array.of(0xff, 0xff, 1), wrong];
       let asked = 0;
       await cluster.fake('other', () => ({ body: bodies[asked++ % 2]! }));
-      await leader.up.member.changes.update(leader.up.member.memberId, [peerUrlOf('other')]);
+      await leader.up.member.parts.changes.update(leader.up.member.memberId, [peerUrlOf('other')]);
       await cluster.even(hosts);
-      const { leaseRenewals } = follower.up.member;
+      const { leaseRenewals } = follower.up.member.parts;
       expect(await leaseRenewals.renew(7n)).toEqual({ kind: 'failed', error: 'TIMEOUT' });
       expect(await leaseRenewals.timeToLive(7n, true)).toEqual({
         kind: 'failed',

@@ -1,0 +1,26 @@
+// The versions that this member tells of: its release, the cluster's, that of its database.
+
+import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
+import type { StateMachineOwner, StoreView } from '../consensus/state-machine-owner.ts';
+
+/** Each as text. */
+export interface Versions {
+  readonly server: string;
+  /** `not_decided` until the cluster has agreed on one. */
+  readonly cluster: string;
+  /** `unknown` while the backend does not say. */
+  readonly storage: string;
+}
+
+export interface OwnVersionsParts {
+  readonly store: StoreView<'cluster'> & Pick<StateMachineOwner, 'storageVersion'>;
+}
+
+export function ownVersions({ store: { machine, storageVersion } }: OwnVersionsParts): Versions {
+  const { version } = machine.cluster;
+  return {
+    server: SERVER_RELEASE,
+    cluster: version === undefined ? 'not_decided' : formatStoredVersion(version),
+    storage: storageVersion === undefined ? 'unknown' : formatStoredVersion(storageVersion),
+  };
+}

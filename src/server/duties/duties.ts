@@ -1,0 +1,28 @@
+// What a member does of itself, from when it has begun until it stops. A new one gets a line here.
+
+import type { ClusterVersionMonitor } from '../cluster/cluster-version.ts';
+import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } from '../limits.ts';
+import { checkHeap, type HeapCheckParts } from './heap-check.ts';
+import { LeaseExpiry, type LeaseExpiryParts } from './lease-expiry.ts';
+import { Periodic } from './periodic.ts';
+import { type PurgeParts, purgeOldFiles } from './purge.ts';
+
+export interface Duty {
+  start(): void;
+  stop(): void;
+}
+
+type DutiesParts = PurgeParts &
+  HeapCheckParts &
+  LeaseExpiryParts & { readonly versionMonitor: ClusterVersionMonitor };
+
+export function createDuties(parts: DutiesParts): readonly Duty[] {
+  const { timers } = parts.env;
+  const { versionMonitor } = parts;
+  return [
+    new Periodic(timers, PURGE_INTERVAL_MS, () => void purgeOldFiles(parts)),
+    new Periodic(timers, HEAP_CHECK_INTERVAL_MS, () => checkHeap(parts)),
+    new Periodic(timers, VERSION_CHECK_INTERVAL_MS, () => void versionMonitor.check()),
+    new LeaseExpiry(parts),
+  ];
+}

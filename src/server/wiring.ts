@@ -1,0 +1,195 @@
+// The wiring: every part of a member, and what each is given.
+//
+// A part takes this record as an interface of its own, which names what it touches, and looks at it when
+// it works: parts that need each other are made one after the other all the same. What a part destructures
+// as it is made has to stand above it here.
+//
+// Where something new is added, in one line: a part below; a service in `services/grpc-server.ts`; a
+// refusal before all handlers in `services/guards.ts`; what a member does of itself in
+// `duties/duties.ts`.
+
+import type { Env } from '../env/index.ts';
+import type { Server } from '../grpc/index.ts';
+import type { MemoryStorage, RawNode } from '../raft/index.ts';
+import type { ServiceTable } from '../rpc/index.ts';
+import type { Wal } from '../wal/index.ts';
+import type { Booted } from './boot/boot.ts';
+import type { DataDirectory } from './boot/data-directory.ts';
+import type { StoreOptions } from './boot/store-opening.ts';
+import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
+import { LeaseRenewals } from './cluster/lease-renewals.ts';
+import { MembershipChanges } from './cluster/membership-changes.ts';
+import { OwnMembership } from './cluster/own-membership.ts';
+import { createPeerHost } from './cluster/peer-host.ts';
+import { Peers } from './cluster/peers.ts';
+import { publishAgain } from './cluster/publication.ts';
+import type { ServerConfig } from './config/index.ts';
+import { AppliedWaits } from './consensus/applied-waits.ts';
+import { ApplyHost } from './consensus/apply-host.ts';
+import { Leadership } from './consensus/leadership.ts';
+import { Proposals } from './consensus/proposals.ts';
+import { RaftReports } from './consensus/raft-reports.ts';
+import { RaftState } from './consensus/raft-state.ts';
+import { ReadIndexQueue } from './consensus/read-index-queue.ts';
+import { ReadyLoop } from './consensus/ready-loop.ts';
+import { RequestIds } from './consensus/request-ids.ts';
+import { StateMachineOwner } from './consensus/state-machine-owner.ts';
+import { Ticker } from './consensus/ticker.ts';
+import { createDuties, type Duty } from './duties/duties.ts';
+import { v8HeapUse } from './duties/heap-check.ts';
+import { NoSpaceAlarm } from './duties/no-space-alarm.ts';
+import { type HeapUse, Quota } from './duties/quota.ts';
+import type { MemberOptions } from './member-options.ts';
+import type { PeerPorts } from './ports/peer-ports.ts';
+import { createGrpcServer, createServiceTable } from './services/grpc-server.ts';
+import { ResponseHeaders } from './services/response-header.ts';
+import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
+import { Snapshotter } from './snapshot/snapshotter.ts';
+import type { Logger } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import type { ServerMetrics } from './telemetry/metrics-table.ts';
+
+/** Start and stop, as the parts see them. */
+export interface MemberLife {
+  readonly isStopping: boolean;
+  /** Something failed after which the member must not go on. */
+  fail(error: unknown): void;
+  /** The member does not belong to its cluster any more: it stops. */
+  leave(): void;
+}
+
+/** What the parts are made of. */
+interface Materials {
+  readonly options: MemberOptions;
+  readonly booted: Booted;
+  readonly metrics: Metrics;
+  readonly storeOptions: StoreOptions;
+  readonly peerPorts: PeerPorts;
+  readonly life: MemberLife;
+}
+
+/** The parts of one member. Nobody takes it whole; tests and simulations look in. */
+export class MemberParts {
+  readonly config: ServerConfig;
+  readonly env: Env;
+  readonly log: Logger;
+  readonly metrics: ServerMetrics;
+  readonly life: MemberLife;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly requestIds: RequestIds;
+  /** Use of the JavaScript heap. */
+  readonly heapUse: () => HeapUse;
+
+  // Read from disk by `boot/`.
+  readonly directory: DataDirectory;
+  readonly wal: Wal;
+  readonly storage: MemoryStorage;
+  readonly node: RawNode;
+  /** Index of the newest snapshot that the log recorded then. */
+  readonly snapshotIndex: number;
+
+  // consensus/
+  readonly raft: RaftState;
+  readonly reports: RaftReports;
+  readonly store: StateMachineOwner;
+  readonly loop: ReadyLoop;
+  readonly reads: ReadIndexQueue;
+  readonly proposals: Proposals;
+  readonly appliedWaits: AppliedWaits;
+  readonly leadership: Leadership;
+  readonly ticker: Ticker;
+
+  // snapshot/
+  readonly transfer: SnapshotTransfer;
+  readonly snapshotter: Snapshotter;
+
+  // cluster/
+  readonly membership: OwnMembership;
+  readonly changes: MembershipChanges;
+  readonly leaseRenewals: LeaseRenewals;
+  readonly versionMonitor: ClusterVersionMonitor;
+  readonly publication: { again(): Promise<void> };
+  readonly peers: Peers;
+
+  // duties/
+  readonly quota: Quota;
+  readonly noSpaceAlarm: NoSpaceAlarm;
+  readonly duties: readonly Duty[];
+
+  // services/
+  readonly header: ResponseHeaders;
+  readonly services: ServiceTable;
+  readonly grpc: Server;
+
+  constructor(materials: Materials) {
+    const { options, booted, metrics, life } = materials;
+    const { config, env, log } = options;
+    this.config = config;
+    this.env = env;
+    this.log = log;
+    this.metrics = metrics.records;
+    this.life = life;
+    this.memberId = booted.memberId;
+    this.clusterId = booted.clusterId;
+    this.requestIds = new RequestIds(this.memberId, env.clock.wallMs());
+    this.heapUse = options.heapUse ?? v8HeapUse;
+
+    this.directory = booted.directory;
+    this.wal = booted.wal;
+    this.storage = booted.storage;
+    this.node = booted.node;
+    this.snapshotIndex = booted.snapshotIndex;
+
+    this.raft = new RaftState(this);
+    this.reports = new RaftReports(this);
+    this.store = this.#createStore(materials);
+    this.loop = new ReadyLoop(this);
+    this.reads = new ReadIndexQueue(this);
+    this.proposals = new Proposals(this);
+    this.appliedWaits = new AppliedWaits(this);
+    this.leadership = new Leadership(this);
+    this.ticker = new Ticker(this);
+
+    this.transfer = new SnapshotTransfer(this);
+    this.snapshotter = new Snapshotter(this);
+
+    this.membership = new OwnMembership(this);
+    this.changes = new MembershipChanges(this);
+    this.leaseRenewals = new LeaseRenewals(this);
+    this.versionMonitor = new ClusterVersionMonitor(this);
+    this.publication = { again: () => publishAgain(this) };
+    this.peers = this.#createPeers(materials);
+
+    this.quota = new Quota(this);
+    this.noSpaceAlarm = new NoSpaceAlarm(this);
+    this.duties = createDuties(this);
+
+    this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);
+    this.services = createServiceTable(this);
+    this.grpc = createGrpcServer(this, this.services, metrics.grpc);
+  }
+
+  #createStore({ booted, storeOptions, life }: Materials): StateMachineOwner {
+    const { config, env, log, metrics, reports } = this;
+    const host = new ApplyHost(this);
+    return new StateMachineOwner({
+      ...{ config, env, log, metrics, booted, storeOptions },
+      ...{ host, reports, life },
+    });
+  }
+
+  #createPeers({ booted, peerPorts }: Materials): Peers {
+    const { config, env, log, metrics, memberId, clusterId, store, transfer } = this;
+    const peers = new Peers({
+      ...{ env, log, metrics, memberId, clusterId, transfer },
+      electionMs: config.electionMs,
+      ioTimeoutMs: config.peerIoTimeoutMs,
+      ports: peerPorts,
+      ownUrls: () => store.machine.cluster.member(memberId)?.peerURLs ?? config.advertisePeerUrls,
+      host: createPeerHost(this),
+    });
+    peers.follow(booted.firstMembers);
+    return peers;
+  }
+}
