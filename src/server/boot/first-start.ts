@@ -15,7 +15,6 @@ import {
   sortedUrls,
 } from '../../membership/index.ts';
 import { requestPeer } from '../../peer/index.ts';
-import { type PeerEnv, requestOfMember, requestVersions } from '../cluster/member-versions.ts';
 import {
   bootstrapProblem,
   mismatchText,
@@ -23,6 +22,7 @@ import {
   type ServerConfig,
 } from '../config/index.ts';
 import { BOOTSTRAP_TIMEOUT_MS, JOIN_TIMEOUT_MS, PEER_ANSWER_BYTES_MAX } from '../limits.ts';
+import { type PeerEnv, requestOfMember, requestVersions } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { PeerUrlComparison } from './peer-url-comparison.ts';
 

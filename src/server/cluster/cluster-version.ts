@@ -13,9 +13,9 @@ import {
 } from '../../membership/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
+import { type PeerEnv, requestVersions, spokenVersion } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type PeerEnv, requestVersions, spokenVersion } from './member-versions.ts';
 import { logMembership, type MembershipLogParts } from './publication.ts';
 
 interface ClusterVersionParts extends MembershipLogParts {

@@ -10,7 +10,7 @@ import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { Leadership } from '../consensus/leadership.ts';
 import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import {
   APPLY_TIMEOUT_MS,
   LEASE_ANSWER_BYTES_MAX,
@@ -18,9 +18,9 @@ import {
   LEASE_RENEWAL_RETRY_MS,
   requestTimeoutMs,
 } from '../limits.ts';
+import type { PeerEnv } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
-import type { PeerEnv } from './member-versions.ts';
 
 interface LeaseRenewalsParts {
   readonly config: Pick<ServerConfig, 'electionMs'>;

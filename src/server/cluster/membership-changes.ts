@@ -19,7 +19,7 @@ import type { ServerConfig } from '../config/index.ts';
 import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import {
   APPLY_TIMEOUT_MS,
   HEALTHY_LINK_MS,
@@ -27,9 +27,9 @@ import {
   PEER_ANSWER_BYTES_MAX,
   requestTimeoutMs,
 } from '../limits.ts';
+import type { PeerEnv } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
-import type { PeerEnv } from './member-versions.ts';
 import type { Peers } from './peers.ts';
 
 interface MembershipChangesParts {

@@ -2,7 +2,7 @@
 // the membership from here.
 
 import type { Env } from '../../env/index.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { REMOVAL_DELAY_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Peers } from './peers.ts';

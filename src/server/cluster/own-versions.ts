@@ -1,7 +1,8 @@
 // The versions that this member tells of: its release, the cluster's, that of its database.
 
 import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
-import type { StateMachineOwner, StoreView } from '../consensus/state-machine-owner.ts';
+import type { StateMachineOwner } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 
 /** Each as text. */
 export interface Versions {

@@ -7,7 +7,7 @@ import { raftpb } from '../../protocol/index.ts';
 import { confChangeIn, ENTRY_NORMAL } from '../../store/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { ReadyLoop } from '../consensus/ready-loop.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { SnapshotTransfer } from '../snapshot/snapshot-transfer.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { OwnMembership } from './own-membership.ts';

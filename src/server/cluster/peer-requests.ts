@@ -9,7 +9,7 @@ import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/in
 import type { ServerConfig } from '../config/index.ts';
 import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { LeaseRenewals } from './lease-renewals.ts';

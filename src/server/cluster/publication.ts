@@ -16,10 +16,10 @@ import { REQUEST_KIND } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
+import { type PeerEnv, requestVersions, spokenVersion } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type PeerEnv, requestVersions, spokenVersion } from './member-versions.ts';
 
 /** What writing something of the membership into the log takes. */
 export interface MembershipLogParts {

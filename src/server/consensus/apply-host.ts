@@ -11,7 +11,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { Proposals } from './proposals.ts';
 import type { RaftState } from './raft-state.ts';
 import type { ReadIndexQueue } from './read-index-queue.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 interface ApplyHostParts {
   readonly config: Pick<ServerConfig, 'electionMs'>;

@@ -5,7 +5,7 @@ import type { StoreOptions } from '../boot/store-opening.ts';
 import type { Snapshotter } from '../snapshot/snapshotter.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 interface BackendReportsParts {
   readonly quota: { diskFull: boolean };

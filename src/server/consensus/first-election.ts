@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { PeerLinks } from './peer-links.ts';
 import type { RaftState } from './raft-state.ts';
 import type { ReadyLoop } from './ready-loop.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 export interface CampaignParts {
   readonly memberId: bigint;

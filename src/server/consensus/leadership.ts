@@ -11,7 +11,7 @@ import type { PeerLinks } from './peer-links.ts';
 import type { RaftState } from './raft-state.ts';
 import type { ReadIndexQueue } from './read-index-queue.ts';
 import type { ReadyLoop } from './ready-loop.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 interface LeadershipParts {
   readonly memberId: bigint;

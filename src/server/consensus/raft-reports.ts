@@ -13,7 +13,7 @@ import type { Leadership } from './leadership.ts';
 import type { RaftState } from './raft-state.ts';
 import type { ReadIndexQueue } from './read-index-queue.ts';
 import type { ReadyLoop } from './ready-loop.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 interface RaftReportsParts extends CampaignParts {
   readonly config: Pick<ServerConfig, 'initialElectionTickAdvance'>;

@@ -3,7 +3,7 @@
 import type { LogIndex, Term } from '../../base/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import type { RawNode, SoftState, Status } from '../../raft/index.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 interface RaftStateParts {
   readonly memberId: bigint;

@@ -14,7 +14,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from '../limits.ts';
 import type { ReadyLoop } from './ready-loop.ts';
 import type { RequestIds } from './request-ids.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 /** The caller that waits for a read. Exactly one of the methods is called, once, and must not throw. */
 export interface Read {

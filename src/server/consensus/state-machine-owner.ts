@@ -31,13 +31,6 @@ import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { ApplyLoop } from './apply-loop.ts';
 import type { RaftReports } from './raft-reports.ts';
 
-/**
- * These parts of the state machine. `machine` is asked for each time: a leader's snapshot replaces it.
- */
-export interface StoreView<Part extends keyof StateMachine> {
-  readonly machine: Pick<StateMachine, Part>;
-}
-
 interface StateMachineOwnerParts {
   readonly config: ServerConfig;
   readonly env: Env;

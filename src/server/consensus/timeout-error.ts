@@ -6,7 +6,7 @@ import type { ServerConfig } from '../config/index.ts';
 import type { Leadership } from './leadership.ts';
 import type { PeerLinks } from './peer-links.ts';
 import type { RaftState } from './raft-state.ts';
-import type { StoreView } from './state-machine-owner.ts';
+import type { StoreView } from './store-view.ts';
 
 export interface TimeoutErrorParts {
   readonly memberId: bigint;

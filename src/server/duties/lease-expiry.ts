@@ -9,7 +9,7 @@ import { etcdserverpb } from '../../protocol/index.ts';
 import { type ApplyResult, REQUEST_KIND } from '../../store/index.ts';
 import type { Leadership } from '../consensus/leadership.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { LEASE_CHECK_INTERVAL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';

@@ -3,7 +3,7 @@
 import { etcdserverpb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { Proposals } from '../consensus/proposals.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Quota } from './quota.ts';
 

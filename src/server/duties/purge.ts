@@ -4,7 +4,7 @@ import type { Env } from '../../env/index.ts';
 import { purgeSegments, purgeSnapFiles, type Wal } from '../../wal/index.ts';
 import type { DataDirectory } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
 export interface PurgeParts {

@@ -9,7 +9,7 @@ import { FEATURE_GATES, type FeatureGateName, type ServerConfig } from '../confi
 import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { Quota } from '../duties/quota.ts';
 import { alarmName } from '../services/maintenance.ts';
 import type { Logger } from '../telemetry/log.ts';

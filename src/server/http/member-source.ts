@@ -5,7 +5,7 @@ import type { OwnMembership } from '../cluster/own-membership.ts';
 import { type OwnVersionsParts, ownVersions } from '../cluster/own-versions.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { alarmName } from '../services/maintenance.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';

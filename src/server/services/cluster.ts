@@ -6,7 +6,7 @@ import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts'
 import type { ChangeOutcome, MembershipChanges } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { ResponseHeaders } from './response-header.ts';
 
 const methods = etcdserverpb.ClusterService.methods;

@@ -35,7 +35,7 @@ import {
 import type { ServerConfig } from '../config/index.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';

@@ -18,7 +18,7 @@ import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { RequestIds } from '../consensus/request-ids.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';

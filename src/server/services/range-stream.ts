@@ -17,7 +17,7 @@ import { endMalformed, type ServiceTable, type StreamCall, statusOf } from '../.
 import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readFailure } from './read-failure.ts';

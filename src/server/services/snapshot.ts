@@ -8,7 +8,8 @@ import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { DatabaseCopy } from '../../store/index.ts';
-import type { StateMachineOwner, StoreView } from '../consensus/state-machine-owner.ts';
+import type { StateMachineOwner } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import {
   SNAPSHOT_COPIES_MAX,
   SNAPSHOT_JUDGED_MS,

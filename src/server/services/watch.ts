@@ -20,7 +20,7 @@ import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/in
 import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
-import type { StoreView } from '../consensus/state-machine-owner.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { Quota } from '../duties/quota.ts';
 import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';

@@ -1,8 +1,8 @@
 // Which release each member runs and which version it takes the cluster to have: asked of its peer
 // port.
 
-import { utf8FromBytes } from '../../base/index.ts';
-import type { Env } from '../../env/index.ts';
+import { utf8FromBytes } from '../base/index.ts';
+import type { Env } from '../env/index.ts';
 import {
   type ClusterVersion,
   compareVersions,
@@ -10,10 +10,10 @@ import {
   type Member,
   OLDEST_CLUSTER_VERSION,
   parseStoredVersion,
-} from '../../membership/index.ts';
-import { type PeerResponse, requestPeer } from '../../peer/index.ts';
-import { PEER_ANSWER_BYTES_MAX, PEER_REQUEST_TIMEOUT_MS } from '../limits.ts';
-import type { Logger } from '../telemetry/log.ts';
+} from '../membership/index.ts';
+import { type PeerResponse, requestPeer } from '../peer/index.ts';
+import { PEER_ANSWER_BYTES_MAX, PEER_REQUEST_TIMEOUT_MS } from './limits.ts';
+import type { Logger } from './telemetry/log.ts';
 
 export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
 
