@@ -3,7 +3,7 @@
 
 /** Where to listen or connect. */
 export interface StreamAddress {
-  /** Host name or IP address; for a Unix socket, empty. */
+  /** Host name or IP address; for a Unix socket, what the other side's certificate is for, or empty. */
   readonly host: string;
   /** 0 to 65535; 0 lets the system choose when listening. */
   readonly port: number;

@@ -1,12 +1,13 @@
 // Connections to others, plain or TLS.
 
-import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
-import { networkError, type StreamAddress } from '../env/index.ts';
+import type { StreamAddress } from '../env/index.ts';
 import { isTls } from './identity.ts';
 import { KEEPALIVE_IDLE_MS } from './limits.ts';
 import { describeAddress } from './server-socket.ts';
+import { handshakeError, socketError } from './socket-error.ts';
 import { SharedReads, SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 import type { ClientTls } from './tls.ts';
 
@@ -45,10 +46,11 @@ async function connect(
   const { tls } = options;
   try {
     const opening =
-      tls === undefined ? openPlain(address, options) : openTls(address, options, tls);
+      tls === undefined ? openPlain(address, options) : await openTls(address, options, tls);
     return await settled(opening, where, timeoutMs);
   } catch (error) {
-    throw networkError(error, 'connect to', where);
+    const translate = tls === undefined ? socketError : handshakeError;
+    throw translate(error, 'connect to', where);
   }
 }
 
@@ -99,11 +101,26 @@ function openPlain(address: StreamAddress, options: SocketConnectOptions): Openi
   };
 }
 
-function openTls(address: StreamAddress, options: SocketConnectOptions, tls: ClientTls): Opening {
+async function openTls(
+  address: StreamAddress,
+  options: SocketConnectOptions,
+  tls: ClientTls,
+): Promise<Opening> {
   const { protocol } = options;
-  const socket = connectTls({
+  const settings = tls.current();
+  // Loaded by those that encrypt.
+  const { connect, checkServerIdentity } = await import('node:tls');
+  const name = settings.servername ?? (address.host || 'localhost');
+  const named: ConnectionOptions = {
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+  };
+  // In a handshake a server is asked for by name, never by address.
+  if (isIP(name) === 0) named.servername = name;
+  const { servername: _, ...others } = settings;
+  const socket = connect({
     ...socketOptions(address),
-    ...tls.current(),
+    ...named,
+    ...others,
     ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
   });
   return {

@@ -1,6 +1,7 @@
 // The one door for sockets: byte streams over plain and TLS sockets, a port that tells protocols apart,
 // and who connects.
 
+export { type ClientTlsSettings, clientTls, type Pem } from './client-tls.ts';
 export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';
 export type { CertificateSubject, PeerIdentity } from './identity.ts';
 export {

@@ -13,9 +13,10 @@
 
 import { Socket } from 'node:net';
 import { invariant, verify } from '../base/index.ts';
-import { type ByteStream, type ByteStreamHandler, networkError } from '../env/index.ts';
+import type { ByteStream, ByteStreamHandler } from '../env/index.ts';
 import { addressOf, identityOf, isTls, type PeerIdentity } from './identity.ts';
 import { HIGH_WATER_BYTES, READ_BUFFER_BYTES } from './limits.ts';
+import { socketError } from './socket-error.ts';
 
 /** Filled by a read and empty again before the next one. */
 const sharedBuffer: Uint8Array = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
@@ -57,7 +58,7 @@ export class SocketStream implements ByteStream {
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.handler.onEnd());
     socket.on('error', (error) => {
-      this.#error ??= networkError(error, 'connection with', this.remoteAddress);
+      this.#error ??= socketError(error, 'connection with', this.remoteAddress);
     });
     socket.on('close', () => this.handler.onClose(this.#error));
   }

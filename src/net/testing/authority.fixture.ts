@@ -11,6 +11,8 @@ export interface IssueOptions {
   readonly ip?: readonly (readonly number[])[];
   readonly uri?: readonly string[];
   readonly email?: readonly string[];
+  /** Its end, `YYMMDDhhmmssZ`. */
+  readonly notAfter?: string;
 }
 
 export interface Issued {
@@ -33,7 +35,8 @@ export class TestAuthority {
     this.#name = nameOf(name);
     this.#key = privateKey;
     const isAuthority = extension([0x55, 0x1d, 0x13], sequence(der(0x01, Buffer.from([0xff]))));
-    this.cert = this.#sign(this.#name, publicKey, [isAuthority], this.#serial++);
+    const serial = this.#serial++;
+    this.cert = this.#sign(this.#name, publicKey, { extensions: [isAuthority], serial });
   }
 
   issue(options: IssueOptions): Issued {
@@ -47,8 +50,9 @@ export class TestAuthority {
     const extensions =
       names.length === 0 ? [] : [extension([0x55, 0x1d, 0x11], sequence(...names))];
     const serial = this.#serial++;
+    const { commonName, notAfter } = options;
     return {
-      cert: this.#sign(nameOf(options.commonName), publicKey, extensions, serial),
+      cert: this.#sign(nameOf(commonName), publicKey, { extensions, serial, notAfter }),
       key: privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
       serialNumber: serial.toString(16).toUpperCase(),
     };
@@ -70,13 +74,18 @@ export class TestAuthority {
     return pem('X509 CRL', this.#signed(list));
   }
 
-  #sign(subject: Buffer, key: KeyObject, extensions: readonly Buffer[], serial: number): string {
+  #sign(
+    subject: Buffer,
+    key: KeyObject,
+    { extensions, serial, notAfter }: CertificateBody,
+  ): string {
+    const end = notAfter === undefined ? NOT_AFTER : der(0x17, Buffer.from(notAfter));
     const body = sequence(
       der(0xa0, integer(2)),
       integer(serial),
       ECDSA_WITH_SHA256,
       this.#name,
-      sequence(NOT_BEFORE, NOT_AFTER),
+      sequence(NOT_BEFORE, end),
       subject,
       key.export({ type: 'spki', format: 'der' }),
       ...(extensions.length === 0 ? [] : [der(0xa3, sequence(...extensions))]),
@@ -88,6 +97,12 @@ export class TestAuthority {
     const signature = sign('sha256', body, this.#key);
     return sequence(body, ECDSA_WITH_SHA256, der(0x03, Buffer.from([0]), signature));
   }
+}
+
+interface CertificateBody {
+  readonly extensions: readonly Buffer[];
+  readonly serial: number;
+  readonly notAfter?: string | undefined;
 }
 
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
