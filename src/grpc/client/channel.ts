@@ -34,6 +34,7 @@ import { EndpointLink } from './endpoint-link.ts';
 const TICK_MS_MAX = 1_000;
 const TICK_MS_MIN = 10;
 const NO_OPTIONS: CallOptions = {};
+const NO_REASON = 'connection error: desc = "no endpoint"';
 
 /** A channel; connects when the first call needs it. INVALID_ARGUMENT without endpoints. */
 export function createChannel(options: ChannelOptions): Channel {
@@ -144,7 +145,7 @@ export class ChannelCore implements Channel {
     this.#connectWhatIsIdle();
     if (this.#waiting.length >= this.limits.waitingCallsMax) this.#dropEnded();
     if (!call.waitForReady && this.#hopeless) {
-      this.#failSoon(call, STATUS.UNAVAILABLE, this.#failureText());
+      this.#failSoon(call, STATUS.UNAVAILABLE, this.connectFailure ?? NO_REASON);
     } else if (this.#waiting.length >= this.limits.waitingCallsMax) {
       this.#failSoon(call, STATUS.RESOURCE_EXHAUSTED, 'too many calls wait for a connection');
     } else {
@@ -189,9 +190,11 @@ export class ChannelCore implements Channel {
     return this.#links.every((link) => link.state === 'backoff');
   }
 
-  #failureText(): string {
-    const reason = this.#links.at(-1)?.lastError ?? 'no endpoint';
-    const text = `transport: Error while dialing: ${reason}`;
+  /** Why there is no connection, at each endpoint that has failed; undefined if none has. */
+  get connectFailure(): string | undefined {
+    const reasons = this.#links.flatMap(({ lastError }) => lastError ?? []);
+    if (reasons.length === 0) return undefined;
+    const text = `transport: Error while dialing: ${[...new Set(reasons)].join('; ')}`;
     return `connection error: desc = ${JSON.stringify(text)}`;
   }
 
@@ -236,7 +239,8 @@ export class ChannelCore implements Channel {
     const calls = this.#waiting;
     this.#waiting = calls.filter((call) => call.waitForReady);
     for (const call of calls) {
-      if (!call.waitForReady) call.failUnplaced(STATUS.UNAVAILABLE, this.#failureText());
+      if (!call.waitForReady)
+        call.failUnplaced(STATUS.UNAVAILABLE, this.connectFailure ?? NO_REASON);
     }
   }
 
@@ -319,5 +323,6 @@ export class ChannelCore implements Channel {
 }
 
 function isSame(a: Endpoint, b: Endpoint): boolean {
-  return a.host === b.host && a.port === b.port && a.path === b.path && a.authority === b.authority;
+  const isSamePlace = a.host === b.host && a.port === b.port && a.path === b.path;
+  return isSamePlace && a.authority === b.authority && a.scheme === b.scheme;
 }

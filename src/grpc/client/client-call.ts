@@ -183,7 +183,10 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
   }
 
   onDeadline(): void {
-    this.#giveUp(STATUS.DEADLINE_EXCEEDED, 'context deadline exceeded');
+    const reason = this.attempt === undefined ? this.channel.connectFailure : undefined;
+    const text =
+      reason === undefined ? 'context deadline exceeded' : `latest balancer error: ${reason}`;
+    this.#giveUp(STATUS.DEADLINE_EXCEEDED, text);
   }
 
   #giveUp(code: StatusCode, message: string): void {

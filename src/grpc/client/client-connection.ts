@@ -181,7 +181,7 @@ export class ClientConnection extends Connection<ResponseHead> {
     if (known !== undefined) return known;
     const block = new RepeatedBlock([
       [':method', 'POST'],
-      [':scheme', this.#channel.scheme],
+      [':scheme', this.endpoint.scheme ?? this.#channel.scheme],
       [':path', path],
       [':authority', this.#authority],
       ['te', 'trailers'],

@@ -344,7 +344,7 @@ describe('deadlines and cancelling', () => {
     rig.time.advance(120);
     call.cancel();
     expect(rig.ended).toEqual([
-      '4 context deadline exceeded (unprocessed)',
+      expect.stringMatching(/^4 latest balancer error: .*refused.* \(unprocessed\)$/),
       '1 context canceled (unprocessed)',
     ]);
     rig.time.advance(5_000);

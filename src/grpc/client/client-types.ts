@@ -10,6 +10,8 @@ import type { StatusCode } from '../status.ts';
 export interface Endpoint extends StreamAddress {
   /** `:authority` of requests; default `host:port`. */
   readonly authority?: string;
+  /** `:scheme` of requests: `https` where `connect` encrypts. Default the channel's. */
+  readonly scheme?: 'http' | 'https';
 }
 
 /** Makes a connected byte stream; with TLS, after the handshake has agreed on h2. */
@@ -22,7 +24,7 @@ export interface ChannelOptions {
   readonly timers: Timers;
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** `https` with a TLS connect. Default `http`. */
+  /** Of endpoints that do not say: `https` with a TLS connect. Default `http`. */
   readonly scheme?: 'http' | 'https';
   readonly userAgent?: string;
   /** `round-robin` spreads calls over all ready endpoints; `first` keeps one until it fails. */

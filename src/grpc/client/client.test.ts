@@ -412,6 +412,7 @@ describe('several endpoints', () => {
     expect(channel.states()).toEqual(['backoff']);
     const late = await failureOf(call(channel, { waitForReady: true, timeoutMs: 50 }));
     expect(late.code).toBe(STATUS.DEADLINE_EXCEEDED);
+    expect(late.details).toMatch(/^latest balancer error: connection error: .*ECONNREFUSED/);
   });
 
   test('a server that comes back is found again', async () => {

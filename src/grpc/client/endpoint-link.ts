@@ -17,8 +17,8 @@ export class EndpointLink implements ConnectionWatcher {
   connection: ClientConnection | undefined = undefined;
   /** Every connection that is open, those that drain included. */
   readonly connections = new Set<ClientConnection>();
-  /** Why the last attempt to connect failed. */
-  lastError = 'not connected yet';
+  /** Why the last attempt to connect failed; undefined if it did not. */
+  lastError: string | undefined = undefined;
   readonly #channel: ChannelCore;
   #failures = 0;
   #timer: Timer | undefined = undefined;
@@ -53,6 +53,7 @@ export class EndpointLink implements ConnectionWatcher {
   onReady(connection: ClientConnection): void {
     if (this.connection !== connection || this.state !== 'connecting') return;
     this.#failures = 0;
+    this.lastError = undefined;
     this.state = 'ready';
     this.#channel.placeWaiting();
   }
@@ -74,7 +75,9 @@ export class EndpointLink implements ConnectionWatcher {
     this.connection = undefined;
     // Gone before it was ready: as good as not connected.
     if (this.state === 'connecting') {
-      this.#failed(error?.message ?? 'connection closed before server preface received');
+      const { path, host, port } = this.endpoint;
+      const where = path ?? `${host}:${port}`;
+      this.#failed(error?.message ?? `${where} closed the connection before its preface`);
     } else if (this.state === 'ready') {
       this.state = 'idle';
       this.#channel.linkLost();
