@@ -1,6 +1,7 @@
 // What a caller without a type checker gets wrong is refused by name, before anything is sent.
 
 import { expect, test } from 'vitest';
+import { CA_CERT, CLIENT_CERT, SERVER_KEY } from '../net/testing/certificates.fixture.ts';
 import {
   type Client,
   compare,
@@ -373,6 +374,51 @@ const WRONG: readonly (readonly [
     'a client with half a user',
     (_c, w) => new RealClient({ endpoints: 'a', auth: w({ user: 'a' }) }),
     'auth.password must be a string, not undefined',
+  ],
+  [
+    'a client with a password that is a number, which is not shown',
+    (_c, w) => new RealClient({ endpoints: 'a', auth: { user: 'a', password: w(1234) } }),
+    'auth.password must be a string, not number',
+  ],
+  [
+    'a client with TLS that is text',
+    (_c, w) => new RealClient({ endpoints: 'https://a', tls: w('yes') }),
+    'tls must be an object, not "yes"',
+  ],
+  [
+    'a client with an authority that is a number',
+    (_c, w) => new RealClient({ endpoints: 'https://a', tls: { ca: ['', w(5)] } }),
+    'tls.ca must be a string or a Uint8Array, not 5',
+  ],
+  [
+    'a client with an authority that is empty',
+    () => new RealClient({ endpoints: 'https://a', tls: { ca: '' } }),
+    'ca holds no certificate in PEM',
+  ],
+  [
+    'a client with a damaged authority',
+    () => new RealClient({ endpoints: 'https://a', tls: { ca: CA_CERT.replace('MII', 'MAI') } }),
+    'ca holds a damaged certificate',
+  ],
+  [
+    'a client with a certificate without key',
+    () => new RealClient({ endpoints: 'https://a', tls: { cert: CLIENT_CERT } }),
+    'cert without key',
+  ],
+  [
+    'a client with a key that is none',
+    () => new RealClient({ endpoints: 'a', tls: { cert: CLIENT_CERT, key: CLIENT_CERT } }),
+    'key holds no private key in PEM',
+  ],
+  [
+    'a client with the key of another certificate',
+    () => new RealClient({ endpoints: 'a', tls: { cert: CLIENT_CERT, key: SERVER_KEY } }),
+    'key is not that of the certificate in cert',
+  ],
+  [
+    'a client with TLS for nothing',
+    () => new RealClient({ endpoints: ['http://a', 'http://b'], tls: { ca: CA_CERT } }),
+    'tls is given, and no endpoint is encrypted: http://a, http://b',
   ],
 ];
 

@@ -15,6 +15,12 @@ export function checkText(value: unknown, name: string): void {
   if (typeof value !== 'string') throw wrong(name, 'a string', value);
 }
 
+/** A text that is never shown, whatever was given for it. */
+export function checkSecret(value: unknown, name: string): void {
+  if (typeof value === 'string') return;
+  throw invalidArgument(`${name} must be a string, not ${value === null ? 'null' : typeof value}`);
+}
+
 export function checkTexts(value: unknown, name: string): void {
   if (!Array.isArray(value)) throw wrong(name, 'an array of strings', value);
   for (const each of value) checkText(each, `each of ${name}`);

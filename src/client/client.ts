@@ -14,7 +14,7 @@ import { MaintenanceClient } from './maintenance.ts';
 import type { CallOptions, ClientOptions } from './options.ts';
 import { printed } from './printed.ts';
 import type { Calls } from './transport/calls.ts';
-import { connectionOf } from './transport/connection.ts';
+import { connectionAt, connectionOf } from './transport/connection.ts';
 import { clientUrlsOf, type Endpoints } from './transport/endpoints.ts';
 import { serverStream } from './transport/server-stream.ts';
 import { WatchStream } from './watch/watch-stream.ts';
@@ -45,9 +45,8 @@ export class Client {
     const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     this.kv = new KvClient(this.#calls);
     this.lease = new LeaseClient(this.#calls, connectTimeoutMs + FIRST_KEEP_ALIVE_EXTRA_MS);
-    this.maintenance = new MaintenanceClient(
-      calls,
-      (endpoint) => connectionOf({ ...options, endpoints: endpoint }, calls.tokens).calls,
+    this.maintenance = new MaintenanceClient(calls, (endpoint) =>
+      connectionAt(endpoint, options, endpoints, calls.tokens),
     );
     this.cluster = new ClusterClient(this.#calls);
     this.#watches = new WatchStream(this.#calls);
@@ -62,7 +61,7 @@ export class Client {
 
   /**
    * Replaces them. Calls under way continue; new calls go to the new ones. INVALID_ARGUMENT, and
-   * nothing is changed, if they make no sense, or if TLS would be needed that was not before.
+   * nothing is changed, if they make no sense.
    */
   setEndpoints(endpoints: readonly string[]): void {
     if (this.#calls.closed) throw clientClosed();
@@ -71,12 +70,13 @@ export class Client {
 
   /**
    * Replaces the endpoints by the client URLs of the cluster's members, those that have not started
-   * and learners left out. Resolves with them.
+   * and learners left out. Resolves with them. INVALID_ARGUMENT, and nothing is changed, if they are
+   * encrypted where none was before, or are not where all were.
    */
   async sync(options: CallOptions = {}): Promise<readonly string[]> {
     const found = clientUrlsOf(await this.cluster.memberList(options));
     if (this.#calls.closed) throw clientClosed();
-    this.#endpoints.set(found);
+    this.#endpoints.setFound(found);
     return this.#endpoints.texts;
   }
 

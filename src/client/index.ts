@@ -2,6 +2,7 @@
 
 export { hasCode, TetcdError } from '../base/index.ts';
 export { GrpcStatusError, STATUS, type StatusCode, statusName } from '../grpc/index.ts';
+export type { ClientTlsSettings, Pem } from '../net/index.ts';
 export {
   EtcdError,
   type EtcdErrorName,

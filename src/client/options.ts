@@ -2,19 +2,10 @@
 
 import type { Clock, Entropy, Timers } from '../env/index.ts';
 import type { Connect } from '../grpc/index.ts';
+import type { ClientTlsSettings } from '../net/index.ts';
 
-/** As `node:tls` has them. Text is PEM. */
-export interface TlsOptions {
-  /** Certificates that vouch for the server; default: the system's. */
-  readonly ca?: string | Uint8Array | undefined;
-  /** The client's own certificate, and its key. */
-  readonly cert?: string | Uint8Array | undefined;
-  readonly key?: string | Uint8Array | undefined;
-  /** Name that the server's certificate must carry; default: the endpoint's host. */
-  readonly serverName?: string | undefined;
-  /** True takes any certificate: for tests only. Default false. */
-  readonly skipVerify?: boolean | undefined;
-}
+/** Whom to trust, and who the client is. */
+export type TlsOptions = ClientTlsSettings;
 
 /** A user with a password, or a token that was given out elsewhere. */
 export type AuthOptions =
@@ -40,12 +31,16 @@ export interface Runtime {
 /** How a client connects and what holds for all of its calls. Times are in milliseconds. */
 export interface ClientOptions {
   /**
-   * `host:port`, `http://host:port`, `https://host:port`, `unix:/path`; the port is 2379 if left
-   * out. Calls are spread over all that answer.
+   * `host:port`, `http://host:port`, `https://host:port`, `unix:/path`, `unixs:/path`; the port is
+   * 2379 if left out. Each is encrypted or not as it says. Calls are spread over all that answer.
    */
   readonly endpoints: string | readonly string[];
-  /** TLS for endpoints that do not say `http://`; `true` is TLS with defaults. */
-  readonly tls?: TlsOptions | true | undefined;
+  /**
+   * For endpoints that are encrypted: those that say so, and, if this or another endpoint asks for it,
+   * those that say nothing. `true` is all defaults. A function is asked for every connection, for
+   * certificates that change: the same object means that nothing has.
+   */
+  readonly tls?: TlsOptions | (() => TlsOptions) | true | undefined;
   readonly auth?: AuthOptions | undefined;
   /** Time limit of a unary call that brings none of its own. Default: none. */
   readonly timeoutMs?: number | undefined;

@@ -192,5 +192,5 @@ function tlsOptions(
   // Certificates in the environment do not turn plain endpoints into encrypted ones.
   const isPlain = parsed.length > 0 && parsed.every((secure) => secure === false);
   if (isPlain || (!isAsked && !parsed.includes(true))) return undefined;
-  return { ...files, skipVerify: insecureSkipTlsVerify };
+  return { ...files, insecureSkipVerify: insecureSkipTlsVerify };
 }

@@ -29,8 +29,6 @@ interface CallsOptions {
   readonly channel: Channel;
   /** Of that channel, at any time. */
   readonly endpointCount: () => number;
-  /** Why the last attempt to connect failed; undefined if it did not. */
-  readonly lastConnectError: () => string | undefined;
   readonly runtime: Runtime;
   readonly auth: AuthOptions | undefined;
   /** Shares the token with other calls; undefined: one of its own. */
@@ -143,7 +141,7 @@ export class Calls {
       const sink = {
         onReply: (reply: Uint8Array): void => settle(decoded(method, reply)),
         onFailure: (status: CallStatus): void => {
-          const error = this.#closed ? clientClosed() : this.#errorOf(status);
+          const error = this.#closed ? clientClosed() : errorOfStatus(status);
           const mayRepeat = !this.#closed && this.#mayRepeat(status, error, attempt.repeat);
           settle({ ok: false, error, mayRepeat });
         },
@@ -161,16 +159,6 @@ export class Calls {
   /** A learner has refused what a member with a vote would do: another endpoint may be one. */
   isRefusalOfLearner(error: unknown): boolean {
     return isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER') && this.endpointCount > 1;
-  }
-
-  #errorOf(status: CallStatus): Error {
-    const { code, unprocessed } = status;
-    const reason = this.#options.lastConnectError();
-    if (code !== STATUS.DEADLINE_EXCEEDED || !unprocessed || reason === undefined) {
-      return errorOfStatus(status);
-    }
-    const message = `latest balancer error: connection error: desc = ${JSON.stringify(reason)}`;
-    return new GrpcStatusError(code, message);
   }
 
   /**

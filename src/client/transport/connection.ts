@@ -1,10 +1,17 @@
 // How a client's options become a channel and calls over it.
 
-import type { ConnectionOptions } from 'node:tls';
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../../env/index.ts';
-import { type Connect, createChannel } from '../../grpc/index.ts';
-import { fixedTls, socketConnect } from '../../net/index.ts';
-import { checkFlags, checkNumber, checkObject, checkText } from '../arguments.ts';
+import { createChannel } from '../../grpc/index.ts';
+import { type ClientTls, clientTls, socketConnect } from '../../net/index.ts';
+import {
+  checkBytes,
+  checkFlags,
+  checkNumber,
+  checkObject,
+  checkSecret,
+  checkText,
+} from '../arguments.ts';
+import { invalidArgument } from '../errors.ts';
 import {
   CHANNEL_BACKOFF_MS_MAX,
   CHANNEL_BACKOFF_MS_MIN,
@@ -13,9 +20,15 @@ import {
   RETRIES_MAX,
   SEND_BYTES_MAX,
 } from '../limits.ts';
-import type { ClientOptions, KeepaliveOptions, Runtime, TlsOptions } from '../options.ts';
+import type {
+  AuthOptions,
+  ClientOptions,
+  KeepaliveOptions,
+  Runtime,
+  TlsOptions,
+} from '../options.ts';
 import { Calls } from './calls.ts';
-import { parseEndpoints } from './endpoint.ts';
+import { isEncrypted, parseEndpoints } from './endpoint.ts';
 import { Endpoints } from './endpoints.ts';
 import type { TokenSource } from './token.ts';
 
@@ -25,26 +38,44 @@ interface Connection {
 }
 
 /** Connects with the first call. INVALID_ARGUMENT if the options make no sense. */
-export function connectionOf(options: ClientOptions, tokens?: TokenSource): Connection {
+export function connectionOf(options: ClientOptions): Connection {
   checkClientOptions(options);
+  const { tls } = options;
   const texts = typeof options.endpoints === 'string' ? [options.endpoints] : options.endpoints;
-  const given = options.tls !== undefined;
-  const { endpoints, secure } = parseEndpoints(texts, given);
-  const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
-  const tls = options.tls === undefined || options.tls === true ? {} : options.tls;
-  const runtime = options.runtime ?? nodeRuntime(secure ? tls : undefined);
-  const failures = new ConnectFailures(runtime.connect);
+  const encrypts = parseEndpoints(texts, tls !== undefined).some(isEncrypted);
+  if (tls !== undefined && !encrypts) {
+    throw invalidArgument(`tls is given, and no endpoint is encrypted: ${texts.join(', ')}`);
+  }
+  return assembled(options, texts, encrypts, undefined);
+}
+
+/** To one endpoint only, for a client with these options: its `tokens` are shared. */
+export function connectionAt(
+  endpoint: string,
+  options: ClientOptions,
+  { encrypts }: Endpoints,
+  tokens: TokenSource,
+): Calls {
+  return assembled(options, [endpoint], encrypts, tokens).calls;
+}
+
+function assembled(
+  options: ClientOptions,
+  texts: readonly string[],
+  encrypts: boolean,
+  tokens: TokenSource | undefined,
+): Connection {
+  const runtime = options.runtime ?? nodeRuntime(options.tls);
   const channel = createChannel({
-    endpoints,
-    connect: failures.connect,
+    endpoints: parseEndpoints(texts, encrypts),
+    connect: runtime.connect,
     clock: runtime.clock,
     timers: runtime.timers,
     entropy: runtime.entropy,
-    scheme: secure ? 'https' : 'http',
     userAgent: 'tetcd-client',
     ...(options.keepalive === undefined ? {} : { keepalive: keepaliveOf(options.keepalive) }),
     limits: {
-      connectTimeoutMs,
+      connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       backoffMsMin: CHANNEL_BACKOFF_MS_MIN,
       backoffMsMax: CHANNEL_BACKOFF_MS_MAX,
       ...(options.receiveBytesMax === undefined
@@ -52,11 +83,10 @@ export function connectionOf(options: ClientOptions, tokens?: TokenSource): Conn
         : { receiveBytesMax: options.receiveBytesMax }),
     },
   });
-  const live = new Endpoints(channel, texts, { given, used: secure });
+  const endpoints = new Endpoints(channel, texts, encrypts);
   const calls = new Calls({
     channel,
-    endpointCount: () => live.texts.length,
-    lastConnectError: () => failures.last,
+    endpointCount: () => endpoints.texts.length,
     runtime,
     auth: options.auth,
     tokens,
@@ -66,7 +96,7 @@ export function connectionOf(options: ClientOptions, tokens?: TokenSource): Conn
     retriesMax: options.retriesMax ?? RETRIES_MAX,
     requireLeader: options.requireLeader ?? false,
   });
-  return { calls, endpoints: live };
+  return { calls, endpoints };
 }
 
 const LIMITS = [
@@ -87,13 +117,27 @@ function checkClientOptions(options: ClientOptions): void {
     checkNumber(keepalive.intervalMs, 'keepalive.intervalMs');
     checkNumber(keepalive.timeoutMs, 'keepalive.timeoutMs');
   }
-  if (tls !== undefined && tls !== true) checkObject(tls, 'tls');
-  if (auth === undefined) return;
+  if (typeof tls === 'object') checkTls(tls);
+  else if (tls !== undefined && tls !== true && typeof tls !== 'function') checkObject(tls, 'tls');
+  if (auth !== undefined) checkAuth(auth);
+}
+
+function checkTls(tls: TlsOptions): void {
+  checkObject(tls, 'tls');
+  const { ca, cert, key, serverName } = tls;
+  if (ca !== undefined) for (const each of [ca].flat()) checkBytes(each, 'tls.ca');
+  if (cert !== undefined) checkBytes(cert, 'tls.cert');
+  if (key !== undefined) checkBytes(key, 'tls.key');
+  if (serverName !== undefined) checkText(serverName, 'tls.serverName');
+  checkFlags(tls, ['insecureSkipVerify']);
+}
+
+function checkAuth(auth: AuthOptions): void {
   checkObject(auth, 'auth');
-  if ('token' in auth) checkText(auth.token, 'auth.token');
+  if ('token' in auth) checkSecret(auth.token, 'auth.token');
   else {
     checkText(auth.user, 'auth.user');
-    checkText(auth.password, 'auth.password');
+    checkSecret(auth.password, 'auth.password');
   }
 }
 
@@ -101,42 +145,30 @@ function keepaliveOf({ intervalMs, timeoutMs }: KeepaliveOptions): KeepaliveOpti
   return { intervalMs: Math.max(intervalMs, KEEPALIVE_INTERVAL_MS_MIN), timeoutMs };
 }
 
-/** Remembers why no connection could be had, for calls whose time is over before there is one. */
-class ConnectFailures {
-  readonly connect: Connect;
-  last: string | undefined = undefined;
-
-  constructor(connect: Connect) {
-    this.connect = async (endpoint, timeoutMs) => {
-      try {
-        const stream = await connect(endpoint, timeoutMs);
-        this.last = undefined;
-        return stream;
-      } catch (error) {
-        this.last = error instanceof Error ? error.message : String(error);
-        throw error;
-      }
-    };
-  }
-}
-
-function nodeRuntime(tls: TlsOptions | undefined): Runtime {
+function nodeRuntime(tls: ClientOptions['tls']): Runtime {
+  const plain = socketConnect();
+  const encrypted = socketConnect({ tls: tlsSource(tls), protocol: 'h2' });
   return {
     clock: createNodeClock(),
     timers: createNodeTimers(),
     entropy: createNodeEntropy(),
-    connect: socketConnect(tls && { tls: fixedTls(nodeTls(tls)), protocol: 'h2' }),
+    connect: (endpoint, timeoutMs) =>
+      (isEncrypted(endpoint) ? encrypted : plain)(endpoint, timeoutMs),
   };
 }
 
-function nodeTls(tls: TlsOptions): ConnectionOptions {
-  const pem = (value: string | Uint8Array): string | Buffer =>
-    typeof value === 'string' ? value : Buffer.from(value);
+/** INVALID_ARGUMENT if the options make no sense, or, where they are asked for, from its `current`. */
+function tlsSource(tls: ClientOptions['tls']): ClientTls {
+  if (typeof tls !== 'function') return clientTls(tls === undefined || tls === true ? {} : tls);
+  let given: TlsOptions | undefined;
+  let source: ClientTls | undefined;
   return {
-    ...(tls.ca === undefined ? {} : { ca: pem(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: pem(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: pem(tls.key) }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-    rejectUnauthorized: tls.skipVerify !== true,
+    current() {
+      const options = tls();
+      checkTls(options);
+      if (source === undefined || options !== given) source = clientTls(options);
+      given = options;
+      return source.current();
+    },
   };
 }

@@ -7,6 +7,7 @@ import { invalidArgument } from '../errors.ts';
 const DEFAULT_PORT = 2379;
 
 interface ParsedEndpoint {
+  /** For a Unix socket, `host` is the name that its certificate must carry: the file's. */
   readonly endpoint: Endpoint;
   /** What the text says about TLS; undefined if nothing. */
   readonly secure: boolean | undefined;
@@ -23,8 +24,10 @@ export function parseEndpoint(text: string): ParsedEndpoint {
   const rest = match?.[2] ?? text.trim();
   if (scheme === 'unix' || scheme === 'unixs') {
     if (rest === '') throw invalidArgument(`endpoint ${JSON.stringify(text)} has no path`);
+    // As etcd has it: what follows a colon is not of the name.
+    const host = rest.slice(rest.lastIndexOf('/') + 1).replace(/:.*$/s, '');
     return {
-      endpoint: { host: '', port: 0, path: rest, authority: 'localhost' },
+      endpoint: { host, port: 0, path: rest, authority: 'localhost' },
       secure: scheme === 'unixs' ? true : undefined,
     };
   }
@@ -37,29 +40,35 @@ function hostAndPort(place: string, text: string): Endpoint {
   const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:/[\]\s]+))(?::(\d{1,5}))?$/.exec(place);
   const host = match?.[1] ?? match?.[2];
   if (match === null || host === undefined) {
-    throw invalidArgument(`endpoint ${JSON.stringify(text)} is not host:port or a URL`);
+    throw invalidArgument(`endpoint ${shown(text)} is not host:port or a URL`);
   }
   const port = match[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (port < 1 || port > 65_535) {
-    throw invalidArgument(`endpoint ${JSON.stringify(text)} has a port out of range`);
+    throw invalidArgument(`endpoint ${shown(text)} has a port out of range`);
   }
   return { host, port, authority: `${host.includes(':') ? `[${host}]` : host}:${port}` };
 }
 
-/** All endpoints, and whether they are reached through TLS: all of them or none. */
-export function parseEndpoints(
-  texts: readonly string[],
-  hasTlsOptions: boolean,
-): { readonly endpoints: readonly Endpoint[]; readonly secure: boolean } {
+/** Without what may be a password. */
+function shown(text: string): string {
+  return JSON.stringify(text.replace(/[^/]*@/, '***@'));
+}
+
+/**
+ * All endpoints, each with the scheme by which it is reached: as it says; where it says nothing,
+ * encrypted if the client `encrypts` or another endpoint is.
+ */
+export function parseEndpoints(texts: readonly string[], encrypts: boolean): readonly Endpoint[] {
   checkTexts(texts, 'endpoints');
   if (texts.length === 0) throw invalidArgument('no endpoints given');
   const parsed = texts.map(parseEndpoint);
-  const secure = parsed.some((each) => each.secure === true) || hasTlsOptions;
-  const contradicting = parsed.findIndex((each) => secure && each.secure === false);
-  if (contradicting >= 0) {
-    throw invalidArgument(
-      `endpoint ${JSON.stringify(texts[contradicting])} is not encrypted, others or the options ask for TLS`,
-    );
-  }
-  return { endpoints: parsed.map((each) => each.endpoint), secure };
+  const otherwise = encrypts || parsed.some(({ secure }) => secure === true);
+  return parsed.map(({ endpoint, secure = otherwise }) => ({
+    ...endpoint,
+    scheme: secure ? 'https' : 'http',
+  }));
+}
+
+export function isEncrypted({ scheme }: Endpoint): boolean {
+  return scheme === 'https';
 }

@@ -6,36 +6,42 @@ import { invalidArgument } from '../errors.ts';
 import { parseEndpoints } from './endpoint.ts';
 
 export class Endpoints {
+  /** Whether endpoints that do not say so are encrypted. */
+  readonly encrypts: boolean;
   readonly #channel: Channel;
-  readonly #hasTlsOptions: boolean;
-  readonly #isSecure: boolean;
   #texts: readonly string[];
 
-  /** The channel has `texts` already; how it connects, with TLS or without, cannot change. */
-  constructor(
-    channel: Channel,
-    texts: readonly string[],
-    tls: { readonly given: boolean; readonly used: boolean },
-  ) {
+  /** The channel has `texts` already. */
+  constructor(channel: Channel, texts: readonly string[], encrypts: boolean) {
     this.#channel = channel;
     this.#texts = texts;
-    this.#hasTlsOptions = tls.given;
-    this.#isSecure = tls.used;
+    this.encrypts = encrypts;
   }
 
   get texts(): readonly string[] {
     return this.#texts;
   }
 
-  /** INVALID_ARGUMENT, and nothing is changed, if they make no sense or need TLS that is missing. */
+  /** INVALID_ARGUMENT, and nothing is changed, if they make no sense. */
   set(texts: readonly string[]): void {
-    const { endpoints, secure } = parseEndpoints(texts, this.#hasTlsOptions);
-    if (secure !== this.#isSecure) {
-      const why = secure ? 'ask for TLS, which this client does not use' : 'are not encrypted';
-      throw invalidArgument(`endpoints ${texts.join(', ')} ${why}`);
-    }
-    this.#channel.setEndpoints(endpoints);
+    this.#channel.setEndpoints(parseEndpoints(texts, this.encrypts));
     this.#texts = [...texts];
+  }
+
+  /**
+   * As `set`, with what a member has said: a client that encrypts is not moved to an endpoint that does
+   * not, nor one that does not to an endpoint whose authority it has never heard of.
+   */
+  setFound(texts: readonly string[]): void {
+    const schemesOf = (some: readonly string[]) =>
+      parseEndpoints(some, this.encrypts).map(({ scheme }) => scheme);
+    const schemes = new Set(schemesOf(this.#texts));
+    const isStrange = schemesOf(texts).some((scheme) => !schemes.has(scheme));
+    if (isStrange) {
+      const why = schemes.has('https') ? 'are not encrypted' : 'ask for TLS';
+      throw invalidArgument(`endpoints ${texts.join(', ')} ${why}, unlike those in use`);
+    }
+    this.set(texts);
   }
 }
 

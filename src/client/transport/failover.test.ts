@@ -429,7 +429,7 @@ describe('endpoints', () => {
       client.setEndpoints(['server2']);
       for (let i = 0; i < 4; i++) await client.kv.get('a');
       expect(counts(world, RANGE)).toEqual([0, 4]);
-      for (const bad of [[], ['http://'], ['https://server']]) {
+      for (const bad of [[], ['http://'], ['https://server', 'server:x']]) {
         expect(() => client.setEndpoints(bad)).toThrow(
           expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
         );

@@ -111,11 +111,26 @@ describe('an endpoint', () => {
     },
   );
 
-  test('is encrypted like the others', () => {
-    expect(parseEndpoints(['a', 'b'], true).secure).toBe(true);
-    expect(parseEndpoints(['https://a', 'b'], false).secure).toBe(true);
-    expect(() => parseEndpoints(['https://a', 'http://b'], false)).toThrow('http://b');
-    expect(() => parseEndpoints(['http://b'], true)).toThrow('not encrypted');
+  test('may be a Unix socket, whose file names the server', () => {
+    expect(parseEndpoint('unixs:///run/localhost:0').endpoint.host).toBe('localhost');
+    expect(parseEndpoint('unixs:127.0.0.1').endpoint.host).toBe('127.0.0.1');
+  });
+
+  test.each(['https://root:secret@a:1', 'root:secret@a:1', 'http://root:secret@'])(
+    'with a password in it is not shown: %s',
+    (given) => {
+      expect(() => parseEndpoint(given)).toThrow(/^endpoint ".*\*\*\*@/);
+      expect(() => parseEndpoint(given)).not.toThrow('secret');
+    },
+  );
+
+  test('is encrypted as it says, else like the others', () => {
+    const schemes = (texts: string[], encrypts = false) =>
+      parseEndpoints(texts, encrypts).map(({ scheme }) => scheme);
+    expect(schemes(['a', 'unix:b'])).toEqual(['http', 'http']);
+    expect(schemes(['a', 'unix:b'], true)).toEqual(['https', 'https']);
+    expect(schemes(['https://a', 'b', 'http://c'])).toEqual(['https', 'https', 'http']);
+    expect(schemes(['unixs:a', 'http://b'], true)).toEqual(['https', 'http']);
     expect(() => parseEndpoints([], false)).toThrow('no endpoints');
   });
 });
