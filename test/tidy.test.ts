@@ -146,6 +146,27 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('rooms of the server use each other in one direction, that of its README', () => {
+    const drawing = textOf('src/server/README.md').split('```')[1]!;
+    const [, down = '', up = ''] = drawing.match(/(ports\/.*)\n(.*)/) ?? [];
+    const roomsIn = (line: string): string[] => line.match(/\w+(?=\/)/g) ?? [];
+    const order = [...roomsIn(down), ...roomsIn(up).reverse()];
+    const wrong: string[] = [];
+    for (const path of sources.filter((one) => /^src\/server\/\w+\//.test(one))) {
+      const room = path.split('/')[2]!;
+      for (const { target, line } of importsOf(path)) {
+        const [, folder, other] = normalize(join(dirname(path), target)).split('/');
+        if (!target.startsWith('.') || folder !== 'server' || room === 'embed') continue;
+        if (other === room || other === 'limits.ts' || other === 'member-versions.ts') continue;
+        if (order.indexOf(room) < 0 || order.indexOf(other!) <= order.indexOf(room)) {
+          wrong.push(`${path}:${line} imports ${target}`);
+        }
+      }
+    }
+    expect(order).toContain('consensus');
+    expect(wrong).toEqual([]);
+  });
+
   test('every source file is imported by another', () => {
     const imported = new Set<string>();
     for (const path of code) {

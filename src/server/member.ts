@@ -23,9 +23,9 @@ import { asError } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { logServing } from './telemetry/start-log.ts';
 import { walObserver } from './telemetry/wal-observer.ts';
-import { type MemberLife, MemberParts } from './wiring.ts';
+import { type MemberLife, type MemberMaterials, MemberParts } from './wiring.ts';
 
-type Materials = Omit<ConstructorParameters<typeof MemberParts>[0], 'life'>;
+type Materials = Omit<MemberMaterials, 'life'>;
 
 export class Member implements MemberLife {
   /** For tests and simulations. */

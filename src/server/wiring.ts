@@ -59,7 +59,7 @@ export interface MemberLife {
 }
 
 /** What the parts are made of. */
-interface Materials {
+export interface MemberMaterials {
   readonly options: MemberOptions;
   readonly booted: Booted;
   readonly metrics: Metrics;
@@ -122,7 +122,7 @@ export class MemberParts {
   readonly services: ServiceTable;
   readonly grpc: Server;
 
-  constructor(materials: Materials) {
+  constructor(materials: MemberMaterials) {
     const { options, booted, metrics, life } = materials;
     const { config, env, log } = options;
     this.config = config;
@@ -170,7 +170,7 @@ export class MemberParts {
     this.grpc = createGrpcServer(this, this.services, metrics.grpc);
   }
 
-  #createStore({ booted, storeOptions, life }: Materials): StateMachineOwner {
+  #createStore({ booted, storeOptions, life }: MemberMaterials): StateMachineOwner {
     const { config, env, log, metrics, reports } = this;
     const host = new ApplyHost(this);
     return new StateMachineOwner({
@@ -179,7 +179,7 @@ export class MemberParts {
     });
   }
 
-  #createPeers({ booted, peerPorts }: Materials): Peers {
+  #createPeers({ booted, peerPorts }: MemberMaterials): Peers {
     const { config, env, log, metrics, memberId, clusterId, store, transfer } = this;
     const peers = new Peers({
       ...{ env, log, metrics, memberId, clusterId, transfer },
