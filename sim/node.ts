@@ -18,7 +18,7 @@ export type NodeStatus =
   | 'down'
   | 'starting'
   | 'running'
-  /** It ended by itself: see `deaths`. */
+  /** It ended by itself: see {@link Death}. */
   | 'dead'
   /** It was removed from the cluster and has stopped. */
   | 'removed';

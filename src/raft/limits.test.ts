@@ -16,7 +16,7 @@ import { MessageType } from './raftpb.ts';
 
 const { MsgApp, MsgHeartbeatResp } = MessageType;
 
-/** Leads 2, which has acknowledged everything and so is in `replicate`. */
+/** Leads 2, which has acknowledged everything and so is in state `REPLICATE`. */
 function leaderOfTwo(config: ConstructorParameters<typeof TestNode>[0] = {}): TestNode {
   return new TestNode({ voters: [1n, 2n], ...config }).elect(2n).establishFrom(2n);
 }

@@ -1,8 +1,8 @@
 // Cuts a byte stream into frames. Frames are parsed in place in the chunk that arrived; only a frame
 // that is split over chunks is copied, and of it no more than its own bytes.
 //
-//     chunk   [ frame | frame | fra ]        first two in place, `fra` held
-//     chunk   [ me | frame | ... ]           `me` completes the held one, the rest in place
+//     chunk   [ frame | frame | fra ]        first two in place, the cut one copied
+//     chunk   [ me | frame | ... ]           its rest completes the copy, others in place
 //
 // A sink that has had enough for this turn is asked again by `resume`; what is left until then is kept.
 

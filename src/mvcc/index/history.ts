@@ -8,11 +8,11 @@
 //
 // Besides `previous` each record has a `jump` further down, laid out so that a chain of n records is
 // searched in O(log n) steps (the jump pointers of E. Myers, "An applicative random-access stack",
-// 1983). `jumpMain` is the main revision of the record jumped to.
+// 1983). `JUMP_MAIN` is the main revision of the record jumped to.
 //
 // Compaction at revision c cuts the tail of a chain, and jumps of surviving records may still name
 // records that are free or used by another key. They are never followed: everything cut is at or
-// before c, reads are at or after c, and a jump is followed only if its `jumpMain` is above the
+// before c, reads are at or after c, and a jump is followed only if its `JUMP_MAIN` is above the
 // revision asked for.
 
 import { invariant, type Revision } from '../../base/index.ts';

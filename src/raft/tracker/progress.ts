@@ -58,12 +58,12 @@ export class Progress {
    */
   recentActive: boolean;
   /**
-   * No appends until something is heard from the follower: after a probe, and in `replicate` with
+   * No appends until something is heard from the follower: after a probe, and in `REPLICATE` with
    * a full window. A heartbeat's answer ends it, so that there is always progress.
    */
   appendsPaused = false;
   isLearner: boolean;
-  /** Appends under way; freed by acknowledgements. Used in `replicate` only. */
+  /** Appends under way; freed by acknowledgements. Used in `REPLICATE` only. */
   inflights: Inflights;
 
   constructor(init: ProgressInit) {
