@@ -5,7 +5,7 @@ import { isLocalTarget, NONE, type NodeId } from './ids.ts';
 import type { Storage } from './log/index.ts';
 import { type RaftLogger, SILENT_LOGGER } from './logger.ts';
 
-/** How a leader makes sure of its leadership before it answers a read. */
+/** How a leader confirms its leadership before it answers a read. */
 export const READ_ONLY_MODES = {
   /** A quorum confirms the leader's leadership for every round of reads. */
   SAFE: 'safe',
@@ -24,8 +24,8 @@ export interface Config {
   /** Not 0 and not a local thread. */
   readonly id: NodeId;
   /**
-   * Ticks without word from a leader after which a follower stands for election; the real number is
-   * drawn between this and twice this. More than `heartbeatTicks`, ten times it as a rule.
+   * Ticks without a message from a leader after which a follower campaigns; the real number is drawn
+   * between this and twice this. More than `heartbeatTicks`, ten times it as a rule.
    */
   readonly electionTicks: number;
   /** Ticks between heartbeats of a leader. At least 1. */
@@ -84,7 +84,7 @@ export interface Config {
   /**
    * A leader sends what was proposed when the next Ready is taken, all in as few messages as
    * possible, instead of one message per proposal and follower; and a commit index with the next
-   * entries, or when `tellCommit` is called, instead of at once. Default false, as in etcd.
+   * entries, or when `sendCommit` is called, instead of immediately. Default false, as in etcd.
    */
   readonly deferAppends?: boolean;
 }

@@ -82,15 +82,15 @@ test('a commit is told with the next entries, once', () => {
   node.take();
   node.raw.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
   expect(node.take().filter(({ type }) => type === MsgApp)).toEqual([]);
-  expect(node.raw.hasCommitToTell).toBe(true);
+  expect(node.raw.hasUnsentCommit).toBe(true);
   node.propose('b');
   const appends = node.take().filter(({ type }) => type === MsgApp);
   expect(appends.map(({ to, entries, commit }) => [to, entries.length, commit])).toEqual([
     [2n, 1, 2],
     [3n, 1, 2],
   ]);
-  expect(node.raw.hasCommitToTell).toBe(false);
-  node.raw.tellCommit();
+  expect(node.raw.hasUnsentCommit).toBe(false);
+  node.raw.sendCommit();
   expect(node.take()).toEqual([]);
 });
 
@@ -99,7 +99,7 @@ test('a commit without entries to follow is told when the shell says so', () => 
   node.propose('a');
   node.take();
   node.raw.step(message(MsgAppResp, { from: 2n, term: 1, index: 2 }));
-  node.raw.tellCommit();
+  node.raw.sendCommit();
   const appends = node.take().filter(({ type }) => type === MsgApp);
   expect(appends.map(({ to, entries, commit }) => [to, entries.length, commit])).toEqual([
     [2n, 0, 2],
@@ -117,7 +117,7 @@ test('the log is the same as without', () => {
       if (i % 5 === 0) network.settle();
     }
     network.settle();
-    network.node(1n).raw.tellCommit();
+    network.node(1n).raw.sendCommit();
     network.settle();
     return network;
   };

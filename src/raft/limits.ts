@@ -3,9 +3,9 @@
 
 /**
  * Read requests that wait for a quorum's confirmation, or for the first commit of a new leader's
- * term, in requests. At the bound a further request is dropped with a log line, and its owner asks
- * again, as it does after a lost message. A shell shares one request among all reads of a turn, so
- * that 65,536 of them mean that nothing has been confirmed for very long.
+ * term, in requests. At the bound a further request is dropped with a log line, and its owner
+ * retries, as it does after a lost message. A shell shares one request among all reads of a turn, so
+ * that 65,536 of them mean that no quorum has answered for a long time.
  */
 export const PENDING_READS_MAX = 65_536;
 

@@ -12,9 +12,9 @@ export type Entry = raftpb.Entry;
 export type Message = raftpb.Message;
 /** What a node must remember across restarts: term, vote and commit index. */
 export type HardState = raftpb.HardState;
-/** Who votes and who learns, as stored. */
+/** A configuration (voters and learners), as stored. */
 export type ConfState = raftpb.ConfState;
-/** What stands in place of the log up to an index. */
+/** The state that replaces the log up to an index. */
 export type Snapshot = raftpb.Snapshot;
 /** A change of one member, in the older form. */
 export type ConfChange = raftpb.ConfChange;

@@ -127,6 +127,16 @@ describe('step', () => {
     expect([node.term, node.take(), node.logTerms]).toEqual([1, [], []]);
   });
 
+  test('a leader refuses answers about entries that it never had', () => {
+    const node = new TestNode().elect(2n).establishFrom(2n);
+    const index = node.raw.lastIndex() + 1;
+    for (const reject of [false, true]) {
+      const answer = message(MessageType.MsgAppResp, { from: 3n, term: node.term, index, reject });
+      expect(node.raw.step(answer)).toBe(STEP_RESULTS.MALFORMED);
+    }
+    expect(node.raw.status().progress.get(3n)!.match).toBe(0);
+  });
+
   test('a membership change that is none is refused, on the leader it reaches', () => {
     const node = new TestNode().elect(2n);
     for (const type of [EntryType.EntryConfChange, EntryType.EntryConfChangeV2]) {

@@ -1,20 +1,21 @@
-// The node as its shell sees it: inputs, and what to do about them. No clock, no I/O, no callback.
+// The node as its shell uses it: inputs in, a `Ready` of work out. No clock, no I/O, no callback.
 
-import { ERROR_CODES, invariant, type LogIndex, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, invariant, type LogIndex, TetcdError, verify } from '../base/index.ts';
 import { type AnyConfChange, encodeConfChange } from './confchange/index.ts';
 import { type Config, type ResolvedConfig, resolveConfig } from './config.ts';
 import { onSnapshotReport, onUnreachable } from './core/append-response.ts';
 import { bootRaft, bootstrap, type Peer } from './core/boot.ts';
+import { checkState } from './core/check-state.ts';
 import { standForElection } from './core/election.ts';
 import { applyConfChange } from './core/membership.ts';
 import { type Proposal, proposeAsLeader } from './core/proposal.ts';
 import { type Raft, ROLES, type SoftState } from './core/raft.ts';
-import { flushDeferredAppends, sendAllNews } from './core/replication.ts';
+import { flushDeferredAppends, sendPendingAppends } from './core/replication.ts';
 import { step } from './core/step.ts';
 import { STEP_RESULTS, type StepResult } from './core/step-results.ts';
 import { tick } from './core/tick.ts';
 import { isLocalTarget, NONE, type NodeId } from './ids.ts';
-import { StorageLatch } from './log/index.ts';
+import { StorageLatch, snapshotIndex } from './log/index.ts';
 import { isLocalMessage, isResponseMessage } from './message-kinds.ts';
 import {
   type ConfState,
@@ -35,7 +36,7 @@ import {
   storageApplyResponse,
 } from './storage-messages.ts';
 
-/** What became of a snapshot that raft asked to send. */
+/** Outcome of sending a snapshot. */
 export const SNAPSHOT_STATUSES = { FINISHED: 'finished', FAILED: 'failed' } as const;
 
 /** One of {@link SNAPSHOT_STATUSES}. */
@@ -47,14 +48,14 @@ const EMPTY_HARD_STATE: HardState = { term: 0, vote: NONE, commit: 0 };
  * One member of a raft group. Not re-entrant: one owner calls one method at a time, and afterwards
  * asks `hasReady`.
  *
- * If the storage throws, the node is inoperable from then on: `failure` tells why, `ready` and
+ * If the storage throws, the node is inoperable from then on: `failure` is the error, `ready` and
  * `applyConfChange` throw it, everything else returns STORAGE_FAILED or does nothing.
  */
 export class RawNode {
   readonly #raft: Raft;
   readonly #async: boolean;
   readonly #latch: StorageLatch;
-  /** What the shell was told last. */
+  /** Soft and hard state of the last Ready that had them. */
   #softState: SoftState;
   #hardState: HardState;
   /** What `advance` has to step, in synchronous mode. */
@@ -97,6 +98,7 @@ export class RawNode {
     if (this.failure !== undefined) return;
     try {
       tick(this.#raft);
+      this.#check();
     } catch (error) {
       this.#failed(error);
     }
@@ -107,6 +109,7 @@ export class RawNode {
     if (this.failure !== undefined) return STEP_RESULTS.STORAGE_FAILED;
     try {
       standForElection(this.#raft);
+      this.#check();
       return STEP_RESULTS.OK;
     } catch (error) {
       return this.#failed(error);
@@ -130,7 +133,11 @@ export class RawNode {
   proposeEntries(proposals: readonly Proposal[]): StepResult {
     if (this.failure !== undefined) return STEP_RESULTS.STORAGE_FAILED;
     try {
-      if (this.#raft.role === ROLES.LEADER) return proposeAsLeader(this.#raft, proposals);
+      if (this.#raft.role === ROLES.LEADER) {
+        const result = proposeAsLeader(this.#raft, proposals);
+        this.#check();
+        return result;
+      }
       const message = newMessage(MessageType.MsgProp, NONE);
       message.from = this.#raft.id;
       message.entries = proposals.map((proposal) => proposedEntry(proposal));
@@ -161,7 +168,9 @@ export class RawNode {
   applyConfChange(change: AnyConfChange, index?: LogIndex): ConfState {
     this.#throwFailure();
     try {
-      return applyConfChange(this.#raft, change, index);
+      const confState = applyConfChange(this.#raft, change, index);
+      this.#check();
+      return confState;
     } catch (error) {
       if (this.failure === undefined) throw error;
       throw this.#failureError();
@@ -181,7 +190,9 @@ export class RawNode {
       if (unknown && isResponseMessage(message.type)) return STEP_RESULTS.PEER_NOT_FOUND;
     }
     try {
-      return step(this.#raft, message);
+      const result = step(this.#raft, message);
+      this.#check();
+      return result;
     } catch (error) {
       return this.#failed(error);
     }
@@ -229,24 +240,25 @@ export class RawNode {
     if (this.failure !== undefined) return;
     try {
       for (const message of steps) step(this.#raft, message);
+      this.#check();
     } catch (error) {
       this.#failed(error);
     }
   }
 
   /**
-   * With `deferAppends`: whether this leader has committed something that its followers have not been
-   * told. The next append tells them, or the next heartbeat; else the shell says when.
+   * With `deferAppends`: whether this leader has a commit index that it has not sent to its followers.
+   * The next append or heartbeat carries it; {@link sendCommit} sends it without waiting for one.
    */
-  get hasCommitToTell(): boolean {
+  get hasUnsentCommit(): boolean {
     return this.#raft.commitDeferred;
   }
 
-  /** Tells followers the commit index, if they have not been told. */
-  tellCommit(): void {
+  /** Sends the commit index to the followers that may lack it; nothing without {@link hasUnsentCommit}. */
+  sendCommit(): void {
     if (this.failure !== undefined || !this.#raft.commitDeferred) return;
     try {
-      sendAllNews(this.#raft);
+      sendPendingAppends(this.#raft);
     } catch (error) {
       this.#failed(error);
     }
@@ -269,7 +281,7 @@ export class RawNode {
     this.#stepOwn(message);
   }
 
-  /** A follower stops believing in its leader, and may vote for another in the same term. */
+  /** A follower forgets its leader, and may vote in the same term if it has not voted yet. */
   forgetLeader(): void {
     this.#stepOwn(newMessage(MessageType.MsgForgetLeader, NONE));
   }
@@ -279,7 +291,7 @@ export class RawNode {
     if (this.failure === undefined) onUnreachable(this.#raft, id);
   }
 
-  /** What became of the snapshot that was last sent to `id`. */
+  /** Outcome of the MsgSnap that was last sent to `id`; each one must be reported. */
   reportSnapshot(id: NodeId, status: SnapshotStatus): void {
     if (this.failure !== undefined) return;
     onSnapshotReport(this.#raft, id, status === SNAPSHOT_STATUSES.FAILED);
@@ -326,13 +338,18 @@ export class RawNode {
     } else {
       this.#planAdvance(messages, committedEntries, snapshot);
     }
+    invariant(
+      snapshot === undefined || entries.length === 0 || entries[0]!.index > snapshotIndex(snapshot),
+      'entries follow the snapshot that is written with them',
+    );
     if (softState !== undefined) this.#softState = softState;
-    if (hardState !== undefined) this.#hardState = hardState;
+    if (hardState !== undefined) this.#adoptHardState(hardState);
     raft.messages = [];
     raft.messagesAfterAppend = [];
     if (readStates.length > 0) raft.readStates = [];
     raft.log.unstable.acceptInProgress();
     if (committedEntries.length > 0) raft.log.acceptApplying(committedEntries, allowUnstable);
+    this.#check();
     return {
       softState,
       hardState,
@@ -372,16 +389,33 @@ export class RawNode {
     );
   }
 
+  /** What a node may promise to a disk: no earlier term, no second vote in a term, no commit undone. */
+  #adoptHardState(next: HardState): void {
+    const last = this.#hardState;
+    invariant(next.term >= last.term, 'the term never goes back');
+    invariant(next.commit >= last.commit, 'the commit index never goes back');
+    invariant(
+      next.term > last.term || last.vote === NONE || next.vote === last.vote,
+      'one vote per term',
+    );
+    this.#hardState = next;
+  }
+
   #stepOwn(message: Message): void {
     if (this.failure !== undefined) return;
     try {
       step(this.#raft, message);
+      this.#check();
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  /** Lets pass what is our own mistake; a failure of the storage becomes a result. */
+  #check(): void {
+    if (verify.all) checkState(this.#raft);
+  }
+
+  /** A storage failure becomes STORAGE_FAILED; any other error is thrown on. */
   #failed(error: unknown): StepResult {
     if (this.failure === undefined) throw error;
     return STEP_RESULTS.STORAGE_FAILED;

@@ -8,7 +8,7 @@
 //   1  2  3  4 | 5  6  7  8  9        confirmed = 4, waiting = 5
 //     answered     a heartbeat sent now carries 9
 
-import { EMPTY_BYTES, type LogIndex } from '../base/index.ts';
+import { EMPTY_BYTES, invariant, type LogIndex } from '../base/index.ts';
 import type { NodeId } from './ids.ts';
 import { type AckedIndexes, type JointVoters, jointCommittedIndex } from './quorum/index.ts';
 import type { Message } from './raftpb.ts';
@@ -75,6 +75,10 @@ export class ReadOnly implements AckedIndexes {
   takeConfirmed(voters: JointVoters): WaitingRead[] {
     const confirmed = jointCommittedIndex(voters, this);
     if (confirmed <= this.#confirmed) return [];
+    invariant(
+      confirmed <= this.#confirmed + this.#waiting.length,
+      'no read is confirmed that no heartbeat carried',
+    );
     const taken = this.#waiting.slice(0, confirmed - this.#confirmed);
     this.#waiting = this.#waiting.slice(taken.length);
     this.#confirmed += taken.length;

@@ -1,4 +1,4 @@
-// A node's own view of itself and, if it leads, of the others.
+// The status of a node and, on the leader, of its followers.
 
 import type { LogIndex, Term } from '../base/index.ts';
 import type { Raft, Role } from './core/raft.ts';

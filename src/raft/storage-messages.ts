@@ -1,4 +1,4 @@
-// Asynchronous storage writes: what the two storage threads are asked to do, and what they answer.
+// Asynchronous storage writes: the work of the two storage threads, and their responses.
 //
 //   Ready ── MsgStorageAppend ──> append thread: write, sync, then deliver the responses:
 //                                   votes and acknowledgements to other nodes and to this one,
@@ -33,8 +33,8 @@ export function storageAppend(raft: Raft, work: StorageWork): Message | undefine
     message.vote = hardState.vote;
     message.commit = hardState.commit;
   }
-  // The leader's own acknowledgements come before the report of stability: while they are handled
-  // the terms of the new entries are still at hand in the unstable part.
+  // The leader's own acknowledgements come before MsgStorageAppendResp: while they are handled, the
+  // unstable part still knows the terms of the new entries.
   const response = storageAppendResponse(raft, snapshot);
   message.responses = waiting;
   if (response !== undefined) message.responses.push(response);
@@ -54,9 +54,9 @@ export function storageAppend(raft: Raft, work: StorageWork): Message | undefine
  *    y is still under way: if x left the unstable part now, the storage would for a while answer
  *    with y.
  *
- * The first report is of an earlier term and so ignored. Reports that are ignored must be made up
- * for: any later write, be it of the hard state alone, reports the whole unstable part again, and a
- * change of term always writes one.
+ * The first report is of an earlier term and so ignored. What it reported is reported again: every
+ * later write, even of the hard state alone, covers the whole unstable part, and a change of term
+ * always causes one.
  */
 export function storageAppendResponse(
   raft: Raft,

@@ -40,7 +40,7 @@ export function changeSimply(
 
 /**
  * From `(1 2 3)` to `(1 2 3)&&(1 2 3)`, with the changes then applied to the first half. With
- * `autoLeave` the leader proposes the end of the transition by itself.
+ * `autoLeave` the leader proposes the end of the transition without being asked.
  */
 export function enterJoint(
   base: Configuration,

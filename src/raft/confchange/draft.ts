@@ -1,5 +1,5 @@
-// A configuration under change. The operations are those of one membership change; what comes out
-// is checked as a whole, so that a refused change leaves nothing behind.
+// A configuration under change. The operations are those of one membership change; the result is
+// checked before it is adopted, so that a refused change has no effect.
 
 import { compareUint64 } from '../../base/index.ts';
 import type { NodeId } from '../ids.ts';
@@ -12,8 +12,8 @@ export class Draft {
   learners: IdSet;
   learnersNext: IdSet;
   /**
-   * Members whose progress survives. One that leaves and comes back within the change starts over:
-   * it may have lost its log in between.
+   * Members whose progress is kept. One that is removed and added again within the change starts with
+   * new progress: it may have lost its log in between.
    */
   readonly kept: Set<NodeId>;
 

@@ -10,7 +10,7 @@ export function answerAppend(raft: Raft, request: Message): void {
   const { log } = raft;
   const response = raft.messageTo(request.from, MessageType.MsgAppResp);
   if (request.index < log.committed) {
-    // An old one: what is committed here is what the leader has.
+    // Reordered or repeated: everything up to the commit index equals the leader's log.
     response.index = log.committed;
     raft.send(response);
     return;
@@ -28,9 +28,9 @@ export function answerAppend(raft: Raft, request: Message): void {
       `rejected MsgApp [logterm: ${request.logTerm}, index: ${request.index}] ` +
       `from ${hexId(request.from)}`,
   );
-  // Help the leader to find where the logs agree: not after our end, and not where our term is
-  // above the one it has at that place, since terms never fall along a log. That skips the whole
-  // tail that a later leader, now gone, left here uncommitted.
+  // A hint where the logs may agree: not after the end of this log, and not where its term is above
+  // the leader's at that place, since terms never fall along a log. That skips the whole uncommitted
+  // tail of another leader at once.
   const hint = log.findConflictByTerm(Math.min(request.index, log.lastIndex()), request.logTerm);
   response.index = request.index;
   response.reject = true;

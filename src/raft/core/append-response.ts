@@ -1,5 +1,5 @@
-// The leader hears from a follower: acknowledgements, rejections, heartbeat answers, reports of the
-// transport.
+// The leader's side of responses: acknowledgements, rejections, heartbeat responses, and the reports
+// of the transport.
 
 import { hexId, type NodeId } from '../ids.ts';
 import type { Message } from '../raftpb.ts';
@@ -19,8 +19,8 @@ export function onAppendResponse(raft: Raft, response: Message, progress: Progre
 }
 
 /**
- * The follower's log does not contain the entry before the append. Its hint is the best base that
- * it can think of; ours may be lower still. With
+ * The follower's log does not contain the entry before the append. Its hint is the highest index at
+ * which the logs may agree as far as it knows; the leader's terms may lower it further. With
  *
  *     index        1 2 3 4 5 6 7 8 9
  *     leader term  1 3 3 3 5 5 5 5 5
@@ -47,7 +47,7 @@ function onRejection(raft: Raft, response: Message, progress: Progress): void {
 
 function onAcknowledgement(raft: Raft, response: Message, progress: Progress): void {
   const { from, index } = response;
-  // A repetition is news for a follower in `probe`: it may stream again.
+  // In PROBE a repeated acknowledgement counts too: it ends the probe.
   const resumes = progress.match === index && progress.state === PROBE;
   if (!progress.maybeUpdate(index) && !resumes) return;
   leaveWaitingState(raft, response, progress);
@@ -72,7 +72,7 @@ function leaveWaitingState(raft: Raft, response: Message, progress: Progress): v
       progress.becomeReplicate();
       break;
     case SNAPSHOT:
-      // Wherever it got its snapshot from, and however old: our log can go on from there.
+      // The follower has some snapshot, of whatever age and source, that this log continues.
       if (progress.match + 1 >= raft.log.firstIndex()) {
         raft.debug(
           () =>
@@ -92,8 +92,8 @@ function leaveWaitingState(raft: Raft, response: Message, progress: Progress): v
 export function onHeartbeatResponse(raft: Raft, response: Message, progress: Progress): void {
   progress.recentActive = true;
   progress.appendsPaused = false;
-  // Behind: send, be it an empty append when the window is full. Not behind but in `probe` (after a
-  // report that it cannot be reached): an empty append brings the answer that ends the probe.
+  // Behind: send, even if the window is full and the append empty. Not behind but in PROBE (after
+  // MsgUnreachable): the response to an empty append ends the probe.
   if (progress.match < raft.log.lastIndex() || progress.state === PROBE) {
     sendAppend(raft, response.from);
   }
@@ -116,7 +116,7 @@ export function onSnapshotReport(raft: Raft, id: NodeId, failed: boolean): void 
   progress.appendsPaused = true;
 }
 
-/** The transport could not deliver something to `id`: appends to it are probably lost. */
+/** MsgUnreachable: the transport dropped a message to `id`, so appends to it are probably lost. */
 export function onUnreachable(raft: Raft, id: NodeId): void {
   const progress = progressOnLeader(raft, id);
   if (progress === undefined) return;

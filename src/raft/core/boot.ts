@@ -1,4 +1,4 @@
-// A node comes into being: from what its storage holds, or as the first of a new group.
+// Creation of a node: from its storage, or with the first entries of a new group.
 
 import { EMPTY_BYTES, ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { type AnyConfChange, configurationFrom, encodeConfChange } from '../confchange/index.ts';
@@ -82,8 +82,8 @@ export function bootstrap(raft: Raft, peers: readonly Peer[]): void {
     raft.log.push(newEntry(type, 1, i + 1, data));
   });
   raft.log.committed = additions.length;
-  // Effective at once, so that the node may campaign; the shell applies the entries once more when
-  // they come as committed, which changes nothing.
+  // Effective immediately, so that the node may campaign. The shell applies the same entries when
+  // they come as committed, which then changes nothing.
   for (const change of additions) {
     applyConfChange(raft, { ...change, context: EMPTY_BYTES }, undefined);
   }

@@ -1,4 +1,4 @@
-// Moving the leader's commit index and reporting what was applied.
+// The leader's commit index, and the shell's reports of what is applied.
 
 import type { LogIndex } from '../../base/index.ts';
 import { snapshotIndex } from '../log/index.ts';
@@ -8,12 +8,12 @@ import { proposeAsLeader } from './proposal.ts';
 import { type Raft, ROLES } from './raft.ts';
 import { STEP_RESULTS } from './step-results.ts';
 
-/** Whether the acknowledgements commit more than is committed; then followers should hear of it. */
+/** Advances the commit index to what a quorum has acknowledged. Whether it moved. */
 export function maybeCommit(raft: Raft): boolean {
   return raft.log.maybeCommit(raft.tracker.committedIndex(), raft.term);
 }
 
-/** Whether an entry of this term is committed; before that a leader does not know what is. */
+/** Whether an entry of this term is committed: before, a leader's commit index may be outdated. */
 export function committedInCurrentTerm(raft: Raft): boolean {
   return raft.log.termOrZero(raft.log.committed) === raft.term;
 }
@@ -24,9 +24,9 @@ export function appliedTo(raft: Raft, index: LogIndex, size: number): void {
   raft.log.appliedTo(applied, size);
   if (raft.role !== ROLES.LEADER || !raft.tracker.config.autoLeave) return;
   if (applied < raft.pendingConfIndex) return;
-  // The joint configuration is applied: propose its end. An empty change is never refused for its
-  // size; if it is dropped for a leadership transfer, either the next leader proposes it, or this
-  // one when it has applied something more.
+  // The joint configuration is applied: propose leaving it. An empty change is never refused for its
+  // size. If a leadership transfer drops it, the next leader proposes it, or this one at the next
+  // report of applied entries.
   const change = { type: EntryType.EntryConfChangeV2, data: undefined };
   const result = proposeAsLeader(raft, [change]);
   const config = describeConfiguration(raft.tracker.config);

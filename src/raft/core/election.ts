@@ -1,4 +1,4 @@
-// Elections: standing, asking, granting, counting.
+// Elections: campaigning, requesting votes, granting them, counting them.
 
 import { bytesFromUtf8, equalBytes, fail } from '../../base/index.ts';
 import { describeMessageType } from '../describe.ts';
@@ -10,10 +10,10 @@ import { broadcastAppends } from './replication.ts';
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.ts';
 
 export const CAMPAIGNS = {
-  /** Ask first whether an election could be won. */
+  /** A pre-vote: whether an election could be won, without a new term. */
   PRE_ELECTION: 'CampaignPreElection',
   ELECTION: 'CampaignElection',
-  /** On the old leader's order: voters need not wait for its lease to end. */
+  /** Leadership transfer, asked for by the old leader: voters disregard its lease. */
   TRANSFER: 'CampaignTransfer',
 } as const;
 
@@ -66,7 +66,7 @@ function runCampaign(raft: Raft, campaign: Campaign): void {
   const last = raft.log.lastEntryId();
   for (const id of jointIds(raft.tracker.config.voters)) {
     if (id === raft.id) {
-      // Its own vote counts when it is on disk, and comes back to it then.
+      // A node's vote for itself counts once it is synced: this response is delivered to it then.
       const own = raft.messageTo(id, responseType(type));
       own.term = term;
       raft.send(own);
@@ -87,8 +87,8 @@ function runCampaign(raft: Raft, campaign: Campaign): void {
 }
 
 /**
- * Whether a request for a vote, in a later term, must be ignored for the current leader's sake: it
- * was heard from within the election timeout (thesis, section 4.2.3).
+ * Whether the current leader's lease makes this node ignore a vote request of a later term: a message
+ * of the leader arrived within the election timeout (CheckQuorum; thesis, section 4.2.3).
  */
 export function leaseForbids(raft: Raft, request: Message): boolean {
   if (equalBytes(request.context, TRANSFER_CONTEXT)) return false;
@@ -125,9 +125,8 @@ export function answerVoteRequest(raft: Raft, request: Message): void {
     (request.type === MessageType.MsgPreVote && request.term > raft.term);
   const theirs = { term: request.logTerm, index: request.index };
   const response = raft.messageTo(request.from, responseType(request.type));
-  // A learner votes too: it may be a voter already without knowing it, when the entry that promotes
-  // it was committed without it; and without its vote the group might never elect a leader to tell
-  // it so.
+  // A learner votes too. It may be a voter by now: the entry that promotes it can be committed before
+  // it arrives here, and then the group may need this vote to elect the leader that sends the entry.
   if (canVote && raft.log.isUpToDate(theirs)) {
     raft.info(() => describeVote(raft, 'cast', request));
     // The term of the request: a pre-candidate behind us would ignore the answer otherwise.

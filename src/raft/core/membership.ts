@@ -70,7 +70,7 @@ function switchTo(raft: Raft, config: Configuration, kept: ReadonlySet<NodeId>):
   const confState = confStateOf(config);
   if (raft.role !== ROLES.LEADER) return confState;
   if (raft.ownProgress() === undefined || raft.isLearner) {
-    // Removed or demoted. Unless told to step down, it leads on without a vote until it is
+    // Removed or demoted. Without `stepDownOnRemoval` it stays leader, without a vote, until it is
     // replaced.
     if (raft.config.stepDownOnRemoval) becomeFollower(raft, raft.term, NONE);
     return confState;

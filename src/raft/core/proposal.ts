@@ -1,6 +1,6 @@
 // Proposals on the leader: checked, given term and index, appended, sent.
 
-import { EMPTY_BYTES, ERROR_CODES, hasCode } from '../../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import {
   type AnyConfChange,
   asV2,
@@ -11,17 +11,17 @@ import { describeConfChange } from '../describe.ts';
 import { NONE } from '../ids.ts';
 import { EntryType, MessageType, newEntry } from '../raftpb.ts';
 import { describeConfiguration, isJoint } from '../tracker/index.ts';
-import type { Raft } from './raft.ts';
+import { type Raft, ROLES } from './raft.ts';
 import { broadcastAppends } from './replication.ts';
 import { STEP_RESULTS, type StepResult } from './step-results.ts';
 
-/** An entry to be: what the proposer decides. `data` undefined is empty. */
+/** Type and data of an entry to be proposed; the leader adds term and index. No `data` means empty. */
 export interface Proposal {
   readonly type: number;
   readonly data: Uint8Array | undefined;
 }
 
-/** The leader takes `proposals`, all or none, in this order. */
+/** Appends `proposals` to the leader's log, all or none, in this order. */
 export function proposeAsLeader(raft: Raft, proposals: readonly Proposal[]): StepResult {
   if (proposals.length === 0) return STEP_RESULTS.MALFORMED;
   // A removed leader continues until it learns of its successor, and takes no new proposals.
@@ -43,13 +43,13 @@ export function proposeAsLeader(raft: Raft, proposals: readonly Proposal[]): Ste
 }
 
 /**
- * Appends `proposals` to the leader's log. False, and nothing happens, if too much is uncommitted
- * already; something without payload is never refused.
+ * Appends `proposals` to the leader's log. False, and nothing happens, if `uncommittedBytesMax` would
+ * be exceeded; proposals without payload are never refused.
  */
 export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boolean {
   let size = 0;
   for (let i = 0; i < proposals.length; i++) size += proposals[i]!.data?.length ?? 0;
-  // When nothing is uncommitted a proposal of any size is taken, else a large one never would be.
+  // With nothing uncommitted a proposal of any size is taken: a large one would never fit otherwise.
   const over = raft.uncommittedSize + size > raft.config.uncommittedBytesMax;
   if (over && raft.uncommittedSize > 0 && size > 0) {
     raft.warn(
@@ -61,6 +61,8 @@ export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boole
   }
   raft.uncommittedSize += size;
   let index = raft.log.lastIndex();
+  invariant(raft.role === ROLES.LEADER, 'only a leader appends proposals');
+  invariant(raft.log.termOrZero(index) <= raft.term, 'no entry is of a later term than the leader');
   for (let i = 0; i < proposals.length; i++) {
     const { type, data } = proposals[i]!;
     raft.log.push(newEntry(type, raft.term, ++index, data ?? EMPTY_BYTES));
@@ -71,8 +73,8 @@ export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boole
 }
 
 /**
- * The leader counts its own log like a follower's: as soon as it is on disk. This acknowledgement
- * comes back to it then.
+ * The leader counts its own log like a follower's, once it is synced: this MsgAppResp is delivered to
+ * it then.
  */
 export function acknowledgeOwnAppend(raft: Raft): void {
   const ack = raft.messageTo(raft.id, MessageType.MsgAppResp);

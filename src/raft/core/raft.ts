@@ -27,7 +27,7 @@ export const ROLES = {
 /** One of {@link ROLES}. */
 export type Role = (typeof ROLES)[keyof typeof ROLES];
 
-/** The part of the state that is worth knowing and need not be stored. */
+/** The volatile part of the state: useful to a shell, never stored. */
 export interface SoftState {
   /** NONE if unknown. */
   readonly lead: NodeId;
@@ -52,7 +52,7 @@ export class Raft {
   /** This node is a learner in its own configuration. */
   isLearner = false;
 
-  /** To be sent at once, to other nodes only. Drained by each Ready. */
+  /** To be sent without waiting for the disk, to other nodes only. Drained by each Ready. */
   messages: Message[] = [];
   /**
    * To be sent, or delivered to this node itself, once everything unstable so far is on disk: votes
@@ -75,13 +75,13 @@ export class Raft {
   uncommittedSize = 0;
   /** Something was appended and will be sent when the next Ready is taken. Leader only. */
   appendsDeferred = false;
-  /** Followers have not heard of the commit index: see `RawNode.tellCommit`. Leader only. */
+  /** The commit index has moved and was not sent: see `RawNode.sendCommit`. Leader only. */
   commitDeferred = false;
   readOnly: ReadOnly;
   /** Reads that wait for the first commit of this leader's term; bounded by PENDING_READS_MAX. */
   pendingReads: Message[] = [];
 
-  /** Ticks since the last election timeout, or since the leader was last heard from. */
+  /** Ticks since the last election timeout, or since the last message from the leader. */
   electionElapsed = 0;
   /** Ticks since the last heartbeat. Leader only. */
   heartbeatElapsed = 0;

@@ -1,6 +1,6 @@
-// Linearizable reads without a log entry (thesis, section 6.4). The leader notes its commit index,
-// makes sure that it still leads, and answers with that index; the asking member serves the read when
-// it has applied that far.
+// ReadIndex: linearizable reads without a log entry (thesis, section 6.4). The leader records its
+// commit index, confirms its leadership with a round of heartbeats, and answers with that index; the
+// requesting member serves the read once it has applied that index.
 
 import type { LogIndex } from '../../base/index.ts';
 import { READ_ONLY_MODES } from '../config.ts';
@@ -12,7 +12,7 @@ import { committedInCurrentTerm } from './commit.ts';
 import type { Raft } from './raft.ts';
 import { broadcastHeartbeats } from './replication.ts';
 
-/** The leader takes a read request, its own or a follower's. */
+/** MsgReadIndex on the leader, of its own shell or forwarded by a follower. */
 export function onReadRequest(raft: Raft, request: Message): void {
   if (raft.pendingReads.length + raft.readOnly.waitingCount >= PENDING_READS_MAX) {
     raft.warn(() => `${raft.name} too many pending reads; dropping index reading msg`);
@@ -40,7 +40,7 @@ export function releasePendingReads(raft: Raft): void {
   for (const request of requests) beginRead(raft, request);
 }
 
-/** A heartbeat's answer: answers the reads that now have their quorum. */
+/** MsgHeartbeatResp: answers the reads that a quorum has confirmed by now. */
 export function confirmReads(raft: Raft, response: Message): void {
   if (raft.config.readOnlyMode !== READ_ONLY_MODES.SAFE || response.context.length === 0) return;
   raft.readOnly.acknowledge(response.from, response.context);
@@ -49,7 +49,7 @@ export function confirmReads(raft: Raft, response: Message): void {
   }
 }
 
-/** A follower got the leader's answer to its request. */
+/** MsgReadIndexResp on a follower: the leader's answer to its request. */
 export function onReadResponse(raft: Raft, response: Message): void {
   if (response.entries.length !== 1) {
     raft.error(
@@ -64,7 +64,8 @@ export function onReadResponse(raft: Raft, response: Message): void {
 
 function beginRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
-  // No other node can have been elected. (A leader that was removed may lead a group of one other.)
+  // A single voter that is this node: no other can have been elected. (A leader that was removed may
+  // still lead a group whose single voter is another node.)
   const alone = raft.tracker.isSingleton() && isVoter(raft.tracker.config, raft.id);
   if (alone || raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
     answerRead(raft, request, index);

@@ -1,6 +1,6 @@
 // The leader sends: appends, snapshots, heartbeats.
 
-import { fail, type LogIndex } from '../../base/index.ts';
+import { fail, invariant, type LogIndex } from '../../base/index.ts';
 import { hexId, type NodeId } from '../ids.ts';
 import { isEmptySnapshot, payloadsSize, snapshotIndex, snapshotTerm } from '../log/index.ts';
 import { type Entry, MessageType, NO_ENTRIES } from '../raftpb.ts';
@@ -19,8 +19,7 @@ interface SharedRun {
 }
 
 /**
- * Brings every follower up to date as far as its window allows; an empty append if there is
- * nothing.
+ * One append to every follower that is not paused, an empty one where there is nothing to send.
  */
 export function broadcastAppends(raft: Raft): void {
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
@@ -38,18 +37,18 @@ export function flushDeferredAppends(raft: Raft): void {
   if (!raft.appendsDeferred) return;
   raft.appendsDeferred = false;
   acknowledgeOwnAppend(raft);
-  sendAllNews(raft);
+  sendPendingAppends(raft);
 }
 
-/** Entries that followers lack, and the commit index to those who may not know it. */
-export function sendAllNews(raft: Raft): void {
+/** Sends every follower the entries that it lacks, and the commit index if it may lack that. */
+export function sendPendingAppends(raft: Raft): void {
   raft.commitDeferred = false;
   const { ids, all } = raft.tracker;
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
   for (let i = 0; i < ids.length; i++) {
     if (ids[i] === raft.id) continue;
     const progress = all[i]!;
-    // More than one message holds goes out in several, as after an acknowledgement.
+    // As many messages as the window takes, as after an acknowledgement.
     while (sendAppendTo(raft, ids[i]!, progress, false, shared));
     if (progress.canBumpCommit(raft.log.committed)) {
       sendAppendTo(raft, ids[i]!, progress, true, shared);
@@ -57,25 +56,25 @@ export function sendAllNews(raft: Raft): void {
   }
 }
 
-/** The commit index has moved: tells every follower, with `deferAppends` not yet. */
+/** The commit index has moved: sends it to every follower, with `deferAppends` later. */
 export function broadcastCommit(raft: Raft): void {
   if (raft.config.deferAppends) raft.commitDeferred = true;
   else broadcastAppends(raft);
 }
 
-/** Tells one follower of the commit index, if it may not know it. */
+/** Sends the commit index to one follower if it may lack it, with `deferAppends` later. */
 export function sendCommitTo(raft: Raft, to: NodeId, progress: Progress): void {
   if (!progress.canBumpCommit(raft.log.committed)) return;
   if (raft.config.deferAppends) raft.commitDeferred = true;
   else sendAppend(raft, to);
 }
 
-/** Sends what the new members of the configuration lack, and nothing to those who lack nothing. */
+/** After a configuration change: sends entries to those that lack some, and no empty append. */
 export function probeFollowers(raft: Raft): void {
   for (const id of raft.tracker.ids) if (id !== raft.id) maybeSendAppend(raft, id, false);
 }
 
-/** Sends an append, be it an empty one, unless the follower is paused. */
+/** Sends an append, possibly empty, unless the follower is paused. */
 export function sendAppend(raft: Raft, to: NodeId): void {
   maybeSendAppend(raft, to, true);
 }
@@ -98,12 +97,12 @@ function sendAppendTo(
   if (progress.isPaused()) return false;
   const prevIndex = progress.next - 1;
   const prevTerm = raft.log.term(prevIndex);
-  // The log does not go back that far any more.
+  // The log is compacted up to there: only a snapshot helps.
   if (prevTerm < 0) return maybeSendSnapshot(raft, to, progress);
   let entries: Entry[] = NO_ENTRIES;
   let payload = 0;
-  // A full window gets empty appends only. If everything in it was lost, one of them will be
-  // rejected and so open it again.
+  // A full window gets empty appends only. If everything in it was lost, the rejection of one of
+  // them reopens it.
   if (progress.state !== PROGRESS_STATES.REPLICATE || !progress.inflights.full()) {
     if (shared !== undefined && shared.from === progress.next) {
       entries = shared.entries;
@@ -121,6 +120,11 @@ function sendAppendTo(
     }
   }
   if (entries.length === 0 && !evenEmpty) return false;
+  invariant(progress.match < progress.next, 'progress: match < next');
+  invariant(
+    entries.length === 0 || entries[0]!.index === progress.next,
+    'an append begins at the next index of its follower',
+  );
   const append = raft.messageTo(to, MessageType.MsgApp);
   append.index = prevIndex;
   append.logTerm = prevTerm;
@@ -148,6 +152,7 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean 
   }
   if (isEmptySnapshot(snapshot)) fail('need non-empty snapshot');
   const index = snapshotIndex(snapshot);
+  invariant(index <= raft.log.committed, 'a snapshot covers committed entries only');
   raft.debug(
     () =>
       `${raft.name} [firstindex: ${raft.log.firstIndex()}, commit: ${raft.log.committed}] ` +

@@ -1,4 +1,4 @@
-// Changing role. Every change but the one to pre-candidate forgets what belonged to the old role.
+// Changes of role. All but the one to pre-candidate reset the state of the old role.
 
 import { invariant, type Term } from '../../base/index.ts';
 import { NONE, type NodeId } from '../ids.ts';
@@ -23,7 +23,7 @@ export function becomeCandidate(raft: Raft): void {
   raft.info(() => `${raft.name} became candidate at term ${raft.term}`);
 }
 
-/** Term and vote stay as they are: asking whether an election could be won commits to nothing. */
+/** Term and vote are unchanged: a pre-vote promises nothing. */
 export function becomePreCandidate(raft: Raft): void {
   invariant(raft.role !== ROLES.LEADER, 'invalid transition [leader -> pre-candidate]');
   raft.tracker.resetVotes();
@@ -34,6 +34,8 @@ export function becomePreCandidate(raft: Raft): void {
 
 export function becomeLeader(raft: Raft): void {
   invariant(raft.role !== ROLES.FOLLOWER, 'invalid transition [follower -> leader]');
+  invariant(raft.vote === raft.id, 'a leader is elected with its own vote');
+  invariant(!raft.log.hasPendingSnapshot(), 'a leader has no snapshot to install');
   reset(raft, raft.term);
   raft.lead = raft.id;
   raft.role = ROLES.LEADER;
@@ -41,8 +43,8 @@ export function becomeLeader(raft: Raft): void {
   invariant(own !== undefined, 'a leader is in its own configuration');
   own.becomeReplicate();
   own.recentActive = true;
-  // There may be a membership change in the tail. Looking for it could take long, so the whole
-  // tail has to be applied before the next one.
+  // The uncommitted tail may hold a membership change. Scanning for it could take long, so the whole
+  // tail has to be applied before the next change is proposed.
   raft.pendingConfIndex = raft.log.lastIndex();
   // An entry of its own term lets the leader commit what its predecessors left (paper, 5.4.2).
   const appended = appendEntries(raft, [{ type: EntryType.EntryNormal, data: undefined }]);
@@ -67,12 +69,17 @@ function reset(raft: Raft, term: Term): void {
   raft.uncommittedSize = 0;
   raft.appendsDeferred = false;
   raft.commitDeferred = false;
-  // Reads under way are lost with the leadership, as messages can be: the caller asks again.
+  // Pending reads are dropped with the leadership, as a message can be: the caller retries.
   raft.readOnly = new ReadOnly();
   raft.pendingReads = [];
 }
 
 function drawElectionTimeout(raft: Raft): void {
   const { electionTicks, random } = raft.config;
-  raft.randomizedElectionTimeout = electionTicks + random.below(electionTicks);
+  const drawn = random.below(electionTicks);
+  invariant(
+    drawn >= 0 && drawn < electionTicks,
+    'an election timeout is at most twice its setting',
+  );
+  raft.randomizedElectionTimeout = electionTicks + drawn;
 }

@@ -1,5 +1,6 @@
-// A follower takes over the leader's snapshot.
+// A follower's side of snapshots: MsgSnap replaces log and configuration.
 
+import { invariant } from '../../base/index.ts';
 import { configurationFrom } from '../confchange/index.ts';
 import { describeConfState } from '../describe.ts';
 import { NONE } from '../ids.ts';
@@ -22,7 +23,7 @@ export function answerSnapshot(raft: Raft, request: Message): void {
   raft.send(response);
 }
 
-/** Whether log and configuration are now those of `snapshot`; if not, it was not wanted. */
+/** Restores log and configuration from `snapshot`. False if it is outdated, invalid or redundant. */
 function restore(raft: Raft, snapshot: Snapshot): boolean {
   const index = snapshotIndex(snapshot);
   const term = snapshotTerm(snapshot);
@@ -50,7 +51,7 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
     return false;
   }
   if (raft.log.matches(index, term)) {
-    // Our log has all of it already.
+    // The log already contains everything that the snapshot covers.
     raft.info(() => describeProgressTo(raft, 'fast-forwarded commit to', { index, term }));
     raft.log.commitTo(index);
     return false;
@@ -58,6 +59,8 @@ function restore(raft: Raft, snapshot: Snapshot): boolean {
   raft.log.restore(snapshot);
   restoreConfiguration(raft, confState);
   raft.restoredIndex = index;
+  invariant(raft.log.committed === index, 'a restored log is committed up to its snapshot');
+  invariant(raft.log.lastIndex() === index, 'a restored log ends with its snapshot');
   raft.info(() => describeProgressTo(raft, 'restored', { index, term }));
   return true;
 }

@@ -13,7 +13,7 @@ export function stepCandidate(raft: Raft, message: Message): StepResult {
     case MessageType.MsgProp:
       raft.info(() => `${raft.name} no leader at term ${raft.term}; dropping proposal`);
       return STEP_RESULTS.PROPOSAL_DROPPED;
-    // Someone else has won the election of this term.
+    // Another node has won the election of this term.
     case MessageType.MsgApp:
       becomeFollower(raft, message.term, message.from);
       answerAppend(raft, message);

@@ -42,7 +42,7 @@ export function stepFollower(raft: Raft, message: Message): StepResult {
           `${raft.name} [term ${raft.term}] received MsgTimeoutNow from ${hexId(message.from)} ` +
           'and starts an election to get leadership.',
       );
-      // Never with a pre-vote: the leader itself has sent us, there is nothing to find out.
+      // No pre-vote: the leader itself asked for this election.
       maybeCampaign(raft, CAMPAIGNS.TRANSFER);
       break;
     default:
@@ -81,10 +81,10 @@ function forward(raft: Raft, message: Message, what: string): void {
   raft.send({ ...message, to: raft.lead, term: 0 });
 }
 
-/** The follower may vote in this term's place of the leader it no longer believes in. */
+/** Clears the known leader: this node may then grant a vote in the same term if it has cast none. */
 function forgetLeader(raft: Raft): void {
   if (raft.config.readOnlyMode === READ_ONLY_MODES.LEASE_BASED) {
-    // The leader's lease rests on its followers not voting for another.
+    // The leader's read lease relies on followers not voting for another candidate.
     raft.error(() => 'ignoring MsgForgetLeader due to ReadOnlyLeaseBased');
     return;
   }

@@ -17,20 +17,21 @@ export function stepLeader(raft: Raft, message: Message): StepResult {
     case MessageType.MsgForgetLeader:
       return STEP_RESULTS.OK;
     default:
-      stepFromMember(raft, message);
-      return STEP_RESULTS.OK;
+      return stepFromMember(raft, message);
   }
 }
 
 /** What counts only if it comes from a member, or is about one. */
-function stepFromMember(raft: Raft, message: Message): void {
+function stepFromMember(raft: Raft, message: Message): StepResult {
   const progress = raft.tracker.progress(message.from);
   if (progress === undefined) {
     raft.debug(() => `${raft.name} no progress available for ${hexId(message.from)}`);
-    return;
+    return STEP_RESULTS.OK;
   }
   switch (message.type) {
     case MessageType.MsgAppResp:
+      // Within a term the leader's log only grows: no follower can have an entry beyond it.
+      if (message.index > raft.log.lastIndex()) return STEP_RESULTS.MALFORMED;
       onAppendResponse(raft, message, progress);
       break;
     case MessageType.MsgHeartbeatResp:
@@ -42,4 +43,5 @@ function stepFromMember(raft: Raft, message: Message): void {
     default:
       break;
   }
+  return STEP_RESULTS.OK;
 }

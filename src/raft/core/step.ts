@@ -1,5 +1,5 @@
-// A message arrives: its term decides whether it counts and whether this node must give way; then
-// its type and this node's role decide what to do.
+// Entry point of messages: first the term decides (a later one makes this node a follower, an earlier
+// one is ignored), then the message's type and this node's role.
 
 import { describeMessageType } from '../describe.ts';
 import { hexId, NONE } from '../ids.ts';
@@ -23,7 +23,7 @@ export function step(raft: Raft, message: Message): StepResult {
   // Proposals, read requests and the like carry no term: they apply to any term.
   if (message.term !== 0) {
     if (message.term > raft.term) {
-      if (!giveWay(raft, message)) return STEP_RESULTS.OK;
+      if (!enterLaterTerm(raft, message)) return STEP_RESULTS.OK;
     } else if (message.term < raft.term) {
       answerEarlierTerm(raft, message);
       return STEP_RESULTS.OK;
@@ -75,8 +75,8 @@ function plausible(message: Message): boolean {
   }
 }
 
-/** A later term: usually this node becomes a follower in it. False if the message is ignored. */
-function giveWay(raft: Raft, message: Message): boolean {
+/** A later term: this node becomes a follower in it, pre-votes excepted. False to ignore the message. */
+function enterLaterTerm(raft: Raft, message: Message): boolean {
   switch (message.type) {
     case MessageType.MsgPreVote:
       if (leaseForbids(raft, message)) return ignoreForLease(raft, message);
@@ -114,17 +114,17 @@ function ignoreForLease(raft: Raft, message: Message): false {
   return false;
 }
 
-/** An earlier term: the message does not count, though its sender may need to be told. */
+/** An earlier term: the message is ignored, but some senders get an answer with the current term. */
 function answerEarlierTerm(raft: Raft, message: Message): void {
   const { checkQuorum, preVote } = raft.config;
   switch (message.type) {
     case MessageType.MsgApp:
     case MessageType.MsgHeartbeat:
       if (!checkQuorum && !preVote) break;
-      // A leader that we left behind, by standing for election while cut off. Our requests for
-      // votes are ignored as long as it is in its lease, so we would be stuck; an answer of our
-      // term makes it step down. A node that was removed gets no appends, and so disrupts nothing
-      // this way.
+      // The leader of an earlier term: this node raised its own by campaigning while partitioned.
+      // The leader's lease makes the others ignore this node's vote requests, so it would stay
+      // stuck; an answer of the later term makes the leader step down. A removed node gets no
+      // appends, so this path lets it disrupt nothing.
       raft.send(raft.messageTo(message.from, MessageType.MsgAppResp));
       return;
     case MessageType.MsgPreVote: {

@@ -1,4 +1,4 @@
-// The shell reports what it has written and applied.
+// Reports of the storage threads: what is written and what is applied.
 
 import { entriesSize, isEmptySnapshot, payloadsSize } from '../log/index.ts';
 import type { Message } from '../raftpb.ts';

@@ -1,4 +1,4 @@
-// The passage of time, which raft knows only as ticks.
+// Time, counted in ticks: election timeouts, heartbeats, CheckQuorum.
 
 import { NONE } from '../ids.ts';
 import { promotable, standForElection } from './election.ts';
@@ -26,7 +26,7 @@ function tickLeader(raft: Raft): void {
   if (raft.electionElapsed >= raft.config.electionTicks) {
     raft.electionElapsed = 0;
     if (raft.config.checkQuorum) checkQuorum(raft);
-    // A transfer that takes longer than this has failed: lead on.
+    // A transfer that takes longer than an election timeout has failed.
     if (raft.leadTransferee !== NONE) abortTransfer(raft);
   }
   if (raft.role !== ROLES.LEADER) return;

@@ -1,5 +1,5 @@
-// Handing leadership over (thesis, section 3.10): bring the successor up to date, then tell it to
-// stand for election at once. Meanwhile nothing new is proposed.
+// Leadership transfer (thesis, section 3.10): bring the transferee up to date, then send MsgTimeoutNow,
+// which makes it campaign without waiting. Proposals are dropped until the transfer ends.
 
 import { hexId, NONE, type NodeId } from '../ids.ts';
 import { MessageType } from '../raftpb.ts';
@@ -7,7 +7,7 @@ import type { Progress } from '../tracker/index.ts';
 import type { Raft } from './raft.ts';
 import { sendAppend } from './replication.ts';
 
-/** The leader begins to hand over to `to`, whose progress this is. */
+/** The leader begins a transfer to `to`, whose progress is `progress`. */
 export function beginTransfer(raft: Raft, to: NodeId, progress: Progress): void {
   const name = hexId(to);
   if (progress.isLearner) {
@@ -36,7 +36,7 @@ export function beginTransfer(raft: Raft, to: NodeId, progress: Progress): void 
     return;
   }
   raft.info(() => `${raft.name} [term ${raft.term}] starts to transfer leadership to ${name}`);
-  // One election timeout from now is all it may take; see tick.ts.
+  // The transfer ends after one election timeout at the latest; see tick.ts.
   raft.electionElapsed = 0;
   raft.leadTransferee = to;
   if (progress.match === raft.log.lastIndex()) {
@@ -55,7 +55,7 @@ export function abortTransfer(raft: Raft): void {
   raft.leadTransferee = NONE;
 }
 
-/** Tells `to` to stand for election without waiting. */
+/** MsgTimeoutNow: `to` campaigns without waiting for its election timeout. */
 export function sendTimeoutNow(raft: Raft, to: NodeId): void {
   raft.send(raft.messageTo(to, MessageType.MsgTimeoutNow));
 }

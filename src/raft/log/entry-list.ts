@@ -6,7 +6,7 @@
 //   [ . . a b c d e f ][ g h i j k l m n ][ o p q . . . ]
 //         chunk 0           chunk 1           chunk 2         CHUNK_ENTRIES places each
 //
-// Dropped places are overwritten, so that no payload outlives its entry here.
+// Dropped places are overwritten, so that the payloads can be collected.
 
 import { EMPTY_BYTES, invariant, type LogIndex } from '../../base/index.ts';
 import { type Entry, EntryType } from '../raftpb.ts';
@@ -14,7 +14,7 @@ import { entrySize } from './entry-size.ts';
 
 const CHUNK_ENTRIES = 1024;
 
-/** What stands in a place whose entry was dropped. */
+/** Fills the place of a dropped entry. */
 const DROPPED: Entry = {
   type: EntryType.EntryNormal,
   term: 0,

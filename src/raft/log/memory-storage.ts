@@ -1,5 +1,4 @@
-// The log in memory, as a member keeps it beside its WAL: what is durable is the WAL's business,
-// this is where raft reads.
+// The log in memory, as a member keeps it beside its WAL: raft reads here, the WAL is what is durable.
 
 import { EMPTY_BYTES, fail, invariant, type LogIndex, type Term } from '../../base/index.ts';
 import type { ConfState, Entry, HardState, Snapshot } from '../raftpb.ts';
@@ -7,18 +6,18 @@ import { EntryList } from './entry-list.ts';
 import { emptyConfState, snapshotIndex, snapshotTerm } from './snapshot.ts';
 import { type InitialState, LOG_GAPS, type LogGap, type Storage } from './storage.ts';
 
-/** What became of a change of a storage. */
+/** Outcomes of a change of a storage. */
 export const STORAGE_OUTCOMES = {
   DONE: 'done',
-  /** The index is at or before the log's base: that part is gone already. */
+  /** The index is at or before the log's base: that part is compacted already. */
   COMPACTED: 'requested index is unavailable due to compaction',
-  /** The snapshot is not newer than the one at hand. */
+  /** The snapshot is not newer than the current one. */
   SNAPSHOT_OUT_OF_DATE: 'requested index is older than the existing snapshot',
 } as const;
 
-/** What became of a compaction. */
+/** Outcome of a compaction. */
 export type CompactOutcome = typeof STORAGE_OUTCOMES.DONE | typeof STORAGE_OUTCOMES.COMPACTED;
-/** What became of a snapshot. */
+/** Outcome of installing a snapshot. */
 export type SnapshotOutcome =
   | typeof STORAGE_OUTCOMES.DONE
   | typeof STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
@@ -34,7 +33,7 @@ export class MemoryStorage implements Storage {
     metadata: { confState: emptyConfState(), index: 0, term: 0 },
   };
   readonly #entries = new EntryList(1);
-  /** Term of the entry just before the first one, which itself is gone. */
+  /** Term of the last compacted entry, the one before the first. */
   #baseTerm: Term = 0;
 
   initialState(): InitialState {

@@ -6,7 +6,7 @@
 // `applied` may lie above what is stable in synchronous mode only, where committed entries may be
 // handed out together with the request to write them.
 
-import { fail, invariant, type LogIndex, type Term } from '../../base/index.ts';
+import { fail, invariant, type LogIndex, type Term, verify } from '../../base/index.ts';
 import { LOG_LEVELS, type RaftLogger } from '../logger.ts';
 import { type Entry, EntryType, type Snapshot } from '../raftpb.ts';
 import { entriesSize, entrySize } from './entry-size.ts';
@@ -96,8 +96,8 @@ export class RaftLog {
   }
 
   /**
-   * Takes over a leader's entries and commit index. Returns the index up to which the logs now
-   * agree, or undefined if ours does not contain the entry before them.
+   * Appends a leader's entries and adopts its commit index. Returns the index up to which the logs now
+   * agree, or undefined if this log does not contain the entry before them.
    */
   maybeAppend(slice: LogSlice, committed: LogIndex): LogIndex | undefined {
     if (!this.matches(slice.prev.index, slice.prev.term)) return undefined;
@@ -109,6 +109,8 @@ export class RaftLog {
       }
       this.unstable.truncateAndAppend(slice.entries, conflict - (slice.prev.index + 1));
     }
+    invariant(this.lastIndex() >= last, 'the log reaches the end of what a leader sent');
+    if (verify.all) this.#checkMatches(slice);
     this.commitTo(Math.min(committed, last));
     return last;
   }
@@ -166,15 +168,19 @@ export class RaftLog {
     this.committed = index;
   }
 
-  /** Commits `index` if that is news and the entry there is of `term` (paper, section 5.4.2). */
+  /** Commits up to `index` if it is above the commit index and of `term` (paper, section 5.4.2). */
   maybeCommit(index: LogIndex, term: Term): boolean {
     if (index <= this.committed || term === 0 || !this.matches(index, term)) return false;
     this.commitTo(index);
     return true;
   }
 
-  /** The log is now `snapshot`, all committed. */
+  /** The log is now `snapshot`, all committed. It must end above the commit index. */
   restore(snapshot: Snapshot): void {
+    invariant(
+      snapshotIndex(snapshot) > this.committed,
+      'a restored snapshot ends above the commit index',
+    );
     if (this.#logger.enabled(LOG_LEVELS.INFO)) {
       this.#logger.log(
         LOG_LEVELS.INFO,
@@ -186,7 +192,7 @@ export class RaftLog {
     this.unstable.restore(snapshot);
   }
 
-  /** The newest snapshot, unstable or stored; undefined while the storage prepares it. */
+  /** The newest snapshot, unstable or stored; undefined while the storage is preparing one. */
   snapshot(): Snapshot | undefined {
     return this.unstable.snapshot ?? this.#storage.snapshot();
   }
@@ -251,6 +257,10 @@ export class RaftLog {
   /** `entries`, as returned by `entriesToApply`, are handed out. */
   acceptApplying(entries: readonly Entry[], allowUnstable: boolean): void {
     const last = entries[entries.length - 1]!.index;
+    invariant(
+      entries[0]!.index === this.applying + 1,
+      'entries are applied in order, none left out',
+    );
     invariant(last <= this.committed, 'only committed entries are applied');
     this.applying = last;
     this.#applyingSize += entriesSize(entries);
@@ -288,6 +298,23 @@ export class RaftLog {
     return false;
   }
 
+  /** Asserts the order of the marks, and of those of the unstable part. */
+  check(): void {
+    const { offset, nextToWrite, count } = this.unstable;
+    invariant(this.applied <= this.applying, 'log: applied <= applying');
+    invariant(this.applying <= this.committed, 'log: applying <= committed');
+    invariant(this.committed <= this.lastIndex(), 'log: committed <= last index');
+    invariant(this.committed + 1 >= this.firstIndex(), 'log: only committed entries are compacted');
+    invariant(
+      offset <= nextToWrite && nextToWrite <= offset + count,
+      'log: unstable marks in order',
+    );
+    invariant(
+      count === 0 || offset <= this.#storage.lastIndex() + 1 || this.hasPendingSnapshot(),
+      'log: no gap between storage and unstable entries',
+    );
+  }
+
   describe(): string {
     const { offset, nextToWrite, count } = this.unstable;
     return (
@@ -302,7 +329,21 @@ export class RaftLog {
     return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
   }
 
+  /** Log matching: after an append this log equals the leader's from `prev` on. */
+  #checkMatches({ prev, entries }: LogSlice): void {
+    let term = prev.term;
+    for (const entry of entries) {
+      invariant(this.matches(entry.index, entry.term), 'an appended entry is in the log');
+      invariant(entry.term >= term, 'terms never fall along the log');
+      term = entry.term;
+    }
+  }
+
   #extendFromUnstable(stored: Entry[], to: LogIndex, sizeMax: number): Entry[] {
+    invariant(
+      stored.length === 0 || stored[stored.length - 1]!.index + 1 === this.unstable.offset,
+      'stored entries reach up to the unstable ones',
+    );
     const size = entriesSize(stored);
     if (size >= sizeMax) return stored;
     const more = this.unstable.slice(this.unstable.offset, to, sizeMax - size);

@@ -1,5 +1,5 @@
-// Between raft and the shell's storage: remembers the first failure, so that the raw node can tell
-// a storage that failed from its own mistakes, and never continues after half a step.
+// Between raft and the shell's storage: remembers the first failure, so that the raw node can
+// distinguish a failed storage from its own mistakes, and never continues after half a step.
 
 import { InvariantError, type LogIndex, type Term } from '../../base/index.ts';
 import type { Entry, Snapshot } from '../raftpb.ts';

@@ -1,11 +1,11 @@
-// What raft asks of the keeper of its log: reading. Writing is the shell's business, by `Ready` or
-// by storage messages.
+// The stable part of the log as raft reads it. The shell writes it, as `Ready` or the storage messages
+// ask.
 
 import type { LogIndex, Term } from '../../base/index.ts';
 import type { ConfState, Entry, HardState, Snapshot } from '../raftpb.ts';
 
 /**
- * Why an entry or a term cannot be had. Negative, so that a term is never taken for one of them.
+ * Why a storage cannot return an entry or a term. Negative, so that no term equals one of them.
  */
 export const LOG_GAPS = {
   /** It is older than the log's first entry: a snapshot covers it. */

@@ -90,8 +90,8 @@ export class Unstable {
   }
 
   /**
-   * Entries up to `index` are on disk, if the entry there still has `term`. The caller vouches that
-   * no write under way can overwrite them.
+   * Entries up to `index` are on disk, if the entry there still has `term`. The caller makes sure that
+   * no write in progress can overwrite them.
    */
   stableTo(index: LogIndex, term: Term): void {
     const ours = this.term(index);

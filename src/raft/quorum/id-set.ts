@@ -1,6 +1,6 @@
-// A set of node ids as a sorted array without duplicates. Groups have a handful of members, so that
-// an array is smaller and faster than a `Set`, iterates in the order in which everything is
-// printed, and, being immutable, can be shared between an old configuration and the next.
+// A set of node ids as a sorted array without duplicates. Groups have few members: an array is
+// smaller and faster than a `Set`, iterates in the order in which ids are printed, and, being
+// immutable, can be shared between an old configuration and the next.
 
 import { compareUint64 } from '../../base/index.ts';
 import { hexId, type NodeId } from '../ids.ts';

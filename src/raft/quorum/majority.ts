@@ -1,4 +1,4 @@
-// Decisions by majority of one set of voters: what is committed, who has won.
+// Decisions by majority of one set of voters: the committed index, the result of a vote.
 //
 // An empty set agrees to everything. That makes a joint configuration whose second half is empty
 // behave like its first half alone.

@@ -1,4 +1,4 @@
-// Who votes and who learns. A configuration is a value: a change makes a new one.
+// Voters and learners of a group. A configuration is a value: a change makes a new one.
 
 import { fail } from '../../base/index.ts';
 import type { NodeId } from '../ids.ts';
@@ -12,7 +12,7 @@ import {
   unionOf,
 } from '../quorum/index.ts';
 
-/** Who votes and who learns at the moment; two majorities while a change is under way. */
+/** Current voters and learners; two sets of voters while a joint change is in progress. */
 export interface Configuration {
   readonly voters: JointVoters;
   /** Receive the log and have no vote. Invariant: no learner is a voter (in either half). */
@@ -46,7 +46,7 @@ export function isVoter(config: Configuration, id: NodeId): boolean {
   return hasId(config.voters.incoming, id) || hasId(config.voters.outgoing, id);
 }
 
-/** Everyone whom the leader sends the log to: all voters and learners. */
+/** All voters and learners: the nodes that the leader sends the log to. */
 export function membersOf(config: Configuration): IdSet {
   return unionOf(config.voters.incoming, config.voters.outgoing, config.learners);
 }

@@ -54,6 +54,10 @@ export class Inflights {
     invariant(!this.full(), 'a message was added to a full inflight window');
     if (this.#count === this.#lastIndexes.length) this.#grow();
     const at = (this.#head + this.#count) % this.#lastIndexes.length;
+    if (this.#count > 0) {
+      const before = at === 0 ? this.#lastIndexes.length - 1 : at - 1;
+      invariant(this.#lastIndexes[before]! < lastIndex, 'messages in flight ascend');
+    }
     this.#lastIndexes[at] = lastIndex;
     this.#bytes[at] = bytes;
     this.#count++;
@@ -68,7 +72,9 @@ export class Inflights {
       this.#head = (this.#head + 1) % capacity;
       this.#count--;
     }
-    if (this.#count === 0) this.#head = 0;
+    if (this.#count > 0) return;
+    invariant(this.#bytesTotal === 0, 'an empty window holds no bytes');
+    this.#head = 0;
   }
 
   /** Forgets everything. */

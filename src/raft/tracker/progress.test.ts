@@ -112,6 +112,8 @@ test('a commit index is worth sending if it is news that the follower can use', 
   p.sentCommit(9);
   p.maybeDecreaseTo(6, 5);
   expect(p.canBumpCommit(9)).toBe(false);
+  p.becomeProbe();
+  p.becomeReplicate();
   p.sentEntries(1, 1);
   expect(p.canBumpCommit(9)).toBe(true);
 });

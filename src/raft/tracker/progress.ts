@@ -37,13 +37,13 @@ export class Progress {
   /** The follower's log is known to equal the leader's up to here. */
   match: LogIndex;
   /**
-   * The next entry to send. Invariant: match < next. Entries between the two are under way. While
-   * a snapshot is pending, next = pendingSnapshot + 1.
+   * The next entry to send. Invariant: match < next. Entries between the two are in flight. After a
+   * snapshot was sent it is pendingSnapshot + 1; a stale rejection may lower it, which changes nothing.
    */
   next: LogIndex;
   /**
-   * Highest commit index under way to the follower. Goes back on a rejection or a new probe, as
-   * what carried it may be lost. While a snapshot is pending, it is pendingSnapshot.
+   * Highest commit index sent to the follower. Lowered by a rejection or a new probe, since the
+   * message with it may be lost. While a snapshot is pending, it is pendingSnapshot.
    */
   #sentCommit: LogIndex = 0;
   state: ProgressState = PROBE;
@@ -54,16 +54,16 @@ export class Progress {
    */
   pendingSnapshot: LogIndex = 0;
   /**
-   * Whether a message came from it since the last check of the quorum. Always true of the leader.
+   * Whether a message came from it since the last CheckQuorum. Always true of the leader.
    */
   recentActive: boolean;
   /**
-   * No appends until something is heard from the follower: after a probe, and in `REPLICATE` with
-   * a full window. A heartbeat's answer ends it, so that there is always progress.
+   * No appends until a response of the follower: after a probe, and in `REPLICATE` with a full window.
+   * A heartbeat response ends it too, so that there is always progress.
    */
   appendsPaused = false;
   isLearner: boolean;
-  /** Appends under way; freed by acknowledgements. Used in `REPLICATE` only. */
+  /** Appends in flight; freed by acknowledgements. Used in `REPLICATE` only. */
   inflights: Inflights;
 
   constructor(init: ProgressInit) {
@@ -92,10 +92,24 @@ export class Progress {
 
   /** A snapshot that ends at `index` has been sent. */
   becomeSnapshot(index: LogIndex): void {
+    invariant(index > this.match, 'a snapshot is sent to a follower that lacks it');
     this.#enter(SNAPSHOT);
     this.pendingSnapshot = index;
     this.next = index + 1;
     this.#sentCommit = index;
+  }
+
+  /** Asserts what holds in each state. */
+  check(): void {
+    invariant(this.match < this.next, 'progress: match < next');
+    invariant(
+      this.state === SNAPSHOT || this.pendingSnapshot === 0,
+      'progress: a snapshot is pending in SNAPSHOT only',
+    );
+    invariant(
+      this.state === REPLICATE || this.inflights.count === 0,
+      'progress: appends are in flight in REPLICATE only',
+    );
   }
 
   /** Accounts for an append just sent with `count` entries, from `next` on, of `bytes` in all. */
@@ -106,11 +120,11 @@ export class Progress {
           this.next += count;
           this.inflights.add(this.next - 1, bytes);
         }
-        // If the window is full, this message was its last or is a mere probe: wait now.
+        // A full window pauses: this was its last message, or an empty append past it.
         this.appendsPaused = this.inflights.full();
         break;
       case PROBE:
-        // An empty append does not pause, as in etcd: it cannot be the one that is waited for.
+        // As in etcd, an empty append does not pause.
         if (count > 0) this.appendsPaused = true;
         break;
       case SNAPSHOT:
@@ -119,8 +133,8 @@ export class Progress {
   }
 
   /**
-   * Whether sending `commit` can move the follower's commit index: it is news, and what is already
-   * under way does not reach the end of what the follower will hold.
+   * Whether sending `commit` can move the follower's commit index: it is above what was sent, and what
+   * was sent does not cover all entries sent to the follower.
    */
   canBumpCommit(commit: LogIndex): boolean {
     return commit > this.#sentCommit && this.#sentCommit < this.next - 1;

@@ -18,7 +18,7 @@ import {
 } from './configuration.ts';
 import { Progress } from './progress.ts';
 
-/** What an election has brought so far. */
+/** Votes counted in an election so far. */
 export interface VoteTally {
   readonly granted: number;
   readonly rejected: number;
@@ -26,9 +26,9 @@ export interface VoteTally {
 }
 
 export interface TrackerLimits {
-  /** Most appends under way to one follower. */
+  /** Most appends in flight to one follower. */
   readonly inflightCountMax: number;
-  /** Most bytes under way to one follower; Infinity for no limit. */
+  /** Most bytes in flight to one follower; Infinity for no limit. */
   readonly inflightBytesMax: number;
 }
 
@@ -79,7 +79,7 @@ export class Tracker implements AckedIndexes {
     return incoming.length === 1 && outgoing.length === 0;
   }
 
-  /** Whether a quorum was heard from since the flags were last cleared. */
+  /** Whether messages of a quorum arrived since the flags were last cleared. */
   quorumActive(): boolean {
     const active = new Map<NodeId, boolean>();
     this.#all.forEach((progress, i) => {
@@ -90,14 +90,14 @@ export class Tracker implements AckedIndexes {
 
   /**
    * Takes over a new configuration. Members in `kept` keep their progress; the others are new and
-   * are probed at `lastIndex`, which is optimistic: a rejection tells where they stand.
+   * are probed at `lastIndex`, which is optimistic: a rejection carries a hint where their log ends.
    */
   adopt(config: Configuration, kept: ReadonlySet<NodeId>, lastIndex: LogIndex): void {
     checkConfiguration(config);
     const progress = new Map<NodeId, Progress>();
     for (const id of membersOf(config)) {
       const old = kept.has(id) ? this.#progress.get(id) : undefined;
-      // A new member counts as active: it has had no chance to speak before the next check.
+      // A new member counts as active: the next CheckQuorum may come before any message of it.
       const entry = old ?? this.#fresh({ next: Math.max(lastIndex, 1), recentActive: true });
       entry.isLearner = config.learners.includes(id);
       progress.set(id, entry);
@@ -106,7 +106,7 @@ export class Tracker implements AckedIndexes {
     this.#replaceProgress(progress);
   }
 
-  /** A new term: nothing is known of anyone. The local node matches its own log. */
+  /** A new term: no follower's log is known. The local node matches its own. */
   resetProgress(local: NodeId, lastIndex: LogIndex): void {
     const progress = new Map<NodeId, Progress>();
     for (const [id, old] of this.#progress) {

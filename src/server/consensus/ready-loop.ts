@@ -310,7 +310,7 @@ export class ReadyLoop {
       this.#feed();
       const { node } = this.#parts;
       while (node.hasReady() && !this.#stopped) this.#take();
-      if (node.hasCommitToTell) this.#tellCommitSoon();
+      if (node.hasUnsentCommit) this.#sendCommitSoon();
       if (node.failure !== undefined) this.#fail(node.failure);
     } catch (error) {
       this.#fail(error);
@@ -330,13 +330,13 @@ export class ReadyLoop {
   }
 
   /** Under load the commit index goes out with the next entries. */
-  #tellCommitSoon(): void {
+  #sendCommitSoon(): void {
     if (this.#tellsCommit) return;
     this.#tellsCommit = true;
     this.#parts.env.timers.after(COMMIT_DELAY_MS, () => {
       this.#tellsCommit = false;
       if (this.#stopped) return;
-      this.#parts.node.tellCommit();
+      this.#parts.node.sendCommit();
       this.#run();
     });
   }
