@@ -1,11 +1,10 @@
-// What other folders see of a bbolt file. The classes behind these interfaces stay in this folder.
+// The interface of a bbolt file for other folders. The classes behind it stay in this folder.
 //
 // Bytes: `put` and friends keep references to the caller's key and value until the transaction has
 // ended, so the caller leaves them unchanged until then. `get` and cursors hand out views of cached
 // pages. A page in memory is never changed and never reused for another page, so a view stays valid
-// as long as it is referenced, but it keeps the memory of its page and of pages that came with it (up
-// to 1 MiB, or the whole overflow run) alive: copy what is to be kept for long. Nobody writes into a
-// view.
+// as long as it is referenced, but it keeps the memory of its page and of pages read with it (up to
+// 1 MiB, or the whole overflow run) alive: copy what is to be kept for long. A view is read-only.
 
 /** A position in one bucket, in key order (byte order), both directions. */
 export interface Cursor {
@@ -62,8 +61,8 @@ export interface ReadBucket extends Bucket {
   bucket(name: Uint8Array): ReadBucket | undefined;
   /**
    * Loads pages that hold keys in [from, until) into the page cache with large asynchronous reads,
-   * at most `bytesMax` of them, so that the synchronous reads that follow find them there. Hands
-   * back the bytes loaded.
+   * at most `bytesMax` of them, so that the synchronous reads that follow find them there. Resolves
+   * with the number of bytes loaded.
    */
   prefetch(from: Uint8Array, until: Uint8Array | undefined, bytesMax: number): Promise<number>;
 }
@@ -128,13 +127,13 @@ export interface ReadTransaction {
    */
   walk(bucket: Uint8Array, visitor: EntryVisitor, from?: Uint8Array): Promise<void>;
   /**
-   * Writes this commit as a database file of its own, `size` bytes, while later commits go on.
-   * `close` may come meanwhile. `write` owns the chunk (at most 1 MiB) until its promise resolves.
+   * Writes this commit as a complete database file of `size` bytes, while later commits go on. `close`
+   * may be called before it resolves. `write` owns the chunk (at most 1 MiB) until its promise resolves.
    */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
   /**
-   * What {@link copyTo} writes, for one who pulls: chunks of at most 1 MiB, each the caller's until it
-   * asks for the next. CLOSED once the transaction or the database is closed.
+   * The same bytes as {@link copyTo}, pulled: chunks of at most 1 MiB, each valid until the next one is
+   * requested. CLOSED once the transaction or the database is closed.
    */
   chunks(): AsyncIterable<Uint8Array>;
   /** A second transaction on the same commit, for work that may outlive this one. */
@@ -184,7 +183,7 @@ export interface Violation {
   readonly text: string;
 }
 
-/** Pages and cache at the moment. */
+/** Current numbers of pages, readers and the cache. */
 export interface DatabaseStatistics {
   readonly pageSize: number;
   /** Pages that the next commits may use. */
@@ -207,14 +206,14 @@ export interface DatabaseOptions {
   readonly pageCacheBytes?: number;
   /** Whether commits leave out the list of free pages, as etcd does; default true. */
   readonly noFreelistSync?: boolean;
-  /** Whether commits do without syncing: fast, and unsafe against a crash of the machine. */
+  /** Whether commits are not synced: fast, and unsafe against a crash of the machine. */
   readonly noSync?: boolean;
   /** Permission bits of a new file; default 0o600. */
   readonly permissions?: number;
   /**
    * Called once with the state on disk before `openDatabase` resolves. The buckets for which it
-   * hands back visitors are then visited in the same pass that looks for free pages. The snapshot
-   * is closed by `openDatabase`.
+   * returns visitors are then visited in the same scan that finds the free pages. The snapshot is
+   * closed by `openDatabase`.
    */
   readonly visit?: (snapshot: ReadTransaction) => readonly BucketVisitor[];
 }
@@ -238,12 +237,12 @@ export interface Database {
   /** As `ReadTransaction.copyTo`, of the last commit. */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
   /**
-   * Puts everything of the last commit, or of `commit` (a transaction of this database, which may be
-   * closed meanwhile), into `target`, which must hold no bucket yet.
+   * Copies the content of the last commit, or of `commit` (a transaction of this database, which may be
+   * closed before this resolves), into `target`; INVALID_ARGUMENT if that holds a bucket already.
    */
   compactInto(target: Database, commit?: ReadTransaction): Promise<void>;
   /**
-   * Gives the file the name `to`, in place of a file that had it; durable when this resolves. Reads and
+   * Renames the file to `to`, replacing a file of that name; durable when this resolves. Reads and
    * writes go on.
    */
   rename(to: string): Promise<void>;

@@ -1,4 +1,4 @@
-// An open database file: the newest commit, who reads which one, who writes.
+// An open database file: its newest commit, the pinned snapshots, and the one writer.
 
 import { ERROR_CODES, invariant, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -21,7 +21,7 @@ import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 import { Readers } from './readers.ts';
 
-/** What a database is opened with. */
+/** The parts of `Env` that a database uses. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
 
 interface DatabaseParts {
@@ -53,7 +53,7 @@ export class FileDatabase implements Database, WriteHost {
   #writing = false;
   /** At most WRITERS_WAITING_MAX. */
   readonly #waiting: WaitingWriter[] = [];
-  /** Why no writer is let in any more. */
+  /** The error for all further writers: set by a failed commit, or by `close`. */
   #poisonedBy: TetcdError | undefined;
 
   constructor(parts: DatabaseParts) {

@@ -12,7 +12,7 @@
 //
 // A page is in at most one place: a tree, the free set, one pending list, or `taken`.
 
-import { invariant } from '../../base/index.ts';
+import { invariant, verify } from '../../base/index.ts';
 import { FREELIST_LARGE_COUNT, PAGE_HEADER_SIZE, PAGE_ID_SIZE } from './layout.ts';
 import type { PageSet } from './page-set.ts';
 
@@ -47,7 +47,7 @@ export class Freelist {
   readonly #usableFrom: number;
   /** Ascending by txid. */
   readonly #pending: Pending[] = [];
-  /** What the writer under way has taken from `free`; given back by `rollback`. */
+  /** What the current writer has taken from `free`; returned by `rollback`. */
   #taken: PageRuns = [];
   #writerTxid = 0;
   /** The run that single pages are being taken from: [runNext, runEnd), still in `free`. */
@@ -82,6 +82,7 @@ export class Freelist {
 
   /** Frees what no meta page and no reader reaches any more, for the writer `txid`. */
   release(txid: number, oldestReader: number): void {
+    invariant(txid > (this.#pending.at(-1)?.txid ?? 0), 'a writer follows the commits that freed');
     let released = 0;
     while (released < this.#pending.length) {
       const { txid: freedBy, runs } = this.#pending[released]!;
@@ -119,6 +120,11 @@ export class Freelist {
   /** The writer's commit is on disk: what it took is in use, what it freed is pending. */
   commit(txid: number, freed: PageRuns): void {
     invariant(txid > (this.#pending.at(-1)?.txid ?? 0), 'commits come in order');
+    invariant(txid === this.#writerTxid, 'a commit ends the allocations that it began');
+    if (verify.all) {
+      const unused = this.unused();
+      forEachPage(freed, (id) => invariant(!unused.has(id), 'a page that is freed was in use'));
+    }
     this.#taken = [];
     if (freed.length > 0) this.#pending.push({ txid, runs: freed });
   }
@@ -130,7 +136,7 @@ export class Freelist {
     addAll(this.#free, taken);
   }
 
-  /** What the commit under way leaves unused, its own freed pages aside: free and pending pages. */
+  /** What the current commit leaves unused, except for the pages that it frees: free and pending ones. */
   unused(): PageSet {
     const all = this.#free.clone();
     for (const { runs } of this.#pending) addAll(all, runs);
@@ -148,7 +154,7 @@ export class Freelist {
     for (;;) {
       if (this.#runNext < this.#runEnd) {
         const id = this.#runNext++;
-        // A longer allocation may have taken it meanwhile.
+        // A longer allocation may have taken it since.
         if (this.#free.delete(id)) return id;
         continue;
       }

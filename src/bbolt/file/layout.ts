@@ -24,6 +24,8 @@
 //   12  4  value size; the value     that a whole leaf page, with page id 0, follows: an inline
 //          follows the key           bucket
 
+import { invariant } from '../../base/index.ts';
+
 export const PAGE_HEADER_SIZE = 16;
 export const ELEMENT_SIZE = 16;
 export const META_SIZE = 64;
@@ -91,6 +93,7 @@ export function writePageHeader(
   count: number,
   overflow: number,
 ): void {
+  invariant(count <= 0xffff, 'a page counts its elements in 16 bits');
   writeU64(bytes, 0, id);
   writeU16(bytes, 8, flags);
   writeU16(bytes, 10, count);

@@ -82,7 +82,7 @@ async function openFile(
   const readOnly = options.readOnly === true;
 
   if (readOnly && visitors.length === 0) return reader;
-  // A free list in the file is not believed: a wrong one would have pages in use overwritten.
+  // A free list in the file is not trusted: with a wrong one, pages in use would be overwritten.
   const reached = await scanDatabase(pager, meta, visitors, reader.slices());
   if (readOnly) return reader;
 
@@ -92,7 +92,7 @@ async function openFile(
   const freelist = new Freelist(reached.complement(2, meta.highWater), meta.txid);
   const database = new FileDatabase({ ...parts, freelist });
   if (!parts.noFreelistSync && meta.freelistPage === undefined) {
-    // Programs that know no unsynced free list are to find one from now on.
+    // From now on the file has a free list, for programs that do not scan for free pages.
     await (await database.writer()).commitWhole(true);
   }
   return database;
@@ -109,8 +109,8 @@ function visitorsOf(reader: FileDatabase, options: DatabaseOptions): readonly Bu
 }
 
 /**
- * Whether the file is new, or its creation was cut off: then both meta pages are zeros and nothing
- * can follow them but what `createDatabase` wrote before them.
+ * Whether the file is new, or a crash interrupted its creation: then both meta pages are zeros, and
+ * only what `createDatabase` writes before them can follow.
  */
 function isUnfinished(file: DiskFile, options: DatabaseOptions): boolean {
   const pageSize = options.pageSize ?? PAGE_SIZE_DEFAULT;
@@ -183,7 +183,7 @@ function readMetas(file: DiskFile): Meta {
   return meta;
 }
 
-/** Where the first meta page is lost, so is the page size: every one is tried. */
+/** Without meta page 0 the page size is unknown: each possible one is tried. */
 function findSecondMeta(file: DiskFile): Meta | undefined {
   for (let pageSize = PAGE_SIZE_MIN; pageSize <= PAGE_SIZE_MAX; pageSize *= 2) {
     const meta = readMeta(file, pageSize);

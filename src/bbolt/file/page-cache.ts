@@ -1,15 +1,15 @@
 // The page cache: page id → Page, bounded by bytes, with the CLOCK rule (second chance).
 //
 // The table is open addressed, probed linearly and at most half full; NO_PAGE stands in empty slots.
-// A page's own mark says that it was used since the hand last passed: the hand clears it, and evicts
-// the page if it comes by again.
+// The bit `used` of a page says that it was used since the hand last passed: the hand clears it, and
+// evicts the page if the bit is still clear the next time.
 //
 // The table has its final size from the start (capacity / page size, doubled): growing a large one
 // would be a stall.
 //
 // Pages that were read or built together share one buffer, which lives as long as any of them. When
-// the hand spares a page, the page moves into memory of its own, so that a few pages in steady use
-// do not keep the buffers of all their former neighbours.
+// the hand gives a page its second chance, the page is copied into memory of its own, so that a few
+// pages in steady use do not keep the buffers of all their former neighbours.
 //
 // Hot: `get` runs once per tree level of every point read. What it costs is cache misses of the
 // processor (one in the table, one in the page object), which is why there is no `Map`.
@@ -64,8 +64,8 @@ export class PageCache {
   }
 
   /**
-   * Holds `page` in place of any other with its id; a page too large for the cache is not held. One
-   * that is `wanted` counts as used; else the hand may take it at once.
+   * Caches `page`, replacing any other with its id; a page too large for the cache is not held. One
+   * that is `wanted` counts as used; any other may be evicted next.
    */
   put(page: Page, wanted: boolean): void {
     const size = page.bytes.length;

@@ -13,9 +13,9 @@ export function batchPagesMax(pager: Pager): number {
 }
 
 /**
- * The pages with these ids, in that order, each validated; overflow pages come along. Their bytes
- * are views of a few large buffers, which live as long as any page of theirs does. The caller keeps
- * the pages from being freed meanwhile, and asks for `batchPagesMax` at most.
+ * The pages with these ids, in that order, each validated, with their overflow pages. Their bytes are
+ * views of a few large buffers, which live as long as any page of theirs does. The caller pins the
+ * commit that the pages belong to, and passes `batchPagesMax` ids at most.
  */
 export async function loadPages(pager: Pager, ids: readonly number[]): Promise<Page[]> {
   const gap = READ_GAP_BYTES_MAX / pager.pageSize;

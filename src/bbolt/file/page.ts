@@ -25,7 +25,7 @@ export class Page {
   readonly count: number;
   /** Pages that follow this one and belong to it. */
   readonly overflow: number;
-  /** The mark of the page cache, which alone reads and writes it. */
+  /** Reference bit of the page cache (CLOCK); read and written only there. */
   used = false;
   /**
    * Of a branch, made by the first search: the four bytes of each key that follow the prefix that
@@ -100,7 +100,7 @@ export class Page {
     const prefixOffset = this.#prefixOffset;
     const prefixLength = this.#prefixLength;
     for (let i = 0; i < prefixLength; i++) {
-      // Behind the end of `key` comes NaN, which takes the way of a smaller key.
+      // Past the end of `key` the difference is NaN, which counts as a smaller key.
       const difference = key[i]! - bytes[prefixOffset + i]!;
       if (difference !== 0) return difference > 0 ? this.count - 1 : 0;
     }

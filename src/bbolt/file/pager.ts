@@ -16,7 +16,7 @@ export class Pager {
   closed = false;
   /** Synchronous page reads that the cache could not answer. */
   misses = 0;
-  /** Asynchronous reads under way; `close` waits for them. */
+  /** Asynchronous reads in progress; `close` waits for them. */
   #readsUnderWay = 0;
   #idle: (() => void) | undefined;
 
@@ -51,7 +51,7 @@ export class Pager {
     if (count < target.length) throw this.#truncated(id);
   }
 
-  /** Resolves when no asynchronous read is under way; none begins after `closed` is set. */
+  /** Resolves when no asynchronous read is in progress; none begins after `closed` is set. */
   async settle(): Promise<void> {
     if (this.#readsUnderWay === 0) return;
     await new Promise<void>((resolve) => {

@@ -8,7 +8,7 @@ import type { Pager } from './pager.ts';
 
 /**
  * Loads what the cache lacks of the pages that hold keys in [from, until), at most `bytesMax` in
- * all; the bytes loaded. The caller keeps the tree from being freed meanwhile.
+ * all; resolves with the bytes loaded. The caller pins the commit that the tree belongs to.
  */
 export async function prefetchRange(
   pager: Pager,

@@ -1,5 +1,5 @@
-// Which snapshots are pinned. A pin counts the readers of one commit; pins stand in the order of
-// their commits, since a snapshot is always taken of the newest.
+// The pinned snapshots. A pin counts the readers of one commit; pins are in the order of their
+// commits, since a snapshot is always taken of the newest.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { READERS_MAX } from '../limits.ts';
@@ -14,7 +14,7 @@ export class Readers {
   /** Open readers of all pins. */
   count = 0;
   readonly #pins: Pin[] = [];
-  /** Waiters for a reader to leave; one or two that wait for the end of a database. */
+  /** Resolvers of {@link whenAtMost}: one or two, while a database is being retired. */
   readonly #leavers: (() => void)[] = [];
 
   /** Pins commit `txid`, the newest one. */
@@ -25,11 +25,16 @@ export class Readers {
       pin = { txid, readers: 0 };
       this.#pins.push(pin);
     }
-    return this.share(pin);
+    return this.#count(pin);
   }
 
   /** One more reader of the commit of `pin`, which may no longer be the newest. */
   share(pin: Pin): Pin {
+    invariant(pin.readers > 0, 'only a pinned commit is shared');
+    return this.#count(pin);
+  }
+
+  #count(pin: Pin): Pin {
     if (this.count >= READERS_MAX) {
       throw new TetcdError(
         ERROR_CODES.LIMIT_EXCEEDED,
@@ -51,7 +56,7 @@ export class Readers {
     if (unused > 0) this.#pins.splice(0, unused);
   }
 
-  /** Resolves when no more than `count` readers are open, perhaps at once. */
+  /** Resolves when no more than `count` readers are open. */
   async whenAtMost(count: number): Promise<void> {
     while (this.count > count) {
       await new Promise<void>((resolve) => this.#leavers.push(resolve));

@@ -1,5 +1,6 @@
 // The value of a bucket element: where the bucket's tree is, or the whole bucket inline.
 
+import { invariant } from '../../base/index.ts';
 import {
   BUCKET_HEADER_SIZE,
   PAGE_FLAGS,
@@ -52,6 +53,7 @@ export function validateInline(image: Uint8Array, idEnd: number): string | undef
 
 /** The value of a bucket with a tree of its own. */
 export function encodeBucketHeader(rootId: number, sequence: bigint): Uint8Array {
+  invariant(rootId >= 2, 'a bucket that is not inline has a root page');
   const value = new Uint8Array(BUCKET_HEADER_SIZE);
   writeU64(value, 0, rootId);
   writeBigU64(value, 8, sequence);

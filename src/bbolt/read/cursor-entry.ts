@@ -1,4 +1,4 @@
-// The entry that a cursor stands on, and where it stands when it stands on none.
+// The current entry of a cursor, or on which side of all entries it is.
 
 import { EMPTY_BYTES } from '../../base/index.ts';
 

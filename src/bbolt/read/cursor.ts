@@ -11,7 +11,7 @@ import { READ_ALONG_PAGES_MAX } from '../limits.ts';
 import { BEFORE, BEHIND, CursorEntry, ON } from './cursor-entry.ts';
 import { readAlong } from './read-along.ts';
 
-/** What keeps a cursor usable: the transaction it belongs to. */
+/** The transaction that a cursor belongs to. */
 export interface CursorOwner {
   readonly closed: boolean;
   readonly pager: Pager;
@@ -65,8 +65,8 @@ export class PageCursor extends CursorEntry implements Cursor {
   }
 
   /**
-   * The leaf that the cursor stands on, if `key` can only be there: keys that are asked for one
-   * after the other are often neighbours, and the way from the root is the larger part of a search.
+   * The leaf that the cursor stands on, if `key` can only be there: successive searches are often for
+   * neighbours, and most of the cost of a search is the descent from the root.
    */
   #leafAround(key: Uint8Array): Page | undefined {
     if (this.state !== ON) return undefined;

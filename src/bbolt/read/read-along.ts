@@ -1,5 +1,6 @@
-// A cursor that runs through cold pages reads neighbours along with the page it needs: leaves that
-// were written together lie side by side, and one read of 64 KiB costs less than two of 4 KiB.
+// Read-ahead of cursors: one that misses the cache reads neighbouring pages with the one it needs.
+// Leaves that were written together lie side by side, and one read of 64 KiB costs less than two of
+// 4 KiB.
 
 import { invariant } from '../../base/index.ts';
 import { allocatePageBytes } from '../file/layout.ts';
@@ -7,7 +8,7 @@ import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
 import { READ_ALONG_PAGES_MAX } from '../limits.ts';
 
-/** Child `index` of `parent`, and into the cache up to `pagesMax` that lie side by side with it. */
+/** Child `index` of `parent`; caches up to `pagesMax` children that lie side by side with it. */
 export function readAlong(pager: Pager, parent: Page, index: number, pagesMax: number): Page {
   const first = parent.childId(index);
   const count = neighbours(pager, parent, index, pagesMax);

@@ -1,7 +1,7 @@
 // Read transactions: a pinned commit, and buckets looked up in it.
 //
-// Hot: `PageBucket.get` walks from the root to a leaf over cached pages; it allocates the view it
-// hands back and nothing else.
+// Hot: `PageBucket.get` walks from the root to a leaf over cached pages; it allocates only the view
+// that it returns.
 
 import { ERROR_CODES, type SliceEnv, Slices, TetcdError } from '../../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from '../api.ts';
@@ -24,7 +24,7 @@ export class Snapshot implements ReadTransaction, CursorOwner {
   readonly #pin: Pin;
   readonly #root: PageBucket;
 
-  /** Takes over `pin`, which `close` gives back. */
+  /** Owns `pin`, one reader of which `close` removes. */
   constructor(env: SliceEnv, pager: Pager, meta: Meta, readers: Readers, pin: Pin) {
     this.#env = env;
     this.pager = pager;

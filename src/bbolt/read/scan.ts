@@ -1,5 +1,5 @@
-// The pass over the whole file at opening: which pages the trees reach, hence which are free, and in
-// the same pass every entry of the buckets that a visitor asked for.
+// The scan of the whole file at opening: it finds the pages that the trees reach, so that all others
+// are free, and passes the entries of some buckets to visitors on the way.
 
 import { compareBytes, type Slices } from '../../base/index.ts';
 import type { BucketVisitor } from '../api.ts';

@@ -21,7 +21,7 @@ interface TreeVisitor {
   leaf(page: Page): boolean | Promise<boolean>;
 }
 
-/** A batch of children under way. Its failure goes to its consumer, if there is one. */
+/** A batch of children being read. It rejects for its consumer, if there is one. */
 type Batch = Promise<Page[]>;
 
 export class TreeWalk {
@@ -153,7 +153,7 @@ function compareElements(a: Page, i: number, b: Page, j: number): number {
   );
 }
 
-/** Hands the plain entries of a leaf to `visitor`, from index `first` on; false once it ends. */
+/** Calls `visitor` with the plain entries of a leaf, from index `first` on; false once it ends. */
 export function visitLeaf(page: Page, visitor: EntryVisitor, place: Place, first = 0): boolean {
   try {
     return visitEntries(page, visitor, first);

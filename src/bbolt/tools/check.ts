@@ -1,5 +1,5 @@
-// Everything that can be wrong with a database, listed rather than thrown. Pages are read from the
-// file, not from the cache: the cache holds only what was sound when it was read.
+// The check of a database: lists every violation instead of throwing the first. Pages are read from
+// the file, not from the cache, which holds only what was sound when it was read.
 
 import {
   EMPTY_BYTES,
@@ -179,7 +179,7 @@ class Check {
     }
   }
 
-  /** Notes the pages as reached; false if one of them was before. */
+  /** Marks the pages as reached; false if one of them was already. */
   #reach(id: number, overflow: number): boolean {
     let fresh = true;
     for (let page = id; page <= id + overflow; page++) {

@@ -1,5 +1,5 @@
-// Compaction: everything of a snapshot, in key order, into a new database. What was deleted stays
-// behind, and pages are filled for a store that appends.
+// Compaction: the content of a snapshot, in key order, into a new database without free pages. Pages
+// are filled for a store that appends.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Page } from '../file/page.ts';

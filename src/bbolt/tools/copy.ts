@@ -7,8 +7,8 @@ import type { Pager } from '../file/pager.ts';
 import { TRANSFER_BYTES_MAX } from '../limits.ts';
 
 /**
- * The database at `meta`, in bbolt's form of a copy, in chunks that belong to the caller until it asks
- * for the next one. The caller keeps `meta` pinned, and `assertPinned` throws when it no longer is.
+ * The database at `meta`, in bbolt's form of a copy, in chunks that belong to the caller until it
+ * requests the next one. The caller keeps `meta` pinned, and `assertPinned` throws when it no longer is.
  */
 export async function* copyChunks(
   pager: Pager,
@@ -17,7 +17,7 @@ export async function* copyChunks(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { pageSize } = pager;
   const metas = new Uint8Array(2 * pageSize);
-  // The pages of a free list may be overwritten while the copy is made, so it does without one.
+  // The pages of a free list may be overwritten while the copy is made, so the copy has none.
   const copied: Meta = { ...meta, freelistPage: undefined };
   encodeMeta(copied, 0, metas.subarray(0, pageSize));
   // The second meta is one commit behind, so that there is no doubt which one counts.

@@ -1,5 +1,5 @@
 // One bucket's tree during a write transaction: pages where nothing changed, nodes where something
-// did. A node's page counts as freed from the moment the node exists.
+// did. The page of a node counts as freed as soon as the node exists.
 //
 // Nodes that grow large are cut in two in memory, so that the cost of an insertion and the work
 // between two looks at the clock stay bounded; pages are cut to size when the tree is written.
@@ -20,10 +20,10 @@ import {
   type TreeNode,
 } from './node.ts';
 
-/** What a tree asks of the transaction it belongs to. */
+/** What a tree needs of the transaction it belongs to. */
 export interface TreeOwner {
   readonly pager: Pager;
-  /** Notes that the commit frees the page. */
+  /** Records that the commit frees the page. */
   freePage(page: Page): void;
 }
 
@@ -36,7 +36,7 @@ export class EditTree {
   inline: Page | undefined;
   /** The root, if it is under edit. */
   root: TreeNode | undefined;
-  /** Rises with every change: cursors then search their position again. */
+  /** Counter of changes: a cursor that sees a new value searches its position again. */
   changes = 0;
   /** The rightmost leaf, while keys are being appended to it. */
   #tail: LeafNode | undefined;
@@ -81,6 +81,10 @@ export class EditTree {
     invariant(index >= 0, 'what is removed is there');
     leaf.size -= leaf.sizeOf(index);
     leaf.slots.splice(index, 1);
+    invariant(
+      leaf.count > 0 ? leaf.size > 0 : leaf.size === 0,
+      'the size of a leaf is that of its entries',
+    );
     leaf.shrunk = true;
     this.#tail = undefined;
     this.changes++;
@@ -165,11 +169,12 @@ export class EditTree {
 
   #splitLeaf(leaf: LeafNode, atEnd: boolean): void {
     if (leaf.count < 2) return;
-    // Keys that arrive in order leave full nodes behind.
+    // With keys in ascending order the left half stays full.
     const at = atEnd ? leaf.count - 1 : leaf.count >>> 1;
     const right = new LeafNode(leaf.base, leaf.slots.splice(at), 0);
     for (let i = 0; i < right.count; i++) right.size += right.sizeOf(i);
     leaf.size -= right.size;
+    invariant(leaf.size > 0 && right.size > 0, 'both halves of a leaf hold entries');
     this.#insertAbove(this.#path.length - 1, leaf, leaf.entry(0), right, right.entry(0));
   }
 
@@ -188,6 +193,7 @@ export class EditTree {
     }
     const branch = this.#path[level]!;
     const index = this.#pathIndexes[level]! + 1;
+    invariant(branch.childOf(index - 1) === left, 'the path leads to the node that was cut');
     const atEnd = index === branch.count;
     branch.slots.splice(index, 0, entry);
     if (branch.count <= NODE_ENTRIES_MAX) return;

@@ -1,7 +1,7 @@
 // Pages under edit. Only pages that a write transaction changes, and their ancestors, are nodes;
-// everything else stays bytes. Even in a node only what is new is an object: an element that stands
-// as it stood in the page is its index in that page, the node's `base`. Thus a deletion among a
-// hundred keys makes one array of small integers, not a hundred objects for the collector.
+// everything else stays bytes. In a node only new elements are objects: an unchanged one is its index
+// in the node's `base` page. A deletion among a hundred keys makes one array of small integers, not a
+// hundred objects for the garbage collector.
 //
 // Keys and values are (bytes, offset, length) and point into the base page or into the caller's
 // arrays, which both stay as they are until the transaction has ended.
@@ -72,7 +72,7 @@ export class BranchEntry {
   }
 }
 
-/** An element of a leaf under edit: its index in the base page, or what it has become. */
+/** An element of a leaf under edit: its index in the base page, or the new entry. */
 type LeafSlot = number | LeafEntry;
 
 /** As {@link LeafSlot}; a child under edit has an entry. */
@@ -154,7 +154,7 @@ export class LeafNode {
     );
   }
 
-  /** Takes over all elements of the right neighbour. */
+  /** Appends all elements of the right neighbour. */
   append(right: LeafNode): void {
     this.#leaveBase();
     for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
@@ -231,7 +231,7 @@ export class BranchNode {
     return entry;
   }
 
-  /** Takes over all elements of the right neighbour. */
+  /** Appends all elements of the right neighbour. */
   append(right: BranchNode): void {
     for (let i = 0; i < this.slots.length; i++) this.entry(i);
     this.base = undefined;

@@ -1,10 +1,18 @@
-// The new pages of one commit: where they go, what is in them, and their way to the file.
+// The new pages of one commit: allocated, filled, and written to the file.
 //
 // Pages are allocated in ascending order as far as free space allows, and pages that lie side by
-// side are written with one write. They wait until DIRTY_BYTES_MAX of them have come together; where
-// they are written does not matter before the meta page is.
+// side are written with one write, once DIRTY_BYTES_MAX of them have accumulated. Their order does not
+// matter as long as the meta page comes last.
 
-import { COUNT_MAX, EMPTY_BYTES, ERROR_CODES, fail, TetcdError, verify } from '../../base/index.ts';
+import {
+  COUNT_MAX,
+  EMPTY_BYTES,
+  ERROR_CODES,
+  fail,
+  invariant,
+  TetcdError,
+  verify,
+} from '../../base/index.ts';
 import type { Freelist } from '../file/freelist.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from '../file/layout.ts';
 import { Page, validatePage } from '../file/page.ts';
@@ -43,6 +51,11 @@ export class PageBuilder {
     this.highWater = highWater;
   }
 
+  /** Pages built and not written yet, in bytes. */
+  get unwritten(): number {
+    return this.#dirtyBytes;
+  }
+
   /** Whether `flush` should be called before more pages are built. */
   get full(): boolean {
     return this.#dirtyBytes >= DIRTY_BYTES_MAX;
@@ -53,7 +66,8 @@ export class PageBuilder {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
     const bytes = pages === 1 ? this.#slabPage() : allocatePageBytes(pages * this.pager.pageSize);
-    writeLeaf(node, from, to, id, pages - 1, bytes);
+    const end = writeLeaf(node, from, to, id, pages - 1, bytes);
+    invariant(end === PAGE_HEADER_SIZE + size, 'a leaf page has the size that was counted');
     this.#addPage(id, bytes);
     return id;
   }
@@ -62,7 +76,8 @@ export class PageBuilder {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
     const bytes = allocatePageBytes(pages * this.pager.pageSize);
-    writeBranch(node, from, to, id, pages - 1, bytes);
+    const end = writeBranch(node, from, to, id, pages - 1, bytes);
+    invariant(end === PAGE_HEADER_SIZE + size, 'a branch page has the size that was counted');
     this.#addPage(id, bytes);
     return id;
   }
@@ -75,7 +90,13 @@ export class PageBuilder {
   /** `count` pages side by side, from free space or at the end. */
   allocate(count: number): number {
     const free = this.#freelist.allocate(count);
-    if (free > 0) return free;
+    if (free > 0) {
+      invariant(
+        free >= 2 && free + count <= this.highWater,
+        'free pages lie below the high-water mark',
+      );
+      return free;
+    }
     const id = this.highWater;
     this.highWater += count;
     if (this.highWater * this.pager.pageSize > COUNT_MAX) {
@@ -87,7 +108,7 @@ export class PageBuilder {
     return id;
   }
 
-  /** Takes over a page that is no part of a tree. */
+  /** Adds a page; `bytes` are its own and its overflow pages. Pages of trees come by {@link leaf}. */
   add(id: number, bytes: Uint8Array): void {
     this.#dirty.push({ id, bytes });
     this.#dirtyBytes += bytes.length;
@@ -104,10 +125,12 @@ export class PageBuilder {
     dirty.sort((a, b) => a.id - b.id);
     const last = dirty[dirty.length - 1]!;
     await this.#growFile(last.id * pager.pageSize + last.bytes.length);
+    let next = 2;
     for (let from = 0; from < dirty.length; ) {
       const chunks: Uint8Array[] = [];
       const start = dirty[from]!.id;
-      let next = start;
+      invariant(start >= next, 'pages of a commit overlap neither each other nor the meta pages');
+      next = start;
       let size = 0;
       while (from < dirty.length && dirty[from]!.id === next && size < TRANSFER_BYTES_MAX) {
         const { bytes } = dirty[from]!;
@@ -139,8 +162,8 @@ export class PageBuilder {
   #addPage(id: number, bytes: Uint8Array): void {
     if (verify.all) verifyBuilt(id, bytes, this.highWater);
     this.add(id, bytes);
-    // No reader reaches the id yet, and the writer reads nothing back: early is harmless. Branches
-    // are wanted; of the leaves of a large commit most are not.
+    // Cached before the commit: no reader reaches the id yet, and the writer reads nothing back.
+    // Branches count as used; most leaves of a large commit are not needed soon.
     const page = new Page(id, bytes);
     this.pager.cache.put(page, !page.isLeaf);
   }
@@ -168,7 +191,7 @@ export function grownFileSize(needed: number): number {
   return size >= needed ? size : needed + GROWTH_STEP_BYTES;
 }
 
-/** What the gateway will say of the page, said before it is written. */
+/** The check of pages that come from disk, before this one is written. */
 function verifyBuilt(id: number, bytes: Uint8Array, highWater: number): void {
   const wrong = validatePage(bytes, highWater);
   if (wrong !== undefined) fail(`built page ${id}: ${wrong}`);

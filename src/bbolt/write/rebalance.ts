@@ -1,5 +1,5 @@
-// Before a tree is written: nodes that deletions emptied go, and nodes that they left small are
-// merged with a neighbour, from the leaves up.
+// Rebalancing before a tree is written, from the leaves up: nodes that deletions emptied are removed,
+// and nodes that they left small are merged with a neighbour.
 
 import { fail, type Slices } from '../../base/index.ts';
 import { NODE_BYTES_MAX, NODE_ENTRIES_MAX } from '../limits.ts';
@@ -50,7 +50,7 @@ function wantMerge(
   right: TreeNode | undefined,
 ): boolean {
   if (!isSmall(tree, left) && !isSmall(tree, right)) return false;
-  // A neighbour that has already swallowed much leaves the rest to the next one.
+  // A neighbour that is large after earlier merges takes no more.
   return (
     left === undefined || (left.count < NODE_ENTRIES_MAX / 2 && left.size < NODE_BYTES_MAX / 2)
   );

@@ -42,7 +42,7 @@ interface Cut {
   readonly builder: PageBuilder;
 }
 
-/** The entries for the branch above that stand for the pages the node has become. */
+/** The elements of the branch above, one for each page that the node was cut into. */
 async function spillNode(node: TreeNode, cut: Cut, target: SpillTarget): Promise<BranchEntry[]> {
   if (node.isLeaf) return cutLeaf(node, cut);
   return cutBranch(await spillChildren(node, cut, target), cut);
@@ -96,6 +96,7 @@ function cutLeaf(leaf: LeafNode, cut: Cut): BranchEntry[] {
     remaining -= size;
     from = to;
   } while (from < count);
+  invariant(remaining === 0, 'the pages of a leaf hold all of it');
   return pages;
 }
 
@@ -104,12 +105,12 @@ function joinsLeaf(size: number, nextSize: number, cut: Cut): boolean {
   const together = PAGE_HEADER_SIZE + size + nextSize;
   if (together <= cut.fullness) return true;
   if (PAGE_HEADER_SIZE + nextSize <= cut.pageSize) return false;
-  // An element that needs overflow pages anyway comes along if that saves a page.
+  // An element that needs overflow pages anyway is joined if that saves a page.
   const { builder } = cut;
   return builder.pagesFor(size + nextSize) < builder.pagesFor(size) + builder.pagesFor(nextSize);
 }
 
-/** As `cutLeaf`, but every page has two elements at least: a branch of one leads nowhere. */
+/** As `cutLeaf`, but with two elements per page at least: a branch with one child is useless. */
 function cutBranch(branch: BranchNode, cut: Cut): BranchEntry[] {
   const { count } = branch;
   const pages: BranchEntry[] = [];
@@ -135,6 +136,7 @@ function cutBranch(branch: BranchNode, cut: Cut): BranchEntry[] {
     remaining -= size;
     from = to;
   }
+  invariant(remaining === 0, 'the pages of a branch hold all of it');
   return pages;
 }
 

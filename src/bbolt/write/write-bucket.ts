@@ -25,11 +25,11 @@ const INLINE_SHARE = 1 / 4;
 const FILL_PERCENT_DEFAULT = 0.5;
 
 export interface BucketOwner extends TreeOwner {
-  /** Bytes of all keys and values put so far: how much space the commit may look for. */
+  /** Bytes of all keys and values put so far: an estimate of the pages that the commit needs. */
   bytesPut: number;
   /** Throws CLOSED once the transaction has ended. */
   assertOpen(): void;
-  /** Notes that the commit frees a whole tree, of which nothing is under edit. */
+  /** Records that the commit frees a whole tree, of which nothing is under edit. */
   freeTree(rootId: number): void;
 }
 
@@ -171,7 +171,7 @@ export class EditBucket implements WriteBucket {
   #dropTree(): void {
     this.#deleted = true;
     for (const [text, child] of this.#children) {
-      // Its element still names its old pages. Under edit, that element is passed over below.
+      // Its element still refers to its old pages. With its leaf under edit, `#dropNested` skips it.
       this.tree.editLeaf(bytesFromLatin1(text));
       child.#dropTree();
     }

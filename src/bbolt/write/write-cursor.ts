@@ -13,7 +13,7 @@ type View = TreeNode | Page;
 
 export class TreeCursor extends CursorEntry implements WriteCursor {
   readonly #tree: EditTree;
-  /** Throws if the transaction has ended or the bucket is gone. */
+  /** Throws if the transaction has ended or the bucket was deleted. */
   readonly #assertUsable: () => void;
   readonly #views: View[] = [];
   readonly #indexes: number[] = [];

@@ -2,7 +2,7 @@
 //
 // Hot: neighbours that stand side by side in the base page are copied with one call.
 
-import { copyBytes } from '../../base/index.ts';
+import { copyBytes, invariant } from '../../base/index.ts';
 import {
   BUCKET_HEADER_SIZE,
   ELEMENT_SIZE,
@@ -16,7 +16,10 @@ import {
 import type { Page } from '../file/page.ts';
 import type { BranchNode, LeafNode } from './node.ts';
 
-/** Writes elements [from, to) as the leaf page `id` at the start of `target`, zeros behind. */
+/**
+ * Writes elements [from, to) as the leaf page `id` at the start of `target`, zeros behind. Returns the
+ * offset after the elements; above `target.length` if they do not fit.
+ */
 export function writeLeaf(
   node: LeafNode,
   from: number,
@@ -24,7 +27,7 @@ export function writeLeaf(
   id: number,
   overflow: number,
   target: Uint8Array,
-): void {
+): number {
   writePageHeader(target, id, PAGE_FLAGS.LEAF, to - from, overflow);
   const { slots, base } = node;
   let element = PAGE_HEADER_SIZE;
@@ -48,6 +51,7 @@ export function writeLeaf(
     i++;
   }
   target.fill(0, data);
+  return data;
 }
 
 /** How many elements from index `from` on follow one another in the base page without a gap. */
@@ -103,7 +107,7 @@ function writeElement(
   writeU32(target, at + 12, valueLength);
 }
 
-/** Writes elements [from, to), whose children all have pages, as the branch page `id`. */
+/** As {@link writeLeaf}, for elements of a branch whose children all have pages. */
 export function writeBranch(
   node: BranchNode,
   from: number,
@@ -111,7 +115,7 @@ export function writeBranch(
   id: number,
   overflow: number,
   target: Uint8Array,
-): void {
+): number {
   writePageHeader(target, id, PAGE_FLAGS.BRANCH, to - from, overflow);
   let element = PAGE_HEADER_SIZE;
   let data = element + (to - from) * ELEMENT_SIZE;
@@ -129,12 +133,14 @@ export function writeBranch(
     element += ELEMENT_SIZE;
   }
   target.fill(0, data);
+  return data;
 }
 
 /** The value of an inline bucket: header, then the leaf as a page of its own with id 0. */
 export function encodeInlineBucket(leaf: LeafNode, sequence: bigint): Uint8Array {
   const value = new Uint8Array(BUCKET_HEADER_SIZE + PAGE_HEADER_SIZE + leaf.size);
   writeBigU64(value, 8, sequence);
-  writeLeaf(leaf, 0, leaf.count, 0, 0, value.subarray(BUCKET_HEADER_SIZE));
+  const end = writeLeaf(leaf, 0, leaf.count, 0, 0, value.subarray(BUCKET_HEADER_SIZE));
+  invariant(end === PAGE_HEADER_SIZE + leaf.size, 'an inline bucket has the size that was counted');
   return value;
 }

@@ -7,8 +7,8 @@
 //   5. sync
 //   6. let new readers see it
 //
-// A full disk in 1 or 2 costs nothing: what was written lies in free space. From 3 on it is unknown
-// after a failure which of the two states the disk holds: no further writer is let in.
+// A full disk in 1 or 2 is harmless: what was written lies in free space. After a failure in 3 or later
+// it is unknown which of the two states the disk holds: the database refuses further writers.
 
 import { ERROR_CODES, hasCode, invariant, type Slices, TetcdError } from '../../base/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
@@ -36,7 +36,7 @@ import type { Pager } from '../file/pager.ts';
 import { PageBuilder } from './page-builder.ts';
 import { type BucketOwner, EditBucket } from './write-bucket.ts';
 
-/** What a write transaction asks of its database. */
+/** What a write transaction needs of its database. */
 export interface WriteHost {
   readonly pager: Pager;
   readonly freelist: Freelist;
@@ -49,7 +49,7 @@ export interface WriteHost {
   slices(): Slices;
   /** Makes `meta` the state that new readers see. */
   publish(meta: Meta): void;
-  /** No writer is let in any more, for this reason. */
+  /** Refuses all further writers, with this as the cause. */
   poison(reason: unknown): void;
   /** The writer is done, successfully or not. */
   releaseWriter(): void;
@@ -99,6 +99,7 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   freePage(page: Page): void {
+    invariant(page.id >= 2, 'the meta pages are never freed');
     pushRun(this.#freed, page.id, page.overflow + 1);
   }
 
@@ -133,6 +134,11 @@ export class Writer implements WriteTransaction, BucketOwner {
       const { file, pageSize } = host.pager;
       uncertain = true;
       if (!host.noSync) await file.sync();
+      invariant(built.builder.unwritten === 0, 'the meta page follows every page that it reaches');
+      invariant(
+        file.size() >= built.meta.highWater * pageSize,
+        'the file reaches up to the high-water mark',
+      );
       encodeMeta(built.meta, this.txid % 2, host.metaPage);
       await file.write([host.metaPage], (this.txid % 2) * pageSize);
       if (!host.noSync) await file.sync();
@@ -208,6 +214,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       at += PAGE_ID_SIZE;
       if (at % 65_536 === 0 && slices.isOver) await slices.next();
     }
+    invariant(at <= bytes.length, 'the free list fits the pages that were counted for it');
     builder.add(id, bytes);
     return [id, pages];
   }
