@@ -495,8 +495,8 @@ const FOREIGN_NAMES = new Set([
   ...['crc32.Update', 'strconv.Unquote', 'time.Duration.String()', 'time.ParseDuration'],
   // etcd and bbolt.
   ...['AllocSize', 'ErrGRPCEmptyKey', 'ValidSnapshotEntries', 'etcdutl', 'rpctypes'],
-  // The system.
-  ...['chmod', 'YYYYMMDD.HHMMSS.micros'],
+  // The system, and formats of times.
+  ...['chmod', 'YYYYMMDD.HHMMSS.micros', 'YYMMDDhhmmssZ'],
 ]);
 
 /** What a program that uses the package may import. */
