@@ -1,10 +1,10 @@
-// What stands behind the end of a log whose tail is to be cut off: intact records there are part of
-// the last write, some of whose sectors were lost, or they show that the log was damaged.
+// Intact records behind the end of a log whose tail is about to be cut off. They are part of the last
+// write, some of whose sectors were lost, or they show that the log was damaged.
 //
-// A record is known by its successor, whose checksum continues the one that the record says it has:
-// two of them in a row are no accident. The last one of all, which has none, is nearly always a hard
-// state: one that stands alone is known by its form. Frames begin at multiples of 8, so every such
-// place is tried.
+// A record is recognized by its successor, whose checksum continues the checksum field of the record:
+// two of them in a row are no coincidence. The very last one, which has no successor, is nearly always
+// a hard state: a single one is recognized by its form. Frames begin at multiples of 8, so every such
+// offset is tried.
 
 import { equalBytes, TetcdError } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
@@ -20,7 +20,7 @@ interface BehindEnd {
   readonly commit: number;
 }
 
-/** Looks through `segment` from the end of the log on, up to where only zeros follow. */
+/** Searches `segment` from the end of the log on, up to where only zeros follow. */
 export async function findBehindEnd(
   segment: OpenSegment,
   end: number,
@@ -49,13 +49,13 @@ export async function findBehindEnd(
 interface Frame {
   readonly type: number;
   readonly size: number;
-  /** What the record says the running checksum is after it. */
+  /** Checksum field of the record: the running checksum after it. */
   readonly crc: number;
   /** Where the fields before the data end. */
   readonly headEnd: number;
 }
 
-/** What looks like a frame, by its length word and the first fields of its record. */
+/** A possible frame, judged by its length word and the first fields of its record. */
 function frameAt(bytes: Uint8Array, at: number): Frame | undefined {
   const start = at + LENGTH_WORD_SIZE;
   if (bytes[start] !== 0x08 || bytes[start + 2] !== 0x10) return undefined;
@@ -105,7 +105,7 @@ async function followChain(
   return reader.offset > start || lone !== undefined ? { end: reader.offset, commit } : undefined;
 }
 
-/** The commit index of what looks like a hard state, as the log writes one; undefined if it is none. */
+/** The commit index of a frame that holds a hard state in the form that the log writes; else undefined. */
 function commitIn(
   bytes: Uint8Array,
   at: number,

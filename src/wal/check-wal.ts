@@ -1,4 +1,4 @@
-// The checker of a log: everything that is wrong with it, not only the first thing.
+// The check of a log: it lists every violation, not only the first.
 
 import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
 import { assertComplete, LogReader } from './log-reader.ts';
@@ -6,9 +6,9 @@ import { assertContiguous, closeAll, listSegments, openSegments } from './segmen
 import type { WalEnv } from './types.ts';
 
 /**
- * One line for each thing that is wrong; none for a log in order. A torn tail is reported: it is what
- * a crash leaves and opening for appending mends it. After damage in one segment the next is read as
- * if nothing was known of those before. Changes nothing. Throws NOT_FOUND, DISK_FAILED.
+ * One line for each violation; none for a sound log. A torn tail is reported too: a crash leaves one,
+ * and opening for appending repairs it. After damage in one segment the next is read as if it were the
+ * first. Changes nothing. Throws NOT_FOUND, DISK_FAILED.
  */
 export async function checkWal(env: WalEnv, directory: string): Promise<string[]> {
   const names = await listSegments(env, directory);
@@ -52,7 +52,7 @@ export async function checkWal(env: WalEnv, directory: string): Promise<string[]
     await closeAll(segments.map((segment) => segment.file));
   }
   if (problems.length === 0) {
-    // Old segments may be gone, and with them the record of the snapshot at the beginning.
+    // Old segments may be purged, and with them the record of the snapshot at index 0.
     reader.startFound = true;
     check(() => assertComplete(reader, directory, start));
     if (!reader.snapshots.some(({ index }) => index <= reader.hardState.commit)) {

@@ -41,7 +41,7 @@ export class FrameBuffer {
     this.crc = crc;
   }
 
-  /** Forgets the frames; the checksum continues. */
+  /** Drops the frames; the checksum continues. */
   clear(): void {
     this.length = 0;
     if (this.bytes.length > BUFFER_SIZE_KEPT_MAX) this.bytes = new Uint8Array(BUFFER_SIZE);
@@ -107,6 +107,7 @@ export class FrameBuffer {
     const recordSize = at - start - LENGTH_WORD_SIZE;
     const padding = -recordSize & (FRAME_ALIGNMENT - 1);
     for (let i = 0; i < padding; i++) bytes[at++] = 0;
+    invariant(at <= bytes.length, 'a frame lies within its buffer');
     putLengthWord(recordSize, padding, bytes, start);
     this.length = at;
   }

@@ -26,10 +26,10 @@ export const APPENDS_WAITING_MAX = 100_000;
  */
 export const BATCH_SIZE_MAX = 4 * 1024 * 1024;
 
-/** What the encode buffer begins with and shrinks back to after a larger batch. */
+/** Initial size of the encode buffer, and its size again after a larger batch. */
 export const BUFFER_SIZE = 256 * 1024;
 
-/** An encode buffer larger than this is given back after use. */
+/** An encode buffer larger than this is dropped after use. */
 export const BUFFER_SIZE_KEPT_MAX: number = BATCH_SIZE_MAX + BUFFER_SIZE;
 
 /**
@@ -39,9 +39,9 @@ export const BUFFER_SIZE_KEPT_MAX: number = BATCH_SIZE_MAX + BUFFER_SIZE;
 export const WRITE_SYNC_SIZE_MAX = 1024 * 1024;
 
 /**
- * A record that looks torn although intact ones follow it for more than this is damaged: a torn one
- * is in the last write, and our writes are smaller than this (`BATCH_SIZE_MAX` and one append), as are
- * etcd's.
+ * A record that looks torn but is followed by intact ones for more than this many bytes is damaged: a
+ * torn one is in the last write, and our writes are smaller than this (`BATCH_SIZE_MAX` and one
+ * append), as are etcd's.
  */
 export const TORN_REACH_MAX: number = 16 * 1024 * 1024;
 
@@ -51,13 +51,13 @@ export const READ_BLOCK_SIZE = 1024 * 1024;
 /** Bytes of zeros written at a time while the next segment is prepared. */
 export const PREPARE_CHUNK_SIZE = 1024 * 1024;
 
-/** Part of a segment that is in use when the next one is begun to be prepared. */
+/** Part of a segment that is in use when the preparation of the next one begins. */
 export const PREPARE_AT_FRACTION = 0.5;
 
 /** After a failure to prepare it, the next attempt comes this part of a segment later. */
 export const PREPARE_RETRY_FRACTION = 0.125;
 
-/** While preparing, rest this many times as long as the last chunk took: commits go first. */
+/** While preparing, pause this many times as long as the last chunk took: commits go first. */
 export const PREPARE_REST_FACTOR = 2;
 
 invariant(TORN_REACH_MAX > 2 * BATCH_SIZE_MAX, 'a torn batch is within reach');

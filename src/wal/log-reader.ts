@@ -1,5 +1,5 @@
-// Reads the segments of a log in order and puts together what they say: the checks here are on the
-// sequence of records, those on a single record are in `segment-reader.ts`.
+// Reads the segments of a log in order, into metadata, hard state, entries and snapshots. The checks
+// here are on the sequence of records, those on a single record are in `segment-reader.ts`.
 //
 // Stricter than etcd, which skips what it does not know: a record with a field of unknown number is
 // refused, and so are a segment that does not begin with checksum and metadata, and terms that go
@@ -78,7 +78,7 @@ export class LogReader {
     if (isFirst) this.lastIndex = Math.max(this.lastIndex, name.firstIndex - 1);
     const reader = new SegmentReader({ file, path, isLast, crc: this.crc });
     this.#recordsInSegment = 0;
-    // The checksum that the first segment begins with is only known for the very first one.
+    // Of the first segment read, the initial checksum is known only if it is segment 0.
     const crcKnown = !isFirst || name.sequence === 0;
     for (;;) {
       const step = reader.step();
@@ -213,8 +213,8 @@ export class LogReader {
 
 /**
  * Whether every field of the message is a varint or a length-delimited one with a number in `fields`
- * (bit n for number n, up to 15). A message that does not parse has the answer true: its decoder
- * says more about it.
+ * (bit n for number n, up to 15). True for a message that does not parse: its decoder has a better
+ * error.
  */
 function hasOnlyFields(bytes: Uint8Array, start: number, end: number, fields: number): boolean {
   let at = start;

@@ -1,4 +1,4 @@
-// Opens a log: for appending, which mends its tail, or only for reading, which changes nothing.
+// Opens a log: for appending, which repairs its tail, or for reading only, which changes nothing.
 
 import { invariant, type LogIndex } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
@@ -31,11 +31,11 @@ export interface OpenedWal extends WalContent {
 export interface FoundLog extends WalContent {
   /** Index of the newest entry or snapshot. */
   readonly lastIndex: LogIndex;
-  /** Where the log ends, and all that stands behind is cut off: file and offset. */
+  /** File and offset where the log ends: what follows is cut off. */
   readonly end: string;
   /**
-   * The largest commit index that hard states behind the end tell of; 0 if none does. One above
-   * `lastIndex` is no contradiction in a member of several: others may have committed what was torn.
+   * The largest commit index of hard states behind the end; 0 if there is none. One above `lastIndex`
+   * is no contradiction in a cluster of several members: a quorum may have committed what is torn here.
    */
   readonly commitBehindEnd: LogIndex;
 }
@@ -88,7 +88,7 @@ export async function openWal(
   }
 }
 
-/** CORRUPT if more stands behind the end than one write can hold. */
+/** CORRUPT if more records follow the end than one write can hold. */
 async function foundLog(
   reader: LogReader,
   tail: OpenSegment,
@@ -106,8 +106,8 @@ async function foundLog(
 }
 
 /**
- * Reads what follows `position` and leaves the log alone; a torn tail is passed over. Throws
- * NOT_FOUND, CORRUPT, DISK_FAILED.
+ * Reads what follows `position` and changes nothing; a torn tail is ignored. Throws NOT_FOUND, CORRUPT,
+ * DISK_FAILED.
  */
 export async function readWal(
   env: WalEnv,
@@ -121,7 +121,7 @@ export async function readWal(
   return { metadata: metadataOf(reader), hardState, entries };
 }
 
-/** What the whole log says without its entries. */
+/** The content of a whole log, without its entries. */
 export interface WalSummary {
   readonly metadata: Uint8Array;
   readonly hardState: raftpb.HardState;
@@ -130,8 +130,8 @@ export interface WalSummary {
 }
 
 /**
- * Reads every segment, for the snapshots that one may start from. A record counts only if its index
- * is committed by the newest hard state: a crash may have come between the two. Throws as `readWal`.
+ * Reads every segment and lists the snapshots to start from. A record counts only if the newest hard
+ * state has committed its index: a crash may lie between the two. Throws as `readWal`.
  */
 export async function summarizeWal(env: WalEnv, directory: string): Promise<WalSummary> {
   const names = await listSegments(env, directory);
@@ -168,7 +168,7 @@ async function readSegments(
   return reader;
 }
 
-/** Removes next segments that a process has prepared and not used. */
+/** Removes next segments that were prepared and not used. */
 async function removePrepared(env: WalEnv, directory: string): Promise<void> {
   for (const name of await env.disk.list(directory)) {
     if (/^[01]\.tmp$/.test(name)) await env.disk.remove(`${directory}/${name}`);
@@ -199,8 +199,8 @@ async function copyTorn(
 }
 
 /**
- * Makes everything from `offset` on zeros, up to the size of a segment. It is synced before anything
- * is appended, or a crash could keep a new record and bring back what stood behind it.
+ * Fills the segment with zeros from `offset` on. Synced before anything is appended: otherwise a crash
+ * could keep a new record and restore what followed it before.
  */
 async function zeroTail(
   env: WalEnv,
@@ -215,7 +215,7 @@ async function zeroTail(
   if (zerosFrom > offset || isShort) await syncFile(env, file, options);
 }
 
-/** Where only zeros follow, to the block; `offset` if nothing else stands behind it. */
+/** Offset from which on only zeros follow, rounded up to a block; `offset` if there are only zeros. */
 async function findZeros(file: DiskFile, offset: number): Promise<number> {
   const size = file.size();
   const block = new Uint8Array(Math.min(READ_BLOCK_SIZE, Math.max(0, size - offset)));

@@ -7,8 +7,8 @@ import type { WalEnv, WalObserver } from './types.ts';
 import type { Wal } from './wal.ts';
 
 /**
- * Removes the oldest segments until `keep` are left, but none that the log holds (see
- * `Wal.releaseTo`) and none that another process has locked. Returns how many.
+ * Removes the oldest segments until `keep` are left, but none that the log still holds (see
+ * `Wal.releaseTo`) and none that another process has locked. Resolves with their number.
  */
 export async function purgeSegments(
   env: WalEnv,
@@ -20,7 +20,7 @@ export async function purgeSegments(
   let removed = 0;
   while (removed < segments.length - keep) {
     const { name, sequence } = segments[removed]!;
-    // Asked each time: the log may let go of more while we wait for the disk.
+    // Read each time: the log may release more segments during an await.
     if (sequence >= wal.oldestHeld) break;
     const path = `${wal.directory}/${name}`;
     const file = await env.disk.open(path, OPEN_MODES.WRITE);
@@ -33,7 +33,7 @@ export async function purgeSegments(
     } finally {
       await file.close();
     }
-    // Before the next one goes: a crash must not bring this one back without its successor.
+    // Before the next one is removed: a crash must not restore this one without its successor.
     await env.disk.syncDirectory(wal.directory);
     observer?.purged?.(path);
     removed++;

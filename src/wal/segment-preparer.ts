@@ -1,10 +1,9 @@
-// Makes the next segment's file ready while the current one fills: a file of zeros, written and synced,
-// so that later writes to it neither meet a full disk nor change the file's size (a sync is then
-// shorter). It works in chunks and rests between them, so that commits hardly notice; a cut that
-// comes early makes it hurry.
+// Prepares the next segment while the current one fills: a file of zeros, written and synced, so that
+// later writes to it neither meet a full disk nor change the file's size (which makes a sync shorter).
+// It works in chunks with pauses between them, so that commits are hardly delayed; without pauses once
+// a cut waits for it.
 //
-// Two names, `0.tmp` and `1.tmp`, are used in turn, since the file that was handed out last may not
-// have got its final name yet.
+// Two names, `0.tmp` and `1.tmp`, alternate, since the file taken last may not be renamed yet.
 
 import { invariant, type TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
@@ -19,7 +18,7 @@ export class SegmentPreparer {
   readonly #size: number;
   readonly #options: WalOptions;
   #count = 0;
-  /** The file that is ready or being made ready. */
+  /** The file that is prepared or being prepared. */
   #file: Promise<DiskFile> | undefined;
   /** A cut waits: prepare without pauses. */
   #hurry = false;
@@ -33,7 +32,7 @@ export class SegmentPreparer {
     this.#options = options;
   }
 
-  /** Begins, unless it has begun. A failure is reported to the observer. */
+  /** Begins the preparation, unless it has begun. A failure is reported to the observer. */
   start(): void {
     if (this.#file !== undefined || this.#stopped) return;
     this.#hurry = false;
@@ -52,6 +51,7 @@ export class SegmentPreparer {
     this.#hurry = true;
     this.#endRest?.();
     const file = await this.#file!;
+    invariant(file.size() >= this.#size, 'a prepared segment has its full size');
     this.#file = undefined;
     this.#count++;
     return file;
@@ -85,7 +85,7 @@ export class SegmentPreparer {
       return file;
     } catch (error) {
       await file.close();
-      // Gives the room back, if there was too little of it.
+      // Frees the space, if that was too little.
       await this.#env.disk.remove(path).catch(() => {});
       throw error;
     }

@@ -9,13 +9,13 @@
 //   the 512-byte sectors that it touches holds only zeros where the record should be.
 // - Anything else is corrupt, with file and offset.
 //
-// Two kinds of damage look torn and are not. A record with a sector of zeros in its own data, and a bit
-// of it changed: known by the intact records behind it, if they are more than one write can hold. And
-// a length word that has changed. It cannot be torn, since
-// it never crosses a sector. Taken at its word it would make an intact record, and with it all later
-// ones, look like a torn tail to be cut off. So before a tail is cut, the record is read once more by
-// its own inner lengths: if its checksum holds, the length word is corrupt. Only a length word of zero
-// in the last 8 bytes of a sector is believed: that sector may have been lost alone.
+// Two kinds of damage look torn and are not. The first is a changed bit in a record with a sector of
+// zeros in its own data: recognized by intact records behind it, if they are more than one write can
+// hold. The second is a changed length word, which cannot be torn, since it never crosses a sector.
+// Trusted, it would make an intact record and all later ones look like a torn tail to be cut off. So
+// before a tail is cut, the record is parsed again by its own inner lengths: if its checksum holds, the
+// length word is corrupt. Only a length word of zero in the last 8 bytes of a sector is trusted: that
+// sector may have been lost alone.
 
 import { crc32c, invariant } from '../base/index.ts';
 import type { DiskFile } from '../env/index.ts';
@@ -76,7 +76,7 @@ export class SegmentReader {
   type = 0;
   /** Its checksum field. */
   storedCrc = 0;
-  /** Its data are data[dataStart, dataEnd). The array stays as it is; later records may share it. */
+  /** Its data are data[dataStart, dataEnd). The array is never changed; later records may share it. */
   data: Uint8Array = this.#block;
   dataStart = 0;
   dataEnd = 0;
@@ -174,7 +174,7 @@ export class SegmentReader {
     return 'torn';
   }
 
-  /** Whether so many intact records follow the bad one that it cannot be part of the last write. */
+  /** Whether more intact records follow the bad one than the last write can hold. */
   async #isFarFromEnd(): Promise<boolean> {
     if (this.#trouble !== 'checksum mismatch') return false;
     // The chain continues from the checksum that the bad record says it had.

@@ -20,7 +20,7 @@ export async function walExists(env: WalEnv, directory: string): Promise<boolean
   return (await env.disk.list(directory)).some((name) => parseSegmentName(name) !== undefined);
 }
 
-/** All of them, oldest first. Throws NOT_FOUND if there is none. */
+/** All segments, oldest first. Throws NOT_FOUND if there is none. */
 export async function listSegments(
   env: WalEnv,
   directory: string,
@@ -59,17 +59,21 @@ export function selectSegments(
   return selected;
 }
 
+/**
+ * CORRUPT if a segment is missing in between. The indexes in the names need not ascend: another
+ * leader's entries may replace an uncommitted tail that began before the newest segment.
+ */
 export function assertContiguous(segments: readonly SegmentName[], directory: string): void {
   for (let i = 1; i < segments.length; i++) {
     const [before, after] = [segments[i - 1]!, segments[i]!];
-    if (after.sequence !== before.sequence + 1 || after.firstIndex < before.firstIndex) {
+    if (after.sequence !== before.sequence + 1) {
       const text = `wal: ${directory}: ${after.name} does not continue ${before.name}`;
       throw new TetcdError(ERROR_CODES.CORRUPT, text);
     }
   }
 }
 
-/** Opens them; for writing, locked. All or none. */
+/** Opens the segments, locked for writing: all or none. */
 export async function openSegments(
   env: WalEnv,
   directory: string,

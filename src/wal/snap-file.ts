@@ -3,8 +3,8 @@
 //   snappb.snapshot { crc 1: CRC-32C of data, data 2: an encoded raftpb.Snapshot }
 //
 // The raft snapshot's data are the membership (etcd's v2 store as JSON), never the keys, which are in
-// the database. A member that gets a whole database from its leader keeps it as `<index>.snap.db`
-// until it takes the place of its own.
+// the database. A database received from the leader is kept as `<index>.snap.db` until it replaces the
+// member's own.
 
 import {
   crc32c,
@@ -28,14 +28,14 @@ const DEFRAGMENT_PREFIX = 'db.tmp';
 /** etcd's; the directory is closed to others. */
 const PERMISSIONS = 0o666;
 
-/** Told of what happens, for logs and metrics. */
+/** Callbacks for logs and metrics. */
 export interface SnapObserver {
   /** A file that could not be read was renamed to `<path>.broken`. */
   setAside?(path: string, error: TetcdError): void;
   removed?(path: string): void;
 }
 
-/** What the name of a `.snap` file says. */
+/** A parsed name of a `.snap` file. */
 export interface SnapName {
   readonly name: string;
   readonly term: number;
@@ -47,14 +47,14 @@ export function snapName(term: number, index: LogIndex): string {
   return `${hex16(term)}-${hex16(index)}${SNAP_SUFFIX}`;
 }
 
-/** Where the database that came with the snapshot at `index` is kept. */
+/** Path of the database received with the snapshot at `index`. */
 export function snapDatabasePath(directory: string, index: LogIndex): string {
   return `${directory}/${hex16(index)}${DATABASE_SUFFIX}`;
 }
 
 /**
- * Writes the file so that it is there wholly or not at all, and durable when it resolves, its name
- * too. Returns its path. Throws DISK_FULL, DISK_FAILED.
+ * Writes the file atomically; durable when it resolves, its name too. Resolves with its path. Throws
+ * DISK_FULL, DISK_FAILED.
  */
 export async function writeSnapFile(
   disk: Disk,
@@ -140,7 +140,7 @@ export interface FoundSnap {
 
 /**
  * The newest file that can be read and, if `among` is given, is one of those snapshots; undefined if
- * there is none. A file that cannot be read is renamed to `.broken` and passed over.
+ * there is none. A file that cannot be read is renamed to `.broken` and skipped.
  */
 export async function newestSnapFile(
   disk: Disk,
@@ -172,7 +172,7 @@ function isAmong({ metadata }: raftpb.Snapshot, among: readonly walpb.Snapshot[]
   return among.some((snapshot) => snapshot.term === term && snapshot.index === index);
 }
 
-/** Removes what a crash left half written or half received. Only before anything is written here. */
+/** Removes files that a crash left half written or half received. Only before anything is written here. */
 export async function cleanSnapDirectory(
   disk: Disk,
   directory: string,
@@ -185,7 +185,7 @@ export async function cleanSnapDirectory(
   }
 }
 
-/** Removes received databases of snapshots before `index`: they are of no further use. */
+/** Removes received databases of snapshots before `index`, which are no longer needed. */
 export async function removeSnapDatabases(
   disk: Disk,
   directory: string,
@@ -211,6 +211,7 @@ export async function purgeSnapFiles(
   coveredIndex: LogIndex,
   observer?: SnapObserver,
 ): Promise<number> {
+  invariant(keep >= 1, 'the newest snapshot is never purged');
   const names = await disk.list(directory);
   let removed = 0;
   for (const suffix of [SNAP_SUFFIX, DATABASE_SUFFIX]) {

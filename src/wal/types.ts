@@ -1,4 +1,4 @@
-// What callers give to the log and get from it.
+// The types that callers pass to the log and get from it.
 
 import type { LogIndex, Term, TetcdError } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
@@ -10,22 +10,22 @@ export type WalEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
 /** A snapshot record: since 3.5 `confState` is there unless the index is 0. */
 export type WalSnapshot = walpb.Snapshot;
 
-/** Where reading begins: everything after this snapshot. `{ index: 0, term: 0 }` is the beginning. */
+/** Where reading begins: after this snapshot. `{ index: 0, term: 0 }` is the beginning of the log. */
 export interface WalPosition {
   readonly index: LogIndex;
   readonly term: Term;
 }
 
 /**
- * One append. The caller makes the record (a class with a `complete` method, pooled on a hot path),
- * leaves it and what it refers to alone until `complete`, and owns it again from then on.
+ * One append. The caller makes the record (a class with a `complete` method, pooled on a hot path) and
+ * changes neither it nor what it refers to until `complete`; from then on the caller owns it again.
  */
 export interface WalAppend {
   /** Written after the entries; nothing is written if it is undefined or all zero. */
   readonly hardState: raftpb.HardState | undefined;
   /** Contiguous; they replace what the log has from the first one's index on. */
   readonly entries: readonly raftpb.Entry[];
-  /** Complete only when it is on the disk; else when the operating system has it. */
+  /** Whether to complete only once the append is synced; else once it is written. */
   readonly mustSync: boolean;
   /**
    * Called once, never from within `append`, in the order of the appends. After an error (DISK_FULL,
@@ -34,7 +34,7 @@ export interface WalAppend {
   complete(error: TetcdError | undefined): void;
 }
 
-/** Told of what happens, for metrics and logs. Every method is optional. */
+/** Callbacks for metrics and logs; every one is optional. */
 export interface WalObserver {
   /** Seconds of one `fdatasync` or directory sync: `etcd_disk_wal_fsync_duration_seconds`. */
   synced?(seconds: number): void;
@@ -42,11 +42,11 @@ export interface WalObserver {
   wrote?(bytes: number, seconds: number): void;
   /** A new segment is in use. */
   segmentCreated?(path: string): void;
-  /** The next segment could not be made ready (the disk is full, say); the cut will try again. */
+  /** The next segment could not be prepared (the disk is full, say); the cut will try again. */
   prepareFailed?(error: TetcdError): void;
   /** A torn tail was cut off on opening. */
   repaired?(repair: WalRepair): void;
-  /** A file in the directory that is none of the log's; it is left alone. */
+  /** A file in the directory that does not belong to the log; it is not touched. */
   ignoredFile?(path: string): void;
   /** An old segment was removed. */
   purged?(path: string): void;
@@ -70,7 +70,7 @@ export interface WalRepair {
   readonly offset: number;
 }
 
-/** What a log holds after a position. */
+/** The content of a log after a position. */
 export interface WalContent {
   /** The caller's bytes given to `createWal`. */
   readonly metadata: Uint8Array;

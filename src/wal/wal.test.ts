@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { latin1FromBytes } from '../base/index.ts';
 import {
+  checkWal,
   createWal,
   openWal,
   purgeSegments,
@@ -65,6 +66,26 @@ test('a snapshot that the leader sent leaps over entries', async () => {
   const found = await readWal(env, DIRECTORY, { index: 100, term: 3 });
   expect(plainEntries(found.entries)).toEqual(['101/3/0/after']);
   await expect(readWal(env, DIRECTORY, START)).rejects.toThrow(/entry 101 follows 2/);
+});
+
+test('a replaced tail may reach back before the current segment', async () => {
+  const env = await newEnv(12);
+  const small = { segmentSize: 300 };
+  const wal = await createWal(env, DIRECTORY, METADATA, small);
+  for (let i = 1; i <= 6; i++) await save(wal, [entry(i, 1, 'x'.repeat(300))], state(1, 1));
+  // Another leader replaces 3 to 6, none of them committed: the next segment begins at 4, not at 7.
+  await save(wal, [entry(3, 2, 'y'.repeat(300))], state(2, 1));
+  await save(wal, [entry(4, 2, 'y'.repeat(300))], state(2, 4));
+  await wal.saveSnapshot(snapshot(3, 2));
+  await wal.close();
+  const whole = await openWal(env, DIRECTORY, START, small);
+  expect(whole.entries.map(({ index, term }) => `${index}/${term}`)).toEqual([
+    ...['1/1', '2/1', '3/2', '4/2'],
+  ]);
+  await whole.wal.close();
+  const rest = await readWal(env, DIRECTORY, { index: 3, term: 2 });
+  expect(rest.entries.map(({ index }) => index)).toEqual([4]);
+  expect(await checkWal(env, DIRECTORY)).toEqual([]);
 });
 
 test('where an open file forbids the rename it is closed first', async () => {

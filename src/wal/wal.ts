@@ -1,18 +1,18 @@
 // The log that is open for appending. Hot: the path of an append.
 //
-// Appends are noted in a queue. One pump takes all that wait, up to a size, encodes them into one
-// buffer, writes it once, syncs once if any of them wants it, and completes them in order; meanwhile
-// the next ones gather. No promise, closure or array per append.
+// Appends wait in a queue. One pump takes a batch of them, up to a size, encodes it into one buffer,
+// writes it once, syncs once if any of them asks for it, and completes them in order, while further
+// ones queue. No promise, closure or array per append.
 //
 //   append ─> waiting ─(pump: encode, write, sync)─> complete
 //
 // When the segment is full, the pump changes to the next one between two batches:
 //   1. cut off what the old segment has beyond its records, sync it;
 //   2. take the prepared file, write its head (checksum so far, metadata, hard state), sync it;
-//   3. give it its name, sync the directory.
+//   3. rename it, sync the directory.
 // A crash between any two steps leaves a log that ends in the old segment or in the new one; nothing
-// is acknowledged in the new one before step 3 is done. Locking the new file is left to the
-// background: until then the lock of an older segment keeps others out.
+// is acknowledged in the new one before step 3 is done. The new file is locked in the background:
+// until then the lock of an older segment keeps other processes out.
 
 import {
   COUNT_MAX,
@@ -73,7 +73,7 @@ export class Wal {
   #hardState: raftpb.HardState;
   /** Something was written since the last sync. */
   #unsynced = false;
-  /** Offset at which to see to the next segment. */
+  /** Offset at which the preparation of the next segment begins. */
   #prepareAt = 0;
 
   /** Appends that wait, from `#waitingFrom` on. */
@@ -102,6 +102,8 @@ export class Wal {
     this.#frames = new FrameBuffer(tail.crc);
     this.#preparer = new SegmentPreparer(env, directory, this.#segmentSize, options);
     this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
+    invariant(this.#segments.length > 0, 'wal: a log has a segment');
+    invariant(this.#offset <= this.#tail.file.size(), 'wal: a log ends within its last segment');
     this.#maybePrepare();
   }
 
@@ -122,8 +124,8 @@ export class Wal {
 
   /**
    * Takes an append; any number may be outstanding. Throws LIMIT_EXCEEDED, with nothing taken, at the
-   * bound of the queue, and CLOSED after `close`. A hard state and entries must not go back, and
-   * entries must not leave a gap.
+   * bound of the queue, and CLOSED after `close`. A hard state must not go back, entries must not replace
+   * committed ones nor leave a gap.
    */
   append(append: WalAppend): void {
     if (this.waitingAppends >= APPENDS_WAITING_MAX) {
@@ -139,16 +141,16 @@ export class Wal {
     this.#waiting.push(append);
     if (this.#pumping) return;
     this.#pumping = true;
-    // Not now: `complete` is never called from within `append`, and what else is appended in this
-    // piece of code shares the write.
+    // In a microtask: `complete` is never called from within `append`, and whatever the caller appends
+    // before it awaits shares the write.
     this.#pumped = Promise.resolve().then(this.#pump);
   }
 
   /**
-   * Records that a snapshot exists, after all earlier appends; durable when it resolves. What it
-   * stands for must be on the disk before. It counts only together with a hard state whose commit is
-   * not below its index: for a snapshot of our own log that one was appended before; for one that
-   * the leader sent, append it right after, and only then, in a later append, entries that follow.
+   * Records that a snapshot exists, after all earlier appends; durable when it resolves. The snapshot
+   * itself must be synced before. The record counts only together with a hard state whose commit is not
+   * below its index: for a snapshot of our own log that one was appended before; for one that the
+   * leader sent, append it right after, and only then, in a later append, entries that follow.
    */
   saveSnapshot(snapshot: WalSnapshot): Promise<void> {
     if (snapshot.confState === undefined && snapshot.index > 0) {
@@ -165,15 +167,15 @@ export class Wal {
 
   #appendControl(snapshot: WalSnapshot | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      // Beyond the bound of the queue: these are rare, and `close` must not fail for it.
+      // Not subject to the bound of the queue: these are rare, and `close` must not fail.
       this.#enqueue(new ControlAppend(snapshot, resolve, reject));
     });
   }
 
   /**
-   * Lets go of the segments that hold only what is before `index`; `purge` may then remove them. The
-   * newest segment that begins before `index` is kept: it may hold `index` itself. Only for an index
-   * that a durable snapshot covers.
+   * Closes and unlocks the segments that hold only entries before `index`; `purgeSegments` may then
+   * remove them. The newest segment that begins before `index` is kept: it may hold `index` itself. Only
+   * for an index that a durable snapshot covers.
    */
   async releaseTo(index: LogIndex): Promise<void> {
     const following = this.#segments.findIndex((segment) => segment.name.firstIndex >= index);
@@ -188,7 +190,7 @@ export class Wal {
     return this.#segments[0]!.name.sequence;
   }
 
-  /** Completes what was appended, syncs, and gives everything up. Rejects if the log has failed. */
+  /** Completes all appends, syncs, and closes the files. Rejects if the log has failed. */
   async close(): Promise<void> {
     if (this.#closing) return;
     const synced = this.#failure === undefined ? this.sync() : Promise.reject(this.#failure);
@@ -256,11 +258,8 @@ export class Wal {
   #encodeEntries(entries: readonly raftpb.Entry[]): void {
     const first = entries[0]!.index;
     invariant(first >= 1 && first <= this.#lastIndex + 1, 'wal: entries leave a gap');
-    if (verify.all) {
-      for (const [i, entry] of entries.entries()) {
-        invariant(entry.index === first + i && entry.term > 0, 'wal: entries are not contiguous');
-      }
-    }
+    invariant(first > this.#hardState.commit, 'wal: a committed entry is replaced');
+    if (verify.all) verifyEntries(entries);
     for (let i = 0; i < entries.length; i++) this.#frames.entry(entries[i]!);
     this.#lastIndex = first + entries.length - 1;
   }
@@ -309,7 +308,7 @@ export class Wal {
       const append = this.#waiting[this.#waitingFrom++]!;
       append.complete(error);
     }
-    // Appends made meanwhile stand after `end`; without any, the array is reset.
+    // Appends made since then stand after `end`; without any, the array is reset.
     if (this.#waitingFrom === this.#waiting.length) this.#waiting = [];
     else if (this.#waitingFrom > 1024 && this.#waitingFrom * 2 > this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);
@@ -318,7 +317,7 @@ export class Wal {
   }
 
   #fail(error: unknown): void {
-    // Anything else than a failure of the disk is our own mistake.
+    // Any other error than a failure of the disk is our own mistake.
     if (!(error instanceof TetcdError)) throw error;
     this.#failure ??= error;
   }
@@ -327,7 +326,7 @@ export class Wal {
 
   #maybePrepare(): void {
     if (this.#offset < this.#prepareAt) return;
-    // If it fails, the disk being full, not every batch shall try again.
+    // After a failure (a full disk) the next attempt comes some batches later.
     this.#prepareAt = this.#offset + this.#segmentSize * PREPARE_RETRY_FRACTION;
     this.#preparer.start();
   }
@@ -352,7 +351,7 @@ export class Wal {
     const sequence = tail.name.sequence + 1;
     const name = segmentName(sequence, this.#lastIndex + 1);
     const path = `${this.directory}/${name}`;
-    const file = await this.#giveName(prepared, path);
+    const file = await this.#renameAndReopen(prepared, path);
     await syncNames(this.#env, this.directory, this.#options);
 
     const firstIndex = this.#lastIndex + 1;
@@ -363,8 +362,8 @@ export class Wal {
     this.#options.observer?.segmentCreated?.(path);
   }
 
-  /** Renames the file and opens it under its new name, so that errors and locks go by that. */
-  async #giveName(prepared: DiskFile, path: string): Promise<DiskFile> {
+  /** Renames the file and opens it under its new name, for error texts and locks. */
+  async #renameAndReopen(prepared: DiskFile, path: string): Promise<DiskFile> {
     const from = prepared.path;
     try {
       await this.#env.disk.rename(from, path);
@@ -390,12 +389,12 @@ export class Wal {
 
 /** The first two records of every segment. */
 export function putSegmentHead(frames: FrameBuffer, metadata: Uint8Array): void {
-  // A record without data leaves the running checksum as it is and so records it.
+  // A record without data does not change the running checksum: its field is the checksum so far.
   frames.record(RECORD_TYPES.CRC, new Uint8Array(0));
   frames.record(RECORD_TYPES.METADATA, metadata);
 }
 
-/** A larger number is refused when the log is read, so it must not get there. */
+/** Larger numbers would be refused when the log is read. */
 function mustBeReadable(append: WalAppend): void {
   const { entries, hardState } = append;
   // Indexes and terms only grow: what holds for the last one holds for all.
@@ -411,11 +410,20 @@ function mustBeCounts(term: number, index: number): void {
   invariant(term <= COUNT_MAX && index <= COUNT_MAX, 'wal: a term or index is above 2^53-1');
 }
 
+function verifyEntries(entries: readonly raftpb.Entry[]): void {
+  let { index, term } = entries[0]!;
+  for (const entry of entries) {
+    invariant(entry.index === index++, 'wal: entries are not contiguous');
+    invariant(entry.term > 0 && entry.term >= term, 'wal: the term of an entry goes back');
+    term = entry.term;
+  }
+}
+
 function isEmpty(state: raftpb.HardState): boolean {
   return state.term === 0 && state.vote === 0n && state.commit === 0;
 }
 
-/** A snapshot record, or just the wish for a sync, in the queue of appends. */
+/** A snapshot record, or only a sync, in the queue of appends. */
 class ControlAppend implements WalAppend {
   readonly hardState = undefined;
   readonly entries: readonly raftpb.Entry[] = [];
