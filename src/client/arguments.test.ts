@@ -381,6 +381,37 @@ const WRONG: readonly (readonly [
     'auth.password must be a string, not number',
   ],
   [
+    'a client with a user and a token',
+    (_c, w) => new RealClient({ endpoints: 'a', auth: w({ user: 'a', token: 't' }) }),
+    'auth has a token and a user',
+  ],
+  [
+    'a client with an empty token',
+    () => new RealClient({ endpoints: 'a', auth: { token: '' } }),
+    'auth.token is empty',
+  ],
+  [
+    'a user without a password',
+    (c, w) => c.auth.userAdd('u', w(undefined)),
+    'password must be a string, not undefined',
+  ],
+  [
+    'a user with a password that is a number, which is not shown',
+    (c, w) => c.auth.userChangePassword('u', w(1234)),
+    'password must be a string, not number',
+  ],
+  ['a role that is a number', (c, w) => c.auth.roleAdd(w(5)), 'name must be a string, not 5'],
+  [
+    'a permission to do something else',
+    (c, w) => c.auth.roleGrantPermission('r', w('execute'), 'k'),
+    `type must be one of 'read', 'write', 'readwrite', not "execute"`,
+  ],
+  [
+    'a permission for a prefix and to the end',
+    (c) => c.auth.roleRevokePermission('r', 'k', { prefix: true, fromKey: true }),
+    'prefix, fromKey and rangeEnd exclude each other',
+  ],
+  [
     'a client with TLS that is text',
     (_c, w) => new RealClient({ endpoints: 'https://a', tls: w('yes') }),
     'tls must be an object, not "yes"',

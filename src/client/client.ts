@@ -4,6 +4,7 @@ import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import { health, type MethodDescriptor } from '../protocol/index.ts';
 import { checkFields, checkFlags } from './arguments.ts';
+import { AuthClient } from './auth.ts';
 import { ClusterClient } from './cluster.ts';
 import { clientClosed, invalidArgument, statusOf } from './errors.ts';
 import type { Bytes } from './key-range.ts';
@@ -32,6 +33,7 @@ export class Client {
   readonly lease: LeaseClient;
   readonly maintenance: MaintenanceClient;
   readonly cluster: ClusterClient;
+  readonly auth: AuthClient;
   readonly #calls: Calls;
   readonly #endpoints: Endpoints;
   readonly #watches: WatchStream;
@@ -49,6 +51,7 @@ export class Client {
       connectionAt(endpoint, options, endpoints, calls.tokens),
     );
     this.cluster = new ClusterClient(this.#calls);
+    this.auth = new AuthClient(this.#calls);
     this.#watches = new WatchStream(this.#calls);
     const { autoSyncIntervalMs = 0 } = options;
     if (autoSyncIntervalMs > 0) this.#syncEvery(Math.min(autoSyncIntervalMs, DELAY_MS_MAX));

@@ -39,8 +39,11 @@ export function statusOf(error: unknown): StatusCode {
   return STATUS.UNKNOWN;
 }
 
-export function deadlineExceeded(): Error {
-  return new GrpcStatusError(STATUS.DEADLINE_EXCEEDED, 'context deadline exceeded');
+/** `reason`: why there was no connection, if there was none. */
+export function deadlineExceeded(reason?: string): Error {
+  const text =
+    reason === undefined ? 'context deadline exceeded' : `latest balancer error: ${reason}`;
+  return new GrpcStatusError(STATUS.DEADLINE_EXCEEDED, text);
 }
 
 export function invalidArgument(text: string): TetcdError {

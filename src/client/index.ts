@@ -4,6 +4,7 @@ export { hasCode, TetcdError } from '../base/index.ts';
 export { GrpcStatusError, STATUS, type StatusCode, statusName } from '../grpc/index.ts';
 export type { ClientTlsSettings, Pem } from '../net/index.ts';
 export {
+  authpb,
   EtcdError,
   type EtcdErrorName,
   etcdserverpb,
@@ -13,6 +14,16 @@ export {
   v3electionpb,
   v3lockpb,
 } from '../protocol/index.ts';
+export {
+  type AuthClient,
+  type AuthStatusResult,
+  Permission,
+  type PermissionType,
+  type RoleGetResult,
+  type RoleListResult,
+  type UserGetResult,
+  type UserListResult,
+} from './auth.ts';
 export { Client, connect } from './client.ts';
 export type { ClusterClient } from './cluster.ts';
 export { statusOf, WatchCompactedError } from './errors.ts';

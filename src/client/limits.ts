@@ -20,7 +20,13 @@ export const RETRIES_MAX = 5;
 export const RETRY_WAIT_MS_MIN = 50;
 export const RETRY_WAIT_MS_MAX = 1_000;
 
-/** Time for one endpoint to connect, unless told otherwise. */
+/**
+ * How often a call is made again because its token, or the state of users and roles that it was checked
+ * against, was out of date: at once, then with the waits above. The server has done nothing then.
+ */
+export const TOKEN_RENEWALS_MAX = 5;
+
+/** Time for one endpoint to connect, and for one member to give a token, unless told otherwise. */
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** Waits of one endpoint between failures to connect. */
 export const CHANNEL_BACKOFF_MS_MIN = 100;

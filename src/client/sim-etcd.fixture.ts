@@ -17,6 +17,7 @@ import { Client } from './client.ts';
 import type { ClientOptions, Runtime } from './options.ts';
 
 const PORT = 2379;
+const INVALID_TOKEN = 'etcdserver: invalid auth token';
 const { WatchRequestCodec, WatchResponseCodec } = etcdserverpb;
 
 export interface Change {
@@ -79,6 +80,8 @@ export class SimEtcd {
   /** The status with which watch streams are refused. */
   refuseWatches: { readonly status: StatusCode; readonly text: string } | undefined = undefined;
   token: string | undefined = undefined;
+  /** What becomes of the next requests for a token, in order; after them they are granted. */
+  readonly tokenRefusals: (FailedUnary | 'silence')[] = [];
   /** No token is ever right. */
   refusesTokens = false;
   readonly #env: SimEnv;
@@ -274,7 +277,7 @@ export class SimEtcd {
       server.unary(method.path, (call, bytes) => {
         this.counts.set(method.path, (this.counts.get(method.path) ?? 0) + 1);
         if (this.#isRefused(call)) {
-          call.fail(STATUS.UNAUTHENTICATED, 'etcdserver: invalid auth token');
+          call.fail(STATUS.UNAUTHENTICATED, INVALID_TOKEN);
           return;
         }
         const failure = this.#refusal(call) ?? this.beforeUnary?.(method.path);
@@ -309,9 +312,25 @@ export class SimEtcd {
     unary(health.HealthService.methods.check, () => ({ status: 1 }));
     server.unary(etcdserverpb.AuthService.methods.authenticate.path, (call) => {
       const { response } = etcdserverpb.AuthService.methods.authenticate;
-      this.token = `token-${(this.counts.get(call.path) ?? 0) + 1}`;
-      this.counts.set(call.path, (this.counts.get(call.path) ?? 0) + 1);
+      const count = (this.counts.get(call.path) ?? 0) + 1;
+      this.counts.set(call.path, count);
+      const refusal = this.tokenRefusals.shift();
+      if (refusal === 'silence') return;
+      if (refusal !== undefined) {
+        call.fail(refusal.status, refusal.text);
+        return;
+      }
+      this.token = `token-${count}`;
       call.reply(response, response.create({ token: this.token }));
+    });
+    const { snapshot } = etcdserverpb.MaintenanceService.methods;
+    server.stream(snapshot.path, (call) => {
+      if (this.#isRefused(call)) call.end(STATUS.UNAUTHENTICATED, INVALID_TOKEN);
+      else {
+        call.write(snapshot.response, snapshot.response.create({ blob: Buffer.from('all') }));
+        call.end();
+      }
+      return { onMessage: () => {}, onEnd: () => {}, onCancel: () => {}, onDrain: () => {} };
     });
     server.stream(etcdserverpb.WatchService.methods.watch.path, (call) => this.#watch(call));
     this.#addKeepAlive(server);

@@ -5,7 +5,7 @@ import type { Timer } from '../../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../../grpc/index.ts';
 import { EtcdError, etcdserverpb, isEtcdError } from '../../protocol/index.ts';
 import { checkCallOptions } from '../arguments.ts';
-import { clientClosed, errorOfStatus } from '../errors.ts';
+import { clientClosed, errorOfStatus, statusOf } from '../errors.ts';
 import {
   DELAY_MS_MAX,
   KEEP_ALIVE_BUFFER_MAX,
@@ -276,20 +276,24 @@ export class KeepAliveStream {
   #open(): void {
     if (this.#stream !== undefined || this.#isOpening || this.#reopenTimer !== undefined) return;
     this.#isOpening = true;
-    const { tokens } = this.#calls;
-    if (tokens.ready) this.#opened();
+    if (this.#calls.tokens.ready) this.#opened();
     else {
-      tokens.obtain().then(
+      this.#calls.obtainToken().then(
         () => {
           this.#opened();
           this.#work();
         },
-        (error: unknown) => {
-          this.#isOpening = false;
-          this.#loseAll(error);
-        },
+        (error: unknown) => this.#onTokenMissing(error),
       );
     }
+  }
+
+  /** The user was refused, or nobody could be asked: then it is tried again, as a stream is. */
+  #onTokenMissing(error: unknown): void {
+    this.#isOpening = false;
+    const status = statusOf(error);
+    if (FINAL.has(status) || status === STATUS.UNKNOWN) this.#loseAll(error);
+    else this.#reopenLater();
   }
 
   #opened(): void {
@@ -328,6 +332,10 @@ export class KeepAliveStream {
       return;
     }
     if (isEtcdError(error, 'NO_LEADER')) this.#loseThoseWhoRequireLeader(error);
+    this.#reopenLater();
+  }
+
+  #reopenLater(): void {
     if (this.#keepers.size === 0) return;
     const { timers, entropy } = this.#calls.runtime;
     const bounds = { minMs: REOPEN_WAIT_MS_MIN, maxMs: KEEP_ALIVE_REOPEN_WAIT_MS_MAX };

@@ -12,11 +12,16 @@ import type {
 import { GrpcStatusError, STATUS } from '../../grpc/index.ts';
 import { etcdserverpb, isEtcdError, type MethodDescriptor } from '../../protocol/index.ts';
 import { checkCallOptions } from '../arguments.ts';
-import { clientClosed, deadlineExceeded, errorOfStatus } from '../errors.ts';
-import { DELAY_MS_MAX, RETRY_WAIT_MS_MAX, RETRY_WAIT_MS_MIN } from '../limits.ts';
+import { clientClosed, deadlineExceeded, errorOfStatus, statusOf } from '../errors.ts';
+import {
+  DELAY_MS_MAX,
+  RETRY_WAIT_MS_MAX,
+  RETRY_WAIT_MS_MIN,
+  TOKEN_RENEWALS_MAX,
+} from '../limits.ts';
 import type { AuthOptions, CallOptions, Runtime } from '../options.ts';
 import { TokenSource } from './token.ts';
-import { backoffMs, sleep } from './wait.ts';
+import { backoffMs, inTime, sleep } from './wait.ts';
 
 /**
  * May a call be sent again after it failed UNAVAILABLE? One that reads, or that may as well be done
@@ -34,6 +39,8 @@ interface CallsOptions {
   /** Shares the token with other calls; undefined: one of its own. */
   readonly tokens?: TokenSource | undefined;
   readonly timeoutMs: number;
+  /** For a token, from one member. */
+  readonly connectTimeoutMs: number;
   readonly waitForReady: boolean;
   readonly sendBytesMax: number;
   readonly retriesMax: number;
@@ -51,11 +58,11 @@ type Outcome<Response> =
   | { readonly ok: true; readonly response: Response }
   | { readonly ok: false; readonly error: Error; readonly mayRepeat: boolean };
 
-interface Attempt {
+/** What one call may do. */
+interface Limits {
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
   readonly repeat: Repeat;
-  readonly token: string | undefined;
   readonly requireLeader: boolean;
 }
 
@@ -73,7 +80,9 @@ export class Calls {
     this.runtime = options.runtime;
     this.tokens =
       options.tokens ??
-      new TokenSource(options.auth, (user, password) => this.#authenticate(user, password));
+      new TokenSource(options.auth, (user, password, signal) =>
+        this.#authenticate(user, password, signal),
+      );
   }
 
   get endpointCount(): number {
@@ -89,42 +98,79 @@ export class Calls {
   ): Promise<Response> {
     checkCallOptions(options);
     this.#checkSize(method.request.size(request));
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
-    const { clock, entropy } = this.runtime;
-    const deadlineMs = clock.monotonicMs() + timeoutMs;
     const { signal, requireLeader = this.#options.requireLeader } = options;
-    let hasRefreshed = false;
-    for (let retries = 0; ; retries++) {
-      signal?.throwIfAborted();
+    const deadlineMs = this.#deadlineMs(options.timeoutMs ?? this.#options.timeoutMs);
+    return this.#call(method, request, { deadlineMs, signal, repeat, requireLeader }, this.tokens);
+  }
+
+  /** `tokens`: those of a user; undefined for the call that asks for one. */
+  async #call<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    request: Request,
+    limits: Limits,
+    tokens: TokenSource | undefined,
+  ): Promise<Response> {
+    let retries = 0;
+    let renewals = 0;
+    for (;;) {
+      limits.signal?.throwIfAborted();
       if (this.#closed) throw clientClosed();
-      if (!this.tokens.ready) await this.tokens.obtain();
-      const token = this.tokens.current;
-      const attempt = { deadlineMs, signal, repeat, token, requireLeader };
-      const outcome = await this.#attempt(method, request, attempt);
+      if (tokens?.ready === false) await this.#tokenInTime(tokens, limits);
+      const token = tokens?.current;
+      const outcome = await this.#attempt(method, request, token, limits);
       if (outcome.ok) return outcome.response;
       const { error } = outcome;
-      if (!hasRefreshed && this.tokens.refresh(error, token)) {
-        hasRefreshed = true;
+      if (tokens?.refresh(error, token) === true) {
+        if (renewals >= TOKEN_RENEWALS_MAX) throw error;
+        if (renewals > 0) await this.#pause(renewals - 1, limits, error);
+        renewals++;
         continue;
       }
       // A round asks as many endpoints as make a majority, one after the other; then it waits.
       const perRound = Math.floor(this.endpointCount / 2) + 1;
       if (!outcome.mayRepeat || retries >= this.#options.retriesMax * perRound) throw error;
-      if ((retries + 1) % perRound !== 0) continue;
-      const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
-      const waitMs = backoffMs(entropy, Math.floor(retries / perRound), bounds);
-      if (clock.monotonicMs() + waitMs >= deadlineMs) throw error;
-      await sleep(this.runtime, waitMs, signal);
+      retries++;
+      if (retries % perRound === 0) await this.#pause(retries / perRound - 1, limits, error);
     }
+  }
+
+  #deadlineMs(timeoutMs: number): number {
+    return this.runtime.clock.monotonicMs() + timeoutMs;
+  }
+
+  /** The wait after `count` others; throws `error` if there is no time for it. */
+  async #pause(count: number, { deadlineMs, signal }: Limits, error: Error): Promise<void> {
+    const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
+    const waitMs = backoffMs(this.runtime.entropy, count, bounds);
+    if (this.#deadlineMs(waitMs) >= deadlineMs) throw error;
+    await sleep(this.runtime, waitMs, signal);
+  }
+
+  /** Resolves when `stream` has a token to use, at once where there are no users. */
+  obtainToken(options: Pick<CallOptions, 'timeoutMs' | 'signal'> = {}): Promise<void> {
+    const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
+    return this.#tokenInTime(this.tokens, { deadlineMs: this.#deadlineMs(timeoutMs), signal });
+  }
+
+  #tokenInTime(
+    tokens: TokenSource,
+    { deadlineMs, signal }: Pick<Limits, 'deadlineMs' | 'signal'>,
+  ): Promise<void> {
+    const { connectFailure } = this.#options.channel;
+    const late = (): Error => deadlineExceeded(connectFailure);
+    return tokens.obtain((answer) => {
+      const delayMs = Math.max(0, deadlineMs - this.runtime.clock.monotonicMs());
+      return inTime(this.runtime, answer, { delayMs, signal, late });
+    });
   }
 
   #attempt<Request, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: Request,
-    attempt: Attempt,
+    token: string | undefined,
+    { deadlineMs, signal, repeat, requireLeader }: Limits,
   ): Promise<Outcome<Response>> {
     return new Promise((resolve, reject) => {
-      const { signal, deadlineMs } = attempt;
       const leftMs = deadlineMs - this.runtime.clock.monotonicMs();
       if (leftMs <= 0) {
         resolve({ ok: false, error: deadlineExceeded(), mayRepeat: false });
@@ -142,11 +188,12 @@ export class Calls {
         onReply: (reply: Uint8Array): void => settle(decoded(method, reply)),
         onFailure: (status: CallStatus): void => {
           const error = this.#closed ? clientClosed() : errorOfStatus(status);
-          const mayRepeat = !this.#closed && this.#mayRepeat(status, error, attempt.repeat);
+          const mayRepeat = !this.#closed && this.#mayRepeat(status, error, repeat);
           settle({ ok: false, error, mayRepeat });
         },
       };
-      const options = this.#channelOptions(leftMs, attempt, this.#options.waitForReady);
+      const caller = { token, requireLeader };
+      const options = this.#channelOptions(leftMs, caller, this.#options.waitForReady);
       call = this.#options.channel.unary(method.path, method.request, request, sink, options);
     });
   }
@@ -187,7 +234,10 @@ export class Calls {
 
   #channelOptions(
     leftMs: number,
-    { token, requireLeader }: Pick<Attempt, 'token' | 'requireLeader'>,
+    {
+      token,
+      requireLeader,
+    }: { readonly token: string | undefined; readonly requireLeader: boolean },
     waitForReady: boolean,
   ): ChannelCallOptions {
     const hasToken = token !== undefined && token !== '';
@@ -207,19 +257,22 @@ export class Calls {
     throw new GrpcStatusError(STATUS.RESOURCE_EXHAUSTED, text);
   }
 
-  async #authenticate(user: string, password: string): Promise<string> {
+  /** A member that does not answer in time is left for another: it must not hold all calls of the user. */
+  async #authenticate(user: string, password: string, signal: AbortSignal): Promise<string> {
     const method = etcdserverpb.AuthService.methods.authenticate;
     const request = method.request.create({ name: user, password });
-    const deadlineMs = this.runtime.clock.monotonicMs() + this.#options.timeoutMs;
-    const outcome = await this.#attempt(method, request, {
-      deadlineMs,
-      signal: undefined,
-      repeat: 'always',
-      token: undefined,
-      requireLeader: false,
-    });
-    if (!outcome.ok) throw outcome.error;
-    return outcome.response.token;
+    const limits = { signal, repeat: 'always', requireLeader: false } as const;
+    for (let count = 0; ; count++) {
+      const deadlineMs = this.#deadlineMs(this.#options.connectTimeoutMs);
+      try {
+        const { token } = await this.#call(method, request, { ...limits, deadlineMs }, undefined);
+        return token;
+      } catch (error) {
+        if (statusOf(error) !== STATUS.DEADLINE_EXCEEDED) throw error;
+        const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
+        await sleep(this.runtime, backoffMs(this.runtime.entropy, count, bounds), signal);
+      }
+    }
   }
 }
 

@@ -66,6 +66,7 @@ function assembled(
   tokens: TokenSource | undefined,
 ): Connection {
   const runtime = options.runtime ?? nodeRuntime(options.tls);
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const channel = createChannel({
     endpoints: parseEndpoints(texts, encrypts),
     connect: runtime.connect,
@@ -75,7 +76,7 @@ function assembled(
     userAgent: 'tetcd-client',
     ...(options.keepalive === undefined ? {} : { keepalive: keepaliveOf(options.keepalive) }),
     limits: {
-      connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      connectTimeoutMs,
       backoffMsMin: CHANNEL_BACKOFF_MS_MIN,
       backoffMsMax: CHANNEL_BACKOFF_MS_MAX,
       ...(options.receiveBytesMax === undefined
@@ -91,6 +92,7 @@ function assembled(
     auth: options.auth,
     tokens,
     timeoutMs: options.timeoutMs ?? Number.POSITIVE_INFINITY,
+    connectTimeoutMs,
     waitForReady: options.waitForReady ?? false,
     sendBytesMax: options.sendBytesMax ?? SEND_BYTES_MAX,
     retriesMax: options.retriesMax ?? RETRIES_MAX,
@@ -134,11 +136,16 @@ function checkTls(tls: TlsOptions): void {
 
 function checkAuth(auth: AuthOptions): void {
   checkObject(auth, 'auth');
-  if ('token' in auth) checkSecret(auth.token, 'auth.token');
-  else {
-    checkText(auth.user, 'auth.user');
-    checkSecret(auth.password, 'auth.password');
+  const hasUser = 'user' in auth || 'password' in auth;
+  if ('token' in auth) {
+    if (hasUser) throw invalidArgument('auth has a token and a user: one of them is needed');
+    checkSecret(auth.token, 'auth.token');
+    if (auth.token === '') throw invalidArgument('auth.token is empty');
+    return;
   }
+  checkText(auth.user, 'auth.user');
+  checkSecret(auth.password, 'auth.password');
+  if (auth.user === '') throw invalidArgument('auth.user is empty');
 }
 
 function keepaliveOf({ intervalMs, timeoutMs }: KeepaliveOptions): KeepaliveOptions {

@@ -6,7 +6,7 @@ import { STATUS } from '../../grpc/index.ts';
 import type { MethodDescriptor } from '../../protocol/index.ts';
 import { checkCallOptions } from '../arguments.ts';
 import { errorOfStatus } from '../errors.ts';
-import { STREAM_BUFFER_MESSAGES_MAX } from '../limits.ts';
+import { STREAM_BUFFER_MESSAGES_MAX, TOKEN_RENEWALS_MAX } from '../limits.ts';
 import type { CallOptions } from '../options.ts';
 import type { Calls } from './calls.ts';
 
@@ -21,9 +21,35 @@ export async function* serverStream<Request, RequestInit, Response, ResponseInit
   options: CallOptions,
 ): AsyncGenerator<Response, void, undefined> {
   checkCallOptions(options);
-  const { signal } = options;
-  signal?.throwIfAborted();
-  if (!calls.tokens.ready) await calls.tokens.obtain();
+  const { clock } = calls.runtime;
+  const { signal, timeoutMs = Number.POSITIVE_INFINITY } = options;
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  for (let renewals = 0; ; renewals++) {
+    signal?.throwIfAborted();
+    await calls.obtainToken({ signal, timeoutMs: deadlineMs - clock.monotonicMs() });
+    const token = calls.tokens.current;
+    const left = { signal, timeoutMs: Math.max(0, deadlineMs - clock.monotonicMs()) };
+    let isBegun = false;
+    try {
+      for await (const message of messages(calls, method, request, left)) {
+        isBegun = true;
+        yield message;
+      }
+      return;
+    } catch (error) {
+      if (isBegun || renewals >= TOKEN_RENEWALS_MAX) throw error;
+      if (!calls.tokens.refresh(error, token)) throw error;
+    }
+  }
+}
+
+/** Of one call, with the token that there is. */
+async function* messages<Request, RequestInit, Response, ResponseInit>(
+  calls: Calls,
+  method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+  request: Request,
+  { signal, timeoutMs }: { readonly signal: AbortSignal | undefined; readonly timeoutMs: number },
+): AsyncGenerator<Response, void, undefined> {
   const waiting: Response[] = [];
   let ended: CallStatus | undefined;
   let failure: unknown;
@@ -53,8 +79,7 @@ export async function* serverStream<Request, RequestInit, Response, ResponseInit
   const onAbort = (): void => stream?.cancel();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const { timeoutMs } = options;
-    stream = calls.stream(method.path, handler, timeoutMs === undefined ? {} : { timeoutMs });
+    stream = calls.stream(method.path, handler, { timeoutMs });
     stream.write(method.request, request);
     stream.end();
     for (;;) {

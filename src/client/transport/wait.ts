@@ -1,7 +1,7 @@
 // Waiting with growing pauses.
 
 import type { Entropy, Timer } from '../../env/index.ts';
-import { WAIT_JITTER } from '../limits.ts';
+import { DELAY_MS_MAX, WAIT_JITTER } from '../limits.ts';
 import type { Runtime } from '../options.ts';
 
 /** The pause before attempt `count` (from 0) after a failure: doubling, bounded, varied by chance. */
@@ -14,6 +14,33 @@ export function backoffMs(
   const bytes = entropy.bytes(2);
   const fraction = (bytes[0]! * 256 + bytes[1]!) / 65_536;
   return base * (1 + WAIT_JITTER * (2 * fraction - 1));
+}
+
+/** As the promise, unless a time or a signal comes first. What is waited for goes on. */
+export function inTime<T>(
+  runtime: Runtime,
+  promise: Promise<T>,
+  limits: {
+    readonly delayMs: number;
+    readonly signal: AbortSignal | undefined;
+    /** Why the time was too short. */
+    readonly late: () => Error;
+  },
+): Promise<T> {
+  const { delayMs, signal, late } = limits;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal?.reason);
+    const timer =
+      delayMs === Number.POSITIVE_INFINITY
+        ? undefined
+        : runtime.timers.after(Math.min(delayMs, DELAY_MS_MAX), () => reject(late()));
+    const leave = (): void => {
+      timer?.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    promise.finally(leave).then(resolve, reject);
+  });
 }
 
 /** Resolves after `delayMs`; rejects with the signal's reason if it is aborted before. */

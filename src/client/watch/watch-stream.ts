@@ -12,9 +12,9 @@
 import type { Timer } from '../../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../../grpc/index.ts';
 import { EtcdError, etcdErrorOfMessage, etcdserverpb, isEtcdError } from '../../protocol/index.ts';
-import { clientClosed, errorOfStatus, WatchCompactedError } from '../errors.ts';
+import { clientClosed, errorOfStatus, statusOf, WatchCompactedError } from '../errors.ts';
 import type { Bytes } from '../key-range.ts';
-import { REOPEN_WAIT_MS_MAX, REOPEN_WAIT_MS_MIN } from '../limits.ts';
+import { REOPEN_WAIT_MS_MAX, REOPEN_WAIT_MS_MIN, TOKEN_RENEWALS_MAX } from '../limits.ts';
 import { resultHeader } from '../results.ts';
 import { type Calls, REQUIRE_LEADER } from '../transport/calls.ts';
 import { backoffMs } from '../transport/wait.ts';
@@ -49,8 +49,8 @@ export class WatchStream implements WatcherLink {
   #generation = 0;
   /** What the stream was opened with. */
   #token: string | undefined = undefined;
-  /** The token was asked for because the last one was refused, and nothing has been taken since. */
-  #isTokenNew = false;
+  /** Tokens that were refused one after the other, and nothing taken between. */
+  #renewals = 0;
   #isFull = false;
   #isOpening = false;
   /** Streams that ended without an answer, one after the other. */
@@ -114,18 +114,19 @@ export class WatchStream implements WatcherLink {
   #open(): void {
     if (this.#isOpening || this.#reopenTimer !== undefined || this.#calls.closed) return;
     this.#isOpening = true;
-    const tokens = this.#calls.tokens;
-    if (tokens.ready) this.#opened();
+    if (this.#calls.tokens.ready) this.#opened();
     else
-      tokens.obtain().then(
+      this.#calls.obtainToken().then(
         () => this.#opened(),
-        (error: unknown) => this.#tokenRefused(error),
+        (error: unknown) => this.#onTokenMissing(error),
       );
   }
 
-  #tokenRefused(error: unknown): void {
+  /** The user was refused, or nobody could be asked: then it is tried again, as a stream is. */
+  #onTokenMissing(error: unknown): void {
     this.#isOpening = false;
-    this.#failAll(error);
+    if (!REOPENED.has(statusOf(error))) this.#failAll(error);
+    else if (this.#watchers.size > 0) this.#reopenLater();
   }
 
   #opened(): void {
@@ -275,7 +276,7 @@ export class WatchStream implements WatcherLink {
     } else if (response.canceled) {
       if (!this.#hasRefreshed(watcher, response)) this.#fail(watcher, response);
     } else {
-      this.#isTokenNew = false;
+      this.#renewals = 0;
       this.#byId.set(response.watchId, watcher);
       this.#ids.set(watcher, response.watchId);
       watcher.onCreated(resultHeader(response.header).revision);
@@ -284,12 +285,13 @@ export class WatchStream implements WatcherLink {
 
   /**
    * A create that is refused because the stream's token has run out is no fault of the watch: all
-   * move to a stream with another token. Not twice in a row: then it is refused for good.
+   * move to a stream with another token. Not without end: then it is refused for good.
    */
   #hasRefreshed(watcher: Watcher, response: etcdserverpb.WatchResponse): boolean {
     const error = errorOfCancellation(response);
-    if (this.#isTokenNew || !this.#calls.tokens.refresh(error, this.#token)) return false;
-    this.#isTokenNew = true;
+    if (this.#renewals >= TOKEN_RENEWALS_MAX) return false;
+    if (!this.#calls.tokens.refresh(error, this.#token)) return false;
+    this.#renewals++;
     this.#generation++;
     this.#stream?.cancel();
     this.#stream = undefined;

@@ -190,7 +190,6 @@ export class ChannelCore implements Channel {
     return this.#links.every((link) => link.state === 'backoff');
   }
 
-  /** Why there is no connection, at each endpoint that has failed; undefined if none has. */
   get connectFailure(): string | undefined {
     const reasons = this.#links.flatMap(({ lastError }) => lastError ?? []);
     if (reasons.length === 0) return undefined;

@@ -128,6 +128,8 @@ export interface Channel {
   setEndpoints(endpoints: readonly Endpoint[]): void;
   /** State of each endpoint, in the order given. */
   states(): readonly EndpointState[];
+  /** Why there is no connection to each endpoint that could not be connected to; undefined if all could. */
+  readonly connectFailure: string | undefined;
   /** Opens no more calls; running ones are cancelled with CANCELED. */
   close(): void;
 }

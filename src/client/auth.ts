@@ -1,0 +1,289 @@
+// Users, roles, and what they may do: authentication as its administrators see it.
+
+import { utf8FromBytes } from '../base/index.ts';
+import { authpb, etcdserverpb, type MethodDescriptor } from '../protocol/index.ts';
+import { checkName, checkSecret, checkText } from './arguments.ts';
+import { type Bytes, prefixEnd, type RangeOptions, rangeOf } from './key-range.ts';
+import type { CallOptions } from './options.ts';
+import { Printed, printed } from './printed.ts';
+import { type ResponseHeader, resultHeader } from './results.ts';
+import type { Calls } from './transport/calls.ts';
+
+const { methods } = etcdserverpb.AuthService;
+
+const TYPES = {
+  read: authpb.Type.READ,
+  write: authpb.Type.WRITE,
+  readwrite: authpb.Type.READWRITE,
+} as const;
+
+/** What a permission allows. */
+export type PermissionType = keyof typeof TYPES;
+
+/** Whether authentication is enabled. */
+export interface AuthStatusResult {
+  readonly header: ResponseHeader;
+  readonly enabled: boolean;
+  /** Counts changes of users and roles. */
+  readonly authRevision: number;
+}
+
+/** One user. */
+export interface UserGetResult {
+  readonly header: ResponseHeader;
+  /** Names of the user's roles. */
+  readonly roles: readonly string[];
+}
+
+/** All users. */
+export interface UserListResult {
+  readonly header: ResponseHeader;
+  /** Their names. */
+  readonly users: readonly string[];
+}
+
+/** One role. */
+export interface RoleGetResult {
+  readonly header: ResponseHeader;
+  /** The role `root` may do everything, and has none. */
+  readonly permissions: readonly Permission[];
+}
+
+/** All roles. */
+export interface RoleListResult {
+  readonly header: ResponseHeader;
+  /** Their names. */
+  readonly roles: readonly string[];
+}
+
+/** What a role may do with a key or a range of keys. Has every field of `authpb.Permission`. */
+export class Permission extends Printed implements authpb.Permission {
+  /** Undefined for one that this release does not know. */
+  readonly type: PermissionType | undefined;
+  readonly key: Uint8Array;
+  /** Empty: the one key. A zero byte: all keys from `key` on. Else all up to this one, exclusive. */
+  readonly rangeEnd: Uint8Array;
+  readonly #permType: number;
+
+  constructor(fields: authpb.Permission) {
+    super();
+    this.#permType = fields.permType;
+    this.type = (Object.keys(TYPES) as PermissionType[]).find(
+      (name) => TYPES[name] === fields.permType,
+    );
+    this.key = fields.key;
+    this.rangeEnd = fields.rangeEnd;
+  }
+
+  /** As the protocol has it. */
+  get permType(): number {
+    return this.#permType;
+  }
+
+  /** The key as UTF-8; bytes that are none become U+FFFD. */
+  get keyText(): string {
+    return utf8FromBytes(this.key);
+  }
+
+  /** Whether it is for all keys that begin with `key`, as `{ prefix: true }` grants it. */
+  get isPrefix(): boolean {
+    const end = this.key.length === 0 ? undefined : prefixEnd(this.key);
+    return end !== undefined && Buffer.compare(end, this.rangeEnd) === 0;
+  }
+}
+
+/** Users and roles: listing and changing them, and authentication as a whole. */
+export class AuthClient {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /**
+   * Gets a token for the client's user now, unless there is one; else the first call does. Rejects with
+   * AUTH_FAILED if the server refuses the user. No effect without a user, or where authentication is not
+   * enabled.
+   */
+  async authenticate(options: CallOptions = {}): Promise<void> {
+    await this.#calls.obtainToken(options);
+  }
+
+  /** ROOT_USER_NOT_EXIST or ROOT_ROLE_NOT_EXIST unless there is a user `root` with the role `root`. */
+  async enable(options: CallOptions = {}): Promise<ResponseHeader> {
+    const { authEnable: method } = methods;
+    return this.#change(method, method.request.create(), options);
+  }
+
+  async disable(options: CallOptions = {}): Promise<ResponseHeader> {
+    const { authDisable: method } = methods;
+    return this.#change(method, method.request.create(), options);
+  }
+
+  async status(options: CallOptions = {}): Promise<AuthStatusResult> {
+    const { authStatus: method } = methods;
+    const response = await this.#calls.unary(method, method.request.create(), options, 'always');
+    const { header, enabled, authRevision } = response;
+    return printed({ header: resultHeader(header), enabled, authRevision });
+  }
+
+  // Users
+
+  /** USER_ALREADY_EXIST if there is one of that name. */
+  async userAdd(
+    name: string,
+    password: string,
+    options: CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    checkSecret(password, 'password');
+    const { userAdd: method } = methods;
+    const request = { name, password, options: { noPassword: false } };
+    return this.#change(method, method.request.create(request), options);
+  }
+
+  /** A user whom nothing but the common name of a client certificate identifies. */
+  async userAddWithoutPassword(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    const { userAdd: method } = methods;
+    const request = { name, options: { noPassword: true } };
+    return this.#change(method, method.request.create(request), options);
+  }
+
+  async userDelete(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    const { userDelete: method } = methods;
+    return this.#change(method, method.request.create({ name }), options);
+  }
+
+  /** USER_NOT_FOUND if there is none of that name. */
+  async userGet(name: string, options: CallOptions = {}): Promise<UserGetResult> {
+    checkText(name, 'name');
+    const { userGet: method } = methods;
+    const request = method.request.create({ name });
+    const { header, roles } = await this.#calls.unary(method, request, options, 'always');
+    return printed({ header: resultHeader(header), roles });
+  }
+
+  async userList(options: CallOptions = {}): Promise<UserListResult> {
+    const { userList: method } = methods;
+    const request = method.request.create();
+    const { header, users } = await this.#calls.unary(method, request, options, 'always');
+    return printed({ header: resultHeader(header), users });
+  }
+
+  /** Tokens of that user end with it. */
+  async userChangePassword(
+    name: string,
+    password: string,
+    options: CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    checkSecret(password, 'password');
+    const { userChangePassword: method } = methods;
+    return this.#change(method, method.request.create({ name, password }), options);
+  }
+
+  /** ROLE_NOT_FOUND if there is no such role. */
+  async userGrantRole(
+    user: string,
+    role: string,
+    options: CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(user, 'user');
+    checkText(role, 'role');
+    const { userGrantRole: method } = methods;
+    return this.#change(method, method.request.create({ user, role }), options);
+  }
+
+  /** ROLE_NOT_GRANTED if the user does not have it. */
+  async userRevokeRole(
+    user: string,
+    role: string,
+    options: CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(user, 'user');
+    checkText(role, 'role');
+    const { userRevokeRole: method } = methods;
+    return this.#change(method, method.request.create({ name: user, role }), options);
+  }
+
+  // Roles
+
+  /** ROLE_ALREADY_EXIST if there is one of that name. */
+  async roleAdd(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    const { roleAdd: method } = methods;
+    return this.#change(method, method.request.create({ name }), options);
+  }
+
+  /** Its users lose it. */
+  async roleDelete(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    const { roleDelete: method } = methods;
+    return this.#change(method, method.request.create({ role: name }), options);
+  }
+
+  /** ROLE_NOT_FOUND if there is none of that name. */
+  async roleGet(name: string, options: CallOptions = {}): Promise<RoleGetResult> {
+    checkText(name, 'name');
+    const { roleGet: method } = methods;
+    const request = method.request.create({ role: name });
+    const { header, perm } = await this.#calls.unary(method, request, options, 'always');
+    const permissions = perm.map((fields) => new Permission(fields));
+    return printed({ header: resultHeader(header), permissions });
+  }
+
+  async roleList(options: CallOptions = {}): Promise<RoleListResult> {
+    const { roleList: method } = methods;
+    const request = method.request.create();
+    const { header, roles } = await this.#calls.unary(method, request, options, 'always');
+    return printed({ header: resultHeader(header), roles });
+  }
+
+  /**
+   * Lets a role read, write or both: `key`, or the range that the options say. What the role was
+   * allowed with the very same range is replaced.
+   */
+  async roleGrantPermission(
+    name: string,
+    type: PermissionType,
+    key: Bytes,
+    options: RangeOptions & CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    checkName(type, Object.keys(TYPES), 'type');
+    const { roleGrantPermission: method } = methods;
+    const perm = { permType: TYPES[type], ...rangeOf(key, options) };
+    return this.#change(method, method.request.create({ name, perm }), options);
+  }
+
+  /** PERMISSION_NOT_GRANTED unless it was granted for the very same range. */
+  async roleRevokePermission(
+    name: string,
+    key: Bytes,
+    options: RangeOptions & CallOptions = {},
+  ): Promise<ResponseHeader> {
+    checkText(name, 'name');
+    const { roleRevokePermission: method } = methods;
+    const request = { role: name, ...rangeOf(key, options) };
+    return this.#change(method, method.request.create(request), options);
+  }
+
+  async #change<Request, RequestInit, ResponseInit>(
+    method: ChangeMethod<Request, RequestInit, ResponseInit>,
+    request: Request,
+    options: CallOptions,
+  ): Promise<ResponseHeader> {
+    const { header } = await this.#calls.unary(method, request, options, 'unbegun');
+    return resultHeader(header);
+  }
+}
+
+/** Answered with a header and nothing else. */
+type ChangeMethod<Request, RequestInit, ResponseInit> = MethodDescriptor<
+  Request,
+  RequestInit,
+  { header: ResponseHeader | undefined },
+  ResponseInit
+>;
