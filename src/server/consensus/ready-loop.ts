@@ -41,6 +41,7 @@ import {
   type Snapshot,
   type SoftState,
   STEP_RESULTS,
+  STORAGE_OUTCOMES,
   type StepResult,
 } from '../../raft/index.ts';
 import type { Wal, WalAppend } from '../../wal/index.ts';
@@ -87,6 +88,8 @@ interface ReadyLoopParts {
 
 /** One append under way: what the WAL writes, and the responses when it is durable. */
 class Append implements WalAppend {
+  /** 1 for the first append of the loop; the WAL completes them in this order. */
+  readonly sequence: number;
   readonly message: Message;
   readonly hardState: HardState | undefined;
   readonly mustSync: boolean;
@@ -99,6 +102,7 @@ class Append implements WalAppend {
     mustSync: boolean,
   ) {
     this.#loop = loop;
+    this.sequence = loop.nextSequence();
     this.message = message;
     this.hardState = hardState;
     this.mustSync = mustSync;
@@ -144,6 +148,9 @@ export class ReadyLoop {
   #unwritten: HardState | undefined;
   /** Appends that must not overtake a snapshot, which is the first of them. */
   readonly #held: Append[] = [];
+  /** Sequence of the newest append, and of the last one that the WAL has completed. */
+  #appendsMade = 0;
+  #appendsCompleted = 0;
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -270,6 +277,11 @@ export class ReadyLoop {
     this.#stopped = true;
   }
 
+  /** Numbers the appends in the order in which they go to the log. */
+  nextSequence(): number {
+    return ++this.#appendsMade;
+  }
+
   /** The WAL has made an append durable, or has failed. */
   acceptAppend(append: Append, error: unknown): void {
     if (this.#stopped) return;
@@ -280,8 +292,13 @@ export class ReadyLoop {
     const { storage, store } = this.#parts;
     const { snapshot, entries, responses, to } = append.message;
     invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
+    invariant(append.sequence === ++this.#appendsCompleted, 'the log completes appends in order');
     if (snapshot !== undefined) {
-      storage.applySnapshot(snapshot);
+      const outcome = storage.applySnapshot(snapshot);
+      invariant(
+        outcome === STORAGE_OUTCOMES.DONE,
+        'a received snapshot is newer than the stored one',
+      );
       // Before raft hears of it: the entries that it then hands out follow the snapshot.
       store.install(snapshot);
     }
@@ -411,6 +428,10 @@ export class ReadyLoop {
   #take(): void {
     const { node, reads, reports } = this.#parts;
     const ready = node.ready();
+    invariant(
+      ready.snapshot === undefined || ready.committedEntries.length === 0,
+      'nothing is applied beside a snapshot that is yet to be installed',
+    );
     if (ready.hardState !== undefined) reports.acceptHardState(ready.hardState);
     if (ready.softState !== undefined) {
       const hadLeader = this.#leader !== NONE;
