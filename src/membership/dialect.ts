@@ -23,6 +23,8 @@ interface WrittenForms {
   readonly metaTermAndConfState: boolean;
   /** `storageVersion` is kept in the bucket `meta`. */
   readonly metaStorageVersion: boolean;
+  /** Passwords are logged as hashes, AuthStatus is logged, members check permissions' ranges. */
+  readonly authRequestsFrom35: boolean;
 }
 
 /**
@@ -35,6 +37,7 @@ export function writtenForms(version: ClusterVersion): WrittenForms {
     requestsFrom1300: from35,
     metaTermAndConfState: from35,
     metaStorageVersion: versionAtLeast(version, 3, 6),
+    authRequestsFrom35: from35,
   };
 }
 

@@ -2,6 +2,7 @@
 
 export { Slices } from '../base/index.ts';
 export type { ApplyResult } from './apply/apply-result.ts';
+export type { AuthHost } from './apply/auth-host.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './apply/request-cost.ts';
 export {
   encodeEnvelope,

@@ -27,6 +27,7 @@ import {
 } from '../../store/index.ts';
 import { snapDatabasePath } from '../../wal/index.ts';
 import { electionTicks, type ServerConfig } from '../config/index.ts';
+import { refuseAuth } from './auth-refusal.ts';
 import type { DataDirectory } from './data-directory.ts';
 
 export interface StoreOptions {
@@ -81,7 +82,10 @@ export async function openStore(
       ...(received === undefined ? {} : { received }),
     },
     restore.rows,
-    (snapshot) => restore.inspect(snapshot),
+    (snapshot) => {
+      restore.inspect(snapshot);
+      refuseAuth(restore.auth);
+    },
   );
   try {
     await restore.rows.attachLeases(new Slices(env));
@@ -134,7 +138,8 @@ export async function checkReceived(
   const base: Base = { index, term, v2: snapshot.data };
   readV2Store(snapshot.data);
   const limits = { clusterId: member.clusterId, maxLearners: config.maxLearners };
-  await checkReceivedDatabase(env, path, { index, term }, (rows) => {
+  await checkReceivedDatabase(env, path, { index, term }, (rows, { auth }) => {
+    refuseAuth(auth);
     const backend = {
       get: rows.get.bind(rows),
       entries: rows.entries.bind(rows),

@@ -22,6 +22,7 @@ import {
   type StateMachineHost,
 } from '../../store/index.ts';
 import type { Wal } from '../../wal/index.ts';
+import { REFUSING_AUTH_HOST } from '../boot/auth-refusal.ts';
 import type { Booted } from '../boot/boot.ts';
 import type { Store, StoreOptions } from '../boot/store-opening.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -185,6 +186,8 @@ export class StateMachineOwner {
       backend,
       kv,
       lessor: restore.lessor,
+      auth: restore.auth,
+      authHost: REFUSING_AUTH_HOST,
       persistLeaseCheckpoints: config.featureGates.enabled.LeaseCheckpointPersist,
       cluster,
       confState,

@@ -208,6 +208,9 @@ describe('what a leader sends', () => {
     ['alarm', 'no alarm', ''],
     ['key', 'no revision', ''],
     ['meta', 'consistent_index', 'abc'],
+    ['auth', 'authRevision', 'abc'],
+    ['authUsers', 'alice', 'no user'],
+    ['authRoles', 'reader', '\n\x05other'],
     ['meta', 'scheduledCompactRev', 'abc'],
     ['meta', 'finishedCompactRev', '\xff\xff\xff\xff\xff\xff\xff\xff_00000000'],
   ])('is refused with a row of %s/%s that cannot be read', async (bucket, key, value) => {
@@ -219,6 +222,13 @@ describe('what a leader sends', () => {
     expect(outcome).toMatch(`${DIRECTORY.snap}/`);
     expect(outcome).toMatch(/: page \d+ \(offset \d+\): bucket /);
     expect(outcome).toMatch(`bucket ${bucket}, key `);
+  });
+
+  test('is refused if authentication is on in it', async () => {
+    const secured = await changed((tx) =>
+      bucketOf(tx, 'auth').put(bytesFromLatin1('authEnabled'), Uint8Array.of(1)),
+    );
+    expect(await receive(secured)).toMatch('authentication is enabled');
   });
 
   test('is refused with rows whose revisions cannot be counted on', async () => {

@@ -3,7 +3,7 @@
 
 import type { Revision } from '../../base/index.ts';
 import type { DeleteResult, PutResult, RangeResult, TxnResult } from '../../mvcc/index.ts';
-import type { EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import type { authpb, EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 
 export type ApplyResult =
   | { readonly kind: 'error'; readonly error: EtcdErrorName }
@@ -21,7 +21,13 @@ export type ApplyResult =
   | { readonly kind: 'leaseRevoke' }
   | { readonly kind: 'leaseCheckpoint' }
   | { readonly kind: 'alarm'; readonly alarms: readonly etcdserverpb.AlarmMember[] }
-  /** An entry whose answer is only that it was applied. */
+  | { readonly kind: 'authenticate'; readonly token: string }
+  | { readonly kind: 'authStatus'; readonly enabled: boolean; readonly authRevision: number }
+  | { readonly kind: 'authUserGet'; readonly roles: string[] }
+  | { readonly kind: 'authUserList'; readonly users: string[] }
+  | { readonly kind: 'authRoleGet'; readonly permissions: authpb.Permission[] }
+  | { readonly kind: 'authRoleList'; readonly roles: string[] }
+  /** An entry whose answer is only that it was applied: of membership, or that changes users or roles. */
   | { readonly kind: 'applied' };
 
 export const APPLIED: ApplyResult = { kind: 'applied' };

@@ -1,6 +1,7 @@
 // The end of the chain: hands each request to the applier of its concern.
 
 import type { ApplyResult } from './apply-result.ts';
+import type { AuthOperation } from './auth-operation.ts';
 import type { AlarmOperation, KvOperation, LeaseOperation, Operation } from './operation.ts';
 import type { OperationApplier } from './operation-applier.ts';
 import type { RequestApplier } from './request-applier.ts';
@@ -10,6 +11,7 @@ export interface ConcernAppliers {
   readonly kv: OperationApplier<KvOperation>;
   readonly leases: OperationApplier<LeaseOperation>;
   readonly alarms: OperationApplier<AlarmOperation>;
+  readonly auth: OperationApplier<AuthOperation>;
 }
 
 export class KindApplier implements RequestApplier {
@@ -23,7 +25,7 @@ export class KindApplier implements RequestApplier {
   }
 
   begin(operation: Operation, user: RequestUser, awaited: boolean): boolean {
-    const { kv, leases, alarms } = this.#appliers;
+    const { kv, leases, alarms, auth } = this.#appliers;
     switch (operation.kind) {
       case REQUEST_KIND.LEASE_GRANT:
       case REQUEST_KIND.LEASE_REVOKE:
@@ -33,9 +35,16 @@ export class KindApplier implements RequestApplier {
       case REQUEST_KIND.ALARM:
         this.#current = alarms;
         return alarms.begin(operation, user, awaited);
-      default:
+      case REQUEST_KIND.RANGE:
+      case REQUEST_KIND.PUT:
+      case REQUEST_KIND.DELETE_RANGE:
+      case REQUEST_KIND.TXN:
+      case REQUEST_KIND.COMPACTION:
         this.#current = kv;
         return kv.begin(operation, user, awaited);
+      default:
+        this.#current = auth;
+        return auth.begin(operation, user, awaited);
     }
   }
 

@@ -1,6 +1,7 @@
 // Requests as the log has them, decoded: the kinds that change what clients see.
 
 import { etcdserverpb } from '../../protocol/index.ts';
+import { type AuthOperation, decodeAuthOperation, isAuthKind } from './auth-operation.ts';
 import { REQUEST_KIND, type RequestKind } from './request-envelope.ts';
 
 export type Operation =
@@ -27,7 +28,8 @@ export type Operation =
       readonly kind: typeof REQUEST_KIND.LEASE_CHECKPOINT;
       readonly request: etcdserverpb.LeaseCheckpointRequest;
     }
-  | { readonly kind: typeof REQUEST_KIND.ALARM; readonly request: etcdserverpb.AlarmRequest };
+  | { readonly kind: typeof REQUEST_KIND.ALARM; readonly request: etcdserverpb.AlarmRequest }
+  | AuthOperation;
 
 export type LeaseOperation = Extract<
   Operation,
@@ -39,7 +41,7 @@ export type LeaseOperation = Extract<
   }
 >;
 export type AlarmOperation = Extract<Operation, { readonly kind: typeof REQUEST_KIND.ALARM }>;
-export type KvOperation = Exclude<Operation, LeaseOperation | AlarmOperation>;
+export type KvOperation = Exclude<Operation, LeaseOperation | AlarmOperation | AuthOperation>;
 
 /** The operation in `payload[start, end)`; undefined if the kind is not one of them. */
 export function decodeOperation(
@@ -71,6 +73,6 @@ export function decodeOperation(
     case REQUEST_KIND.ALARM:
       return { kind, request: etcdserverpb.AlarmRequestCodec.decode(payload, start, end) };
     default:
-      return undefined;
+      return isAuthKind(kind) ? decodeAuthOperation(kind, payload, start, end) : undefined;
   }
 }

@@ -1,10 +1,11 @@
-// Applies one decoded request at a time. The quota and the two alarms each wrap the next applier;
-// none of them knows what is inside a transaction beyond its cost.
+// Applies one decoded request at a time. The two alarms, the permissions (permission-applier.ts) and the
+// quota each wrap the next applier; at the end is the one of the request's concern (kind-applier.ts).
 //
-//     CORRUPT alarm ──► NOSPACE alarm ──► quota ──► the applier of the request's concern (kind-applier.ts)
+//     CORRUPT alarm ──► NOSPACE alarm ──► permissions ──► quota ──► the applier of the request's concern
 
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ApplyResult } from './apply-result.ts';
+import { isAuthKind } from './auth-operation.ts';
 import type { Operation } from './operation.ts';
 import { costOf } from './request-cost.ts';
 import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
@@ -49,7 +50,7 @@ export class AlarmApplier implements RequestApplier {
   /** With CORRUPT raised, the keys are neither read nor written. */
   static forCorrupt(next: RequestApplier, isRaised: () => boolean): AlarmApplier {
     const refuses = ({ kind }: Operation) =>
-      kind !== REQUEST_KIND.ALARM && kind !== REQUEST_KIND.LEASE_CHECKPOINT;
+      kind !== REQUEST_KIND.ALARM && kind !== REQUEST_KIND.LEASE_CHECKPOINT && !isAuthKind(kind);
     return new AlarmApplier(next, isRaised, refuses, 'CORRUPT');
   }
 

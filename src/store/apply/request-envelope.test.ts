@@ -165,8 +165,8 @@ describe('the user in whose name a request is made', () => {
     ['in two headers, one with a group', 'a20607 0b0c 1201611803 a20603 120162 2200', 'b', 3],
     ['a revision beyond all that are counted', 'a2060b 18ffffffffffffffffff01 2200', '', 2 ** 64],
     ['the same beside a group', 'a2060d 0b0c 18ffffffffffffffffff01 2200', '', 2 ** 64],
-    ['a name that is no UTF-8', 'a20604 1202ff61 2200', '\ufffda', 0],
-    ['the same beside a group', 'a20606 0b0c 1202ff61 2200', '\ufffda', 0],
+    ['a name with U+FFFD', 'a20606 1204efbfbd61 2200', '\ufffda', 0],
+    ['the same beside a group', 'a20608 0b0c 1204efbfbd61 2200', '\ufffda', 0],
     ['a name of another wire type', 'a20602 1005 2200', '', 0],
     ['no header', '2200', '', 0],
   ])('is read where a member logged it otherwise: %s', (_, payload, username, authRevision) => {
@@ -176,5 +176,13 @@ describe('the user in whose name a request is made', () => {
     envelope.authRevision = 9;
     readEnvelope(new Uint8Array(Buffer.from(payload.replaceAll(' ', ''), 'hex')), envelope);
     expect(envelope).toMatchObject({ kind: REQUEST_KIND.PUT, username, authRevision });
+  });
+
+  test.each([
+    ['alone', 'a20604 1202ff61 2200'],
+    ['beside a group', 'a20606 0b0c 1202ff61 2200'],
+  ])('is refused if its name is no UTF-8, %s', (_, payload) => {
+    const bytes = new Uint8Array(Buffer.from(payload.replaceAll(' ', ''), 'hex'));
+    expect(() => readEnvelope(bytes, new RequestEnvelope())).toThrow('RequestHeader.username');
   });
 });

@@ -12,6 +12,7 @@
 // A real member may have logged a message of another shape: fields of another wire type, one field in
 // several parts, two operations. etcd applies one operation of it, and so must this.
 
+import { type AuthInfo, mayBeReplaced } from '../../auth/index.ts';
 import {
   EMPTY_BYTES,
   ERROR_CODES,
@@ -21,7 +22,7 @@ import {
   varintSize,
   writeVarint,
 } from '../../base/index.ts';
-import { etcdserverpb, type FieldSpan, fieldSpans } from '../../protocol/index.ts';
+import { etcdserverpb, type FieldSpan, fieldSpans, isUtf8 } from '../../protocol/index.ts';
 
 /** Operation kinds: the field numbers of InternalRaftRequest. */
 export const REQUEST_KIND = {
@@ -63,8 +64,8 @@ export type RequestKind = (typeof REQUEST_KIND)[keyof typeof REQUEST_KIND];
 
 const KNOWN_KINDS: ReadonlySet<number> = new Set(Object.values(REQUEST_KIND));
 
-/** Of several operations etcd applies one, the first in this order; those left out follow in theirs. */
-const KINDS_FIRST: readonly RequestKind[] = [
+/** Of several operations etcd applies one, the first in this order. */
+const KINDS_IN_ORDER: readonly RequestKind[] = [
   REQUEST_KIND.CLUSTER_VERSION_SET,
   REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
   REQUEST_KIND.DOWNGRADE_INFO_SET,
@@ -78,13 +79,25 @@ const KINDS_FIRST: readonly RequestKind[] = [
   REQUEST_KIND.LEASE_REVOKE,
   REQUEST_KIND.LEASE_CHECKPOINT,
   REQUEST_KIND.ALARM,
-];
-const KINDS_IN_ORDER: ReadonlySet<RequestKind> = new Set([
-  ...KINDS_FIRST,
-  ...Object.values(REQUEST_KIND).filter((kind) => kind >= REQUEST_KIND.AUTH_ENABLE),
+  REQUEST_KIND.AUTHENTICATE,
+  REQUEST_KIND.AUTH_ENABLE,
+  REQUEST_KIND.AUTH_DISABLE,
+  REQUEST_KIND.AUTH_STATUS,
+  REQUEST_KIND.AUTH_USER_ADD,
+  REQUEST_KIND.AUTH_USER_DELETE,
+  REQUEST_KIND.AUTH_USER_CHANGE_PASSWORD,
+  REQUEST_KIND.AUTH_USER_GRANT_ROLE,
+  REQUEST_KIND.AUTH_USER_GET,
+  REQUEST_KIND.AUTH_USER_REVOKE_ROLE,
+  REQUEST_KIND.AUTH_ROLE_ADD,
+  REQUEST_KIND.AUTH_ROLE_GRANT_PERMISSION,
+  REQUEST_KIND.AUTH_ROLE_GET,
+  REQUEST_KIND.AUTH_ROLE_REVOKE_PERMISSION,
+  REQUEST_KIND.AUTH_ROLE_DELETE,
+  REQUEST_KIND.AUTH_USER_LIST,
+  REQUEST_KIND.AUTH_ROLE_LIST,
   REQUEST_KIND.V2,
-]);
-
+];
 const FIELD_ID = 1;
 const FIELD_HEADER = 100;
 const HEADER_FIELD_ID = 1;
@@ -121,11 +134,7 @@ function writeRequestId(idHigh: number, idLow: number, target: Uint8Array, offse
 }
 
 /** The user in whose name a request is made, as a RequestHeader has it: `''` and 0 for nobody. */
-export interface RequestUser {
-  readonly username: string;
-  /** Revision of users and roles that the request was authenticated against. */
-  readonly authRevision: number;
-}
+export type RequestUser = AuthInfo;
 
 /**
  * The payload of a log entry: an InternalRaftRequest with the operation `kind`, whose encoded
@@ -335,6 +344,8 @@ function readHeader(payload: Uint8Array, end: number, into: RequestEnvelope): bo
       if (length < 0) return false;
       if (field === HEADER_FIELD_USERNAME) {
         into.username = utf8FromBytes(payload, position, position + length);
+        const isDoubtful = mayBeReplaced(into.username);
+        if (isDoubtful && !isUtf8(payload, position, position + length)) return false;
       }
       position += length;
     } else {
@@ -369,7 +380,10 @@ function readUnusual(payload: Uint8Array, into: RequestEnvelope): void {
     into.bodyEnd = into.body.length;
   }
   const { RequestHeaderCodec } = etcdserverpb;
-  const header = RequestHeaderCodec.decode(joined(payload, partsOf(FIELD_HEADER)));
+  const headerBytes = joined(payload, partsOf(FIELD_HEADER));
+  const header = RequestHeaderCodec.decode(headerBytes);
+  // A name that is no UTF-8 stops 3.7; with U+FFFD in it, it could be that of another user.
+  if (mayBeReplaced(header.username)) RequestHeaderCodec.decodeRequest(headerBytes);
   // The id outside the header has the number and type of the one within.
   const outer = spans.filter(
     ({ number, wireType }) => number === FIELD_ID && wireType === WIRE_VARINT,

@@ -5,6 +5,7 @@
 // (boot replays their membership changes, see `legacy-membership.ts`). What this release does not know it
 // refuses by name, and the member stops: the other members do apply it.
 
+import type { AuthState } from '../../auth/index.ts';
 import {
   ERROR_CODES,
   hasCode,
@@ -34,14 +35,18 @@ import type { KvStore } from '../kv/kv-store.ts';
 import { WatchFeed } from '../kv/watch-feed.ts';
 import type { StoreMetrics } from '../metrics.ts';
 import { AlarmStore } from '../schema/alarm-store.ts';
+import { AuthStore } from '../schema/auth-store.ts';
 import { LeaseStore } from '../schema/lease-store.ts';
 import { writeMembershipRows } from '../schema/membership-rows.ts';
 import { AlarmRequestApplier } from './alarm-applier.ts';
 import { APPLIED, type ApplyResult } from './apply-result.ts';
+import { AuthApplier } from './auth-applier.ts';
+import type { AuthHost } from './auth-host.ts';
 import { KindApplier } from './kind-applier.ts';
 import { KvApplier } from './kv-applier.ts';
 import { LeaseApplier } from './lease-applier.ts';
 import { decodeOperation } from './operation.ts';
+import { PermissionApplier } from './permission-applier.ts';
 import { AlarmApplier, QuotaApplier, type RequestApplier } from './request-applier.ts';
 import {
   REQUEST_KIND,
@@ -74,9 +79,11 @@ export interface StateMachineOptions {
   readonly backend: Backend;
   readonly kv: KvStore;
   readonly lessor: Lessor;
+  readonly auth: AuthState;
   readonly cluster: Cluster;
   readonly confState: raftpb.ConfState;
   readonly host: StateMachineHost;
+  readonly authHost: AuthHost;
   readonly metrics: StoreMetrics;
   /**
    * Whether lease checkpoints are written into the lease's row before the cluster's version is 3.6,
@@ -93,12 +100,12 @@ export interface StateMachineOptions {
 
 /** Kinds that only read: the entry matters to whoever waits for it, and to nobody else. */
 const READ_ONLY_KINDS: ReadonlySet<RequestKind> = new Set([
+  REQUEST_KIND.RANGE,
   REQUEST_KIND.AUTH_STATUS,
   REQUEST_KIND.AUTH_USER_GET,
   REQUEST_KIND.AUTH_ROLE_GET,
   REQUEST_KIND.AUTH_USER_LIST,
   REQUEST_KIND.AUTH_ROLE_LIST,
-  REQUEST_KIND.DOWNGRADE_VERSION_TEST,
 ]);
 
 export class StateMachine {
@@ -107,6 +114,7 @@ export class StateMachine {
   readonly cluster: Cluster;
   readonly leases: LeaseStore;
   readonly alarms: AlarmStore;
+  readonly auth: AuthStore;
   readonly compactor: Compactor;
   readonly watch: WatchFeed;
   /** Raft's configuration as of the last applied entry. */
@@ -146,14 +154,19 @@ export class StateMachine {
     const writer = new StoreWriter(kv, txn, (revision, { changes }) =>
       this.watch.notify(revision, changes),
     );
-    const { leases, alarms, compactor } = this;
+    this.auth = new AuthStore(options.auth, backend);
+    if (this.auth.state.enabled) options.authHost.onEnabled();
+    const { leases, alarms, auth, compactor } = this;
+    const entryIndex = () => this.appliedIndex + 1;
     const base = new KindApplier({
       kv: new KvApplier(writer, { kv, compactor, metrics }),
       leases: new LeaseApplier(writer, { leases, clock: env.clock, metrics }),
       alarms: new AlarmRequestApplier(writer, alarms),
+      auth: new AuthApplier(writer, { auth, host: options.authHost, entryIndex }),
     });
     const quota = new QuotaApplier(base, (cost) => host.hasRoomFor(cost));
-    const noSpace = AlarmApplier.forNoSpace(quota, () => this.alarms.has(AlarmType.NOSPACE));
+    const permissions = new PermissionApplier(quota, auth.state, options.lessor);
+    const noSpace = AlarmApplier.forNoSpace(permissions, () => this.alarms.has(AlarmType.NOSPACE));
     this.#applier = AlarmApplier.forCorrupt(noSpace, () => this.alarms.has(AlarmType.CORRUPT));
   }
 
@@ -244,7 +257,9 @@ export class StateMachine {
     const envelope = this.#envelope;
     readEnvelope(entry.data, envelope);
     const { kind, body, bodyStart, bodyEnd, idHigh, idLow } = envelope;
-    if (READ_ONLY_KINDS.has(kind)) {
+    const awaited = this.#host.isAwaited(idHigh, idLow);
+    const isForNobody = !awaited && READ_ONLY_KINDS.has(kind);
+    if (isForNobody || kind === REQUEST_KIND.DOWNGRADE_VERSION_TEST) {
       this.#end();
       return true;
     }
@@ -253,11 +268,6 @@ export class StateMachine {
       this.#applyMembership(entry.index, kind, body.subarray(bodyStart, bodyEnd));
       this.#end();
       this.#host.onResult(idHigh, idLow, APPLIED);
-      return true;
-    }
-    const awaited = this.#host.isAwaited(idHigh, idLow);
-    if (kind === REQUEST_KIND.RANGE && !awaited) {
-      this.#end();
       return true;
     }
     return this.#applier.begin(operation, envelope, awaited) && this.#endRequest();
@@ -444,8 +454,7 @@ export function applyMembershipRequest(
     default:
       throw new TetcdError(
         ERROR_CODES.UNSUPPORTED,
-        `the log holds a request of kind ${kind}, which this release cannot apply` +
-          (kind >= REQUEST_KIND.AUTH_ENABLE ? ': authentication is not implemented' : ''),
+        `the log holds a request of kind ${kind}, which this release cannot apply`,
       );
   }
 }

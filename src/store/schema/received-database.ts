@@ -12,14 +12,14 @@ import { BUCKET, META_KEY } from './schema.ts';
 
 /**
  * Reads the whole file at `path`, which came with the snapshot at `position`, and leaves it as it is.
- * `inspect` sees the buckets that others read later. CORRUPT, MALFORMED or UNSUPPORTED, naming what,
- * if this release could not serve the file.
+ * `inspect` sees the buckets that others read later, and what was made of those read here. CORRUPT,
+ * MALFORMED or UNSUPPORTED, naming what, if this release could not serve the file.
  */
 export async function checkReceivedDatabase(
   env: Env,
   path: string,
   position: SnapshotPosition,
-  inspect: (snapshot: BackendSnapshot) => void,
+  inspect: (snapshot: BackendSnapshot, restore: Restore) => void,
 ): Promise<void> {
   const restore = new Restore(1);
   const gate = new RowGate();
@@ -30,7 +30,7 @@ export async function checkReceivedDatabase(
       checkIndex(snapshot, path, position);
       restore.inspect(snapshot);
       readAlarms(snapshot);
-      inspect(snapshot);
+      inspect(snapshot, restore);
     },
     rows: { row: gate.accept.bind(gate) },
   });

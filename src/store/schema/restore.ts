@@ -1,11 +1,13 @@
-// What boot makes of a backend file while it is opened: leases, compaction marks, the index. And what
-// it refuses: a secured store is never served openly, and what we do not know is never passed over.
+// What boot makes of a backend file while it is opened: leases, users and roles, compaction marks, the
+// index. What is not known is never passed over.
 
+import type { AuthState } from '../../auth/index.ts';
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import { checkRevisionKey, mainOfKey, REVISION_KEY_BYTES } from '../../mvcc/index.ts';
 import { type BackendSnapshot, readAt } from '../backend/committed-view.ts';
 import { type CompactionMarks, KvRestore } from '../kv/kv-store.ts';
+import { restoreAuth } from './auth-store.ts';
 import { restoreLessor } from './lease-store.ts';
 import { BUCKET, BUCKET_NAMES, META_KEY } from './schema.ts';
 
@@ -15,6 +17,7 @@ export class Restore {
   readonly #minLeaseTtlSec: number;
   readonly #leaseCheckpoints: boolean;
   #lessor: Lessor | undefined;
+  #auth: AuthState | undefined;
   marks: CompactionMarks = { scheduledRev: -1, finishedRev: -1 };
 
   /** `leaseCheckpoints`: whether this member, as leader, is to have long leases checkpointed. */
@@ -28,6 +31,11 @@ export class Restore {
     return this.#lessor;
   }
 
+  get auth(): AuthState {
+    if (this.#auth === undefined) throw new TypeError('the backend has not been inspected');
+    return this.#auth;
+  }
+
   /** Called before the first row. UNSUPPORTED for what this release cannot serve. */
   inspect(snapshot: BackendSnapshot): void {
     for (const name of snapshot.bucketNames()) {
@@ -37,14 +45,7 @@ export class Restore {
         `the database has a bucket "${name}" of unknown meaning`,
       );
     }
-    const enabled = snapshot.get(BUCKET.AUTH, 'authEnabled');
-    if (enabled !== undefined && enabled[0] !== 0) {
-      throw new TetcdError(
-        ERROR_CODES.UNSUPPORTED,
-        'authentication is enabled in the database, and this release cannot check it; ' +
-          'it does not serve a secured store openly',
-      );
-    }
+    this.#auth = restoreAuth(snapshot);
     this.marks = {
       scheduledRev: revisionAt(snapshot, META_KEY.SCHEDULED_COMPACT),
       finishedRev: revisionAt(snapshot, META_KEY.FINISHED_COMPACT),

@@ -13,13 +13,20 @@ import { Cluster, emptyState } from '../../membership/index.ts';
 import { RangeResult, RangeRun, type ReadView } from '../../mvcc/index.ts';
 import { etcdserverpb, mvccpb, type raftpb } from '../../protocol/index.ts';
 import type { ApplyResult } from '../apply/apply-result.ts';
-import { encodeEnvelope, REQUEST_KIND, type RequestKind } from '../apply/request-envelope.ts';
+import type { AuthHost } from '../apply/auth-host.ts';
+import {
+  encodeEnvelope,
+  REQUEST_KIND,
+  type RequestKind,
+  type RequestUser,
+} from '../apply/request-envelope.ts';
 import { StateMachine, type StateMachineHost } from '../apply/state-machine.ts';
 import { Backend, type BackendOptions } from '../backend/backend.ts';
 import type { SnapshotPosition } from '../backend/file-pass.ts';
 import { KvStore } from '../kv/kv-store.ts';
 import type { StoreMetrics } from '../metrics.ts';
 import { Restore } from '../schema/restore.ts';
+import { RecordingAuthHost } from './auth-host.fixture.ts';
 
 export const DATABASE = '/db';
 const MIN_TTL_SEC = 2;
@@ -53,12 +60,15 @@ export interface Applied {
   readonly deleted: number;
   readonly physical: Promise<void> | undefined;
   readonly alarms: readonly etcdserverpb.AlarmMember[];
+  /** The result itself, which of an operation on keys the next entry overwrites. */
+  readonly result: ApplyResult;
 }
 
 export interface RigOptions extends Partial<BackendOptions> {
   readonly batchRows?: number;
   readonly sleepMs?: number;
   readonly host?: Partial<StateMachineHost>;
+  readonly authHost?: AuthHost;
   readonly leaseCheckpoints?: boolean;
   readonly persistLeaseCheckpoints?: boolean;
   /** Of the database; {@link DATABASE} by default. */
@@ -111,6 +121,8 @@ export class StoreRig {
       backend,
       kv,
       lessor: restore.lessor,
+      auth: restore.auth,
+      authHost: options.authHost ?? new RecordingAuthHost(),
       cluster: new Cluster(emptyState(this.#index), { clusterId: 1n, maxLearners: 1 }),
       confState: NOBODY,
       host,
@@ -193,8 +205,9 @@ export class StoreRig {
     return this.#last;
   }
 
-  apply(kind: RequestKind, body: Uint8Array): Applied {
-    const applied = this.applyEntry(this.entry(encodeEnvelope(kind, 1, 7, body)));
+  apply(kind: RequestKind, body: Uint8Array, user?: RequestUser): Applied {
+    const data = encodeEnvelope(kind, 1, 7, body, 0, body.length, user);
+    const applied = this.applyEntry(this.entry(data));
     if (applied === undefined) throw new Error('the entry has no result');
     return applied;
   }
@@ -303,5 +316,6 @@ function copyOf(result: ApplyResult, revision: number): Applied {
     deleted: result.kind === 'deleteRange' ? result.delete.deleted : 0,
     physical: result.kind === 'compaction' ? result.physical : undefined,
     alarms: result.kind === 'alarm' ? [...result.alarms] : [],
+    result,
   };
 }
