@@ -1,4 +1,4 @@
-// Go's `sort.Sort` (since Go 1.19: Orson Peters' pattern-defeating quicksort), step for step. It is not
+// Go's sort.Sort (since Go 1.19: Orson Peters' pattern-defeating quicksort), step for step. It is not
 // stable, and etcd sorts the permissions of a role with it: permissions that share a key must come to
 // lie as on every other member, since a later grant changes the first of them that it finds.
 
