@@ -1,19 +1,19 @@
 // Deadlines of calls: a wheel of slots, each a doubly linked list of the calls whose deadline falls
-// into its tick. Setting and dropping a deadline touch two links and no timer; one timer serves all.
+// into its tick. Adding and removing a deadline touch two links and no timer; one timer serves all.
 //
 //     slot = tick % SLOTS; a deadline further than one turn of the wheel waits in its slot until its
-//     own turn comes, which costs a look at it per turn.
+//     own turn comes, at the cost of one check per turn.
 
 import { invariant } from '../base/index.ts';
 import type { Clock, Timer, Timers } from '../env/index.ts';
 
-/** How late a deadline may be noticed. */
+/** Resolution of the wheel: how late a deadline may fire. */
 const TICK_MS = 8;
 const SLOTS = 1024;
 /** One slot's share of a longer wait is skipped at once, so that an idle wheel seldom wakes. */
 const TIMER_MS_MAX = TICK_MS * SLOTS;
 
-/** What has a deadline. The wheel owns the link fields. */
+/** An entry of the wheel, which owns the link fields. */
 export interface HasDeadline {
   /** On the monotonic clock. */
   deadlineMs: number;
@@ -32,7 +32,7 @@ export class Deadlines {
   readonly #clock: Clock;
   readonly #timers: Timers;
   #count = 0;
-  /** The last tick whose slot has been looked at. */
+  /** The last tick whose slot was checked. */
   #tick = 0;
   #timer: Timer | undefined = undefined;
   #wakeTick = Number.POSITIVE_INFINITY;
@@ -42,7 +42,7 @@ export class Deadlines {
     this.#timers = timers;
   }
 
-  /** Begins to watch; `entry.deadlineMs` is set and lies in the future or not. */
+  /** Adds an entry whose `deadlineMs` is set; it may have passed already. */
   add(entry: HasDeadline): void {
     invariant(entry.deadlineSlot < 0, 'a deadline is watched once');
     if (this.#count === 0) this.#tick = Math.floor(this.#clock.monotonicMs() / TICK_MS);
@@ -60,7 +60,7 @@ export class Deadlines {
     if (wakeTick < this.#wakeTick) this.#wakeAt(wakeTick);
   }
 
-  /** Stops watching; no effect if it is not watched. */
+  /** Removes an entry; no effect on one that is not in the wheel. */
   remove(entry: HasDeadline): void {
     if (entry.deadlineSlot < 0) return;
     const { deadlineNext: next, deadlinePrevious: previous } = entry;
@@ -73,7 +73,7 @@ export class Deadlines {
     this.#count--;
   }
 
-  /** Stops the timer; nothing is called any more. */
+  /** Stops the timer: no deadline fires any more. */
   close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -93,7 +93,7 @@ export class Deadlines {
     this.#wakeTick = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.monotonicMs();
     const nowTick = Math.floor(nowMs / TICK_MS);
-    // After a long sleep one turn of the wheel sees every slot.
+    // After a long pause one turn of the wheel covers every slot.
     const first = Math.max(this.#tick + 1, nowTick - SLOTS + 1);
     for (let tick = first; tick <= nowTick; tick++) {
       this.#tick = tick;

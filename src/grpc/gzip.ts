@@ -12,8 +12,8 @@ export function gzip(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The decompressed bytes, owned by the caller. LIMIT_EXCEEDED if they are more than `bytesMax` (what
- * is beyond is not produced: a small message can not fill the memory), MALFORMED if it is no gzip.
+ * The decompressed bytes, owned by the caller. LIMIT_EXCEEDED if they are more than `bytesMax`, without
+ * decompressing further (so that a small message cannot fill the memory); MALFORMED if it is no gzip.
  */
 export function gunzip(bytes: Uint8Array, bytesMax: number): Uint8Array {
   try {

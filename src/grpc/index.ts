@@ -1,4 +1,4 @@
-// HTTP/2 and gRPC, server and client, over byte streams. Knows no message: bytes in, bytes out.
+// HTTP/2 and gRPC, server and client, over byte streams. Messages are bytes here.
 
 export { createChannel } from './client/channel.ts';
 export type {

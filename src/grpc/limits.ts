@@ -10,8 +10,8 @@ export const MIB = 1024 * 1024;
 export interface ConnectionLimits {
   /**
    * Largest header list we accept, in bytes as RFC 9113 section 6.5.2 counts them (32 more per
-   * field); advertised. A larger one is refused; decoding goes on, without keeping fields, because
-   * the HPACK state must follow. This is what an HPACK bomb meets. (etcd: 16 MiB.)
+   * field); advertised. A larger one is refused; decoding goes on, without collecting fields, to keep
+   * the HPACK state. The bound against HPACK bombs. (etcd: 16 MiB.)
    */
   readonly headerListBytesMax: number;
   /** Largest compressed header block over all its frames. A larger one ends the connection. */
@@ -21,8 +21,8 @@ export interface ConnectionLimits {
   /** Flow-control window that we grant the whole connection. */
   readonly connectionWindowBytes: number;
   /**
-   * Received message bytes of one connection that are kept because a message is incomplete or its
-   * reader paused. The stream that would exceed it is reset with ENHANCE_YOUR_CALM.
+   * Received message bytes of one connection in memory, because a message is incomplete or its reader
+   * paused. The stream that would exceed it is reset with ENHANCE_YOUR_CALM.
    */
   readonly heldBytesMax: number;
   /** Bytes queued on one stream beyond which `write` says "wait". */
@@ -30,7 +30,7 @@ export interface ConnectionLimits {
   /** Bytes queued on one connection beyond which every `write` on it says "wait". */
   readonly connectionHighWaterBytes: number;
   /**
-   * What a connection may have queued while all of them together are over their bound; see
+   * Bytes that a connection may have queued while the bound over all connections is exceeded; see
    * `pendingBytesMax`.
    */
   readonly pendingBytesFloor: number;
@@ -55,7 +55,7 @@ export interface ConnectionLimits {
   readonly prefaceTimeoutMs: number;
   /** Time for a frame or header block that has begun to arrive whole (slow headers). */
   readonly frameTimeoutMs: number;
-  /** Time in which a full outgoing queue must move at all; then the connection is closed. */
+  /** Time in which a full outgoing queue must make some progress; then the connection is closed. */
   readonly writeStallTimeoutMs: number;
 }
 
@@ -68,7 +68,7 @@ export interface ServerLimits extends ConnectionLimits {
   /** (flag) Streams open at once on a connection; advertised; one more is refused. */
   readonly maxConcurrentStreams: number;
   /**
-   * Requests of one connection held back because its responses are not being read (see
+   * Requests of one connection that wait because its responses are not being read (see
    * `connectionHighWaterBytes`); one more is refused, which a client may retry elsewhere.
    */
   readonly heldCallsMax: number;
@@ -84,15 +84,15 @@ export interface ServerLimits extends ConnectionLimits {
   /** Open connections; one more is closed at once. */
   readonly connectionsMax: number;
   /**
-   * Answers that clients have not taken, over all connections: what is queued and the memory of what
-   * is being made. Reached: connections with more than `pendingBytesFloor` of it get no further
-   * answers made, and one that has taken less than that in `pendingStallMs` is closed.
+   * Answers that clients have not taken, over all connections: queued bytes and the memory of answers
+   * being made. Reached: for connections above `pendingBytesFloor` no further answers are made, and one
+   * that has taken less than that in `pendingStallMs` is closed.
    */
   readonly pendingBytesMax: number;
   readonly pendingStallMs: number;
   /**
-   * Received message bytes that are kept, over all connections. Reached: the connection that keeps
-   * most has its incomplete messages reset with ENHANCE_YOUR_CALM.
+   * Received message bytes in memory, over all connections. Reached: the connection that holds most has
+   * its incomplete messages reset with ENHANCE_YOUR_CALM.
    */
   readonly heldBytesTotalMax: number;
 }
@@ -110,7 +110,7 @@ export interface ClientLimits extends ConnectionLimits {
   readonly backoffFactor: number;
   /** Each wait varies by this fraction either way, so that clients do not return in lockstep. */
   readonly backoffJitter: number;
-  /** How often a call that no server has begun is sent again by itself. */
+  /** Transparent retries of a call that no server has processed. */
   readonly transparentRetriesMax: number;
 }
 
@@ -151,12 +151,12 @@ export const SERVER_LIMITS: ServerLimits = {
 /** Defaults of {@link ClientLimits}. */
 export const CLIENT_LIMITS: ClientLimits = {
   ...CONNECTION_LIMITS,
-  // What a server sends was asked for.
+  // A server sends only what was requested.
   inputWorkPerTurn: 2 ** 30 - 1,
   streamWindowBytes: 4 * MIB,
   connectionWindowBytes: 16 * MIB,
   receiveBytesMax: 2 ** 31 - 1,
-  // A client asks for what it gets: a range of any size must fit.
+  // A client receives what it requested: a range of any size must fit.
   heldBytesMax: 2 ** 32,
   waitingCallsMax: 100_000,
   connectTimeoutMs: 20_000,
@@ -179,7 +179,7 @@ export interface ServerKeepalive {
   readonly permitWithoutStream: boolean;
 }
 
-/** When a client asks whether its connection still lives. Milliseconds. */
+/** Keepalive pings of a client. Milliseconds. */
 export interface ClientKeepalive {
   /** A ping is sent after this long without input; Infinity for never. */
   readonly intervalMs: number;
@@ -206,23 +206,23 @@ export const CLIENT_KEEPALIVE: ClientKeepalive = {
 /** Header lists of open calls count against `heldBytesMax` from this size on; others are small. */
 export const HELD_HEAD_BYTES_MIN: number = 16 * KIB;
 
-/** A stream that has lived this long when its client resets it is none of a rapid reset. */
+/** A reset of a stream at least this old does not count as a rapid reset. */
 export const RESET_AGE_MS_FREE = 1_000;
-/** A client whose deadline is as near as this may be about to pass it, by its own clock. */
+/** A deadline nearer than this may have passed already by the client's clock. */
 export const RESET_DEADLINE_MS_NEAR = 100;
-/** What the reset of such a call takes. */
+/** Tokens that the reset of such a call takes. */
 export const RESET_NEAR_DEADLINE_COST = 0.05;
 
-/** How often it is looked at whether the process is late, and how late it must be to count. */
+/** Interval of the lateness check, and how late a check must be to count. */
 export const LATE_BEAT_MS = 250;
 export const LATE_MS_MIN = 250;
-/** What arrives in this time after it was late is excused. */
+/** Resets that arrive within this time after lateness are not charged. */
 export const LATE_GRACE_MS = 1_000;
 
-/** A call with no more time than this is over when it arrives, and not begun. */
+/** A call with no more time than this has passed its deadline on arrival, and is not begun. */
 export const TIMEOUT_MS_OVER = 1e-3;
 
-/** Pings that come too early before the client is told off. */
+/** Early pings that are tolerated; one more is answered with GOAWAY `too_many_pings`. */
 export const PING_STRIKES_MAX = 2;
 /** Without calls and without permission, pings must be this far apart. */
 export const PING_IDLE_MIN_MS: number = 2 * 60 * 60 * 1000;

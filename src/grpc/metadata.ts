@@ -50,7 +50,7 @@ export class PairMetadata implements Metadata {
   }
 }
 
-/** Metadata without a field; shared, so nobody may change it. */
+/** Metadata without fields; shared and immutable. */
 export const EMPTY_METADATA: Metadata = new PairMetadata([]);
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -64,11 +64,11 @@ export function decodeBinaryValue(text: string): Uint8Array | undefined {
   return new Uint8Array(Buffer.from(text, 'base64'));
 }
 
-/** Where Go's decoder gives up on a text that is no base64: the offset in its message. */
+/** The offset at which Go's base64 decoder fails, for its error message. */
 export function base64ErrorAt(text: string): number {
   const at = text.search(/[^A-Za-z0-9+/]/);
   if (at < 0) return text.length - 1;
-  // Only a text whose length is a multiple of four may be padded at all.
+  // Only a text whose length is a multiple of four may have padding.
   if (text.charAt(at) !== '=' || text.length % 4 !== 0) return at;
   if (at % 4 === 3) return at + 1;
   return at % 4 === 2 && text.charAt(at + 1) === '=' ? at + 2 : at;
@@ -83,7 +83,7 @@ export function encodeBinaryValue(bytes: Uint8Array): string {
 const NAME = /^[0-9a-z_.-]+$/;
 const TEXT = /^[\x20-\x7e]*$/;
 
-/** The fields that the transport sets by itself; metadata may not carry them. */
+/** The fields that the transport sets; metadata may not carry them. */
 const RESERVED: ReadonlySet<string> = new Set([
   'content-type',
   'te',

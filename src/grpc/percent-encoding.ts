@@ -16,7 +16,7 @@ export function percentEncode(message: string): string {
   return text;
 }
 
-/** Lenient: an escape that is none stays as it is. `text` holds one char per byte. */
+/** Lenient: an invalid escape is kept as text. `text` holds one char per byte. */
 export function percentDecode(text: string): string {
   if (PLAIN.test(text) || !ESCAPE.test(text)) return text;
   const bytes = new Uint8Array(text.length);

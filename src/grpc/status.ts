@@ -53,7 +53,7 @@ export function statusName(code: number): string {
   return STATUS_NAMES[code] ?? `Code(${code})`;
 }
 
-/** What a promise-style call rejects with. Match on `code`; `details` is the server's message. */
+/** The rejection of a promise-style call. Match on `code`; `details` is the server's message. */
 export class GrpcStatusError extends Error {
   override readonly name = 'GrpcStatusError';
   readonly code: StatusCode;

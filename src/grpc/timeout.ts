@@ -11,7 +11,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   n: 1e-6,
 };
 
-/** Largest timeout that we can mean: about 292 years, as in Go. More is taken as this. */
+/** Largest timeout: about 292 years, as in Go. A longer one is reduced to it. */
 const TIMEOUT_MS_MAX = 2 ** 63 / 1e6;
 
 /** Milliseconds, with fraction. MALFORMED with grpc-go's text if it is no timeout. */

@@ -1,4 +1,4 @@
-// A channel: calls in, spread over the connections to one or more endpoints.
+// A channel: spreads calls over the connections to one or more endpoints.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { ByteStream, Timer } from '../../env/index.ts';
@@ -51,7 +51,7 @@ export class ChannelCore implements Channel {
   readonly #options: ChannelOptions;
   readonly #tickMs: number;
   #links: EndpointLink[] = [];
-  /** Links of endpoints that were taken away, until their last call has ended. */
+  /** Links of removed endpoints, until their last call has ended. */
   readonly #retired = new Set<EndpointLink>();
   #next = 0;
   /** Calls that wait for a connection or for room on one, oldest first. */
@@ -135,7 +135,7 @@ export class ChannelCore implements Channel {
       this.#failSoon(call, STATUS.CANCELED, 'the client connection is closing');
       return;
     }
-    // Those that came before go first.
+    // Waiting calls go first.
     const link = this.#waiting.length > 0 ? undefined : this.#pick();
     if (link !== undefined) link.connection!.open(call);
     else this.#wait(call);
@@ -158,7 +158,7 @@ export class ChannelCore implements Channel {
     this.#options.timers.atEndOfTurn(() => call.failUnplaced(code, text));
   }
 
-  /** A ready link with room, in turn. */
+  /** The next ready link with room, in rotation. */
   #pick(): EndpointLink | undefined {
     const links = this.#links;
     for (let i = 0; i < links.length; i++) {
@@ -225,7 +225,7 @@ export class ChannelCore implements Channel {
     if (this.#waiting.length > 0 || this.#isServing) this.#connectWhatIsIdle();
   }
 
-  /** Calls go on elsewhere: whoever is missing is wanted back. */
+  /** Whether calls go on over other links: then a lost one reconnects immediately. */
   get #isServing(): boolean {
     return !this.#closed && this.#links.some((link) => link.state === 'ready');
   }
@@ -261,7 +261,7 @@ export class ChannelCore implements Channel {
     return this.#options.clock.monotonicMs();
   }
 
-  /** There is a connection to look at now and then. */
+  /** Starts the periodic look at connections, while there is one. */
   watch(): void {
     this.#timer ??= this.after(this.#tickMs, () => this.#tick());
   }

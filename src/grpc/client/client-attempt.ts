@@ -1,5 +1,5 @@
-// One attempt at a call: the stream on one connection. A call that no server has begun may be attempted
-// again elsewhere; what was decided about it stays with the call.
+// One attempt at a call: the stream on one connection. A call that no server has processed may be
+// attempted again elsewhere; what outlives an attempt is in the call (`client-call.ts`).
 
 import { metadataFromFields } from '../field-metadata.ts';
 import { HTTP2_ERROR, http2ErrorName } from '../http2/protocol.ts';
@@ -10,7 +10,7 @@ import type { ClientCallRecord } from './client-call.ts';
 import type { ClientConnection } from './client-connection.ts';
 import { type ResponseHead, statusOfHttp } from './response-head.ts';
 
-/** What a reset by the server means (grpc-go's table). */
+/** gRPC status of an RST_STREAM by its error code (grpc-go's table). */
 const STATUS_OF_RESET: ReadonlyMap<number, StatusCode> = new Map<number, StatusCode>([
   [HTTP2_ERROR.FLOW_CONTROL_ERROR, STATUS.RESOURCE_EXHAUSTED],
   [HTTP2_ERROR.REFUSED_STREAM, STATUS.UNAVAILABLE],

@@ -1,8 +1,8 @@
-// A call of the client, from its making to its status: waiting for a connection, attempted on one, or
-// attempted again if no server has begun it.
+// A call of the client, from its creation to its status: waiting for a connection, attempted on one, or
+// attempted again (transparent retry) if no server has processed it.
 //
 //     waiting -> attempted -> ended        ended also directly: cancelled, deadline, no endpoint
-//        ^-----------'                     refused or beyond GOAWAY: no server has begun it
+//        ^-----------'                     refused or beyond GOAWAY: not processed by the server
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
@@ -37,7 +37,7 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
   headers: Metadata = EMPTY_METADATA;
   endpoint: Endpoint | undefined = undefined;
   ended = false;
-  /** Attempts that no server has begun. */
+  /** Attempts so far that no server has processed. */
   retries = 0;
   deadlineMs: number = Number.POSITIVE_INFINITY;
   deadlineNext: HasDeadline | undefined = undefined;
@@ -111,11 +111,11 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
   #keep(bytes: Uint8Array): void {
     this.#kept.push(bytes);
     this.#keptBytes += bytes.length;
-    if (this.attempt !== undefined && this.#keptBytes > KEPT_BYTES_MAX) this.#letGo();
+    if (this.attempt !== undefined && this.#keptBytes > KEPT_BYTES_MAX) this.#dropKept();
   }
 
-  /** What was sent need not be sent again. */
-  #letGo(): void {
+  /** Drops the copies of sent messages: there will be no other attempt. */
+  #dropKept(): void {
     this.#kept = [];
     this.#keptBytes = 0;
     this.#complete = false;
@@ -135,12 +135,12 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
 
   onHead(headers: Metadata): void {
     this.headers = headers;
-    // The server has begun.
-    this.#letGo();
+    // The server has begun to process the call.
+    this.#dropKept();
     this.tellHead();
   }
 
-  /** No server has begun the attempt: it may be made again. */
+  /** The server has not processed the attempt: the call may be attempted again. */
   onUnprocessed(reason: string): void {
     this.attempt = undefined;
     if (this.ended) return;
@@ -159,7 +159,7 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
     else this.#end(code, message, fields, false);
   }
 
-  /** No connection was to be had. */
+  /** No connection could be made. */
   failUnplaced(code: StatusCode, message: string): void {
     if (!this.ended) this.#end(code, message, undefined, true);
   }
@@ -172,7 +172,7 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
   ): void {
     this.ended = true;
     this.attempt = undefined;
-    this.#letGo();
+    this.#dropKept();
     this.channel.deadlines.remove(this);
     const trailers = fields === undefined ? EMPTY_METADATA : metadataFromFields(fields);
     this.tellStatus({ code, message, trailers, unprocessed });
@@ -215,7 +215,7 @@ export class UnaryClientCall extends ClientCallRecord {
 
   onMessage(message: Uint8Array): void {
     this.#replies++;
-    // Valid only now, but whether it counts is known only with the trailers.
+    // A copy: the bytes are valid only now, but only the trailers tell whether the reply counts.
     this.#reply = message.length === 0 ? EMPTY_BYTES : Uint8Array.from(message);
   }
 
@@ -228,7 +228,7 @@ export class UnaryClientCall extends ClientCallRecord {
   }
 
   protected tellHead(): void {
-    // Nobody asked for it before the end.
+    // A unary call reports its headers with the outcome.
   }
 
   protected tellStatus(status: CallStatus): void {

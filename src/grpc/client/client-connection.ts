@@ -1,4 +1,4 @@
-// One connection of a channel to an endpoint: opens streams for calls and tells what became of them.
+// One connection of a channel to an endpoint: opens streams for calls and reports how they end.
 
 import type { ByteStream } from '../../env/index.ts';
 import { GZIP, IDENTITY } from '../gzip.ts';
@@ -41,7 +41,7 @@ const PATH_BLOCKS_MAX = 1024;
 /** A new connection is made before ids run out. */
 const LAST_ID = Math.floor(STREAM_ID_MAX * 0.75);
 
-/** What a channel wants to know of its connections. */
+/** Events of a connection, for its channel. */
 export interface ConnectionWatcher {
   /** The server's SETTINGS have arrived: calls may be opened. */
   onReady(connection: ClientConnection): void;
@@ -94,7 +94,7 @@ export class ClientConnection extends Connection<ResponseHead> {
   }
 
   protected override makeHeldRoom(): boolean {
-    // A client asks for what it gets: there is no bound over all connections.
+    // A client receives what it requested: there is no bound over all connections.
     return true;
   }
 
@@ -230,7 +230,7 @@ export class ClientConnection extends Connection<ResponseHead> {
   }
 
   protected override onStreamReset(): void {
-    // A server that resets has its reasons.
+    // Resets by a server are not limited.
   }
 
   protected override onStreamClosed(): void {
@@ -243,7 +243,7 @@ export class ClientConnection extends Connection<ResponseHead> {
     const detail = debug === '' ? '' : `, debug data: ${JSON.stringify(debug)}`;
     this.lossText = `closing transport due to: received prior goaway: code: ${http2ErrorName(code)}${detail}`;
     this.#beginDraining();
-    // What lies beyond the last id has not been begun and never will be.
+    // Streams above the last id are not processed (RFC 9113 section 6.8).
     for (const stream of [...this.streams.values()]) {
       if (stream.id <= lastStreamId) continue;
       const attempt = stream as ClientAttempt;
@@ -281,7 +281,7 @@ export class ClientConnection extends Connection<ResponseHead> {
   }
 
   protected override onPing(): void {
-    // Answered already; how often is bounded like all control frames.
+    // Answered already; bounded like all control frames.
   }
 
   protected override onPingAck(): void {

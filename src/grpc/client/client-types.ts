@@ -1,4 +1,4 @@
-// What a client's user sees: a channel over one or more endpoints, its calls and handlers.
+// The client's interface: a channel over one or more endpoints, its calls and handlers.
 
 import type { ByteStream, Clock, Entropy, StreamAddress, Timers } from '../../env/index.ts';
 import type { ClientKeepalive, ClientLimits } from '../limits.ts';
@@ -17,7 +17,7 @@ export interface Endpoint extends StreamAddress {
 /** Makes a connected byte stream; with TLS, after the handshake has agreed on h2. */
 export type Connect = (endpoint: Endpoint, timeoutMs: number) => Promise<ByteStream>;
 
-/** What a channel is made of. */
+/** How a channel is made. Times are in milliseconds, sizes in bytes. */
 export interface ChannelOptions {
   readonly endpoints: readonly Endpoint[];
   readonly connect: Connect;
@@ -33,7 +33,7 @@ export interface ChannelOptions {
   readonly keepalive?: Partial<ClientKeepalive>;
 }
 
-/** Of one call. */
+/** Options of one call. */
 export interface CallOptions {
   /** Default: no deadline. */
   readonly timeoutMs?: number;
@@ -52,7 +52,7 @@ export interface CallStatus {
   readonly code: StatusCode;
   readonly message: string;
   readonly trailers: Metadata;
-  /** True if no endpoint has begun to process the call: a retry cannot do it twice. */
+  /** True if no endpoint has begun to process the call: a retry cannot execute it twice. */
   readonly unprocessed: boolean;
 }
 
@@ -63,7 +63,7 @@ export interface UnarySink {
   onFailure(status: CallStatus, call: ClientCall): void;
 }
 
-/** A call under way, for cancelling it and for what its response headers say. */
+/** A call in progress: cancels it and gives access to its response headers. */
 export interface ClientCall {
   readonly path: string;
   /** Initial metadata; empty until it has arrived. */
@@ -76,7 +76,7 @@ export interface ClientCall {
 
 /** A call with any number of messages either way. */
 export interface ClientStream extends ClientCall {
-  /** False: wait for `onDrain`, though nothing is refused. Encoded before return. */
+  /** Sends a message, encoded before return. False: wait for `onDrain` (it is sent nevertheless). */
   write<T>(encoder: Encoder<T>, message: T): boolean;
   /** Copied before return. */
   writeBytes(message: Uint8Array): boolean;
@@ -100,15 +100,14 @@ export interface ClientStreamHandler {
   onHeaders?(headers: Metadata): void;
 }
 
-/** What a channel does about an endpoint at the moment. */
+/** State of the connection to an endpoint. */
 export type EndpointState = 'idle' | 'connecting' | 'ready' | 'backoff' | 'closed';
 
 /**
- * Calls to one or more endpoints over connections that are kept. Reconnects by itself; ended by
- * `close`.
+ * Calls to one or more endpoints over kept connections. Reconnects after losses, until `close`.
  */
 export interface Channel {
-  /** The core: no promise. The message is encoded before return. */
+  /** A unary call without a promise: `sink` gets the outcome. The message is encoded before return. */
   unary<T>(
     path: string,
     encoder: Encoder<T>,
@@ -130,6 +129,6 @@ export interface Channel {
   states(): readonly EndpointState[];
   /** Why there is no connection to each endpoint that could not be connected to; undefined if all could. */
   readonly connectFailure: string | undefined;
-  /** Opens no more calls; running ones are cancelled with CANCELED. */
+  /** Closes all connections; running calls end with CANCELED, new ones too. */
   close(): void;
 }

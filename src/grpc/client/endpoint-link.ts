@@ -1,5 +1,5 @@
-// The connection to one endpoint, as a channel wants it: made when needed, made again after a loss,
-// with growing pauses while that fails.
+// The connection to one endpoint: made when needed, made again after a loss, with exponential backoff
+// while connecting fails.
 //
 //     idle -> connecting -> ready -> idle        (lost, or drained by the server)
 //       ^         '-> backoff -'                 (could not connect)
@@ -28,7 +28,7 @@ export class EndpointLink implements ConnectionWatcher {
     this.endpoint = endpoint;
   }
 
-  /** Begins to connect if nothing is under way. */
+  /** Begins to connect unless connected or connecting. */
   connect(): void {
     if (this.state !== 'idle') return;
     this.state = 'connecting';
@@ -73,7 +73,7 @@ export class EndpointLink implements ConnectionWatcher {
     this.connections.delete(connection);
     if (this.connection !== connection) return;
     this.connection = undefined;
-    // Gone before it was ready: as good as not connected.
+    // Lost before SETTINGS arrived: counts as a failure to connect.
     if (this.state === 'connecting') {
       const { path, host, port } = this.endpoint;
       const where = path ?? `${host}:${port}`;
@@ -107,7 +107,7 @@ export class EndpointLink implements ConnectionWatcher {
     for (const connection of this.connections) connection.tick(nowMs);
   }
 
-  /** No new calls here; running ones end in peace. */
+  /** No new calls on this link; running ones go on to their end. */
   drain(): void {
     this.#retire();
     for (const connection of [...this.connections]) connection.drain();

@@ -84,7 +84,7 @@ function readStatus(head: ResponseHead, value: string): void {
     return;
   }
   const code = Number(value);
-  // A code from the future is reported as unknown, as all gRPC clients do.
+  // An unknown code is reported as UNKNOWN, as by all gRPC clients.
   head.status = code < STATUS_COUNT ? (code as StatusCode) : STATUS.UNKNOWN;
 }
 
@@ -99,7 +99,7 @@ const STATUS_OF_HTTP: ReadonlyMap<number, StatusCode> = new Map<number, StatusCo
   [504, STATUS.UNAVAILABLE],
 ]);
 
-/** The status that a response which is not gRPC amounts to. */
+/** The gRPC status for a response that is not gRPC, by its HTTP status. */
 export function statusOfHttp(head: ResponseHead): { code: StatusCode; message: string } {
   const type =
     head.contentType === undefined

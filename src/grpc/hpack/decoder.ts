@@ -1,7 +1,7 @@
 // HPACK decoding: header blocks to fields, following the dynamic table of the sender.
 //
-// Hot: runs per request whose block was not met before. Fields in a table are objects that were made
-// and checked once, so that a block of indexes costs a few array reads.
+// Hot: runs per request whose block is not in the block cache. Fields in a table are objects that were
+// made and checked once, so that a block of indexes costs a few array reads.
 
 import { ERROR_CODES, latin1FromBytes, TetcdError } from '../../base/index.ts';
 import { DynamicTable } from './dynamic-table.ts';
@@ -41,7 +41,7 @@ export class HpackDecoder {
   }
 
   /**
-   * Moves whenever a block has changed the dynamic table. Two equal blocks decoded at the same
+   * Changes with every change of the dynamic table. Two equal blocks decoded at the same
    * generation have equal fields, and the second one changes nothing if the first did not.
    */
   get generation(): number {

@@ -1,5 +1,5 @@
 // HPACK encoding. Fields that repeat go into the dynamic table once; a caller that sends the same
-// list again may send the same bytes again as long as `generation` has not moved.
+// list again may send the same bytes again as long as `generation` is unchanged.
 
 import { writeLatin1 } from '../../base/index.ts';
 import { DynamicTable } from './dynamic-table.ts';
@@ -48,7 +48,7 @@ export class HpackEncoder {
   #pendingSize = -1;
   #generation = 0;
 
-  /** Moves whenever what was encoded before may no longer be sent as it is. */
+  /** Changes whenever blocks encoded before may no longer be sent again. */
   get generation(): number {
     return this.#generation;
   }
@@ -105,7 +105,7 @@ export class HpackEncoder {
   }
 
   #worthInserting(name: string, value: string): boolean {
-    // One large value would push everything else out.
+    // One large value would evict everything else.
     return name.length + value.length <= this.#table.bytesMax / 4;
   }
 

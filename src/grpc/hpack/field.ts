@@ -1,8 +1,8 @@
 // One header field, checked once when it is made: a field in a table is used by many requests.
 
 /**
- * Names that HTTP/2 and gRPC give a meaning; a switch over small integers instead of string
- * comparisons. Negative: pseudo-header fields. 0: no name we know.
+ * Kinds of names with a meaning in HTTP/2 and gRPC: a switch over small integers instead of string
+ * comparisons. Negative: pseudo-header fields. 0: any other name.
  */
 export const FIELD_KINDS = {
   PSEUDO_UNKNOWN: -7,
@@ -62,7 +62,7 @@ export const FIELD_OVERHEAD = 32;
 /** A token (RFC 9110 section 5.6.2) without capitals; a colon only in front. */
 const GOOD_NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
-/** No control characters but tabs, as in Go; unlike in RFC 9113, blanks at the ends are no fault. */
+/** No control characters but tabs, as in Go; unlike RFC 9113, blanks at either end are accepted. */
 function isGoodValue(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     const char = value.charCodeAt(i);

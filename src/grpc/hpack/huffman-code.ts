@@ -1,5 +1,5 @@
-// RFC 7541 appendix B. The code is canonical (shorter codes first, then by symbol), so the length of
-// each symbol's code says everything.
+// RFC 7541 appendix B. The code is canonical (shorter codes first, then by symbol), so the lengths of
+// the symbols' codes determine the codes.
 
 /** Symbol 256: only its prefix appears, as padding. */
 export const HUFFMAN_EOS = 256;

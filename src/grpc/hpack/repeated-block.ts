@@ -1,5 +1,5 @@
-// A header list that is sent over and over: encoded once, then copied for as long as the encoder's
-// table does not move.
+// A header list that is sent repeatedly: encoded once, then copied as long as the encoder's table does
+// not change.
 
 import { EMPTY_BYTES } from '../../base/index.ts';
 import { encodedFieldMax, type HpackEncoder, INDEXING } from './encoder.ts';
@@ -45,7 +45,7 @@ export class RepeatedBlock {
     for (const [name, value] of this.#fields) {
       at = encoder.field(name, value, INDEXING.YES, target, at);
     }
-    // What inserted entries must not be sent a second time; the next encoding will be of indexes.
+    // A block that inserts entries must not be sent twice; the next encoding consists of indexes.
     if (encoder.generation === before) {
       // Not `slice`: of a Buffer that would be a view.
       this.#bytes = Uint8Array.from(target.subarray(offset, at));

@@ -1,9 +1,9 @@
 // Header blocks that repeat on a connection are decoded once.
 //
-// A block may be remembered if decoding it did not change the dynamic table: then, as long as nothing
-// else changes the table either (the decoder's generation stands still), the same bytes mean the same
-// fields and do nothing besides. Clients that index all their fields send such blocks for every call
-// but the first; a field that is inserted anew each time (a timeout) makes its blocks pass by here.
+// A block may be cached if decoding it did not change the dynamic table: as long as the table does not
+// change (the decoder's generation stays the same), the same bytes mean the same fields and have no
+// other effect. Clients that index all their fields send such blocks for every call but the first;
+// blocks with a field that is inserted every time (a timeout) are not cached.
 
 const SLOTS = 16;
 const BLOCK_BYTES_MAX = 256;

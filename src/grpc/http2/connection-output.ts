@@ -1,5 +1,5 @@
-// What one HTTP/2 connection sends, either side: when it is flushed, when a peer that does not read is
-// no longer read from, and the frames by which streams go on, end and are reset.
+// The sending half of an HTTP/2 connection, either side: flushing, back-pressure against a peer that
+// does not read, and the frames that continue, end and reset streams.
 
 import type { ByteStream, Clock } from '../../env/index.ts';
 import { HpackEncoder } from '../hpack/index.ts';
@@ -26,14 +26,14 @@ import { Sender } from './sender.ts';
 import type { Http2Stream } from './stream.ts';
 import { TokenBucket } from './token-bucket.ts';
 
-/** What all connections of a server or channel share. */
+/** Shared by all connections of a server or channel. */
 export interface ConnectionContext {
   readonly clock: Clock;
   readonly pool: SlabPool;
   readonly scheduler: FlushScheduler;
-  /** Sent by nobody yet: DATA that is queued and answers that are being made. */
+  /** Bytes not sent yet: queued DATA, and answers that are being made. */
   readonly pending: ByteCount;
-  /** Received message bytes that are kept. */
+  /** Bytes of received messages in memory. */
   readonly held: ByteCount;
   readonly turns: InputTurns;
 }
@@ -47,7 +47,7 @@ export interface ConnectionRole {
   readonly pausesReading: boolean;
 }
 
-/** Streams that we reset and whose late frames we forgive. */
+/** Streams reset by us that are remembered, so that their late frames are ignored. */
 const RESETS_REMEMBERED_MAX = 1024;
 
 export abstract class ConnectionOutput implements Flushable {
@@ -64,13 +64,13 @@ export abstract class ConnectionOutput implements Flushable {
   protected readonly context: ConnectionContext;
   /** Tokens for frames that cost work and carry nothing; see `controlFramesBurst`. */
   protected readonly controlFrames: TokenBucket;
-  /** Input is being read: what it asks to be sent is sent when it has been. */
+  /** Input is being read: output is flushed after it. */
   protected inInput = false;
   protected flushAfterInput = false;
   protected readingPaused = false;
-  /** Input waits for its turn: nothing more is read until then. */
+  /** Input waits for a later turn: nothing more is read until then. */
   protected inputWaits = false;
-  /** Ids that we reset, until there are too many to remember. */
+  /** Ids of streams that we reset; at most RESETS_REMEMBERED_MAX. */
   protected readonly resets = new Set<number>();
   protected resetsForgotten = false;
   /** The transport is gone. */
@@ -99,7 +99,7 @@ export abstract class ConnectionOutput implements Flushable {
 
   protected abstract onStreamClosed(stream: Http2Stream): void;
 
-  /** Asks for what is pending to be sent: after the input, or at the end of this turn. */
+  /** Schedules a flush: after the input, or at the end of this turn. */
   flushSoon(): void {
     if (this.inInput) {
       this.flushAfterInput = true;
@@ -189,7 +189,7 @@ export abstract class ConnectionOutput implements Flushable {
     if (stream.remoteEnded) this.closeStream(stream);
   }
 
-  /** Resets a stream for our own reasons; it is not told. */
+  /** Resets a stream on our own decision; its `onAborted` is not called. */
   resetStream(stream: Http2Stream, code: Http2ErrorCode): void {
     if (stream.closed) return;
     // With both halves ended the peer has closed it already.
@@ -197,7 +197,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.closeStream(stream);
   }
 
-  /** RST_STREAM for a stream that is not, or will at once no longer be, in `streams`. */
+  /** RST_STREAM for a stream that is not in `streams`, or is removed right after. */
   writeReset(id: number, code: Http2ErrorCode): void {
     if (this.resets.size >= RESETS_REMEMBERED_MAX) {
       this.resets.clear();
@@ -208,7 +208,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.flushSoon();
   }
 
-  /** The stream is forgotten without a word to the peer or to itself. */
+  /** Removes the stream without a frame to the peer and without a callback. */
   dropStream(stream: Http2Stream): void {
     if (!stream.closed) this.closeStream(stream);
   }
@@ -238,7 +238,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.flushSoon();
   }
 
-  /** `count` bytes received are no longer in the way: the peer may send as many more. */
+  /** Flow control: `count` received bytes are consumed, so that the peer may send as many more. */
   credit(stream: Http2Stream, count: number): void {
     if (stream.remoteEnded || stream.closed) return;
     stream.uncredited += count;

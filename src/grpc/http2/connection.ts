@@ -2,7 +2,7 @@
 // Over a ByteStream; knows no socket and no gRPC. `ServerConnection` and `ClientConnection` give the
 // streams their meaning.
 //
-// Three ways for things to end. A ConnectionError is thrown by whatever finds the violation and ends
+// Three kinds of failure. A ConnectionError is thrown where the violation is found and ends
 // here with GOAWAY. A violation of one stream resets that stream (`abortStream`). An error of the
 // embedding program passes through untouched: it is not the peer's fault.
 
@@ -46,14 +46,14 @@ export abstract class Connection<Head = unknown>
   extends ConnectionOutput
   implements ByteStreamHandler, FrameSink, Continuable
 {
-  /** What the peer has told in SETTINGS. */
+  /** The peer's SETTINGS. */
   readonly peerSettings: PeerSettings;
   #heldBytes = 0;
   /** Highest stream id that the peer has opened. */
   lastRemoteId = 0;
   /** Whether the peer's first SETTINGS have arrived. */
   settled = false;
-  /** Says at a glance whether the peer is alive. */
+  /** Frames received so far: keepalive compares it to see whether the peer is alive. */
   framesReceived = 0;
   /** Work that the input may still cause in this turn; see `inputWorkPerTurn`. */
   inputWork: number;
@@ -88,39 +88,39 @@ export abstract class Connection<Head = unknown>
     transport.handler = this;
   }
 
-  /** Received message bytes kept on all streams. */
+  /** Bytes of received messages in memory, over all streams. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Counts bytes that are kept, or with a negative number no longer. */
+  /** Counts received bytes in memory; a negative number releases them. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
     this.context.held.bytes += bytes;
   }
 
   /**
-   * Whether more is kept than may be, here or on all connections; then the stream that has asked for
-   * it is reset.
+   * Whether the bound of received bytes in memory is exceeded, here or over all connections; then the
+   * stream that holds the newest of them is reset.
    */
   get holdsTooMuch(): boolean {
     if (this.#heldBytes > this.limits.heldBytesMax) return true;
     return this.context.held.isOver && !this.makeHeldRoom();
   }
 
-  /** Resets the streams that keep received bytes. */
+  /** Resets the streams that hold received bytes. */
   dropHeld(): void {
     for (const stream of [...this.streams.values()]) {
       if (stream.heldBytes > 0) this.abortStream(stream, HTTP2_ERROR.ENHANCE_YOUR_CALM);
     }
   }
 
-  // What the two sides do differently.
+  // What differs between server and client.
 
-  /** All connections together keep too much: whether others could be made to keep less. */
+  /** The bound over all connections is exceeded: frees bytes of other connections. Whether it could. */
   protected abstract makeHeldRoom(): boolean;
 
-  /** Makes sense of a header list; the result may be shared by many streams. */
+  /** Interprets a header list; the result may be shared by many streams. */
   protected abstract parseHead(fields: readonly HeaderField[]): Head;
   /** HEADERS on a stream that does not exist yet. `head` undefined: its list was too large. */
   protected abstract openStream(id: number, head: Head | undefined, endStream: boolean): void;
@@ -134,20 +134,20 @@ export abstract class Connection<Head = unknown>
   protected abstract isIdle(id: number): boolean;
   /** Where in `bytes` the first frame begins; -1 while the peer's preface is incomplete. */
   protected abstract takePreface(bytes: Uint8Array): number;
-  /** What has arrived has been read; nothing of it has left yet. */
+  /** The input at hand has been read; the output that it caused is not flushed yet. */
   protected abstract onInputRead(): void;
   protected abstract onPing(): void;
   protected abstract onPingAck(bytes: Uint8Array, start: number): void;
   protected abstract onGoAway(lastStreamId: number, code: number, debug: string): void;
   /**
-   * The peer reset an open stream (`byPeer`), or is to blame that we do; before the stream is told.
-   * May `fail` the connection.
+   * The peer reset an open stream (`byPeer`), or violated the protocol so that we do. Called before the
+   * stream's `onAborted`; may `fail` the connection.
    */
   protected abstract onStreamReset(stream: Http2Stream, byPeer: boolean): void;
   protected abstract onSettingsChanged(): void;
   /** Pings and their timeouts; `moved` if frames have arrived since the last time. */
   protected abstract keepAlive(nowMs: number, moved: boolean): void;
-  /** Last of all; streams that were open have been told. */
+  /** The last callback; open streams have had their `onAborted`. */
   protected abstract onGone(error: Error | undefined): void;
 
   // Input
@@ -159,7 +159,7 @@ export abstract class Connection<Head = unknown>
     this.#readInput(bytes);
   }
 
-  /** For the turns: this connection's has come. */
+  /** Called by `InputTurns` when it is this connection's turn. */
   continueInput(): void {
     this.inputWaits = false;
     if (this.gone) return;
@@ -186,8 +186,8 @@ export abstract class Connection<Head = unknown>
       this.onInputRead();
       this.inInput = false;
       if (this.inputWork <= 0 && !this.closed) this.#waitForTurn();
-      // What was answered at once leaves at once (8 % less CPU than at the end of the turn, where
-      // answers that take longer leave together).
+      // Synchronous answers are flushed here: 8 % less CPU than at the end of the turn, when answers that
+      // take longer are flushed together.
       if (this.flushAfterInput) this.flush();
     } catch (error) {
       this.inInput = false;
@@ -196,7 +196,7 @@ export abstract class Connection<Head = unknown>
         this.fail(error);
         return;
       }
-      // The rest of the input is lost with the place in it.
+      // The position in the input is lost, so is the rest of it.
       this.cutOff('a handler threw');
       throw error;
     }
@@ -242,7 +242,7 @@ export abstract class Connection<Head = unknown>
     else this.#onControlFrame(type, flags, id, bytes, start, end);
   }
 
-  /** A frame that costs work and carries nothing: each takes a token. */
+  /** A control frame takes a token of `controlFrames`. */
   #onControlFrame(
     type: number,
     flags: number,
@@ -323,7 +323,7 @@ export abstract class Connection<Head = unknown>
     if (stream.receiveWindow < 0) return HTTP2_ERROR.FLOW_CONTROL_ERROR;
     if (stream.contentLeft >= 0) {
       stream.contentLeft -= count;
-      // Content-length must be true (section 8.1.1).
+      // The body must have the length that content-length says (section 8.1.1).
       const agrees = endStream ? stream.contentLeft === 0 : stream.contentLeft >= 0;
       if (!agrees) return HTTP2_ERROR.PROTOCOL_ERROR;
     }
@@ -388,7 +388,7 @@ export abstract class Connection<Head = unknown>
     if (!this.resetsForgotten) {
       throw new ConnectionError(HTTP2_ERROR.STREAM_CLOSED, 'HEADERS on a closed stream');
     }
-    // Perhaps we have reset it ourselves: then it is no reason to end the connection.
+    // We may have reset it ourselves, so this does not end the connection.
     this.writeReset(id, HTTP2_ERROR.STREAM_CLOSED);
   }
 
@@ -430,7 +430,7 @@ export abstract class Connection<Head = unknown>
   #onSettings(bytes: Uint8Array, start: number, end: number): void {
     const { peerSettings, sender } = this;
     peerSettings.apply(bytes, start, end);
-    // Once per frame, however often it is named: it costs a pass over all streams.
+    // Once per frame, however often the setting is repeated in it: it costs a pass over all streams.
     if (peerSettings.initialWindow !== sender.initialWindow) {
       this.#chargeControlFrame(this.streams.size / 100);
       sender.setInitialWindow(peerSettings.initialWindow, this.streams.values());
@@ -471,7 +471,7 @@ export abstract class Connection<Head = unknown>
     this.onGoAway(lastStreamId, readUint32(bytes, start + 4), debug);
   }
 
-  /** A PRIORITY frame of a wrong size (section 6.3); of a right one we take no notice. */
+  /** A PRIORITY frame of a wrong size (section 6.3); one of the right size is ignored. */
   #onBadPriority(id: number): void {
     const stream = this.streams.get(id);
     if (stream !== undefined) this.abortStream(stream, HTTP2_ERROR.FRAME_SIZE_ERROR);
@@ -488,7 +488,7 @@ export abstract class Connection<Head = unknown>
     this.flushSoon();
   }
 
-  /** Resets a stream for the peer's violation, and tells it. */
+  /** Resets a stream for the peer's violation, and calls its `onAborted`. */
   abortStream(stream: Http2Stream, code: Http2ErrorCode): void {
     if (stream.closed) return;
     this.onStreamReset(stream, false);
@@ -499,7 +499,7 @@ export abstract class Connection<Head = unknown>
 
   // The end
 
-  /** Ends the connection for a violation: GOAWAY, then close. Streams that are open are told. */
+  /** Ends the connection for a violation: GOAWAY, `onAborted` of open streams, then close. */
   fail(error: ConnectionError): void {
     if (this.closed) return;
     this.goAway(this.lastRemoteId, error.code, error.message);
@@ -515,8 +515,8 @@ export abstract class Connection<Head = unknown>
     this.#closedAtMs = this.context.clock.monotonicMs();
     this.flushSoon();
     this.#loseStreams();
-    // Whatever still arrives is read and dropped: closing over unread input would make the
-    // operating system discard our last words.
+    // What still arrives is read and dropped: closing with unread input would make the operating
+    // system discard our last frames.
     if (this.readingPaused || this.inputWaits) this.transport.resume();
   }
 
@@ -540,7 +540,7 @@ export abstract class Connection<Head = unknown>
     this.onGone(this.#closeError);
   }
 
-  /** Closes without ceremony: the peer would not listen. */
+  /** Closes without GOAWAY: the peer would not read it. */
   protected cutOff(reason: string): void {
     this.closed = true;
     this.#closeError = new TetcdError(ERROR_CODES.TIMEOUT, `http2: ${reason}`);
@@ -548,7 +548,7 @@ export abstract class Connection<Head = unknown>
     this.transport.destroy();
   }
 
-  /** Looks at what should have moved since the last time. Called about once a second. */
+  /** Keepalive and watchdog checks. Called about once a second. */
   tick(nowMs: number): void {
     if (this.closed) {
       if (nowMs - this.#closedAtMs > LINGER_MS) this.transport.destroy();

@@ -1,5 +1,5 @@
-// Once per turn of the event loop, every connection with something to send sends it: the frames of
-// all calls answered in the turn leave in one write.
+// Flushes every connection with pending output once per turn of the event loop: the frames of all calls
+// answered in the turn are one write.
 
 import type { Timers } from '../../env/index.ts';
 
@@ -19,7 +19,7 @@ export class FlushScheduler {
     this.#run = () => this.#flushAll();
   }
 
-  /** The caller adds itself once until it is flushed. */
+  /** Schedules a flush of `connection`; called once until it is flushed. */
   add(connection: Flushable): void {
     this.#waiting.push(connection);
     if (this.#waiting.length === 1) this.#timers.atEndOfTurn(this.#run);

@@ -4,7 +4,7 @@
 //     chunk   [ frame | frame | fra ]        first two in place, the cut one copied
 //     chunk   [ me | frame | ... ]           its rest completes the copy, others in place
 //
-// A sink that has had enough for this turn is asked again by `resume`; what is left until then is kept.
+// A sink that has enough for this turn continues with `resume`; until then the rest is buffered.
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import { ConnectionError, FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX, HTTP2_ERROR } from './protocol.ts';
@@ -48,7 +48,7 @@ export class FrameReader {
     if (at < bytes.length && !sink.closed) this.#rest = Uint8Array.from(bytes.subarray(at));
   }
 
-  /** Goes on with what the sink had no turn for; `more` came behind it meanwhile. */
+  /** Continues with the buffered rest, and then `more`, which arrived since. */
   resume(sink: FrameSink, more: Uint8Array = EMPTY_BYTES): void {
     const rest = more.length === 0 ? this.#rest : Buffer.concat([this.#rest, more]);
     this.#rest = EMPTY_BYTES;
@@ -84,7 +84,7 @@ export class FrameReader {
     at = this.#take(bytes, at, whole);
     if (this.#heldLength < whole) return at;
     const held = this.#held;
-    // Let go first: idle connections keep nothing, and the sink may throw.
+    // Cleared first: idle connections hold no buffer, and the sink may throw.
     this.#held = EMPTY_BYTES;
     this.#heldLength = 0;
     deliver(held, 0, whole, sink);

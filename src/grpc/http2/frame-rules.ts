@@ -1,5 +1,5 @@
-// The rules of RFC 9113 section 6 that a frame header alone can break: on which streams a type of frame
-// may come, and how long it must be. A broken one ends the connection.
+// The rules of RFC 9113 section 6 that concern a frame header alone: the streams on which a type of
+// frame may come, and its length. A violation ends the connection.
 
 import { ConnectionError, FLAG, FRAME, HTTP2_ERROR } from './protocol.ts';
 
@@ -23,7 +23,7 @@ export function checkFrame(type: number, flags: number, streamId: number, length
       }
       break;
     case FRAME.PUSH_PROMISE:
-      // A client may not push, and a server may not since we have said so.
+      // A client must not push, and a server must not since our SETTINGS disable it.
       throw protocolError('PUSH_PROMISE');
     case FRAME.PING:
       if (streamId !== 0) throw protocolError('PING on a stream');

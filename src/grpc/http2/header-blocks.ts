@@ -1,5 +1,5 @@
 // Header blocks: a HEADERS frame and the CONTINUATION frames that may follow it, joined, decoded and
-// given their meaning.
+// interpreted.
 
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import { type HeaderField, HpackDecoder } from '../hpack/index.ts';

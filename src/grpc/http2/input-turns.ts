@@ -1,17 +1,17 @@
-// Turns of the event loop shared among connections. A connection that has caused its share of work in
-// a turn (`inputWorkPerTurn`) keeps the rest of its input, is not read from, and goes on in a later turn.
-// One of those that wait goes on per turn, so that a turn is as short with many of them as with one.
+// Fair sharing of turns of the event loop among connections. A connection that has caused its share of
+// work in a turn (`inputWorkPerTurn`) buffers the rest of its input, is not read from, and continues in
+// a later turn. One waiting connection continues per turn, so that turns stay short with many of them.
 
 import type { Timers } from '../../env/index.ts';
 
 export interface Continuable {
-  /** Reads what was kept, with a new share; may ask for another turn. */
+  /** Reads the buffered input, with a new share; may wait for another turn. */
   continueInput(): void;
 }
 
 /** One per server or channel. */
 export class InputTurns {
-  /** Moves whenever a connection that waited has had its turn: shares begun before are over. */
+  /** Incremented when a waiting connection has had its turn: older shares are void. */
   turn = 0;
   readonly #waiting: Continuable[] = [];
   #scheduled = false;
@@ -23,7 +23,7 @@ export class InputTurns {
     this.#run = () => this.#continue();
   }
 
-  /** The caller waits once until it is continued. */
+  /** Queues `connection`; called once until it is continued. */
   add(connection: Continuable): void {
     this.#waiting.push(connection);
     this.#schedule();

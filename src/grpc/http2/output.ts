@@ -5,15 +5,15 @@
 //     slab   [ flushed, owned by the stream | pending | free ]
 //                                           ^start    ^at
 //
-// Flushed bytes are never touched again, and the free rest goes on being used, by this connection or
-// another: a connection with nothing pending holds no slab.
+// Flushed bytes are never written again. The free rest is reused by this connection or another: a
+// connection with nothing pending holds no slab.
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { ByteStream } from '../../env/index.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
-/** A slab with less free than this is left to the garbage collector. */
+/** A slab with fewer free bytes than this is dropped. */
 const SLAB_WORTH_KEEPING = 4_096;
 const SLABS_KEPT_MAX = 64;
 /** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
@@ -48,7 +48,7 @@ export class Output {
   handedBytes = 0;
   readonly #stream: ByteStream;
   readonly #pool: SlabPool;
-  /** False since the stream said it has enough; the owner sets it again on drain. */
+  /** False after a write of the stream returned false; the owner sets it again on drain. */
   writable = true;
 
   constructor(stream: ByteStream, pool: SlabPool) {
@@ -83,7 +83,7 @@ export class Output {
     this.at += end - start;
   }
 
-  /** Hands what is pending to the stream and lets the slab go. */
+  /** Writes the pending bytes to the stream and returns the free rest of the slab. */
   flush(): void {
     const { bytes, at } = this;
     const start = this.#start;

@@ -1,4 +1,4 @@
-// What the peer has told us in SETTINGS (RFC 9113 section 6.5.2).
+// The peer's SETTINGS (RFC 9113 section 6.5.2).
 
 import type { HpackEncoder } from '../hpack/index.ts';
 import { protocolError } from './frame-rules.ts';
@@ -55,7 +55,7 @@ export class PeerSettings {
         this.initialWindow = value;
         break;
       case SETTING.MAX_FRAME_SIZE:
-        // We never send larger frames than everyone takes, so that the value itself does not matter.
+        // The value is not used: we never send frames above the default maximum.
         if (value < FRAME_PAYLOAD_MAX || value > FRAME_PAYLOAD_LIMIT) {
           throw protocolError('SETTINGS_MAX_FRAME_SIZE');
         }

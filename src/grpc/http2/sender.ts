@@ -1,10 +1,10 @@
-// DATA that could not leave at once: streams with something queued and a window for it stand in a
-// ring, and each in turn sends one frame, so that a large response does not delay small ones.
+// Queued DATA: streams with something queued and a window for it are in a ring, and each in turn sends
+// one frame, so that a large response does not delay small ones.
 //
 //     queued, window > 0, socket willing   in the ring, sends
 //     queued, stream's window <= 0         out of the ring until WINDOW_UPDATE or SETTINGS
-//     connection's window <= 0             the ring stands still until WINDOW_UPDATE
-//     socket full                          the ring stands still until it drains
+//     connection's window <= 0             the ring stops until WINDOW_UPDATE
+//     socket full                          the ring stops until it drains
 
 import { invariant } from '../../base/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
@@ -41,7 +41,7 @@ export class Sender {
   #next: Http2Stream | undefined = undefined;
   readonly #output: Output;
   readonly #limits: ConnectionLimits;
-  /** What this connection and its neighbours hold for their peers. */
+  /** Pending bytes of all connections. */
   readonly #total: ByteCount;
 
   constructor(output: Output, limits: ConnectionLimits, total: ByteCount) {
@@ -50,32 +50,32 @@ export class Sender {
     this.#total = total;
   }
 
-  /** What the peer has not taken yet: DATA that is queued, and answers that are being made. */
+  /** Bytes that the peer has not taken yet: queued DATA, and answers that are being made. */
   get pendingBytes(): number {
     return this.queuedBytes + this.#answerBytes;
   }
 
   /**
-   * Whether the peer leaves so much unread that nothing more should be made for it. When all
-   * connections together are over their bound, those with more than a floor are.
+   * Whether the peer leaves so much unread that no more answers should be made for it. While the bound
+   * over all connections is exceeded, that is every connection above `pendingBytesFloor`.
    */
   get isBehind(): boolean {
     if (this.queuedBytes > this.#limits.connectionHighWaterBytes) return true;
     return this.#total.isOver && this.pendingBytes > this.#limits.pendingBytesFloor;
   }
 
-  /** Whether all connections together stay within their bound with so much more memory. */
+  /** Whether `bytes` more stay within the bound over all connections. */
   mayHold(bytes: number): boolean {
     return this.#total.bytes + bytes <= this.#total.max;
   }
 
-  /** Counts memory of an answer that is being made; given back with a negative number. */
+  /** Counts memory of an answer that is being made; a negative number releases it. */
   holdForAnswer(bytes: number): void {
     this.#answerBytes += bytes;
     this.#total.bytes += bytes;
   }
 
-  /** Whether one DATA frame of `bytes` may be written to the output right now. */
+  /** Whether one DATA frame of `bytes` may be written to the output without queueing. */
   mayWrite(stream: Http2Stream, bytes: number): boolean {
     return (
       bytes <= FRAME_PAYLOAD_MAX &&
@@ -94,7 +94,7 @@ export class Sender {
     this.bytesSent += bytes;
   }
 
-  /** Queues `bytes[at..]`, which nobody changes any more. {@link pump} sends it. */
+  /** Queues `bytes[at..]`, which must not change any more. {@link pump} sends it. */
   enqueue(stream: Http2Stream, bytes: Uint8Array, at: number): void {
     invariant(at < bytes.length, 'an empty piece is not queued');
     stream.enqueue(new QueuedData(bytes, at));
@@ -107,7 +107,7 @@ export class Sender {
     this.#total.bytes += bytes;
   }
 
-  /** Whether the producer of `stream` should wait. If so it will be told when there is room. */
+  /** Whether the producer of `stream` should wait; then `onDrain` follows when there is room. */
   full(stream: Http2Stream): boolean {
     const queued = stream.queuedBytes;
     if (queued === 0) return false;
@@ -116,7 +116,7 @@ export class Sender {
     return full;
   }
 
-  /** Whether {@link pump} could do something now. */
+  /** Whether {@link pump} can send something. */
   get pumpable(): boolean {
     return this.#next !== undefined && this.window > 0 && this.#output.writable;
   }

@@ -1,12 +1,12 @@
-// One HTTP/2 stream: its flow-control windows, what waits to be sent on it, and whether each half is
-// closed. Subclasses give it a meaning (a call of the server, of the client, a plain request).
+// One HTTP/2 stream: its flow-control windows, its queue of DATA, and the state of each half.
+// Subclasses are a call of the server, a call of the client, a plain HTTP request.
 
 import type { Connection } from './connection.ts';
 
 /** Bytes waiting for the flow-control window or for the socket; a link of a stream's queue. */
 export class QueuedData {
   readonly bytes: Uint8Array;
-  /** What comes before has been sent. */
+  /** Offset of the first byte not sent. */
   at: number;
   next: QueuedData | undefined = undefined;
 
@@ -22,11 +22,11 @@ export abstract class Http2Stream {
   id: number;
   /** Bytes that the peer allows us to send on this stream; may be negative after SETTINGS. */
   sendWindow = 0;
-  /** Bytes that we still allow the peer to send on this stream. */
+  /** Bytes that the peer may still send on this stream. */
   receiveWindow = 0;
   /** Bytes received and consumed for which no WINDOW_UPDATE has been sent. */
   uncredited = 0;
-  /** DATA still to come by the peer's `content-length`; -1 if it named none. */
+  /** DATA still to come according to the peer's `content-length`; -1 without one. */
   contentLeft = -1;
   /** We have sent END_STREAM. */
   localEnded = false;
@@ -41,9 +41,9 @@ export abstract class Http2Stream {
   queuedBytes = 0;
   /** The last queued byte is to carry END_STREAM. */
   endAfterQueue = false;
-  /** Tell {@link onQueueEmpty} when the last queued byte has been sent. */
+  /** Call {@link onQueueEmpty} when the last queued byte has been sent. */
   notifyEmpty = false;
-  /** A producer was told to wait. */
+  /** The producer waits for {@link onDrain}. */
   wantsDrain = false;
 
   /** Links of the connection's ring of streams that have DATA to send and a window for it. */
@@ -56,7 +56,7 @@ export abstract class Http2Stream {
     this.id = id;
   }
 
-  /** Received bytes that the stream keeps. */
+  /** Received bytes that the stream holds in memory. */
   abstract readonly heldBytes: number;
   /** DATA has arrived; `bytes[start, end)` is valid during the call only. */
   abstract onData(bytes: Uint8Array, start: number, end: number): void;

@@ -1,4 +1,4 @@
-/** A bounded stock of permissions: work that carries nothing takes, useful work and time give. */
+/** A token bucket: overhead takes tokens; useful work and time add them, up to a maximum. */
 export class TokenBucket {
   #tokens: number;
   readonly #burst: number;

@@ -1,12 +1,12 @@
-// Notices what should have moved and has not: a preface that does not come, a frame or header block
-// that is not finished, output that is not read. Looks about once a second and compares with what it
-// saw before, so that the hot path reads no clock.
+// Detects a peer that stalls: a missing preface, an unfinished frame or header block, output that is
+// not read. It checks about once a second and compares with the previous check, so that the hot path
+// reads no clock.
 
 import type { ConnectionLimits } from '../limits.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** What a connection shows at a look. */
+/** State of a connection at a check. */
 export interface Vitals {
   readonly nowMs: number;
   /** The peer's preface and SETTINGS have arrived. */
@@ -16,13 +16,13 @@ export interface Vitals {
   readonly framePartial: boolean;
   /** A header block has begun and CONTINUATION is awaited. */
   readonly blockPartial: boolean;
-  /** Bytes handed to the stream since the beginning, and those it still holds. */
+  /** Bytes written to the stream so far, and those that it still buffers. */
   readonly handedBytes: number;
   readonly bufferedBytes: number;
 }
 
 export class Watchdog {
-  /** Whether frames arrived between the last two looks. */
+  /** Whether frames arrived between the last two checks. */
   moved = false;
   readonly #limits: ConnectionLimits;
   readonly #openedMs: number;
@@ -50,8 +50,8 @@ export class Watchdog {
   }
 
   #partialTooLong(vitals: Vitals): boolean {
-    // On a busy connection some frame is always partial, but never the same. A block's frames are
-    // themselves what it waits for.
+    // On a busy connection some frame is always partial, but a different one each time. A header block
+    // is unfinished even while its CONTINUATION frames arrive.
     const sameFrame = vitals.framePartial && !this.moved;
     if (!sameFrame && !vitals.blockPartial) {
       this.#partialSinceMs = vitals.framePartial ? vitals.nowMs : NEVER;

@@ -1,4 +1,4 @@
-// What both ends of a call share: cutting the DATA of a stream into messages, and sending messages.
+// Common to both ends of a call: cutting the DATA of a stream into messages, and sending messages.
 //
 // A message on the wire is a flag byte (1: compressed), a length of four bytes, and that many bytes.
 // A message that lies whole in one frame is delivered in place; otherwise its bytes are kept:
@@ -28,8 +28,8 @@ export abstract class GrpcStream extends Http2Stream {
   protected receiveEnded = false;
   #delivering = false;
   #endArrived = false;
-  /** Bytes that arrived while paused and are not credited. */
-  #owed = 0;
+  /** Bytes that arrived while paused, with no WINDOW_UPDATE yet. */
+  #uncreditedWhilePaused = 0;
   #kept: Uint8Array = EMPTY_BYTES;
   #keptStart = 0;
   #keptEnd = 0;
@@ -41,7 +41,7 @@ export abstract class GrpcStream extends Http2Stream {
   protected abstract onMessage(message: Uint8Array, last: boolean): void;
   /** The peer has sent its last message. */
   protected abstract onMessagesEnd(): void;
-  /** The peer's messages break the rules or a limit; nothing more is delivered. */
+  /** The peer's messages violate the format or a limit; nothing more is delivered. */
   protected abstract onReceiveError(status: StatusCode, text: string): void;
   /** The status for a last message that is not whole. */
   protected get cutOffStatus(): StatusCode {
@@ -57,8 +57,8 @@ export abstract class GrpcStream extends Http2Stream {
     if (this.readingPaused || this.#delivering || this.#keptEnd > this.#keptStart) {
       if (!this.#keep(bytes, start, end)) return;
       if (this.readingPaused || this.#delivering) {
-        // Not credited yet: this is how the sender feels the pause.
-        this.#owed += end - start;
+        // Not credited yet, so that flow control stops the sender.
+        this.#uncreditedWhilePaused += end - start;
         return;
       }
       this.connection.credit(this, end - start);
@@ -72,7 +72,7 @@ export abstract class GrpcStream extends Http2Stream {
     }
     if (this.readingPaused) {
       this.connection.credit(this, taken - start);
-      if (taken < end && this.#keep(bytes, taken, end)) this.#owed += end - taken;
+      if (taken < end && this.#keep(bytes, taken, end)) this.#uncreditedWhilePaused += end - taken;
       return;
     }
     if (taken < end && !this.#keep(bytes, taken, end)) return;
@@ -95,8 +95,8 @@ export abstract class GrpcStream extends Http2Stream {
     if (this.#delivering || this.receiveEnded) return;
     this.#deliverKept();
     if (this.readingPaused || this.receiveEnded) return;
-    const owed = this.#owed;
-    this.#owed = 0;
+    const owed = this.#uncreditedWhilePaused;
+    this.#uncreditedWhilePaused = 0;
     if (this.#endArrived) this.#deliverEnd();
     else this.connection.credit(this, owed);
   }
@@ -104,7 +104,7 @@ export abstract class GrpcStream extends Http2Stream {
   #deliverEnd(): void {
     const count = this.#keptEnd - this.#keptStart;
     if (count > 0) this.#dropKept();
-    // Less than a prefix has promised nothing: grpc-go passes it over.
+    // Less than a prefix at the end is ignored, as in grpc-go.
     if (count < MESSAGE_PREFIX_BYTES) this.onMessagesEnd();
     else this.#receiveFailed(this.cutOffStatus, 'unexpected EOF');
   }
@@ -202,8 +202,8 @@ export abstract class GrpcStream extends Http2Stream {
     const needed = length + count;
     let target = kept;
     if (kept.length < needed || kept.length < 2 * length) {
-      // Doubled, so that a large message is not copied over and over; never beyond what its prefix
-      // says, and never sized by the prefix alone: a promise takes no memory.
+      // Doubled, so that a large message is not copied again and again; never beyond the length in its
+      // prefix, and never sized by the prefix alone: an announced length must not allocate memory.
       const capacity = Math.max(needed, Math.min(2 * needed, this.#promisedBytes(length)));
       target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, capacity));
       this.connection.hold(target.length - kept.length);
@@ -214,7 +214,7 @@ export abstract class GrpcStream extends Http2Stream {
     this.#keptEnd = length;
   }
 
-  /** Size of the message whose beginning is kept, prefix included; Infinity if not known yet. */
+  /** Size of the incomplete message, prefix included; Infinity if not known yet. */
   #promisedBytes(length: number): number {
     if (length < MESSAGE_PREFIX_BYTES || this.readingPaused) return Number.POSITIVE_INFINITY;
     return MESSAGE_PREFIX_BYTES + readUint32(this.#kept, this.#keptStart + 1);
@@ -231,7 +231,7 @@ export abstract class GrpcStream extends Http2Stream {
     return this.#kept.length;
   }
 
-  /** No more is delivered, and what was kept is let go. */
+  /** Ends delivery and drops the buffered bytes. */
   protected endReceiving(): void {
     this.receiveEnded = true;
     if (!this.#delivering && this.#kept.length > 0) this.#dropKept();

@@ -1,5 +1,5 @@
-// Whether this process was stopped, starved or busy with itself a moment ago. What clients then seem to
-// have done all at once, they did unobserved.
+// Whether this process was stopped, starved or busy a moment ago. What then arrives in one burst was
+// sent by clients over a longer time, and must not count against them.
 
 import type { Clock, Timer, Timers } from '../../env/index.ts';
 import { LATE_BEAT_MS, LATE_GRACE_MS, LATE_MS_MIN } from '../limits.ts';
@@ -8,7 +8,7 @@ export class Lateness {
   readonly #clock: Clock;
   readonly #timers: Timers;
   #timer: Timer | undefined = undefined;
-  /** When the timer should fire; it is looked at even before it does, since input may come first. */
+  /** When the timer is due. Also checked without the timer, since input may be handled before it. */
   #dueMs = Number.POSITIVE_INFINITY;
   #graceUntilMs = Number.NEGATIVE_INFINITY;
 
@@ -17,7 +17,7 @@ export class Lateness {
     this.#timers = timers;
   }
 
-  /** Begins to watch; no effect while it does. */
+  /** Starts the checks; no effect if they run. */
   start(): void {
     if (this.#timer === undefined) this.#beat();
   }

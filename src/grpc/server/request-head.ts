@@ -1,7 +1,7 @@
 // The head of a request, made once per header list and shared by all requests with the same bytes:
 // everything about it that does not depend on the stream. What is refused, and in which order, is as in
-// grpc-go's server: more lenient than RFC 9113 where no harm can come of it (`te`, `content-length`, no
-// `:scheme`). A request that is not gRPC and goes on to an HTTP server is held to the RFC.
+// grpc-go's server: more lenient than RFC 9113 where that is harmless (`te`, `content-length`, no
+// `:scheme`). A request that is not gRPC and goes on to an HTTP server must follow the RFC.
 
 import { ERROR_CODES, hasCode } from '../../base/index.ts';
 import { IDENTITY } from '../gzip.ts';
@@ -11,7 +11,7 @@ import { base64ErrorAt, decodeBinaryValue } from '../metadata.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import { parseTimeout } from '../timeout.ts';
 
-/** What is to be done with a request. */
+/** Classes of requests. */
 export const HEAD_KINDS = {
   /** A call. */
   GRPC: 0,
@@ -19,7 +19,7 @@ export const HEAD_KINDS = {
   RAW: 1,
   /** Malformed: reset with PROTOCOL_ERROR. */
   MALFORMED: 2,
-  /** Answered at once with `httpStatus`, `status` and `message`. */
+  /** Answered with `httpStatus`, `status` and `message`, without a handler. */
   REFUSED: 3,
 } as const;
 
@@ -43,18 +43,18 @@ export class RequestHead {
   strict = true;
   /** Without pseudo-header fields it can be trailers on an open stream. */
   hasPseudo = false;
-  /** Bytes of a list so large that the calls which share it are charged for it, else 0. */
+  /** Bytes of a list from HELD_HEAD_BYTES_MIN on, which count against `heldBytesMax`; else 0. */
   heldBytes = 0;
   httpStatus = 200;
   status: StatusCode = STATUS.OK;
   message = '';
   /** The fields in order, pseudo-header fields included. */
   fields: readonly HeaderField[] = [];
-  /** A slot for what the owner finds under `path`. */
+  /** Cache of the owner for the route of `path`. */
   route: unknown = undefined;
 }
 
-/** Reads a header list. Never throws: what is wrong is in the result. */
+/** Reads a header list. Never throws: errors are in the result. */
 export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
   const head = new RequestHead();
   head.fields = fields.slice();
@@ -70,7 +70,7 @@ export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
   return head;
 }
 
-/** Walks the fields; remembers what the checks after need. */
+/** Reads the fields, and remembers what later checks need. */
 class HeadReader {
   hosts = 0;
   pseudo = 0;

@@ -1,4 +1,4 @@
-// A call on the server: what unary and streaming ones share. A call is its stream: one object.
+// A call on the server: the common part of unary and streaming ones. A call is its stream: one object.
 
 import { invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
@@ -33,7 +33,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   startedMs = 0;
   /** Response HEADERS have been written. */
   protected headSent = false;
-  /** What the trailers will say once the queue is empty. */
+  /** Status of the trailers, which are sent once the queue is empty. */
   #endStatus: StatusCode = STATUS.OK;
   #endMessage = '';
   #metadata: Metadata | undefined = undefined;
@@ -64,12 +64,12 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   /** The connection's output has room again; see `ServerConnection.holdCall`. */
   abstract release(): void;
 
-  /** The call has ended, however it came. */
+  /** The call has ended, for any reason. */
   protected onEnded(): void {
-    // Only what makes answers in pieces has something to let go.
+    // Only calls that answer in pieces override it.
   }
 
-  /** Tells the handler that its answer is not wanted any more. */
+  /** Calls the handler's cancellation callback. */
   protected abstract tellCancelled(): void;
 
   // Sending
@@ -134,7 +134,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     this.connection.endAnswered(this);
   }
 
-  /** The bookkeeping of every end, however it came. */
+  /** The bookkeeping at the end of a call, for any reason. */
   #leave(status: StatusCode): void {
     this.ended = true;
     this.endReceiving();
@@ -158,7 +158,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     this.finish(STATUS.INTERNAL, 'internal error');
   }
 
-  // Ends that the handler did not ask for
+  // Ends that do not come from the handler
 
   #tell(): void {
     try {
@@ -177,8 +177,8 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   }
 
   /**
-   * What it takes of the connection's tokens that the client resets this call: nothing after some time,
-   * when the deadline has passed, or if the client only seems hasty because this process was late.
+   * Tokens that a reset of this call by the client takes: none after RESET_AGE_MS_FREE, once the deadline
+   * has passed, or while this process is late.
    */
   costOfReset(): number {
     const { context, lateness } = this.connection.server;
@@ -191,7 +191,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   onDeadline(): void {
     if (this.ended) return;
     this.cancelled = true;
-    // What is queued would only delay the news.
+    // Queued DATA would only delay the trailers.
     this.connection.sender.forget(this);
     this.finish(STATUS.DEADLINE_EXCEEDED, DEADLINE_TEXT);
     this.#tell();

@@ -48,12 +48,12 @@ const HEAD_FIELDS: Pairs = [
 ];
 const OK_TRAILERS: Pairs = [['grpc-status', '0']];
 
-/** Payload of the PING whose answer says that the client has seen the first GOAWAY. */
+/** Payload of the PING whose ACK shows that the client has seen the first GOAWAY. */
 const DRAIN_PING = Uint8Array.from([0x74, 0x65, 0x74, 0x63, 0x64, 0x2d, 0x67, 0x6f]);
 const ROLE: ConnectionRole = { peerIsClient: true, pausesReading: true };
 
 const KEEPALIVE_PING = new Uint8Array(8);
-/** The second step of a drain does not wait longer than this for that answer. */
+/** The second step of a drain waits no longer than this for that ACK. */
 const DRAIN_PING_MS_MAX = 5_000;
 
 export class ServerConnection extends Connection<RequestHead> {
@@ -66,10 +66,10 @@ export class ServerConnection extends Connection<RequestHead> {
   #prefaceMatched = 0;
   /** Calls that wait until the client reads its responses, oldest first. */
   #heldCalls: ServerCall[] = [];
-  /** What the client had taken, and when it had last taken enough of it; see `pendingStallMs`. */
+  /** Bytes that the client had taken, and when it last took enough; see `pendingStallMs`. */
   #takenBytes = 0;
   #takenMs: number;
-  /** Unary calls whose request is there, to be run once the input at hand has been read. */
+  /** Unary calls with a complete request, dispatched once the input at hand has been read. */
   #readyCalls: ServerUnaryCall[] = [];
 
   #lastPingMs = Number.NEGATIVE_INFINITY;
@@ -81,7 +81,7 @@ export class ServerConnection extends Connection<RequestHead> {
   #movedMs: number;
   #pingSentMs = Number.POSITIVE_INFINITY;
   #tickedMs: number;
-  /** Streams above this id are not served: we said so in GOAWAY. */
+  /** Streams above this id are not served: the last stream id of our GOAWAY. */
   #lastServedId: number = STREAM_ID_MAX;
   /** When the first GOAWAY of a drain was sent. */
   #drainingMs = Number.POSITIVE_INFINITY;
@@ -195,7 +195,7 @@ export class ServerConnection extends Connection<RequestHead> {
     }
   }
 
-  /** The call that is being opened gives back what is held when it ends. */
+  /** Counts a large header list as held; released at the end of the call that is being opened. */
   #holdHead(head: RequestHead): boolean {
     if (this.heldBytes + head.heldBytes > this.limits.heldBytesMax) return false;
     this.hold(head.heldBytes);
@@ -270,7 +270,7 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Responses
 
-  /** HEADERS, DATA and trailers of an OK answer with one message, which may be written right now. */
+  /** HEADERS, DATA and trailers of an OK answer with one message, which `mayWrite` allows. */
   writeUnary<T>(call: ServerUnaryCall, encoder: Encoder<T>, message: T, size: number): void {
     const head = this.#headBlock;
     const trailers = this.#trailersBlock;
@@ -292,14 +292,14 @@ export class ServerConnection extends Connection<RequestHead> {
     const trailersLength = at - trailersAt - FRAME_HEADER_BYTES;
     const flags = FLAG.END_HEADERS | FLAG.END_STREAM;
     writeFrameHeader(bytes, trailersAt, trailersLength, FRAME.HEADERS, flags, call.id);
-    // Only now: an encoder that throws has written nothing.
+    // After the encoder, so that one that throws has written nothing.
     output.at = at;
     this.#headsSent += 2;
     this.sender.wrote(call, total);
     this.flushSoon();
   }
 
-  /** The same before the blocks have settled; each step stands by itself. */
+  /** As {@link writeUnary}, while the blocks still change the encoder's table: frame by frame. */
   #writeUnaryInSteps<T>(
     call: ServerUnaryCall,
     encoder: Encoder<T>,
@@ -384,7 +384,7 @@ export class ServerConnection extends Connection<RequestHead> {
     this.#headsSent++;
   }
 
-  /** END_STREAM of an answer has been written. A client that still sends is told to stop. */
+  /** END_STREAM of an answer has been written. A client that still sends gets RST_STREAM(NO_ERROR). */
   endAnswered(call: ServerCall): void {
     this.#resetTokens.give(this.server.limits.resetsPerAnswer);
     if (call.closed) return;
@@ -403,7 +403,7 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Calls held back because the client does not read
 
-  /** Until the client has taken more of what it asked for; then the call is released. */
+  /** Holds the call until the client has taken more of its answers; then `release` is called. */
   holdCall(call: ServerCall): void {
     if (this.#heldCalls.length >= this.server.limits.heldCallsMax) {
       this.abortStream(call, HTTP2_ERROR.REFUSED_STREAM);
@@ -440,7 +440,7 @@ export class ServerConnection extends Connection<RequestHead> {
     }
   }
 
-  /** Clients together leave too much unread: one that takes next to nothing of it is let go. */
+  /** Beyond `pendingBytesMax`, closes the connection if its client takes too little; see `pendingStallMs`. */
   #checkTaken(nowMs: number): void {
     const { pendingBytesFloor, pendingStallMs } = this.server.limits;
     const { bytesSent, pendingBytes } = this.sender;
@@ -461,7 +461,7 @@ export class ServerConnection extends Connection<RequestHead> {
 
   // Abuse
 
-  /** What the client makes us reset is always charged in full. */
+  /** A reset by us for the client's violation is always charged in full. */
   protected override onStreamReset(stream: Http2Stream, byPeer: boolean): void {
     this.#chargeReset(byPeer && stream instanceof ServerCall ? stream.costOfReset() : 1);
   }
@@ -480,7 +480,7 @@ export class ServerConnection extends Connection<RequestHead> {
     this.#headsAtPing = this.#headsSent;
     const idle = this.streams.size === 0 && !keepalive.permitWithoutStream;
     const minMs = idle ? PING_IDLE_MIN_MS : keepalive.minTimeMs;
-    // As grpc-go: a client that has just been sent something may measure the path with a ping.
+    // As in grpc-go: after DATA or HEADERS a client may send a ping to measure bandwidth.
     if (sent) this.#pingStrikes = 0;
     else if (nowMs - this.#lastPingMs < minMs) this.#pingStrikes++;
     this.#lastPingMs = nowMs;
@@ -516,7 +516,7 @@ export class ServerConnection extends Connection<RequestHead> {
     }
   }
 
-  /** First step: no id is excluded yet, since requests may be on their way. */
+  /** First step of a graceful drain: GOAWAY without excluding ids, since requests may be in flight. */
   drain(): void {
     if (this.closed || this.#drainingMs !== Number.POSITIVE_INFINITY) return;
     if (!this.settled) {
@@ -528,7 +528,7 @@ export class ServerConnection extends Connection<RequestHead> {
     this.ping(DRAIN_PING);
   }
 
-  /** Second step: the client has seen the first; what it opened before counts, nothing after. */
+  /** Second step: the client has seen the first GOAWAY; streams opened before are served, none after. */
   #drainLast(): void {
     if (this.#lastServedId !== STREAM_ID_MAX) return;
     this.#lastServedId = this.lastRemoteId;
@@ -549,11 +549,11 @@ export class ServerConnection extends Connection<RequestHead> {
   }
 
   protected override onGoAway(): void {
-    // The client will take no pushed streams: there are none.
+    // No effect: there are no pushed streams.
   }
 
   protected override onSettingsChanged(): void {
-    // What we send follows the settings by itself.
+    // No effect: output reads the settings when it is sent.
   }
 
   protected override onGone(error: Error | undefined): void {

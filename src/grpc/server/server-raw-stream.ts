@@ -1,4 +1,4 @@
-// A request that is not gRPC, handed to the server of plain HTTP.
+// A request that is not gRPC, for the server of plain HTTP.
 
 import { HTTP2_ERROR } from '../http2/protocol.ts';
 import { Http2Stream } from '../http2/stream.ts';

@@ -31,9 +31,9 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   readonly #opener: StreamOpener;
   readonly #oneRequest: boolean;
   #handler: StreamHandler | undefined = undefined;
-  /** The one request while the client may send another; our own copy. */
+  /** A copy of the one request, until the client has ended its half. */
   #request: Uint8Array | undefined = undefined;
-  /** Among the calls that the connection holds. */
+  /** Whether it is among the connection's held calls. */
   #waitsForRoom = false;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {

@@ -1,4 +1,4 @@
-// What a server's user sees: calls, handlers, options. No promise, closure or array is made per unary
+// The server's interface: calls, handlers, options. No promise, closure or array is made per unary
 // request; a call is one object of one shape and lives until it is answered or cancelled.
 
 import type { ByteStream, Clock, Timers } from '../../env/index.ts';
@@ -8,11 +8,11 @@ import type { Encoder } from '../message-encoder.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 
-/** Who calls. */
+/** The client: its address, and with TLS its certificate. */
 export type Peer = PeerIdentity;
 
 /**
- * Counters of one method, moved by the transport and read by metrics. Sizes are of messages without
+ * Counters of one method, written by the transport and read by metrics. Sizes are of messages without
  * the five-byte prefix, after decompression when received and before compression when sent.
  */
 export interface MethodStats {
@@ -28,7 +28,7 @@ export interface MethodStats {
   readonly ended: Float64Array;
 }
 
-/** What unary and streaming calls have in common. */
+/** Common part of unary and streaming calls. */
 export interface Call {
   /** `/package.Service/Method`. */
   readonly path: string;
@@ -38,16 +38,16 @@ export interface Call {
   readonly metadata: Metadata;
   /** When the call must be answered, on the clock's monotonic scale; Infinity without a timeout. */
   readonly deadlineMs: number;
-  /** True once the call was cancelled or answered: what is sent now goes nowhere. */
+  /** True once the call was cancelled or answered: further output is dropped. */
   readonly ended: boolean;
   /** True once the client reset the call, the deadline passed or the connection was lost. */
   readonly cancelled: boolean;
   /**
-   * Whether anybody waits for an answer: asked before work is begun that came to wait. Ends the call if
-   * its deadline has passed, which would otherwise be noticed a little later.
+   * Whether the client still waits for an answer; ask before work that was queued. Ends the call if its
+   * deadline has passed, which would otherwise be noticed a few milliseconds later.
    */
   isWanted(): boolean;
-  /** A slot for who makes the call, once that is known; the transport never looks at it. */
+  /** The authenticated caller, set by the embedding program; not used by the transport. */
   caller: unknown;
   /** Initial metadata to send, set before the first answer. */
   responseMetadata: MetadataInit | undefined;
@@ -55,7 +55,7 @@ export interface Call {
   trailers: MetadataInit | undefined;
 }
 
-/** A message that is made while it is sent; `return` is called if the rest is not wanted. */
+/** A message that is made while it is sent; `return` is called if the call ends before. */
 export type Pieces = Iterator<Uint8Array, void, undefined>;
 
 /** Waits for room in a connection's output. */
@@ -67,15 +67,15 @@ export interface RoomWaiter {
 /** A call of one message each way, answered once by `reply` or `fail`. */
 export interface UnaryCall extends Call {
   /**
-   * Whether the client leaves so many answers unread that none should be made for it now. The handler
-   * then uses {@link whenRoom}.
+   * Whether the client leaves so much unread that no answer should be made for it now; then use
+   * {@link whenRoom}.
    */
   readonly isBehind: boolean;
-  /** Calls back when the client has caught up; the call may be refused instead. */
+  /** Calls `waiter.onRoom` when the client has caught up; the call may be refused instead. */
   whenRoom(waiter: RoomWaiter): void;
-  /** Whether so much more memory may be held for answers, all of them taken together. */
+  /** Whether `bytes` more may be held for answers, within the bound over all connections. */
   mayHold(bytes: number): boolean;
-  /** Counts memory that is held for this answer until the call ends, or less if negative. */
+  /** Counts memory that this answer holds until the call ends; a negative number releases some. */
   holdMemory(bytes: number): void;
   /**
    * Called once if the call is cancelled before it is answered. The deadline was then answered by
@@ -89,9 +89,9 @@ export interface UnaryCall extends Call {
   reply<T>(encoder: Encoder<T>, message: T): void;
   /**
    * Answers OK with one message of `size` bytes that is made while it is sent: the next piece (owned
-   * by the transport, not empty) is asked for whenever the client has taken most of what is queued,
-   * until `size` bytes are there. Where it throws a GrpcStatusError, that is the answer; anything else
-   * is a throw of the handler.
+   * by the transport, not empty) is taken whenever the client has read most of what is queued, until
+   * `size` bytes are there. A GrpcStatusError thrown by the iterator is the answer; any other error
+   * counts as thrown by the handler.
    */
   replyInPieces(size: number, pieces: Pieces): void;
   /** Answers with a status other than OK and no message. No effect on a call that has ended. */
@@ -106,11 +106,11 @@ export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
 
 /** A call with any number of messages either way. Belongs to its handler until it has ended. */
 export interface StreamCall extends Call {
-  /** Sends the response head now, for a client that waits for it; otherwise the first message does. */
+  /** Sends the response headers now, for a client that waits for them; else the first message does. */
   sendHeaders(): void;
   /**
-   * Sends one message; encoded before return. False when this stream or its connection now holds
-   * more than its high-water mark: the producer should wait for `onDrain`, though nothing is refused.
+   * Sends one message; encoded before return. False when this stream or its connection now buffers
+   * more than its high-water mark: the producer should wait for `onDrain` (the message is sent).
    */
   write<T>(encoder: Encoder<T>, message: T): boolean;
   /** As `write`, of a message that is bytes already; copied before return. */
@@ -121,13 +121,13 @@ export interface StreamCall extends Call {
    */
   writeParts(head: Uint8Array, body: Uint8Array): boolean;
   /**
-   * Whether another message should be made for this client now. If not, `onDrain` follows when it
-   * should, as after a `write` that returned false.
+   * Whether there is room for another message to this client. If not, `onDrain` follows when there is, as
+   * after a `write` that returned false.
    */
   readonly hasRoom: boolean;
   /** Messages (with prefixes) accepted by `write` that have not left the connection, in bytes. */
   readonly bufferedBytes: number;
-  /** Ends the call; OK unless told otherwise. Messages written before are sent first. */
+  /** Ends the call, by default with OK. Messages written before are sent first. */
   end(status?: StatusCode, message?: string): void;
   /** No `onMessage` until `resume`: the client's flow-control window then closes. */
   pause(): void;
@@ -179,7 +179,7 @@ export interface AcceptOptions {
   readonly onRawRequest?: RawOpener;
 }
 
-/** What a server is made of. Times are in milliseconds, sizes in bytes. */
+/** How a server is made. Times are in milliseconds, sizes in bytes. */
 export interface ServerOptions {
   readonly timers: Timers;
   readonly clock: Clock;
@@ -195,7 +195,7 @@ export interface ServerOptions {
   readonly onConnectionError?: (peer: Peer, error: Error) => void;
 }
 
-/** A gRPC server without sockets: connections are handed to it, by `listen` or by `accept`. */
+/** A gRPC server without sockets of its own: `listen` or `accept` pass connections to it. */
 export interface Server {
   /** Registers a method; INVALID_ARGUMENT if the path is malformed or taken. */
   unary(path: string, handler: UnaryHandler): void;
@@ -210,13 +210,13 @@ export interface Server {
   readonly connectionCount: number;
   /** Bytes of answers that clients have not taken, over all connections; see `pendingBytesMax`. */
   readonly pendingBytes: number;
-  /** Bytes of requests that are kept, over all connections; see `heldBytesTotalMax`. */
+  /** Bytes of incomplete or paused requests, over all connections; see `heldBytesTotalMax`. */
   readonly heldBytes: number;
   /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
   accept(stream: ByteStream, options?: AcceptOptions): void;
   /**
-   * Graceful: tells every client to open no more calls here (GOAWAY in two steps), lets the running
-   * ones end, then closes. Resolves when no connection is left.
+   * Graceful shutdown: GOAWAY in two steps to every client, running calls go on to their end, then the
+   * connections close. Resolves when none is left.
    */
   drain(): Promise<void>;
   /** Closes every connection at once; running calls are cancelled. */

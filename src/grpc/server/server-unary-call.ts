@@ -15,13 +15,13 @@ import type { Pieces, RoomWaiter, UnaryCall, UnaryHandler } from './server-types
 export class ServerUnaryCall extends ServerCall implements UnaryCall {
   onCancel: ((call: UnaryCall) => void) | undefined = undefined;
   readonly #handler: UnaryHandler;
-  /** The request while it waits for the end of the stream, or to be dispatched; our own copy. */
+  /** A copy of the request, until the stream ends or the call is dispatched. */
   #request: Uint8Array | undefined = undefined;
   #dispatched = false;
   /** An answer that is made while it is sent. */
   #pieces: Pieces | undefined = undefined;
   #piecesLeft = 0;
-  /** What the handler holds for its answer. */
+  /** Memory that the handler holds for its answer. */
   #memoryBytes = 0;
   /** The handler, while it waits for room. */
   #waiter: RoomWaiter | undefined = undefined;
@@ -156,7 +156,7 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     this.#sendPieces();
   }
 
-  /** A compressed message has its size in front, too: it is made whole first. */
+  /** A compressed message needs its size in the prefix, so it is made completely first. */
   #replyCompressed(size: number, pieces: Pieces): void {
     try {
       this.reply(BYTES_ENCODER, joinPieces(size, pieces));
@@ -196,7 +196,7 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
 
   fail(status: StatusCode, message: string): void {
     if (this.ended) return;
-    // The rest of a message that is not to be had makes no sense to the client.
+    // The beginning of a message that cannot be completed is useless to the client.
     if (this.#pieces !== undefined) this.connection.sender.forget(this);
     this.finish(status, message);
   }

@@ -1,4 +1,4 @@
-// The server: its methods, its connections, and what these share.
+// The server: its methods, its connections, and their shared state.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { ByteStream, Timer } from '../../env/index.ts';
@@ -29,7 +29,7 @@ import type {
   UnaryHandler,
 } from './server-types.ts';
 
-/** How often connections are looked at for what has not moved; sooner for shorter timeouts. */
+/** Interval of the connections' checks; shorter with shorter timeouts. */
 const TICK_MS_MAX = 1_000;
 const TICK_MS_MIN = 10;
 
@@ -147,7 +147,7 @@ export class ServerCore implements Server {
 
   // For connections
 
-  /** The connection that keeps the most received bytes. */
+  /** The connection that holds the most received bytes. */
   get heaviestHolder(): ServerConnection | undefined {
     let heaviest: ServerConnection | undefined;
     for (const connection of this.#connections) {
