@@ -1,4 +1,4 @@
-// Connections to others, plain or TLS.
+// Outgoing connections, plain or TLS.
 
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
@@ -15,13 +15,13 @@ import type { ClientTls } from './tls.ts';
 export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'> {
   /** Without it, plaintext. */
   readonly tls?: ClientTls;
-  /** What the other side must speak over TLS (ALPN); without it, none is negotiated. */
+  /** Protocol that the server must select over TLS (ALPN); without it, none is negotiated. */
   readonly protocol?: 'h2' | 'http/1.1';
 }
 
 /**
- * A connected stream, after the handshake with TLS; UNAVAILABLE if it cannot be had in that time. Its
- * handler is set in the turn in which it is received.
+ * Resolves with a connected stream, with TLS after the handshake; rejects with UNAVAILABLE, after
+ * `timeoutMs` at the latest. The caller sets the stream's handler in the turn in which it gets it.
  */
 export type SocketConnect = (address: StreamAddress, timeoutMs: number) => Promise<SocketStream>;
 
@@ -30,7 +30,7 @@ export function socketConnect(options: SocketConnectOptions = {}): SocketConnect
   return (address, timeoutMs) => connect(address, timeoutMs, options);
 }
 
-/** A socket on its way, and what makes a stream of it when it is connected. */
+/** A connecting socket, and how it becomes a stream. */
 interface Opening {
   readonly socket: Socket;
   readonly connected: 'connect' | 'secureConnect';
@@ -108,13 +108,13 @@ async function openTls(
 ): Promise<Opening> {
   const { protocol } = options;
   const settings = tls.current();
-  // Loaded by those that encrypt.
+  // Loaded on first use: plaintext programs do without it.
   const { connect, checkServerIdentity } = await import('node:tls');
   const name = settings.servername ?? (address.host || 'localhost');
   const named: ConnectionOptions = {
     checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
   };
-  // In a handshake a server is asked for by name, never by address.
+  // SNI carries names only, never addresses (RFC 6066 section 3).
   if (isIP(name) === 0) named.servername = name;
   const { servername: _, ...others } = settings;
   const socket = connect({

@@ -1,4 +1,4 @@
-// Who is at the other end of a connection: its address, and what its certificate says of it.
+// The peer of a connection: its address, and the subject of its certificate.
 
 import { type Socket, SocketAddress } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -70,7 +70,7 @@ function subjectOf(socket: TLSSocket): CertificateSubject | undefined {
 /** One name of `subjectaltname`; a value with special characters is a JSON string. */
 const ALTERNATIVE_NAME = /([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
 
-/** Splits what Node writes; no names at all where it is not understood as a whole. */
+/** Parses Node's text of alternative names; no names at all if any part of it is not understood. */
 export function alternativeNames(text: string): Names {
   const names = {
     dnsNames: [] as string[],

@@ -1,5 +1,5 @@
-// The one door for sockets: byte streams over plain and TLS sockets, a port that tells protocols apart,
-// and who connects.
+// The only code that touches sockets: byte streams over plain and TLS sockets, a port that detects
+// protocols, and the identity of peers.
 
 export { type ClientTlsSettings, clientTls, type Pem } from './client-tls.ts';
 export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';

@@ -1,6 +1,6 @@
 // Bounds of sockets, each with what happens there.
 
-/** Bytes in a socket's queue beyond which `write` says "wait"; nothing is refused. */
+/** Bytes in a socket's queue beyond which `write` returns false; nothing is refused. */
 export const HIGH_WATER_BYTES: number = 64 * 1024;
 
 /** Read buffer that all plain sockets share; what arrives beyond it comes with the next read. */
@@ -15,5 +15,5 @@ export const HELD_CONNECTIONS_MAX = 1024;
 /** Time for the TLS handshake, and for the bytes that show the protocol; then the connection is closed. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Idle time before the system probes whether the other side still exists; etcd's 30 seconds. */
+/** Idle time before TCP keepalive probes; etcd's 30 seconds. */
 export const KEEPALIVE_IDLE_MS = 30_000;

@@ -1,11 +1,11 @@
 // One port for HTTP/2 and HTTP/1, plaintext and TLS, over real sockets.
 //
-// A port is bound first and serves later: connections that come in between wait.
+// A port is bound first and serves later: connections that arrive in between are held.
 //
 //     first bytes   a TLS record -> handshake, if the port has TLS settings
 //                   the HTTP/2 preface -> HTTP/2; anything else -> the node:http server
 //     handshake     ALPN h2 -> HTTP/2; ALPN http/1.1 -> the node:http server
-//                   no ALPN -> told apart by the first bytes, as in plaintext
+//                   no ALPN -> by the first bytes, as in plaintext
 
 import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
@@ -52,17 +52,17 @@ export interface ListenOptions extends BindOptions, PortServers {}
 
 /** An open port. */
 export interface PortListener {
-  /** Where it really listens; the chosen port if 0 was asked for. */
+  /** The bound address; with port 0, the port that the system chose. */
   readonly address: StreamAddress;
-  /** Serves from now on, those who wait first. Once. */
+  /** Starts serving, held connections first. To be called once. */
   serve(servers: PortServers): void;
   /** Accepts no more and drops connections that have not shown a protocol yet. */
   close(): Promise<void>;
 }
 
 /**
- * Binds; nobody is served yet. ALREADY_EXISTS if the address is taken, UNAVAILABLE or INVALID_ARGUMENT if
- * it cannot be had; what the TLS library says if the settings are bad.
+ * Binds without serving yet. Rejects with ALREADY_EXISTS if the address is in use, UNAVAILABLE or
+ * INVALID_ARGUMENT if it cannot be bound, and with the TLS library's error for bad settings.
  */
 export async function bind(options: BindOptions): Promise<PortListener> {
   const port = new Port(options);
@@ -177,7 +177,7 @@ class Port implements PortListener {
     else this.#sniff(socket);
   }
 
-  /** Reads until the bytes can only be, or can not be, a TLS record or the HTTP/2 preface. */
+  /** Reads until the bytes are known to be, or not to be, a TLS record or the HTTP/2 preface. */
   #sniff(socket: Socket): void {
     this.#undecided.add(socket);
     const mayBeTls = this.#handshakes !== undefined && !isTls(socket);
@@ -222,7 +222,7 @@ class Port implements PortListener {
       socket.destroy();
       return;
     }
-    // Bytes that were looked at came from the socket's events; from now on they need not.
+    // The first bytes came by the socket's events; from now on the faster path is possible.
     const stream = SocketStream.over(socket);
     http2.accept(stream, { peer: stream.identity });
     if (seen !== undefined) stream.handler.onData(seen);
@@ -234,7 +234,7 @@ class Port implements PortListener {
       socket.destroy();
       return;
     }
-    // Paused, or what is put back could be read before the HTTP server listens.
+    // Paused: bytes that were put back must not be read before the HTTP server listens.
     socket.pause();
     if (seen !== undefined) socket.unshift(seen);
     http.emit('connection', socket);
@@ -242,12 +242,12 @@ class Port implements PortListener {
   }
 }
 
-/** HTTP servers whose watch over slow requests has been started. */
+/** HTTP servers whose timer for slow requests has been started. */
 const watched = new WeakSet<HttpServer>();
 
 /**
- * An HTTP server closes connections whose requests come too slowly, but starts to look for them only
- * when it is listening, which this one never is.
+ * An HTTP server closes connections whose requests arrive too slowly, but starts the timer for that
+ * only when it listens, which this one never does.
  */
 function startWatch(http: HttpServer): void {
   if (watched.has(http) || http.listening) return;

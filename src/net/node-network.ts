@@ -43,7 +43,7 @@ function handshakeOver(accept: Accept, tls: ServerTls): (socket: Socket) => void
     tls,
     timeoutMs: HANDSHAKE_TIMEOUT_MS,
     onSecure: streamOver(accept),
-    // The side that connects gets the reason.
+    // The connecting side gets the reason.
     onFailure: () => {},
   });
   return (socket) => handshakes.begin(socket);
@@ -51,7 +51,7 @@ function handshakeOver(accept: Accept, tls: ServerTls): (socket: Socket) => void
 
 function resolve(host: string, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    // The system's own lookup, so that /etc/hosts counts; it cannot be cancelled.
+    // The system's lookup, which reads /etc/hosts; it cannot be cancelled.
     const timer = setTimeout(() => {
       const text = `lookup ${host}: no answer within ${timeoutMs} ms`;
       reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text));

@@ -1,4 +1,4 @@
-// A listening socket of Node, as every listener here has it.
+// A listening socket of Node.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { networkError, type StreamAddress } from '../env/index.ts';
@@ -7,7 +7,7 @@ import { BACKLOG_MAX, KEEPALIVE_IDLE_MS } from './limits.ts';
 interface ServerSocketOptions {
   readonly address: StreamAddress;
   readonly keepaliveIdleMs?: number | undefined;
-  /** Accepted sockets do not read by themselves: what comes in stays in the operating system. */
+  /** Accepted sockets start paused: input stays in the operating system. */
   readonly paused?: boolean;
   readonly onSocket: (socket: Socket) => void;
   /** A failed accept (out of descriptors, say) concerns that connection only. */
@@ -15,18 +15,18 @@ interface ServerSocketOptions {
 }
 
 export interface ServerSocket {
-  /** Where it really listens; the chosen port if 0 was asked for. */
+  /** The bound address; with port 0, the port that the system chose. */
   readonly address: StreamAddress;
-  /** Accepts no more. Connections live on. */
+  /** Stops accepting. Open connections are not affected. */
   close(): void;
 }
 
-/** ALREADY_EXISTS if the address is taken, UNAVAILABLE or INVALID_ARGUMENT if it cannot be had. */
+/** ALREADY_EXISTS if the address is in use, UNAVAILABLE or INVALID_ARGUMENT if it cannot be bound. */
 export function openServerSocket(options: ServerSocketOptions): Promise<ServerSocket> {
   const { host, port, path } = options.address;
   const server = createServer(
     {
-      // The other side's end of sending is an event of its own, not the end of the connection.
+      // A half-close of the peer is a separate event, not the end of the connection.
       allowHalfOpen: true,
       pauseOnConnect: options.paused ?? false,
       noDelay: true,
@@ -56,7 +56,7 @@ function serverSocketOf(server: Server, asked: StreamAddress): ServerSocket {
       bound === null || typeof bound === 'string'
         ? asked
         : { host: bound.address, port: bound.port },
-    // Its callback would wait for every connection; those that live on are their owners' business.
+    // No callback: it would wait for all connections, which have other owners.
     close: () => {
       if (server.listening) server.close();
     },

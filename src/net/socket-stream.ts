@@ -1,15 +1,15 @@
 // A ByteStream over a Node socket, plain or TLS.
 //
-// Plain sockets read into one buffer that all of them share: what a connection wants to keep it copies,
-// so that nothing is allocated per read. (By default each read allocates 64 KiB and gives back what it
-// did not fill: measured with one serial client, a quarter of the server's CPU, most of it garbage
-// collection.) Node offers this to sockets that connect (`onread`), but not to accepted ones: those are
-// replaced by a socket over the same handle. The handle is not a documented property, so where it looks
-// different from what we know the socket is used as it is, and only slower.
+// Plain sockets read into one shared buffer: a connection copies what it needs later, so that nothing
+// is allocated per read. (By default each read allocates 64 KiB and returns the unused part: measured
+// with one serial client, a quarter of the server's CPU, most of it garbage collection.) Node offers
+// this to connecting sockets (`onread`), but not to accepted ones: those are replaced by a socket over
+// the same handle. The handle is not a documented property: if it looks different from what is expected,
+// the socket is used unchanged, which is only slower.
 //
-// Writes are not copied: the socket gets the caller's array. A stream that gathers sends the writes of
-// one callback as one `writev`: the first corks the socket, and a `process.nextTick` (which runs when
-// the callback that wrote has returned, before any other input) uncorks it.
+// Writes are not copied: the socket gets the caller's array. With `gather`, the writes of one callback
+// are one `writev`: the first corks the socket, and a `process.nextTick` (which runs after the callback
+// returns, before any other input) uncorks it.
 
 import { Socket } from 'node:net';
 import { invariant, verify } from '../base/index.ts';
@@ -23,7 +23,7 @@ const sharedBuffer: Uint8Array = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
 const POISON = 0xdb;
 
-/** Until the owner sets its handler. Input before that would be lost, so it is our mistake. */
+/** Handler until the owner sets one. Input before that would be lost, which is our own mistake. */
 const HANDLER_MISSING: ByteStreamHandler = {
   onData: () => invariant(false, 'ByteStream: input arrived before its handler was set'),
   onDrain: () => {},
@@ -33,9 +33,9 @@ const HANDLER_MISSING: ByteStreamHandler = {
 
 /** How a stream treats its socket. */
 export interface SocketStreamOptions {
-  /** For an owner that writes several pieces per turn: they leave as one. Default false. */
+  /** Sends the writes of one callback together, for an owner that writes in pieces. Default false. */
   readonly gather?: boolean;
-  /** Of the other side, where the socket does not know it. */
+  /** Address of the peer, where the socket does not know it. */
   readonly address?: string;
 }
 
@@ -50,7 +50,7 @@ export class SocketStream implements ByteStream {
   #needsDrain = false;
   #error: Error | undefined = undefined;
 
-  /** Takes the socket over: nobody else may listen to it or write to it. Input comes from elsewhere. */
+  /** Owns the socket: no other code may listen to it or write to it. Input comes from elsewhere. */
   constructor(socket: Socket, options: SocketStreamOptions = {}) {
     this.#socket = socket;
     this.#gathers = options.gather ?? false;
@@ -63,9 +63,9 @@ export class SocketStream implements ByteStream {
     socket.on('close', () => this.handler.onClose(this.#error));
   }
 
-  /** Over a connected socket, plain or TLS, that nobody reads from at the moment. */
+  /** Over a connected socket, plain or TLS, that is not being read. */
   static over(socket: Socket, options: SocketStreamOptions = {}): SocketStream {
-    // What was put back into a socket comes out of it as an event only.
+    // Bytes that were put back into a socket are delivered by events only.
     if (isTls(socket) || socket.readableLength > 0)
       return SocketStream.#overEvents(socket, options);
     return SocketStream.#overHandle(socket, options);
@@ -88,7 +88,7 @@ export class SocketStream implements ByteStream {
     const reads = new SharedReads();
     const socketOptions = { handle, allowHalfOpen: true, onread: reads.onread };
     const fresh = new Socket(socketOptions as ConstructorParameters<typeof Socket>[0]);
-    // The old object lets go, or the collector would one day close the connection under the new one.
+    // Detached from the old object: its finalization would close the connection of the new one.
     inside._handle = null;
     (fresh as unknown as SocketInside)._server = inside._server;
     inside._server = null;
@@ -115,7 +115,7 @@ export class SocketStream implements ByteStream {
       process.nextTick(this.#uncork);
     }
     socket.write(bytes);
-    // What the system took at once is no longer in `writableLength`, though `write` counts it.
+    // Bytes that the system took synchronously are not in `writableLength`, though `write` counts them.
     if (socket.writableLength < HIGH_WATER_BYTES) return true;
     this.#needsDrain = true;
     return false;
@@ -165,7 +165,7 @@ export class SharedReads {
     buffer: sharedBuffer,
     callback: (count, buffer) => {
       this.stream?.handler.onData(buffer.subarray(0, count));
-      // Code that still looks at these bytes fails in tests, not under load.
+      // Code that reads these bytes too late fails in tests, not under load.
       if (verify.all) buffer.fill(POISON, 0, count);
       return true;
     },

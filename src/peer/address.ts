@@ -1,4 +1,4 @@
-// Where a member's peer URL leads.
+// Addresses of peer URLs.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { StreamAddress } from '../env/index.ts';
@@ -19,12 +19,12 @@ export function parsePeerUrl(url: string): StreamAddress {
   return { host: tcp[1]!.replace(/^\[|\]$/g, ''), port };
 }
 
-/** What a request names as its host. */
+/** The `Host` header of a request to the URL. */
 export function hostOfUrl(url: string): string {
   return url.replace(/^[a-z]+:\/\//, '');
 }
 
-/** Whether it is an address we can dial. */
+/** Whether {@link parsePeerUrl} accepts the URL. */
 export function isPeerUrl(url: string): boolean {
   try {
     parsePeerUrl(url);

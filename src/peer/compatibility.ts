@@ -1,4 +1,4 @@
-// Who may talk to whom: versions and cluster ids in the headers of every request, by etcd's rules.
+// Compatibility of members, by etcd's rules: versions and cluster ids in the headers of every request.
 
 import {
   type ClusterVersion,
@@ -12,15 +12,15 @@ import type { PeerLog } from './types.ts';
 /** The oldest cluster that this release can be a member of. */
 const MIN_CLUSTER_RELEASE = '3.0.0';
 const MIN_CLUSTER_VERSION: ClusterVersion = { major: 3, minor: 0 };
-/** The first release that has today's streams. */
+/** The first release with the current streams. */
 const STREAMS_SINCE: ClusterVersion = { major: 2, minor: 1 };
-/** What a member that names no version is taken for. */
+/** Assumed version of a member that sends none. */
 const UNNAMED_VERSION = '2.0.0';
 
 export const INCOMPATIBLE_VERSION = 'incompatible version';
 export const CLUSTER_MISMATCH = 'cluster ID mismatch';
 
-/** As Go spells the names that etcd sets. */
+/** Header names of etcd, in Go's spelling. */
 export const HEADER_NAMES = {
   FROM: 'X-Server-From',
   VERSION: 'X-Server-Version',
@@ -54,8 +54,8 @@ function readVersion(text: string): ClusterVersion | undefined {
 }
 
 /**
- * Whether the sender of a request and this member can be in one cluster: undefined, or the text of
- * the 412 that refuses it, which has been logged.
+ * Checks that the sender of a request and this member can be in one cluster: undefined if so, else the
+ * text of the 412 answer, which has been logged.
  */
 export function refusalOfSender(
   headers: Headers,
@@ -98,7 +98,7 @@ function versionError(server: string, minCluster: string, name: string): string 
   return undefined;
 }
 
-/** Whether a member whose answer has these headers has streams that we can read. */
+/** Whether the member with these response headers offers streams that we can read. */
 export function offersStreams(headers: Headers): boolean {
   const version = readVersion(headers.get('x-server-version') || UNNAMED_VERSION);
   return version !== undefined && compareVersions(version, STREAMS_SINCE) >= 0;

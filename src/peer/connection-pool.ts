@@ -1,8 +1,8 @@
-// Connections that are kept for the next small request to the same member.
+// Idle connections for the next small request to the same member.
 //
-// The other side closes what is idle for its read deadline, so an idle connection is given up a
-// second before that. If one breaks all the same before any answer, a question is asked once more. A
-// post is not: it may have arrived, and a proposal that arrives twice is carried out twice.
+// The other side closes connections that are idle for its read deadline, so an idle one is dropped a
+// second before that. If one breaks nevertheless before any response, a GET is repeated once. A POST is
+// not: it may have arrived, and a proposal that arrives twice is executed twice.
 
 import type { Timer } from '../env/index.ts';
 import type { PeerContext } from './context.ts';
@@ -50,7 +50,7 @@ export class ConnectionPool {
     return await this.#exchange(await this.#context.dial(url), request);
   }
 
-  /** Closes what is idle and breaks off what is under way. */
+  /** Closes idle connections and aborts requests in progress. */
   clear(): void {
     this.#generation++;
     for (const idle of this.#idle) {

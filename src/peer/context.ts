@@ -1,4 +1,4 @@
-// What all parts of one transport share.
+// Shared by all parts of one transport.
 
 import { ERROR_CODES, InvariantError, TetcdError } from '../base/index.ts';
 import { ownHeaders } from './compatibility.ts';
@@ -9,7 +9,7 @@ import type { PeerHost, PeerLog, PeerMetrics } from './types.ts';
 export class PeerContext {
   readonly env: PeerEnv;
   readonly memberId: bigint;
-  /** Ids in lower hexadecimal, as they stand in headers, logs and metrics. */
+  /** Ids in lower-case hexadecimal, as in headers, logs and metrics. */
   readonly local: string;
   readonly cluster: string;
   readonly ownUrls: () => readonly string[];
@@ -51,7 +51,7 @@ export class PeerContext {
     return this.env.clock.monotonicMs();
   }
 
-  /** What this member says of itself with every request that concerns raft. */
+  /** Headers that identify this member, for every request that concerns raft. */
   headers(): Record<string, string> {
     return ownHeaders(this.local, this.cluster, this.ownUrls());
   }
@@ -77,7 +77,7 @@ export class PeerContext {
     }
   }
 
-  // --- what must be over before the transport has stopped ------------------------------------------
+  // --- what `stop` waits for ----------------------------------------------------------------------
 
   begin(): void {
     this.#pending++;
@@ -91,7 +91,7 @@ export class PeerContext {
     for (const resolve of waiting) resolve();
   }
 
-  /** Breaks all connections that were dialled; resolves when nothing is pending. */
+  /** Closes all connections that were dialled; resolves when nothing is pending. */
   async stop(): Promise<void> {
     this.stopping = true;
     for (const connection of [...this.#connections]) connection.abort();
@@ -103,7 +103,7 @@ export class PeerContext {
   }
 }
 
-/** What failed, in words. An InvariantError is rethrown: the member stops. */
+/** Text of a failure. An InvariantError is thrown on: the member stops. */
 export function failureText(error: unknown): string {
   if (error instanceof InvariantError) throw error;
   return error instanceof Error ? error.message : String(error);

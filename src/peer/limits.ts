@@ -1,5 +1,5 @@
-// Every bound of the transport: unit, reason, and what happens when it is reached. Numbers that etcd
-// has are etcd's.
+// Every bound of the transport: unit, reason, and what happens when it is reached. Where etcd has a
+// number, it is the same.
 
 import { invariant } from '../base/index.ts';
 
@@ -25,20 +25,20 @@ export const BODY_QUEUE_BYTES: number = 256 * KIB;
 /** Interim (1xx) heads before one answer. One more breaks the connection. */
 export const INTERIM_HEADS_MAX = 8;
 /**
- * Connections that others have open to us; ten per member would be many. For another the oldest one
- * is closed that has not asked for anything; if there is none, the new one.
+ * Incoming connections; ten per member would be many. One more closes the oldest connection without a
+ * request; if there is none, the new one is closed.
  */
 export const SERVER_CONNECTIONS_MAX = 512;
-/** Body bytes that are still read after the answer, to keep the connection; Go's number. */
+/** Body bytes still read after the response, to keep the connection; Go's number. */
 export const DISCARDED_BYTES_MAX: number = 256 * KIB;
-/** A connection is closed so much later than its last answer, which the other side may still read. */
+/** Delay between the last response and the close, in which the other side can read it. */
 export const LINGER_MS = 500;
-/** A request with its body, snapshots included, must have arrived in this time, else it ends. */
+/** Time for a request with its body, snapshots included, to arrive; then the connection ends. */
 export const REQUEST_READ_MS_MAX: number = 5 * 60_000;
 
 // --- messages ------------------------------------------------------------------------------------
 
-/** One frame of a stream, and a message that arrives alone. A longer one ends the connection. */
+/** One frame of a stream, or one posted message. A longer one ends the connection. */
 export const FRAME_BYTES_MAX: number = 512 * MIB;
 /** Bytes of all posted messages that are arriving. A message that would exceed it: 400. */
 export const POSTED_BYTES_MAX: number = FRAME_BYTES_MAX;
@@ -55,34 +55,34 @@ export const STREAM_MESSAGES_MAX = 4_096;
  */
 export const STREAM_BYTES_MAX: number = 64 * MIB;
 /**
- * Bytes of a stream given to the byte stream at once. The rest stays with us, so that "nothing was
- * taken for 5 s" is seen: a socket tells only that it has taken all of it.
+ * Bytes of a stream that the byte stream may buffer. The rest stays in our queue, so that a stall of
+ * 5 s is detected: a socket reports only that it has taken all of its buffer.
  */
 export const HANDED_BYTES_MAX: number = 256 * KIB;
 /** Frames are written one after the other into buffers of this size. */
-export const SLAB_BYTES: number = 64 * KIB;
+export const FRAME_SLAB_BYTES: number = 64 * KIB;
 /**
  * Largest append that may use the message stream while the append stream is missing; larger ones
  * are posted, so that no heartbeat waits behind them.
  */
 export const APPEND_ON_MESSAGE_STREAM_BYTES_MAX: number = 64 * KIB;
 
-/** Posts of raft messages under way to one member. */
+/** Concurrent posts of raft messages to one member. */
 export const PIPELINE_WORKERS = 4;
 /** Messages that wait for a post. One more is dropped and the peer reported unreachable. */
 export const PIPELINE_MESSAGES_MAX = 64;
 /** Bytes of those; the same happens. */
 export const PIPELINE_BYTES_MAX: number = 64 * MIB;
-/** Members known by their address only. For a further one the oldest is forgotten. */
+/** Members known by their address only. One more replaces the oldest. */
 export const REMOTES_MAX = 64;
 /** A body that comes more slowly than this, in bytes per second, breaks the connection. */
 export const BODY_RATE_MIN: number = 16 * KIB;
 /**
- * One snapshot arrives at a time. Another is refused: 500; but the leader's takes the place of any
- * other member's, and any takes the place of one that comes more slowly than this, in bytes per second.
+ * One snapshot arrives at a time; another is refused with 500. But the leader's replaces any other
+ * member's, and any replaces one that arrives more slowly than this, in bytes per second.
  */
 export const SNAPSHOT_RATE_KEPT: number = 1 * MIB;
-/** It is not judged before it was waited for so long. */
+/** Waiting time before the rate of an arriving snapshot is judged. */
 export const SNAPSHOT_JUDGED_MS = 1_000;
 /** Idle connections kept for posts and probes, per address. Others are closed after use. */
 export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
@@ -96,18 +96,18 @@ export const DIAL_TIMEOUT_BASE_MS = 1_000;
 export const DIAL_RETRY_MS = 100;
 /** A probe is due this much earlier than the read deadline of the connection it keeps alive. */
 export const PROBE_MARGIN_MS = 1_000;
-/** When the state of probing is looked at, if all is well, and if not. */
+/** Interval of the check that logs failing probes: while all succeed, and while some fail. */
 export const PROBE_MONITOR_MS = 30_000;
 export const PROBE_MONITOR_ERROR_MS = 5_000;
 /** A larger difference of the clocks is logged. */
 export const CLOCK_DIFFERENCE_MS_MAX = 1_000;
-/** The receiver of a snapshot may be busy with its disk: for so long it may take nothing. */
+/** Time for which the receiver of a snapshot may take nothing, busy with its disk. */
 export const SNAPSHOT_STALL_MS_MAX = 30_000;
 /** From the last byte of a snapshot to the answer: the receiver syncs the file in between. */
 export const SNAPSHOT_ANSWER_MS_MAX: number = 5 * 60_000;
-/** Deadlines a post may take as a whole, in i/o timeouts. */
+/** Time limit of a post, in i/o timeouts. */
 export const POST_TIMEOUTS = 2;
 
 invariant(BODY_RATE_MIN < SNAPSHOT_RATE_KEPT, 'who is broken off would have made way before');
 invariant(LINE_BYTES_MAX < HEAD_BYTES_MAX, 'a line fits into a head');
-invariant(HANDED_BYTES_MAX >= 2 * SLAB_BYTES, 'a stream is handed more than a slab');
+invariant(HANDED_BYTES_MAX >= 2 * FRAME_SLAB_BYTES, 'a stream is handed more than a slab');

@@ -1,4 +1,4 @@
-// A request with a small body and a small answer, over a given connection or one of its own.
+// A request with a small body and a small response, over a given connection or a new one.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
@@ -9,10 +9,9 @@ import type { PeerResponse, RequestOptions } from './types.ts';
 export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
 
 /**
- * Asks another member's peer port and resolves with its answer (header names in lower case),
- * with any status. Rejects with a TetcdError that names the URL: INVALID_ARGUMENT for a bad
- * URL, UNAVAILABLE, TIMEOUT, MALFORMED for an answer that is not HTTP, LIMIT_EXCEEDED for a body
- * above `bodyBytesMax`.
+ * One request to another member's peer port. Resolves with the response of any status, header names in
+ * lower case. Rejects with a TetcdError that names the URL: INVALID_ARGUMENT for a bad URL, UNAVAILABLE,
+ * TIMEOUT, MALFORMED for a response that is not HTTP, LIMIT_EXCEEDED for a body above `bodyBytesMax`.
  */
 export async function requestPeer(env: PeerEnv, options: RequestOptions): Promise<PeerResponse> {
   const dueMs = env.clock.monotonicMs() + options.timeoutMs;
@@ -25,7 +24,7 @@ export async function requestPeer(env: PeerEnv, options: RequestOptions): Promis
   }
 }
 
-/** A connection to a peer URL. Use it in the turn in which it is handed out. */
+/** A connection to a peer URL. To be used in the turn in which the promise resolves. */
 export async function dial(
   env: PeerEnv,
   url: string,

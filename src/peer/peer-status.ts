@@ -1,8 +1,8 @@
-// Whether a member can be reached, as its links find out.
+// Whether a member is active, as its links report.
 
 import type { PeerContext } from './context.ts';
 
-/** Where something failed, for the log. */
+/** The place of a failure, for the log. */
 interface FailurePlace {
   readonly source: string;
   readonly action: string;

@@ -1,4 +1,4 @@
-// One other member: all links with it.
+// One peer: all links with another member.
 //
 //   MsgSnap without a database ──────────────────────────> pipeline
 //   MsgApp ──> append stream, else message stream if small, else pipeline
@@ -65,7 +65,7 @@ export class Peer {
     if (this.#sendBy(message)) return;
     const { host, local, log, metrics } = this.#context;
     metrics.sentFailures(this.status.id).value++;
-    // While nothing gets through, every message would be a line.
+    // While the peer is inactive, every message would be a log line.
     if (this.status.active || log.debugEnabled) {
       const text = 'dropped internal Raft message since sending buffer is full';
       const fields = {

@@ -1,4 +1,4 @@
-// Messages as single posts, for when there is no stream: some at a time, the others in a short queue.
+// Messages as single POST requests while there is no stream: a few at a time, the rest in a short queue.
 
 import { raftpb } from '../protocol/index.ts';
 import type { ConnectionPool } from './connection-pool.ts';

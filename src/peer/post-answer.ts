@@ -1,4 +1,4 @@
-// What the answer to a posted message means.
+// Responses to a posted message.
 
 import { utf8FromBytes } from '../base/index.ts';
 import { CLUSTER_MISMATCH, INCOMPATIBLE_VERSION } from './compatibility.ts';
@@ -7,7 +7,7 @@ import { MISMATCH } from './receipt-answer.ts';
 import { REMOVED_REASON } from './stream-reader.ts';
 import type { PeerResponse } from './types.ts';
 
-/** Undefined if the message was taken, else why not. Tells the member if it was removed. */
+/** Undefined if the message was accepted, else why not. Reports it if this member was removed. */
 export function refusalOfPost(
   context: PeerContext,
   peer: string,
@@ -18,8 +18,8 @@ export function refusalOfPost(
     case 204:
       return undefined;
     case 403:
-      // Another member has come to that address: it says nothing about this one, which may have been
-      // away while the change was made. (etcd takes any 403 for its own removal, and stops.)
+      // Another member has this address now, which says nothing about our own membership: the change may
+      // have been made while we were down. (etcd treats any 403 as its own removal, and stops.)
       if (text.includes(MISMATCH)) return MISMATCH;
       context.host.onRemoved(REMOVED_REASON);
       return REMOVED_REASON;

@@ -1,4 +1,4 @@
-// Small requests to a member at regular times: how long they take, and how far apart the clocks are.
+// Periodic probes of a member: round-trip time and difference of the clocks.
 
 import { ERROR_CODES, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
@@ -12,7 +12,7 @@ import {
 import type { PeerResponse } from './types.ts';
 
 export const PROBING_PATH = '/raft/probing';
-/** What is answered to a probe. */
+/** Body of the response to a probe. */
 export function probingBody(wallMs: number): string {
   // As Go writes a time: without the zeros at the end of its fraction.
   const now = new Date(wallMs).toISOString().replace(/\.?0*Z$/, 'Z');
@@ -26,7 +26,7 @@ interface ProberOptions {
   readonly context: PeerContext;
   readonly peer: string;
   readonly urls: readonly string[];
-  /** Which of the two ways to a member is probed, in logs. */
+  /** The probed kind of link, in logs. */
   readonly name: string;
   readonly ask: (url: string, timeoutMs: number) => Promise<PeerResponse>;
 }

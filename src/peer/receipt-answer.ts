@@ -1,4 +1,4 @@
-// The answer to a message that was refused.
+// Response to a refused message.
 
 import { bytesFromUtf8, unreachable } from '../base/index.ts';
 import type { Answer } from './http1/index.ts';

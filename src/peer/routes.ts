@@ -1,4 +1,4 @@
-// Answers the requests of other members: raft messages, streams, snapshots and probes here, all else
+// Requests of other members: raft messages, streams, snapshots and probes are answered here, all others
 // by the member.
 
 import { bytesFromUtf8, ERROR_CODES, hasCode } from '../base/index.ts';

@@ -1,4 +1,4 @@
-// A database that arrives: the message, then the file, then perhaps its digest.
+// Receives a database: the message, then the file, then its digest if the sender adds one.
 
 import { createHash } from 'node:crypto';
 import { ERROR_CODES, hasCode, Pace, TetcdError } from '../base/index.ts';
@@ -23,7 +23,7 @@ export class SnapshotReceiver {
     this.#context = context;
   }
 
-  /** Takes the database and passes its message on. Never rejects. */
+  /** Receives the database and passes its message to the host. Never rejects. */
   async receive(
     body: IncomingBody,
     remoteAddress: string,
@@ -73,7 +73,7 @@ export class SnapshotReceiver {
       metrics.snapshotReceiveFailures(from).value++;
       return textAnswer(400, 'wrong raft message type', headers);
     }
-    // Before the database is taken: it would be for nothing.
+    // Checked before the database is received, which would be useless.
     if (host.isRemoved(message.from)) return this.#refused(from, RECEIPTS.FROM_REMOVED, headers);
     if (message.to !== memberId) return this.#refused(from, RECEIPTS.NOT_FOR_ME, headers);
     const sender = host.senderOf(message.from);
@@ -114,7 +114,7 @@ export class SnapshotReceiver {
     return emptyAnswer(204, headers);
   }
 
-  /** The slot is free, or its holder must make way. */
+  /** Takes the slot if it is free, or if its holder is to be replaced. Whether it did. */
   #maybeTakeSlot(arriving: Arriving): boolean {
     const held = this.#arriving;
     if (held !== undefined) {
@@ -160,7 +160,7 @@ interface Arriving {
   readonly reader: BodyReader;
 }
 
-/** Cuts a body into its beginning and the rest. */
+/** Reads the beginning of a body, then the rest as a stream. */
 class BodyReader {
   readonly #body: IncomingBody;
   readonly #nowMs: () => number;
@@ -176,12 +176,12 @@ class BodyReader {
     this.#nowMs = nowMs;
   }
 
-  /** Whether its sender has sent fewer bytes per second, as far as it was up to it. */
+  /** Whether its sender has sent fewer bytes per second, not counting our own pauses. */
   isBelow(bytesPerSecond: number): boolean {
     return this.#pace.isBelow(bytesPerSecond, SNAPSHOT_JUDGED_MS, this.#nowMs());
   }
 
-  /** Its reader gets the error that it broke off. */
+  /** Ends the body with an error for its reader. */
   breakOff(reason: string): void {
     this.#body.fail(new TetcdError(ERROR_CODES.CLOSED, reason));
   }
@@ -220,7 +220,7 @@ class BodyReader {
     return whole;
   }
 
-  /** What follows. Throws before its end if the body breaks off or its digest is wrong. */
+  /** The rest of the body. Throws before its end if it is incomplete or its digest is wrong. */
   async *rest(): AsyncGenerator<Uint8Array, void, undefined> {
     const hash = createHash('sha256');
     for (;;) {

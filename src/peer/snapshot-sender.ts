@@ -1,5 +1,5 @@
-// A database on its way to another member: one post, the message first, then the file in chunks, then
-// a trailer with the digest of the file (RFC 9530), which real etcd ignores.
+// Sends a database to another member: one POST with the message, then the file in chunks, then a trailer
+// with the digest of the file (RFC 9530), which real etcd ignores.
 
 import { createHash } from 'node:crypto';
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
@@ -34,7 +34,7 @@ export class SnapshotSender {
     this.#options = options;
   }
 
-  /** Whether the receiver took it; false at once while another is under way. Closes `snapshot`. */
+  /** Whether the receiver accepted it; false while another is being sent. Closes `snapshot`. */
   async send(message: raftpb.Message, snapshot: OutgoingSnapshot): Promise<boolean> {
     if (this.#busy || this.#stopped) {
       snapshot.close();
@@ -112,7 +112,7 @@ export class SnapshotSender {
   }
 }
 
-/** The exchange itself. */
+/** One POST request. */
 class Transfer {
   readonly #context: PeerContext;
   readonly #connection: ClientConnection;
@@ -130,7 +130,7 @@ class Transfer {
     this.#end(new TetcdError(ERROR_CODES.CLOSED, 'stopped'));
   }
 
-  /** Sends everything, unless an answer or a failure comes first. */
+  /** Sends message and file; stops early at a response or a failure. */
   async send(message: raftpb.Message, snapshot: OutgoingSnapshot): Promise<void> {
     this.#start();
     const encoder = new MessageStreamEncoder();
@@ -202,7 +202,7 @@ class Transfer {
     });
   }
 
-  /** False once an answer is there: the receiver has stopped reading. Throws if the connection has failed. */
+  /** False after a response: the receiver has stopped reading. Throws if the connection has failed. */
   async #write(data: Uint8Array): Promise<boolean> {
     if (this.#error !== undefined) throw this.#error;
     if (this.#answer !== undefined) return false;
@@ -233,7 +233,7 @@ class Transfer {
     }
   }
 
-  /** Something has happened: an answer, a drained socket, or a failure. */
+  /** Ends the wait of the sender: a response, a drained socket, or a failure. */
   #end(error: Error | undefined): void {
     this.#error ??= error;
     const wake = this.#wake;

@@ -9,9 +9,9 @@ import type { FrameDecoder, FrameEncoder, OnMessage } from './codec/frame-codec.
 import { MessageStreamDecoder, MessageStreamEncoder } from './codec/message-stream.ts';
 
 export interface StreamKind {
-  /** Where it is asked for; the dialler's id follows. */
+  /** Request path, before the dialler's id. */
   readonly path: string;
-  /** In logs. */
+  /** Name in logs. */
   readonly name: string;
   newEncoder(): FrameEncoder;
   newDecoder(ends: AppendStreamEnds, onMessage: OnMessage): FrameDecoder;

@@ -1,5 +1,4 @@
-// Frames on their way into one byte stream: written once, into buffers that follow each other, and
-// handed over in chunks.
+// Outgoing frames of one stream: encoded once, into consecutive buffers, and written in chunks.
 //
 //   add ─> open chunk ─(end of the callback)─> queue ─(the socket has room)─> byte stream
 //          └──────────── counted against the bounds ───────────┘
@@ -11,7 +10,12 @@ import type { ByteStream } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import type { FrameEncoder } from './codec/frame-codec.ts';
 import { CHUNK_HEAD_BYTES, CHUNK_OVERHEAD, frameChunk } from './http1/index.ts';
-import { HANDED_BYTES_MAX, SLAB_BYTES, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX } from './limits.ts';
+import {
+  FRAME_SLAB_BYTES,
+  HANDED_BYTES_MAX,
+  STREAM_BYTES_MAX,
+  STREAM_MESSAGES_MAX,
+} from './limits.ts';
 
 interface Chunk {
   readonly bytes: Uint8Array;
@@ -30,7 +34,7 @@ export class StreamQueue {
   #chunkStart = -1;
   #chunkMessages = 0;
   #queue: Chunk[] = [];
-  /** Bytes of the queue's first chunk that were handed over. */
+  /** Bytes of the queue's first chunk that were written. */
   #headHanded = 0;
   #queuedBytes = 0;
   #queuedMessages = 0;
@@ -42,7 +46,7 @@ export class StreamQueue {
     this.#encoder = encoder;
   }
 
-  /** Messages that the byte stream has not got. */
+  /** Messages not written to the byte stream yet. */
   get messages(): number {
     return this.#queuedMessages + this.#chunkMessages;
   }
@@ -72,14 +76,14 @@ export class StreamQueue {
     return size;
   }
 
-  /** Nothing is handed over any more. */
+  /** Nothing is written any more. */
   close(): void {
     this.#closed = true;
     this.#queue = [];
     this.#slab = new Uint8Array(0);
   }
 
-  /** Hands over what the byte stream has room for. */
+  /** Writes what the byte stream has room for. */
   readonly pump = (): void => {
     while (!this.#closed && this.#stream.bufferedBytes < HANDED_BYTES_MAX) {
       const head = this.#queue[0];
@@ -118,7 +122,7 @@ export class StreamQueue {
     }
     const needed = size + CHUNK_OVERHEAD;
     if (this.#at + needed > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(SLAB_BYTES, needed));
+      this.#slab = new Uint8Array(Math.max(FRAME_SLAB_BYTES, needed));
       this.#at = 0;
     }
     this.#chunkStart = this.#at;

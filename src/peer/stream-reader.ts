@@ -1,4 +1,4 @@
-// The reading end of one kind of stream from one member: we dial, again and again, and read frames.
+// The reading end of one kind of stream from one member: dials, with retries, and reads frames.
 
 import { type Counter, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
@@ -39,7 +39,7 @@ export class StreamReader {
   #url = '';
   #answer: AnswerHead | undefined;
   #decoder: FrameDecoder | undefined;
-  /** At hand, since it is added to with every message; there is one with the decoder. */
+  /** Cached, since every message adds to it; set together with the decoder. */
   #received: Counter | undefined;
   #refusal = '';
   #stopped = false;
@@ -138,7 +138,7 @@ export class StreamReader {
 
   readonly #onMessage = (message: raftpb.Message, size: number): void => {
     const { context, status } = this.#options;
-    // Of several messages in one piece, an earlier one may have ended this link.
+    // An earlier message of the same piece may have stopped this link.
     if (this.#stopped) return;
     this.#received!.value += size;
     const receipt = context.host.receive(message);
@@ -151,7 +151,7 @@ export class StreamReader {
     });
   };
 
-  /** The answer is over: a stream that ended, or a refusal that is complete. */
+  /** End of the response: of a stream, or of a refusal. */
   #onEnd(reason: string): void {
     const answer = this.#answer;
     if (answer === undefined || answer.status === 200 || this.#decoder !== undefined) {
@@ -213,7 +213,7 @@ export class StreamReader {
     this.#dialLater();
   }
 
-  /** No stream came of a dial. */
+  /** A dial failed. */
   #fail(reason: string): void {
     if (this.#stopped) return;
     const { kind, picker, status } = this.#options;
@@ -230,8 +230,8 @@ export class StreamReader {
   }
 
   /**
-   * Who listens answers at once. What accepts a connection and answers nothing, such as a proxy
-   * before a member that is about to start, is dialled again sooner than a stream is given up.
+   * A member answers a dial immediately. An endpoint that accepts and does not answer, such as a proxy in
+   * front of a member that is starting, is dialled again sooner than a silent stream.
    */
   get #silenceMsMax(): number {
     const { ioTimeoutMs, dialTimeoutMs } = this.#options.context;

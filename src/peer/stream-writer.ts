@@ -1,4 +1,4 @@
-// The writing end of one kind of stream to one member: the other side dials, we answer without end.
+// The writing end of one kind of stream to one member: an endless response to its dial.
 
 import type { Counter } from '../base/index.ts';
 import type { ByteStream, Timer } from '../env/index.ts';
@@ -13,7 +13,7 @@ interface Attached {
   readonly stream: ByteStream;
   readonly queue: StreamQueue;
   readonly stall: StallWatch;
-  /** At hand, since it is added to with every message. */
+  /** Cached, since every message adds to it. */
   readonly sent: Counter;
 }
 
@@ -38,7 +38,7 @@ export class StreamWriter {
     return this.#attached !== undefined;
   }
 
-  /** Answers a dialler. What is attached already is replaced: the other side has given it up. */
+  /** Attaches the response to a dial. It replaces an attached one, which the other side has abandoned. */
   attach(exchange: ServerExchange, headers: Readonly<Record<string, string>>): void {
     if (this.#stopped) {
       exchange.answerStream(headers, NOBODY).destroy();
@@ -91,7 +91,7 @@ export class StreamWriter {
     this.#tick = env.timers.after(ioTimeoutMs / 3, () => this.#onTick());
   }
 
-  /** Tells the other side that the link lives, and finds out when it does not. */
+  /** Sends a link heartbeat, and checks for a stall. */
   #onTick(): void {
     const attached = this.#attached;
     if (attached === undefined) return;

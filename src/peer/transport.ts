@@ -1,4 +1,4 @@
-// All links of one member.
+// All peers of one member.
 
 import { invariant } from '../base/index.ts';
 import type { ByteStream } from '../env/index.ts';
@@ -61,7 +61,7 @@ class Transport implements PeerTransport {
     this.#context.log.info('added new remote peer', this.#fields(id, { 'remote-peer-urls': urls }));
   }
 
-  /** A sender that is no member announces its address. */
+  /** Remembers the announced address of a sender that is not a member yet. */
   #maybeAddRemote(id: bigint, urls: readonly string[]): void {
     const { host, log, memberId } = this.#context;
     if (this.#peers.has(id) || this.#remotes.has(id)) return;
@@ -156,7 +156,7 @@ class Transport implements PeerTransport {
     this.#connections.add(connection);
   }
 
-  /** Members ask as soon as they are connected: who does not makes way for others. */
+  /** Members send a request right after they connect: connections without one are closed first. */
   #closeOldestIdle(): void {
     for (const connection of this.#connections) {
       if (!connection.isIdle) continue;

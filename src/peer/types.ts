@@ -1,10 +1,10 @@
-// What the transport between members asks of the member around it, and what it offers.
+// The interface of the peer transport: what it needs of its member, and what it offers.
 
 import type { Counter, Gauge, Histogram } from '../base/index.ts';
 import type { ByteStream, Env } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 
-/** What became of a message that arrived. */
+/** Outcomes of an incoming message. */
 export const RECEIPTS = {
   ACCEPTED: 'accepted',
   /** Its sender was removed from the cluster: 403, and the sender stops. */
@@ -15,7 +15,7 @@ export const RECEIPTS = {
   REFUSED: 'refused',
 } as const;
 
-/** The sender of a database, as the receiver knows it. */
+/** The role of a database's sender, as the receiver knows it. */
 export const SENDERS = {
   /** The leader, as raft knows it. */
   LEADER: 'leader',
@@ -29,14 +29,14 @@ export type Receipt = (typeof RECEIPTS)[keyof typeof RECEIPTS];
 
 /** The member that a transport serves. No method throws, unless it says so. */
 export interface PeerHost {
-  /** Takes over the message, its entries and their bytes. Called any number of times per turn. */
+  /** An incoming message, whose entries and bytes the host owns. Called any number of times per turn. */
   receive(message: raftpb.Message): Receipt;
   isRemoved(id: bigint): boolean;
-  /** Who `id` is here. */
+  /** The role of `id`, as this member knows it. */
   senderOf(id: bigint): Sender;
   /** A message to `id` was dropped or its connection broke. May be called from within `send`. */
   reportUnreachable(id: bigint): void;
-  /** Another member said that this one was removed from the cluster. */
+  /** Another member reports that this one was removed from the cluster. */
   onRemoved(reason: string): void;
   /**
    * A database arrives after the MsgSnap `message`. Reads `body` to its end and resolves once the
@@ -44,7 +44,7 @@ export interface PeerHost {
    * fails or the file cannot be kept; nothing is then left behind.
    */
   storeSnapshot(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Answers what is not the transport's own: `/members`, `/leases`, `/version` and so on. */
+  /** Answers all other paths: `/members`, `/leases`, `/version` and so on. */
   handle(request: PeerRequest): Promise<PeerResponse>;
 }
 
@@ -65,7 +65,7 @@ export interface PeerResponse {
   readonly body: Uint8Array;
 }
 
-/** A database on its way to another member. */
+/** A database to be sent to another member. */
 export interface OutgoingSnapshot {
   /** Bytes of the file. */
   readonly size: number;
@@ -75,7 +75,7 @@ export interface OutgoingSnapshot {
   close(): void;
 }
 
-/** What is counted, by member id in lower hexadecimal, as etcd's metrics of the same names. */
+/** Metrics by member id in lower-case hexadecimal, as etcd's of the same names. */
 export interface PeerMetrics {
   activePeers(local: string, remote: string): Gauge;
   disconnectedPeers(local: string, remote: string): Counter;
@@ -107,7 +107,7 @@ export interface PeerTransportOptions {
   readonly env: Pick<Env, 'clock' | 'timers' | 'network'>;
   readonly memberId: bigint;
   readonly clusterId: bigint;
-  /** This member's own peer URLs, told to others as `X-PeerURLs`. Asked for each time. */
+  /** This member's own peer URLs, sent as `X-PeerURLs`. Called for each request. */
   readonly ownUrls: () => readonly string[];
   readonly host: PeerHost;
   readonly metrics: PeerMetrics;
@@ -119,12 +119,12 @@ export interface PeerTransportOptions {
 }
 
 /**
- * The links to all other members, and what comes in from them. Members are `peers`: streams are held
- * open to them. Others of whom only an address is known (they learn of this member first) are
- * `remotes`: they can be written to, by single requests, until they become peers.
+ * The links to all other members. Members are peers: streams to them are kept open. Members of which only
+ * the address is known (they know this member first) are remotes: messages to them are single POST
+ * requests, until they become peers.
  */
 export interface PeerTransport {
-  /** Urls as `http://host:port` (or `unix://path`), at least one. A known id is left as it is. */
+  /** Urls as `http://host:port` (or `unix://path`), at least one. No effect for a known id. */
   addPeer(id: bigint, urls: readonly string[]): void;
   addRemote(id: bigint, urls: readonly string[]): void;
   updatePeer(id: bigint, urls: readonly string[]): void;
@@ -133,14 +133,14 @@ export interface PeerTransport {
   /** Ends every link and request, in both directions. */
   removeAllPeers(): void;
   /**
-   * Sends a message to `message.to`, or drops it and reports the peer unreachable: never waits. A
-   * message to a member that is not known is dropped. The message is shared with raft and is
-   * encoded before this returns, or not at all. MsgSnap goes through {@link sendSnapshot}.
+   * Sends a message to `message.to`, or drops it and reports the peer unreachable; never waits. A
+   * message to an unknown member is dropped. The message is shared with raft and is encoded before this
+   * returns, or not at all. MsgSnap goes through {@link sendSnapshot}.
    */
   send(message: raftpb.Message): void;
   /**
-   * Sends a MsgSnap with its database; resolves whether the receiver has taken it. At most one is
-   * under way to each peer: another resolves to false at once.
+   * Sends a MsgSnap with its database; resolves to whether the receiver accepted it. At most one is sent
+   * to each peer at a time: another resolves to false immediately.
    */
   sendSnapshot(message: raftpb.Message, snapshot: OutgoingSnapshot): Promise<boolean>;
   /** Monotonic ms since when the peer has been reachable; undefined if it is not now. */

@@ -1,7 +1,7 @@
 import { invariant } from '../base/index.ts';
 import { sortedUrls } from '../membership/index.ts';
 
-/** Which of a member's URLs to use: one until it fails, then the next. */
+/** Picks the URL of a member to use: one until it fails, then the next. */
 export class UrlPicker {
   #urls: readonly string[] = [];
   #picked = 0;

@@ -1,5 +1,5 @@
-// A call as handlers and guards see it, whatever brought it: HTTP/2 or this process. The request's
-// context is the call itself; nothing is made per call but what the transport makes anyway.
+// A call as handlers and guards see it, over HTTP/2 or inside this process. The call is also the
+// request's context: no further object is made per call.
 
 import type {
   Call as GrpcCall,
@@ -15,12 +15,12 @@ export interface Caller {
 }
 
 /**
- * The context of a request: where it comes from (`peer`), what came with it (`metadata`, a token
- * among it), until when it is wanted (`deadlineMs`, `isWanted`), and who makes it.
+ * The context of a request: its origin (`peer`), its metadata (with a token, if there is one), its
+ * deadline and cancellation (`deadlineMs`, `isWanted`), and its authenticated caller.
  */
 export interface Call
   extends Pick<GrpcCall, 'path' | 'peer' | 'metadata' | 'deadlineMs' | 'ended' | 'isWanted'> {
-  /** Set by the guard that authenticates; undefined if nobody is identified. */
+  /** Set by the guard that authenticates; undefined for an unauthenticated request. */
   caller: Caller | undefined;
 }
 

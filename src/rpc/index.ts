@@ -1,4 +1,4 @@
-// What is served, and what comes with a request.
+// The table of services, and the context of a request.
 
 export type { Call, StreamCall, UnaryCall } from './call.ts';
 export { LocalCalls } from './local-calls.ts';

@@ -1,5 +1,5 @@
-// A call inside this process, on the side of its handler: what unary calls and streams share, and the
-// unary one.
+// A call inside this process, on the handler's side: the common part of unary calls and streams, and
+// the unary call.
 
 import type { Clock, Timer, Timers } from '../env/index.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import type { Call, Caller, UnaryCall } from './call.ts';
 import { TIMER_MS_MAX } from './limits.ts';
 
-/** What a call comes with: another call in whose course it is made, or something made up. */
+/** The context of a call: that of the call in whose course it is made, or one of its own. */
 export interface LocalContext extends Pick<Call, 'peer' | 'metadata' | 'deadlineMs' | 'caller'> {
   /** Its abort cancels the call. */
   readonly signal?: AbortSignal;
@@ -47,7 +47,7 @@ export abstract class LocalCall implements Call {
     this.#signal = context.signal;
   }
 
-  /** Whether the call begins at all; from now on it ends at its deadline and with its signal. */
+  /** Starts the deadline and the signal. False if one of them has ended the call already. */
   begin(): boolean {
     if (this.#signal?.aborted === true) this.#onAbort();
     if (!this.isWanted()) return false;
@@ -63,10 +63,10 @@ export abstract class LocalCall implements Call {
     return false;
   }
 
-  /** Ends the call without its handler's doing. */
+  /** Ends the call for a reason other than its handler: deadline, signal. */
   abstract giveUp(status: StatusCode, message: string): void;
 
-  /** The bookkeeping of every end. */
+  /** The bookkeeping at the end of a call, for any reason. */
   protected leave(): void {
     this.ended = true;
     this.#timer?.cancel();
@@ -98,7 +98,7 @@ interface LocalSink {
   reject(error: GrpcStatusError): void;
 }
 
-/** Its client takes what it gets: there is always room, and an answer is whole in memory. */
+/** There is always room for the answer, which is completely in memory. */
 export class LocalUnaryCall extends LocalCall implements UnaryCall {
   readonly isBehind = false;
   readonly #sink: LocalSink;

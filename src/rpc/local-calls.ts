@@ -1,5 +1,5 @@
-// The table inside this process: a service calls another one, or a page calls them all, without HTTP/2.
-// Guards and handlers are those that every other client meets.
+// Calls of the table inside this process, by another service or a page, without HTTP/2. Guards and
+// handlers are the same as for remote clients.
 
 import { GrpcStatusError, STATUS } from '../grpc/index.ts';
 import type { Call } from './call.ts';
@@ -41,7 +41,7 @@ export class LocalCalls {
   }
 
   /**
-   * Opens a stream; the listener may hear of its end before this returns. GrpcStatusError UNIMPLEMENTED
+   * Opens a stream; the listener's `onEnd` may be called before this returns. GrpcStatusError UNIMPLEMENTED
    * if the table has no such method.
    */
   stream(path: string, listener: LocalStreamListener, context: LocalContext): LocalStream {

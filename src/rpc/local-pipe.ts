@@ -1,5 +1,5 @@
-// One direction of a stream inside this process: messages wait here until the turn ends or, while the
-// receiver pauses, until it goes on. So neither side runs inside a call of the other.
+// One direction of a stream inside this process: messages are queued until the turn ends or, while the
+// receiver pauses, until it resumes. So neither side runs inside a call of the other.
 
 import type { Timers } from '../env/index.ts';
 import { LOCAL_HIGH_WATER_BYTES, LOCAL_QUEUED_BYTES_MAX } from './limits.ts';
@@ -10,7 +10,7 @@ interface PipeEnds {
   deliver(message: Uint8Array): void;
   /** The sender has ended, and everything that it sent is delivered. */
   deliverEnd(): void;
-  /** There is room again, for a sender that was asked to wait. */
+  /** There is room again, after `push` returned false. */
   drained(): void;
 }
 
@@ -22,7 +22,7 @@ export class LocalPipe {
   #paused = false;
   #ended = false;
   #closed = false;
-  /** The sender waits to hear of room. */
+  /** The sender waits for `drained`. */
   #awaited = false;
   #scheduled = false;
 
@@ -37,7 +37,7 @@ export class LocalPipe {
     return !this.#awaited;
   }
 
-  /** Whether so much waits that nothing more is taken. */
+  /** Whether the bound is reached: nothing more is accepted. */
   get isOverfull(): boolean {
     return this.#bytes >= LOCAL_QUEUED_BYTES_MAX;
   }
@@ -57,7 +57,7 @@ export class LocalPipe {
     this.#schedule();
   }
 
-  /** Drops what waits; neither end hears from here any more. */
+  /** Drops the queue; no further callback to either end. */
   close(): void {
     this.#closed = true;
     this.#messages = [];

@@ -1,4 +1,4 @@
-// A stream inside this process: the call that its handler has, and the stream that its client has.
+// A stream inside this process: both ends, the handler's call and the client's stream.
 
 import { type Encoder, STATUS, type StatusCode, type StreamHandler } from '../grpc/index.ts';
 import type { Call, StreamCall } from './call.ts';
@@ -22,7 +22,7 @@ export interface LocalStream {
   send(message: Uint8Array): boolean;
   /** No more messages follow. */
   end(): void;
-  /** The handler hears of it, then the listener of CANCELED. */
+  /** Calls the handler's `onCancel`, then the listener's `onEnd` with CANCELED. */
   cancel(): void;
   /** No `onMessage` until `resume`. */
   pause(): void;
@@ -32,14 +32,14 @@ export interface LocalStream {
 export class LocalStreamCall extends LocalCall implements StreamCall {
   readonly #listener: LocalStreamListener;
   readonly #onHandlerError: (call: Call, error: unknown) => void;
-  /** Whether the client sends one request, which the handler gets when it is known to be all. */
+  /** Whether the client sends one request, delivered once the client has ended its side. */
   readonly #takesOne: boolean;
   readonly #toHandler: LocalPipe;
   readonly #toClient: LocalPipe;
   #handler: StreamHandler | undefined;
   #sent = 0;
   #gaveUp = false;
-  /** What the client hears once it has every message. */
+  /** Status for the client, after its last message. */
   #status: StatusCode = STATUS.OK;
   #text = '';
   #told = false;

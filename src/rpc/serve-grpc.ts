@@ -1,4 +1,4 @@
-// The table over HTTP/2.
+// Serves the table over HTTP/2.
 
 import type { Server } from '../grpc/index.ts';
 import type { StreamCall, UnaryCall } from './call.ts';
@@ -11,7 +11,7 @@ export function serveGrpc(
 ): void {
   for (const entry of table.entries()) {
     const { path } = entry.descriptor;
-    // The transport leaves the slot `caller` to us: it holds what guards put there, or nothing.
+    // The transport does not use `caller`: it is set by guards only.
     switch (entry.kind) {
       case 'unary':
         server.unary(path, (call, bytes) => entry.serve(call as UnaryCall, bytes));

@@ -1,5 +1,5 @@
-// Every method that is served, by path: its descriptor, its traits, and how to call it. Services fill
-// the table; whatever brings requests (gRPC, this process) reads it. Guards stand before all handlers.
+// All served methods by path: descriptor, traits, handler. Services fill the table; dispatchers (gRPC,
+// calls inside this process) read it. Guards run before every handler.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { StreamHandler } from '../grpc/index.ts';
@@ -10,13 +10,13 @@ import { failMalformed, type RpcStatus } from './status.ts';
 /** Kinds of methods, as gRPC's metrics name them. */
 export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
 
-/** What guards know of a method. Each is false unless given. */
+/** Properties of a method for the guards. Each is false by default. */
 export interface MethodTraits<Request = unknown> {
   /** Whether a learner serves it, or this request of it. */
   readonly servedByLearner?: boolean | ((request: Request) => boolean);
-  /** Whether it is served without a leader even to a client that demands one. */
+  /** Whether it is served without a leader even to a client that requires one (`hasleader` metadata). */
   readonly servedWithoutLeader?: boolean;
-  /** Whether what it opens or makes takes memory for as long as the client likes. */
+  /** Whether the client decides how long what it creates stays in memory. */
   readonly holdsMemory?: boolean;
 }
 
@@ -40,21 +40,21 @@ export interface StreamEntry extends AnyEntry {
 type ServiceEntry = UnaryEntry | StreamEntry;
 
 /**
- * Looks at a call before its handler does; what it returns is the answer. `request` is the decoded
- * request of a unary call, and undefined for a stream, which is asked about when it opens.
+ * Runs before the handler; a status that it returns is the answer. `request` is the decoded request of
+ * a unary call, and undefined for a stream, whose guards run when it opens.
  */
 export type Guard = (call: Call, entry: ServiceEntry, request: unknown) => RpcStatus | undefined;
 
 /**
- * Answers a unary call. The request comes as bytes too, for the log: the client's own, or, where some
- * release would refuse them or read something else, what was understood of them.
+ * Answers a unary call. `bytes` are the encoded request, for the log: the client's own bytes, or a new
+ * encoding where some release of etcd would refuse them or read them differently.
  */
 type UnaryHandler<Request> = (call: UnaryCall, request: Request, bytes: Uint8Array) => void;
 
 /** Receives a stream's events from the first message on. */
 type StreamOpener = (call: StreamCall) => StreamHandler;
 
-/** Of a stream that a guard refused: nothing reaches it but what was on its way. */
+/** Handler of a stream that a guard refused: ignores messages that were in flight. */
 const REFUSED: StreamHandler = {
   onMessage: () => {},
   onEnd: () => {},
@@ -66,7 +66,7 @@ export class ServiceTable {
   readonly #guards: readonly Guard[];
   readonly #entries = new Map<string, ServiceEntry>();
 
-  /** The guards are asked in order; the first refusal counts. */
+  /** Guards run in this order, up to the first refusal. */
   constructor(guards: readonly Guard[] = []) {
     this.#guards = guards;
   }
@@ -81,7 +81,7 @@ export class ServiceTable {
     const entry: UnaryEntry = {
       kind: 'unary',
       descriptor: method,
-      // A guard passes the request that this method's own codec has decoded.
+      // Guards get the request as this method's own codec has decoded it.
       traits: traits as MethodTraits,
       serve: (call, bytes) => {
         let request: Request;

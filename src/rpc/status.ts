@@ -1,4 +1,4 @@
-// etcd's errors, and requests that are no message of their type, as gRPC statuses.
+// gRPC statuses for etcd's errors and for malformed requests.
 
 import { ERROR_CODES, hasCode } from '../base/index.ts';
 import { STATUS, type StatusCode } from '../grpc/index.ts';
@@ -29,12 +29,12 @@ export function endWith(call: StreamCall, name: EtcdErrorName): void {
   call.end(status, message);
 }
 
-/** Answers a request that is no message of its type, as grpc-go does; other errors are thrown on. */
+/** Answers a malformed request as grpc-go does; any other error is thrown on. */
 export function failMalformed(call: UnaryCall, error: unknown): void {
   call.fail(STATUS.INTERNAL, `grpc: error unmarshalling request: ${malformation(error)}`);
 }
 
-/** {@link failMalformed} for a stream; its handler lets go of what it holds. */
+/** {@link failMalformed} for a stream; its handler releases what it holds. */
 export function endMalformed(call: StreamCall, error: unknown): void {
   call.end(
     STATUS.INTERNAL,

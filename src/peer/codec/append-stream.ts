@@ -1,4 +1,4 @@
-// The append stream ("msgappv2"): appends, most of them without what both sides know already.
+// The append stream ("msgappv2"): appends, most of them without the fields that both sides know.
 //
 //   offset  size  what
 //   0       1     kind: 0 link heartbeat (ends here), 1 entries, 2 whole message
@@ -9,9 +9,9 @@
 //   kind 2: 1     8     length
 //           9     n     raftpb.Message
 //
-// All numbers are big endian. Both sides keep a term and an index, zero at first: of the last append
-// that was sent whole, moved on by the entries since. An append that continues there, in the same
-// term, is sent as kind 1; the receiver adds sender, receiver, term and index.
+// All numbers are big endian. Both sides keep a term and an index, zero at first: those of the last
+// append that was sent whole, advanced by the entries since. An append that continues there, in the
+// same term, is sent as kind 1; the receiver adds sender, receiver, term and index.
 //
 // Member 1 sends to member 2, in term 1, the entry 6 (data 'a', term 1) after entry 5, commit 5, to
 // a receiver that is at term 1 and index 5:
@@ -78,7 +78,7 @@ export class AppendStreamEncoder implements FrameEncoder {
       message.index === this.#index &&
       message.logTerm === this.#term &&
       message.term === this.#term &&
-      // What the short form cannot carry.
+      // Appends that kind 1 cannot represent.
       message.type === raftpb.MessageType.MsgApp
     );
   }
@@ -95,7 +95,7 @@ const STATES = {
 } as const;
 
 export interface AppendStreamEnds {
-  /** The member that dialled: this one. */
+  /** This member, which dialled. */
   readonly local: bigint;
   /** The member that sends. */
   readonly remote: bigint;
@@ -108,7 +108,7 @@ export class AppendStreamDecoder implements FrameDecoder {
   #state: (typeof STATES)[keyof typeof STATES] = STATES.KIND;
   #term = 0;
   #index = 0;
-  /** Of the frame that comes: entries still missing, length of the next part, bytes so far. */
+  /** Of the current frame: entries still missing, length of the next part, bytes so far. */
   #missing = 0;
   #length = 0;
   #frameBytes = 0;
@@ -129,7 +129,7 @@ export class AppendStreamDecoder implements FrameDecoder {
         return this.#takeKind(bytes[start]!);
       case STATES.COUNT:
         this.#missing = readUint64(bytes, start, 'append stream: number of entries');
-        // Each entry takes its length at least.
+        // Each entry takes the 8 bytes of its length at least.
         this.#grow(8 * this.#missing);
         this.#frameBytes = 0;
         return this.#expectEntry();

@@ -1,10 +1,10 @@
-// The gateway: what a message from another member must be before anybody looks at it.
+// The gateway for messages from other members: checked here, trusted inside.
 
 import { CONSENSUS_END, ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import { isLocalMessage } from '../../raft/index.ts';
 
-/** Throws MALFORMED if no honest member sends such a message. */
+/** Throws MALFORMED for a message that no correct member sends. */
 export function checkMessage(message: raftpb.Message): void {
   if (isLocalMessage(message.type)) malformed(`message type ${message.type} is never sent`);
   if (message.responses.length > 0) malformed('a message carries answers of a storage');
@@ -12,7 +12,7 @@ export function checkMessage(message: raftpb.Message): void {
   if (message.type === raftpb.MessageType.MsgApp) checkEntries(message);
 }
 
-/** Each may become part of a hard state, an entry or a snapshot, here or by way of an answer. */
+/** Numbers that may become part of a hard state, an entry or a snapshot, here or in a response. */
 function checkNumbers(message: raftpb.Message): void {
   checkNumber(message.term, 'term');
   checkNumber(message.logTerm, 'log term');

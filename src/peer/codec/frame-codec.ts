@@ -1,10 +1,10 @@
-// What the two kinds of stream have in common.
+// The contract of the codecs of both streams.
 
 import type { raftpb } from '../../protocol/index.ts';
 
 /** Writes the frames of one connection, in order. A message that was measured must be written. */
 export interface FrameEncoder {
-  /** Exact bytes of the frame of this message, were it the next. */
+  /** Exact bytes of the frame of this message if it is sent next. */
   size(message: raftpb.Message): number;
   /** Writes the frame; the caller made room. Returns the offset after. */
   write(message: raftpb.Message, target: Uint8Array, offset: number): number;
@@ -15,8 +15,8 @@ export interface FrameEncoder {
 /** Reads the frames of one connection. */
 export interface FrameDecoder {
   /**
-   * Feeds a piece that is never changed later, since messages keep views of it. Throws MALFORMED,
-   * NUMBER_TOO_LARGE or LIMIT_EXCEEDED; the connection is then of no use.
+   * Feeds a piece that must never change later, since messages keep views of it. Throws MALFORMED,
+   * NUMBER_TOO_LARGE or LIMIT_EXCEEDED; the connection must then be closed.
    */
   feed(piece: Uint8Array): void;
 }

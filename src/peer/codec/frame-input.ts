@@ -1,8 +1,8 @@
 // Bytes of known length out of pieces of any size.
 //
-// A decoder asks for `want` bytes; the input hands them over as soon as they are there: as a view of
-// the piece where it holds all of them, otherwise collected in a buffer that grows with what has
-// arrived, never with what was announced.
+// A decoder asks for `want` bytes; the input passes them on as soon as they are complete: as a view of
+// the piece if it contains all of them, otherwise collected in a buffer that grows with the bytes that
+// arrive, never with an announced length.
 
 import { invariant } from '../../base/index.ts';
 import { FRAME_BYTES_TRUSTED } from '../limits.ts';
@@ -29,8 +29,8 @@ export class FrameInput {
   }
 
   /**
-   * Feeds a piece that the caller will never change; what is taken may be a view of it. Whatever
-   * `take` throws comes through, and the input is of no use afterwards.
+   * Feeds a piece that the caller must never change: what is taken may be a view of it. Errors of `take`
+   * pass through; the input must not be used after one.
    */
   feed(piece: Uint8Array): void {
     let at = 0;

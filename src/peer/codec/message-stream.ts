@@ -43,7 +43,7 @@ export class MessageStreamEncoder implements FrameEncoder {
 export class MessageStreamDecoder implements FrameDecoder {
   readonly #onMessage: OnMessage;
   readonly #input = new FrameInput(8, (bytes, start) => this.#take(bytes, start));
-  /** Bytes of the message that comes, -1 while its length comes. */
+  /** Length of the current message; -1 while the length itself is awaited. */
   #length = -1;
 
   constructor(onMessage: OnMessage) {

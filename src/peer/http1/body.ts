@@ -1,10 +1,10 @@
-// The body of a message on its way from a connection to its reader: whole, or piece by piece.
+// The body of a message, between a connection and its reader: whole, or piece by piece.
 
 import { EMPTY_BYTES, ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { BODY_QUEUE_BYTES } from '../limits.ts';
 import type { Headers } from './head.ts';
 
-/** What a body does to the connection that it comes from. */
+/** Flow control of the connection that a body comes from. */
 interface BodySource {
   pause(): void;
   resume(): void;
@@ -12,7 +12,7 @@ interface BodySource {
 
 const TAIL_BYTES = 4096;
 
-/** Bytes that several bodies may take together. */
+/** Bytes that several bodies may hold together. */
 export interface ByteBudget {
   bytesLeft: number;
 }
@@ -20,8 +20,8 @@ export interface ByteBudget {
 const UNSHARED: ByteBudget = { bytesLeft: Number.POSITIVE_INFINITY };
 
 /**
- * Queues pieces for one reader, who takes them with `for await` or {@link collect}; beyond
- * BODY_QUEUE_BYTES the connection is paused. A body that breaks off throws at its reader.
+ * Queues pieces for one reader, which takes them with `for await` or {@link collect}; beyond
+ * BODY_QUEUE_BYTES the connection is paused. For an incomplete body the reader gets an error.
  */
 export class IncomingBody implements AsyncIterable<Uint8Array> {
   readonly #source: BodySource;
@@ -59,7 +59,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     this.#notify();
   }
 
-  /** Small pieces share an array, so that a body of single bytes costs no more than another. */
+  /** Small pieces share an array, so that a body that arrives byte by byte costs no more memory. */
   #append(bytes: Uint8Array): void {
     const tail = this.#tail;
     if (tail !== undefined && this.#tailFilled + bytes.length <= tail.length) {
@@ -112,7 +112,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** The next piece, which the caller owns; undefined at the end. Throws if the body broke off. */
+  /** The next piece, which the caller owns; undefined at the end. Throws if the body is incomplete. */
   async next(): Promise<Uint8Array | undefined> {
     for (;;) {
       if (this.#error !== undefined) throw this.#error;

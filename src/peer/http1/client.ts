@@ -13,7 +13,7 @@ import {
 } from './head.ts';
 import { MessageParser } from './parser.ts';
 
-/** What becomes of a request. After `onEnd` or `onFail` nothing more is called. */
+/** Events of a request. `onEnd` or `onFail` is the last one. */
 interface AnswerEvents {
   onHead(head: AnswerHead): void;
   /** A view, valid during the call. */
@@ -52,7 +52,7 @@ export class ClientConnection implements ByteStreamHandler {
     return this.#closed;
   }
 
-  /** Whether anything of the last answer that was asked for has arrived. */
+  /** Whether any byte of the current response has arrived. */
   get answering(): boolean {
     return this.#answering;
   }
@@ -64,13 +64,13 @@ export class ClientConnection implements ByteStreamHandler {
     this.stream.write(request);
   }
 
-  /** Closes at once; a request under way fails. */
+  /** Closes immediately; a request in progress fails. */
   abort(): void {
     this.#fail(ERROR_CODES.UNAVAILABLE, 'the link was given up');
     this.destroy();
   }
 
-  /** Closes at once; the events of a request under way hear nothing more. */
+  /** Closes immediately; no further event of a request in progress. */
   destroy(): void {
     this.#events = undefined;
     this.#closed = true;
@@ -80,7 +80,7 @@ export class ClientConnection implements ByteStreamHandler {
   onData(bytes: Uint8Array): void {
     if (this.#closed) return;
     if (this.#events === undefined) {
-      // Nothing was asked: the rest of an exchange that went wrong.
+      // Unexpected input: the rest of a failed exchange.
       this.destroy();
       return;
     }

@@ -1,4 +1,4 @@
-/** Input that breaks HTTP/1.1 or a limit of ours; `status` is what a server answers to it. */
+/** Input that violates HTTP/1.1 or a limit; `status` is the server's answer to it. */
 export class HttpFault extends Error {
   override readonly name = 'HttpFault';
   readonly status: number;

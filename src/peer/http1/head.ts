@@ -1,5 +1,5 @@
-// Heads of HTTP/1.1 messages as values, from lines that were cut already. Strict: what RFC 9112 lets
-// a recipient repair is refused, since no member sends it.
+// Heads of HTTP/1.1 messages as values, from single lines. Strict: what RFC 9112 lets a recipient
+// repair is refused, since no member sends it.
 
 import { latin1FromBytes } from '../../base/index.ts';
 import { HttpFault } from './fault.ts';

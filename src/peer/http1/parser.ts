@@ -51,7 +51,7 @@ export class MessageParser {
     this.#events = events;
   }
 
-  /** Nothing of the next message has arrived. */
+  /** Whether no byte of the next message has arrived. */
   get idle(): boolean {
     return this.#state === STATES.START && this.#headBytes === 0;
   }
@@ -70,7 +70,7 @@ export class MessageParser {
     return this.#state === STATES.BODY ? this.#left : undefined;
   }
 
-  /** Makes ready for the next message. */
+  /** Begins the next message. */
   reset(): void {
     this.#state = STATES.START;
     this.#line = '';
@@ -83,8 +83,8 @@ export class MessageParser {
   }
 
   /**
-   * Reads `bytes` from `start` to their end or the end of the message, and returns how far it came.
-   * Throws HttpFault; the connection is then of no use.
+   * Reads `bytes` from `start` to their end or the end of the message, and returns the offset after what
+   * it read. Throws HttpFault; the connection must then be closed.
    */
   feed(bytes: Uint8Array, start: number): number {
     let at = start;
@@ -102,7 +102,7 @@ export class MessageParser {
     return at;
   }
 
-  /** End of the input. False if that cuts a message. */
+  /** End of the input. False if a message is incomplete. */
   end(): boolean {
     if (this.#state === STATES.UNTIL_CLOSE) this.#finish(NO_HEADERS);
     return this.idle || this.#state === STATES.COMPLETE;

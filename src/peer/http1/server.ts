@@ -3,8 +3,8 @@
 //   idle ─first byte─> head ─> body ─> complete ─┐
 //    ^                  └──── answer ────────────┴─> idle, or: linger ─> closed
 //
-// What arrives behind a complete request waits, with the byte stream paused, until the answer is out.
-// An answer that comes before its request is complete ends the connection, unless little is missing.
+// Input after a complete request waits, with the byte stream paused, until the response is written. A
+// response before the end of its request ends the connection, unless little is missing.
 
 import { ERROR_CODES, Pace, TetcdError } from '../../base/index.ts';
 import type { ByteStream, ByteStreamHandler, Env, Timer } from '../../env/index.ts';
@@ -34,7 +34,7 @@ interface ServerConnectionOptions {
   onClosed(): void;
 }
 
-/** The rest of a connection that became one long answer. */
+/** Events of a connection that carries one endless response. */
 interface AnswerStreamEvents {
   onDrain(): void;
   onClose(error: Error | undefined): void;
@@ -88,7 +88,7 @@ export class ServerConnection implements ByteStreamHandler {
     this.#lastReadMs = this.#nowMs();
     this.#pace.add(bytes.length, this.#lastReadMs);
     if (this.#held !== undefined) {
-      // Some came although we paused.
+      // Input may still arrive after a pause.
       const both = new Uint8Array(this.#held.length + bytes.length);
       both.set(this.#held);
       both.set(bytes, this.#held.length);
@@ -111,7 +111,7 @@ export class ServerConnection implements ByteStreamHandler {
     } else if (!this.#parser.complete) {
       this.#breakOff('the request was cut off');
     }
-    // Else a complete request waits for its answer, which the other side may still read.
+    // Else a complete request waits for its response, which the other side may still read.
   }
 
   onClose(error: Error | undefined): void {
@@ -126,7 +126,7 @@ export class ServerConnection implements ByteStreamHandler {
 
   // --- requests ------------------------------------------------------------------------------------
 
-  /** Parses as far as answers allow; the rest waits. */
+  /** Parses up to the next request that waits for a response; the rest is held. */
   #pump(piece: Uint8Array, from: number): void {
     this.#pumping = true;
     let at = from;
@@ -186,7 +186,7 @@ export class ServerConnection implements ByteStreamHandler {
   #refuse(error: unknown): void {
     const fault = error instanceof HttpFault ? error : new HttpFault(400, String(error));
     const exchange = this.#exchange;
-    // A head that an answer follows already cannot be refused any more.
+    // Once a response has been written, no error response can follow.
     if (exchange?.answered !== true) this.stream.write(refusalBytes(fault.status, fault.message));
     this.#exchange = undefined;
     exchange?.body?.fail(new TetcdError(ERROR_CODES.MALFORMED, fault.message));
@@ -194,7 +194,7 @@ export class ServerConnection implements ByteStreamHandler {
     this.#linger();
   }
 
-  /** Lets the other side read what was written, then closes. */
+  /** Closes after a delay in which the other side can read the response. */
   #linger(): void {
     if (this.#lingering || this.#closed) return;
     this.#lingering = true;
@@ -223,7 +223,7 @@ export class ServerConnection implements ByteStreamHandler {
     // While the head is being taken, the body's length is not yet the parser's.
     const missing = inHead ? exchange.declaredBytes : left;
     const discards = missing !== undefined && missing <= DISCARDED_BYTES_MAX;
-    // A member of HTTP/1.0 would have to be told that the connection stays; none exists.
+    // An HTTP/1.0 client would need `Connection: keep-alive`; no member is one.
     const keeps = exchange.head.minor > 0 && keepsAlive(exchange.head);
     if (!keeps || !discards || exchange.waitsForContinue) exchange.last = true;
     const bytes = answerBytes(answer, {
@@ -295,11 +295,11 @@ export class ServerConnection implements ByteStreamHandler {
       return sinceMs + ioTimeoutMs;
     }
     const wholeMs = this.#requestSinceMs + REQUEST_READ_MS_MAX;
-    // Nothing arrives while the reader of the body makes it wait.
+    // No read deadline while the reader of the body pauses it.
     return exchange.bodyPaused ? wholeMs : Math.min(wholeMs, this.#lastReadMs + ioTimeoutMs);
   }
 
-  /** The reader of the body makes it wait. */
+  /** The reader of the body has paused it. */
   bodyPaused(): void {
     this.#pace.end(this.#nowMs());
   }
@@ -309,7 +309,7 @@ export class ServerConnection implements ByteStreamHandler {
     if (!this.#parser.complete) this.#pace.begin(this.#lastReadMs);
   }
 
-  /** It has not asked for anything, or not yet to the end of the head. */
+  /** Whether no request is in progress: none has begun, or not to the end of its head. */
   get isIdle(): boolean {
     return this.#exchange === undefined;
   }
@@ -324,7 +324,7 @@ export class ServerExchange {
   readonly head: RequestHead;
   readonly #connection: ServerConnection;
   readonly #hasBody: boolean;
-  /** `Expect: 100-continue`: the sender holds its body back until it gets 100. */
+  /** `Expect: 100-continue`: the sender waits for 100 before it sends the body. */
   waitsForContinue: boolean;
   bodyPaused = false;
   answered = false;
@@ -378,7 +378,7 @@ export class ServerExchange {
     return this.body;
   }
 
-  /** Answers; nothing happens if the connection is gone or the answer is out. */
+  /** Answers; no effect if the connection is closed or an answer was written. */
   answer(answer: Answer, options: { readonly close?: boolean } = {}): void {
     if (this.answered) return;
     this.answered = true;

@@ -1,17 +1,17 @@
 import type { ByteStream } from '../../env/index.ts';
 
-/** Finds out that a byte stream has not taken anything for too long. Looked at now and then. */
+/** Detects that a byte stream has not taken any bytes for too long. Checked periodically. */
 export class StallWatch {
   readonly #timeoutMs: number;
   #bufferedBytes = 0;
-  /** When it was first seen as it is; only while something is buffered. */
+  /** Time of the check that first saw the current state; only while something is buffered. */
   #sinceMs = 0;
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** The queue has moved. */
+  /** The stream has taken bytes. */
   progress(): void {
     this.#bufferedBytes = 0;
   }

@@ -33,7 +33,7 @@ export interface Answer {
   /** As sent, without Date, Content-Length, Connection and Transfer-Encoding. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
-  /** What Go finds out by looking at a body without a type; it stands behind the length. */
+  /** Content type that Go's server would detect from the body; written after the length. */
   readonly sniffedType?: string;
 }
 
@@ -64,7 +64,7 @@ export function emptyAnswer(
 interface AnswerContext {
   readonly wallMs: number;
   readonly close: boolean;
-  /** Of the request: an answer is of no newer version. */
+  /** HTTP/1.x version of the request: a response has no newer one. */
   readonly minor: number;
   /** HEAD gets the head only. */
   readonly withoutBody: boolean;
@@ -98,7 +98,7 @@ export function chunkedAnswerHead(
   return bytesFromLatin1(head);
 }
 
-/** What Go's server says to input that is no request; the connection is closed after it. */
+/** Go's answer to input that is no request; the connection is closed after it. */
 export function refusalBytes(status: number, detail: string): Uint8Array {
   const text = `${status} ${STATUS_TEXTS[status] ?? ''}`;
   const line = PUBLIC_DETAILS.has(detail) ? `${text}: ${detail}` : text;
