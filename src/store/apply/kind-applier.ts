@@ -7,7 +7,7 @@ import type { OperationApplier } from './operation-applier.ts';
 import type { RequestApplier } from './request-applier.ts';
 import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
-export interface ConcernAppliers {
+interface ConcernAppliers {
   readonly kv: OperationApplier<KvOperation>;
   readonly leases: OperationApplier<LeaseOperation>;
   readonly alarms: OperationApplier<AlarmOperation>;

@@ -12,7 +12,7 @@ import { OperationApplier } from './operation-applier.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
-export interface LeaseApplierOptions {
+interface LeaseApplierOptions {
   readonly leases: LeaseStore;
   readonly clock: Clock;
   readonly metrics: StoreMetrics;

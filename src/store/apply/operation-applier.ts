@@ -9,7 +9,7 @@ import type { RequestUser } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
 /** A request that takes more than one slice; answers with its result when it is complete. */
-export type Continuation = () => ApplyResult | undefined;
+type Continuation = () => ApplyResult | undefined;
 
 /** Applies the operations of one concern. */
 export abstract class OperationApplier<Own extends Operation>

@@ -74,7 +74,7 @@ export interface StateMachineHost {
   hasRoomFor(costBytes: number): boolean;
 }
 
-export interface StateMachineOptions {
+interface StateMachineOptions {
   readonly env: Env;
   readonly backend: Backend;
   readonly kv: KvStore;

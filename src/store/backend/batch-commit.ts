@@ -13,7 +13,7 @@ import { DISK_FULL_RETRY_MS } from '../limits.ts';
 import type { Batch } from './batch.ts';
 import { writeOverlay } from './write-overlay.ts';
 
-export interface CommitEvents {
+interface CommitEvents {
   /** The batch is synced in the file. */
   committed(batch: Batch, tookMs: number): void;
   /** What the file holds is unknown. */

@@ -14,7 +14,7 @@ import { Batch } from './batch.ts';
 import type { DurableIndex, MembershipImage } from './durable-index.ts';
 import type { Overlay } from './overlay.ts';
 
-export interface BatchLimits {
+interface BatchLimits {
   /** Changes at which a batch is cut. */
   readonly changes: number;
   /** Age at which a batch is cut. */

@@ -10,7 +10,7 @@ import type { ChangeNotes } from './change-notes.ts';
 import { nameOf } from './committed-view.ts';
 import { KEY_FILL_PERCENT } from './write-overlay.ts';
 
-export interface CarryOverOptions {
+interface CarryOverOptions {
   readonly env: Env;
   /** The commit whose content `target` then has. */
   readonly commit: ReadTransaction;

@@ -29,7 +29,7 @@ export interface SnapshotPosition {
   readonly term: Term;
 }
 
-export interface FilePass {
+interface FilePass {
   readonly path: string;
   /** The snapshot that the file came with, if it is from another member. */
   readonly received: SnapshotPosition | undefined;

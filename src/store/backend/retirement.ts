@@ -5,7 +5,7 @@ import type { Database } from '../../bbolt/index.ts';
 import type { Timers } from '../../env/index.ts';
 import { RETIRED_MS_MAX } from '../limits.ts';
 
-export interface RetirementOptions {
+interface RetirementOptions {
   /** Read transactions of the backend itself, which {@link release} closes. */
   readonly ownReaders: number;
   /** Called before the file is closed. */

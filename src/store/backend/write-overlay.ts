@@ -12,7 +12,7 @@ import type { Overlay } from './overlay.ts';
 /** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
 export const KEY_FILL_PERCENT = 0.9;
 
-export interface WriteOverlayOptions {
+interface WriteOverlayOptions {
   /** Create buckets without changes too. */
   readonly allBuckets: boolean;
   /** Called before each slice; an error that it throws ends the work. */
