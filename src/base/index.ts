@@ -3,6 +3,7 @@ export * from './crc32c.ts';
 export * from './errors.ts';
 export * from './go-duration.ts';
 export * from './go-quote.ts';
+export * from './human-bytes.ts';
 export * from './invariant.ts';
 export * from './metrics.ts';
 export * from './pace.ts';

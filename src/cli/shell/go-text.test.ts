@@ -2,14 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { etcdserverpb } from '../../client/index.ts';
 import { argify } from './argify.ts';
 import { goJson, jsonOfMessage } from './go-json.ts';
-import {
-  clampedNumber,
-  goHex16,
-  humanBytes,
-  parseGoBool,
-  parseGoDuration,
-  parseGoInt,
-} from './go-numbers.ts';
+import { clampedNumber, goHex16, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
 
 describe('numbers', () => {
   test.each([
@@ -78,19 +71,6 @@ describe('numbers', () => {
     ['10000000000s', 'time: invalid duration "10000000000s"'],
   ])('%j is no duration', (text, reason) => {
     expect(parseGoDuration(text)).toEqual({ reason });
-  });
-
-  test.each([
-    [0, '0 B'],
-    [9, '9 B'],
-    [999, '999 B'],
-    [1_000, '1.0 kB'],
-    [20_480, '20 kB'],
-    [999_999, '1000 kB'],
-    [2_147_483_648, '2.1 GB'],
-    [10_500_000, '10 MB'],
-  ])('%i bytes are printed as %s', (count, text) => {
-    expect(humanBytes(count)).toBe(text);
   });
 });
 

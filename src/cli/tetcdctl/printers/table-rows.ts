@@ -1,7 +1,7 @@
 // The rows that the simple and the table form share.
 
+import { humanBytes } from '../../../base/index.ts';
 import type { etcdserverpb } from '../../../client/index.ts';
-import { humanBytes } from '../../shell/go-numbers.ts';
 import type { EndpointHashKv, EndpointHealth, EndpointStatus } from './printer.ts';
 
 export interface Rows {
