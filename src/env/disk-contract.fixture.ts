@@ -97,6 +97,12 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     expect(await disk.list(root)).toEqual([]);
   });
 
+  check('free room', async (disk, root) => {
+    const free = await disk.freeBytes(root);
+    expect(free).toBeGreaterThan(1024 * 1024);
+    expect(await codeOf(disk.freeBytes(`${root}/no`))).toBe('NOT_FOUND');
+  });
+
   check('an open file outlives its name', async (disk, root) => {
     const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     await file.write([text('kept')], 0);

@@ -51,6 +51,8 @@ export interface Disk {
   removeTree(path: string): Promise<void>;
   /** Makes the names in the directory durable. Where a platform cannot, it does nothing. */
   syncDirectory(path: string): Promise<void>;
+  /** Bytes that files in the directory may still take; Infinity where nothing bounds them. */
+  freeBytes(directory: string): Promise<number>;
   /** Openers that the locks taken so far do not exclude, and why; undefined if they exclude all. */
   readonly lockGap?: string | undefined;
 }

@@ -104,6 +104,11 @@ class MemoryDisk implements Disk {
     if (!this.#nodes.has(keyOf(path))) throw missing('sync', path);
   }
 
+  async freeBytes(directory: string): Promise<number> {
+    if (!this.#nodes.has(keyOf(directory))) throw missing('free space of', directory);
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** What lies below, at any depth, by its path from there. */
   #below(path: string): string[] {
     const prefix = keyOf(path) === '' ? '' : `${keyOf(path)}/`;

@@ -21,7 +21,9 @@ import {
   rename,
   rm,
   type Stats,
+  type StatsFs,
   stat,
+  statfs,
   unlink,
   write,
   writeSync,
@@ -63,6 +65,7 @@ export function createNodeDisk(): Disk {
     removeTree: (path) =>
       run('remove tree', path, (done) => rm(path, { recursive: true, force: true }, done)),
     syncDirectory,
+    freeBytes,
     get lockGap() {
       return lockGap();
     },
@@ -186,6 +189,16 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await run('close directory', path, (done) => close(descriptor, done));
   }
+}
+
+/** What the file system gives to who is not root; a quota on top of it is not known. */
+function freeBytes(directory: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    statfs(directory, (error: NodeJS.ErrnoException | null, found: StatsFs) => {
+      if (error !== null) reject(diskError(error, 'free space of', directory));
+      else resolve(found.bavail * found.bsize);
+    });
+  });
 }
 
 class NodeFile implements DiskFile {

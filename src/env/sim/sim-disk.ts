@@ -279,6 +279,12 @@ export class SimDisk implements Disk {
     await this.#operations.later(operation, () => this.#names.becomeDurable(covered));
   }
 
+  async freeBytes(directory: string): Promise<number> {
+    this.#operations.assertAlive('free space of', directory);
+    if (this.#names.find(directory) === undefined) throw missing('free space of', directory);
+    return this.#space.freeBytes;
+  }
+
   /** Takes effect now, completes later. */
   async #call<T>(kind: OperationKind, path: string, action: () => T): Promise<T> {
     const operation = this.#operations.begin(kind, path);

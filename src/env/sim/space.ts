@@ -11,6 +11,10 @@ export class Space {
     this.capacity = capacity;
   }
 
+  get freeBytes(): number {
+    return Math.max(0, this.capacity - this.usedPages * PAGE_SIZE);
+  }
+
   hasRoomFor(pages: number): boolean {
     return pages === 0 || (this.usedPages + pages) * PAGE_SIZE <= this.capacity;
   }
