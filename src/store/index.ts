@@ -19,6 +19,7 @@ export {
 } from './apply/state-machine.ts';
 export { Backend, type BackendOptions } from './backend/backend.ts';
 export { DatabaseCopy } from './backend/database-copy.ts';
+export { type DefragmentProgress, defragment } from './backend/defragmentation.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
 export type { SnapshotPosition } from './backend/file-pass.ts';
 export type { KvHash } from './kv/compactor.ts';

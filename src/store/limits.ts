@@ -1,4 +1,4 @@
-// Bounds of the store: value, reason, and what happens at the bound.
+// Bounds of the store: what they are, why, and what happens when one is reached.
 
 /** etcd's defaults for `--backend-batch-limit` and `--backend-batch-interval`. */
 export const BATCH_CHANGES_DEFAULT = 10_000;
@@ -11,46 +11,63 @@ export const BATCH_INTERVAL_MS_DEFAULT = 100;
  */
 export const OVERLAY_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Changes written to the B+tree between two checks of the clock. */
+/** Changes handed to the B+tree between two looks at the clock. */
 export const CHANGES_PER_CLOCK_CHECK = 256;
 
-/** Rows read between two checks of the clock while hashing or restoring. */
+/** Rows read between two looks at the clock while hashing or restoring. */
 export const ROWS_PER_CLOCK_CHECK = 512;
 
 /** etcd's defaults for `--compaction-batch-limit` and `--compaction-sleep-interval`. */
 export const COMPACTION_BATCH_ROWS_DEFAULT = 1000;
 export const COMPACTION_SLEEP_MS_DEFAULT = 10;
 
-/** A pinned view delays compaction; one that is held longer than this is released. */
+/** A pinned view holds back compaction; a reader that keeps one longer loses it. */
 export const PIN_MS_MAX: number = 10 * 60 * 1000;
 
 /**
- * A replaced database stays open this long at most for its readers; further reads then get CLOSED.
+ * A database that another one has replaced stays open this long at most for those who still read it;
+ * further reads then get CLOSED.
  */
 export const RETIRED_MS_MAX: number = PIN_MS_MAX;
 
 /**
- * Replaced files that are still read and take disk space. Reached: no exchange begins until one of them
- * is closed, at most RETIRED_MS_MAX later.
+ * Files that were exchanged for another one and are still read, each with its disk space. Reached: no
+ * exchange begins until one of them is closed, at most RETIRED_MS_MAX later.
  */
 export const RETIRED_FILES_MAX = 4;
 
 /**
- * Keys of removed rows and of the small buckets that are recorded while a file is rewritten; about
- * 128 MiB. Reached, by a compaction of a large history: the exchange is abandoned.
+ * Keys of removed rows and of the small buckets that are noted while a file is rewritten; about
+ * 128 MiB. Reached, by a compaction of a large history: the exchange is given up.
  */
 export const CARRY_OVER_KEYS_MAX = 1_000_000;
 
 /**
  * Batches of changes that are carried over while no other batch is written: a few hundred
- * milliseconds. More are carried over concurrently with writes, in CARRY_OVER_PASSES_MAX passes at most;
- * then the writers are faster than the disk, and the last pass takes all that is left.
+ * milliseconds. While there are more they are carried over beside the writes, in so many passes at
+ * most, and no longer than each leaves less behind; then writers outrun the disk, and the last pass
+ * takes what there is.
  */
 export const CARRY_OVER_LAST_BATCHES = 2;
 export const CARRY_OVER_PASSES_MAX = 8;
 
 /** Bytes of values in one transaction that carries over; its pages are in memory until it commits. */
 export const CARRY_OVER_TRANSACTION_BYTES: number = 16 * 1024 * 1024;
+
+/**
+ * How full a page of the old file may be and still need a whole one of the new: pages are filled to this
+ * share. What a defragmentation asks for is what is in use, divided by it.
+ */
+export const COMPACTED_SHARE = 0.9;
+
+/**
+ * Free disk space that a defragmentation leaves to others, if the database is not smaller itself: a
+ * segment of the log and some batches. Not there, or no longer: it does not begin, or is given up.
+ */
+export const DEFRAGMENT_RESERVE_BYTES: number = 128 * 1024 * 1024;
+
+/** Interval at which a defragmentation looks at the disk's free space and tells its progress. */
+export const DEFRAGMENT_CHECK_MS = 1000;
 
 /** Pause between attempts to write a batch that met a full disk. */
 export const DISK_FULL_RETRY_MS = 1000;
@@ -68,7 +85,7 @@ export const APPLY_STEP_KEYS = 1024;
 export const WATCH_CATCH_UP_BUDGET = 512;
 
 /**
- * Bytes of rows cached in addition to the page cache; about 200,000 rows of 300 bytes. Reached: the
- * oldest are evicted.
+ * Bytes of rows kept in memory beside the page cache; about 200,000 rows of 300 bytes. Reached: the
+ * oldest are forgotten.
  */
 export const ROW_CACHE_BYTES: number = 48 * 1024 * 1024;

@@ -1,4 +1,4 @@
-// Counters of the store. The server's registry names them.
+// What the store counts. The server's registry gives these records their names.
 
 import type { Counter, Gauge, Histogram } from '../base/index.ts';
 

@@ -25,7 +25,7 @@ const CODECS = {
 } as const;
 
 type Codecs = typeof CODECS;
-type AuthKind = keyof Codecs;
+export type AuthKind = keyof Codecs;
 
 export type AuthOperation = {
   readonly [Kind in AuthKind]: {

@@ -1,20 +1,20 @@
-// Estimated bytes that a request adds to the backend, for the quota.
+// What a request may add to the backend, in bytes: an estimate for the quota.
 // Numbers: etcd v3.7.1 `server/storage/quota.go`.
 
 import type { etcdserverpb } from '../../protocol/index.ts';
 import type { Operation } from './operation.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 
-/** Bytes of a put beyond key and value. */
+/** What a put costs beyond key and value. */
 const PUT_OVERHEAD_BYTES = 256;
-/** Bytes of a lease. */
+/** What a lease costs. */
 export const LEASE_COST_BYTES = 64;
 
 export function costOfPut(request: etcdserverpb.PutRequest): number {
   return PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
 }
 
-/** Cost of the more expensive branch. */
+/** The dearer branch. */
 export function costOfTxn(request: etcdserverpb.TxnRequest): number {
   const then = costOfPuts(request.success);
   const otherwise = costOfPuts(request.failure);
@@ -46,7 +46,7 @@ class CostFrame {
   }
 }
 
-/** Without recursion: a log entry may nest deeper than the call stack allows. */
+/** Without the stack: a log entry nests deeper than that holds. */
 function costOfNested(root: etcdserverpb.TxnRequest): number {
   const frames = [new CostFrame(root)];
   for (;;) {

@@ -1,11 +1,11 @@
-// The batches in front of the file, and when a batch is cut.
+// The batches in front of the file, and when one is cut.
 //
 //     entries ──► live ──cut──► frozen ──committed──► (in the file)
 //
 // There is at most one frozen batch: the one that is being written. A batch is cut only between log
 // entries, so that the consistent index, term and confState frozen with it match its content exactly.
-// A cut that is not possible yet (an entry is open, the batch before is not in the file, the batches are
-// paused) is remembered and made as soon as possible.
+// A cut that cannot be made at once (an entry is open, the batch before is not in the file yet, the
+// batches are paused) is noted and made as soon as it can be.
 
 import { invariant, type LogIndex, type Term } from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';
@@ -14,19 +14,19 @@ import { Batch } from './batch.ts';
 import type { DurableIndex, MembershipImage } from './durable-index.ts';
 import type { Overlay } from './overlay.ts';
 
-interface BatchLimits {
+export interface BatchLimits {
   /** Changes at which a batch is cut. */
   readonly changes: number;
-  /** Age at which a batch is cut. */
+  /** Age at which it is. */
   readonly intervalMs: number;
-  /** Bytes of the live overlay at which writers wait for the frozen batch. */
+  /** Bytes of the live overlay at which writers wait for the batch before it. */
   readonly overlayBytes: number;
 }
 
 export class Batches {
-  /** Collects the writes. */
+  /** Takes the writes. */
   live: Batch;
-  /** Being written to the file, immutable; undefined between two commits. */
+  /** Is written to the file and never changes; undefined between two commits. */
   frozen: Batch | undefined = undefined;
 
   readonly #timers: Timers;
@@ -82,7 +82,7 @@ export class Batches {
     return this.frozen === undefined ? [live] : [live, this.frozen.overlay];
   }
 
-  /** Estimated bytes of the batches in the file. */
+  /** Bytes that the batches will take in the file. */
   get byteCount(): number {
     return this.live.overlay.byteCount + (this.frozen?.overlay.byteCount ?? 0);
   }
@@ -103,7 +103,7 @@ export class Batches {
     else if (!live.overlay.isEmpty) this.#startInterval();
   }
 
-  /** A change was made, possibly outside of an entry (compaction, membership rows at boot). */
+  /** Something was changed that may belong to no entry (compaction, membership rows at boot). */
   changed(): void {
     if (!this.#entryOpen) this.#startInterval();
   }
@@ -113,7 +113,7 @@ export class Batches {
     this.live.term = term;
   }
 
-  /** Freezes the live batch and passes it on to be written, now or as soon as possible. */
+  /** Freezes the live batch and hands it out to be written, at once or as soon as it can be. */
   cut(): void {
     if (this.#ended !== undefined) return;
     if (this.#entryOpen || this.frozen !== undefined || this.#paused) {
@@ -123,7 +123,7 @@ export class Batches {
     this.#cutWanted = false;
     const batch = this.live;
     batch.membership = this.#beforeFreeze?.();
-    // After `beforeFreeze`, whose changes belong to this batch but start the interval.
+    // Only now: what is set before freezing starts the interval, and belongs to this batch.
     this.#stopInterval();
     batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
     batch.overlay.frozen = true;
@@ -132,7 +132,7 @@ export class Batches {
     this.#write(batch);
   }
 
-  /** The frozen batch is in the file. A remembered cut follows with {@link cutIfWanted}. */
+  /** The frozen batch is in the file. A cut that waits for this follows with {@link cutIfWanted}. */
   committed(batch: Batch, durable: DurableIndex): void {
     invariant(this.frozen === batch, 'the batch that was synced is the frozen one');
     invariant(batch.overlay.frozen, 'nothing was added to a batch while it was written');
@@ -143,7 +143,7 @@ export class Batches {
     this.#onPaused = undefined;
   }
 
-  /** Makes a remembered cut, if there is one. */
+  /** Makes the cut that waits, if there is one. */
   cutIfWanted(): void {
     if (this.#cutWanted) this.cut();
   }
@@ -182,13 +182,13 @@ export class Batches {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** From now on a batch is cut only on request. */
+  /** From here on a batch is cut only on request. */
   disableInterval(): void {
     this.#intervalEnabled = false;
     this.#stopInterval();
   }
 
-  /** Ends all cuts; pending commits reject with `error`. */
+  /** Nothing is cut any more; commits that are waited for fail with `error`. */
   end(error: unknown): void {
     this.#ended = { error };
     this.#stopInterval();

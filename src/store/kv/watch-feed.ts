@@ -1,8 +1,9 @@
-// Drives the watch hub: passes it new revisions, and lets it catch up unsynced watchers, in slices.
+// Drives the watch hub: tells it what happens, and lets it catch up watchers that are behind, in
+// slices, between the turns' other work.
 //
 // Revisions of one turn are sent together: a watcher gets their events in one response, which costs
-// little more than a single event. Any other use of the hub first flushes the pending revisions (the
-// getter `hub` does), so that nothing overtakes events.
+// little more than a single event. Whoever asks the hub for anything else first has it told what is
+// pending (`hub` sees to that), so that nothing overtakes events.
 
 import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -23,7 +24,7 @@ export class WatchFeed {
   readonly #env: Env;
   #backend: Backend;
   #kv: KvStore;
-  /** Revisions not passed to the hub yet; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
+  /** Revisions that the hub has not been told of; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
   #pending: EventWindow | undefined;
   #catchingUp = false;
   #stopped = false;
@@ -37,7 +38,7 @@ export class WatchFeed {
     this.#hub = new WatchHub(kv.currentRev);
   }
 
-  /** The hub, up to date with the current revision. */
+  /** The hub, told of everything up to the current revision. */
   get hub(): WatchHub {
     this.flush();
     return this.#hub;
@@ -56,7 +57,7 @@ export class WatchFeed {
     if (this.#pending.size >= WATCH_NOTIFY_CHANGES_MAX) this.flush();
   }
 
-  /** Passes pending revisions to the hub; called when the entries of a turn have been applied. */
+  /** Tells the hub what is pending; called when the entries of a turn have been applied. */
   flush(): void {
     if (this.#pending === undefined) return;
     this.#flushBefore();
@@ -76,7 +77,7 @@ export class WatchFeed {
     this.schedule();
   }
 
-  /** Schedules the catch-up of unsynced watchers. */
+  /** Sees to it that watchers that are behind are caught up. */
   schedule(): void {
     if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
     this.#catchingUp = true;
@@ -84,10 +85,10 @@ export class WatchFeed {
   }
 
   /**
-   * Another store replaces this one (a snapshot was installed); in the same turn nothing is applied to the
-   * old one any more. Watchers get pending events from the old store, and later ones from the rows of the
-   * new one; a watcher whose next revision is compacted there is cancelled. CORRUPT, and nothing has
-   * changed, if the new store is older than what watchers were sent.
+   * Another store takes the place of this one (a snapshot was installed); in the same turn nothing is
+   * applied to the old one any more. Watchers get what is pending from the old store, and get
+   * what the new one has beyond that from its rows; one whose next revision is compacted there is
+   * told so. CORRUPT, and nothing has changed, if the new store is older than what was told.
    */
   rehome(backend: Backend, kv: KvStore): void {
     if (kv.currentRev < this.#kv.currentRev) {
@@ -110,7 +111,7 @@ export class WatchFeed {
   }
 
   async #catchUp(): Promise<void> {
-    // In a later turn, so that a new watcher's `created` response comes first.
+    // Not in the turn that asks: a stream that was just made tells its client so first.
     const slices = new Slices(this.#env);
     await slices.next();
     while (!this.#stopped && !this.hub.catchUp(this.#kv, this.#backend, WATCH_CATCH_UP_BUDGET)) {

@@ -1,4 +1,4 @@
-// Persisted leases: the lessor together with the lease bucket.
+// Leases as they are persisted: the lessor's decisions together with the lease bucket.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { type Lease, type LeaseRefusal, type LeaseRow, Lessor } from '../../lease/index.ts';
