@@ -200,6 +200,9 @@ export const SNAPSHOT_RATE_KEPT: number = 1024 * 1024;
 /** A client is not judged before it was waited for so long. */
 export const SNAPSHOT_JUDGED_MS = 1_000;
 
+/** How often a defragmentation that is under way says in the log how far it is. */
+export const DEFRAGMENT_LOG_INTERVAL_MS = 10_000;
+
 /**
  * How long a leader may keep the news of a commit for the append that carries the next entries. What
  * followers show to serializable reads and watchers is so much older; a read index is not affected,

@@ -48,6 +48,7 @@ export class Member implements MemberLife {
     const booted = await boot({
       ...storeOptions,
       log,
+      metrics: metrics.records,
       signal,
       walSegmentSize: options.walSegmentSize,
       walObserver: walObserver(log.child('wal'), metrics.records),
@@ -137,6 +138,7 @@ export class Member implements MemberLife {
       'cluster-id': formatId(clusterId),
       'cluster-version': version === undefined ? 'not_decided' : formatVersion(version),
     });
+    parts.serving.start();
     this.#listeners?.serveClients(parts.grpc, createHttpHandler(source));
     logServing(log, config, memberId);
     await env.timers.nextTurn();

@@ -42,6 +42,7 @@ import { type HeapUse, Quota } from './duties/quota.ts';
 import type { MemberOptions } from './member-options.ts';
 import type { PeerPorts } from './ports/peer-ports.ts';
 import { createGrpcServer, createServiceTable } from './services/grpc-server.ts';
+import { ServingState } from './services/health.ts';
 import { ResponseHeaders } from './services/response-header.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
 import { Snapshotter } from './snapshot/snapshotter.ts';
@@ -118,6 +119,7 @@ export class MemberParts {
   readonly duties: readonly Duty[];
 
   // services/
+  readonly serving: ServingState;
   readonly header: ResponseHeaders;
   readonly services: ServiceTable;
   readonly grpc: Server;
@@ -165,6 +167,7 @@ export class MemberParts {
     this.noSpaceAlarm = new NoSpaceAlarm(this);
     this.duties = createDuties(this);
 
+    this.serving = new ServingState(log);
     this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);
     this.services = createServiceTable(this);
     this.grpc = createGrpcServer(this, this.services, metrics.grpc);

@@ -51,6 +51,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { raftLogger } from '../telemetry/raft-logger.ts';
 import { logBooted, logStart } from '../telemetry/start-log.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
+import { type DefragmentParts, defragmentAtStart } from './defragment-backend.ts';
 import { FirstFiles } from './first-files.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
@@ -68,6 +69,7 @@ const { MetadataCodec } = etcdserverpb;
 
 interface BootOptions extends StoreOptions {
   readonly log: Logger;
+  readonly metrics: DefragmentParts['metrics'];
   readonly walObserver: WalObserver;
   /** Aborted when the start is given up: then boot rejects at its next step. */
   readonly signal?: AbortSignal | undefined;
@@ -150,7 +152,10 @@ async function bootStore(
     signal?.throwIfAborted();
     const parts = await withBackend(backend);
     // Only with the lock: until then these may be the files of another process.
-    await cleanSnapDirectory(env.disk, directory.snap);
+    await cleanSnapDirectory(env.disk, directory.snap, {
+      removed: (path) => log.info('removed a file that was not finished', { path }),
+    });
+    await defragmentAtStart(options, backend);
     logBooted(log, parts.memberId, parts.cluster);
     return { ...parts, clusterId: parts.cluster.id, directory, store };
   } catch (error) {

@@ -6,6 +6,7 @@ import { TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { createSimEnv, type SimDisk } from '../../env/sim/index.ts';
 import { createLogger } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
 import { SimCluster, type SimHost, SNAP_DIR, WAL_DIR } from '../testing/sim-cluster.fixture.ts';
 import { SEGMENT_SIZE, simConfig } from '../testing/sim-member.fixture.ts';
 import { boot } from './boot.ts';
@@ -59,6 +60,7 @@ async function start(disk: SimDisk): Promise<number | TetcdError> {
         env.clock,
         '',
       ),
+      metrics: createMetrics({ extensive: false, runtime: false }).records,
       walObserver: {},
       walSegmentSize: SEGMENT_SIZE,
       onBackendFailure: fail,

@@ -17,6 +17,7 @@ import { advertiseProblem, bindProblem, type ParsedUrl, parseUrls } from './urls
 
 /** 2 GiB. */
 export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
+const MEBIBYTE = 1_048_576;
 const DEFAULT_SNAPSHOT_COUNT = 10_000;
 const DEFAULT_CATCHUP_ENTRIES = 5_000;
 const DEFAULT_BATCH_INTERVAL_MS = 100;
@@ -245,6 +246,7 @@ function assemble(
     backendBatchLimit: values['backend-batch-limit'] || DEFAULT_BATCH_LIMIT,
     compactionBatchLimit: values['compaction-batch-limit'] || DEFAULT_COMPACTION_BATCH,
     compactionSleepIntervalMs: values['compaction-sleep-interval'] || DEFAULT_COMPACTION_SLEEP_MS,
+    bootstrapDefragThresholdBytes: values['bootstrap-defrag-threshold-megabytes'] * MEBIBYTE,
     maxTxnOps: values['max-txn-ops'],
     watchProgressNotifyIntervalMs: Math.max(progress || DEFAULT_PROGRESS_MS, PROGRESS_MS_MIN),
     peerIoTimeoutMs: Math.max(

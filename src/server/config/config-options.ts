@@ -81,6 +81,8 @@ export interface ConfigOptions {
   readonly compactionBatchLimit?: number | undefined;
   /** Milliseconds that compaction pauses after each batch. Default 10. */
   readonly compactionSleepInterval?: number | undefined;
+  /** MiB that a defragmentation must give back to be made at start. 0 (default): never. */
+  readonly bootstrapDefragThresholdMegabytes?: number | undefined;
 
   /** Operations in one transaction, at most. Default 128. */
   readonly maxTxnOps?: number | undefined;

@@ -50,7 +50,6 @@ export const FEATURE_GATES: Readonly<Record<FeatureGateName, GateSpec>> = {
  * nothing that can be seen, and are taken either way.
  */
 export const LATER_GATES: ReadonlySet<FeatureGateName> = new Set([
-  'StopGRPCServiceOnDefrag',
   'InitialCorruptCheck',
   'CompactHashCheck',
   'SetMemberLocalAddr',

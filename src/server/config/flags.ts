@@ -211,6 +211,12 @@ export const FLAGS = {
     group: 'features',
     help: 'How long compaction pauses after each batch. 0 means 10ms.',
   }),
+  'bootstrap-defrag-threshold-megabytes': uintFlag(0, {
+    group: 'features',
+    help:
+      'Mebibytes that a defragmentation of the database must give back to be made at start. ' +
+      '0 means never.',
+  }),
   'max-learners': intFlag(1, {
     group: 'features',
     help: 'Largest number of members that are learners.',

@@ -37,7 +37,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'auto-tls': OFF,
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
     'bcrypt-cost': { nothing: ['10'], lacking: ['4', '12'] },
-    'bootstrap-defrag-threshold-megabytes': { nothing: ['0'], lacking: ['100'] },
     'cert-file': PATH,
     'cipher-suites': { nothing: [''], lacking: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'] },
     'client-cert-allowed-hostname': { nothing: [''], lacking: ['a.example'] },

@@ -85,7 +85,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'auto-tls': OFF,
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
   'bcrypt-cost': later(integer(UINT64), (cost) => cost === 10),
-  'bootstrap-defrag-threshold-megabytes': later(integer(UINT64), (megabytes) => megabytes === 0),
   'cert-file': UNSET,
   'cipher-suites': UNSET,
   'client-cert-allowed-hostname': UNSET,

@@ -107,6 +107,8 @@ export interface ServerConfig {
   readonly backendBatchLimit: number;
   readonly compactionBatchLimit: number;
   readonly compactionSleepIntervalMs: number;
+  /** Free bytes of the database from which it is defragmented at start; 0: never. */
+  readonly bootstrapDefragThresholdBytes: number;
   readonly maxTxnOps: number;
 
   readonly watchProgressNotifyIntervalMs: number;

@@ -9,8 +9,9 @@ import { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
 import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
+import { type DefragmentServiceParts, registerDefragment } from './defragment.ts';
 import { type GuardParts, memberGuards } from './guards.ts';
-import { registerHealthService } from './health.ts';
+import { registerHealthService, type ServingState } from './health.ts';
 import { type KvParts, registerKvService } from './kv.ts';
 import { type LeaseServiceParts, registerLeaseService } from './lease.ts';
 import { type MaintenanceParts, registerMaintenanceService } from './maintenance.ts';
@@ -23,7 +24,8 @@ type ServiceParts = GuardParts &
   LeaseServiceParts &
   ClusterServiceParts &
   MaintenanceParts &
-  SnapshotParts;
+  SnapshotParts &
+  DefragmentServiceParts & { readonly serving: ServingState };
 
 /** Every service of a member, behind its guards. A new one gets a line here. */
 export function createServiceTable(parts: ServiceParts): ServiceTable {
@@ -34,7 +36,8 @@ export function createServiceTable(parts: ServiceParts): ServiceTable {
   registerClusterService(table, parts);
   registerMaintenanceService(table, parts);
   registerSnapshot(table, parts);
-  registerHealthService(table);
+  registerDefragment(table, parts);
+  registerHealthService(table, parts.serving);
   return table;
 }
 

@@ -8,38 +8,86 @@ import {
   type ServiceTable,
   type StreamCall,
 } from '../../rpc/index.ts';
+import type { Logger } from '../telemetry/log.ts';
 
-const { HealthService, HealthCheckRequestCodec } = health;
+const { HealthService, HealthCheckRequestCodec, ServingStatus } = health;
+const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = ServingStatus;
 const methods = HealthService.methods;
-const SERVING = 1;
-const SERVICE_UNKNOWN = 3;
 
 /** How a member is doing is told by any, at any time. */
 const ALWAYS: MethodTraits = { servedByLearner: true, servedWithoutLeader: true };
 
-export function registerHealthService(table: ServiceTable): void {
+/** Whether the member serves, and who is told of a change. */
+export class ServingState {
+  readonly #log: Logger;
+  #isServing = true;
+  /** Bounded by the streams that clients may open. */
+  readonly #watches = new Set<() => void>();
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  get value(): number {
+    return this.#isServing ? SERVING : NOT_SERVING;
+  }
+
+  start(): void {
+    this.#log.info('grpc service status changed', { service: '', status: 'SERVING' });
+    this.#change(true);
+  }
+
+  stop(reason: string): void {
+    const fields = { service: '', status: 'NOT_SERVING', reason };
+    this.#log.warn('grpc service status changed', fields);
+    this.#change(false);
+  }
+
+  /** Calls `onChange` at each change until the returned function is called. */
+  follow(onChange: () => void): () => void {
+    this.#watches.add(onChange);
+    return () => this.#watches.delete(onChange);
+  }
+
+  #change(isServing: boolean): void {
+    if (this.#isServing === isServing) return;
+    this.#isServing = isServing;
+    for (const onChange of this.#watches) onChange();
+  }
+}
+
+export function registerHealthService(table: ServiceTable, serving: ServingState): void {
   table.unary(
     methods.check,
     (call, { service }) => {
-      if (service === '') call.reply(methods.check.response, { status: SERVING });
+      if (service === '') call.reply(methods.check.response, { status: serving.value });
       else call.fail(STATUS.NOT_FOUND, 'unknown service');
     },
     ALWAYS,
   );
   table.unary(
     methods.list,
-    (call) => call.reply(methods.list.response, { statuses: new Map([['', { status: SERVING }]]) }),
+    (call) => {
+      const statuses = new Map([['', { status: serving.value }]]);
+      call.reply(methods.list.response, { statuses });
+    },
     ALWAYS,
   );
-  table.stream(methods.watch, (call) => new HealthWatch(call), ALWAYS);
+  table.stream(methods.watch, (call) => new HealthWatch(call, serving), ALWAYS);
 }
 
-/** Tells the status once; it does not change while the member runs. */
+/** Tells the status at once, and each change of it. */
 class HealthWatch implements StreamHandler {
   readonly #call: StreamCall;
+  readonly #serving: ServingState;
+  #unfollow: (() => void) | undefined;
+  /** What the client was told last. */
+  #told: number | undefined;
+  #isFull = false;
 
-  constructor(call: StreamCall) {
+  constructor(call: StreamCall, serving: ServingState) {
     this.#call = call;
+    this.#serving = serving;
   }
 
   onMessage(message: Uint8Array): void {
@@ -50,9 +98,12 @@ class HealthWatch implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    this.#call.write(methods.watch.response, {
-      status: service === '' ? SERVING : SERVICE_UNKNOWN,
-    });
+    if (service !== '') {
+      this.#call.write(methods.watch.response, { status: SERVICE_UNKNOWN });
+      return;
+    }
+    this.#unfollow ??= this.#serving.follow(() => this.#tell());
+    this.#tell();
   }
 
   onEnd(): void {
@@ -60,10 +111,19 @@ class HealthWatch implements StreamHandler {
   }
 
   onCancel(): void {
-    // Nothing is held.
+    this.#unfollow?.();
   }
 
   onDrain(): void {
-    // One message is all there is.
+    this.#isFull = false;
+    if (this.#unfollow !== undefined) this.#tell();
+  }
+
+  /** What comes and goes while the client does not read is left out. */
+  #tell(): void {
+    const status = this.#serving.value;
+    if (this.#isFull || status === this.#told) return;
+    this.#told = status;
+    this.#isFull = !this.#call.write(methods.watch.response, { status });
   }
 }

@@ -65,6 +65,7 @@ const FROM_1_MS = exponentialBounds(0.001, 2, 14);
 const FROM_10_MS = exponentialBounds(0.01, 2, 15);
 const FROM_100_US = exponentialBounds(0.0001, 2, 16);
 const FROM_100_MS = exponentialBounds(0.1, 2, 10);
+const DEFRAG_SECONDS = exponentialBounds(0.1, 2, 13);
 const LEASE_TTL_SECONDS = exponentialBounds(1, 2, 24);
 const INDEX_PAUSE_MS = exponentialBounds(0.5, 2, 14);
 const DB_PAUSE_MS = exponentialBounds(1, 2, 13);
@@ -224,6 +225,12 @@ const DISK = {
     FROM_1_MS,
     'database commit time',
   ),
+  backendDefragSeconds: histogram(
+    'etcd_disk_backend_defrag_duration_seconds',
+    DEFRAG_SECONDS,
+    'defragment time',
+  ),
+  defragInflight: gauge('etcd_disk_defrag_inflight', '1 while defragmenting'),
   snapDbFsyncSeconds: histogram(
     'etcd_snap_db_fsync_duration_seconds',
     FROM_1_MS,
@@ -309,6 +316,10 @@ const OWN = {
   backendDiskFull: gauge(
     'tetcd_backend_disk_full',
     '1 while the database cannot be written for want of space',
+  ),
+  defragCopiedBytes: gauge(
+    'tetcd_defrag_copied_bytes',
+    'bytes of the new file of the defragmentation under way, 0 without one',
   ),
   /** `output`: it did not take them; `rate`: too many of one kind. */
   logLinesDropped: counters(

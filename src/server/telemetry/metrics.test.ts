@@ -41,9 +41,7 @@ const MISSING = `
   etcd_debugging_store_watchers
   etcd_debugging_store_writes_failed_total
   etcd_debugging_store_writes_total
-  etcd_disk_backend_defrag_duration_seconds
   etcd_disk_backend_snapshot_duration_seconds
-  etcd_disk_defrag_inflight
   etcd_grpc_proxy_cache_hits_total
   etcd_grpc_proxy_cache_keys_total
   etcd_grpc_proxy_cache_misses_total

@@ -14,6 +14,7 @@ import {
   SimWorld,
 } from '../../env/sim/index.ts';
 import { formatVersion } from '../../membership/index.ts';
+import { etcdserverpb } from '../../protocol/index.ts';
 import { checkWal } from '../../wal/index.ts';
 import { dataDirectoryOf } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -25,6 +26,8 @@ import {
   SimMember,
   simConfig,
 } from './sim-member.fixture.ts';
+
+const { MaintenanceService } = etcdserverpb;
 
 const WRITERS = 4;
 const KEYS_PER_WRITER = 4;
@@ -39,7 +42,7 @@ const PURGE_WAIT_MS = 31_000;
 const BOOT_MS_MAX = 30_000;
 const WALL_JUMP_MS = 3_600_000;
 
-/** One member's run: requests of several writers, leases, compactions, hashes. */
+/** One member's run: requests of several writers, leases, compactions, hashes, defragmentations. */
 export class Workload {
   readonly journal = new Journal();
   readonly #random: Random;
@@ -102,6 +105,7 @@ export class Workload {
       const revision = this.#newest;
       const { hash, compactRevision } = await member.hashKv(revision);
       this.journal.noteHash({ revision, hash, compactRevision });
+      if (i > 0) await member.call(MaintenanceService.methods.defragment, {});
       const compact = revision - this.#random.below(3);
       if (compact <= compacted || compact < 2 || i === 2) continue;
       compacted = compact;
@@ -233,8 +237,9 @@ function commandFor(seed: number, { effect, number }: Outcome, config: ServerCon
   return `npm run crash -- --sim --seed ${seed} --effect ${effect} --outcome ${number}${held}`;
 }
 
-/** The steps of a snapshot: the `.snap` file, its name, and the log's record of it. */
+/** The steps of a snapshot (its file, and its name), and of the exchange of the database. */
 export function isSnapshotStep({ kind, path }: DiskOperation): boolean {
+  if (kind === 'rename') return true;
   return /\/snap\/tmp-|\.snap$/.test(path) || (kind === 'syncDirectory' && /\/snap$/.test(path));
 }
 

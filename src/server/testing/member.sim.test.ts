@@ -63,12 +63,13 @@ describe('a member that crashes before any effect on the disk', () => {
     },
   );
 
-  test('works on what it should: snapshots, cuts, purges, compactions', async () => {
+  test('works on what it should: snapshots, cuts, purges, defragmentations', async () => {
     const { trace } = await runAndCrash({ seed: SEED, outcomes: () => 0 });
     const count = (kind: string, path: RegExp) =>
       trace.filter((operation) => operation.kind === kind && path.test(operation.path)).length;
     expect(count('rename', /\/snap\/tmp-/)).toBeGreaterThan(3);
     expect(count('rename', /\/wal\/\d\.tmp/)).toBeGreaterThan(1);
+    expect(count('rename', /\/snap\/db\.tmp\.defragment$/)).toBe(4);
     expect(count('remove', /\.snap$/)).toBeGreaterThan(0);
     expect(count('remove', /\.wal$/)).toBeGreaterThan(0);
     expect(count('sync', /\/db$/)).toBeGreaterThan(20);

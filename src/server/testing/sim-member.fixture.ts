@@ -2,9 +2,10 @@
 
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
+import { EMPTY_METADATA } from '../../grpc/index.ts';
 import { type ByteSlice, RangeResult, RangeRun } from '../../mvcc/index.ts';
-import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
-import type { StreamEntry, UnaryEntry } from '../../rpc/index.ts';
+import { etcdserverpb, type MethodDescriptor, mvccpb } from '../../protocol/index.ts';
+import { LocalCalls, type StreamEntry, type UnaryEntry } from '../../rpc/index.ts';
 import {
   type ApplyResult,
   type KvHash,
@@ -67,6 +68,13 @@ export interface Answer {
   /** For a compaction. */
   readonly physical: Promise<void> | undefined;
 }
+
+const CALL_CONTEXT = {
+  peer: { address: 'in process', encrypted: true, certificate: undefined },
+  metadata: EMPTY_METADATA,
+  deadlineMs: Number.POSITIVE_INFINITY,
+  caller: undefined,
+};
 
 /** A request failed, by etcd's name for it. */
 export class RequestFailed extends Error {
@@ -207,6 +215,20 @@ export class SimMember {
         fail: (error) => reject(new RequestFailed(error)),
       });
     });
+  }
+
+  /** Calls a unary method of any service, in process. Rejects with a GrpcStatusError. */
+  async call<Request, RequestInit, Response, ResponseInit>(
+    method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
+    request: RequestInit,
+  ): Promise<Response> {
+    const onHandlerError = (_: unknown, error: unknown) => {
+      this.fatal.push(error);
+    };
+    const table = this.member.services;
+    const calls = new LocalCalls({ table, env: this.env, onHandlerError });
+    const bytes = method.request.encode(method.request.create(request));
+    return method.response.decode(await calls.unary(method.path, bytes, CALL_CONTEXT));
   }
 
   // --- What is stored ----------------------------------------------------------------------------
