@@ -106,7 +106,11 @@ export class MaintenanceClient {
     return printedDeep(await this.#calls.unary(methods.alarm, request, options, 'always'));
   }
 
-  /** Rewrites the member's database without free pages. The member answers nothing else meanwhile. */
+  /**
+   * Has the member write its database again without free pages; resolves when that is done. Ours serves
+   * meanwhile, a real etcd answers nothing else. It goes on if the call is given up. FAILED_PRECONDITION
+   * if one is under way, RESOURCE_EXHAUSTED without room on the disk; then nothing has changed.
+   */
   defragment(options: EndpointOptions = {}): Promise<etcdserverpb.DefragmentResponse> {
     const method = methods.defragment;
     const request = method.request.create();

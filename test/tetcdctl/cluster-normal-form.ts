@@ -81,7 +81,7 @@ function sortBlocks(text: string): string {
 function sortLines(text: string): string {
   const lines = text.split('\n');
   const isSorted = (line: string): boolean =>
-    /^(?:[^\w<]* )?(?:<m\d|(?:http:\/\/)?127\.)/.test(line);
+    /^(?:[^\w<]* |.* etcd member\[)?(?:<m\d|(?:http:\/\/)?127\.)/.test(line);
   const sorted = lines.filter(isSorted).sort();
   return lines.map((line) => (isSorted(line) ? sorted.shift()! : line)).join('\n');
 }

@@ -76,6 +76,11 @@ const LOOKING: readonly ClusterStep[] = [
     endpoint hashkv --cluster -w json
     endpoint hashkv --cluster -w fields
     endpoint hashkv --cluster -w table
+    defrag
+    defrag --cluster
+    --endpoints={all} defrag
+    --endpoints={m1},{dead} defrag --command-timeout 1s
+    --endpoints={dead} defrag --cluster --command-timeout 300ms
     endpoint health --cluster -w fields
     endpoint health --cluster -w table
     --endpoints={m2},{dead} endpoint health --command-timeout 1s

@@ -238,6 +238,10 @@ const MAINTENANCE: readonly Step[] = [
     member list -w fields --hex
     member list -w table
     member list --consistency s
+    defrag
+    defrag x -w json
+    defrag --cluster
+    defrag --data-dir x
     alarm disarm -w json
     alarm disarm -w fields
     alarm disarm -w protobuf

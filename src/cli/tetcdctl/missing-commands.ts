@@ -8,7 +8,6 @@ export const MISSING_COMMANDS = [
   'auth',
   'check',
   'completion',
-  'defrag',
   'downgrade',
   'elect',
   'lock',

@@ -11,6 +11,7 @@ import { helpText, usageText } from '../shell/help.ts';
 import type { Io } from '../shell/io.ts';
 import type { Word } from '../shell/words.ts';
 import { addAlarm } from './alarm/alarm.ts';
+import { addDefrag } from './endpoint/defrag.ts';
 import { addEndpoint } from './endpoint/endpoint.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { addCompaction } from './kv/compaction.ts';
@@ -157,7 +158,7 @@ function buildTree(tree: CommandTree): Command {
   for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
     add(root, tree);
   }
-  for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm]) add(root, tree);
+  for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag]) add(root, tree);
   for (const add of [addOptions, addVersion]) add(root, tree);
   addMissingCommands(root);
   return root;
