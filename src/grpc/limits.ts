@@ -3,8 +3,8 @@
 
 import { invariant } from '../base/index.ts';
 
-export const KIB = 1024;
-export const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * 1024;
 
 /** Bounds that hold for either side of a connection. */
 export interface ConnectionLimits {

@@ -1,4 +1,4 @@
-// Bounds of the store: what they are, why, and what happens when one is reached.
+// Bounds of the store: value, reason, and what happens at the bound.
 
 /** etcd's defaults for `--backend-batch-limit` and `--backend-batch-interval`. */
 export const BATCH_CHANGES_DEFAULT = 10_000;
@@ -11,42 +11,41 @@ export const BATCH_INTERVAL_MS_DEFAULT = 100;
  */
 export const OVERLAY_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Changes handed to the B+tree between two looks at the clock. */
+/** Changes written to the B+tree between two checks of the clock. */
 export const CHANGES_PER_CLOCK_CHECK = 256;
 
-/** Rows read between two looks at the clock while hashing or restoring. */
+/** Rows read between two checks of the clock while hashing or restoring. */
 export const ROWS_PER_CLOCK_CHECK = 512;
 
 /** etcd's defaults for `--compaction-batch-limit` and `--compaction-sleep-interval`. */
 export const COMPACTION_BATCH_ROWS_DEFAULT = 1000;
 export const COMPACTION_SLEEP_MS_DEFAULT = 10;
 
-/** A pinned view holds back compaction; a reader that keeps one longer loses it. */
+/** A pinned view delays compaction; one that is held longer than this is released. */
 export const PIN_MS_MAX: number = 10 * 60 * 1000;
 
 /**
- * A database that another one has replaced stays open this long at most for those who still read it;
- * further reads then get CLOSED.
+ * A replaced database stays open this long at most for its readers; further reads then get CLOSED.
  */
 export const RETIRED_MS_MAX: number = PIN_MS_MAX;
 
 /**
- * Files that were exchanged for another one and are still read, each with its disk space. Reached: no
- * exchange begins until one of them is closed, at most RETIRED_MS_MAX later.
+ * Replaced files that are still read and take disk space. Reached: no exchange begins until one of them
+ * is closed, at most RETIRED_MS_MAX later.
  */
 export const RETIRED_FILES_MAX = 4;
 
 /**
- * Keys of removed rows and of the small buckets that are noted while a file is rewritten; about
- * 128 MiB. Reached, by a compaction of a large history: the exchange is given up.
+ * Keys of removed rows and of the small buckets that are recorded while a file is rewritten; about
+ * 128 MiB. Reached, by a compaction of a large history: the exchange is abandoned.
  */
 export const CARRY_OVER_KEYS_MAX = 1_000_000;
 
 /**
  * Batches of changes that are carried over while no other batch is written: a few hundred
- * milliseconds. While there are more they are carried over beside the writes, in so many passes at
- * most, and no longer than each leaves less behind; then writers outrun the disk, and the last pass
- * takes what there is.
+ * milliseconds. More are carried over concurrently with writes, in CARRY_OVER_PASSES_MAX passes at most,
+ * and only while each pass leaves less behind than the one before; then the writers are faster than the
+ * disk, and the last pass takes all that is left.
  */
 export const CARRY_OVER_LAST_BATCHES = 2;
 export const CARRY_OVER_PASSES_MAX = 8;
@@ -85,7 +84,7 @@ export const APPLY_STEP_KEYS = 1024;
 export const WATCH_CATCH_UP_BUDGET = 512;
 
 /**
- * Bytes of rows kept in memory beside the page cache; about 200,000 rows of 300 bytes. Reached: the
- * oldest are forgotten.
+ * Bytes of rows cached in addition to the page cache; about 200,000 rows of 300 bytes. Reached: the
+ * oldest are evicted.
  */
 export const ROW_CACHE_BYTES: number = 48 * 1024 * 1024;

@@ -1,4 +1,4 @@
-// What the store counts. The server's registry gives these records their names.
+// Counters of the store. The server's registry names them.
 
 import type { Counter, Gauge, Histogram } from '../base/index.ts';
 

@@ -20,7 +20,7 @@ export const INDEXING = {
 export type Indexing = (typeof INDEXING)[keyof typeof INDEXING];
 
 /** We never use more of the peer's table than this. */
-export const ENCODER_TABLE_BYTES_MAX = 4096;
+const ENCODER_TABLE_BYTES_MAX = 4096;
 
 const staticByName = new Map<string, number>();
 const staticByField = new Map<string, number>();

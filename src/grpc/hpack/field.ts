@@ -29,7 +29,7 @@ export const FIELD_KINDS = {
   GRPC_MESSAGE_TYPE: 12,
 } as const;
 
-export type FieldKind = (typeof FIELD_KINDS)[keyof typeof FIELD_KINDS];
+type FieldKind = (typeof FIELD_KINDS)[keyof typeof FIELD_KINDS];
 
 const KIND_BY_NAME: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   [':method', FIELD_KINDS.METHOD],

@@ -44,7 +44,7 @@ export function checkFrame(type: number, flags: number, streamId: number, length
 
 const NAMES = Object.keys(FRAME);
 
-export function frameName(type: number): string {
+function frameName(type: number): string {
   return NAMES[type] ?? `frame type ${type}`;
 }
 

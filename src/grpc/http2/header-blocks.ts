@@ -8,7 +8,7 @@ import { BlockCache } from './block-cache.ts';
 import { ConnectionError, DEFAULT_HEADER_TABLE_BYTES, HTTP2_ERROR } from './protocol.ts';
 
 /** What a header list means to the owner of the connection; `fields` is reused by the next list. */
-export type ParseHead<Head> = (fields: readonly HeaderField[]) => Head;
+type ParseHead<Head> = (fields: readonly HeaderField[]) => Head;
 
 export class HeaderBlocks<Head> {
   /** The stream whose block is incomplete; 0 if none is. */

@@ -7,7 +7,7 @@ import type { ConnectionLimits } from '../limits.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** State of a connection at a check. */
-export interface Vitals {
+interface Vitals {
   readonly nowMs: number;
   /** The peer's preface and SETTINGS have arrived. */
   readonly settled: boolean;

@@ -23,7 +23,7 @@ export const HEAD_KINDS = {
   REFUSED: 3,
 } as const;
 
-export type HeadKind = (typeof HEAD_KINDS)[keyof typeof HEAD_KINDS];
+type HeadKind = (typeof HEAD_KINDS)[keyof typeof HEAD_KINDS];
 
 export class RequestHead {
   kind: HeadKind = HEAD_KINDS.GRPC;

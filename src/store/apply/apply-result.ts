@@ -1,4 +1,4 @@
-// What applying an entry comes to. Consumed in the turn in which it is made: results of hot
+// The result of applying an entry. To be used in the turn in which it is made: results of hot
 // operations are objects that the next entry overwrites.
 
 import type { Revision } from '../../base/index.ts';

@@ -12,7 +12,7 @@ import { OperationApplier } from './operation-applier.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
-export interface AuthApplierOptions {
+interface AuthApplierOptions {
   readonly auth: AuthStore;
   readonly host: AuthHost;
   /** Of the entry that is being applied. */

@@ -25,7 +25,7 @@ const CODECS = {
 } as const;
 
 type Codecs = typeof CODECS;
-export type AuthKind = keyof Codecs;
+type AuthKind = keyof Codecs;
 
 export type AuthOperation = {
   readonly [Kind in AuthKind]: {

@@ -1,4 +1,4 @@
-// The end of the chain: hands each request to the applier of its concern.
+// The end of the chain of appliers: dispatches each request to the applier of its concern.
 
 import type { ApplyResult } from './apply-result.ts';
 import type { AuthOperation } from './auth-operation.ts';
@@ -7,7 +7,7 @@ import type { OperationApplier } from './operation-applier.ts';
 import type { RequestApplier } from './request-applier.ts';
 import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
-export interface ConcernAppliers {
+interface ConcernAppliers {
   readonly kv: OperationApplier<KvOperation>;
   readonly leases: OperationApplier<LeaseOperation>;
   readonly alarms: OperationApplier<AlarmOperation>;
@@ -16,7 +16,7 @@ export interface ConcernAppliers {
 
 export class KindApplier implements RequestApplier {
   readonly #appliers: ConcernAppliers;
-  /** Has the request that began last. */
+  /** The applier of the current request. */
   #current: Pick<RequestApplier, 'step' | 'result'>;
 
   constructor(appliers: ConcernAppliers) {

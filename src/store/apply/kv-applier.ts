@@ -20,7 +20,7 @@ import { OperationApplier } from './operation-applier.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
-export interface KvApplierOptions {
+interface KvApplierOptions {
   readonly kv: KvStore;
   readonly compactor: Compactor;
   readonly metrics: StoreMetrics;

@@ -12,7 +12,7 @@ import { OperationApplier } from './operation-applier.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
-export interface LeaseApplierOptions {
+interface LeaseApplierOptions {
   readonly leases: LeaseStore;
   readonly clock: Clock;
   readonly metrics: StoreMetrics;
@@ -46,7 +46,7 @@ export class LeaseApplier extends OperationApplier<LeaseOperation> {
     return { kind: 'leaseGrant', id: lease.id, ttlSec: lease.ttlSec };
   }
 
-  /** Of leases that are gone nothing is noted. */
+  /** Checkpoints of leases that no longer exist are ignored. */
   #checkpoint({ checkpoints }: etcdserverpb.LeaseCheckpointRequest): ApplyResult {
     const { leases, clock } = this.#options;
     const nowMs = clock.monotonicMs();

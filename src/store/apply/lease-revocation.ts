@@ -1,5 +1,5 @@
-// Deletes the keys of a lease, in slices. In byte order, since the sub revisions that the deletions
-// get must be the same on every member.
+// Deletes the keys of a lease, in slices. In byte order, so that the deletions get the same sub revisions
+// on every member.
 
 import type { Lease } from '../../lease/index.ts';
 import { SlicedSort, type WriteTxn } from '../../mvcc/index.ts';
@@ -17,7 +17,7 @@ export class LeaseRevocation {
     this.#pieces = lease.keys.pieces();
   }
 
-  /** Handles about `budget` keys; true when all are deleted. */
+  /** Deletes about `budget` keys; true when all are deleted. */
   step(budget: number): boolean {
     let left = budget;
     while (this.#sort === undefined) {

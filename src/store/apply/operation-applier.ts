@@ -1,4 +1,4 @@
-// What the appliers of the concerns share: one request at a time, in slices, complete or refused.
+// The common part of the appliers: one request at a time, in slices, complete or refused.
 
 import { fail, invariant } from '../../base/index.ts';
 import { EtcdError } from '../../protocol/index.ts';
@@ -9,7 +9,7 @@ import type { RequestUser } from './request-envelope.ts';
 import type { StoreWriter } from './store-writer.ts';
 
 /** A request that takes more than one slice; answers with its result when it is complete. */
-export type Continuation = () => ApplyResult | undefined;
+type Continuation = () => ApplyResult | undefined;
 
 /** Applies the operations of one concern. */
 export abstract class OperationApplier<Own extends Operation>
@@ -61,7 +61,7 @@ export abstract class OperationApplier<Own extends Operation>
     return this.step();
   }
 
-  /** A refused request has had no effect; any other error is not the client's. */
+  /** Makes the result of a refused request, which has had no effect; other errors are thrown on. */
   #refuse(error: unknown): true {
     if (!(error instanceof EtcdError)) throw error;
     this.#continuation = undefined;

@@ -12,13 +12,13 @@ import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
 export interface RequestApplier {
   /**
-   * Begins a request; true if it is complete. `user`: in whose name it is made, good until it is
-   * complete. `awaited`: somebody here waits for the result.
+   * Begins a request; true if it is complete. `user`: on whose behalf it is made, valid until it is
+   * complete. `awaited`: whether a client of this member waits for the result.
    */
   begin(operation: Operation, user: RequestUser, awaited: boolean): boolean;
   /** Continues a request that is not complete. */
   step(): boolean;
-  /** Of the request that is complete; good until the next one begins. */
+  /** Result of the completed request; valid until the next one begins. */
   readonly result: ApplyResult;
 }
 
@@ -42,7 +42,7 @@ export class AlarmApplier implements RequestApplier {
     this.#refusal = { kind: 'error', error };
   }
 
-  /** With NOSPACE raised, whatever makes the backend grow is refused. */
+  /** With NOSPACE raised, requests that make the backend grow are refused. */
   static forNoSpace(next: RequestApplier, isRaised: () => boolean): AlarmApplier {
     return new AlarmApplier(next, isRaised, (operation) => costOf(operation) > 0, 'NO_SPACE');
   }
@@ -69,8 +69,8 @@ export class AlarmApplier implements RequestApplier {
 }
 
 /**
- * Tells the client of a request that did not fit the quota. As in etcd the request is applied all
- * the same (members may differ in the size of their files, not in their content), and the answer
+ * Marks the result of a request that did not fit the quota. As in etcd the request is applied
+ * nevertheless (members may differ in the size of their files, not in their content), and the result
  * makes the member raise the NOSPACE alarm.
  */
 export class QuotaApplier implements RequestApplier {

@@ -1,20 +1,20 @@
-// What a request may add to the backend, in bytes: an estimate for the quota.
+// Estimated bytes that a request adds to the backend, for the quota.
 // Numbers: etcd v3.7.1 `server/storage/quota.go`.
 
 import type { etcdserverpb } from '../../protocol/index.ts';
 import type { Operation } from './operation.ts';
 import { REQUEST_KIND } from './request-envelope.ts';
 
-/** What a put costs beyond key and value. */
+/** Bytes of a put beyond key and value. */
 const PUT_OVERHEAD_BYTES = 256;
-/** What a lease costs. */
+/** Bytes of a lease. */
 export const LEASE_COST_BYTES = 64;
 
 export function costOfPut(request: etcdserverpb.PutRequest): number {
   return PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
 }
 
-/** The dearer branch. */
+/** Cost of the more expensive branch. */
 export function costOfTxn(request: etcdserverpb.TxnRequest): number {
   const then = costOfPuts(request.success);
   const otherwise = costOfPuts(request.failure);
@@ -46,7 +46,7 @@ class CostFrame {
   }
 }
 
-/** Without the stack: a log entry nests deeper than that holds. */
+/** Without recursion: a log entry may nest deeper than the call stack allows. */
 function costOfNested(root: etcdserverpb.TxnRequest): number {
   const frames = [new CostFrame(root)];
   for (;;) {

@@ -1,16 +1,16 @@
-// The outside of an InternalRaftRequest, read and written without touching what is inside.
+// The envelope of an InternalRaftRequest, read and written without decoding the operation in it.
 //
 // A log entry's payload is an InternalRaftRequest: a header (field 100) with the request id and, with
-// authentication, the user in whose name it is made; one operation (the fields of
-// {@link REQUEST_KIND}); nothing else. A proposal carries the client's own bytes as the operation,
-// never a re-encoding. Reading finds which operation it is and where its bytes lie; the operation's
-// codec then decodes just those. Hot: once per proposal and once per entry.
+// authentication, the user; one operation (the fields of {@link REQUEST_KIND}); nothing else. A proposal
+// carries the client's own bytes as the operation, never a re-encoding. Reading finds the kind of the
+// operation and the range of its bytes, which the operation's codec then decodes. Hot: once per proposal
+// and once per entry.
 //
 // Field 2 is the v2 request that releases up to 3.5 wrote; releases up to 3.4 even log bare v2
-// Requests. Neither is "unknown, skip".
+// Requests. Both must be applied, not skipped as unknown.
 //
-// A real member may have logged a message of another shape: fields of another wire type, one field in
-// several parts, two operations. etcd applies one operation of it, and so must this.
+// A real member may have logged a message of unusual form: fields of another wire type, one field in
+// several parts, two operations. As in etcd, one operation of it is applied.
 
 import { type AuthInfo, mayBeReplaced } from '../../auth/index.ts';
 import {
@@ -64,7 +64,7 @@ export type RequestKind = (typeof REQUEST_KIND)[keyof typeof REQUEST_KIND];
 
 const KNOWN_KINDS: ReadonlySet<number> = new Set(Object.values(REQUEST_KIND));
 
-/** Of several operations etcd applies one, the first in this order. */
+/** Order in which etcd chooses among several operations: the first one is applied. */
 const KINDS_IN_ORDER: readonly RequestKind[] = [
   REQUEST_KIND.CLUSTER_VERSION_SET,
   REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
@@ -139,8 +139,8 @@ export type RequestUser = AuthInfo;
 /**
  * The payload of a log entry: an InternalRaftRequest with the operation `kind`, whose encoded
  * request is copied from `body[start, end)`, and a header with the id and, if there is one, the user.
- * Fields in ascending order, as real members write them. The result shares its buffer with others;
- * nobody changes it.
+ * Fields in ascending order, as real members write them. The result shares its buffer with others and
+ * must not be changed.
  */
 export function encodeEnvelope(
   kind: RequestKind,
@@ -175,19 +175,18 @@ export function encodeEnvelope(
   return target.subarray(offset, at);
 }
 
-/** What follows the id in a header. */
+/** The encoded fields that follow the id in a header. */
 function userFieldsOf({ username, authRevision }: RequestUser): Uint8Array {
   const header = { id: 0n, username, authRevision: BigInt(authRevision) };
   return etcdserverpb.RequestHeaderCodec.encode(header);
 }
 
 /**
- * Payloads are cut out of shared slabs: one of its own for each would cost an allocation outside the
- * JavaScript heap, and the collector's time to free it. A slab lives as long as the log in memory
- * holds one of its entries.
+ * Payloads share slabs: a buffer for each would cost an allocation outside the JavaScript heap, and
+ * garbage collection to free it. A slab lives as long as the log in memory holds one of its entries.
  */
 const SLAB_BYTES = 64 * 1024;
-/** A larger payload gets a buffer of its own. */
+/** A larger payload gets a separate buffer. */
 const SHARED_BYTES_MAX = SLAB_BYTES / 8;
 let slab: Uint8Array = new Uint8Array(0);
 let slabUsed = 0;
@@ -227,7 +226,7 @@ function writeOperation(
   return at;
 }
 
-/** What {@link readEnvelope} found. One reusable object per applier. */
+/** Result of {@link readEnvelope}. One reusable object per applier. */
 export class RequestEnvelope implements RequestUser {
   kind: RequestKind = REQUEST_KIND.NONE;
   /** Holds the operation's encoded request: the payload, or a copy if it comes in parts. */
@@ -278,7 +277,7 @@ function readLength(bytes: Uint8Array, end: number): number {
 }
 
 /**
- * Reads the outside of an InternalRaftRequest. Throws MALFORMED for a broken message and UNSUPPORTED
+ * Reads the envelope of an InternalRaftRequest. Throws MALFORMED for a broken message and UNSUPPORTED
  * for one whose operation this release does not know: an entry that cannot be applied must never be
  * skipped, since the other members apply it.
  */
@@ -286,7 +285,7 @@ export function readEnvelope(payload: Uint8Array, into: RequestEnvelope): void {
   if (!readUsual(payload, into)) readUnusual(payload, into);
 }
 
-/** The form that members write; false, with anything in `into`, for any other. */
+/** Reads the form that members write; false for any other, and then `into` is undefined. */
 function readUsual(payload: Uint8Array, into: RequestEnvelope): boolean {
   into.kind = REQUEST_KIND.NONE;
   into.body = payload;
@@ -374,7 +373,7 @@ function readUnusual(payload: Uint8Array, into: RequestEnvelope): void {
   into.bodyStart = parts[0]!.start;
   into.bodyEnd = parts[0]!.end;
   if (parts.length > 1) {
-    // Encodings one after the other are the encoding of what they merge to.
+    // Concatenated encodings are the encoding of the merged message.
     into.body = joined(payload, parts);
     into.bodyStart = 0;
     into.bodyEnd = into.body.length;
@@ -382,9 +381,9 @@ function readUnusual(payload: Uint8Array, into: RequestEnvelope): void {
   const { RequestHeaderCodec } = etcdserverpb;
   const headerBytes = joined(payload, partsOf(FIELD_HEADER));
   const header = RequestHeaderCodec.decode(headerBytes);
-  // A name that is no UTF-8 stops 3.7; with U+FFFD in it, it could be that of another user.
+  // A user name that is not UTF-8 stops 3.7; with U+FFFD in it, it could be another user's.
   if (mayBeReplaced(header.username)) RequestHeaderCodec.decodeRequest(headerBytes);
-  // The id outside the header has the number and type of the one within.
+  // Field 1 of the request itself, an id outside the header, has the same number and type.
   const outer = spans.filter(
     ({ number, wireType }) => number === FIELD_ID && wireType === WIRE_VARINT,
   );

@@ -1,9 +1,9 @@
 // The replicated state machine: one committed entry in, one result out.
 //
 // Deterministic: equal entries make equal content on every member. An entry is atomic: the backend's
-// batch is not cut before it ends. Entries that the backend covers already are never brought here
-// (boot replays their membership changes, see `legacy-membership.ts`). What this release does not know it
-// refuses by name, and the member stops: the other members do apply it.
+// batch is not cut before it ends. Entries that the backend covers already are not applied again (boot
+// replays their membership changes, see `legacy-membership.ts`). Unknown entries are refused by name, and
+// the member stops: other members may apply them.
 
 import type { AuthState } from '../../auth/index.ts';
 import {
@@ -58,13 +58,13 @@ import { StoreWriter } from './store-writer.ts';
 
 const { AlarmType } = etcdserverpb;
 
-/** What the state machine asks of the member around it. */
+/** What the state machine needs of its member. */
 export interface StateMachineHost {
-  /** Whether somebody here waits for the result of this request. */
+  /** Whether a client of this member waits for the result of this request. */
   isAwaited(idHigh: number, idLow: number): boolean;
   /** A request has been applied. Called when its effects are visible. */
   onResult(idHigh: number, idLow: number, result: ApplyResult): void;
-  /** Tells raft of the membership change at `index`; node 0 in place of one that was refused. */
+  /** Applies the membership change at `index` in raft; with node 0 for one that was refused. */
   applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState;
   /** A membership change has been applied or refused. */
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void;
@@ -74,7 +74,7 @@ export interface StateMachineHost {
   hasRoomFor(costBytes: number): boolean;
 }
 
-export interface StateMachineOptions {
+interface StateMachineOptions {
   readonly env: Env;
   readonly backend: Backend;
   readonly kv: KvStore;
@@ -92,13 +92,13 @@ export interface StateMachineOptions {
   readonly persistLeaseCheckpoints?: boolean;
   /**
    * The watchers of the machine that this one replaces, which must {@link StateMachine.retire} in the
-   * same turn. CORRUPT from the constructor if they were told of later revisions than `kv` has.
+   * same turn. CORRUPT from the constructor if they have been sent later revisions than `kv` has.
    */
   readonly watch?: WatchFeed;
   readonly compaction: Pick<CompactorOptions, 'batchRows' | 'sleepMs' | 'onFinished' | 'onFailure'>;
 }
 
-/** Kinds that only read: the entry matters to whoever waits for it, and to nobody else. */
+/** Kinds that only read: evaluated only on the member where a client waits for the result. */
 const READ_ONLY_KINDS: ReadonlySet<RequestKind> = new Set([
   REQUEST_KIND.RANGE,
   REQUEST_KIND.AUTH_STATUS,
@@ -175,11 +175,11 @@ export class StateMachine {
   }
 
   /**
-   * Another machine, made with this one's watchers, takes over. Applies no more; compaction stops;
-   * what is not in the file is dropped. Who reads this store already goes on, as
-   * {@link Backend.retire} says; what cannot go on (a checksum that waits for a commit) is asked of
-   * the successor. Resolves when the file is closed; never rejects. The machine before this one, if
-   * it is still read, is closed now: there is one retired store at a time.
+   * Replaced by another machine, made with this one's watchers. It applies no more; compaction stops;
+   * what is not in the file is dropped. Reads in progress continue as {@link Backend.retire} says; one
+   * that cannot (a checksum that waits for a commit) moves to the successor. Resolves when the file is
+   * closed; never rejects. The machine before this one, if it is still read, is closed now: there is one
+   * retired store at a time.
    */
   retire(successor: StateMachine): Promise<void> {
     invariant(this.#entry === undefined, 'a machine retires between entries');
@@ -195,7 +195,7 @@ export class StateMachine {
     });
   }
 
-  /** Commits what is applied and closes the file, and at once the one that it has replaced. */
+  /** Commits what is applied and closes the file, and the file that it has replaced. */
   async close(): Promise<void> {
     this.compactor.stop();
     await Promise.all([this.backend.close(), this.#predecessor?.backend.close()]);
@@ -208,7 +208,7 @@ export class StateMachine {
     return this.backend.isFull ? this.backend.whenRoom() : undefined;
   }
 
-  /** No entry follows in this turn: watchers are told. */
+  /** No entry follows in this turn: sends the events of the turn to watchers. */
   endTurn(): void {
     this.watch.flush();
   }
@@ -317,9 +317,9 @@ export class StateMachine {
   // --- Reading it all ----------------------------------------------------------------------------
 
   /**
-   * HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. As in etcd, a
-   * checksum that a compaction made is given even below the compacted revision, and at a negative
-   * revision there is nothing, and nothing has a checksum too.
+   * HashKV at a revision (0: the current one). EtcdError COMPACTED or FUTURE_REV. As in etcd, the
+   * checksum of a compaction is available even below the compacted revision, and a negative revision
+   * has the checksum of no rows.
    */
   async hashKv(revision: Revision): Promise<KvHash> {
     try {
@@ -340,7 +340,7 @@ export class StateMachine {
       if (revision > kv.currentRev) throw new EtcdError('FUTURE_REV');
       const hash = await this.#hashKvNow(revision === 0 ? kv.currentRev : revision);
       if (hash !== undefined) return hash;
-      // With nothing to keep, all rows in the file count: so those to be removed must be gone.
+      // With nothing to keep, all rows in the file count: compactions must have removed theirs.
       await compactor.whenIdle();
     }
   }
@@ -354,7 +354,7 @@ export class StateMachine {
     const pin = kv.pin(Math.max(hashRevision, compactRevision, kv.index.compactedRev));
     try {
       await backend.commit();
-      // A compaction accepted meanwhile may have removed rows from what is read now.
+      // A compaction accepted since may have removed rows that are being read.
       if (kv.compactedRev !== compactRevision) return undefined;
       const tree = backend.beginTreeRead();
       try {

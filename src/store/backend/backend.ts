@@ -3,9 +3,9 @@
 //     writes ──► live overlay ──freeze──► frozen overlay ──one bbolt transaction──► tree file
 //     reads  ◄── live overlay ◄────────── frozen overlay ◄───────────────────────── tree
 //
-// The pieces: `batches.ts` has the overlays and says when one is frozen, `commit.ts` writes the frozen
-// one while writes continue into a new live one, `committed-view.ts` is the tree as last committed,
-// `exchange.ts` puts another file with the same content in the place of the tree file.
+// The pieces: `batches.ts` has the overlays and decides when one is frozen, `batch-commit.ts` writes the
+// frozen one while writes continue into a new live one, `committed-view.ts` is the tree as last
+// committed, `file-exchange.ts` replaces the tree file by another one with the same content.
 
 import {
   ERROR_CODES,
@@ -50,8 +50,9 @@ export interface BackendOptions {
   /** Leaves out every sync: `--unsafe-no-fsync`. */
   readonly noSync?: boolean;
   /**
-   * The file came from another member, with the snapshot of this entry. The index inside may be lower
-   * (real etcd does not write it for every entry) and is taken for this one; CORRUPT if it is higher.
+   * The file was received from another member, with the snapshot at this entry. The consistent index
+   * inside may be lower (real etcd does not write it for every entry) and counts as this one; CORRUPT if
+   * it is higher.
    */
   readonly received?: SnapshotPosition;
   /** A commit failed: what the file holds is unknown, and the member must stop. */
@@ -65,12 +66,12 @@ export interface BackendOptions {
 /** Whether the file is open, and for whom. */
 type Lifecycle =
   | { readonly kind: 'open' }
-  /** Another database has replaced it; only readers are left. */
+  /** Replaced by another database; only readers are left. */
   | { readonly kind: 'retired'; readonly retirement: Retirement }
   /** Closed, or committing for the last time. */
   | { readonly kind: 'closed' };
 
-/** How a file of the backend is opened, the first one and those that take its place. */
+/** How a file of the backend is opened, the first one and its replacements. */
 function settingsOf({ pageCacheBytes, noSync }: BackendOptions): DatabaseOptions {
   return { ...(pageCacheBytes === undefined ? {} : { pageCacheBytes }), noSync: noSync === true };
 }
@@ -84,11 +85,11 @@ export class Backend {
   #db: Database;
   readonly #batches: Batches;
   readonly #committer: Committer;
-  /** The newest commit: the tree, and what it covers. Both change in one turn. */
+  /** The newest commit: the tree and its durable index. Both change in one turn. */
   #tree: CommittedView;
   #durable: DurableIndex;
   #lifecycle: Lifecycle = OPEN;
-  /** The exchange of the file that is under way. */
+  /** The exchange of the file in progress. */
   #exchange: Exchange | undefined;
   #refusesExchanges = false;
   /** Files that were exchanged and are still read; at most RETIRED_FILES_MAX. */
@@ -108,7 +109,7 @@ export class Backend {
       committed: (batch, tookMs) => this.#acceptCommit(batch, tookMs),
       failed: (error) => this.#acceptFailure(error),
       diskFull: (error) => {
-        // A file that is being written beside this one makes room first.
+        // A replacement file that is being written is given up first, which frees disk space.
         this.#exchange?.abandon(error);
         options.onDiskFull?.(error);
       },
@@ -126,9 +127,9 @@ export class Backend {
   }
 
   /**
-   * Opens (or creates) the file, takes its lock and hands its rows to `rows`, in the same pass that
-   * looks for free pages. `inspect` sees the other buckets before any row is handed out. A file that
-   * was {@link BackendOptions.received} counts as that snapshot durably from the next commit on.
+   * Opens (or creates) the file, locks it and passes its rows to `rows`, in the scan that finds the free
+   * pages. `inspect` gets the other buckets before the first row. A {@link BackendOptions.received} file
+   * has the snapshot's index durably from the next commit on.
    */
   static async open(
     env: Env,
@@ -194,26 +195,26 @@ export class Backend {
     return new PinnedRows(this.#db.beginRead(), this.#batches.overlays());
   }
 
-  /** For long scans of what is synced: commit first, then read this. The caller closes it. */
+  /** For long scans of synced content: commit first, then read this. The caller closes it. */
   beginTreeRead(): ReadTransaction {
     return this.#db.beginRead();
   }
 
   /**
-   * Makes everything applied so far durable, and hands out the file exactly as of that commit (or of
-   * one after it), to be copied while writers go on. The caller closes it. CLOSED after `close`;
-   * rejects as `commit` does.
+   * Makes everything applied so far durable, and resolves with the file exactly as of that commit (or a
+   * later one), to be copied while writers go on. The caller closes it. CLOSED after `close`; rejects as
+   * `commit` does.
    */
   async openCopy(): Promise<DatabaseCopy> {
     await this.commit();
     if (this.#lifecycle.kind === 'closed') {
       throw new TetcdError(ERROR_CODES.CLOSED, `${this.#db.path}: the backend is closed`);
     }
-    // What was durable when the file was opened is known without its membership; a commit has it.
+    // The durable index found at opening has no membership; that of a commit has.
     if (this.#durable.membership === undefined && this.#batches.capturesMembership) {
       await this.#commitLive();
     }
-    // In one turn: the tree is always the commit that the durable index speaks of.
+    // In one turn, so that the tree is the commit of the durable index.
     return new DatabaseCopy(this.#tree.transaction.fork(), this.#durable);
   }
 
@@ -279,7 +280,7 @@ export class Backend {
     this.#batches.captureMembership(beforeFreeze);
   }
 
-  /** Notes the term of the newest applied entry; for {@link captureMembership}'s callback. */
+  /** Writes the term of the newest applied entry; for {@link captureMembership}'s callback. */
   setTerm(): void {
     const { live } = this.#batches;
     live.overlay.set(BUCKET.META, META_KEY.TERM, uint64Bytes(live.term));
@@ -315,8 +316,7 @@ export class Backend {
   }
 
   /**
-   * Makes everything applied so far durable. If an entry is being applied, it is waited for and
-   * included.
+   * Makes everything applied so far durable. Waits for an entry that is being applied, and includes it.
    */
   commit(): Promise<DurableIndex> {
     const { ended, live, frozen, entryOpen } = this.#batches;
@@ -361,11 +361,11 @@ export class Backend {
   // --- The exchange of the file ------------------------------------------------------------------
 
   /**
-   * Puts another file with the same content in the place of this one, while writes and readers go on.
-   * Resolves when it is in use; until it rejects, nothing has changed but for a failed rename, which
-   * stops the backend (`onFailure`). LIMIT_EXCEEDED if an exchange is under way already, if too many
-   * files that were exchanged are still read, or if too many keys are removed meanwhile; CLOSED once
-   * the backend is closed, retired or {@link refuseExchanges}; else what `fill` or the disk says.
+   * Replaces the file by another one with the same content, while writes and readers go on. Resolves
+   * when the new file is in use. If it rejects, nothing has changed, except after a failed rename, which
+   * stops the backend (`onFailure`). LIMIT_EXCEEDED if an exchange is in progress, if too many replaced
+   * files are still read, or if too many keys are removed during the exchange; CLOSED once the backend
+   * is closed, retired or {@link refuseExchanges}; else the error of `fill` or the disk.
    */
   async exchange(options: ExchangeOptions): Promise<void> {
     const { path } = this.#db;
@@ -392,8 +392,8 @@ export class Backend {
   }
 
   /**
-   * From here on the file's name is another one's to take: no exchange begins any more. Resolves when
-   * the one that is under way has ended, in whatever way.
+   * Refuses exchanges from now on, since another database is about to take the file's name. Resolves
+   * when one in progress has ended, successfully or not.
    */
   async refuseExchanges(): Promise<void> {
     this.#refusesExchanges = true;
@@ -425,7 +425,7 @@ export class Backend {
     };
   }
 
-  /** In one turn, with no batch on its way. */
+  /** In one turn, while no batch is being written. */
   #switchTo(target: Database): void {
     const old = this.#db;
     invariant(this.#batches.frozen === undefined, 'a file is exchanged between two batches');
@@ -442,8 +442,8 @@ export class Backend {
   // --- The end -----------------------------------------------------------------------------------
 
   /**
-   * Commits what is applied, then releases file and lock. Within an entry (one that could not be
-   * applied) nothing more is committed, since its effects are not complete.
+   * Commits what is applied, then closes and unlocks the file. Within an entry (one that could not be
+   * applied) nothing more is committed, since its effects are incomplete.
    */
   async close(): Promise<void> {
     if (this.#lifecycle.kind === 'retired') return await this.#lifecycle.retirement.end();
@@ -470,10 +470,10 @@ export class Backend {
   }
 
   /**
-   * Another member's database has taken the place of this one: nothing is written any more, neither
-   * what is not yet in the file nor what is on its way, and no failure is reported. Readers that are
-   * there (pinned views, transactions, copies) go on for at most `RETIRED_MS_MAX`, or until
-   * `close`. Then the file is closed, and this resolves; it never rejects.
+   * Another member's database has replaced this one: nothing is written any more, neither overlays nor a
+   * batch in progress, and no failure is reported. Open readers (pinned views, transactions, copies) go
+   * on for at most `RETIRED_MS_MAX`, or until `close`. Then the file is closed, and this resolves; it
+   * never rejects.
    */
   retire(): Promise<void> {
     invariant(!this.#batches.entryOpen, 'a store is replaced between entries');

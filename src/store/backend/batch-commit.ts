@@ -13,7 +13,7 @@ import { DISK_FULL_RETRY_MS } from '../limits.ts';
 import type { Batch } from './batch.ts';
 import { writeOverlay } from './write-overlay.ts';
 
-export interface CommitEvents {
+interface CommitEvents {
   /** The batch is synced in the file. */
   committed(batch: Batch, tookMs: number): void;
   /** What the file holds is unknown. */
@@ -38,7 +38,7 @@ export class Committer {
   #state: State = IDLE;
   /** The latest attempt; never rejects. */
   #attempt: Promise<void> = Promise.resolve();
-  /** Whether a full disk is waited for. */
+  /** Whether a batch is retried after DISK_FULL. */
   #retries = true;
   /** Every bucket is in the file. */
   #hasBuckets = false;
@@ -49,27 +49,27 @@ export class Committer {
     this.#events = events;
   }
 
-  /** Writes the batch; one of the events says how it went, never within this call. */
+  /** Writes the batch; one of the events reports the outcome, never within this call. */
   start(batch: Batch): void {
     invariant(this.#state.kind === 'idle', 'batches are committed one by one');
     invariant(batch.overlay.frozen, 'a batch is frozen before it is written');
     this.#write(batch);
   }
 
-  /** The file to which the next batches go; between two of them. */
+  /** Sets the file for the next batches; only between two of them. */
   switchTo(database: Database): void {
     invariant(this.#state.kind === 'idle', 'a file is exchanged between two commits');
     this.#database = database;
   }
 
-  /** Resolves when no attempt is under way; one that is {@link stop}ped ends at its next slice. */
+  /** Resolves when no attempt is in progress; one that is {@link stop}ped ends at its next slice. */
   whenSettled(): Promise<void> {
     return this.#attempt;
   }
 
   /**
-   * A full disk is waited for no longer: it is a failure from here on. A batch that waits for room is
-   * tried once more, if `lastAttempt`.
+   * From now on a full disk is a failure. A batch that waits for disk space is tried again once, if
+   * `lastAttempt`.
    */
   endRetries(lastAttempt: boolean): void {
     this.#retries = false;
@@ -112,7 +112,7 @@ export class Committer {
   }
 
   #accept(batch: Batch, tookMs: number): void {
-    // After `stop` the file may be another one's: a durable index of it would be a lie.
+    // After `stop` the file may be replaced: its durable index would be false.
     if (this.#state.kind === 'stopped') return;
     invariant(
       this.#state.kind === 'writing' && this.#state.batch === batch,

@@ -7,7 +7,7 @@ interface CommitWaiter {
   reject(error: unknown): void;
 }
 
-/** Writes that reach the file in one commit, the index that this brings it to, and its waiters. */
+/** Writes of one commit of the file, the consistent index after it, and the waiters for it. */
 export class Batch {
   readonly overlay = new Overlay();
   /** The newest entry whose effects are complete in here; only grows. */

@@ -1,11 +1,11 @@
-// The batches in front of the file, and when one is cut.
+// The batches in front of the file, and when a batch is cut.
 //
 //     entries ──► live ──cut──► frozen ──committed──► (in the file)
 //
 // There is at most one frozen batch: the one that is being written. A batch is cut only between log
 // entries, so that the consistent index, term and confState frozen with it match its content exactly.
-// A cut that cannot be made at once (an entry is open, the batch before is not in the file yet, the
-// batches are paused) is noted and made as soon as it can be.
+// A cut that is not possible yet (an entry is open, the batch before is not in the file, the batches are
+// paused) is remembered and made as soon as possible.
 
 import { invariant, type LogIndex, type Term } from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';
@@ -14,19 +14,19 @@ import { Batch } from './batch.ts';
 import type { DurableIndex, MembershipImage } from './durable-index.ts';
 import type { Overlay } from './overlay.ts';
 
-export interface BatchLimits {
+interface BatchLimits {
   /** Changes at which a batch is cut. */
   readonly changes: number;
-  /** Age at which it is. */
+  /** Age at which a batch is cut. */
   readonly intervalMs: number;
-  /** Bytes of the live overlay at which writers wait for the batch before it. */
+  /** Bytes of the live overlay at which writers wait for the frozen batch. */
   readonly overlayBytes: number;
 }
 
 export class Batches {
-  /** Takes the writes. */
+  /** Collects the writes. */
   live: Batch;
-  /** Is written to the file and never changes; undefined between two commits. */
+  /** Being written to the file, immutable; undefined between two commits. */
   frozen: Batch | undefined = undefined;
 
   readonly #timers: Timers;
@@ -82,7 +82,7 @@ export class Batches {
     return this.frozen === undefined ? [live] : [live, this.frozen.overlay];
   }
 
-  /** Bytes that the batches will take in the file. */
+  /** Estimated bytes of the batches in the file. */
   get byteCount(): number {
     return this.live.overlay.byteCount + (this.frozen?.overlay.byteCount ?? 0);
   }
@@ -103,7 +103,7 @@ export class Batches {
     else if (!live.overlay.isEmpty) this.#startInterval();
   }
 
-  /** Something was changed that may belong to no entry (compaction, membership rows at boot). */
+  /** A change was made, possibly outside of an entry (compaction, membership rows at boot). */
   changed(): void {
     if (!this.#entryOpen) this.#startInterval();
   }
@@ -113,7 +113,7 @@ export class Batches {
     this.live.term = term;
   }
 
-  /** Freezes the live batch and hands it out to be written, at once or as soon as it can be. */
+  /** Freezes the live batch and passes it on to be written, now or as soon as possible. */
   cut(): void {
     if (this.#ended !== undefined) return;
     if (this.#entryOpen || this.frozen !== undefined || this.#paused) {
@@ -123,7 +123,7 @@ export class Batches {
     this.#cutWanted = false;
     const batch = this.live;
     batch.membership = this.#beforeFreeze?.();
-    // Only now: what is set before freezing starts the interval, and belongs to this batch.
+    // After `beforeFreeze`, whose changes belong to this batch but start the interval.
     this.#stopInterval();
     batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));
     batch.overlay.frozen = true;
@@ -132,7 +132,7 @@ export class Batches {
     this.#write(batch);
   }
 
-  /** The frozen batch is in the file. A cut that waits for this follows with {@link cutIfWanted}. */
+  /** The frozen batch is in the file. A remembered cut follows with {@link cutIfWanted}. */
   committed(batch: Batch, durable: DurableIndex): void {
     invariant(this.frozen === batch, 'the batch that was synced is the frozen one');
     invariant(batch.overlay.frozen, 'nothing was added to a batch while it was written');
@@ -143,7 +143,7 @@ export class Batches {
     this.#onPaused = undefined;
   }
 
-  /** Makes the cut that waits, if there is one. */
+  /** Makes a remembered cut, if there is one. */
   cutIfWanted(): void {
     if (this.#cutWanted) this.cut();
   }
@@ -182,13 +182,13 @@ export class Batches {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  /** From here on a batch is cut only on request. */
+  /** From now on a batch is cut only on request. */
   disableInterval(): void {
     this.#intervalEnabled = false;
     this.#stopInterval();
   }
 
-  /** Nothing is cut any more; commits that are waited for fail with `error`. */
+  /** Ends all cuts; pending commits reject with `error`. */
   end(error: unknown): void {
     this.#ended = { error };
     this.#stopInterval();

@@ -1,4 +1,4 @@
-// What commits changed since a copy of the file was made, brought to that copy.
+// Carries over to a copy of the file what later commits changed.
 
 import { bytesFromLatin1, invariant, Slices } from '../../base/index.ts';
 import type { Cursor, Database, ReadTransaction, WriteTransaction } from '../../bbolt/index.ts';
@@ -10,22 +10,22 @@ import type { ChangeNotes } from './change-notes.ts';
 import { nameOf } from './committed-view.ts';
 import { KEY_FILL_PERCENT } from './write-overlay.ts';
 
-export interface CarryOverOptions {
+interface CarryOverOptions {
   readonly env: Env;
-  /** The commit that `target` is brought to. */
+  /** The commit whose content `target` then has. */
   readonly commit: ReadTransaction;
-  /** What was changed between the commit that `target` holds and {@link commit}. */
+  /** Changes between the commit that `target` holds and {@link commit}. */
   readonly notes: ChangeNotes;
   readonly target: Database;
   /** Changes that one transaction takes. */
   readonly batchChanges: number;
-  /** Called before each slice; what it throws ends the work. */
+  /** Called before each slice; an error that it throws ends the work. */
   readonly assertGoesOn: () => void;
 }
 
 /**
- * Durable when it resolves. In slices, and in as many transactions as it takes: between them `target`
- * holds no commit of the source.
+ * Durable when it resolves. In slices, and in several transactions: between them `target` equals no
+ * commit of the source.
  */
 export async function carryOver(options: CarryOverOptions): Promise<void> {
   if (options.notes.changeCount === 0) return;
@@ -79,7 +79,7 @@ class CarryOver {
     let found = cursor.seek(revisionKey(firstMain, firstSub));
     for (; found; found = cursor.next()) {
       const from = cursor.valueOffset;
-      // A view: pages in memory never change, and the transaction's end lets go of them.
+      // A view: pages in memory never change, and the end of the transaction releases them.
       const value = cursor.valueBytes.subarray(from, from + cursor.valueLength);
       this.#rows().put(cursor.key(), value);
       await this.#count(value.length);
@@ -89,7 +89,7 @@ class CarryOver {
   async #copySmall(id: BucketId): Promise<void> {
     const { commit, notes } = this.#options;
     const source = commit.bucket(nameOf(id));
-    // Buckets that are still without a key came with the first batch.
+    // Creates buckets without keys too: they came with the first batch.
     if (source !== undefined) this.#bucket(id);
     for (const key of notes.changedKeys(id) ?? []) {
       invariant(source !== undefined, 'a bucket of which keys were committed is in the file');
@@ -112,7 +112,7 @@ class CarryOver {
     return rows;
   }
 
-  /** One more change: yields, or begins the next transaction, if it is time. */
+  /** Counts a change: yields, or begins the next transaction, when it is time. */
   async #count(bytes: number): Promise<void> {
     this.#keys++;
     this.#bytes += bytes;

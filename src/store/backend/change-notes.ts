@@ -1,5 +1,5 @@
-// What commits changed in the file since one of them, as keys: the values are in the tree. Rows only
-// ever arrive above those that are there, so of new ones the first says it all.
+// Keys that commits have changed in the file since one of them; the values are in the tree. New rows are
+// always above the existing ones, so that the first new one identifies all.
 
 import { invariant, type Revision } from '../../base/index.ts';
 import { BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
@@ -9,16 +9,16 @@ export class ChangeNotes {
   /** The lowest of the new rows; main is -1 while there is none. */
   firstMain: Revision = -1;
   firstSub = 0;
-  /** Keys of removed rows, as the overlays hold them; among them rows that came and went since. */
+  /** Keys of removed rows, as the overlays hold them; some of these rows were added since, too. */
   readonly removedKeys: (readonly Uint8Array[])[] = [];
   /** By bucket: keys (latin1) that were set or removed. */
   readonly #changedKeys: (Set<string> | undefined)[] = new Array(BUCKET_COUNT);
   /** New rows; they take no memory here. */
   #rowCount = 0;
-  /** Keys that are kept here, some of them perhaps twice. */
+  /** Number of keys held here, counting duplicates. */
   keyCount = 0;
 
-  /** Changes that carrying over will make, roughly. */
+  /** Approximate number of changes to carry over. */
   get changeCount(): number {
     return this.#rowCount + this.keyCount;
   }
@@ -27,7 +27,7 @@ export class ChangeNotes {
     return this.#changedKeys[bucket];
   }
 
-  /** Notes what a commit brought to the file. */
+  /** Records the changes of a commit. */
   add(overlay: Overlay): void {
     invariant(overlay.frozen, 'what was committed does not change any more');
     if (overlay.mains.length > 0 && this.firstMain < 0) {

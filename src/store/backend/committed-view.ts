@@ -10,7 +10,7 @@ export function nameOf(bucket: BucketId): Uint8Array {
   return bytesFromLatin1(BUCKET_NAMES[bucket]!);
 }
 
-/** The file as it was when it was opened: what boot reads before anything is applied. */
+/** The file as of its opening, which boot reads before anything is applied. */
 export interface BackendSnapshot {
   get(bucket: BucketId, key: string): Uint8Array | undefined;
   entries(bucket: BucketId): Map<string, Uint8Array>;
@@ -20,7 +20,7 @@ export interface BackendSnapshot {
   placeOf(bucket: BucketId, key: string): string;
 }
 
-/** Runs `read`; its error about the row's bytes says where in the file they are. */
+/** Runs `read`; adds to its error the place of the row in the file. */
 export function readAt<Value>(
   view: Pick<BackendSnapshot, 'placeOf'>,
   bucket: BucketId,
@@ -85,7 +85,7 @@ export class CommittedView implements BackendSnapshot {
   }
 }
 
-/** A key (one char per byte) in words: as text if it is one, else in hexadecimal. */
+/** A key (one char per byte) for messages: as text if it is printable, else in hexadecimal. */
 export function describeKey(key: string): string {
   if (/^[ -~]*$/.test(key)) return JSON.stringify(key);
   return [...key].map((char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');

@@ -1,4 +1,4 @@
-// The database file as of one commit, to be sent to somebody while writers go on.
+// The database file as of one commit, to be sent while writers go on.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
@@ -6,9 +6,9 @@ import { BUCKET, META_KEY, uint64FromBytes } from '../schema/schema.ts';
 import { CommittedView } from './committed-view.ts';
 import type { DurableIndex } from './durable-index.ts';
 
-/** Holds pages of the file until it is closed, which its owner must not forget. */
+/** Pins pages of the file until its owner closes it. */
 export class DatabaseCopy {
-  /** What the copied file holds: exactly the index inside it, and the membership as of that. */
+  /** The index and membership of the copied content. */
   readonly durable: DurableIndex;
   /** Bytes of the copy. */
   readonly size: number;
@@ -27,8 +27,8 @@ export class DatabaseCopy {
   }
 
   /**
-   * The whole file, `size` bytes; once. A chunk (at most 1 MiB) is the caller's until it asks for the
-   * next. CLOSED if the copy or the backend is closed meanwhile.
+   * The whole file, `size` bytes; to be read once. A chunk (at most 1 MiB) is the caller's until it
+   * requests the next. CLOSED once the copy or the backend is closed.
    */
   chunks(): AsyncIterable<Uint8Array> {
     invariant(!this.#taken, 'a copy is read once');
@@ -38,7 +38,7 @@ export class DatabaseCopy {
     return this.#transaction.chunks();
   }
 
-  /** Lets go of the pages. Safe to call again. */
+  /** Unpins the pages. Safe to call again. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

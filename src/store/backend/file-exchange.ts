@@ -1,15 +1,15 @@
-// The exchange of the file under a running backend for another one with the same content.
+// Replaces the file of a running backend by another one with the same content (online defragmentation).
 //
-//     1. a commit is pinned; from here on the keys that later commits change are noted
-//     2. the new file is filled from the pinned commit, under a name of its own
+//     1. a commit is pinned; from here on the keys that later commits change are recorded
+//     2. the new file is filled from the pinned commit, under a temporary name
 //     3. what was committed since is carried over, until little is left
-//     4. no batch is on its way and none is cut: the rest is carried over, the new file gets the name
-//        of the old one, and in one turn becomes the tree
+//     4. batches are paused: the rest is carried over, the new file is renamed to the old one's name, and
+//        in one turn becomes the tree
 //     5. readers of the old file go on for a bounded time; batches go to the new one
 //
 // Writes go on through 1 to 3 and collect in the live batch during 4. A crash before the rename leaves
-// the old file under the name, one after it the new file: both hold the newest commit, which is all
-// that was ever called durable. The new file's own name may be left behind with it.
+// the old file under the name, one after it the new file: both hold the newest commit, so that nothing
+// durable is lost. A file of the temporary name may be left behind.
 
 import {
   ERROR_CODES,
@@ -32,21 +32,21 @@ import type { Overlay } from './overlay.ts';
 import { assertSameContent } from './same-content.ts';
 
 export interface ExchangeOptions {
-  /** Name of the new file until it gets the old one's, in the same directory; a leftover is removed. */
+  /** Temporary name of the new file, in the same directory; a leftover of that name is removed. */
   readonly path: string;
   /**
    * Fills `target`, a new database, with exactly the content of `commit`: buckets, keys, values. Both
    * are the exchange's: `commit` is closed, and `target` too, if it is abandoned.
    */
   readonly fill: (commit: ReadTransaction, target: Database) => Promise<void>;
-  /** Bound of what is noted meanwhile; CARRY_OVER_KEYS_MAX by default. */
+  /** Bound of the recorded keys; CARRY_OVER_KEYS_MAX by default. */
   readonly notedKeysMax?: number;
 }
 
 /** What an exchange needs of its backend. */
 export interface ExchangePort {
   readonly env: Env;
-  /** The name that the new file gets. */
+  /** The final name of the new file. */
   readonly path: string;
   /** Opens a new database there, as the backend's own is opened. */
   open(path: string): Promise<Database>;
@@ -59,24 +59,24 @@ export interface ExchangePort {
   /** Resolves when no batch is being written; none is cut until {@link resumeBatches}. */
   pauseBatches(): Promise<void>;
   resumeBatches(): void;
-  /** The tree is `target` from here on, with batches paused. */
+  /** Makes `target` the tree, while batches are paused. */
   switchTo(target: Database): void;
-  /** Which of the two files has the name is unknown: nothing may be written any more. */
+  /** It is unknown which of the two files has the name: nothing may be written any more. */
   fail(error: unknown): void;
 }
 
 type Phase =
-  /** Ends at the next step once it is abandoned. */
+  /** Can be abandoned: it then ends at the next step. */
   | { readonly kind: 'preparing' }
   | { readonly kind: 'abandoned'; readonly error: unknown }
-  /** From the rename on: goes through to the end. */
+  /** From the rename on: cannot be abandoned. */
   | { readonly kind: 'renaming' };
 
 const PREPARING: Phase = { kind: 'preparing' };
 const RENAMING: Phase = { kind: 'renaming' };
 
 export class Exchange {
-  /** Settles when the new file is in use, or the old one remains and nothing is left of the new. */
+  /** Settles when the new file is in use, or when it is removed and the old one stays. */
   readonly done: Promise<void>;
   readonly #port: ExchangePort;
   readonly #options: ExchangeOptions;
@@ -96,7 +96,7 @@ export class Exchange {
       this.#endWaiting = resolve;
     });
     this.done = this.#run();
-    // Whoever abandons it waits without looking at the outcome.
+    // `abandon` waits for it without handling the outcome.
     this.done.catch(() => undefined);
   }
 
@@ -120,7 +120,7 @@ export class Exchange {
     if (this.#phase.kind !== 'preparing') return;
     this.#phase = { kind: 'abandoned', error };
     this.#endWaiting();
-    // What is still filling it fails at its next transaction.
+    // A `fill` in progress fails at its next transaction.
     void this.#closeTarget();
     this.#port.resumeBatches();
   }
@@ -143,7 +143,7 @@ export class Exchange {
 
   /** Steps 1 to 3. */
   async #prepare(): Promise<void> {
-    // Before the target is there: a commit is pinned as briefly as can be.
+    // The target is opened before a commit is pinned, so that it is pinned as briefly as possible.
     this.#target = await this.#port.open(this.#options.path);
     this.#assertGoesOn();
     const { commit } = this.#pin();
@@ -202,7 +202,7 @@ export class Exchange {
     }
   }
 
-  /** In one turn: the newest commit, what led to it, and a new account of what follows. */
+  /** In one turn: the newest commit, the changes up to it, and a new record for later changes. */
   #pin(): { readonly commit: ReadTransaction; readonly notes: ChangeNotes } {
     const notes = this.#notes ?? new ChangeNotes();
     this.#notes = new ChangeNotes();
@@ -214,11 +214,11 @@ export class Exchange {
     try {
       await target.rename(port.path);
     } catch (error) {
-      // It did not happen if the new file has its own name still (Windows, where the old one is open).
+      // Not renamed, if the new file still has its temporary name (Windows, while the old one is open).
       const { disk } = port.env;
       const left = await disk.stat(this.#options.path).catch(() => undefined);
       if (left !== undefined) this.#phase = PREPARING;
-      // Else nobody knows which file has the name after a crash: the old one must get no commit more.
+      // Else it is unknown which file has the name after a crash: the old one must get no further commit.
       else port.fail(error);
       throw error;
     }
@@ -243,7 +243,7 @@ export class Exchange {
   #closeTarget(): Promise<void> {
     const target = this.#target;
     if (target === undefined) return Promise.resolve();
-    // It is removed: whether it could be closed in order does not matter.
+    // An error of closing is ignored, since the file is removed.
     this.#closing ??= target.close().catch(() => undefined);
     return this.#closing;
   }

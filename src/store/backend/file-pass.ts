@@ -1,4 +1,4 @@
-// One pass over a database file while it is opened: what its meta bucket says, then every row.
+// The pass over a database file while it is opened: the small buckets first, then every row.
 
 import {
   ERROR_CODES,
@@ -29,11 +29,11 @@ export interface SnapshotPosition {
   readonly term: Term;
 }
 
-export interface FilePass {
+interface FilePass {
   readonly path: string;
   /** The snapshot that the file came with, if it is from another member. */
   readonly received: SnapshotPosition | undefined;
-  /** Sees the buckets before any row is handed out. */
+  /** Gets the buckets before the first row. */
   readonly inspect: (snapshot: BackendSnapshot) => void;
   readonly rows: RowVisitor;
 }
@@ -64,7 +64,7 @@ function rowsOf(rows: RowVisitor): BucketVisitor {
   };
 }
 
-/** A count in the meta bucket; 0 if it is missing. CORRUPT, naming where it is, if it is none. */
+/** A count in the meta bucket; 0 if it is missing. CORRUPT, naming its place, if it is malformed. */
 export function readCount(view: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: string): number {
   const bytes = view.get(BUCKET.META, key);
   if (bytes === undefined) return 0;
@@ -77,7 +77,7 @@ export function readCount(view: Pick<BackendSnapshot, 'get' | 'placeOf'>, key: s
   );
 }
 
-/** Whoever sends a database says of which entry it is; what is inside may be older, never newer. */
+/** The consistent index of a received database may be below that of its snapshot, never above. */
 function checkReceived(view: CommittedView, path: string, received: SnapshotPosition): void {
   const index = readCount(view, META_KEY.CONSISTENT_INDEX);
   if (index <= received.index) return;

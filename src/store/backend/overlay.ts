@@ -1,18 +1,18 @@
 // Writes that are applied but not yet in the B+tree.
 //
-// Rows of the key bucket only ever arrive in revision order, so they are kept as parallel arrays
-// and found by binary search. The other buckets are small and change in place: a map per bucket,
-// where `undefined` says "removed". An overlay is frozen before it is written; a frozen one never
-// changes, so pinned views may hold it.
+// Rows of the key bucket arrive in revision order, so they are kept as parallel arrays and found by
+// binary search. The other buckets are small and change in place: a map per bucket, where `undefined`
+// means removed. An overlay is frozen before it is written; a frozen one never changes, so pinned views
+// may hold it.
 
 import { invariant } from '../../base/index.ts';
 import type { ByteSlice } from '../../mvcc/index.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
 
-/** Rough cost in the file of a row beyond its value: key, element header, share of the branches. */
+/** Estimated bytes of a row in the file beyond its value: key, element header, share of branches. */
 const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
 
-/** Rough cost in memory of the key of a row to be removed, which takes nothing in the file. */
+/** Estimated memory of the key of a row to be removed, which takes nothing in the file. */
 const REMOVED_ROW_BYTES = 128;
 
 export class Overlay {

@@ -7,7 +7,7 @@ import type { Overlay } from './overlay.ts';
 /** All rows as they were at the moment of pinning; holds pages of the file until released. */
 export class PinnedRows {
   readonly #tree: CommittedView;
-  /** Newest first. The live one may go on growing: its new rows are of later revisions. */
+  /** Newest first. The live one may still grow: its new rows are of later revisions. */
   readonly #overlays: readonly Overlay[];
   #released = false;
 

@@ -1,13 +1,12 @@
-// The end of a database file that another one has replaced: readers that are there go on for a
-// bounded time, then it is closed.
+// The end of a replaced database file: open readers go on for a bounded time, then it is closed.
 
 import { invariant } from '../../base/index.ts';
 import type { Database } from '../../bbolt/index.ts';
 import type { Timers } from '../../env/index.ts';
 import { RETIRED_MS_MAX } from '../limits.ts';
 
-export interface RetirementOptions {
-  /** Read transactions that the retiring side holds itself and gives up in {@link release}. */
+interface RetirementOptions {
+  /** Read transactions of the backend itself, which {@link release} closes. */
   readonly ownReaders: number;
   /** Called before the file is closed. */
   readonly release?: () => Promise<void>;
@@ -18,13 +17,13 @@ export class Retirement {
   readonly done: Promise<void>;
   #endNow: () => void = () => {};
 
-  /** Nothing writes the file any more. */
+  /** The file must not be written any more. */
   constructor(timers: Timers, database: Database, options: RetirementOptions) {
     invariant(options.ownReaders >= 0, 'readers are counted from zero');
     this.done = this.#run(timers, database, options);
   }
 
-  /** Waits for no reader any longer: those that go on get CLOSED. */
+  /** Closes without waiting for readers: they get CLOSED. */
   end(): Promise<void> {
     this.#endNow();
     return this.done;
@@ -38,7 +37,7 @@ export class Retirement {
     await Promise.race([database.whenReadersAtMost(options.ownReaders), timeOver]);
     timer.cancel();
     await options.release?.();
-    // A file that nobody needs any more may fail to close.
+    // An error of closing is ignored: the file is no longer needed.
     await database.close().catch(() => undefined);
   }
 }

@@ -1,5 +1,5 @@
-// Rows of the key bucket in revision order: the tree's, then the frozen overlay's, then the live
-// one's. Rows only ever arrive above those that are there, so the three follow each other.
+// Rows of the key bucket in revision order: the tree's, then the frozen overlay's, then the live one's.
+// New rows are always above the existing ones, so that the three follow each other.
 
 import { fail, type Revision } from '../../base/index.ts';
 import type { Cursor } from '../../bbolt/index.ts';
@@ -65,7 +65,7 @@ export class BackendRowCursor implements RowCursor {
     return true;
   }
 
-  /** The first row that is wanted: the beginning, unless reading begins behind that. */
+  /** Moves to the first wanted row of the overlay. */
   #enterOverlay(): void {
     const overlay = this.#overlays[this.#overlay];
     if (overlay !== undefined) this.#row = overlay.lowerBound(this.main, this.sub);

@@ -1,11 +1,11 @@
-// Whether two databases hold the same: for tests, and for what TETCD_VERIFY=all asks for.
+// Compares the content of two databases: for tests and under TETCD_VERIFY=all.
 
 import { equalBytes, fail, invariant, Slices } from '../../base/index.ts';
 import type { Bucket, Cursor, ReadTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import { ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 
-/** Throws if buckets, keys or values differ. Buckets within buckets are none of the store's. */
+/** Throws if buckets, keys or values differ. The store has no nested buckets. */
 export async function assertSameContent(
   env: Env,
   one: ReadTransaction,

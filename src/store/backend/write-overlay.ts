@@ -12,10 +12,10 @@ import type { Overlay } from './overlay.ts';
 /** Share of a page that ordered puts fill; etcd uses the same for this bucket. */
 export const KEY_FILL_PERCENT = 0.9;
 
-export interface WriteOverlayOptions {
-  /** Create the buckets without a change too. */
+interface WriteOverlayOptions {
+  /** Create buckets without changes too. */
   readonly allBuckets: boolean;
-  /** Called before each slice; what it throws ends the work. */
+  /** Called before each slice; an error that it throws ends the work. */
   readonly assertGoesOn: () => void;
 }
 
@@ -47,8 +47,8 @@ export async function writeOverlay(
 }
 
 /**
- * The other buckets change by a handful of keys per batch: one slice. All of them are made with the
- * first batch: a member of 3.4 that gets this file from its leader stops if one is missing.
+ * The other buckets change by few keys per batch: one slice. All of them are created with the first
+ * batch: a member of 3.4 that receives this file from its leader stops if one is missing.
  */
 function writeSmallBuckets(
   transaction: WriteTransaction,

@@ -1,12 +1,12 @@
-// Compaction: forgetting what no reader may ask for any more.
+// Compaction: removes revisions that no reader may request any more.
 //
-//   accepted   (in apply)  the revision is noted; reads below it are refused from here on
+//   accepted   (in apply)  the revision is recorded; reads below it are refused from here on
 //   scheduled              wait until no pinned view is below it; sync the backend
 //   hashed                 the checksum of what the compaction covers, for comparison with others
 //   index, rows            in slices: the index drops revisions, their rows are removed in batches
-//   finished               noted in the meta bucket together with the last batch
+//   finished               recorded in the meta bucket together with the last batch
 //
-// Interrupted anywhere, it is run again at boot. One compaction runs at a time; others wait.
+// An interrupted compaction is run again at boot. One runs at a time; others wait.
 
 import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -46,9 +46,9 @@ interface Job {
   readonly rev: Revision;
   /** The compacted revision before this one; -1 for none. */
   readonly previousRev: Revision;
-  /** Whether every revision since the compaction before is still there to be hashed. */
+  /** Whether it covers every revision since the previous compaction. */
   readonly complete: boolean;
-  /** Told of the checksum, or that there is none. */
+  /** Called with the checksum, or undefined if there is none. */
   hashed(hash: KvHash | undefined): void;
   finish(): void;
   fail(error: unknown): void;
@@ -110,8 +110,8 @@ export class Compactor {
   }
 
   /**
-   * Accepts a compaction that the log asks for; the caller has checked the revision. Resolves when
-   * the rows are gone; rejects if that fails or is stopped.
+   * Accepts a compaction of the log; the caller has checked the revision. Resolves when the rows are
+   * removed; rejects if that fails or is stopped.
    */
   accept(rev: Revision): Promise<void> {
     const { backend, kv } = this.#options;
@@ -123,7 +123,7 @@ export class Compactor {
     return this.#schedule(rev, previousRev, complete);
   }
 
-  /** Runs a compaction again that was accepted before the last stop and did not finish. */
+  /** Runs again a compaction that was accepted before the last stop and did not finish. */
   resume(rev: Revision): Promise<void> {
     const { kv } = this.#options;
     const previousRev = kv.compactedRev;
@@ -132,8 +132,8 @@ export class Compactor {
   }
 
   /**
-   * The checksum that a compaction made at exactly this revision; one that runs is waited for. It
-   * covers rows that the compaction has removed since.
+   * The checksum of the compaction at exactly this revision; waits for a running one. It covers rows that
+   * the compaction has removed since.
    */
   hashAt(rev: Revision): Promise<KvHash | undefined> {
     return this.#hashes.get(rev) ?? Promise.resolve(undefined);
@@ -150,14 +150,14 @@ export class Compactor {
   }
 
   /**
-   * Another store takes the place of this one, which has accepted every compaction that this one has:
-   * a wait for one is a wait for the other store's.
+   * Another store replaces this one and has accepted the same compactions: promises of this compactor
+   * follow those of the other.
    */
   handOver(to: Compactor): void {
     this.stop();
     this.#handedOver = true;
     const jobs = [...(this.#job === undefined ? [] : [this.#job]), ...this.#queue.splice(0)];
-    // In a later turn: the other store may be told only now to resume what is not finished.
+    // In a later turn: the other store resumes unfinished compactions in this one.
     const done = this.#options.env.timers.nextTurn().then(() => to.whenIdle());
     for (const job of jobs) {
       job.hashed(undefined);
@@ -165,7 +165,7 @@ export class Compactor {
     }
   }
 
-  /** Begins nothing more; what runs ends at its next slice and is resumed at boot. */
+  /** Starts no more compactions; a running one ends at its next slice and is resumed at boot. */
   stop(): void {
     this.#stopped = true;
   }
@@ -180,7 +180,7 @@ export class Compactor {
       if (!this.#running) void this.#run();
     });
     this.#newest = done;
-    // A caller may await it; usually none does.
+    // Usually no caller awaits it.
     done.catch(() => {});
     return done;
   }
@@ -216,7 +216,7 @@ export class Compactor {
 
   async #compact(job: Job): Promise<void> {
     const { env, backend, kv, metrics, onFinished } = this.#options;
-    // No view below it can be pinned any more: reads there have been refused since it was accepted.
+    // No new view below it can be pinned: reads there are refused since it was accepted.
     await kv.unpinnedBelow(job.rev);
     await backend.commit();
     if (this.#stopped) return;
@@ -248,8 +248,8 @@ export class Compactor {
   }
 
   /**
-   * In ascending order, so that neighbours in the file go together, and in batches, so that the tree
-   * writer is never far behind.
+   * In ascending order, so that neighbours in the file are removed together, and in batches, so that the
+   * tree writer is never far behind.
    */
   async #removeRows(dropped: DroppedRows): Promise<void> {
     const { env, backend, metrics } = this.#options;

@@ -1,10 +1,9 @@
-// The two checksums by which members and operators compare what they store.
+// The two checksums by which members and operators compare the stored data.
 //
-// HashKV covers what the keys say at a revision: crc32c over the name of the key bucket, then every
-// row in revision order (key bytes, value bytes) with main <= revision, except rows at or before the
-// compacted revision that compacting at the hashed revision would not keep. It must be equal on all
-// members, real etcd ones included. Hash covers every bucket as it lies in the file, but for the meta
-// keys in which members may differ.
+// HashKV covers the keys at a revision: crc32c over the name of the key bucket, then every row in
+// revision order (key bytes, value bytes) with main <= revision, except rows at or before the compacted
+// revision that compacting at the hashed revision would not keep. It must be equal on all members, real
+// etcd ones included. Hash covers every bucket of the file, except meta keys in which members may differ.
 //
 // Source: etcd v3.7.1 `server/storage/mvcc/hash.go`, `server/storage/backend` (Hash).
 
@@ -37,7 +36,7 @@ interface HashKvInput {
   readonly revision: Revision;
   /** -1 before any compaction. */
   readonly compactedRev: Revision;
-  /** Nothing would be kept at the revision; etcd then leaves nothing out. */
+  /** A compaction at the revision would keep no rows; etcd then includes all of them. */
   readonly keepsNothing: boolean;
 }
 

@@ -1,4 +1,4 @@
-// The rows of the key bucket as the mvcc folder reads and appends them.
+// The rows of the key bucket, in the interface by which `mvcc` reads and appends them.
 
 import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
 import type { ByteSlice, RowWriter } from '../../mvcc/index.ts';
@@ -7,7 +7,7 @@ import { ByteArena } from '../backend/byte-arena.ts';
 import { ROW_CACHE_BYTES } from '../limits.ts';
 import { RowCache } from './row-cache.ts';
 
-/** A source of the bytes of a revision: the backend, or a pinned sight of it. */
+/** A source of the bytes of a revision: the backend, or a pinned view of it. */
 interface RowFinder {
   findRow(main: Revision, sub: number, into: ByteSlice): boolean;
 }
@@ -35,8 +35,8 @@ export class KvRows implements RowWriter {
   readRow(main: Revision, sub: number, into: ByteSlice): void {
     if (this.#cache.find(main, sub, into)) return;
     readRowFrom(this.#backend, main, sub, into);
-    // One row in eight is taken into the cache: what is read often gets there soon, and a walk over
-    // more than fits does not keep the collector busy with slabs that are not read again.
+    // One row in eight is cached: rows that are read often get there soon, and a scan of more than fits
+    // does not fill the cache with rows that are not read again.
     this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
     if (this.#dice >>> 29 !== 0) return;
     const { buffer, offset, length } = into;

@@ -1,8 +1,8 @@
 // The keys and their revisions: index in memory, rows in the backend.
 //
-// Reads see `currentRev`, which moves when an entry is complete; a writer in between appends rows of
-// the next revision that no reader asks for. Long readers pin a view: its rows stay readable whatever
-// is committed, and the index is not compacted above its revision until it is released.
+// Reads see `currentRev`, which advances when an entry is complete; a writer appends rows of the next
+// revision, which readers do not see. Long readers pin a view: its rows stay readable across commits, and
+// the index is not compacted above its revision until it is released.
 
 import {
   ERROR_CODES,
@@ -62,8 +62,8 @@ export class KvRestore implements RowVisitor {
   }
 
   /**
-   * A key may name a lease that is gone: an old revision that was not compacted, or one that etcd
-   * left behind. It is then attached to nothing.
+   * A row may name a lease that no longer exists: an old revision that was not compacted, or one that etcd
+   * left behind. The key is then attached to none.
    */
   #slotOf(row: StoredRow): number {
     invariant(this.#lessor !== undefined, 'leases are restored before rows');
@@ -86,7 +86,7 @@ export class KvRestore implements RowVisitor {
   }
 }
 
-/** A view that stays readable until it is released, or until its time is over. */
+/** A view that stays readable until it is released, for PIN_MS_MAX at most. */
 export class PinnedView implements ReadView, RowReader {
   readonly currentRev: Revision;
   readonly index: KeyIndex;
@@ -156,9 +156,9 @@ export class KvStore implements ReadView {
     this.#backend = backend;
     this.index = restored.index;
     this.rows = new KvRows(backend);
-    // One that was accepted and is not finished may have removed rows already.
+    // An accepted compaction that is not finished may have removed rows already.
     this.compactedRev = Math.max(marks.finishedRev, marks.scheduledRev);
-    // Every row up to a compaction may be gone: its revision then is the newest that is known.
+    // All rows may be compacted: then the compacted revision is the newest one known.
     this.currentRev = Math.max(
       FIRST_REVISION,
       restored.newestRev,
@@ -178,7 +178,7 @@ export class KvStore implements ReadView {
     return view;
   }
 
-  /** Resolves when no pinned view needs revisions below `rev`. Views may be pinned meanwhile. */
+  /** Resolves when no pinned view needs revisions below `rev`. Other views may be pinned before. */
   async unpinnedBelow(rev: Revision): Promise<void> {
     while (this.#isPinnedBelow(rev)) {
       await new Promise<void>((resolve) => {

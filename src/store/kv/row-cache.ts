@@ -1,12 +1,12 @@
 // Recently written or read rows, found by revision in one step.
 //
-// A row never changes, so nothing here is ever stale; what is overwritten is merely forgotten. Rows
-// lie in a ring of slabs; a table of sets of four places says where. A lookup costs one probe of the
-// table and one of the slab, where the tree costs a binary search per level: 0.2 us against 1 us for
-// rows in random order, 100,000 keys (`bench/micro/store.mjs`).
+// Rows never change, so that nothing in the cache is ever stale. Rows are in a ring of slabs; a
+// set-associative table of four places per set has their positions. A lookup costs one probe of the table
+// and one of the slab, where the tree costs a binary search per level: 0.2 us against 1 us for rows in
+// random order, 100,000 keys (`bench/micro/store.mjs`).
 //
 //     hash(main, sub) ──► set of 4 places ──► (main, sub, slab number, offset, length) ──► slab
-//     a place is void once its slab number is out of the ring
+//     a place is invalid once its slab number is out of the ring
 //
 // Memory is fixed: the ring's slabs and the table.
 
@@ -14,7 +14,7 @@ import { invariant, type Revision } from '../../base/index.ts';
 import type { ByteSlice } from '../../mvcc/index.ts';
 
 const SLAB_BYTES = 1024 * 1024;
-/** A larger row would push too much else out; it is read from the tree. */
+/** A larger row would evict too many others; it is read from the tree. */
 const ROW_BYTES_MAX = SLAB_BYTES / 16;
 const WAYS = 4;
 /** Odd and near the golden section of 2^16, so that multiples spread evenly over any power of two. */
@@ -34,10 +34,10 @@ export class RowCache {
   readonly #setMask: number;
   readonly #mains: Float64Array;
   readonly #fields: Int32Array;
-  /** Number of the slab that is filled; it stands at this number modulo the ring's length. */
+  /** Number of the slab being filled; its index is this number modulo the ring's length. */
   #slab = 0;
   #used = 0;
-  /** Which of a set's places is overwritten next. */
+  /** The place of a set that is overwritten next. */
   #victim = 0;
 
   constructor(byteCount: number) {
@@ -49,7 +49,7 @@ export class RowCache {
     this.#fields = new Int32Array(sets * WAYS * FIELDS);
   }
 
-  /** Points `into` at a row; false if it is not here. */
+  /** Points `into` at a row; false if it is not cached. */
   find(main: Revision, sub: number, into: ByteSlice): boolean {
     const mains = this.#mains;
     const fields = this.#fields;
@@ -70,8 +70,8 @@ export class RowCache {
   }
 
   /**
-   * Makes room for a row that is not here yet and points `into` at it; the caller fills it at once.
-   * False if the row is too large to be kept.
+   * Makes room for a row that is not cached and points `into` at it; the caller fills it before the next
+   * call. False if the row is too large.
    */
   reserve(main: Revision, sub: number, length: number, into: ByteSlice): boolean {
     if (length > ROW_BYTES_MAX) return false;
@@ -89,7 +89,7 @@ export class RowCache {
     return true;
   }
 
-  /** A fresh slab: the bytes of the old one may still be on their way to a client. */
+  /** A new slab: the bytes of the old one may be referenced by responses in flight. */
   #beginSlab(): void {
     if (this.#used > 0) this.#slab++;
     invariant(this.#slab < 0x7fff_ffff, 'slab numbers fit their field');
@@ -107,7 +107,7 @@ export class RowCache {
     this.#fields[at + F_LENGTH] = slice.length;
   }
 
-  /** A void place of the set, or else one whose row is forgotten. */
+  /** An invalid place of the set, or else one whose row is evicted. */
   #placeIn(first: number): number {
     const oldest = this.#slab - this.#slabs.length;
     for (let place = first; place < first + WAYS; place++) {
@@ -119,8 +119,8 @@ export class RowCache {
   }
 
   /**
-   * First place of the set for a revision. Main revisions that follow each other are neighbours in
-   * the table; the changes of one transaction lie far apart, out of the way of those neighbours.
+   * First place of the set for a revision. Consecutive main revisions are neighbours in the table; the
+   * changes of one transaction are spread over it, away from those neighbours.
    */
   #setOf(main: Revision, sub: number): number {
     return ((main + sub * SUB_STRIDE) & this.#setMask) * WAYS;

@@ -1,15 +1,15 @@
-// Reads the few parts of a stored `mvccpb.KeyValue` that boot needs, without an object per row.
+// Reads the fields of a stored `mvccpb.KeyValue` that boot needs, without an object per row.
 //
 //   field  wire    meaning
 //   1      bytes   key
 //   2      varint  create_revision
 //   3      varint  mod_revision
 //   4      varint  version
-//   5      bytes   value (passed over)
+//   5      bytes   value (skipped)
 //   6      varint  lease, 64 bits
 //
-// A tombstone's row holds only the key. Hot at boot: once per row, a million times. A row with anything
-// else in it, which no release writes, is left to the codec.
+// A tombstone's row holds only the key. Hot at boot: once per row, a million times. A row with other
+// fields, which no release writes, is decoded by the codec.
 
 import { ERROR_CODES, hasCode, latin1FromBytes, TetcdError } from '../../base/index.ts';
 import { mvccpb } from '../../protocol/index.ts';
@@ -25,7 +25,7 @@ const TWO_POW_28 = 0x1000_0000;
 
 const NO_ROW = 'a value is no mvccpb.KeyValue';
 
-/** A reusable answer of {@link readStoredRow}. */
+/** A reusable result of {@link readStoredRow}. */
 export class StoredRow {
   /** One char per byte. */
   key = '';
@@ -41,7 +41,7 @@ export class StoredRow {
   }
 }
 
-/** Where reading stands; module state, since reading is not re-entered. */
+/** Read position; module state, since reading is not re-entered. */
 let position = 0;
 let low = 0;
 let high = 0;

@@ -1,9 +1,8 @@
-// Drives the watch hub: tells it what happens, and lets it catch up watchers that are behind, in
-// slices, between the turns' other work.
+// Drives the watch hub: passes it new revisions, and lets it catch up unsynced watchers, in slices.
 //
 // Revisions of one turn are sent together: a watcher gets their events in one response, which costs
-// little more than a single event. Whoever asks the hub for anything else first has it told what is
-// pending (`hub` sees to that), so that nothing overtakes events.
+// little more than a single event. Any other use of the hub first flushes the pending revisions (the
+// getter `hub` does), so that nothing overtakes events.
 
 import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -24,7 +23,7 @@ export class WatchFeed {
   readonly #env: Env;
   #backend: Backend;
   #kv: KvStore;
-  /** Revisions that the hub has not been told of; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
+  /** Revisions not passed to the hub yet; bounded by WATCH_NOTIFY_CHANGES_MAX changes. */
   #pending: EventWindow | undefined;
   #catchingUp = false;
   #stopped = false;
@@ -38,7 +37,7 @@ export class WatchFeed {
     this.#hub = new WatchHub(kv.currentRev);
   }
 
-  /** The hub, told of everything up to the current revision. */
+  /** The hub, up to date with the current revision. */
   get hub(): WatchHub {
     this.flush();
     return this.#hub;
@@ -57,7 +56,7 @@ export class WatchFeed {
     if (this.#pending.size >= WATCH_NOTIFY_CHANGES_MAX) this.flush();
   }
 
-  /** Tells the hub what is pending; called when the entries of a turn have been applied. */
+  /** Passes pending revisions to the hub; called when the entries of a turn have been applied. */
   flush(): void {
     if (this.#pending === undefined) return;
     this.#flushBefore();
@@ -77,7 +76,7 @@ export class WatchFeed {
     this.schedule();
   }
 
-  /** Sees to it that watchers that are behind are caught up. */
+  /** Schedules the catch-up of unsynced watchers. */
   schedule(): void {
     if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
     this.#catchingUp = true;
@@ -85,10 +84,10 @@ export class WatchFeed {
   }
 
   /**
-   * Another store takes the place of this one (a snapshot was installed); in the same turn nothing is
-   * applied to the old one any more. Watchers get what is pending from the old store, and get
-   * what the new one has beyond that from its rows; one whose next revision is compacted there is
-   * told so. CORRUPT, and nothing has changed, if the new store is older than what was told.
+   * Another store replaces this one (a snapshot was installed); in the same turn nothing is applied to the
+   * old one any more. Watchers get pending events from the old store, and later ones from the rows of the
+   * new one; a watcher whose next revision is compacted there is cancelled. CORRUPT, and nothing has
+   * changed, if the new store is older than what watchers were sent.
    */
   rehome(backend: Backend, kv: KvStore): void {
     if (kv.currentRev < this.#kv.currentRev) {
@@ -111,7 +110,7 @@ export class WatchFeed {
   }
 
   async #catchUp(): Promise<void> {
-    // Not in the turn that asks: a stream that was just made tells its client so first.
+    // In a later turn, so that a new watcher's `created` response comes first.
     const slices = new Slices(this.#env);
     await slices.next();
     while (!this.#stopped && !this.hub.catchUp(this.#kv, this.#backend, WATCH_CATCH_UP_BUDGET)) {

@@ -56,7 +56,7 @@ export class AlarmStore {
     return alarm;
   }
 
-  /** Takes an alarm back. Undefined if it was not raised. */
+  /** Lowers an alarm. Undefined if it was not raised. */
   deactivate(memberID: bigint, type: AlarmType): AlarmMember | undefined {
     const alarm = AlarmMemberCodec.create({ memberID, alarm: type });
     const key = latin1FromBytes(AlarmMemberCodec.encode(alarm));

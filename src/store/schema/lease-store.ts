@@ -1,4 +1,4 @@
-// Leases as they are persisted: the lessor's decisions together with the lease bucket.
+// Persisted leases: the lessor together with the lease bucket.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { type Lease, type LeaseRefusal, type LeaseRow, Lessor } from '../../lease/index.ts';

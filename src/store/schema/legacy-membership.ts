@@ -1,8 +1,8 @@
 // Membership changes of log entries that the backend covers already.
 //
 // Directories of releases up to 3.5 keep the membership in the `.snap` file and the log; the rows of
-// the backend may be stale. Boot begins with what the `.snap` says and brings it up to the backend's
-// index with the entries in between; the state machine continues from there.
+// the backend may be stale. Boot starts with the membership of the `.snap` file and replays the entries
+// up to the backend's index; the state machine continues from there.
 
 import type { LogIndex } from '../../base/index.ts';
 import { type Cluster, v2RequestIn } from '../../membership/index.ts';

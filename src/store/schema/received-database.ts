@@ -1,4 +1,4 @@
-// A database file from another member, before anything relies on it.
+// The check of a database file from another member, before it is used.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { openDatabase } from '../../bbolt/index.ts';
@@ -11,9 +11,9 @@ import { RowGate } from './row-gate.ts';
 import { BUCKET, META_KEY } from './schema.ts';
 
 /**
- * Reads the whole file at `path`, which came with the snapshot at `position`, and leaves it as it is.
- * `inspect` sees the buckets that others read later, and what was made of those read here. CORRUPT,
- * MALFORMED or UNSUPPORTED, naming what, if this release could not serve the file.
+ * Reads the whole file at `path`, which came with the snapshot at `position`, without changing it.
+ * `inspect` gets the buckets that are read elsewhere, and the state restored from the others. CORRUPT,
+ * MALFORMED or UNSUPPORTED, naming the cause, if this release could not serve the file.
  */
 export async function checkReceivedDatabase(
   env: Env,
@@ -34,7 +34,7 @@ export async function checkReceivedDatabase(
     },
     rows: { row: gate.accept.bind(gate) },
   });
-  // For reading only: an empty file is not made a database.
+  // Read-only, so that an empty file is not initialized as a database.
   const database = await openDatabase(env, path, { visit, readOnly: true });
   await database.close();
 }

@@ -11,7 +11,7 @@ import { restoreAuth } from './auth-store.ts';
 import { restoreLessor } from './lease-store.ts';
 import { BUCKET, BUCKET_NAMES, META_KEY } from './schema.ts';
 
-/** Fills while the backend is opened; complete when that has resolved. */
+/** Filled while the backend is opened; complete when that resolves. */
 export class Restore {
   readonly rows = new KvRestore();
   readonly #minLeaseTtlSec: number;

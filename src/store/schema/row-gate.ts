@@ -1,4 +1,4 @@
-// The gateway for the rows of the key bucket, in the order of the file: what passes can be indexed.
+// The gateway for the rows of the key bucket, in the order of the file: rows that pass can be indexed.
 
 import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
 import { checkRevisionKey, isTombstoneKey, mainOfKey, subOfKey } from '../../mvcc/index.ts';
@@ -12,7 +12,7 @@ export class RowGate {
   tombstone = false;
   readonly row: StoredRow = new StoredRow();
 
-  /** CORRUPT or NUMBER_TOO_LARGE if it is no row that may follow the ones before. */
+  /** CORRUPT or NUMBER_TOO_LARGE if the row is malformed or cannot follow the ones before. */
   accept(
     bytes: Uint8Array,
     keyOffset: number,
