@@ -1,5 +1,5 @@
-// What callers without a type checker may get wrong, found before anything is sent. Each error is
-// INVALID_ARGUMENT and names the argument and what it was instead.
+// Checks of arguments at run time, for callers without a type checker, before anything is sent. Each
+// error is INVALID_ARGUMENT and names the argument and its actual type.
 
 import { invalidArgument } from './errors.ts';
 
@@ -15,7 +15,7 @@ export function checkText(value: unknown, name: string): void {
   if (typeof value !== 'string') throw wrong(name, 'a string', value);
 }
 
-/** A text that is never shown, whatever was given for it. */
+/** A text that is never shown in an error, whatever its type. */
 export function checkSecret(value: unknown, name: string): void {
   if (typeof value === 'string') return;
   throw invalidArgument(`${name} must be a string, not ${value === null ? 'null' : typeof value}`);
@@ -59,8 +59,8 @@ export function checkObject(value: unknown, name: string): void {
 }
 
 /**
- * The fields of a message that a user wrote, by `example`, a message with all its fields. What messages
- * in it hold is not looked at.
+ * Checks the fields of a message given by a user against `example`, a message with all its fields. The
+ * fields of nested messages are not checked.
  */
 export function checkFields(message: unknown, example: object): void {
   checkObject(message, 'request');
@@ -87,7 +87,7 @@ export function checkFlags(options: object, names: readonly string[]): void {
   }
 }
 
-/** What every call takes. */
+/** The options of every call. */
 export function checkCallOptions(options: object): void {
   checkFlags(options, ['requireLeader']);
   const { timeoutMs, signal } = options as { timeoutMs?: unknown; signal?: unknown };

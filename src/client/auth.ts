@@ -1,4 +1,4 @@
-// Users, roles, and what they may do: authentication as its administrators see it.
+// Administration of users, roles and permissions.
 
 import { utf8FromBytes } from '../base/index.ts';
 import { authpb, etcdserverpb, type MethodDescriptor } from '../protocol/index.ts';
@@ -17,14 +17,14 @@ const TYPES = {
   readwrite: authpb.Type.READWRITE,
 } as const;
 
-/** What a permission allows. */
+/** The kinds of permissions. */
 export type PermissionType = keyof typeof TYPES;
 
 /** Whether authentication is enabled. */
 export interface AuthStatusResult {
   readonly header: ResponseHeader;
   readonly enabled: boolean;
-  /** Counts changes of users and roles. */
+  /** Revision of users and roles: incremented by every change of them. */
   readonly authRevision: number;
 }
 
@@ -45,7 +45,7 @@ export interface UserListResult {
 /** One role. */
 export interface RoleGetResult {
   readonly header: ResponseHeader;
-  /** The role `root` may do everything, and has none. */
+  /** Empty for the role `root`, which has all permissions. */
   readonly permissions: readonly Permission[];
 }
 
@@ -56,9 +56,9 @@ export interface RoleListResult {
   readonly roles: readonly string[];
 }
 
-/** What a role may do with a key or a range of keys. Has every field of `authpb.Permission`. */
+/** A permission of a role for a key or a range of keys. Has every field of `authpb.Permission`. */
 export class Permission extends Printed implements authpb.Permission {
-  /** Undefined for one that this release does not know. */
+  /** Undefined for a kind that this release does not know. */
   readonly type: PermissionType | undefined;
   readonly key: Uint8Array;
   /** Empty: the one key. A zero byte: all keys from `key` on. Else all up to this one, exclusive. */
@@ -75,7 +75,7 @@ export class Permission extends Printed implements authpb.Permission {
     this.rangeEnd = fields.rangeEnd;
   }
 
-  /** As the protocol has it. */
+  /** The number of the kind in the protocol. */
   get permType(): number {
     return this.#permType;
   }
@@ -92,7 +92,7 @@ export class Permission extends Printed implements authpb.Permission {
   }
 }
 
-/** Users and roles: listing and changing them, and authentication as a whole. */
+/** Users and roles, and whether authentication is enabled. */
 export class AuthClient {
   readonly #calls: Calls;
 
@@ -101,9 +101,9 @@ export class AuthClient {
   }
 
   /**
-   * Gets a token for the client's user now, unless there is one; else the first call does. Rejects with
-   * AUTH_FAILED if the server refuses the user. No effect without a user, or where authentication is not
-   * enabled.
+   * Requests a token for the client's user now instead of with the first call. Rejects with AUTH_FAILED if
+   * the server refuses the user. No effect with a token already, without a user, or where authentication
+   * is not enabled.
    */
   async authenticate(options: CallOptions = {}): Promise<void> {
     await this.#calls.obtainToken(options);
@@ -142,7 +142,7 @@ export class AuthClient {
     return this.#change(method, method.request.create(request), options);
   }
 
-  /** A user whom nothing but the common name of a client certificate identifies. */
+  /** Adds a user without a password, identified only by the common name of a client certificate. */
   async userAddWithoutPassword(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
     checkText(name, 'name');
     const { userAdd: method } = methods;
@@ -172,7 +172,7 @@ export class AuthClient {
     return printed({ header: resultHeader(header), users });
   }
 
-  /** Tokens of that user end with it. */
+  /** Invalidates the tokens of the user. */
   async userChangePassword(
     name: string,
     password: string,
@@ -217,7 +217,7 @@ export class AuthClient {
     return this.#change(method, method.request.create({ name }), options);
   }
 
-  /** Its users lose it. */
+  /** Deletes a role, also from its users. */
   async roleDelete(name: string, options: CallOptions = {}): Promise<ResponseHeader> {
     checkText(name, 'name');
     const { roleDelete: method } = methods;
@@ -242,8 +242,8 @@ export class AuthClient {
   }
 
   /**
-   * Lets a role read, write or both: `key`, or the range that the options say. What the role was
-   * allowed with the very same range is replaced.
+   * Grants a role a permission for `key`, or the range of the options. Replaces the role's permission for
+   * exactly the same range.
    */
   async roleGrantPermission(
     name: string,
@@ -258,7 +258,7 @@ export class AuthClient {
     return this.#change(method, method.request.create({ name, perm }), options);
   }
 
-  /** PERMISSION_NOT_GRANTED unless it was granted for the very same range. */
+  /** Revokes a permission. PERMISSION_NOT_GRANTED unless it was granted for exactly the same range. */
   async roleRevokePermission(
     name: string,
     key: Bytes,
@@ -280,7 +280,7 @@ export class AuthClient {
   }
 }
 
-/** Answered with a header and nothing else. */
+/** A method whose response has only a header. */
 type ChangeMethod<Request, RequestInit, ResponseInit> = MethodDescriptor<
   Request,
   RequestInit,

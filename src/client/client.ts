@@ -1,4 +1,4 @@
-// The client: what it is made of, and how it begins and ends.
+// The client: its parts, its connection, its end.
 
 import type { Timer } from '../env/index.ts';
 import { STATUS } from '../grpc/index.ts';
@@ -57,14 +57,14 @@ export class Client {
     if (autoSyncIntervalMs > 0) this.#syncEvery(Math.min(autoSyncIntervalMs, DELAY_MS_MAX));
   }
 
-  /** Where it connects to, as given, set or found by `sync`. */
+  /** The current endpoints: as given, set, or found by `sync`. */
   get endpoints(): readonly string[] {
     return this.#endpoints.texts;
   }
 
   /**
-   * Replaces them. Calls under way continue; new calls go to the new ones. INVALID_ARGUMENT, and
-   * nothing is changed, if they make no sense.
+   * Replaces the endpoints. Calls in progress continue; new calls use the new ones. INVALID_ARGUMENT, with
+   * nothing changed, if one is malformed.
    */
   setEndpoints(endpoints: readonly string[]): void {
     if (this.#calls.closed) throw clientClosed();
@@ -72,9 +72,9 @@ export class Client {
   }
 
   /**
-   * Replaces the endpoints by the client URLs of the cluster's members, those that have not started
-   * and learners left out. Resolves with them. INVALID_ARGUMENT, and nothing is changed, if they are
-   * encrypted where none was before, or are not where all were.
+   * Replaces the endpoints by the client URLs of the cluster's members, except learners and members that
+   * have not started. Resolves with the new endpoints. INVALID_ARGUMENT, with nothing changed, if they
+   * are encrypted and none was before, or are not and all were.
    */
   async sync(options: CallOptions = {}): Promise<readonly string[]> {
     const found = clientUrlsOf(await this.cluster.memberList(options));
@@ -86,7 +86,7 @@ export class Client {
   #syncEvery(intervalMs: number): void {
     this.#syncTimer = this.#calls.runtime.timers.after(intervalMs, () => {
       this.sync({ timeoutMs: AUTO_SYNC_TIMEOUT_MS })
-        // Those that are known still hold.
+        // On a failure the known endpoints stay.
         .catch(() => {})
         .finally(() => {
           if (!this.#calls.closed) this.#syncEvery(intervalMs);
@@ -94,19 +94,19 @@ export class Client {
     });
   }
 
-  /** Events of a key or a range of keys, from a revision on. Close it, or leave the loop over it. */
+  /** Watches a key or a range of keys. Ends when it is closed or a loop over it is left. */
   watch(key: Bytes, options: WatchOptions = {}): Watcher {
     return this.#watches.watch(key, options);
   }
 
-  /** Asks the server to tell every watch of this client how far it is. */
+  /** Requests a progress notification for every watch of this client. */
   requestWatchProgress(): void {
     this.#watches.requestProgress();
   }
 
   /**
-   * Any unary method with the protocol's own types. `repeatable` (default false): calling it twice is
-   * as good as once, so a failure of the connection may be answered by another attempt.
+   * Calls any unary method with the protocol's own types. `repeatable` (default false): the call is
+   * idempotent, so that it is retried after a failure of the connection. Rejects as all calls do.
    */
   async call<Request extends object, RequestInit, Response extends object, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
@@ -123,7 +123,7 @@ export class Client {
     return printed(await this.#calls.unary(method, message, options, repeat));
   }
 
-  /** As {@link call}, of a method whose answer is a stream. */
+  /** As {@link call}, for a method with a streamed response: yields each message. */
   callStream<Request extends object, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: RequestInit,
@@ -152,7 +152,7 @@ export async function connect(options: ClientOptions & CallOptions): Promise<Cli
     const limits = signal === undefined ? { timeoutMs } : { timeoutMs, signal };
     await client.call(health.HealthService.methods.check, {}, { repeatable: true, ...limits });
   } catch (error) {
-    // A server that does not know the question is a server.
+    // A server that does not know the method has answered.
     if (statusOf(error) !== STATUS.UNIMPLEMENTED) {
       client.close();
       throw error;

@@ -17,7 +17,7 @@ export class ClusterClient {
     this.#calls = calls;
   }
 
-  /** `linearizable` (default true): as the cluster agrees, not as the asked member believes. */
+  /** All members. `linearizable` (default true): as agreed by a quorum; else the view of one member. */
   async memberList(
     options: { readonly linearizable?: boolean | undefined } & CallOptions = {},
   ): Promise<etcdserverpb.MemberListResponse> {
@@ -28,7 +28,7 @@ export class ClusterClient {
     return printedDeep(await this.#calls.unary(methods.memberList, request, options, 'always'));
   }
 
-  /** INVALID_ARGUMENT if a URL is none that members could be reached by. */
+  /** Adds a voting member. INVALID_ARGUMENT for a malformed peer URL. */
   async memberAdd(
     peerUrls: readonly string[],
     options: { readonly learner?: boolean | undefined } & CallOptions = {},
@@ -42,7 +42,7 @@ export class ClusterClient {
     return printedDeep(await this.#calls.unary(methods.memberAdd, request, options, 'unbegun'));
   }
 
-  /** As `memberAdd`: it gets the data, but has no vote until `memberPromote`. */
+  /** Adds a learner: it receives the log, and has no vote until `memberPromote`. Rejects as `memberAdd`. */
   memberAddAsLearner(
     peerUrls: readonly string[],
     options: CallOptions = {},
@@ -59,7 +59,7 @@ export class ClusterClient {
     return printedDeep(await this.#calls.unary(methods.memberRemove, request, options, 'unbegun'));
   }
 
-  /** Other URLs for a member; INVALID_ARGUMENT as for `memberAdd`. */
+  /** Replaces the peer URLs of a member; INVALID_ARGUMENT as for `memberAdd`. */
   async memberUpdate(
     id: bigint,
     peerUrls: readonly string[],

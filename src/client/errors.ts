@@ -1,12 +1,12 @@
-// What the client's promises reject with: an EtcdError where etcd has a name for what went wrong
-// (`code` is that name, such as 'COMPACTED'), else a GrpcStatusError (`code` is the gRPC status).
-// Arguments that make no sense are a TetcdError, INVALID_ARGUMENT; a closed client is CLOSED.
+// The errors of the client: an EtcdError where etcd has a name for the failure (`code` is that name, such
+// as 'COMPACTED'), else a GrpcStatusError (`code` is the gRPC status). Invalid arguments are a TetcdError,
+// INVALID_ARGUMENT; a closed client is CLOSED.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { type CallStatus, GrpcStatusError, STATUS, type StatusCode } from '../grpc/index.ts';
 import { EtcdError, type EtcdErrorName, etcdErrorOfMessage } from '../protocol/index.ts';
 
-/** A watch asked for a revision that was compacted. */
+/** The start revision of a watch, or the revision to continue at, is compacted. */
 export class WatchCompactedError extends EtcdError {
   /** The oldest revision that can still be watched. */
   readonly compactRevision: number;
@@ -17,7 +17,7 @@ export class WatchCompactedError extends EtcdError {
   }
 }
 
-/** Go's words for a time limit or a cancellation, ours or the server's: the status says as much. */
+/** Go's texts for timeouts and cancellations: reported by their gRPC status, not as an EtcdError. */
 const OF_GO: ReadonlySet<EtcdErrorName> = new Set<EtcdErrorName>([
   'CONTEXT_CANCELED',
   'CONTEXT_DEADLINE_EXCEEDED',

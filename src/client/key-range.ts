@@ -1,13 +1,13 @@
-// Keys, values and ranges as users give them.
+// Keys, values and ranges as arguments of the client.
 
 import { bytesFromUtf8, EMPTY_BYTES } from '../base/index.ts';
 import { checkBytes, checkFlags } from './arguments.ts';
 import { invalidArgument } from './errors.ts';
 
-/** Text is sent as UTF-8. Bytes are not copied: leave them alone until the call has been made. */
+/** Text is sent as UTF-8. Bytes are not copied: do not change them until the call has been made. */
 export type Bytes = string | Uint8Array;
 
-/** At most one of the three. Without any, the range is the one key. */
+/** At most one of the three may be given. Without any, the range is the single key. */
 export interface RangeOptions {
   /** All keys that begin with `key`; with an empty key, all keys. */
   readonly prefix?: boolean | undefined;
@@ -19,13 +19,13 @@ export interface RangeOptions {
 
 const ZERO_BYTE: Uint8Array = new Uint8Array([0]);
 
-/** `name`: what it is called where it is no text and no bytes, which is INVALID_ARGUMENT. */
+/** The bytes of a key or value. INVALID_ARGUMENT, with `name`, for any other type. */
 export function bytesOf(value: Bytes, name: string): Uint8Array {
   checkBytes(value, name);
   return typeof value === 'string' ? bytesFromUtf8(value) : value;
 }
 
-/** The first key after all that begin with `prefix`; a zero byte, "to the end", if there is none. */
+/** The range end of all keys that begin with `prefix`; a zero byte, "to the end", if there is none. */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   if (!(prefix instanceof Uint8Array)) throw invalidArgument('prefix must be a Uint8Array');
   let length = prefix.length;
@@ -36,7 +36,7 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   return end;
 }
 
-/** `key` and `rangeEnd` of a request. INVALID_ARGUMENT if they or the options make no sense. */
+/** `key` and `rangeEnd` of a request. INVALID_ARGUMENT for a wrong type or conflicting options. */
 export function rangeOf(
   key: Bytes,
   options: RangeOptions,

@@ -1,18 +1,18 @@
-// A key with its value and history, as results and events carry it.
+// A key with its value and revisions, in results and events.
 
 import { utf8FromBytes } from '../base/index.ts';
 import type { mvccpb } from '../protocol/index.ts';
 import { Printed } from './printed.ts';
 
-/** Has every field of `mvccpb.KeyValue`. Bytes are owned by the receiver of the result. */
+/** A key with its value; has every field of `mvccpb.KeyValue`. The receiver owns the bytes. */
 export class KeyValue extends Printed implements mvccpb.KeyValue {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
-  /** Revision in which the key last came into being; 0 in the event of a deletion. */
+  /** Revision in which the key was created; 0 in a DELETE event. */
   readonly createRevision: number;
-  /** Revision of the newest change. */
+  /** Revision of the last change. */
   readonly modRevision: number;
-  /** Changes since the key came into being, from 1; 0 in the event of a deletion. */
+  /** Number of changes since the key was created, from 1; 0 in a DELETE event. */
   readonly version: number;
   /** Lease that the key is attached to; 0n for none. */
   readonly lease: bigint;
@@ -37,7 +37,7 @@ export class KeyValue extends Printed implements mvccpb.KeyValue {
     return utf8FromBytes(this.value);
   }
 
-  /** The value parsed as JSON. Throws a SyntaxError if it is none. */
+  /** The value parsed as JSON. Throws a SyntaxError if it is not JSON. */
   valueJson(): unknown {
     return JSON.parse(this.valueText);
   }

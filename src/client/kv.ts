@@ -32,7 +32,7 @@ import { Txn } from './txn.ts';
 
 const { methods } = etcdserverpb.KVService;
 
-/** Which keys a scan reads, and how. */
+/** Options of {@link KvClient.scan}. */
 export interface ScanOptions
   extends Pick<
     GetOptions,
@@ -42,13 +42,13 @@ export interface ScanOptions
   readonly pageKeys?: number | undefined;
 }
 
-/** Of a compaction. */
+/** Options of {@link KvClient.compact}. */
 export interface CompactOptions {
-  /** Resolve only when the old revisions are gone from the disk. */
+  /** Resolve only when the old revisions are removed from the member's database. */
   readonly physical?: boolean | undefined;
 }
 
-/** Keys: reading, writing, transactions. Calls reject as `README.md` of the client says. */
+/** Reads, writes and transactions of keys. Calls reject as the client's `README.md` says. */
 export class KvClient {
   readonly #calls: Calls;
 
@@ -56,15 +56,15 @@ export class KvClient {
     this.#calls = calls;
   }
 
-  /** One key, or a range of keys, sorted by key unless told otherwise. */
+  /** Reads one key, or a range of keys, sorted by key by default. */
   async get(key: Bytes, options: GetOptions & CallOptions = {}): Promise<GetResult> {
     const request = rangeRequest(key, options);
     return getResultOf(await this.#calls.unary(methods.range, request, options, 'always'));
   }
 
   /**
-   * As `get`, received in pieces: the server need not build the whole answer. Servers older than 3.7
-   * answer UNIMPLEMENTED.
+   * As `get`, as a stream of partial results, so that neither side holds the whole answer in memory.
+   * Servers older than 3.7 answer UNIMPLEMENTED.
    */
   async *getStream(
     key: Bytes,
@@ -81,7 +81,7 @@ export class KvClient {
     }
   }
 
-  /** Every key of a range in order, fetched page by page, all at the revision of the first page. */
+  /** Reads every key of a range in order, page by page, all at the revision of the first page. */
   scan(key: Bytes, options: ScanOptions & CallOptions = {}): Scan {
     return new Scan((atRevision) => this.#pages(key, options, atRevision));
   }
@@ -111,7 +111,7 @@ export class KvClient {
       yield* page.kvs;
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) return;
-      // The next possible key: the last one and a zero byte.
+      // The next possible key: the last one followed by a zero byte.
       from = new Uint8Array(last.key.length + 1);
       from.set(last.key);
     }
@@ -129,12 +129,12 @@ export class KvClient {
     );
   }
 
-  /** Begins a transaction. */
+  /** A transaction, to be executed by its `commit`. */
   txn(): Txn {
     return new Txn(this.#calls);
   }
 
-  /** Forgets what was overwritten or deleted before `revision`; reads of older ones then fail. */
+  /** Compacts the history before `revision`: reads of older revisions then fail with COMPACTED. */
   async compact(
     revision: number,
     options: CompactOptions & CallOptions = {},

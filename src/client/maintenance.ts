@@ -1,5 +1,4 @@
-// Looking after members. Which of them answers is the channel's choice, where `endpoint` does not name
-// one.
+// Maintenance of members. The channel chooses the member, unless the option `endpoint` names one.
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { checkId, checkInteger, checkObject, checkText } from './arguments.ts';
@@ -10,20 +9,20 @@ import { serverStream } from './transport/server-stream.ts';
 
 const { methods } = etcdserverpb.MaintenanceService;
 
-/** An alarm of a member; `memberId` 0n is every member. */
+/** Selects alarms by member and kind. */
 export interface AlarmSelection {
   readonly memberId?: bigint | undefined;
   /** One of `etcdserverpb.AlarmType`; NONE is every kind. */
   readonly alarm?: number | undefined;
 }
 
-/** Of a call to one member. */
+/** Options of a call to one member. */
 export interface EndpointOptions extends CallOptions {
-  /** Asks the member there, over a connection of its own. Default: any endpoint of the client. */
+  /** Endpoint of the member to call, over a separate connection. Default: any endpoint of the client. */
   readonly endpoint?: string | undefined;
 }
 
-/** Looking after members: status, alarms, hashes, snapshots, leadership. */
+/** Maintenance of members: status, alarms, hashes, defragmentation, snapshots, leadership. */
 export class MaintenanceClient {
   readonly #calls: Calls;
   readonly #callsAt: (endpoint: string) => Calls;
@@ -34,7 +33,7 @@ export class MaintenanceClient {
     this.#callsAt = callsAt;
   }
 
-  /** INVALID_ARGUMENT if the endpoint makes no sense. */
+  /** INVALID_ARGUMENT for a malformed endpoint. */
   async #at<T extends object>(
     { endpoint }: EndpointOptions,
     ask: (calls: Calls) => Promise<T>,
@@ -55,7 +54,7 @@ export class MaintenanceClient {
     return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
-  /** Hash of all keys and their history up to `revision` (0: now), comparable between members. */
+  /** HashKV: hash of all keys and their history up to `revision` (0: current), equal on all members. */
   async hashKv(
     options: { readonly revision?: number | undefined } & EndpointOptions = {},
   ): Promise<etcdserverpb.HashKVResponse> {
@@ -66,13 +65,13 @@ export class MaintenanceClient {
     return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
-  /** Alarms that are raised. */
+  /** The raised alarms of all members. */
   async alarms(options: CallOptions = {}): Promise<etcdserverpb.AlarmResponse> {
     const request = methods.alarm.request.create({ action: etcdserverpb.AlarmAction.GET });
     return printedDeep(await this.#calls.unary(methods.alarm, request, options, 'always'));
   }
 
-  /** Ends the alarms selected: without a selection, all. */
+  /** Deactivates the selected alarms; without a selection, all. */
   async disarm(
     selection: AlarmSelection = {},
     options: CallOptions = {},
@@ -84,7 +83,7 @@ export class MaintenanceClient {
     if (memberId !== 0n || alarm !== etcdserverpb.AlarmType.NONE) {
       return this.#deactivate({ memberID: memberId, alarm }, options);
     }
-    // The server takes one at a time.
+    // The server deactivates one at a time.
     const raised = await this.alarms(options);
     const ended: etcdserverpb.AlarmMember[] = [];
     for (const each of raised.alarms) {
@@ -107,9 +106,9 @@ export class MaintenanceClient {
   }
 
   /**
-   * Has the member write its database again without free pages; resolves when that is done. Ours serves
-   * meanwhile, a real etcd answers nothing else. It goes on if the call is given up. FAILED_PRECONDITION
-   * if one is under way, RESOURCE_EXHAUSTED without room on the disk; then nothing has changed.
+   * Rewrites the member's database without free pages; resolves when that is done. Our members serve
+   * during it, a real etcd serves nothing else. It goes on if the call is cancelled. FAILED_PRECONDITION
+   * if one is in progress, RESOURCE_EXHAUSTED without enough disk space; then nothing has changed.
    */
   defragment(options: EndpointOptions = {}): Promise<etcdserverpb.DefragmentResponse> {
     const method = methods.defragment;
@@ -117,7 +116,7 @@ export class MaintenanceClient {
     return this.#at(options, (calls) => calls.unary(method, request, options, 'unbegun'));
   }
 
-  /** Hands leadership to another member. NOT_LEADER unless the leader is asked: give its endpoint. */
+  /** Transfers leadership to another member. NOT_LEADER unless `endpoint` is the leader's. */
   async moveLeader(
     targetId: bigint,
     options: EndpointOptions = {},
@@ -128,7 +127,7 @@ export class MaintenanceClient {
     return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
   }
 
-  /** The member's database file in pieces; its last 32 bytes are the SHA-256 of those before. */
+  /** Yields the member's database file in pieces; the last 32 bytes are the SHA-256 of those before. */
   async *snapshot(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const method = methods.snapshot;
     for await (const { blob } of serverStream(

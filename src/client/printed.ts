@@ -1,10 +1,10 @@
-// Results as JSON and on the console. Bytes are shown as the text that they are, or, if they are no
-// UTF-8, as `{ base64: … }`; ids (every bigint) in hexadecimal, as etcdctl and the logs have them.
+// Results in JSON and on the console. Bytes are shown as text or, if they are not UTF-8, as
+// `{ base64: … }`; ids (every bigint) in hexadecimal, as in etcdctl and the logs.
 
-/** What `node:util` asks for; the symbol is global, so no module is needed. */
+/** The symbol that `node:util` inspects; global, so that no module is needed. */
 const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom');
 
-/** Objects of this kind can be given to `JSON.stringify` and `console.log`. */
+/** Base of results that `JSON.stringify` and `console.log` show in readable form. */
 export class Printed {
   toJSON(): unknown {
     return plainFields(this);
@@ -15,12 +15,12 @@ export class Printed {
   }
 }
 
-/** Makes an object that can be printed of `fields`: of the object itself, not of what it holds. */
+/** Makes `fields` printable: the object itself, not the objects in it. */
 export function printed<T extends object>(fields: T): T {
   return Object.setPrototypeOf(fields, Printed.prototype) as T;
 }
 
-/** As `printed`, of all objects in it too. For messages with few of them. */
+/** As `printed`, for all objects in it too. For messages with few of them. */
 export function printedDeep<T extends object>(message: T): T {
   for (const value of Object.values(message)) {
     for (const each of Array.isArray(value) ? value : [value]) {

@@ -1,59 +1,59 @@
-// Results of key-value calls, and how they are made of protocol messages.
+// Results of key-value calls, and their conversion from protocol messages.
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { KeyValue, keyValueOf } from './key-value.ts';
 import { printed } from './printed.ts';
 
-/** Who answered, and at which revision of the store. */
+/** Cluster, member and raft term of a response, and the revision of the store. */
 export type ResponseHeader = etcdserverpb.ResponseHeader;
 
-/** Keys that were found. */
+/** Result of a get. */
 export interface GetResult {
   readonly header: ResponseHeader;
-  /** The first of `kvs`: what a get of one key is after. Undefined if there is none. */
+  /** The first of `kvs`, for a get of one key. Undefined if there is none. */
   readonly kv: KeyValue | undefined;
   readonly kvs: readonly KeyValue[];
-  /** Keys in the range, regardless of the limit. */
+  /** Number of keys in the range, regardless of the limit. */
   readonly count: number;
-  /** The limit left some out. */
+  /** Whether the limit excluded some keys. */
   readonly more: boolean;
 }
 
-/** What a put has replaced, if that was asked for. */
+/** Result of a put. */
 export interface PutResult {
   readonly header: ResponseHeader;
-  /** What was there before, if asked for. */
+  /** The previous key-value, if `prevKv` was set and the key existed. */
   readonly prevKv: KeyValue | undefined;
 }
 
-/** What a deletion has deleted. */
+/** Result of a delete. */
 export interface DeleteResult {
   readonly header: ResponseHeader;
   /** Number of keys deleted. */
   readonly deleted: number;
-  /** What was deleted, if asked for. */
+  /** The deleted key-values, if `prevKv` was set. */
   readonly prevKvs: readonly KeyValue[];
 }
 
-/** The answer to one operation of a transaction; `type` says which kind. */
+/** Result of one operation of a transaction, by `type`. */
 export type OpResult =
   | (GetResult & { readonly type: 'get' })
   | (PutResult & { readonly type: 'put' })
   | (DeleteResult & { readonly type: 'delete' })
   | (TxnResult & { readonly type: 'txn' });
 
-/** Which branch a transaction took, and the results of its operations in order. */
+/** Result of a transaction. */
 export interface TxnResult {
   readonly header: ResponseHeader;
-  /** Whether all comparisons held, that is, which branch was executed. */
+  /** Whether all comparisons held: then the `then` branch was executed, else the `else` branch. */
   readonly succeeded: boolean;
-  /** One per operation of that branch, in order. */
+  /** One result per operation of that branch, in order. */
   readonly responses: readonly OpResult[];
 }
 
 const HEADER_MISSING: ResponseHeader = printed(etcdserverpb.ResponseHeaderCodec.create());
 
-/** A response without header has one of zeros. */
+/** The header of a response; zeros if it has none. */
 export function resultHeader(header: ResponseHeader | undefined): ResponseHeader {
   return header === undefined ? HEADER_MISSING : printed(header);
 }

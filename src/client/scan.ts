@@ -1,15 +1,15 @@
-// A scan as its user sees it: keys one by one, and the revision at which they are all read.
+// Scans: keys one by one, all at one revision.
 
 import type { KeyValue } from './key-value.ts';
 
 /**
- * The keys of a range at one revision, fetched page by page as they are read. For one reader, once.
+ * The keys of a range at one revision, fetched page by page during iteration. Can be iterated once.
  */
 export class Scan implements AsyncIterableIterator<KeyValue, void, undefined> {
   readonly #keys: AsyncGenerator<KeyValue, void, undefined>;
   #revision: number | undefined = undefined;
 
-  /** `begin` calls back with the revision when it is known. */
+  /** `begin` passes the revision to its callback when it is known. */
   constructor(
     begin: (atRevision: (revision: number) => void) => AsyncGenerator<KeyValue, void, undefined>,
   ) {
@@ -19,8 +19,8 @@ export class Scan implements AsyncIterableIterator<KeyValue, void, undefined> {
   }
 
   /**
-   * The revision at which the keys are read: known from the first key on, and after the end if there
-   * are none. A watch that begins at the next one sees every change after the scan.
+   * The revision at which the keys are read; undefined before the first key. A watch that starts at the
+   * next revision gets every change after the scan.
    */
   get revision(): number | undefined {
     return this.#revision;

@@ -1,4 +1,4 @@
-// A transaction as a chain of calls.
+// Transactions as a chain of calls.
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { invalidArgument } from './errors.ts';
@@ -14,7 +14,7 @@ import {
 } from './transport/requests.ts';
 
 /**
- * `client.kv.txn().if(…).then(…).else(…).commit()`. Each part may be called several times and adds up;
+ * `client.kv.txn().if(…).then(…).else(…).commit()`. Each part may be called several times and appends;
  * nothing is sent before `commit`.
  */
 export class Txn {
@@ -27,7 +27,7 @@ export class Txn {
     this.#calls = calls;
   }
 
-  /** All of these must hold for `then`; without any, `then` is executed. */
+  /** Adds comparisons, which must all hold for `then`; without any, `then` is executed. */
   if(...comparisons: readonly Comparison[]): this {
     checkComparisons(comparisons);
     this.#if.push(...comparisons);
@@ -50,14 +50,14 @@ export class Txn {
     return this;
   }
 
-  /** Operations if a comparison does not hold. */
+  /** Adds operations to be executed if a comparison does not hold. */
   else(...ops: readonly Op[]): this {
     checkOps(ops);
     this.#else.push(...ops);
     return this;
   }
 
-  /** Executes the one or the other list, atomically. */
+  /** Executes the transaction atomically; resolves with the results of the executed branch. */
   async commit(options: CallOptions = {}): Promise<TxnResult> {
     const request = txnRequest(this.#if, this.#then, this.#else);
     const repeat = isReadOnly(request) ? 'always' : 'unbegun';

@@ -1,7 +1,7 @@
-// Reads a command line by pflag's and cobra's rules and writes it down again in the one form that
-// commander reads the same way: full command names, every flag as `--name=value`, then `--` and the
-// other words. What pflag takes and commander does not: `--bool=false`, `-w=json`, flags before or
-// after the command in any order, unambiguous beginnings of command names.
+// Parses a command line by pflag's and cobra's rules into a canonical form that commander parses the same
+// way: full command names, every flag as `--name=value`, then `--` and the other words. pflag accepts and
+// commander does not: `--bool=false`, `-w=json`, flags before or after the command in any order,
+// unambiguous prefixes of command names.
 
 import type { Command } from 'commander';
 import { invariant } from '../../base/index.ts';
@@ -23,11 +23,11 @@ export interface CommandLine {
   readonly wantsHelp: boolean;
 }
 
-/** What is wrong with a command line. */
+/** A wrong command line. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
   readonly command: Command;
-  /** Whether how to use the command is to be shown as well. */
+  /** Whether the usage of the command is shown too. */
   readonly showUsage: boolean;
 
   constructor(command: Command, text: string, showUsage: boolean) {
@@ -37,7 +37,7 @@ export class UsageError extends Error {
   }
 }
 
-/** UsageError names what is wrong as pflag and cobra do; BAD_FEATURE for a command that is missing. */
+/** UsageError with the texts of pflag and cobra; BAD_FEATURE for a command that is not implemented. */
 export function readCommandLine(root: Command, argv: readonly Word[]): CommandLine {
   const { command, path, rest } = findCommand(root, argv);
   refuseMissing(command);
@@ -59,12 +59,12 @@ export function readCommandLine(root: Command, argv: readonly Word[]): CommandLi
     words: reader.words,
     wordsBeforeDash: reader.wordsBeforeDash,
     given: reader.given,
-    // A group alone says what is in it.
+    // A group without a subcommand shows its help.
     wantsHelp: reader.wantsHelp || isGroup,
   };
 }
 
-/** Flags that hold for a command: its own and those of the commands above it. */
+/** Flags of a command: its own and those of its parents. */
 export function flagsOf(command: Command): Flag[] {
   const flags = command.options.filter((option) => option instanceof Flag);
   return command.parent === null ? flags : [...flagsOf(command.parent), ...flags];
@@ -83,7 +83,7 @@ export function ownOptions<Options>({ command, given }: CommandLine): Options {
   return options as Options;
 }
 
-/** Walks down the commands; flags and their values are passed over and kept. */
+/** Finds the command; collects flags and their values on the way. */
 function findCommand(
   root: Command,
   argv: readonly Word[],
@@ -115,7 +115,7 @@ function subcommand(command: Command, word: Word): Command | undefined {
   return beginning.length === 1 ? beginning[0] : undefined;
 }
 
-/** Whether the value of this flag stands in the next word; unknown flags are taken to have one. */
+/** Whether the value of this flag is the next word; assumed of unknown flags. */
 function takesNextWord(command: Command, word: Word): boolean {
   if (word.includes('=')) return false;
   if (word === '-h' || word === '--help') return false;

@@ -1,4 +1,4 @@
-// What a command's file is given to add its command.
+// The interface by which a command's file adds its command.
 
 import type { Command } from 'commander';
 import type { Session } from '../tetcdctl/session.ts';
@@ -15,8 +15,8 @@ export interface Invocation<Options> {
   /** How many of them came before `--`; undefined without one. */
   readonly wordsBeforeDash: number | undefined;
   /**
-   * Client and printer as the global flags say; made on the first call. Flags of the groups above the
-   * command that the environment sets are among `options` after it.
+   * Client and printer, by the global flags; made on the first call. Afterwards `options` include flags of
+   * the parent groups that the environment sets.
    */
   session(): Promise<Session>;
 }

@@ -1,5 +1,5 @@
-// V8's compile cache, where Node.js has it (22.1 and later): a process then does not compile again
-// what the one before it has compiled.
+// V8's compile cache, where Node.js has it (22.1 and later): a process reuses the compiled code of earlier
+// ones.
 
 import module from 'node:module';
 import { homedir } from 'node:os';
@@ -11,9 +11,8 @@ interface WithCompileCache {
 }
 
 /**
- * Modules imported from here on come from the cache below the user's own cache directory. Nothing
- * happens for a user without a home: Node's own default is a directory that others can write to,
- * who would decide what we run.
+ * Modules imported from here on use the cache in the user's own cache directory. Without a home directory
+ * there is no cache: Node's default directory is writable by other users, who could inject code.
  */
 export function useCompileCache(): void {
   const home =

@@ -1,5 +1,5 @@
-// ETCDCTL_* variables: the global flags by other means. A variable and its flag together are refused,
-// as etcdctl does; a variable that means nothing is reported on standard error and ignored.
+// ETCDCTL_* variables for the global flags. A variable together with its flag is refused, as by etcdctl; an
+// unknown variable is reported on standard error and ignored.
 
 import type { Command } from 'commander';
 import { flagsOf } from './command-line.ts';
@@ -25,9 +25,8 @@ export function variableOf(flag: Flag): string {
 }
 
 /**
- * Values of the flags that the environment sets, beside those that were `given`: of all that `command`
- * has from the groups above it. A value that makes no sense does what it does in etcdctl: a truth value
- * is false, anything else stays at its default.
+ * Values of the flags that the environment sets, for all flags that `command` inherits, except those that
+ * were `given`. An invalid value counts as in etcdctl: a boolean is false, any other flag keeps its default.
  */
 export function flagsFromEnvironment(
   command: Command,

@@ -1,11 +1,11 @@
-// How a command ends when it cannot do what was asked: etcdctl's exit codes and its `Error:` line.
+// Failures of a command: etcdctl's exit codes and its `Error:` line.
 
 export const EXIT = {
   SUCCESS: 0,
   /** Anything that has no code of its own. */
   ERROR: 1,
   BAD_CONNECTION: 2,
-  /** What was read from standard input makes no sense. */
+  /** Malformed standard input. */
   INVALID_INPUT: 3,
   /** A valid flag with a value that is not supported. */
   BAD_FEATURE: 4,
@@ -24,7 +24,7 @@ export class ExitError extends Error {
   }
 }
 
-/** Ends the program with a code and no words: they have been said already. */
+/** Ends the program with a code and without a message, which has been printed already. */
 export class SilentExit extends Error {
   override readonly name = 'SilentExit';
   readonly code: number;

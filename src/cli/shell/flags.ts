@@ -26,7 +26,7 @@ export class Flag extends Option {
     init: FlagInit<FlagValue>,
     read: (word: Word) => Parsed<FlagValue>,
   ) {
-    // Every flag takes a value for commander; a bool without one is given `true` before it looks.
+    // For commander every flag has a value; a bool without one gets `true` in the canonical form.
     super(`${init.flag} <${kind}>`, init.help);
     this.kind = kind;
     this.read = read;
@@ -42,13 +42,13 @@ export class Flag extends Option {
     return shown(this.kind, value);
   }
 
-  /** What it is for, and its default if that says something. */
+  /** Help text, with the default unless that is a zero value. */
   get shownHelp(): string {
     const initial = this.defaultValueDescription;
     return initial === undefined ? this.description : `${this.description} (default ${initial})`;
   }
 
-  /** As help shows it: the kind of value, none for a bool. */
+  /** The flag in help, with the kind of its value unless it is a bool. */
   get term(): string {
     const name = this.short === undefined ? `    ${this.long}` : `${this.short}, ${this.long}`;
     return this.kind === 'bool' ? name : `${name} ${this.kind}`;

@@ -43,8 +43,8 @@ function goJsonString(text: string): string {
 }
 
 /**
- * A protocol message as Go's structs have it: names of the schema, zero values left out, enums as
- * numbers. A map or a field of a oneof is not among those that are printed.
+ * A protocol message in the form of Go's structs: names of the schema, without zero values, enums as
+ * numbers. Maps and fields of a oneof are not supported, since none is printed.
  */
 export function jsonOfMessage(info: MessageInfo, message: object): JsonObject {
   const values = message as Readonly<Record<string, unknown>>;

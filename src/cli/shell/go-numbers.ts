@@ -2,7 +2,7 @@
 
 import { goQuote } from '../../base/index.ts';
 
-/** `reason` is what Go's own error says, for messages that quote it. */
+/** A value, or the text of Go's own error. */
 export type Parsed<T> =
   | { readonly value: T; readonly reason?: undefined }
   | { readonly reason: string };
@@ -54,7 +54,7 @@ function plainInt(text: string, base: 10 | 16): bigint | undefined {
   return match[1] === '-' ? -value : value;
 }
 
-/** An int64 as a request carries it: what is beyond 2^53 is clamped, which changes no answer. */
+/** An int64 for a request: clamped to ±2^53, which changes no answer. */
 export function clampedNumber(value: bigint): number {
   return Number(value > CLAMP ? CLAMP : value < -CLAMP ? -CLAMP : value);
 }

@@ -1,6 +1,5 @@
-// Help in the form that cobra gives it: what a command is for, how it is used, the commands below it,
-// its flags, and those that it has from the group above. The flags of all commands are listed by
-// `options` alone.
+// Help in cobra's form: description, usage, subcommands, own flags, and flags inherited from the group.
+// The global flags are listed by `options` only.
 
 import type { Command } from 'commander';
 import { isMissing } from '../tetcdctl/missing-commands.ts';
@@ -10,12 +9,12 @@ import type { Flag } from './flags.ts';
 /** Commands are aligned in a column at least this wide. */
 const NAME_WIDTH_MIN = 11;
 
-/** For `--help`. */
+/** The text of `--help`. */
 export function helpText(command: Command): string {
   return `${command.description()}\n\n${usageText(command)}`;
 }
 
-/** Also shown when a command line is wrong. */
+/** The usage, which is also shown for a wrong command line. */
 export function usageText(command: Command): string {
   const path = pathOf(command);
   const isGroup = command.commands.length > 0;
@@ -45,7 +44,7 @@ function isOfAll(command: Command, flag: Flag): boolean {
   return rootOf(command).options.includes(flag);
 }
 
-/** In groups where the commands have some, each sorted by name. */
+/** Subcommands by group, sorted by name. */
 function commandSections(command: Command): string[] {
   const groups = new Map<string, Command[]>();
   for (const each of command.commands) {

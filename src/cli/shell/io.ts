@@ -1,6 +1,6 @@
-// What a command may touch of its process.
+// The effects of a command on its process.
 
-/** How a program that a command started came to its end. */
+/** Exit of a program that a command started. */
 export interface ExecResult {
   /** Null if a signal ended it, or if it could not be started. */
   readonly code: number | null;
@@ -15,9 +15,9 @@ export interface Io {
   out(data: string | Uint8Array): void;
   /** Standard error. */
   err(text: string): void;
-  /** All that is left of standard input. */
+  /** The rest of standard input. */
   readAll(): Promise<Uint8Array>;
-  /** The next line of standard input, without its end; undefined if there is no whole one. */
+  /** The next line of standard input, without line end; undefined if there is no complete one. */
   readLine(): Promise<Uint8Array | undefined>;
   /** Rejects with a text that names the file. */
   readFile(path: string): Promise<Uint8Array>;
@@ -25,6 +25,6 @@ export interface Io {
   /** Nanoseconds since an arbitrary start. */
   monotonicNs(): number;
   sleep(ms: number): Promise<void>;
-  /** Runs a program with these variables added; its output goes where ours goes. */
+  /** Runs a program with these variables added; it inherits standard output and error. */
   exec(command: readonly string[], env: Readonly<Record<string, string>>): Promise<ExecResult>;
 }

@@ -1,11 +1,11 @@
-// The real process: the only file of the tools that touches it.
+// The real process; no other file of the tools uses it.
 
 import { createNodeClock, createNodeTimers } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
 import { type Word, wordFromBytes, wordFromText } from './words.ts';
 
 const LINE_FEED = 0x0a;
-/** Output is gathered up to this and then written: a large range is many small pieces. */
+/** Output is buffered up to this: a large range is many small pieces. */
 const OUT_CHUNK_BYTES = 64 * 1024;
 
 /** Standard input, line by line and then the rest. */
@@ -49,7 +49,7 @@ class StdinReader {
 }
 
 interface NodeIo extends Io {
-  /** Everything written has left. */
+  /** Resolves when everything is written. */
   flush(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function createNodeIo(): NodeIo {
     env: process.env,
     out(data) {
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-      // What waits is written when the turn ends, so that a watch prints as it goes.
+      // Flushed at the end of the turn, so that a watch prints its events immediately.
       if (pendingBytes === 0) timers.atEndOfTurn(writePending);
       pending.push(bytes);
       pendingBytes += bytes.length;
@@ -100,14 +100,14 @@ export function createNodeIo(): NodeIo {
   };
 }
 
-/** What Node puts where the bytes of an argument are no UTF-8. */
+/** Node's replacement for bytes of an argument that are not UTF-8. */
 const REPLACEMENT = '\ufffd';
 /** More than Linux passes to a program. */
 const ARGUMENT_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * The program's arguments as they were given. Node has them as text only; where that has lost bytes,
- * Linux still knows them.
+ * The program's arguments as bytes. Node has them as text only; if that has lost bytes, they are read from
+ * `/proc` on Linux.
  */
 export async function argumentWords(argv: readonly string[]): Promise<Word[]> {
   const words = argv.map(wordFromText);
@@ -146,7 +146,7 @@ async function exec(
   command: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<ExecResult> {
-  // Loaded by the commands that run a program.
+  // Loaded only by commands that run a program.
   const { spawn } = await import('node:child_process');
   return new Promise((resolve) => {
     const child = spawn(command[0]!, command.slice(1), {

@@ -1,5 +1,5 @@
 // Words of a command line as byte strings: one char (0 to 255) per byte, so that a key or value that
-// is not UTF-8 (`"\xff"` in a transaction) passes through every layer unharmed.
+// is not UTF-8 (`"\xff"` in a transaction) is preserved by every layer.
 
 import {
   bytesFromLatin1,
@@ -23,7 +23,7 @@ export function bytesOfWord(word: Word): Uint8Array {
   return bytesFromLatin1(word);
 }
 
-/** For error texts. */
+/** The word as text, for error messages. */
 export function textOfWord(word: Word): string {
   return utf8FromBytes(bytesFromLatin1(word));
 }

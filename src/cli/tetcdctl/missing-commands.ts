@@ -1,5 +1,5 @@
-// Commands of etcdctl that this release lacks. They are known by name, so that they are refused by
-// name, `--help` included, and so that a beginning of a name means here what it means there.
+// Commands of etcdctl that are not implemented. They are refused by name, `--help` included, and prefixes
+// of command names mean the same as in etcdctl.
 
 import { Command } from 'commander';
 import { EXIT, ExitError } from '../shell/exit.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl options`: the flags that every command takes.
+// `tetcdctl options`: the global flags.
 
 import type { Command } from 'commander';
 import { type CommandTree, GROUPS } from '../shell/command.ts';

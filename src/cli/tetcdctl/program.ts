@@ -1,4 +1,4 @@
-// The command `tetcdctl`: its tree of commands, how one is run, and how it ends.
+// The command `tetcdctl`: its tree of commands, and the execution of one.
 
 import { Command, CommanderError } from 'commander';
 import type { CommandInit, CommandTree, Invocation } from '../shell/command.ts';
@@ -117,7 +117,7 @@ class Execution implements CommandTree {
     };
   }
 
-  /** What the environment sets is among the `options` from here on. */
+  /** Adds the flags that the environment sets to `options`. */
   async #open(command: Command, options: Record<string, unknown>): Promise<Session> {
     if (this.session !== undefined) return this.session;
     const { given } = this.#line!;
@@ -126,7 +126,7 @@ class Execution implements CommandTree {
     }
     const globals = options as unknown as GlobalOptions;
     if (globals.debug) this.#showSettings(options);
-    // Loaded by the commands that talk to a server.
+    // Loaded only by commands that connect to a server.
     const { Session } = await import('./session.ts');
     this.session = await Session.open(this.#io, globals);
     return this.session;

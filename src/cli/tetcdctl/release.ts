@@ -1,4 +1,4 @@
-// The release whose commands and output `tetcdctl` has.
+// The release of etcdctl that `tetcdctl` corresponds to.
 
 const RELEASE = '3.7.1';
 const API_VERSION = '3.7';

@@ -1,4 +1,4 @@
-// What a command works with once its flags are known: a client and a printer.
+// The session of a command: a client and a printer, by its flags.
 
 import {
   type AuthOptions,
@@ -19,7 +19,7 @@ import type { GlobalOptions } from './global-flags.ts';
 import { makePrinter } from './printers/index.ts';
 import type { Printer } from './printers/printer.ts';
 
-/** Refused by name: options that would silently do less than they say. */
+/** Options that are not implemented, refused by name. */
 const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
   ['discoverySrv', '--discovery-srv'],
   ['discoverySrvName', '--discovery-srv-name'],
@@ -44,7 +44,7 @@ export class Session {
     this.#files = files;
   }
 
-  /** BAD_FEATURE, BAD_ARGS if a global flag makes no sense. */
+  /** BAD_FEATURE or BAD_ARGS for an invalid global flag. */
   static async open(io: Io, options: GlobalOptions): Promise<Session> {
     for (const [name, flag] of NOT_YET) {
       if (options[name] !== '') {
@@ -55,7 +55,7 @@ export class Session {
     return new Session(io, options, printer, await readTlsFiles(io, options));
   }
 
-  /** Talks to all endpoints. */
+  /** A client of all endpoints. */
   get client(): Client {
     this.#client ??= this.clientOf(this.endpoints);
     return this.#client;
@@ -65,7 +65,7 @@ export class Session {
     return this.options.endpoints.map((endpoint) => endpoint.trim());
   }
 
-  /** A client of its own for these endpoints; closed with the session. */
+  /** A separate client for these endpoints; closed with the session. */
   clientOf(endpoints: readonly string[]): Client {
     try {
       const client = new Client(clientOptions(this.options, endpoints, this.#files));
@@ -77,7 +77,7 @@ export class Session {
     }
   }
 
-  /** Time limit of a short call. One of 0 is over at once, as etcdctl's is. */
+  /** Timeout of a short call. With 0 it fails immediately, as in etcdctl. */
   get limits(): CallOptions {
     return { timeoutMs: this.options.commandTimeout };
   }
@@ -97,7 +97,7 @@ export class Session {
     }
   };
 
-  /** Tells on standard error why there was no connection in time: etcdctl logs as much. */
+  /** Prints to standard error why there was no connection in time, as etcdctl logs it. */
   noteFailure(error: unknown): void {
     if (!(error instanceof GrpcStatusError) || error.code !== STATUS.DEADLINE_EXCEEDED) return;
     const ts = new Date(this.io.wallMs()).toISOString();
@@ -137,7 +137,7 @@ function dialTimeoutMs({ dialTimeout }: GlobalOptions): number {
   return dialTimeout > 0 ? Math.min(dialTimeout, DELAY_MS_MAX) : DELAY_MS_MAX;
 }
 
-/** As Go's gRPC: without a time to wait for the answer, 20 seconds. */
+/** As in Go's gRPC, the timeout is 20 seconds by default. */
 function keepaliveOptions({ keepaliveTime, keepaliveTimeout }: GlobalOptions): KeepaliveOptions {
   const timeoutMs = keepaliveTimeout > 0 ? keepaliveTimeout : KEEPALIVE_TIMEOUT_MS;
   return {
@@ -189,7 +189,7 @@ function tlsOptions(
 ): TlsOptions | undefined {
   const parsed = endpoints.map((endpoint) => parseEndpoint(endpoint).secure);
   const isAsked = Object.keys(files).length > 0 || !insecureTransport;
-  // Certificates in the environment do not turn plain endpoints into encrypted ones.
+  // Certificates in the environment do not make plaintext endpoints encrypted.
   const isPlain = parsed.length > 0 && parsed.every((secure) => secure === false);
   if (isPlain || (!isAsked && !parsed.includes(true))) return undefined;
   return { ...files, insecureSkipVerify: insecureSkipTlsVerify };

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The command `tetcdctl`. What a command line needs is loaded here; `version`, which scripts ask
-// again and again, needs nothing.
+// The command `tetcdctl`. Modules are loaded as the command line needs them; `version`, which scripts call
+// often, needs none.
 
 import { useCompileCache } from '../shell/compile-cache.ts';
 import { VERSION_TEXT } from './release.ts';

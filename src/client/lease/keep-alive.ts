@@ -1,5 +1,5 @@
-// Leases kept alive over one stream, which is opened again when it breaks, or at another endpoint when
-// it has gone silent. A lease is lost when the server says so, or when its time is over without an answer.
+// Leases kept alive over one stream, which is reopened when it breaks, or at another endpoint when it is
+// silent. A lease is lost when the server reports it expired, or when its TTL passes without a response.
 
 import type { Timer } from '../../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../../grpc/index.ts';
@@ -23,7 +23,7 @@ import { DONE, PullQueue } from '../watch/pull-queue.ts';
 
 const method = etcdserverpb.LeaseService.methods.leaseKeepAlive;
 
-/** Ends of the stream after which nothing will be served however often it is asked for. */
+/** Statuses of the stream after which reopening is useless. */
 const FINAL: ReadonlySet<StatusCode> = new Set<StatusCode>([
   STATUS.INVALID_ARGUMENT,
   STATUS.PERMISSION_DENIED,
@@ -31,39 +31,39 @@ const FINAL: ReadonlySet<StatusCode> = new Set<StatusCode>([
   STATUS.UNAUTHENTICATED,
 ]);
 
-/** One renewal as the server answered it. */
+/** The server's response to one renewal. */
 export interface KeepAliveResponse {
   readonly header: ResponseHeader;
   readonly id: bigint;
-  /** Seconds that the lease now lives without being renewed. */
+  /** Seconds until the lease expires without another renewal. */
   readonly ttl: number;
 }
 
-/** How a lease is kept. */
+/** Options of `LeaseClient.keepAlive`. */
 export interface KeepAliveOptions {
   /**
-   * The lease is given up with NO_LEADER when the member that renews it loses its leader. Without it,
-   * renewal continues at another member, or when there is a leader again, as long as the lease lives.
+   * Report the lease as lost, with NO_LEADER, when the member that renews it loses its leader. Without it,
+   * renewal continues at another member, or when there is a leader again, until the TTL has passed.
    */
   readonly requireLeader?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A lease that is being renewed until it is closed or lost; reading it is optional. A loop over it
- * yields the server's answers (the newest few, if it is slow), ends when it is closed, and throws
- * LEASE_NOT_FOUND when the lease has expired or was revoked.
+ * Keeps a lease alive until it is closed or the lease is lost; iterating over it is optional. A loop
+ * yields the server's responses (the newest few, if it is slow), ends when the keeper is closed, and
+ * throws LEASE_NOT_FOUND when the lease has expired or was revoked.
  */
 export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, undefined> {
   readonly id: bigint;
-  /** Resolves with the reason when the lease is lost, with undefined when it is closed before. */
+  /** Resolves with the error when the lease is lost, with undefined when it is closed before. */
   readonly lost: Promise<unknown>;
-  /** When the next renewal is due, and when the lease is over, on the monotonic clock. */
+  /** When the next renewal is due, and when the lease expires, on the monotonic clock. */
   dueMs: number;
   expiresMs: number;
-  /** When the oldest renewal that this stream has not answered was sent; Infinity if there is none. */
+  /** When the oldest unanswered renewal of this stream was sent; Infinity if there is none. */
   askedMs: number = Number.POSITIVE_INFINITY;
-  /** How long that may take before the stream is suspected. */
+  /** How long a renewal may be unanswered before another endpoint is tried. */
   patienceMs: number;
   readonly requireLeader: boolean;
   readonly #remove: (keeper: LeaseKeeper) => void;
@@ -100,7 +100,7 @@ export class LeaseKeeper implements AsyncIterableIterator<KeepAliveResponse, und
     return this.#answers.open;
   }
 
-  /** Stops renewing; the lease then runs out by itself. Revoke it to end it at once. */
+  /** Stops the renewals; the lease then expires after its TTL, or is ended by `revoke`. */
   close(): void {
     if (!this.kept) return;
     this.#remove(this);
@@ -156,13 +156,13 @@ export class KeepAliveStream {
   #isOpening = false;
   #isFull = false;
   #failures = 0;
-  /** When this stream last brought something. */
+  /** When the last message of this stream arrived. */
   #heardMs = 0;
   #timer: Timer | undefined = undefined;
   #timerMs = 0;
   #reopenTimer: Timer | undefined = undefined;
 
-  /** `firstTimeoutMs`: how long a lease of unknown time to live is tried for. */
+  /** `firstTimeoutMs`: how long the first renewal, with the TTL still unknown, may take. */
   constructor(calls: Calls, firstTimeoutMs: number) {
     this.#calls = calls;
     this.#firstTimeoutMs = firstTimeoutMs;
@@ -213,7 +213,7 @@ export class KeepAliveStream {
 
   // Time
 
-  /** Sends what is due, gives up what is over, and sets the timer for what comes next. */
+  /** Sends due renewals, ends expired leases, and sets the timer for the next event. */
   #work(): void {
     const nowMs = this.#nowMs();
     let nextMs = Number.POSITIVE_INFINITY;
@@ -231,7 +231,7 @@ export class KeepAliveStream {
           keeper.dueMs = nowMs + KEEP_ALIVE_REPEAT_MS;
           keeper.askedMs = Math.min(keeper.askedMs, nowMs);
         }
-        // What is due without a stream is sent when there is one.
+        // Without a stream, due renewals wait for one.
         const wakeMs = keeper.dueMs > nowMs ? keeper.dueMs : keeper.expiresMs;
         nextMs = Math.min(nextMs, wakeMs, keeper.expiresMs);
         const patientUntilMs = keeper.askedMs + keeper.patienceMs;
@@ -244,7 +244,7 @@ export class KeepAliveStream {
     else this.#wakeAt(nextMs, nowMs);
   }
 
-  /** Leaves a stream that is open and yet brings nothing: the next call is given another endpoint. */
+  /** Abandons a silent stream: the next one is opened at another endpoint. */
   #moveOn(): void {
     this.#leaveStream();
     this.#open();
@@ -320,7 +320,7 @@ export class KeepAliveStream {
     const options = { waitForReady: true, metadata: REQUIRE_LEADER };
     this.#stream = this.#calls.stream(method.path, handler, options);
     this.#heardMs = this.#nowMs();
-    // What was asked for on the stream before may never have arrived.
+    // Renewals sent on the previous stream may not have arrived.
     for (const keeper of this.#all()) keeper.dueMs = this.#heardMs;
   }
 

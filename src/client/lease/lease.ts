@@ -15,15 +15,15 @@ import {
 
 const { methods } = etcdserverpb.LeaseService;
 
-/** A lease as it was granted. */
+/** A granted lease. */
 export interface LeaseGrantResult {
   readonly header: ResponseHeader;
   readonly id: bigint;
-  /** Seconds granted: what was asked for, or the server's minimum if that is more. */
+  /** Granted TTL in seconds: the requested one, or the server's minimum if that is more. */
   readonly ttl: number;
 }
 
-/** How long a lease has left. */
+/** Remaining TTL of a lease. */
 export interface LeaseTimeToLiveResult {
   readonly header: ResponseHeader;
   readonly id: bigint;
@@ -41,7 +41,7 @@ export interface LeaseListResult {
   readonly leases: readonly bigint[];
 }
 
-/** Leases: keys that vanish unless they are kept alive. Times are in seconds. */
+/** Leases: the keys attached to one are deleted when it expires or is revoked. Times are in seconds. */
 export class LeaseClient {
   readonly #calls: Calls;
   readonly #keepAlives: KeepAliveStream;
@@ -51,7 +51,7 @@ export class LeaseClient {
     this.#keepAlives = new KeepAliveStream(calls, firstTimeoutMs);
   }
 
-  /** A lease of `ttl` seconds; the server chooses its id unless one is given. */
+  /** Grants a lease of `ttl` seconds; the server chooses its id unless one is given. */
   async grant(
     ttl: number,
     options: { readonly id?: bigint | undefined } & CallOptions = {},
@@ -61,15 +61,15 @@ export class LeaseClient {
     const { id = 0n } = options;
     checkId(id, 'id');
     const request = methods.leaseGrant.request.create({ ttl, id });
-    // A lease too many runs out by itself; one with a given id would be refused the second time.
+    // A duplicate lease expires unused; with a given id, the second attempt would be refused.
     const repeat = request.id === 0n ? 'always' : 'unbegun';
     const response = await this.#calls.unary(methods.leaseGrant, request, options, repeat);
     return printed({ header: resultHeader(response.header), id: response.id, ttl: response.ttl });
   }
 
   /**
-   * Ends the lease and deletes its keys. LEASE_NOT_FOUND can also mean that the first of several
-   * attempts has done it, though its answer was lost.
+   * Revokes the lease and deletes its keys. LEASE_NOT_FOUND can also mean that an earlier attempt of this
+   * call succeeded and its response was lost.
    */
   async revoke(id: bigint, options: CallOptions = {}): Promise<ResponseHeader> {
     checkId(id, 'id');
@@ -78,7 +78,7 @@ export class LeaseClient {
     return resultHeader(response.header);
   }
 
-  /** Renews the lease, again and again, until the result is closed or the lease is lost. */
+  /** Renews the lease periodically until the returned keeper is closed or the lease is lost. */
   keepAlive(id: bigint, options: KeepAliveOptions = {}): LeaseKeeper {
     checkId(id, 'id');
     return this.#keepAlives.keep(id, options);
@@ -89,7 +89,7 @@ export class LeaseClient {
     checkId(id, 'id');
     const method = methods.leaseKeepAlive;
     const request = method.request.create({ id });
-    // A stream of one request and one answer is, on the wire, a unary call.
+    // A stream of one request and one response is, on the wire, a unary call.
     const response = await this.#calls.unary(method, request, options, 'always');
     if (response.ttl <= 0) throw new EtcdError('LEASE_NOT_FOUND');
     return printed({ header: resultHeader(response.header), id: response.id, ttl: response.ttl });
@@ -121,7 +121,7 @@ export class LeaseClient {
     });
   }
 
-  /** For the client's own close. */
+  /** Called by `Client.close`. */
   close(): void {
     this.#keepAlives.close();
   }

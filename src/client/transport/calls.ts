@@ -1,4 +1,4 @@
-// Calls of any method: encoding, time limits, cancelling, the token, and repetition where it is safe.
+// Calls of any method: encoding, timeouts, cancellation, the token, and retries where they are safe.
 
 import type {
   CallStatus,
@@ -24,22 +24,21 @@ import { TokenSource } from './token.ts';
 import { backoffMs, inTime, sleep } from './wait.ts';
 
 /**
- * May a call be sent again after it failed UNAVAILABLE? One that reads, or that may as well be done
- * twice, always; another only if no server has begun to process it, since the failure may hide a
- * success.
+ * When a call is retried after UNAVAILABLE: one that reads or is idempotent always; any other only if no
+ * server has begun to process it, since it may have succeeded.
  */
 type Repeat = 'always' | 'unbegun';
 
 interface CallsOptions {
   readonly channel: Channel;
-  /** Of that channel, at any time. */
+  /** Current number of endpoints of the channel. */
   readonly endpointCount: () => number;
   readonly runtime: Runtime;
   readonly auth: AuthOptions | undefined;
-  /** Shares the token with other calls; undefined: one of its own. */
+  /** Token source shared with other calls; undefined for a separate one. */
   readonly tokens?: TokenSource | undefined;
   readonly timeoutMs: number;
-  /** For a token, from one member. */
+  /** Timeout of Authenticate at one member. */
   readonly connectTimeoutMs: number;
   readonly waitForReady: boolean;
   readonly sendBytesMax: number;
@@ -58,7 +57,7 @@ type Outcome<Response> =
   | { readonly ok: true; readonly response: Response }
   | { readonly ok: false; readonly error: Error; readonly mayRepeat: boolean };
 
-/** What one call may do. */
+/** Limits of one call. */
 interface Limits {
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
@@ -66,7 +65,7 @@ interface Limits {
   readonly requireLeader: boolean;
 }
 
-/** What a call that needs a leader says: a member without one then refuses it at once. */
+/** Metadata of a call that requires a leader: a member without one refuses it immediately. */
 export const REQUIRE_LEADER: Readonly<Record<string, string>> = { hasleader: 'true' };
 
 export class Calls {
@@ -103,7 +102,7 @@ export class Calls {
     return this.#call(method, request, { deadlineMs, signal, repeat, requireLeader }, this.tokens);
   }
 
-  /** `tokens`: those of a user; undefined for the call that asks for one. */
+  /** `tokens`: the user's; undefined for the call of Authenticate itself. */
   async #call<Request, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
     request: Request,
@@ -126,7 +125,7 @@ export class Calls {
         renewals++;
         continue;
       }
-      // A round asks as many endpoints as make a majority, one after the other; then it waits.
+      // A round tries a majority of the endpoints, one after the other; then it waits.
       const perRound = Math.floor(this.endpointCount / 2) + 1;
       if (!outcome.mayRepeat || retries >= this.#options.retriesMax * perRound) throw error;
       retries++;
@@ -138,7 +137,7 @@ export class Calls {
     return this.runtime.clock.monotonicMs() + timeoutMs;
   }
 
-  /** The wait after `count` others; throws `error` if there is no time for it. */
+  /** Waits between attempts, `count` waits before; throws `error` if the deadline comes first. */
   async #pause(count: number, { deadlineMs, signal }: Limits, error: Error): Promise<void> {
     const bounds = { minMs: RETRY_WAIT_MS_MIN, maxMs: RETRY_WAIT_MS_MAX };
     const waitMs = backoffMs(this.runtime.entropy, count, bounds);
@@ -146,7 +145,7 @@ export class Calls {
     await sleep(this.runtime, waitMs, signal);
   }
 
-  /** Resolves when `stream` has a token to use, at once where there are no users. */
+  /** Resolves when `stream` can use a token; immediately without authentication. */
   obtainToken(options: Pick<CallOptions, 'timeoutMs' | 'signal'> = {}): Promise<void> {
     const { timeoutMs = Number.POSITIVE_INFINITY, signal } = options;
     return this.#tokenInTime(this.tokens, { deadlineMs: this.#deadlineMs(timeoutMs), signal });
@@ -203,13 +202,13 @@ export class Calls {
     return status.code === STATUS.UNAVAILABLE && (repeat === 'always' || status.unprocessed);
   }
 
-  /** A learner has refused what a member with a vote would do: another endpoint may be one. */
+  /** Whether a learner has refused a request that a voting member would serve. */
   isRefusalOfLearner(error: unknown): boolean {
     return isEtcdError(error, 'NOT_SUPPORTED_FOR_LEARNER') && this.endpointCount > 1;
   }
 
   /**
-   * A stream. The token must be ready; a stream that fails with a stale one is for its owner to open
+   * Opens a stream. The token must be ready; after a failure with an outdated one, the owner opens it
    * again.
    */
   stream(path: string, handler: ClientStreamHandler, options: StreamOptions = {}): ClientStream {
@@ -257,7 +256,7 @@ export class Calls {
     throw new GrpcStatusError(STATUS.RESOURCE_EXHAUSTED, text);
   }
 
-  /** A member that does not answer in time is left for another: it must not hold all calls of the user. */
+  /** After a timeout another member is tried, so that one member does not block all calls of the user. */
   async #authenticate(user: string, password: string, signal: AbortSignal): Promise<string> {
     const method = etcdserverpb.AuthService.methods.authenticate;
     const request = method.request.create({ name: user, password });

@@ -1,4 +1,4 @@
-// How a client's options become a channel and calls over it.
+// Makes a channel and calls over it from a client's options.
 
 import { createNodeClock, createNodeEntropy, createNodeTimers } from '../../env/index.ts';
 import { createChannel } from '../../grpc/index.ts';
@@ -37,7 +37,7 @@ interface Connection {
   readonly endpoints: Endpoints;
 }
 
-/** Connects with the first call. INVALID_ARGUMENT if the options make no sense. */
+/** Connects with the first call. INVALID_ARGUMENT for invalid options. */
 export function connectionOf(options: ClientOptions): Connection {
   checkClientOptions(options);
   const { tls } = options;
@@ -49,7 +49,7 @@ export function connectionOf(options: ClientOptions): Connection {
   return assembled(options, texts, encrypts, undefined);
 }
 
-/** To one endpoint only, for a client with these options: its `tokens` are shared. */
+/** A connection to one endpoint, for a client with these options, whose `tokens` it shares. */
 export function connectionAt(
   endpoint: string,
   options: ClientOptions,
@@ -164,7 +164,7 @@ function nodeRuntime(tls: ClientOptions['tls']): Runtime {
   };
 }
 
-/** INVALID_ARGUMENT if the options make no sense, or, where they are asked for, from its `current`. */
+/** INVALID_ARGUMENT for invalid settings; with a function, from `current` of the source. */
 function tlsSource(tls: ClientOptions['tls']): ClientTls {
   if (typeof tls !== 'function') return clientTls(tls === undefined || tls === true ? {} : tls);
   let given: TlsOptions | undefined;

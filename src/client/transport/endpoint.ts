@@ -1,4 +1,4 @@
-// Endpoint texts as etcd's tools write them.
+// Endpoints as text, in the form of etcd's tools.
 
 import type { Endpoint } from '../../grpc/index.ts';
 import { checkText, checkTexts } from '../arguments.ts';
@@ -9,7 +9,7 @@ const DEFAULT_PORT = 2379;
 interface ParsedEndpoint {
   /** For a Unix socket, `host` is the name that its certificate must carry: the file's. */
   readonly endpoint: Endpoint;
-  /** What the text says about TLS; undefined if nothing. */
+  /** Whether its scheme is encrypted; undefined without a scheme. */
   readonly secure: boolean | undefined;
 }
 
@@ -24,7 +24,7 @@ export function parseEndpoint(text: string): ParsedEndpoint {
   const rest = match?.[2] ?? text.trim();
   if (scheme === 'unix' || scheme === 'unixs') {
     if (rest === '') throw invalidArgument(`endpoint ${JSON.stringify(text)} has no path`);
-    // As etcd has it: what follows a colon is not of the name.
+    // As in etcd, the name ends at a colon.
     const host = rest.slice(rest.lastIndexOf('/') + 1).replace(/:.*$/s, '');
     return {
       endpoint: { host, port: 0, path: rest, authority: 'localhost' },
@@ -49,14 +49,14 @@ function hostAndPort(place: string, text: string): Endpoint {
   return { host, port, authority: `${host.includes(':') ? `[${host}]` : host}:${port}` };
 }
 
-/** Without what may be a password. */
+/** The text for error messages, without a possible password. */
 function shown(text: string): string {
   return JSON.stringify(text.replace(/[^/]*@/, '***@'));
 }
 
 /**
- * All endpoints, each with the scheme by which it is reached: as it says; where it says nothing,
- * encrypted if the client `encrypts` or another endpoint is.
+ * All endpoints with their schemes. One without a scheme is encrypted if the client `encrypts` or another
+ * endpoint is.
  */
 export function parseEndpoints(texts: readonly string[], encrypts: boolean): readonly Endpoint[] {
   checkTexts(texts, 'endpoints');

@@ -1,4 +1,4 @@
-// The endpoints of a client while it lives: as given, replaced, or taken from the member list.
+// The current endpoints of a client: as given, replaced, or taken from the member list.
 
 import type { Channel } from '../../grpc/index.ts';
 import type { etcdserverpb } from '../../protocol/index.ts';
@@ -6,7 +6,7 @@ import { invalidArgument } from '../errors.ts';
 import { parseEndpoints } from './endpoint.ts';
 
 export class Endpoints {
-  /** Whether endpoints that do not say so are encrypted. */
+  /** Whether endpoints without a scheme are encrypted. */
   readonly encrypts: boolean;
   readonly #channel: Channel;
   #texts: readonly string[];
@@ -22,15 +22,15 @@ export class Endpoints {
     return this.#texts;
   }
 
-  /** INVALID_ARGUMENT, and nothing is changed, if they make no sense. */
+  /** Replaces the endpoints. INVALID_ARGUMENT, with nothing changed, if one is malformed. */
   set(texts: readonly string[]): void {
     this.#channel.setEndpoints(parseEndpoints(texts, this.encrypts));
     this.#texts = [...texts];
   }
 
   /**
-   * As `set`, with what a member has said: a client that encrypts is not moved to an endpoint that does
-   * not, nor one that does not to an endpoint whose authority it has never heard of.
+   * As `set`, with the member list's URLs: an encrypted client is not moved to a plaintext endpoint, nor a
+   * plaintext one to an endpoint whose authority it does not know.
    */
   setFound(texts: readonly string[]): void {
     const schemesOf = (some: readonly string[]) =>
@@ -45,7 +45,7 @@ export class Endpoints {
   }
 }
 
-/** Where clients find those members that are started and have a vote: learners serve hardly anything. */
+/** Client URLs of started voting members: learners serve few requests. */
 export function clientUrlsOf({ members }: etcdserverpb.MemberListResponse): readonly string[] {
   const serving = members.filter(({ name, isLearner }) => name !== '' && !isLearner);
   return [...new Set(serving.flatMap(({ clientURLs }) => clientURLs))];

@@ -1,5 +1,5 @@
-// Peer URLs, checked before they are sent: a cluster that has taken in a member under a URL that means
-// nothing is hard to repair. Texts are those of etcd's own client.
+// Checks peer URLs before they are sent: a cluster with a member under a meaningless URL is hard to
+// repair. Error texts are those of etcd's own client.
 
 import { checkTexts } from '../arguments.ts';
 import { invalidArgument } from '../errors.ts';
@@ -30,7 +30,7 @@ function problemOf(url: string): string | undefined {
     case 'https':
       return problemAfterScheme(rest, url);
     case '':
-      // An address without a scheme, such as 127.0.0.1:2380, is the commonest mistake.
+      // An address without a scheme, such as 127.0.0.1:2380, is the most common mistake.
       if (/^[^/?#]*:/.test(url)) {
         return `parse ${quoted}: first path segment in URL cannot contain colon`;
       }

@@ -1,4 +1,4 @@
-// Requests of the key-value service as users describe them, and as protocol messages.
+// Requests of the key-value service: options of the client to protocol messages.
 
 import { EMPTY_BYTES } from '../../base/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
@@ -14,19 +14,19 @@ const SORT_TARGETS = {
   value: etcdserverpb.SortTarget.VALUE,
 } as const;
 
-/** What the keys of a range are sorted by. */
+/** Sort order of a range. */
 export type SortTarget = keyof typeof SORT_TARGETS;
 
-/** Which keys are read, in which order, and what of them. */
+/** Options of a get. */
 export interface GetOptions extends RangeOptions {
-  /** Most keys returned; 0 is no limit. */
+  /** Maximum number of keys returned; 0 for no limit. */
   readonly limit?: number | undefined;
-  /** Reads the store as it was at this revision; 0 is now. */
+  /** Reads at this revision; 0 is the current one. */
   readonly revision?: number | undefined;
-  /** Order of the result by this; ascending unless `order` says otherwise. */
+  /** Sorts the result by this; ascending by default. */
   readonly sortBy?: SortTarget | undefined;
   readonly order?: 'ascend' | 'descend' | undefined;
-  /** Read from the member that is asked, without asking the others: faster, may be stale. */
+  /** Serializable read, from one member without a quorum: faster, may be stale. */
   readonly serializable?: boolean | undefined;
   readonly keysOnly?: boolean | undefined;
   readonly countOnly?: boolean | undefined;
@@ -36,9 +36,9 @@ export interface GetOptions extends RangeOptions {
   readonly maxCreateRevision?: number | undefined;
 }
 
-/** What a put does besides storing the value. */
+/** Options of a put. */
 export interface PutOptions {
-  /** The key is deleted when this lease ends. */
+  /** Attaches the key to this lease, whose end deletes it. */
   readonly lease?: bigint | undefined;
   readonly prevKv?: boolean | undefined;
   /** Keeps the stored value and changes the lease; `value` must be empty. */
@@ -47,7 +47,7 @@ export interface PutOptions {
   readonly ignoreLease?: boolean | undefined;
 }
 
-/** Which keys are deleted, and whether they are returned. */
+/** Options of a delete. */
 export interface DeleteOptions extends RangeOptions {
   readonly prevKv?: boolean | undefined;
 }
@@ -79,11 +79,11 @@ export function rangeRequest(key: Bytes, options: GetOptions): etcdserverpb.Rang
   });
 }
 
-/** A sort target without order asks for an order: NONE would sort by key for any target. */
+/** A sort target without order sorts ascending: NONE would sort by key for any target. */
 function sortOrder({ sortBy, order }: GetOptions): etcdserverpb.SortOrder {
   const { NONE, ASCEND, DESCEND } = etcdserverpb.SortOrder;
   if (order === 'descend') return DESCEND;
-  // Ascending by key is how the store returns keys anyhow: nothing to sort.
+  // The store returns keys in ascending order already.
   if (sortBy === undefined || sortBy === 'key') return NONE;
   return ASCEND;
 }
@@ -129,7 +129,7 @@ export const op = {
   }),
 } as const;
 
-/** A transaction: if all comparisons hold, the one list of operations, else the other. */
+/** A transaction: `then` is executed if all comparisons hold, else `else`. */
 export interface TxnParts {
   readonly compare?: readonly Comparison[] | undefined;
   readonly success?: readonly Op[] | undefined;
@@ -177,10 +177,10 @@ const RESULTS = {
   '<': etcdserverpb.CompareResult.LESS,
 } as const;
 
-/** How a comparison of a transaction compares. */
+/** Operators of comparisons. */
 export type CompareOperator = keyof typeof RESULTS;
 
-/** What a comparison looks at, and the type it compares with. */
+/** Targets of comparisons, with the types of their values. */
 export interface CompareValues {
   /** 0 if the key does not exist. */
   version: number;
@@ -203,8 +203,8 @@ const COMPARE_TARGETS: readonly (keyof CompareValues)[] = [
 ];
 
 /**
- * `compare('key', 'version', '=', 0)`. With range options it must hold for every key of the range,
- * and `key` need not exist.
+ * A comparison of a transaction, such as `compare('key', 'version', '=', 0)`. With range options it must
+ * hold for every key of the range, and `key` need not exist.
  */
 export function compare<Target extends keyof CompareValues>(
   key: Bytes,

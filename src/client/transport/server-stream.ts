@@ -1,5 +1,4 @@
-// The answer of a call that is a stream, as an async iterable: one message at a time, with a bounded
-// number waiting and the stream paused beyond it.
+// A streamed response as an async iterable, with a bounded buffer beyond which the stream is paused.
 
 import type { CallStatus, ClientStream } from '../../grpc/index.ts';
 import { STATUS } from '../../grpc/index.ts';
@@ -43,7 +42,7 @@ export async function* serverStream<Request, RequestInit, Response, ResponseInit
   }
 }
 
-/** Of one call, with the token that there is. */
+/** The messages of one call, with the current token. */
 async function* messages<Request, RequestInit, Response, ResponseInit>(
   calls: Calls,
   method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,

@@ -1,26 +1,26 @@
-// The token that a server with authentication wants with every call.
+// The token of a user, sent with every call to a server with authentication.
 //
-//     none -> asked for -> current      refused: none again, and asked for by the next call
-//      ^---------------------'          All calls wait for the same answer.
+//     none -> requested -> current      refused: none again, and requested by the next call
+//      ^---------------------'          All calls wait for the same request.
 
 import { isEtcdError } from '../../protocol/index.ts';
 import type { AuthOptions } from '../options.ts';
 
-/** Asks the server for a token; the call that does so carries none. Ends when the signal is aborted. */
+/** Calls Authenticate, without a token. Ends when the signal is aborted. */
 type Authenticate = (user: string, password: string, signal: AbortSignal) => Promise<string>;
 
-/** How long somebody waits: rejects when that is over, whatever becomes of the promise. */
+/** A caller's time limit: rejects when it is over, without affecting the promise. */
 type Patience = <T>(promise: Promise<T>) => Promise<T>;
 
-/** The request for a token that is under way. */
+/** The request for a token in progress. */
 interface Asking {
   readonly answer: Promise<void>;
   readonly controller: AbortController;
-  /** When nobody waits for it any more it is given up. */
+  /** Number of waiting calls; at 0 the request is cancelled. */
   waiting: number;
 }
 
-/** What a server gives where nobody needs a token. */
+/** Stands for no token, for a server without authentication. */
 const NO_TOKEN = '';
 
 export class TokenSource {
@@ -35,7 +35,7 @@ export class TokenSource {
     if (auth !== undefined && 'token' in auth) this.#token = auth.token;
   }
 
-  /** Without users this is known at once: undefined. */
+  /** Whether the token is known; always, for a client without a user. */
   get ready(): boolean {
     return this.#auth === undefined || this.#token !== undefined;
   }
@@ -46,8 +46,8 @@ export class TokenSource {
   }
 
   /**
-   * Resolves when `current` can be used. Rejects if the server refuses the user, if it cannot be asked,
-   * or if `patience` is over.
+   * Resolves when `current` can be used. Rejects if the server refuses the user, if the request fails, or
+   * if `patience` is over.
    */
   async obtain(patience: Patience): Promise<void> {
     if (this.ready || this.#auth === undefined || !('user' in this.#auth)) return;
@@ -67,7 +67,7 @@ export class TokenSource {
     const answer = this.#authenticate(user, password, controller.signal).then(
       (token) => this.#onAnswer(asking, token),
       (error: unknown) => {
-        // A cluster without authentication takes any user, as etcd's client sees it.
+        // As in etcd's client, a cluster without authentication accepts any user.
         if (isEtcdError(error, 'AUTH_NOT_ENABLED')) this.#onAnswer(asking, NO_TOKEN);
         else {
           this.#giveUp(asking);
@@ -85,7 +85,7 @@ export class TokenSource {
     this.#asking = undefined;
   }
 
-  /** No effect on one that has been answered. */
+  /** Cancels the request; no effect on one that has been answered. */
   #giveUp(asking: Asking): void {
     if (this.#asking !== asking) return;
     this.#asking = undefined;
@@ -97,13 +97,13 @@ export class TokenSource {
    * another token if need be. The server has refused it before it did anything.
    */
   refresh(error: unknown, used: string | undefined): boolean {
-    // Somebody has changed users or roles under the call; whom a certificate names needs nothing new.
+    // Users or roles have changed during the call; a user of a certificate has no token to renew.
     if (this.#auth === undefined) return isEtcdError(error, 'AUTH_OLD_REVISION');
     if (!('user' in this.#auth)) return false;
     const isStale =
       isEtcdError(error, 'INVALID_AUTH_TOKEN') ||
       isEtcdError(error, 'AUTH_OLD_REVISION') ||
-      // Authentication was enabled under the client.
+      // Authentication was enabled after the client connected.
       (used === NO_TOKEN && isEtcdError(error, 'USER_EMPTY'));
     if (isStale && this.#token === used) this.#token = undefined;
     return isStale;

@@ -1,10 +1,10 @@
-// Waiting with growing pauses.
+// Waits: exponential backoff, timeouts, sleep.
 
 import type { Entropy, Timer } from '../../env/index.ts';
 import { DELAY_MS_MAX, WAIT_JITTER } from '../limits.ts';
 import type { Runtime } from '../options.ts';
 
-/** The pause before attempt `count` (from 0) after a failure: doubling, bounded, varied by chance. */
+/** Wait before attempt `count` (from 0) after a failure: doubling, bounded, with jitter. */
 export function backoffMs(
   entropy: Entropy,
   count: number,
@@ -16,14 +16,14 @@ export function backoffMs(
   return base * (1 + WAIT_JITTER * (2 * fraction - 1));
 }
 
-/** As the promise, unless a time or a signal comes first. What is waited for goes on. */
+/** Settles as the promise, unless a timeout or a signal comes first. The promise is not cancelled. */
 export function inTime<T>(
   runtime: Runtime,
   promise: Promise<T>,
   limits: {
     readonly delayMs: number;
     readonly signal: AbortSignal | undefined;
-    /** Why the time was too short. */
+    /** Makes the error of a timeout. */
     readonly late: () => Error;
   },
 ): Promise<T> {

@@ -1,4 +1,4 @@
-// What arrives for one reader, who pulls it item by item and may be slower or faster than it comes.
+// A queue between a producer and one reader that pulls item by item.
 
 import { invariant } from '../../base/index.ts';
 import { invalidArgument } from '../errors.ts';
@@ -8,16 +8,16 @@ type Waiter<T> = {
   readonly reject: (error: unknown) => void;
 };
 
-/** What an iterator answers when there is nothing more. */
+/** The result of an iterator at its end. */
 export const DONE: IteratorResult<never, undefined> = { done: true, value: undefined };
 
 /**
- * Open until it is closed or has failed, whichever comes first. The reader still gets what arrived
- * before, then the end; of a failure the error, once.
+ * Open until it is closed or fails. The reader still gets the items before that, then the end; after a
+ * failure the error, once.
  */
 export class PullQueue<T> {
   readonly #items: T[] = [];
-  /** Of each item. */
+  /** Weights of the items. */
   readonly #sizes: number[] = [];
   #bytes = 0;
   #waiter: Waiter<T> | undefined = undefined;
@@ -33,12 +33,12 @@ export class PullQueue<T> {
     return this.#items.length;
   }
 
-  /** What those items weigh together. */
+  /** Sum of their weights. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Gives the item to the waiting reader, or keeps it with its weight. Only while open. */
+  /** Passes the item to the waiting reader, or queues it with its weight. Only while open. */
   push(item: T, bytes = 0): void {
     invariant(this.open, 'nothing arrives after the end');
     const waiter = this.#waiter;
@@ -53,13 +53,13 @@ export class PullQueue<T> {
     waiter.resolve({ done: false, value: item });
   }
 
-  /** Takes the oldest item away from the reader. */
+  /** Removes the oldest item. */
   shift(): T | undefined {
     this.#bytes -= this.#sizes.shift() ?? 0;
     return this.#items.shift();
   }
 
-  /** The next item. One at a time: asking again before the answer is refused. */
+  /** The next item. One call at a time: a second one before the first settles rejects. */
   next(): Promise<IteratorResult<T, undefined>> {
     const first = this.shift();
     if (first !== undefined) return Promise.resolve({ done: false, value: first });

@@ -1,27 +1,27 @@
-// Where a watch stands: what has been delivered, and from which revision to go on after a break, so
-// that no event is lost and none comes twice. Pure.
+// The position of a watch: which events were delivered, and the revision to continue at after a break, so
+// that no event is lost or delivered twice. Pure.
 //
 // Events come in revision order. A server may cut the events of one revision into fragments; a break
 // between two of them leaves the revision half delivered. Its events come in the same order each time,
 // so the watch begins again at that revision and drops as many of its events as were delivered.
 //
-//   delivered: 4 5 5 | break | asked again from 5, told to skip 2: 5 5 5 6
+//   delivered: 4 5 5 | break | created again at 5, skipping 2:     5 5 5 6
 //                              delivered:                              5 6
 
 import { invariant } from '../../base/index.ts';
 import type { mvccpb } from '../../protocol/index.ts';
 
-/** Revisions are compared only; a negative start ("everything") is as good as 1. */
+/** Revisions are only compared; a negative start ("everything") equals 1. */
 export class WatchCursor {
-  /** Start asked for; 0, "from now on", until the server has said what now was. */
+  /** Requested start; 0, "from now on", until the server has sent the current revision. */
   #start: number;
   /** Every event below this revision has been delivered. */
   #complete = Number.NEGATIVE_INFINITY;
   /** Events of revision `#complete` that have been delivered: more of them may come. */
   #deliveredOfNext = 0;
-  /** Of those, how many this subscription has yet to repeat. */
+  /** How many of those this subscription still has to skip. */
   #skip = 0;
-  /** The server has said that up to here there is no event it has not sent. */
+  /** Progress: the server has sent all events up to here. */
   #progress = Number.NEGATIVE_INFINITY;
 
   constructor(startRevision: number) {
@@ -35,14 +35,14 @@ export class WatchCursor {
     return Math.max(this.#start, this.#complete, this.#progress + 1);
   }
 
-  /** The server has taken the subscription; `revision` is that of the store then. */
+  /** The server has created the watch; `revision` is that of the store then. */
   onCreated(revision: number): void {
     if (this.#start === 0) this.#start = revision + 1;
   }
 
   /** Everything up to `revision` has been sent to this subscription. */
   onProgress(revision: number): void {
-    // A half delivered revision stays half delivered, regardless of the server.
+    // A revision that is partly delivered stays so, regardless of the server's progress.
     if (this.#deliveredOfNext === 0) this.#progress = Math.max(this.#progress, revision);
   }
 

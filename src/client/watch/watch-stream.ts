@@ -1,13 +1,13 @@
-// All watches of a client over one stream, which is opened again when it breaks.
+// All watches of a client over one stream, which is reopened when it breaks.
 //
-// A watch is, at any time, in one of these places:
+// A watch is in one of these places:
 //
 //   queue      its create request waits to be sent
 //   creating   sent; the server answers creates in the order of the requests
-//   #byId      the server has taken it and sends its events under this id
+//   #byId      created: the server sends its events under this id
 //   (none)     suspended: its reader is slow; it comes back through `subscribe`
 //
-// Ids are the server's and hold for one stream; a new stream begins with every watch in the queue.
+// Ids are assigned by the server for one stream; a new stream begins with every watch in the queue.
 
 import type { Timer } from '../../env/index.ts';
 import { type CallStatus, type ClientStream, STATUS, type StatusCode } from '../../grpc/index.ts';
@@ -22,12 +22,12 @@ import { Watcher, type WatcherLink, type WatchOptions } from './watcher.ts';
 
 const method = etcdserverpb.WatchService.methods.watch;
 
-/** The id in answers that belong to no watch. */
+/** The id of responses that belong to no watch. */
 const NO_WATCH = -1n;
 
 /**
- * Ends of the stream after which it is opened again: the server went away, or ended it in order. Any
- * other says that the request will not be served however often it is made.
+ * Statuses of the stream after which it is reopened: the server is gone or ended it normally. After any
+ * other one a retry is useless.
  */
 const REOPENED: ReadonlySet<StatusCode> = new Set<StatusCode>([
   STATUS.OK,
@@ -45,15 +45,15 @@ export class WatchStream implements WatcherLink {
   readonly #byId = new Map<bigint, Watcher>();
   readonly #ids = new Map<Watcher, bigint>();
   #stream: ClientStream | undefined = undefined;
-  /** Counts streams: what an old one still delivers is ignored. */
+  /** Number of the current stream: late messages of older ones are ignored. */
   #generation = 0;
-  /** What the stream was opened with. */
+  /** The token with which the stream was opened. */
   #token: string | undefined = undefined;
-  /** Tokens that were refused one after the other, and nothing taken between. */
+  /** Consecutive refused tokens. */
   #renewals = 0;
   #isFull = false;
   #isOpening = false;
-  /** Streams that ended without an answer, one after the other. */
+  /** Consecutive streams that ended without a response. */
   #failures = 0;
   #reopenTimer: Timer | undefined = undefined;
 
@@ -71,7 +71,7 @@ export class WatchStream implements WatcherLink {
     return watcher;
   }
 
-  /** Asks the server to tell every watch how far it is. No effect while there is no stream. */
+  /** Requests progress notifications for all watches. No effect without a stream. */
   requestProgress(): void {
     if (this.#stream !== undefined) this.#send({ case: 'progressRequest', value: {} });
   }
@@ -82,7 +82,7 @@ export class WatchStream implements WatcherLink {
     this.#endStream();
   }
 
-  // What watchers ask for
+  // Requests of watchers
 
   subscribe(watcher: Watcher): void {
     this.#queue.push(watcher);
@@ -97,7 +97,7 @@ export class WatchStream implements WatcherLink {
   remove(watcher: Watcher): void {
     if (!this.#watchers.delete(watcher)) return;
     this.#forgetId(watcher);
-    // In the queue it is skipped; while it is being created, it is cancelled when it has an id.
+    // A queued watch is skipped; one that is being created is cancelled when its id is known.
     if (this.#watchers.size === 0) this.#endStream();
   }
 
@@ -195,7 +195,7 @@ export class WatchStream implements WatcherLink {
 
   /** The stream is gone: its watches wait for the next. */
   #requeue(): void {
-    // Those that have an id or wait for one; suspended ones are in neither place.
+    // Created watches and those being created; suspended ones are in neither place.
     const subscribed = new Set([...this.#byId.values(), ...this.#creating, ...this.#queue]);
     this.#queue = [...subscribed].filter((watcher) => this.#watchers.has(watcher));
     this.#creating = [];
@@ -264,7 +264,7 @@ export class WatchStream implements WatcherLink {
       const header = resultHeader(response.header);
       for (const watcher of [...this.#byId.values()]) watcher.onRequestedProgress(header);
     } else {
-      // An unknown id is one that was cancelled here while this was on its way.
+      // An unknown id: the watch was cancelled here while the response was in flight.
       this.#byId.get(response.watchId)?.onResponse(response, bytes.length);
     }
   }
@@ -284,8 +284,8 @@ export class WatchStream implements WatcherLink {
   }
 
   /**
-   * A create that is refused because the stream's token has run out is no fault of the watch: all
-   * move to a stream with another token. Not without end: then it is refused for good.
+   * If a create is refused because the stream's token has expired, all watches move to a stream with
+   * another token, TOKEN_RENEWALS_MAX times at most; then the refusal counts.
    */
   #hasRefreshed(watcher: Watcher, response: etcdserverpb.WatchResponse): boolean {
     const error = errorOfCancellation(response);

@@ -1,4 +1,4 @@
-// A watch as its user sees it: an async iterable that continues across reconnects.
+// A watch: an async iterable of events that continues across reconnects.
 
 import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
 import { checkCallOptions, checkFlags, checkInteger, checkName } from '../arguments.ts';
@@ -11,21 +11,21 @@ import { type ResponseHeader, resultHeader } from '../results.ts';
 import { DONE, PullQueue } from './pull-queue.ts';
 import { WatchCursor } from './watch-cursor.ts';
 
-/** What is watched, from when, and what is left out. */
+/** Options of a watch. */
 export interface WatchOptions extends RangeOptions {
   /** First revision whose events are delivered; 0 is "from now on". */
   readonly startRevision?: number | undefined;
-  /** Bring with each event what was there before. */
+  /** Include the previous key-value in each event. */
   readonly prevKv?: boolean | undefined;
-  /** Leaves out one kind of event. */
+  /** Excludes one kind of event. */
   readonly filters?: readonly ('noPut' | 'noDelete')[] | undefined;
-  /** Have the server say now and then, when nothing happens, up to where nothing happened. */
+  /** Progress notifications: the server reports its revision periodically while there are no events. */
   readonly progressNotify?: boolean | undefined;
-  /** Let the server cut large sets of events into several messages. */
+  /** Lets the server split large sets of events into several messages. */
   readonly fragment?: boolean | undefined;
   /**
-   * The watch fails with NO_LEADER when the member that serves it loses its leader. Without it, it goes
-   * on at another member, or when there is a leader again.
+   * The watch fails with NO_LEADER when the member that serves it loses its leader. Without it, the watch
+   * continues at another member, or when there is a leader again.
    */
   readonly requireLeader?: boolean | undefined;
   /** Ends the watch; the loop over it throws the signal's reason. */
@@ -35,42 +35,42 @@ export interface WatchOptions extends RangeOptions {
 /** One change of a key. */
 export interface WatchEvent {
   readonly type: 'put' | 'delete';
-  /** What was put; of a deletion, the key and its revision. */
+  /** The key-value that was put; of a DELETE event, only the key and `modRevision`. */
   readonly kv: KeyValue;
-  /** What was there before, if asked for and not compacted. */
+  /** The previous key-value, if `prevKv` was set and it is not compacted. */
   readonly prevKv: KeyValue | undefined;
 }
 
-/** What the server has sent at once: events of one or more revisions, or a sign of progress. */
+/** One message of the server: events of one or more revisions, or a progress notification. */
 export interface WatchResponse {
   readonly header: ResponseHeader;
   /** In revision order. Empty for a progress notification. */
   readonly events: readonly WatchEvent[];
-  /** Up to the header's revision there is no event that was not delivered. */
+  /** Whether all events up to the header's revision have been delivered. */
   readonly isProgress: boolean;
   /** More events of the last event's revision follow in the next response. */
   readonly fragment: boolean;
 }
 
-/** How the watcher speaks to the stream that it shares with others. */
+/** The stream that a watcher shares with others, as far as it uses it. */
 export interface WatcherLink {
-  /** The server need not send to this watcher any more. */
+  /** Cancels the watch at the server. */
   remove(watcher: Watcher): void;
-  /** The buffer was full: stop sending, until `subscribe`. */
+  /** The buffer is full: cancels the watch at the server, until `subscribe`. */
   suspend(watcher: Watcher): void;
-  /** Begin or begin again, from where the cursor is. */
+  /** Creates the watch, at the position of its cursor. */
   subscribe(watcher: Watcher): void;
 }
 
 /**
- * Iterate over it for events, or over `responses()` for what the server sent with them; not over both.
- * The loop ends when the watch is closed and throws when it fails: COMPACTED (a
- * `WatchCompactedError`) if the start, or the place where a break left off, was compacted.
+ * A watch. Iterate over it for events, or over `responses()` for whole responses; not over both. The loop
+ * ends when the watch is closed and throws when it fails: COMPACTED (a `WatchCompactedError`) if the
+ * start revision, or the one to continue at after a break, is compacted.
  */
 export class Watcher implements AsyncIterable<WatchEvent> {
-  /** Resolves when the server has taken the watch for the first time; rejects if it does not. */
+  /** Resolves when the server has created the watch for the first time; rejects if it refuses. */
   readonly created: Promise<void>;
-  /** What the server sent when it cancelled the watch, if it did. */
+  /** The server's response that cancelled the watch, if it did. */
   cancellation: etcdserverpb.WatchResponse | undefined = undefined;
   readonly requireLeader: boolean;
   readonly #link: WatcherLink;
@@ -104,7 +104,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     this.created = new Promise((resolve, reject) => {
       this.#settleCreated = { resolve, reject };
     });
-    // Waiting for it is optional.
+    // Awaiting it is optional.
     this.created.catch(() => {});
     this.#signal = options.signal;
     if (this.#signal?.aborted === true) this.onFailed(this.#signal.reason);
@@ -123,7 +123,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
 
   // The user's side
 
-  /** Ends the watch: a loop over it ends after what has already arrived. */
+  /** Ends the watch: a loop over it ends after the events that have arrived. */
   close(): void {
     if (!this.open) return;
     this.#link.remove(this);
@@ -190,9 +190,9 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     );
   }
 
-  /** An answer to a request for progress that goes to all watchers of the stream. */
+  /** A requested progress notification, for all watchers of the stream. */
   onRequestedProgress(header: ResponseHeader): void {
-    // Not for the cursor: releases before 3.4.25 and 3.5.8 answer though events are outstanding.
+    // The cursor ignores it: releases before 3.4.25 and 3.5.8 send it though events are outstanding.
     if (!this.open) return;
     this.#deliver(
       printed({ header, events: [], isProgress: true, fragment: false }),
@@ -200,7 +200,7 @@ export class Watcher implements AsyncIterable<WatchEvent> {
     );
   }
 
-  /** It is over, by the server's or the client's doing. */
+  /** The watch has failed, at the server or in the client. */
   onFailed(error: unknown): void {
     if (!this.open) return;
     this.#stopListening();

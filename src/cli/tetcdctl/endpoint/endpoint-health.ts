@@ -1,4 +1,4 @@
-// `tetcdctl endpoint health`: whether each member can serve, tried by a linearizable read.
+// `tetcdctl endpoint health`: checks each member by a linearizable read.
 
 import type { Command } from 'commander';
 import { goDuration } from '../../../base/index.ts';
@@ -11,7 +11,7 @@ import { alarmName } from '../printers/simple.ts';
 import type { Session } from '../session.ts';
 import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
 
-/** Any key will do: an answer is what counts. */
+/** Any key: only the response counts. */
 const PROBE_KEY = 'health';
 
 export function addEndpointHealth(parent: Command, tree: CommandTree): void {
@@ -48,7 +48,7 @@ async function probe(client: Client, session: Session): Promise<string> {
     return '';
   } catch (error) {
     session.noteFailure(error);
-    // Refusing this user took the same way through the cluster as an answer.
+    // A refused permission needed the same quorum as a response.
     return isEtcdError(error, 'PERMISSION_DENIED') ? '' : errorText(error);
   }
 }

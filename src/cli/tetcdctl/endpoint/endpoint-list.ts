@@ -1,10 +1,10 @@
-// Which endpoints the commands of `endpoint` ask.
+// The endpoints that the commands of `endpoint` call.
 
 import { EXIT } from '../../shell/exit.ts';
 import type { Session } from '../session.ts';
 
 export interface EndpointOptions {
-  /** Those of the member list, not those given. */
+  /** Use the endpoints of the member list. */
   readonly cluster: boolean;
 }
 

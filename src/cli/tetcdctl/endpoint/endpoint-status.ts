@@ -1,4 +1,4 @@
-// `tetcdctl endpoint status`: what each member says about itself.
+// `tetcdctl endpoint status`: the status of each member.
 
 import type { Command } from 'commander';
 import type { CommandTree } from '../../shell/command.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl compaction`: forgets old revisions.
+// `tetcdctl compaction`: compacts old revisions.
 
 import type { Command } from 'commander';
 import { type CommandTree, GROUPS } from '../../shell/command.ts';

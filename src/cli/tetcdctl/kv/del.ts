@@ -17,7 +17,7 @@ export interface DelOptions {
   readonly range: boolean;
 }
 
-/** Time to think again about deleting a range that was not asked for by a flag. */
+/** Delay before a range is deleted without an explicit flag. */
 const REGRET_MS = 2_000;
 
 export function delFlags(): Flag[] {

@@ -77,7 +77,7 @@ export function addGet(parent: Command, tree: CommandTree): void {
   });
 }
 
-/** The pieces of a streamed answer, as one. */
+/** Merges the parts of a streamed range. */
 async function merged(
   pieces: AsyncIterable<etcdserverpb.RangeStreamResponse>,
 ): Promise<etcdserverpb.RangeResponse> {
@@ -140,7 +140,7 @@ export function rangeRequestOf(
     serializable,
     limit: clampedNumber(options.limit),
     revision: positive(options.rev),
-    // Keys ascend anyhow.
+    // Keys are in ascending order already.
     sortOrder: sortTarget === KEY && sortOrder === ASCEND ? NONE : sortOrder,
     sortTarget,
     keysOnly: options.keysOnly,

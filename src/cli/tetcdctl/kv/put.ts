@@ -58,8 +58,8 @@ export function addPut(parent: Command, tree: CommandTree): void {
 const WORDS_NEEDED = 'put command needs 1 argument and input from stdin or 2 arguments';
 
 /**
- * The request that the words and flags describe; also for a line of a transaction. `readValue` is
- * asked for a value that is not among the words; an empty one is none.
+ * The request that the words and flags describe; also for a line of a transaction. `readValue` provides a
+ * value that is not among the words; an empty one counts as missing.
  */
 export async function putRequestOf(
   words: readonly Word[],

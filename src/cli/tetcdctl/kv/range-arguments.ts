@@ -1,4 +1,4 @@
-// The range of keys that a command's words and flags mean.
+// The range of keys of a command's words and flags.
 
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { prefixEnd } from '../../../client/index.ts';

@@ -17,7 +17,7 @@ const RESULTS: ReadonlyMap<Word, etcdserverpb.CompareResult> = new Map([
 
 type Target = Pick<etcdserverpb.Compare, 'target' | 'targetUnion'>;
 
-/** INVALID_INPUT names the line and what of it was understood. */
+/** INVALID_INPUT quotes the line and the part of it that was parsed. */
 export function parseCompare(line: Word): etcdserverpb.Compare {
   const text = textOfWord(line);
   const open = line.indexOf('(');

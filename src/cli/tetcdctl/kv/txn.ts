@@ -67,7 +67,7 @@ export function addTxn(parent: Command, tree: CommandTree): void {
   });
 }
 
-/** Lines up to an empty one, each parsed. INVALID_INPUT if the input ends before. */
+/** Parses lines up to an empty one. INVALID_INPUT if the input ends before. */
 async function readPart<T>(io: Io, parse: (line: Word) => T | Promise<T>): Promise<T[]> {
   const items: T[] = [];
   for (;;) {
@@ -79,10 +79,10 @@ async function readPart<T>(io: Io, parse: (line: Word) => T | Promise<T>): Promi
   }
 }
 
-/** Standard input holds the transaction. */
+/** No value from standard input, which is the transaction. */
 const NO_VALUE = async (): Promise<Uint8Array> => EMPTY_BYTES;
 
-/** The commands of a line, with flags of their own for each line. */
+/** The commands of transaction lines, with new flags for each line. */
 function requestCommands(): Command {
   const root = new Command('txn');
   const add = (name: string, flags: readonly Flag[]): void => {

@@ -1,4 +1,4 @@
-// What a watch's words mean: the key or range, and the program to run per event.
+// The arguments of `watch`: the key or range, and the program to run per event.
 
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { type Word, wordFromText } from '../../shell/words.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl watch`: prints events as they happen, or runs a program for each.
+// `tetcdctl watch`: prints events, or runs a program for each.
 
 import { Command } from 'commander';
 import { goQuote } from '../../../base/index.ts';
@@ -131,7 +131,7 @@ async function runForEach(
   }
 }
 
-/** `watch …` and `progress`, line by line. */
+/** Interactive mode: lines of `watch …` and `progress`. */
 async function readCommands(session: Session, io: Io): Promise<never> {
   const running = new Set<Promise<void>>();
   let failure: unknown;

@@ -1,4 +1,4 @@
-// The lease that a word names.
+// The argument that names a lease.
 
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { parseGoInt } from '../../shell/go-numbers.ts';

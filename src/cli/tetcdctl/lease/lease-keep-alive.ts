@@ -1,4 +1,4 @@
-// `tetcdctl lease keep-alive`: renews a lease, again and again unless told otherwise.
+// `tetcdctl lease keep-alive`: renews a lease periodically, or once with `--once`.
 
 import type { Command } from 'commander';
 import { isEtcdError } from '../../../client/index.ts';

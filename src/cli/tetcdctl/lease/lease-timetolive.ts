@@ -1,4 +1,4 @@
-// `tetcdctl lease timetolive`: how long a lease has left, and the keys attached to it.
+// `tetcdctl lease timetolive`: the remaining TTL of a lease, and its keys.
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl member add`: takes a member into the cluster, and says how to start it.
+// `tetcdctl member add`: adds a member to the cluster, and prints the settings to start it with.
 
 import type { Command } from 'commander';
 import { goQuote } from '../../../base/index.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl member promote`: gives a learner a vote.
+// `tetcdctl member promote`: makes a learner a voting member.
 
 import type { Command } from 'commander';
 import type { CommandTree } from '../../shell/command.ts';

@@ -1,4 +1,4 @@
-// `tetcdctl member remove`: takes a member out of the cluster.
+// `tetcdctl member remove`: removes a member from the cluster.
 
 import type { Command } from 'commander';
 import type { CommandTree } from '../../shell/command.ts';

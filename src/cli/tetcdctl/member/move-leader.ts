@@ -1,4 +1,4 @@
-// `tetcdctl move-leader`: has the leader hand over to another member.
+// `tetcdctl move-leader`: transfers leadership to another member.
 
 import type { Command } from 'commander';
 import type { Client } from '../../../client/index.ts';
@@ -23,7 +23,7 @@ export function addMoveLeader(parent: Command, tree: CommandTree): void {
       const target = parseGoUint(textOfWord(word), 16);
       if (target.reason !== undefined) throw new ExitError(EXIT.BAD_ARGS, target.reason);
       const session = await open();
-      // One time limit for all that is asked.
+      // One timeout for all calls.
       const deadlineNs = session.io.monotonicNs() + session.options.commandTimeout * 1e6;
       const { client, leader } = await findLeader(session, deadlineNs);
       const limits = limitsUntil(session, deadlineNs);
@@ -37,7 +37,7 @@ function limitsUntil({ io }: Session, deadlineNs: number): { readonly timeoutMs:
   return { timeoutMs: Math.max(0, (deadlineNs - io.monotonicNs()) / 1e6) };
 }
 
-/** The first endpoint that says it leads; one that does not answer before it ends the search. */
+/** The first endpoint that is the leader; an earlier one that does not answer ends the search. */
 async function findLeader(
   session: Session,
   deadlineNs: number,

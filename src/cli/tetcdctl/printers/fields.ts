@@ -45,7 +45,7 @@ export class FieldsPrinter extends PartialPrinter {
   #header(header: Header): void {
     this.#id('ClusterID', header?.clusterId ?? 0n);
     this.#id('MemberID', header?.memberId ?? 0n);
-    // Answers that have to do with keys have a revision.
+    // Responses of the key-value service have a revision.
     if (header !== undefined && header.revision > 0) this.#field('Revision', header.revision);
     this.#field('RaftTerm', header?.raftTerm ?? 0);
   }

@@ -1,5 +1,5 @@
-// JSON, one line per response, in the shapes that etcdctl's Go structs have: those of the protocol
-// where it prints messages as they are, its own for leases and watches.
+// JSON, one line per response, in the form of etcdctl's Go structs: those of the protocol for most
+// messages, its own for leases and watches.
 
 import { etcdserverpb, type KeepAliveResponse, mvccpb } from '../../../client/index.ts';
 import type { MessageInfo } from '../../../protocol/index.ts';
@@ -171,7 +171,7 @@ export class JsonPrinter implements Printer {
   }
 }
 
-/** What answers about members have in common. */
+/** Common part of responses about members. */
 interface MembersResponse {
   readonly header: Header;
   /** The one that was added. */

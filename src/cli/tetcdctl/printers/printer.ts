@@ -1,4 +1,4 @@
-// What commands have to print. Each output form implements what it can and refuses the rest.
+// The interface of output forms. Each implements some methods and refuses the others.
 
 import type { etcdserverpb, KeepAliveResponse, WatchResponse } from '../../../client/index.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
@@ -51,7 +51,7 @@ export interface Printer {
   moveLeader(leader: bigint, target: bigint, response: etcdserverpb.MoveLeaderResponse): void;
 }
 
-/** The base of forms that print only some things. */
+/** Base of forms that implement only some methods. */
 export class PartialPrinter implements Printer {
   readonly #form: string;
 

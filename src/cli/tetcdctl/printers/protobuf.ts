@@ -14,7 +14,7 @@ export class ProtobufPrinter extends PartialPrinter {
     this.#io = io;
   }
 
-  /** Of answers about leases etcdctl prints the header alone. */
+  /** Of responses about leases etcdctl prints the header only. */
   #header(header: Header): void {
     if (header !== undefined) this.#io.out(etcdserverpb.ResponseHeaderCodec.encode(header));
   }

@@ -1,4 +1,4 @@
-// The form for people: what matters, one line each.
+// The default form: short lines for people.
 
 import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
 import { goHex16 } from '../../shell/go-numbers.ts';

@@ -1,4 +1,4 @@
-// The rows that the simple and the table form share.
+// Rows for the simple and the table form.
 
 import { humanBytes } from '../../../base/index.ts';
 import type { etcdserverpb } from '../../../client/index.ts';
@@ -77,7 +77,7 @@ function statusRow(endpoint: string, status: etcdserverpb.StatusResponse): reado
 }
 
 function percentageNotInUse({ dbSize, dbSizeInUse }: etcdserverpb.StatusResponse): number {
-  // Servers before 3.4 do not say how much is in use, and an empty answer has no size at all.
+  // Servers before 3.4 do not report the size in use, and an empty response has no size at all.
   return dbSize === 0 ? 0 : 100 - Math.trunc((dbSizeInUse * 100) / dbSize);
 }
 
