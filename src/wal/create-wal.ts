@@ -5,7 +5,7 @@ import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import { raftpb, walpb } from '../protocol/index.ts';
 import { FrameBuffer } from './frame-buffer.ts';
-import { SEGMENT_SIZE_DEFAULT } from './limits.ts';
+import { FILL_SIZE_DEFAULT, SEGMENT_SIZE_DEFAULT } from './limits.ts';
 import { syncFile, syncNames } from './observe.ts';
 import { RECORD_TYPES } from './record-types.ts';
 import { parseSegmentName, segmentName } from './segment-name.ts';
@@ -42,7 +42,7 @@ export async function createWal(
   try {
     await disk.makeDirectory(staging);
     file = await disk.open(`${staging}/${FIRST_NAME}`, OPEN_MODES.CREATE);
-    await file.zeroFill(0, Math.max(options.segmentSize ?? SEGMENT_SIZE_DEFAULT, frames.length));
+    await file.zeroFill(0, Math.max(firstFillOf(options), frames.length));
     await file.write([frames.bytes.subarray(0, frames.length)], 0);
     await syncFile(env, file, options);
     await syncNames(env, staging, options);
@@ -71,6 +71,12 @@ export async function createWal(
     },
     options,
   );
+}
+
+/** A full disk shall be met now, if it is as full as that; the rest of the segment follows. */
+function firstFillOf(options: WalOptions): number {
+  const segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
+  return Math.min(segmentSize, options.fillSize ?? FILL_SIZE_DEFAULT);
 }
 
 /** Returns the segment, opened under its final name. */

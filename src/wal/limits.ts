@@ -48,17 +48,20 @@ export const TORN_REACH_MAX: number = 16 * 1024 * 1024;
 /** Bytes read at a time; entries are views of such blocks, which they keep alive. */
 export const READ_BLOCK_SIZE = 1024 * 1024;
 
-/** Bytes of zeros written at a time while the next segment is prepared. */
-export const PREPARE_CHUNK_SIZE = 1024 * 1024;
+/** Bytes of zeros written at a time, and before a new log is used. */
+export const FILL_SIZE_DEFAULT: number = 1024 * 1024;
+
+/** While filling with zeros, pause this many times as long as the last chunk took: commits go first. */
+export const FILL_REST_FACTOR = 2;
+
+/** The rest of the segment that a log is opened with is filled after this: the start goes first. */
+export const FILL_DELAY_MS = 1000;
 
 /** Part of a segment that is in use when the preparation of the next one begins. */
 export const PREPARE_AT_FRACTION = 0.5;
 
 /** After a failure to prepare it, the next attempt comes this part of a segment later. */
 export const PREPARE_RETRY_FRACTION = 0.125;
-
-/** While preparing, pause this many times as long as the last chunk took: commits go first. */
-export const PREPARE_REST_FACTOR = 2;
 
 invariant(TORN_REACH_MAX > 2 * BATCH_SIZE_MAX, 'a torn batch is within reach');
 invariant(SECTOR_SIZE % FRAME_ALIGNMENT === 0, 'a length word never crosses a sector');

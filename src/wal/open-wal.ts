@@ -5,7 +5,7 @@ import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
 import { findBehindEnd } from './behind-end.ts';
 import { corrupt } from './corrupt.ts';
-import { READ_BLOCK_SIZE, SEGMENT_SIZE_DEFAULT, TORN_REACH_MAX } from './limits.ts';
+import { READ_BLOCK_SIZE, TORN_REACH_MAX } from './limits.ts';
 import { assertComplete, LogReader, metadataOf, type OpenSegment } from './log-reader.ts';
 import { syncFile } from './observe.ts';
 import {
@@ -208,11 +208,9 @@ async function zeroTail(
   { offset, zerosFrom }: { readonly offset: number; readonly zerosFrom: number },
   options: WalOptions,
 ): Promise<void> {
-  const segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
-  if (zerosFrom > offset) await file.zeroFill(offset, zerosFrom);
-  const isShort = file.size() < segmentSize;
-  if (isShort) await file.zeroFill(file.size(), segmentSize);
-  if (zerosFrom > offset || isShort) await syncFile(env, file, options);
+  if (zerosFrom === offset) return;
+  await file.zeroFill(offset, zerosFrom);
+  await syncFile(env, file, options);
 }
 
 /** Offset from which on only zeros follow, rounded up to a block; `offset` if there are only zeros. */

@@ -1,16 +1,14 @@
-// Prepares the next segment while the current one fills: a file of zeros, written and synced, so that
-// later writes to it neither meet a full disk nor change the file's size (which makes a sync shorter).
-// It works in chunks with pauses between them, so that commits are hardly delayed; without pauses once
-// a cut waits for it.
+// Prepares the next segment while the current one fills: a file of zeros, written and synced. Without
+// pauses once a cut waits for it.
 //
 // Two names, `0.tmp` and `1.tmp`, alternate, since the file taken last may not be renamed yet.
 
 import { invariant, type TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
-import { PREPARE_CHUNK_SIZE, PREPARE_REST_FACTOR } from './limits.ts';
 import { syncFile } from './observe.ts';
 import { TEMPORARY_SUFFIX } from './segments.ts';
 import type { WalEnv, WalOptions } from './types.ts';
+import { ZeroFiller } from './zero-filler.ts';
 
 export class SegmentPreparer {
   readonly #env: WalEnv;
@@ -20,10 +18,10 @@ export class SegmentPreparer {
   #count = 0;
   /** The file that is prepared or being prepared. */
   #file: Promise<DiskFile> | undefined;
+  #filler: ZeroFiller | undefined;
   /** A cut waits: prepare without pauses. */
-  #hurry = false;
+  #hurried = false;
   #stopped = false;
-  #endRest: (() => void) | undefined;
 
   constructor(env: WalEnv, directory: string, size: number, options: WalOptions) {
     this.#env = env;
@@ -35,7 +33,7 @@ export class SegmentPreparer {
   /** Begins the preparation, unless it has begun. A failure is reported to the observer. */
   start(): void {
     if (this.#file !== undefined || this.#stopped) return;
-    this.#hurry = false;
+    this.#hurried = false;
     const file = this.#prepare();
     this.#file = file;
     file.catch((error: TetcdError) => {
@@ -48,8 +46,8 @@ export class SegmentPreparer {
   async take(): Promise<DiskFile> {
     invariant(!this.#stopped, 'SegmentPreparer.take: stopped');
     this.start();
-    this.#hurry = true;
-    this.#endRest?.();
+    this.#hurried = true;
+    this.#filler?.hurry();
     const file = await this.#file!;
     invariant(file.size() >= this.#size, 'a prepared segment has its full size');
     this.#file = undefined;
@@ -60,7 +58,7 @@ export class SegmentPreparer {
   /** Removes what was prepared. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#endRest?.();
+    this.#filler?.stop();
     const file = await this.#file?.catch(() => undefined);
     if (file === undefined) return;
     await file.close();
@@ -73,15 +71,11 @@ export class SegmentPreparer {
     try {
       // A file left behind by a crash may hold records.
       await file.truncate(0);
-      let at = 0;
-      while (at < this.#size && !this.#stopped) {
-        const startMs = this.#env.clock.monotonicMs();
-        const next = Math.min(this.#size, at + PREPARE_CHUNK_SIZE);
-        await file.zeroFill(at, next);
-        await syncFile(this.#env, file, { ...this.#options, observer: {} });
-        at = next;
-        await this.#rest((this.#env.clock.monotonicMs() - startMs) * PREPARE_REST_FACTOR);
-      }
+      const filler = new ZeroFiller(this.#env, file, this.#size, this.#options);
+      this.#filler = filler;
+      if (this.#hurried) filler.hurry();
+      if (this.#stopped) filler.stop();
+      await filler.fill(() => syncFile(this.#env, file, { ...this.#options, observer: {} }), 0);
       return file;
     } catch (error) {
       await file.close();
@@ -89,17 +83,5 @@ export class SegmentPreparer {
       await this.#env.disk.remove(path).catch(() => {});
       throw error;
     }
-  }
-
-  async #rest(durationMs: number): Promise<void> {
-    if (this.#hurry || this.#stopped) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#env.timers.after(durationMs, resolve);
-      this.#endRest = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-    this.#endRest = undefined;
   }
 }

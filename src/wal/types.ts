@@ -42,7 +42,10 @@ export interface WalObserver {
   wrote?(bytes: number, seconds: number): void;
   /** A new segment is in use. */
   segmentCreated?(path: string): void;
-  /** The next segment could not be prepared (the disk is full, say); the cut will try again. */
+  /**
+   * No zeros could be written ahead, in the newest segment or for the next one (the disk is full, say).
+   * The append that needs them tries again.
+   */
   prepareFailed?(error: TetcdError): void;
   /** A torn tail was cut off on opening. */
   repaired?(repair: WalRepair): void;
@@ -56,6 +59,8 @@ export interface WalObserver {
 export interface WalOptions {
   /** Bytes; 64,000,000 by default. */
   readonly segmentSize?: number;
+  /** Bytes of zeros that are written ahead of the records at a time; 1 MiB by default. */
+  readonly fillSize?: number;
   /** Never sync: fast, and unsafe against anything but a crash of this process alone. */
   readonly unsafeNoFsync?: boolean;
   readonly observer?: WalObserver;

@@ -29,6 +29,7 @@ import { FrameBuffer } from './frame-buffer.ts';
 import {
   APPENDS_WAITING_MAX,
   BATCH_SIZE_MAX,
+  FILL_DELAY_MS,
   PREPARE_AT_FRACTION,
   PREPARE_RETRY_FRACTION,
   SEGMENT_SIZE_DEFAULT,
@@ -40,6 +41,7 @@ import { RECORD_TYPES } from './record-types.ts';
 import { segmentName } from './segment-name.ts';
 import { SegmentPreparer } from './segment-preparer.ts';
 import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
+import { ZeroFiller } from './zero-filler.ts';
 
 /** Where appending continues. */
 interface WalTail {
@@ -62,6 +64,9 @@ export class Wal {
   readonly #segmentSize: number;
   readonly #metadata: Uint8Array;
   readonly #preparer: SegmentPreparer;
+  /** Of the segment that the log was opened with; those that follow are filled when they are taken. */
+  readonly #filler: ZeroFiller;
+  readonly #filling: Promise<void>;
   readonly #frames: FrameBuffer;
 
   /** Held, oldest first; the last one is appended to. */
@@ -104,6 +109,8 @@ export class Wal {
     this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
     invariant(this.#segments.length > 0, 'wal: a log has a segment');
     invariant(this.#offset <= this.#tail.file.size(), 'wal: a log ends within its last segment');
+    this.#filler = new ZeroFiller(env, this.#tail.file, this.#segmentSize, options);
+    this.#filling = this.#fill();
     this.#maybePrepare();
   }
 
@@ -198,6 +205,8 @@ export class Wal {
     this.#closing = true;
     await this.#pumped;
     await this.#locking.catch(() => {});
+    this.#filler.stop();
+    await this.#filling;
     await this.#preparer.stop();
     for (const segment of this.#segments) await segment.file.close();
     await synced;
@@ -283,6 +292,7 @@ export class Wal {
     const size = this.#frames.length;
     if (size === 0) return;
     invariant(size % 8 === 0 && this.#offset % 8 === 0, 'wal: frames lie at multiples of 8');
+    if (!this.#filler.isDone) await this.#filler.reach(this.#offset + size);
     const { file } = this.#tail;
     const bytes = this.#frames.bytes.subarray(0, size);
     const startMs = this.#env.clock.monotonicMs();
@@ -331,8 +341,23 @@ export class Wal {
     this.#preparer.start();
   }
 
+  /** Never rejects: the append that needs what could not be filled tries again. */
+  async #fill(): Promise<void> {
+    if (this.#filler.isDone) return;
+    try {
+      // By the pump: of two syncs at the same time, only one may be told that a write has failed.
+      await this.#filler.fill(() => {
+        this.#unsynced = true;
+        return this.sync();
+      }, FILL_DELAY_MS);
+    } catch (error) {
+      if (!this.#closing) this.#options.observer?.prepareFailed?.(error as TetcdError);
+    }
+  }
+
   async #cut(): Promise<void> {
     const tail = this.#tail;
+    invariant(this.#filler.isDone, 'wal: a segment is filled before it is full');
     if (tail.file.size() > this.#offset) {
       await tail.file.truncate(this.#offset);
       this.#unsynced = true;

@@ -11,7 +11,7 @@ export function walObserver(log: Logger, metrics: ServerMetrics): WalObserver {
       metrics.disk.walWriteSeconds.observe(seconds);
     },
     segmentCreated: (path) => log.info('created a new WAL segment', { path }),
-    prepareFailed: (error) => log.warn('the next WAL segment could not be made ready', { error }),
+    prepareFailed: (error) => log.warn('no room could be made ready in the WAL', { error }),
     ignoredFile: (path) => log.warn('ignored file in WAL directory', { path }),
     purged: (path) => log.info('purged', { path }),
   };
