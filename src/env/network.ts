@@ -9,6 +9,8 @@ export interface StreamAddress {
   readonly port: number;
   /** Path of a Unix socket; then host and port are not used. */
   readonly path?: string;
+  /** Whether a {@link Network} encrypts streams there (TLS); one that cannot refuses. Default false. */
+  readonly secure?: boolean;
 }
 
 /** One connection, either side. Bytes arrive in order or the stream closes. */

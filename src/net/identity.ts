@@ -1,7 +1,7 @@
 // The peer of a connection: its address, and the subject of its certificate.
 
 import { type Socket, SocketAddress } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls';
 
 /** The other end of a connection, the same object for all its calls. */
 export interface PeerIdentity {
@@ -28,10 +28,20 @@ export interface CertificateSubject {
 
 type Names = Pick<CertificateSubject, 'dnsNames' | 'ipAddresses' | 'uris' | 'emailAddresses'>;
 
+/** Of secured sockets: the certificate is read once. */
+const identities = new WeakMap<TLSSocket, PeerIdentity>();
+
 /** The identity at the other end of `socket`. */
 export function identityOf(socket: Socket): PeerIdentity {
-  if (isTls(socket)) return new TlsIdentity(socket);
-  return { address: addressOf(socket), encrypted: false, certificate: undefined };
+  if (!isTls(socket)) {
+    return { address: addressOf(socket), encrypted: false, certificate: undefined };
+  }
+  let identity = identities.get(socket);
+  if (identity === undefined) {
+    identity = new TlsIdentity(socket);
+    identities.set(socket, identity);
+  }
+  return identity;
 }
 
 class TlsIdentity implements PeerIdentity {
@@ -49,20 +59,24 @@ class TlsIdentity implements PeerIdentity {
   get certificate(): CertificateSubject | undefined {
     if (!this.#isRead) {
       this.#isRead = true;
-      if (this.#socket.authorized) this.#certificate = subjectOf(this.#socket);
+      if (this.#socket.authorized) {
+        this.#certificate = subjectOf(this.#socket.getPeerCertificate());
+      }
     }
     return this.#certificate;
   }
 }
 
-function subjectOf(socket: TLSSocket): CertificateSubject | undefined {
-  // Null or without fields where there is none, or where the connection is gone.
-  const certificate = socket.getPeerCertificate();
+/** Undefined where there is none: Node gives null or no fields then, or where the connection is gone. */
+export function subjectOf(certificate: PeerCertificate | null): CertificateSubject | undefined {
   if (certificate?.serialNumber === undefined) return undefined;
   const names: string | string[] | undefined = certificate.subject?.CN;
+  const alternatives = alternativeNames(certificate.subjectaltname ?? '');
+  // Half of the names could be taken for all of them.
+  if (alternatives === undefined) return undefined;
   return {
     commonName: Array.isArray(names) ? names.at(-1) : names,
-    ...alternativeNames(certificate.subjectaltname ?? ''),
+    ...alternatives,
     serialNumber: certificate.serialNumber,
   };
 }
@@ -70,8 +84,8 @@ function subjectOf(socket: TLSSocket): CertificateSubject | undefined {
 /** One name of `subjectaltname`; a value with special characters is a JSON string. */
 const ALTERNATIVE_NAME = /([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
 
-/** Parses Node's text of alternative names; no names at all if any part of it is not understood. */
-export function alternativeNames(text: string): Names {
+/** Parses Node's text of alternative names; undefined if any part of it is not understood. */
+export function alternativeNames(text: string): Names | undefined {
   const names = {
     dnsNames: [] as string[],
     ipAddresses: [] as string[],
@@ -81,7 +95,7 @@ export function alternativeNames(text: string): Names {
   ALTERNATIVE_NAME.lastIndex = 0;
   while (ALTERNATIVE_NAME.lastIndex < text.length) {
     const match = ALTERNATIVE_NAME.exec(text);
-    if (match === null) return { dnsNames: [], ipAddresses: [], uris: [], emailAddresses: [] };
+    if (match === null) return undefined;
     const value: string = match[2]!.startsWith('"') ? JSON.parse(match[2]!) : match[2]!;
     if (match[1] === 'DNS') names.dnsNames.push(value);
     else if (match[1] === 'IP Address') names.ipAddresses.push(shortened(value));
@@ -101,8 +115,31 @@ export function isTls(socket: Socket): socket is TLSSocket {
 
 /** `host:port` of the other side; `@` for a Unix socket, whose other side has no name. */
 export function addressOf(socket: Socket): string {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress === undefined) return '@';
-  const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
-  return `${host}:${remotePort}`;
+  const ip = ipOf(socket);
+  if (ip === undefined) return '@';
+  return `${ip.includes(':') ? `[${ip}]` : ip}:${socket.remotePort}`;
+}
+
+/** How a socket for both families sees an IPv4 address. */
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+/** IP address of the other side; undefined for a Unix socket. */
+export function ipOf({ remoteAddress }: Socket): string | undefined {
+  return remoteAddress?.replace(MAPPED, '');
+}
+
+/** Of the other side's chain, its own certificate first: hexadecimal digits in upper case. */
+export function serialNumbersOf(socket: TLSSocket): readonly string[] {
+  return chainSerialNumbers(socket.getPeerCertificate(true));
+}
+
+/** Of a certificate with its issuers, as Node gives it; the last one is its own issuer. */
+export function chainSerialNumbers(leaf: DetailedPeerCertificate | undefined): readonly string[] {
+  const found: string[] = [];
+  const seen = new Set<DetailedPeerCertificate>();
+  for (let at = leaf; at?.serialNumber !== undefined && !seen.has(at); at = at.issuerCertificate) {
+    seen.add(at);
+    found.push(at.serialNumber);
+  }
+  return found;
 }

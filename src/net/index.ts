@@ -1,8 +1,15 @@
 // The only code that touches sockets: byte streams over plain and TLS sockets, a port that detects
 // protocols, and the identity of peers.
 
+export type {
+  CertificateFiles,
+  CertificateFilesOptions,
+} from './certificates/certificate-files.ts';
+export { cipherSuiteProblem, http2SuiteProblem } from './certificates/cipher-suites.ts';
+export { loadCertificateFiles } from './certificates/load.ts';
 export { type ClientTlsSettings, clientTls, type Pem } from './client-tls.ts';
 export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';
+export type { HandshakeFailure } from './handshake-failure.ts';
 export type { CertificateSubject, PeerIdentity } from './identity.ts';
 export {
   type BindOptions,

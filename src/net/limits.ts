@@ -17,3 +17,31 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Idle time before TCP keepalive probes; etcd's 30 seconds. */
 export const KEEPALIVE_IDLE_MS = 30_000;
+
+/**
+ * Accepted connections that are not secured yet, at a port. They cost 5 KiB each, 17 KiB once their
+ * handshake has begun; beyond it, the oldest is closed.
+ */
+export const HANDSHAKES_MAX = 8_192;
+
+/**
+ * Handshakes begun per turn of the event loop, later ones in the next: each takes one to two
+ * milliseconds of the thread that also sends heartbeats.
+ */
+export const HANDSHAKES_PER_TURN_MAX = 8;
+
+/** Bytes of a certificate file; half a million revoked certificates take 20 MB. A larger one is refused. */
+export const CERTIFICATE_FILE_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/** Clients whose addresses are compared with the names in their certificates; others wait. */
+export const ADDRESS_CHECKS_MAX = 64;
+
+/** Names of one certificate that are looked up; later ones count as not matching. */
+export const CHECKED_NAMES_MAX = 32;
+
+/** Lookups of names at a time, of the four threads that file syncs need too; others wait. */
+export const LOOKUPS_MAX = 1;
+
+/** A try at the names of an address; the second try is the last. */
+export const REVERSE_LOOKUP_TIMEOUT_MS = 2_000;
+export const REVERSE_LOOKUP_TRIES = 2;

@@ -12,11 +12,13 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { invariant, latin1FromBytes } from '../base/index.ts';
 import type { ByteStream, StreamAddress } from '../env/index.ts';
+import type { HandshakeFailure } from './handshake-failure.ts';
+import type { Handshakes } from './handshakes.ts';
 import { addressOf, isTls, type PeerIdentity } from './identity.ts';
 import { HANDSHAKE_TIMEOUT_MS, HELD_CONNECTIONS_MAX } from './limits.ts';
 import { openServerSocket, type ServerSocket } from './server-socket.ts';
 import { SocketStream } from './socket-stream.ts';
-import { Handshakes, type ServerTls } from './tls.ts';
+import type { ServerTls } from './tls.ts';
 
 /** Serves HTTP/2 connections; the gRPC server is one. */
 export interface Http2Acceptor {
@@ -39,12 +41,16 @@ export interface BindOptions {
   readonly tls?: ServerTls;
   /** Whether a port with TLS serves plaintext too, told apart by the first byte. Default false. */
   readonly plaintext?: boolean;
+  /** Whether clients over TLS may choose HTTP/2 (ALPN). Default true. */
+  readonly offersHttp2?: boolean;
   /** Time for the TLS handshake, and for the bytes that tell HTTP/2 from HTTP/1. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
   /** Interval of TCP keepalive probes. Default 30 s. */
   readonly tcpKeepaliveMs?: number;
-  /** A connection failed before it had a protocol (a bad handshake, say); for debug logs. */
+  /** A connection failed before it had a protocol; for debug logs. */
   readonly onConnectionError?: (address: string, error: Error) => void;
+  /** A handshake failed, or what follows it refused the connection. Default: `onConnectionError`. */
+  readonly onHandshakeFailure?: (failure: HandshakeFailure) => void;
 }
 
 /** An address with the servers behind it. */
@@ -65,7 +71,9 @@ export interface PortListener {
  * INVALID_ARGUMENT if it cannot be bound, and with the TLS library's error for bad settings.
  */
 export async function bind(options: BindOptions): Promise<PortListener> {
-  const port = new Port(options);
+  // Loaded by those that encrypt.
+  const encrypting = options.tls && (await import('./handshakes.ts')).Handshakes;
+  const port = new Port(options, encrypting);
   await port.open();
   return port;
 }
@@ -97,17 +105,18 @@ class Port implements PortListener {
   readonly #undecided = new Set<Socket>();
   #closed = false;
 
-  constructor(options: BindOptions) {
+  /** `encrypting` if there are TLS settings. */
+  constructor(options: BindOptions, encrypting: typeof Handshakes | undefined) {
     this.#options = options;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
     this.#handshakes =
       options.tls &&
-      new Handshakes({
+      new encrypting!({
         tls: options.tls,
         timeoutMs: this.#handshakeTimeoutMs,
-        alpn: ['h2', 'http/1.1'],
+        alpn: options.offersHttp2 === false ? ['http/1.1'] : ['h2', 'http/1.1'],
         onSecure: (socket) => this.#beginSecure(socket),
-        onFailure: (socket, error) => options.onConnectionError?.(addressOf(socket), error),
+        onFailure: options.onHandshakeFailure ?? asConnectionError(options.onConnectionError),
       });
   }
 
@@ -240,6 +249,12 @@ class Port implements PortListener {
     http.emit('connection', socket);
     process.nextTick(() => socket.resume());
   }
+}
+
+function asConnectionError(
+  report: BindOptions['onConnectionError'],
+): (failure: HandshakeFailure) => void {
+  return ({ address, error }) => report?.(address, error);
 }
 
 /** HTTP servers whose timer for slow requests has been started. */

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../base/index.ts';
+import type { Network } from '../env/index.ts';
 import { networkContract, Recorder } from '../env/network-contract.fixture.ts';
-import { createNodeNetwork } from './node-network.ts';
+import { createNodeNetwork, type NetworkTls } from './node-network.ts';
 import {
   CA_CERT,
   CLIENT_CERT,
@@ -18,12 +19,30 @@ describe('the real network', () => {
   networkContract(() => ({ network: createNodeNetwork(), host: '127.0.0.1' }));
 });
 
+/** Whose addresses are all secure. */
+function encrypted(tls: NetworkTls): Network {
+  const { listen, connect, resolve } = createNodeNetwork(tls);
+  return {
+    listen: (address, accept) => listen({ ...address, secure: true }, accept),
+    connect: (address, timeoutMs) => connect({ ...address, secure: true }, timeoutMs),
+    resolve,
+  };
+}
+
 describe('the real network over TLS', () => {
   const tls = {
     listen: fixedTls({ key: SERVER_KEY, cert: SERVER_CERT, ca: CA_CERT, requestCert: true }),
     connect: fixedTls({ key: CLIENT_KEY, cert: CLIENT_CERT, ca: CA_CERT }),
   };
-  networkContract(() => ({ network: createNodeNetwork(tls), host: '127.0.0.1' }));
+  networkContract(() => ({ network: encrypted(tls), host: '127.0.0.1' }));
+});
+
+test('nothing listens at a secure address without settings', async () => {
+  const address = { host: '127.0.0.1', port: 0, secure: true };
+  const network = createNodeNetwork();
+  await expect(network.listen(address, () => {})).rejects.toThrow(
+    'cannot listen on TLS for 127.0.0.1:0: KeyFile and CertFile are not presented',
+  );
 });
 
 test('Unix sockets', async () => {

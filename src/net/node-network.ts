@@ -1,52 +1,91 @@
-// The contract of `env/network.ts` over real sockets.
+// The contract of `env/network.ts` over real sockets, plain or TLS.
 
 import { lookup } from 'node:dns';
 import type { Socket } from 'node:net';
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
-import { type ByteStream, type Network, networkError } from '../env/index.ts';
+import {
+  type ByteStream,
+  type Listener,
+  type Network,
+  networkError,
+  type StreamAddress,
+} from '../env/index.ts';
 import { socketConnect } from './connect.ts';
+import type { HandshakeFailure } from './handshake-failure.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.ts';
-import { openServerSocket } from './server-socket.ts';
+import { describeAddress, openServerSocket } from './server-socket.ts';
 import { SocketStream } from './socket-stream.ts';
-import { type ClientTls, Handshakes, type ServerTls } from './tls.ts';
+import { type ClientTls, fixedTls, type ServerTls } from './tls.ts';
 
-/** Settings of both directions, for a network that encrypts all of its streams. */
+/** Settings for the streams of addresses that are `secure`. */
 export interface NetworkTls {
-  readonly listen: ServerTls;
+  /** Without it, nothing can listen at such an address. */
+  readonly listen?: ServerTls;
   readonly connect: ClientTls;
+  /** A connection was refused before it was accepted. */
+  readonly onHandshakeFailure?: (failure: HandshakeFailure) => void;
 }
 
 /** Members write a message in several pieces. */
 const GATHER = { gather: true } as const;
 
-/** Byte streams over TCP and Unix sockets. Without `tls`, in plaintext. */
+/**
+ * Byte streams over TCP and Unix sockets, encrypted where the address says so: without `tls`, with
+ * nobody who connects, and with those who connect as Node does it.
+ */
 export function createNodeNetwork(tls?: NetworkTls): Network {
+  const connectPlain = socketConnect(GATHER);
+  const connectSecure = socketConnect({ ...GATHER, tls: tls?.connect ?? fixedTls({}) });
   return {
-    listen: async (address, accept) => {
-      const onSocket = tls === undefined ? streamOver(accept) : handshakeOver(accept, tls.listen);
-      const socket = await openServerSocket({ address, onSocket });
-      return { address: socket.address, close: async () => socket.close() };
-    },
-    connect: socketConnect(tls === undefined ? GATHER : { ...GATHER, tls: tls.connect }),
+    listen: (address, accept) =>
+      address.secure === true ? listenSecure(address, accept, tls) : listenPlain(address, accept),
+    connect: (address, timeoutMs) =>
+      address.secure === true
+        ? connectSecure(address, timeoutMs)
+        : connectPlain(address, timeoutMs),
     resolve,
   };
 }
 
 type Accept = (stream: ByteStream) => void;
 
-function streamOver(accept: Accept): (socket: Socket) => void {
-  return (socket) => accept(SocketStream.over(socket, GATHER));
+async function listenPlain(address: StreamAddress, accept: Accept): Promise<Listener> {
+  const onSocket = (socket: Socket): void => accept(SocketStream.over(socket, GATHER));
+  const socket = await openServerSocket({ address, onSocket });
+  return { address: socket.address, close: async () => socket.close() };
 }
 
-function handshakeOver(accept: Accept, tls: ServerTls): (socket: Socket) => void {
+async function listenSecure(
+  address: StreamAddress,
+  accept: Accept,
+  tls: NetworkTls | undefined,
+): Promise<Listener> {
+  if (tls?.listen === undefined) {
+    const where = describeAddress(address);
+    const text = `cannot listen on TLS for ${where}: KeyFile and CertFile are not presented`;
+    throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
+  }
+  // Loaded by those that encrypt.
+  const { Handshakes } = await import('./handshakes.ts');
   const handshakes = new Handshakes({
-    tls,
+    tls: tls.listen,
     timeoutMs: HANDSHAKE_TIMEOUT_MS,
-    onSecure: streamOver(accept),
-    // The connecting side gets the reason.
-    onFailure: () => {},
+    onSecure: (socket) => accept(SocketStream.over(socket, GATHER)),
+    // Without a listener the side that connects gets the reason, and nobody else.
+    onFailure: tls.onHandshakeFailure ?? (() => {}),
   });
-  return (socket) => handshakes.begin(socket);
+  const socket = await openServerSocket({
+    address,
+    paused: true,
+    onSocket: (accepted) => handshakes.begin(accepted),
+  });
+  return {
+    address: { ...socket.address, secure: true },
+    close: async () => {
+      socket.close();
+      handshakes.drop();
+    },
+  };
 }
 
 function resolve(host: string, timeoutMs: number): Promise<string> {

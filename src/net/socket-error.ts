@@ -25,6 +25,10 @@ const UNVERIFIED: ReadonlyMap<string, string> = new Map([
 const REASONS: ReadonlyMap<string, string> = new Map([
   ['ERR_SSL_WRONG_VERSION_NUMBER', NO_TLS],
   ['ERR_SSL_PACKET_LENGTH_TOO_LONG', NO_TLS],
+  ['ERR_SSL_HTTP_REQUEST', NO_TLS],
+  ['ERR_SSL_HTTPS_PROXY_REQUEST', NO_TLS],
+  ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', "tls: client didn't provide a certificate"],
+  ['ERR_SSL_NO_SHARED_CIPHER', 'tls: no cipher suite supported by both client and server'],
   ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'tls: server selected unsupported protocol version'],
 ]);
 
@@ -33,6 +37,7 @@ const ALERTS: ReadonlyMap<string, string> = new Map([
   ['certificate expired', 'expired certificate'],
   ['certificate revoked', 'revoked certificate'],
   ['certificate unknown', 'unknown certificate'],
+  ['decrypt error', 'error decrypting message'],
   ['protocol version', 'protocol version not supported'],
   ['unknown ca', 'unknown certificate authority'],
 ]);
@@ -69,16 +74,30 @@ function unavailable(text: string, cause: unknown): TetcdError {
   return new TetcdError(ERROR_CODES.UNAVAILABLE, text, { cause });
 }
 
-/** Undefined for an error that is none of TLS. */
+/** With Node's code; undefined for an error that is none of TLS. */
 function tlsReason(error: TlsError): string | undefined {
+  const text = tlsText(error);
+  return text === undefined ? undefined : `${text} (${error.code})`;
+}
+
+/** The reason in etcd's words; undefined for an error that is none of TLS. */
+export function tlsText(error: TlsError): string | undefined {
   const { code } = error;
   if (typeof code !== 'string') return undefined;
-  const unverified = code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? otherNames(error) : undefined;
-  const refusal = unverified ?? UNVERIFIED.get(code);
-  if (refusal !== undefined) return `tls: failed to verify certificate: ${refusal} (${code})`;
-  const known = REASONS.get(code);
-  if (known !== undefined) return `${known} (${code})`;
-  return code.startsWith('ERR_SSL_') ? `${opensslText(error)} (${code})` : undefined;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return unverified(otherNames(error));
+  const known = refusalText(code) ?? REASONS.get(code);
+  if (known !== undefined) return known;
+  return code.startsWith('ERR_SSL_') ? opensslText(error) : undefined;
+}
+
+/** That a certificate is refused with this code of OpenSSL; undefined if it is another code. */
+export function refusalText(code: string): string | undefined {
+  const reason = UNVERIFIED.get(code);
+  return reason === undefined ? undefined : unverified(reason);
+}
+
+function unverified(reason: string): string {
+  return `tls: failed to verify certificate: ${reason}`;
 }
 
 function opensslText({ reason = 'the handshake failed' }: TlsError): string {

@@ -145,7 +145,7 @@ describe('requestPeer', () => {
     await expect(ask('x\r\n\r\n')).rejects.toEqual(code('MALFORMED'));
     await expect(ask(refusal('200 OK', 'x'.repeat(101)))).rejects.toEqual(code('LIMIT_EXCEEDED'));
     await expect(ask('', 'http://m2:23801')).rejects.toEqual(code('UNAVAILABLE'));
-    await expect(ask('', 'https://m2:2380')).rejects.toEqual(code('INVALID_ARGUMENT'));
+    await expect(ask('', 'ftp://m2:2380')).rejects.toEqual(code('INVALID_ARGUMENT'));
   });
 });
 
@@ -153,9 +153,21 @@ test('peer URLs', () => {
   expect(parsePeerUrl('http://10.0.0.1:2380')).toEqual({ host: '10.0.0.1', port: 2380 });
   expect(parsePeerUrl('http://[::1]:2380')).toEqual({ host: '::1', port: 2380 });
   expect(parsePeerUrl('unix://a/b:1')).toEqual({ host: '', port: 0, path: 'a/b:1' });
+  const secure = { secure: true };
+  expect(parsePeerUrl('https://a:2380')).toEqual({ host: 'a', port: 2380, ...secure });
+  expect(parsePeerUrl('unixs://a')).toEqual({ host: '', port: 0, path: 'a', ...secure });
   for (const wrong of [
     ...['', 'http://', 'http://a', 'http://a:', 'http://a:99999', 'http://a:1/', 'http://a b:1'],
-    ...['https://a:1', 'ftp://a:1', 'http://a:1\r\nX: y', 'http://u@a:1', 'unix://', 'a:1'],
+    ...[
+      'https://a',
+      'https://a:1/',
+      'httpss://a:1',
+      'ftp://a:1',
+      'http://a:1\r\nX: y',
+      'http://u@a:1',
+      'unix://',
+      'a:1',
+    ],
   ]) {
     expect(() => parsePeerUrl(wrong)).toThrow(/not of the form/);
   }

@@ -11,3 +11,4 @@ export {
   openOutputs,
 } from './telemetry/log.ts';
 export { logProcessTrouble } from './telemetry/log-process.ts';
+export { loadMemberTls } from './tls/member-tls.ts';

@@ -5,6 +5,7 @@ import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
 import type { Ports } from './ports/ports.ts';
 import type { Logger } from './telemetry/log.ts';
+import type { MemberTls } from './tls/member-tls.ts';
 
 export interface MemberOptions {
   readonly config: ServerConfig;
@@ -22,6 +23,8 @@ export interface MemberOptions {
   readonly signal?: AbortSignal;
   /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
   readonly listen?: boolean;
+  /** Its certificates; needed where a URL of `config` is encrypted. `env.network` has those for peers. */
+  readonly tls?: MemberTls | undefined;
   /** Bound already, at the addresses of `config`; `start` takes them over. Default: it binds them. */
   readonly ports?: Ports;
 }

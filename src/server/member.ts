@@ -23,6 +23,7 @@ import { asError } from './telemetry/log.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { logServing } from './telemetry/start-log.ts';
 import { walObserver } from './telemetry/wal-observer.ts';
+import { collectTlsMetrics } from './tls/tls-metrics.ts';
 import { type MemberLife, type MemberMaterials, MemberParts } from './wiring.ts';
 
 type Materials = Omit<MemberMaterials, 'life'>;
@@ -44,7 +45,7 @@ export class Member implements MemberLife {
     });
     const backendReports = new BackendReports(log, metrics.records);
     const storeOptions = { config, env, ...backendReports.callbacks };
-    const ports = options.ports ?? (await bindPorts(options));
+    const ports = options.ports ?? (await bindPorts({ ...options, tls: options.tls?.clients }));
     const booted = await boot({
       ...storeOptions,
       log,
@@ -115,7 +116,10 @@ export class Member implements MemberLife {
     const { config, env, log, memberId, clusterId, store, peers, loop } = parts;
     store.resumeCompaction();
     const source = httpSourceOf(parts, this.#metrics);
-    if (this.#listeners !== undefined) collectMemberMetrics(this.#metrics, parts);
+    if (this.#listeners !== undefined) {
+      collectMemberMetrics(this.#metrics, parts);
+      collectTlsMetrics(this.#metrics, this.#options.tls, env.clock);
+    }
     this.#listeners?.serveMetrics(createHttpHandler(source, true));
     peers.listen(config.listenPeerUrls);
     parts.membership.follow();

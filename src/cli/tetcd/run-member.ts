@@ -2,10 +2,11 @@
 
 import { verify } from '../../base/index.ts';
 import { createNodeClock } from '../../env/index.ts';
-import { createNodeEnv } from '../../net/index.ts';
+import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   createLogger,
   type Logger,
+  loadMemberTls,
   logProcessTrouble,
   Member,
   openOutputs,
@@ -36,8 +37,9 @@ export function logRefusal({ notes, exitCode }: RefusedConfig): void {
 /** Runs a member until a signal, its removal or a failure ends the process. */
 export async function runMember({ config, notes }: AcceptedConfig): Promise<void> {
   verify.all = process.env['TETCD_VERIFY'] === 'all';
-  const env = createNodeEnv();
-  const log = createLogger(config.log, openOutputs(config.log, env.clock), env.clock, CALLER);
+  const plainEnv = createNodeEnv();
+  const { clock, timers } = plainEnv;
+  const log = createLogger(config.log, openOutputs(config.log, clock), clock, CALLER);
   logNotes(log, notes);
   log.info('Running: ', { args: process.argv.slice(1) });
   const die = (): void => {
@@ -45,13 +47,14 @@ export async function runMember({ config, notes }: AcceptedConfig): Promise<void
   };
   logProcessTrouble(process, log, die);
   logWeaknesses(log, process);
-  const manager = new ServiceManager(log, env.timers, process.env['NOTIFY_SOCKET']);
-  const stopping = new StopSignals(log, env.timers);
+  const manager = new ServiceManager(log, timers, process.env['NOTIFY_SOCKET']);
+  const stopping = new StopSignals(log, timers);
   try {
+    const tls = await loadMemberTls(config, log);
+    const env =
+      tls === undefined ? plainEnv : { ...plainEnv, network: createNodeNetwork(tls.peers) };
     const member = await Member.start({
-      config,
-      env,
-      log,
+      ...{ config, env, log, tls },
       onFatal: die,
       // As etcd: the member has done what the others asked for.
       onRemoved: () => process.exit(0),

@@ -178,6 +178,7 @@ export class SimNetwork implements StreamWorld {
     asked: StreamAddress,
     accept: (stream: ByteStream) => void,
   ): Promise<Listener> {
+    assertPlain(asked);
     const { host, path } = asked;
     if (path === undefined && !ANY_ADDRESS.has(host) && !LOOPBACK.has(host) && host !== machine) {
       const text = `listen on ${describe(asked)}: this machine lacks that address`;
@@ -199,12 +200,13 @@ export class SimNetwork implements StreamWorld {
     };
   }
 
-  #connect(
+  async #connect(
     machine: string,
     owner: Callable,
     address: StreamAddress,
     timeoutMs: number,
   ): Promise<ByteStream> {
+    assertPlain(address);
     const target =
       address.path !== undefined || LOOPBACK.has(address.host)
         ? machine
@@ -293,4 +295,10 @@ function listenerKey(machine: string, address: StreamAddress): string {
 
 function describe(address: StreamAddress): string {
   return address.path ?? `${address.host}:${address.port}`;
+}
+
+function assertPlain(address: StreamAddress): void {
+  if (address.secure !== true) return;
+  const text = `${describe(address)}: nothing is encrypted in a simulated world`;
+  throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
 }

@@ -1,5 +1,5 @@
 // A certificate authority for tests: issues certificates with any names, and revokes them. ECDSA over
-// P-256; valid from 2020 to 2049. Structures are those of RFC 5280, written in DER.
+// P-256; valid from 2020 to 2049 unless asked otherwise. Structures are those of RFC 5280, written in DER.
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
@@ -11,8 +11,12 @@ export interface IssueOptions {
   readonly ip?: readonly (readonly number[])[];
   readonly uri?: readonly string[];
   readonly email?: readonly string[];
+  /** What it may be used for; default: anything. */
+  readonly usage?: 'server' | 'client';
   /** Its end, `YYMMDDhhmmssZ`. */
   readonly notAfter?: string;
+  /** Default SHA-256. */
+  readonly digest?: 'sha1';
 }
 
 export interface Issued {
@@ -26,17 +30,21 @@ export interface Issued {
 export class TestAuthority {
   /** PEM of its own certificate. */
   readonly cert: string;
+  readonly serialNumber: string;
   readonly #name: Buffer;
   readonly #key: KeyObject;
   #serial = 0x1000;
 
-  constructor(name: string) {
+  /** Of its own making, or below another one. */
+  constructor(name: string, above?: TestAuthority) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#name = nameOf(name);
     this.#key = privateKey;
     const isAuthority = extension([0x55, 0x1d, 0x13], sequence(der(0x01, Buffer.from([0xff]))));
-    const serial = this.#serial++;
-    this.cert = this.#sign(this.#name, publicKey, { extensions: [isAuthority], serial });
+    const body = { subject: this.#name, key: publicKey, extensions: [isAuthority] };
+    const issuer = above ?? this;
+    this.serialNumber = issuer.#serial.toString(16).toUpperCase();
+    this.cert = issuer.#sign(body);
   }
 
   issue(options: IssueOptions): Issued {
@@ -49,17 +57,26 @@ export class TestAuthority {
     ];
     const extensions =
       names.length === 0 ? [] : [extension([0x55, 0x1d, 0x11], sequence(...names))];
-    const serial = this.#serial++;
-    const { commonName, notAfter } = options;
+    if (options.usage !== undefined) {
+      const purpose = [0x2b, 6, 1, 5, 5, 7, 3, options.usage === 'server' ? 1 : 2];
+      extensions.push(extension([0x55, 0x1d, 0x25], sequence(der(0x06, Buffer.from(purpose)))));
+    }
+    const serial = this.#serial;
     return {
-      cert: this.#sign(nameOf(commonName), publicKey, { extensions, serial, notAfter }),
+      cert: this.#sign({
+        subject: nameOf(options.commonName),
+        key: publicKey,
+        extensions,
+        notAfter: options.notAfter,
+        digest: options.digest,
+      }),
       key: privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
       serialNumber: serial.toString(16).toUpperCase(),
     };
   }
 
-  /** PEM of a list of what is revoked. */
-  revoke(...certificates: readonly Issued[]): string {
+  /** PEM of a list of what is revoked; other authorities among it. */
+  revoke(...certificates: readonly Pick<Issued, 'serialNumber'>[]): string {
     const entries = certificates.map(({ serialNumber }) =>
       sequence(integer(Number.parseInt(serialNumber, 16)), NOT_BEFORE),
     );
@@ -74,35 +91,34 @@ export class TestAuthority {
     return pem('X509 CRL', this.#signed(list));
   }
 
-  #sign(
-    subject: Buffer,
-    key: KeyObject,
-    { extensions, serial, notAfter }: CertificateBody,
-  ): string {
+  #sign({ subject, key, extensions, notAfter, digest }: CertificateBody): string {
+    const algorithm = digest === 'sha1' ? ECDSA_WITH_SHA1 : ECDSA_WITH_SHA256;
     const end = notAfter === undefined ? NOT_AFTER : der(0x17, Buffer.from(notAfter));
     const body = sequence(
       der(0xa0, integer(2)),
-      integer(serial),
-      ECDSA_WITH_SHA256,
+      integer(this.#serial++),
+      algorithm,
       this.#name,
       sequence(NOT_BEFORE, end),
       subject,
       key.export({ type: 'spki', format: 'der' }),
       ...(extensions.length === 0 ? [] : [der(0xa3, sequence(...extensions))]),
     );
-    return pem('CERTIFICATE', this.#signed(body));
+    return pem('CERTIFICATE', this.#signed(body, digest));
   }
 
-  #signed(body: Buffer): Buffer {
-    const signature = sign('sha256', body, this.#key);
-    return sequence(body, ECDSA_WITH_SHA256, der(0x03, Buffer.from([0]), signature));
+  #signed(body: Buffer, digest: 'sha256' | 'sha1' = 'sha256'): Buffer {
+    const algorithm = digest === 'sha1' ? ECDSA_WITH_SHA1 : ECDSA_WITH_SHA256;
+    return sequence(body, algorithm, der(0x03, Buffer.from([0]), sign(digest, body, this.#key)));
   }
 }
 
 interface CertificateBody {
+  readonly subject: Buffer;
+  readonly key: KeyObject;
   readonly extensions: readonly Buffer[];
-  readonly serial: number;
   readonly notAfter?: string | undefined;
+  readonly digest?: 'sha1' | undefined;
 }
 
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
@@ -143,6 +159,9 @@ function pem(label: string, bytes: Buffer): string {
 
 const ECDSA_WITH_SHA256 = sequence(
   der(0x06, Buffer.from([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02])),
+);
+const ECDSA_WITH_SHA1 = sequence(
+  der(0x06, Buffer.from([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01])),
 );
 const NOT_BEFORE = der(0x17, Buffer.from('200101000000Z'));
 const NOT_AFTER = der(0x17, Buffer.from('491231235959Z'));

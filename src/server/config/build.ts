@@ -13,6 +13,7 @@ import {
   type LogConfig,
   type ServerConfig,
 } from './server-config.ts';
+import { assembleTls, tlsNotes, tlsProblem } from './tls-config.ts';
 import { advertiseProblem, bindProblem, type ParsedUrl, parseUrls } from './urls.ts';
 
 /** 2 GiB. */
@@ -55,6 +56,8 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
   }
   const later = FEATURE_GATE_NAMES.find((name) => gates[name] && LATER_GATES.has(name));
   if (later !== undefined) return `feature gate ${later} is not implemented by this release`;
+  const secured = tlsProblem(values);
+  if (secured !== undefined) return secured;
   const initialCluster = buildInitialCluster(values, given);
   if (typeof initialCluster === 'string') return initialCluster;
   return { config: assemble(values, log, initialCluster), notes: buildNotes(values, given) };
@@ -202,6 +205,7 @@ function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
   if (given.has('unsafe-no-fsync') && values['unsafe-no-fsync']) {
     warn('--unsafe-no-fsync is set: data is lost when the machine stops');
   }
+  notes.push(...tlsNotes(values));
   return notes;
 }
 
@@ -226,6 +230,7 @@ function assemble(
     listenMetricsUrls: values['listen-metrics-urls'].map(listenUrl),
     advertisePeerUrls: texts(values['initial-advertise-peer-urls']),
     advertiseClientUrls: texts(values['advertise-client-urls']),
+    ...assembleTls(values),
     initialCluster,
     initialClusterState: values['initial-cluster-state'],
     initialClusterToken: values['initial-cluster-token'],
@@ -276,9 +281,8 @@ function quotaOf(bytes: number): number | undefined {
   return bytes < 0 ? undefined : bytes;
 }
 
-function listenUrl(url: ParsedUrl): ListenUrl {
-  const { host, port, path, text } = url;
-  return { text, scheme: url.scheme === 'unix' ? 'unix' : 'http', host, port, path };
+function listenUrl({ text, scheme, host, port, path }: ParsedUrl): ListenUrl {
+  return { text, scheme, host, port, path };
 }
 
 function addressOf({ host, port, path }: ParsedUrl): string {

@@ -14,8 +14,8 @@ export interface ConfigOptions {
   readonly walDir?: string | undefined;
 
   /**
-   * URLs to serve clients at (`http://127.0.0.1:2379`, `unix://path`): gRPC, and HTTP unless
-   * `listenClientHttpUrls` is given. Port 0 is replaced by a free one.
+   * URLs to serve clients at (`http://127.0.0.1:2379`, `unix://path`, encrypted `https` and `unixs`):
+   * gRPC, and HTTP unless `listenClientHttpUrls` is given. Port 0 is replaced by a free one.
    * Default `http://localhost:2379`.
    */
   readonly listenClientUrls?: readonly string[] | undefined;
@@ -32,6 +32,49 @@ export interface ConfigOptions {
   readonly advertiseClientUrls?: readonly string[] | undefined;
   /** URLs under which other members reach this one. Default: where it listens for them. */
   readonly initialAdvertisePeerUrls?: readonly string[] | undefined;
+
+  /** Certificate to serve clients with: a PEM file, its issuers after it. Read again when it changes. */
+  readonly certFile?: string | undefined;
+  /** Private key of `certFile`. */
+  readonly keyFile?: string | undefined;
+  /** Clients must have a certificate; `trustedCaFile` means so, too. Default false. */
+  readonly clientCertAuth?: boolean | undefined;
+  /** Checked, and otherwise without effect. */
+  readonly clientCertFile?: string | undefined;
+  /** Private key of `clientCertFile`. */
+  readonly clientKeyFile?: string | undefined;
+  /** Authorities that issue the certificates of clients. */
+  readonly trustedCaFile?: string | undefined;
+  /** Revocation list: clients whose certificates it has are refused. PEM or DER. */
+  readonly clientCrlFile?: string | undefined;
+  /** Host names for one of which the certificate of a client must be. Default any. */
+  readonly clientCertAllowedHostname?: readonly string[] | undefined;
+  /** Certificate to serve other members with. */
+  readonly peerCertFile?: string | undefined;
+  /** Private key of `peerCertFile`. */
+  readonly peerKeyFile?: string | undefined;
+  /** Other members must have a certificate; `peerTrustedCaFile` means so, too. Default false. */
+  readonly peerClientCertAuth?: boolean | undefined;
+  /** Certificate shown to the members that this one connects to. Default `peerCertFile`. */
+  readonly peerClientCertFile?: string | undefined;
+  /** Private key of `peerClientCertFile`. */
+  readonly peerClientKeyFile?: string | undefined;
+  /** Authorities that issue the certificates of members. */
+  readonly peerTrustedCaFile?: string | undefined;
+  /** Common names of which the certificate of a member must have one. Default any. */
+  readonly peerCertAllowedCn?: readonly string[] | undefined;
+  /** Host names for one of which the certificate of a member must be. Default any. */
+  readonly peerCertAllowedHostname?: readonly string[] | undefined;
+  /** Revocation list: members whose certificates it has are refused. PEM or DER. */
+  readonly peerCrlFile?: string | undefined;
+  /** Do not compare the names in the certificate of a member with its address. Default false. */
+  readonly peerSkipClientSanVerification?: boolean | undefined;
+  /** Cipher suites of TLS 1.2, by the names that Go gives them. Default: good ones. */
+  readonly cipherSuites?: readonly string[] | undefined;
+  /** Oldest version of TLS. Default `TLS1.2`. */
+  readonly tlsMinVersion?: 'TLS1.2' | 'TLS1.3' | undefined;
+  /** Newest version of TLS. Default: the newest there is. */
+  readonly tlsMaxVersion?: 'TLS1.2' | 'TLS1.3' | undefined;
 
   /** `name=peerURL,...` of a new cluster, for the first start. Default: this member alone. */
   readonly initialCluster?: string | undefined;

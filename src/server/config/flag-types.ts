@@ -20,6 +20,7 @@ export const FLAG_GROUPS = {
   clustering: 'Clustering',
   monitoring: 'Profiling and Monitoring',
   logging: 'Logging',
+  security: 'Security',
   features: 'Features',
   compatibility: 'Compatibility',
   unsafe: 'Unsafe feature',
@@ -116,23 +117,17 @@ export function urlsFlag(defaultText: string, row: Row): Flag<readonly ParsedUrl
   );
 }
 
-/** As `urlsFlag`, for addresses to listen on: only those that need no TLS. */
-export function listenUrlsFlag(defaultText: string, row: Row): Flag<readonly ParsedUrl[]> {
-  const plain = urlsFlag(defaultText, row);
-  const parse = (text: string, before: readonly ParsedUrl[]): Parsed<readonly ParsedUrl[]> => {
-    const parsed = plain.parse(text, before);
-    if ('reason' in parsed) return parsed;
-    const secure = parsed.value.find(({ scheme }) => scheme === 'https' || scheme === 'unixs');
-    if (secure === undefined) return parsed;
-    return { reason: `TLS is not implemented by this release: ${secure.text}` };
-  };
-  return { ...plain, parse };
-}
-
 /** Comma separated, duplicates removed, in the order given. */
 export function stringsFlag(defaultText: string, row: Row): Flag<readonly string[]> {
   const split = (text: string): readonly string[] => [...new Set(text.split(','))];
   return flag(row, split(defaultText), defaultText, (text) => ({ value: split(text) }));
+}
+
+/** Comma separated, in the order given; none by default, and for an empty text. */
+export function listFlag(row: Row): Flag<readonly string[]> {
+  return flag<readonly string[]>(row, [], '', (text) => ({
+    value: text === '' ? [] : text.split(','),
+  }));
 }
 
 export function featureGatesFlag(byDefault: FeatureGates, row: Row): Flag<FeatureGates> {

@@ -18,7 +18,6 @@ import {
   type FlagValue,
   featureGatesFlag,
   intFlag,
-  listenUrlsFlag,
   optionalFlag,
   stringFlag,
   stringsFlag,
@@ -26,6 +25,7 @@ import {
   uintFlag,
   urlsFlag,
 } from './flag-types.ts';
+import { TLS_FLAGS } from './tls-flags.ts';
 import type { Parsed } from './values.ts';
 
 const HELD_VERSIONS = [OLDEST_CLUSTER_VERSION, SERVER_VERSION].map(formatVersion).join(' to ');
@@ -66,17 +66,17 @@ export const FLAGS = {
     group: 'member',
     help: 'Whether to hold the first election sooner after the start.',
   }),
-  'listen-peer-urls': listenUrlsFlag('http://localhost:2380', {
+  'listen-peer-urls': urlsFlag('http://localhost:2380', {
     group: 'member',
     help: 'Addresses to listen on for other members.',
   }),
-  'listen-client-urls': listenUrlsFlag('http://localhost:2379', {
+  'listen-client-urls': urlsFlag('http://localhost:2379', {
     group: 'member',
     help:
       'Addresses to listen on for clients: gRPC, and HTTP unless ' +
       '--listen-client-http-urls is given.',
   }),
-  'listen-client-http-urls': listenUrlsFlag('', {
+  'listen-client-http-urls': urlsFlag('', {
     group: 'member',
     help: 'Addresses to listen on for HTTP only; --listen-client-urls then serve gRPC only.',
   }),
@@ -177,10 +177,12 @@ export const FLAGS = {
     group: 'monitoring',
     help: "'extensive' adds a latency histogram of every gRPC method.",
   }),
-  'listen-metrics-urls': listenUrlsFlag('', {
+  'listen-metrics-urls': urlsFlag('', {
     group: 'monitoring',
     help: 'More addresses that serve /metrics and /health, and nothing else.',
   }),
+
+  ...TLS_FLAGS,
 
   logger: stringFlag('zap', {
     group: 'logging',

@@ -11,6 +11,7 @@ export type { LogNote } from './log-note.ts';
 export type { ParsedConfig } from './parse-config.ts';
 export { parseConfig } from './parse-config.ts';
 export type {
+  EndpointTls,
   GrpcConfig,
   InitialMember,
   ListenUrl,

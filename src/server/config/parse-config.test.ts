@@ -144,11 +144,6 @@ test.each([
       'URL must not contain a path: http://127.0.0.1:1/x',
   ],
   [
-    ['--listen-client-urls=https://127.0.0.1:1'],
-    '2: invalid value "https://127.0.0.1:1" for flag -listen-client-urls: ' +
-      'TLS is not implemented by this release: https://127.0.0.1:1',
-  ],
-  [
     ['--listen-peer-urls=unix://'],
     '2: invalid value "unix://" for flag -listen-peer-urls: URL must name a ' +
       'socket, as in unix://path: unix://',
@@ -177,7 +172,7 @@ test.each([
     ['--max-cluster-version=3'],
     '2: invalid value "3" for flag -max-cluster-version: must be MAJOR.MINOR from 3.4 to 3.7',
   ],
-  [['--cert-file=x'], '2: flag provided but not implemented by this release: -cert-file'],
+  [['--enable-pprof'], '2: flag provided but not implemented by this release: -enable-pprof'],
   [
     ['--auto-compaction-retention', '1'],
     '2: flag provided but not implemented by this release: -auto-compaction-retention',
@@ -397,8 +392,8 @@ test.each([
   [[], { ETCD_SNAPSHOT_COUNT: 'x' }, '1: invalid value "x" for ETCD_SNAPSHOT_COUNT: parse error'],
   [
     [],
-    { ETCD_CERT_FILE: 'x' },
-    '1: flag provided but not implemented by this release: -cert-file (by ETCD_CERT_FILE)',
+    { ETCD_ENABLE_PPROF: 'true' },
+    '1: flag provided but not implemented by this release: -enable-pprof (by ETCD_ENABLE_PPROF)',
   ],
   [
     [],

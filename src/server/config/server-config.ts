@@ -6,14 +6,14 @@ import type { FeatureGates } from './feature-gates.ts';
 
 /** One address to listen on, taken from a URL flag. */
 export interface ListenUrl {
-  /** The URL as etcd prints it, such as `http://127.0.0.1:2379` or `unix://etcd.sock`. */
+  /** The URL as etcd prints it, such as `https://127.0.0.1:2379` or `unix://etcd.sock`. */
   readonly text: string;
-  readonly scheme: 'http' | 'unix';
-  /** Host name or IP address without brackets; empty for all interfaces and for `unix`. */
+  readonly scheme: 'http' | 'https' | 'unix' | 'unixs';
+  /** Host name or IP address without brackets; empty for all interfaces and for Unix sockets. */
   readonly host: string;
   /** 0 to 65535; 0 lets the system choose. */
   readonly port: number;
-  /** Path of the socket for `unix`, else empty. */
+  /** Path of a Unix socket, else empty. */
   readonly path: string;
 }
 
@@ -51,6 +51,35 @@ export interface GrpcConfig {
   readonly keepaliveTimeoutMs: number;
 }
 
+/** Versions of TLS, by Node's names. */
+export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
+
+/** TLS of the client ports, or of peers in both directions. Paths are empty where there is no file. */
+export interface EndpointTls {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Shown by the side that connects, in place of `certFile`. */
+  readonly clientCertFile: string;
+  readonly clientKeyFile: string;
+  /** Who connects must have a certificate; with `trustedCaFile` also without this. */
+  readonly clientCertAuth: boolean;
+  readonly trustedCaFile: string;
+  readonly crlFile: string;
+  /** Empty: any. Not together with `allowedHostnames`. */
+  readonly allowedCommonNames: readonly string[];
+  readonly allowedHostnames: readonly string[];
+  /** The names in a peer's certificate are not compared with its address. */
+  readonly skipsSanVerification: boolean;
+}
+
+/** What holds for TLS everywhere. */
+interface TlsLimits {
+  /** Go's names; empty: what is good. */
+  readonly cipherSuites: readonly string[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+}
+
 /** Whole heartbeats in an election timeout. */
 export function electionTicks(config: Pick<ServerConfig, 'electionMs' | 'heartbeatMs'>): number {
   return Math.floor(config.electionMs / config.heartbeatMs);
@@ -74,6 +103,10 @@ export interface ServerConfig {
   readonly advertisePeerUrls: readonly string[];
   /** Sorted; duplicates removed. */
   readonly advertiseClientUrls: readonly string[];
+
+  readonly clientTls: EndpointTls;
+  readonly peerTls: EndpointTls;
+  readonly tls: TlsLimits;
 
   /** Used for the first start only. Sorted by name. */
   readonly initialCluster: readonly InitialMember[];

@@ -13,6 +13,7 @@ import {
 import { addressOf } from '../ports/bind.ts';
 import { bindPorts, givingUp, type Ports } from '../ports/ports.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { ClientPortsTls } from '../tls/member-tls.ts';
 
 export interface Doors {
   readonly ports: Ports;
@@ -25,9 +26,9 @@ export async function bindDoors(
   config: ServerConfig,
   env: Env,
   log: Logger,
-  isForeign: boolean,
+  { isForeign, tls }: { readonly isForeign: boolean; readonly tls: ClientPortsTls | undefined },
 ): Promise<Doors> {
-  const ports = await bindPorts({ config, env, log, listen: !isForeign });
+  const ports = await bindPorts({ config, env, log, tls, listen: !isForeign });
   if (!isForeign) return { ports, clients: undefined };
   const binding = NetworkClients.bind(env, config.listenClientUrls);
   return { ports, clients: await binding.catch(givingUp(ports)) };
@@ -66,7 +67,7 @@ function withPorts(
 }
 
 function leavesChoice({ scheme, port }: ListenUrl): boolean {
-  return scheme === 'http' && port === 0;
+  return scheme.startsWith('http') && port === 0;
 }
 
 function withPortOf(addresses: readonly StreamAddress[]): (url: ListenUrl, at: number) => string {

@@ -3,15 +3,17 @@
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
-import { createNodeEnv } from '../../net/index.ts';
+import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   type Built,
   type ConfigOptions,
   configFromOptions,
+  type EndpointTls,
   type ServerConfig,
 } from '../config/index.ts';
 import { Member } from '../member.ts';
 import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
+import { isSecure, loadMemberTls, type MemberTls } from '../tls/member-tls.ts';
 import { bindDoors, type Doors, type NetworkClients, settingsAt } from './doors.ts';
 import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
 
@@ -41,11 +43,11 @@ const CALLER = 'server/embed.ts';
 export async function startMember(options: StartMemberOptions = {}): Promise<RunningMember> {
   const { env: replaced = {}, log: line, signal, ...settings } = options;
   signal?.throwIfAborted();
-  const env = envOf(replaced);
+  const plainEnv = envOf(replaced);
   const isForeign = replaced.network !== undefined;
   const asked = configFromOptions(settings);
-  if (isForeign) assertNoHttp(asked.config);
-  const log = loggerOf(asked, settings, env, line);
+  if (isForeign) assertNetworkAlone(asked.config);
+  const log = loggerOf(asked, settings, plainEnv, line);
   const ended = deferred<ClosedReason>();
   let fatal: { readonly error: unknown } | undefined;
   let doors: Doors | undefined;
@@ -53,12 +55,15 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   const giveUp = (): void => starting.abort();
   signal?.addEventListener('abort', giveUp);
   try {
-    doors = await bindDoors(asked.config, env, log, isForeign);
+    const tls = await loadMemberTls(asked.config, log);
+    const env = encryptedEnv(plainEnv, isForeign, tls);
+    doors = await bindDoors(asked.config, env, log, { isForeign, tls: tls?.clients });
     const { ports, clients } = doors;
     const built = await settingsAt(settings, asked.config, doors);
     for (const { level, msg, fields } of built.notes) log[level](msg, fields);
     const member = await Member.start({
-      ...{ config: built.config, env, log, listen: !isForeign, ports, signal: starting.signal },
+      ...{ config: built.config, env, log, tls, listen: !isForeign, ports },
+      signal: starting.signal,
       onFatal: (error) => {
         fatal = { error };
         ended.resolve({ reason: 'failed', error });
@@ -89,12 +94,25 @@ function envOf(replaced: Partial<Env>): Env {
   };
 }
 
-function assertNoHttp(config: ServerConfig): void {
+/** With a network of the program's, what is spoken there is its own business. */
+function assertNetworkAlone(config: ServerConfig): void {
   const option = (['listenClientHttpUrls', 'listenMetricsUrls'] as const).find(
     (name) => config[name].length > 0,
   );
-  if (option === undefined) return;
-  throw invalid(`option ${option} cannot be served on the network given with env`);
+  if (option !== undefined) {
+    throw invalid(`option ${option} cannot be served on the network given with env`);
+  }
+  const urls = [...config.listenClientUrls, ...config.listenPeerUrls];
+  const { clientTls, peerTls } = config;
+  const isTls = (tls: EndpointTls): boolean => tls.certFile !== '' || tls.trustedCaFile !== '';
+  if (urls.some(isSecure) || isTls(clientTls) || isTls(peerTls)) {
+    throw invalid('the network given with env does not take options of TLS');
+  }
+}
+
+/** The real network, encrypted between members where that is asked for. */
+function encryptedEnv(env: Env, isForeign: boolean, tls: MemberTls | undefined): Env {
+  return isForeign || tls === undefined ? env : { ...env, network: createNodeNetwork(tls.peers) };
 }
 
 function loggerOf(

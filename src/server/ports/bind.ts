@@ -5,10 +5,11 @@ import type { Env, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import { SOCKET_PROBE_TIMEOUT_MS } from '../limits.ts';
 
-export function addressOf(url: ListenUrl): StreamAddress {
-  return url.scheme === 'unix'
-    ? { host: '', port: 0, path: url.path }
-    : { host: url.host, port: url.port };
+export function addressOf({ scheme, host, port, path }: ListenUrl): StreamAddress {
+  const secure = scheme === 'https' || scheme === 'unixs' ? { secure: true } : {};
+  return scheme === 'unix' || scheme === 'unixs'
+    ? { host: '', port: 0, path, ...secure }
+    : { host, port, ...secure };
 }
 
 /**
@@ -32,7 +33,9 @@ export async function bindAt<T>(
 
 async function isServed(network: Env['network'], address: StreamAddress): Promise<boolean> {
   try {
-    (await network.connect(address, SOCKET_PROBE_TIMEOUT_MS)).destroy();
+    // In plaintext, whatever is spoken there: it is enough that somebody accepts.
+    const plain = { ...address, secure: false };
+    (await network.connect(plain, SOCKET_PROBE_TIMEOUT_MS)).destroy();
     return true;
   } catch {
     return false;

@@ -1,44 +1,61 @@
 // The ports of a member: client URLs serve gRPC and HTTP on one port, or, with
-// `--listen-client-http-urls`, each its own; metrics URLs serve health and metrics only.
+// `--listen-client-http-urls`, each its own; metrics URLs serve health and metrics only. An `http://` and an
+// `https://` URL of one address share its port.
 //
 // They are bound before anything is written. Who comes to a client URL before the member is ready waits,
 // as with etcd; metrics URLs answer as soon as there is a member to ask.
 
 import { createServer, type Server as HttpServer } from 'node:http';
+import { invariant } from '../../base/index.ts';
 import type { Env, StreamAddress } from '../../env/index.ts';
 import type { Server } from '../../grpc/index.ts';
-import { bind, type PortListener } from '../../net/index.ts';
+import { bind, type PortListener, type ServerTls } from '../../net/index.ts';
 import type { ListenUrl, ServerConfig } from '../config/index.ts';
 import type { HttpHandler } from '../http/handler.ts';
 import { bridged } from '../http/http2-bridge.ts';
 import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { type ClientPortsTls, isSecure } from '../tls/member-tls.ts';
 import { addressOf, bindAt } from './bind.ts';
 
 export interface ListenersOptions {
   readonly config: ServerConfig;
   readonly log: Logger;
   readonly env: Pick<Env, 'disk' | 'network'>;
+  /** For URLs that are encrypted. */
+  readonly tls?: ClientPortsTls | undefined;
+}
+
+/** URLs of one address, and the port there. */
+interface BoundPort {
+  readonly urls: readonly ListenUrl[];
+  readonly listener: PortListener;
 }
 
 export class Listeners {
   readonly #options: ListenersOptions;
-  readonly #clients: PortListener[] = [];
-  readonly #clientHttp: PortListener[] = [];
-  readonly #metrics: PortListener[] = [];
+  readonly #clients: BoundPort[] = [];
+  readonly #clientHttp: BoundPort[] = [];
+  readonly #metrics: BoundPort[] = [];
   readonly #http: HttpServer[] = [];
 
   /** Binds everywhere. If one address cannot be had, none is kept, and the error names it. */
   static async bind(options: ListenersOptions): Promise<Listeners> {
     const listeners = new Listeners(options);
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = options.config;
+    const { tls } = options;
     options.log.info('configuring client listeners', {
       'listen-client-urls': listenClientUrls.map(({ text }) => text),
     });
     try {
-      await listeners.#bind(listenClientUrls, listeners.#clients);
-      await listeners.#bind(listenClientHttpUrls, listeners.#clientHttp);
-      await listeners.#bind(listenMetricsUrls, listeners.#metrics);
+      const http = { offersHttp2: false };
+      await listeners.#bind(listenClientUrls, { tls: tls?.clients }, listeners.#clients);
+      await listeners.#bind(
+        listenClientHttpUrls,
+        { tls: tls?.clients, ...http },
+        listeners.#clientHttp,
+      );
+      await listeners.#bind(listenMetricsUrls, { tls: tls?.metrics, ...http }, listeners.#metrics);
       return listeners;
     } catch (error) {
       await listeners.close();
@@ -52,39 +69,49 @@ export class Listeners {
 
   /** Where clients are served, in the order of the URLs; the chosen ports if 0 was asked for. */
   get clientAddresses(): StreamAddress[] {
-    return this.#clients.map((port) => port.address);
+    return addressesOf(this.#options.config.listenClientUrls, this.#clients);
   }
 
   get clientHttpAddresses(): StreamAddress[] {
-    return this.#clientHttp.map((port) => port.address);
+    return addressesOf(this.#options.config.listenClientHttpUrls, this.#clientHttp);
   }
 
   get metricsAddresses(): StreamAddress[] {
-    return this.#metrics.map((port) => port.address);
+    return addressesOf(this.#options.config.listenMetricsUrls, this.#metrics);
   }
 
   serveMetrics(handler: HttpHandler): void {
     if (this.#metrics.length === 0) return;
     const http = this.#createHttp(handler);
-    for (const port of this.#metrics) port.serve({ http });
+    for (const { listener } of this.#metrics) listener.serve({ http });
   }
 
   serveClients(grpc: Server, handler: HttpHandler): void {
     const http = this.#createHttp(handler);
     const isSplit = this.#clientHttp.length > 0;
     for (const port of this.#clients) {
-      port.serve(isSplit ? { http2: grpc } : { http2: bridged(grpc, http), http });
-      this.#options.log.info('serving client traffic insecurely; this is strongly discouraged!', {
-        address: textOf(port.address),
-      });
+      port.listener.serve(isSplit ? { http2: grpc } : { http2: bridged(grpc, http), http });
+      this.#logServing(port, isSplit ? 'grpc' : 'grpc+http');
     }
-    for (const port of this.#clientHttp) port.serve({ http });
+    for (const port of this.#clientHttp) {
+      port.listener.serve({ http });
+      this.#logServing(port, 'http');
+    }
+  }
+
+  #logServing({ urls, listener }: BoundPort, traffic: string): void {
+    const fields = { traffic, address: textOf(listener.address) };
+    const { log } = this.#options;
+    if (!urls.every(isSecure)) {
+      log.info('serving client traffic insecurely; this is strongly discouraged!', fields);
+    }
+    if (urls.some(isSecure)) log.info('serving client traffic securely', fields);
   }
 
   /** Stops accepting; HTTP connections are closed. Calls under way are the gRPC server's business. */
   async close(): Promise<void> {
     const ports = [...this.#clients, ...this.#clientHttp, ...this.#metrics];
-    await Promise.all(ports.map((port) => port.close()));
+    await Promise.all(ports.map(({ listener }) => listener.close()));
     for (const server of this.#http) server.closeAllConnections();
   }
 
@@ -95,16 +122,48 @@ export class Listeners {
     return server;
   }
 
-  async #bind(urls: readonly ListenUrl[], ports: PortListener[]): Promise<void> {
+  async #bind(
+    urls: readonly ListenUrl[],
+    { tls, offersHttp2 = true }: { readonly tls: ServerTls | undefined; offersHttp2?: boolean },
+    ports: BoundPort[],
+  ): Promise<void> {
     const { env, log } = this.#options;
-    const onConnectionError = (address: string, error: Error) =>
-      log.debug('a connection failed before it had a protocol', { address, error });
-    for (const url of urls) {
-      ports.push(
-        await bindAt(env, addressOf(url), (address) => bind({ address, onConnectionError })),
+    const common = {
+      offersHttp2,
+      onConnectionError: (address: string, error: Error) =>
+        log.debug('a connection failed before it had a protocol', { address, error }),
+    };
+    const encrypted = tls && { tls, onHandshakeFailure: this.#options.tls!.onHandshakeFailure };
+    for (const group of byAddress(urls)) {
+      const isEncrypted = group.some(isSecure);
+      invariant(!isEncrypted || encrypted !== undefined, 'an encrypted URL has TLS settings');
+      const secure = isEncrypted ? { ...encrypted, plaintext: !group.every(isSecure) } : {};
+      const listener = await bindAt(env, addressOf(group[0]!), (address) =>
+        bind({ address, ...common, ...secure }),
       );
+      ports.push({ urls: group, listener });
     }
   }
+}
+
+/** URLs of one address together, in the order of the first of each. */
+function byAddress(urls: readonly ListenUrl[]): ListenUrl[][] {
+  const groups = new Map<string, ListenUrl[]>();
+  for (const url of urls) {
+    const key = `${url.host}:${url.port} ${url.path}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [url]);
+    else group.push(url);
+  }
+  return [...groups.values()];
+}
+
+function addressesOf(urls: readonly ListenUrl[], ports: readonly BoundPort[]): StreamAddress[] {
+  return urls.map((url) => {
+    const port = ports.find((bound) => bound.urls.includes(url));
+    invariant(port !== undefined, 'every URL has been bound');
+    return port.listener.address;
+  });
 }
 
 function textOf(address: StreamAddress): string {

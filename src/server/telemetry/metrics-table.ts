@@ -329,6 +329,20 @@ const OWN = {
   ),
 } as const;
 
+const TLS = {
+  rejectedConnections: counters(
+    'tetcd_tls_rejected_connections_total',
+    ['endpoint'],
+    'connections that were refused, or broken off, before they were served',
+  ),
+  /** Negative once it is over. */
+  certificateDays: gauges(
+    'tetcd_tls_certificate_expiry_days',
+    ['endpoint', 'file'],
+    'days until the first certificate of a file expires, or a new revocation list is due',
+  ),
+} as const;
+
 /** By owner, so that an owner can be handed its own part. */
 export const METRICS = {
   server: SERVER,
@@ -338,6 +352,7 @@ export const METRICS = {
   lease: LEASE,
   os: OS,
   own: OWN,
+  tls: TLS,
 } as const;
 
 type Records<Rows> = {
