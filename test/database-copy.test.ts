@@ -4,8 +4,9 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { Slices } from '../src/base/index.ts';
 import { createNodeEnv } from '../src/net/index.ts';
-import { Backend, type BackendOptions, KvStore, Restore, Slices } from '../src/store/index.ts';
+import { Backend, type BackendOptions, KvStore, Restore } from '../src/store/index.ts';
 import { Member, realProgram } from './helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from './helpers/real-etcd.ts';
 import { run } from './helpers/run.ts';

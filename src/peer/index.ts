@@ -1,7 +1,7 @@
 // Member to member: raft messages, snapshots and small requests over HTTP/1.1. Start with `types.ts`.
 
 export { parsePeerUrl } from './address.ts';
-export { requestPeer } from './peer-request.ts';
+export { type PeerEnv, requestPeer } from './peer-request.ts';
 export { createPeerTransport } from './transport.ts';
 export {
   type OutgoingSnapshot,

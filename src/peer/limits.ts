@@ -81,9 +81,9 @@ export const BODY_RATE_MIN: number = 16 * KIB;
  * One snapshot arrives at a time; another is refused with 500. But the leader's replaces any other
  * member's, and any replaces one that arrives more slowly than this, in bytes per second.
  */
-export const SNAPSHOT_RATE_KEPT: number = 1 * MIB;
+export const RECEIVED_SNAPSHOT_RATE_MIN: number = 1 * MIB;
 /** Waiting time before the rate of an arriving snapshot is judged. */
-export const SNAPSHOT_JUDGED_MS = 1_000;
+export const RECEIVED_SNAPSHOT_GRACE_MS = 1_000;
 /** Idle connections kept for posts and probes, per address. Others are closed after use. */
 export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
 
@@ -108,6 +108,9 @@ export const SNAPSHOT_ANSWER_MS_MAX: number = 5 * 60_000;
 /** Time limit of a post, in i/o timeouts. */
 export const POST_TIMEOUTS = 2;
 
-invariant(BODY_RATE_MIN < SNAPSHOT_RATE_KEPT, 'who is broken off would have made way before');
+invariant(
+  BODY_RATE_MIN < RECEIVED_SNAPSHOT_RATE_MIN,
+  'a sender that is cut off was below the rate of replacement before',
+);
 invariant(LINE_BYTES_MAX < HEAD_BYTES_MAX, 'a line fits into a head');
 invariant(HANDED_BYTES_MAX >= 2 * FRAME_SLAB_BYTES, 'a stream is handed more than a slab');

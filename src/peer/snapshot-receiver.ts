@@ -7,7 +7,11 @@ import { checkMessage } from './codec/check-message.ts';
 import { readFrameLength } from './codec/message-stream.ts';
 import { failureText, type PeerContext } from './context.ts';
 import { type Answer, emptyAnswer, type IncomingBody, textAnswer } from './http1/index.ts';
-import { SNAPSHOT_JUDGED_MS, SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOT_RATE_KEPT } from './limits.ts';
+import {
+  RECEIVED_SNAPSHOT_GRACE_MS,
+  RECEIVED_SNAPSHOT_RATE_MIN,
+  SNAPSHOT_MESSAGE_BYTES_MAX,
+} from './limits.ts';
 import { refusalOfReceipt } from './receipt-answer.ts';
 import { RECEIPTS, SENDERS } from './types.ts';
 
@@ -119,7 +123,7 @@ export class SnapshotReceiver {
     const held = this.#arriving;
     if (held !== undefined) {
       const leads = arriving.isLeader && !held.isLeader;
-      if (!leads && !held.reader.isBelow(SNAPSHOT_RATE_KEPT)) return false;
+      if (!leads && !held.reader.isBelow(RECEIVED_SNAPSHOT_RATE_MIN)) return false;
       held.reader.breakOff('another member sends its database');
     }
     this.#arriving = arriving;
@@ -178,7 +182,7 @@ class BodyReader {
 
   /** Whether its sender has sent fewer bytes per second, not counting our own pauses. */
   isBelow(bytesPerSecond: number): boolean {
-    return this.#pace.isBelow(bytesPerSecond, SNAPSHOT_JUDGED_MS, this.#nowMs());
+    return this.#pace.isBelow(bytesPerSecond, RECEIVED_SNAPSHOT_GRACE_MS, this.#nowMs());
   }
 
   /** Ends the body with an error for its reader. */

@@ -16,5 +16,5 @@ export {
   endWith,
   failWith,
   type RpcStatus,
-  statusOf,
+  statusOfError,
 } from './status.ts';

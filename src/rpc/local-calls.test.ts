@@ -8,7 +8,7 @@ import { LOCAL_HIGH_WATER_BYTES, LOCAL_QUEUED_BYTES_MAX } from './limits.ts';
 import type { LocalContext } from './local-call.ts';
 import { LocalCalls } from './local-calls.ts';
 import { ServiceTable } from './service-table.ts';
-import { failWith, statusOf } from './status.ts';
+import { failWith, statusOfError } from './status.ts';
 
 const { range, put, rangeStream } = etcdserverpb.KVService.methods;
 const { watch } = etcdserverpb.WatchService.methods;
@@ -96,7 +96,7 @@ test('a unary call is answered now, later, in pieces, or with a status', async (
     expect(latin1FromBytes(await later)).toBe('later');
 
     const full = put.request.encode(put.request.create({ value: bytesFromLatin1('v') }));
-    const { status, message } = statusOf('NO_SPACE');
+    const { status, message } = statusOfError('NO_SPACE');
     expect(await statusOfCall(calls.unary(put.path, full, CONTEXT))).toEqual([status, message]);
   });
 });
@@ -106,14 +106,14 @@ test('guards see who calls, and from where', async () => {
   const table = new ServiceTable([
     ({ peer, metadata, caller }) => {
       seen.push([peer.address, metadata.get('token'), caller?.username]);
-      return statusOf('PERMISSION_DENIED');
+      return statusOfError('PERMISSION_DENIED');
     },
   ]);
   await withCalls(async ({ calls }) => {
     table.unary(put, () => seen.push('handled'));
     const caller = { username: 'root', authRevision: 3 };
     const call = calls.unary(put.path, new Uint8Array(0), { ...CONTEXT, caller });
-    const { status, message } = statusOf('PERMISSION_DENIED');
+    const { status, message } = statusOfError('PERMISSION_DENIED');
     expect(await statusOfCall(call)).toEqual([status, message]);
     expect(seen).toEqual([['in process', undefined, 'root']]);
   }, table);
@@ -236,7 +236,7 @@ test('who sends is asked to wait, told of room, and cut off if it does not wait'
 
 test('a stream ends once: cancelled, at its deadline, refused, or with a handler that throws', async () => {
   const table = new ServiceTable([
-    ({ caller }) => (caller === undefined ? undefined : statusOf('PERMISSION_DENIED')),
+    ({ caller }) => (caller === undefined ? undefined : statusOfError('PERMISSION_DENIED')),
   ]);
   await withCalls(async ({ env, calls, errors }) => {
     const heard: string[] = [];
@@ -257,7 +257,7 @@ test('a stream ends once: cancelled, at its deadline, refused, or with a handler
     const caller = { username: 'eve', authRevision: 1 };
     calls.stream(watch.path, both.listener, { ...CONTEXT, caller });
     await env.timers.nextTurn();
-    const { status, message } = statusOf('PERMISSION_DENIED');
+    const { status, message } = statusOfError('PERMISSION_DENIED');
     expect(heard.splice(0)).toEqual([`client: ${status} ${message}`]);
 
     table.stream(rangeStream, () => {

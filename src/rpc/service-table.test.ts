@@ -5,7 +5,7 @@ import { etcdserverpb, health } from '../protocol/index.ts';
 import type { StreamCall, UnaryCall } from './call.ts';
 import { serveGrpc } from './serve-grpc.ts';
 import { type Guard, type MethodTraits, ServiceTable } from './service-table.ts';
-import { failWith, statusOf } from './status.ts';
+import { failWith, statusOfError } from './status.ts';
 
 const { put, range, rangeStream } = etcdserverpb.KVService.methods;
 const { watch } = etcdserverpb.WatchService.methods;
@@ -77,7 +77,7 @@ describe('guards', () => {
   const learner: Guard = (_call, { traits: { servedByLearner = false } }, request) => {
     const serves =
       typeof servedByLearner === 'boolean' ? servedByLearner : servedByLearner(request);
-    return serves ? undefined : statusOf('NOT_SUPPORTED_FOR_LEARNER');
+    return serves ? undefined : statusOfError('NOT_SUPPORTED_FOR_LEARNER');
   };
 
   test('see call, entry and decoded request, in order, until one refuses', () => {
@@ -90,7 +90,7 @@ describe('guards', () => {
       };
     const guards = [
       noting('a', undefined),
-      noting('b', statusOf('NO_LEADER')),
+      noting('b', statusOfError('NO_LEADER')),
       noting('c', undefined),
     ];
     const table = new ServiceTable(guards);

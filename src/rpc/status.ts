@@ -12,20 +12,20 @@ export interface RpcStatus {
 }
 
 /** The status and text that etcd sends for an error. */
-export function statusOf(name: EtcdErrorName): RpcStatus {
+export function statusOfError(name: EtcdErrorName): RpcStatus {
   const { status, sent, message }: EtcdErrorDefinition = ETCD_ERRORS[name];
   return { status: (sent ?? status) as StatusCode, message };
 }
 
 /** Answers with etcd's status and text for an error. */
 export function failWith(call: UnaryCall, name: EtcdErrorName): void {
-  const { status, message } = statusOf(name);
+  const { status, message } = statusOfError(name);
   call.fail(status, message);
 }
 
 /** Ends a stream with etcd's status and text for an error. */
 export function endWith(call: StreamCall, name: EtcdErrorName): void {
-  const { status, message } = statusOf(name);
+  const { status, message } = statusOfError(name);
   call.end(status, message);
 }
 

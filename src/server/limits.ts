@@ -193,12 +193,12 @@ export const SNAPSHOT_PIECE_BYTES: number = 32 * 1024;
 
 /**
  * Snapshots that may be on their way to clients at once. Another ends the oldest one whose client takes
- * fewer bytes per second than SNAPSHOT_RATE_KEPT; if there is none, it is too many requests.
+ * fewer bytes per second than SENT_SNAPSHOT_RATE_MIN; if there is none, it is too many requests.
  */
 export const SNAPSHOT_COPIES_MAX = 16;
-export const SNAPSHOT_RATE_KEPT: number = 1024 * 1024;
+export const SENT_SNAPSHOT_RATE_MIN: number = 1024 * 1024;
 /** A client is not judged before it was waited for so long. */
-export const SNAPSHOT_JUDGED_MS = 1_000;
+export const SENT_SNAPSHOT_GRACE_MS = 1_000;
 
 /** How often a defragmentation that is under way says in the log how far it is. */
 export const DEFRAGMENT_LOG_INTERVAL_MS = 10_000;

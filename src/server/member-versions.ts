@@ -2,7 +2,6 @@
 // port.
 
 import { utf8FromBytes } from '../base/index.ts';
-import type { Env } from '../env/index.ts';
 import {
   type ClusterVersion,
   compareVersions,
@@ -11,11 +10,9 @@ import {
   OLDEST_CLUSTER_VERSION,
   parseStoredVersion,
 } from '../membership/index.ts';
-import { type PeerResponse, requestPeer } from '../peer/index.ts';
+import { type PeerEnv, type PeerResponse, requestPeer } from '../peer/index.ts';
 import { PEER_ANSWER_BYTES_MAX, PEER_REQUEST_TIMEOUT_MS } from './limits.ts';
 import type { Logger } from './telemetry/log.ts';
-
-export type PeerEnv = Pick<Env, 'clock' | 'timers' | 'network'>;
 
 interface MemberVersions {
   /** Of the program; undefined if it says none that we can read. */

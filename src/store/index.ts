@@ -1,6 +1,5 @@
 // The replicated state machine on disk. Start with `StateMachine`.
 
-export { Slices } from '../base/index.ts';
 export type { ApplyResult } from './apply/apply-result.ts';
 export type { AuthHost } from './apply/auth-host.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './apply/request-cost.ts';

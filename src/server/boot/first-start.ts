@@ -14,7 +14,7 @@ import {
   SERVER_VERSION,
   sortedUrls,
 } from '../../membership/index.ts';
-import { requestPeer } from '../../peer/index.ts';
+import { type PeerEnv, requestPeer } from '../../peer/index.ts';
 import {
   bootstrapProblem,
   mismatchText,
@@ -22,7 +22,7 @@ import {
   type ServerConfig,
 } from '../config/index.ts';
 import { BOOTSTRAP_TIMEOUT_MS, JOIN_TIMEOUT_MS, PEER_ANSWER_BYTES_MAX } from '../limits.ts';
-import { type PeerEnv, requestOfMember, requestVersions } from '../member-versions.ts';
+import { requestOfMember, requestVersions } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { PeerUrlComparison } from './peer-url-comparison.ts';
 

@@ -5,8 +5,8 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { goQuote } from '../../base/index.ts';
 import { sortedUrls, type UrlComparison } from '../../membership/index.ts';
+import type { PeerEnv } from '../../peer/index.ts';
 import { RESOLVE_RETRY_MS, RESOLVE_TIMEOUT_MS } from '../limits.ts';
-import type { PeerEnv } from '../member-versions.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
 export class PeerUrlComparison implements UrlComparison {

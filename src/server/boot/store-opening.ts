@@ -1,6 +1,6 @@
 // From a database file to the store that serves it: at boot, and when a leader's snapshot arrives.
 
-import { ERROR_CODES, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type LogIndex, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   Cluster,
@@ -22,7 +22,6 @@ import {
   Restore,
   readMembershipRows,
   replayMembership,
-  Slices,
   type SnapshotPosition,
 } from '../../store/index.ts';
 import { snapDatabasePath } from '../../wal/index.ts';

@@ -11,10 +11,11 @@ import {
   proposeVersion,
   targetVersion,
 } from '../../membership/index.ts';
+import type { PeerEnv } from '../../peer/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
-import { type PeerEnv, requestVersions, spokenVersion } from '../member-versions.ts';
+import { requestVersions, spokenVersion } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { logMembership, type MembershipLogParts } from './publication.ts';
 

@@ -2,7 +2,7 @@
 // these requests on to it, past the log.
 
 import { latin1FromBytes } from '../../base/index.ts';
-import { requestPeer } from '../../peer/index.ts';
+import { type PeerEnv, requestPeer } from '../../peer/index.ts';
 import { type EtcdErrorName, etcdserverpb, leasepb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -18,7 +18,6 @@ import {
   LEASE_RENEWAL_RETRY_MS,
   requestTimeoutMs,
 } from '../limits.ts';
-import type { PeerEnv } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 

@@ -13,7 +13,7 @@ import {
   quorumOf,
   sortedUrls,
 } from '../../membership/index.ts';
-import { requestPeer } from '../../peer/index.ts';
+import { type PeerEnv, requestPeer } from '../../peer/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, type raftpb } from '../../protocol/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { AppliedWaits } from '../consensus/applied-waits.ts';
@@ -27,7 +27,6 @@ import {
   PEER_ANSWER_BYTES_MAX,
   requestTimeoutMs,
 } from '../limits.ts';
-import type { PeerEnv } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { Peers } from './peers.ts';
@@ -46,7 +45,7 @@ interface MembershipChangesParts {
 }
 
 /** The members after a change, or why there is none. */
-export type ChangeOutcome =
+export type MembershipChangeOutcome =
   | { readonly members: readonly Member[]; readonly error?: undefined }
   | { readonly error: EtcdErrorName };
 
@@ -71,7 +70,7 @@ export class MembershipChanges {
   async add(
     peerURLs: readonly string[],
     isLearner: boolean,
-  ): Promise<ChangeOutcome & { readonly id: bigint }> {
+  ): Promise<MembershipChangeOutcome & { readonly id: bigint }> {
     const addedAtSeconds = Math.floor(this.#parts.env.clock.wallMs() / 1000);
     const id = memberIdFor({ peerURLs, token: '', addedAtSeconds });
     const refusal = this.#refusalToAdd(isLearner);
@@ -82,27 +81,27 @@ export class MembershipChanges {
     return { ...outcome, id };
   }
 
-  async remove(id: bigint): Promise<ChangeOutcome> {
+  async remove(id: bigint): Promise<MembershipChangeOutcome> {
     const refusal = this.#refusalToRemove(id);
     if (refusal !== undefined) return { error: refusal };
     return this.#make({ type: CONF_CHANGE.REMOVE_NODE, nodeId: id, context: EMPTY });
   }
 
-  async update(id: bigint, peerURLs: readonly string[]): Promise<ChangeOutcome> {
+  async update(id: bigint, peerURLs: readonly string[]): Promise<MembershipChangeOutcome> {
     const member = { id, peerURLs, isLearner: false, name: '', clientURLs: [] };
     const context = confChangeContext(member);
     return this.#make({ type: CONF_CHANGE.UPDATE_NODE, nodeId: id, context });
   }
 
   /** Only the leader knows how far a learner is: elsewhere the request is passed on to it. */
-  async promote(id: bigint): Promise<ChangeOutcome> {
+  async promote(id: bigint): Promise<MembershipChangeOutcome> {
     const outcome = await this.promoteHere(id);
     if (outcome.error !== 'NOT_LEADER') return outcome;
     return this.#promoteAtLeader(id);
   }
 
   /** NOT_LEADER if this member does not lead. */
-  async promoteHere(id: bigint): Promise<ChangeOutcome> {
+  async promoteHere(id: bigint): Promise<MembershipChangeOutcome> {
     const { metrics, appliedWaits } = this.#parts;
     // A leader may not have applied yet what added the learner.
     const isCaughtUp = await appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS);
@@ -122,7 +121,7 @@ export class MembershipChanges {
     return outcome;
   }
 
-  #make(change: Change): Promise<ChangeOutcome> {
+  #make(change: Change): Promise<MembershipChangeOutcome> {
     const { proposals, store, log, memberId } = this.#parts;
     return new Promise((resolve) => {
       proposals.proposeConfChange(change, {
@@ -187,7 +186,7 @@ export class MembershipChanges {
 
   // --- At the leader -----------------------------------------------------------------------------
 
-  async #promoteAtLeader(id: bigint): Promise<ChangeOutcome> {
+  async #promoteAtLeader(id: bigint): Promise<MembershipChangeOutcome> {
     const { env, config, raft, store } = this.#parts;
     const deadlineMs = env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
     for (;;) {
@@ -208,7 +207,7 @@ export class MembershipChanges {
     url: string,
     id: bigint,
     deadlineMs: number,
-  ): Promise<ChangeOutcome | undefined> {
+  ): Promise<MembershipChangeOutcome | undefined> {
     const { env, log } = this.#parts;
     try {
       const answer = await requestPeer(env, {

@@ -11,6 +11,7 @@ import {
   proposeVersion,
   targetVersion,
 } from '../../membership/index.ts';
+import type { PeerEnv } from '../../peer/index.ts';
 import { membershippb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -18,7 +19,7 @@ import type { Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
-import { type PeerEnv, requestVersions, spokenVersion } from '../member-versions.ts';
+import { requestVersions, spokenVersion } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** What writing something of the membership into the log takes. */

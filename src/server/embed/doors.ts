@@ -10,7 +10,7 @@ import {
   type ListenUrl,
   type ServerConfig,
 } from '../config/index.ts';
-import { addressOf } from '../ports/bind.ts';
+import { streamAddressOf } from '../ports/bind.ts';
 import { bindPorts, givingUp, type Ports } from '../ports/ports.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ClientPortsTls } from '../tls/member-tls.ts';
@@ -85,7 +85,7 @@ export class NetworkClients {
     const accept = (stream: ByteStream): void => clients.#accept(stream);
     try {
       for (const url of urls) {
-        clients.#listeners.push(await network.listen(addressOf(url), accept));
+        clients.#listeners.push(await network.listen(streamAddressOf(url), accept));
       }
       return clients;
     } catch (error) {

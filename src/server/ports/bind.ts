@@ -5,7 +5,7 @@ import type { Env, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import { SOCKET_PROBE_TIMEOUT_MS } from '../limits.ts';
 
-export function addressOf({ scheme, host, port, path }: ListenUrl): StreamAddress {
+export function streamAddressOf({ scheme, host, port, path }: ListenUrl): StreamAddress {
   const secure = scheme === 'https' || scheme === 'unixs' ? { secure: true } : {};
   return scheme === 'unix' || scheme === 'unixs'
     ? { host: '', port: 0, path, ...secure }

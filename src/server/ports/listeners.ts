@@ -16,7 +16,7 @@ import { bridged } from '../http/http2-bridge.ts';
 import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type ClientPortsTls, isSecure } from '../tls/member-tls.ts';
-import { addressOf, bindAt } from './bind.ts';
+import { bindAt, streamAddressOf } from './bind.ts';
 
 export interface ListenersOptions {
   readonly config: ServerConfig;
@@ -138,7 +138,7 @@ export class Listeners {
       const isEncrypted = group.some(isSecure);
       invariant(!isEncrypted || encrypted !== undefined, 'an encrypted URL has TLS settings');
       const secure = isEncrypted ? { ...encrypted, plaintext: !group.every(isSecure) } : {};
-      const listener = await bindAt(env, addressOf(group[0]!), (address) =>
+      const listener = await bindAt(env, streamAddressOf(group[0]!), (address) =>
         bind({ address, ...common, ...secure }),
       );
       ports.push({ urls: group, listener });

@@ -7,7 +7,7 @@
 import type { ByteStream, Env, Listener, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { addressOf, bindAt } from './bind.ts';
+import { bindAt, streamAddressOf } from './bind.ts';
 
 type Accept = (stream: ByteStream) => void;
 
@@ -26,7 +26,7 @@ export class PeerPorts {
     const bind = (address: Listener['address']) =>
       env.network.listen(address, (stream) => ports.#accept(stream));
     try {
-      for (const url of urls) ports.#listeners.push(await bindAt(env, addressOf(url), bind));
+      for (const url of urls) ports.#listeners.push(await bindAt(env, streamAddressOf(url), bind));
       return ports;
     } catch (error) {
       await ports.close();

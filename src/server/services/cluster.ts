@@ -3,7 +3,7 @@
 import { type Member, sortedUrls } from '../../membership/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
-import type { ChangeOutcome, MembershipChanges } from '../cluster/membership-changes.ts';
+import type { MembershipChangeOutcome, MembershipChanges } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -79,7 +79,7 @@ async function change(
   { header }: ClusterServiceParts,
   call: UnaryCall,
   response: ChangeResponse,
-  pending: Promise<ChangeOutcome>,
+  pending: Promise<MembershipChangeOutcome>,
 ): Promise<void> {
   const outcome = await pending;
   if (outcome.error !== undefined) failWith(call, outcome.error);

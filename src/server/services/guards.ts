@@ -5,7 +5,7 @@
 
 import { STATUS } from '../../grpc/index.ts';
 import { ETCD_ERRORS } from '../../protocol/index.ts';
-import { type Call, type Guard, type RpcStatus, statusOf } from '../../rpc/index.ts';
+import { type Call, type Guard, type RpcStatus, statusOfError } from '../../rpc/index.ts';
 import type { OwnMembership } from '../cluster/own-membership.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { Quota } from '../duties/quota.ts';
@@ -13,8 +13,8 @@ import type { Quota } from '../duties/quota.ts';
 /** What is said where the heap is too full for one more watcher, stream or lease. */
 export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
 
-const NOT_FOR_LEARNER = statusOf('NOT_SUPPORTED_FOR_LEARNER');
-const NO_LEADER = statusOf('NO_LEADER');
+const NOT_FOR_LEARNER = statusOfError('NOT_SUPPORTED_FOR_LEARNER');
+const NO_LEADER = statusOfError('NO_LEADER');
 const NO_MEMORY: RpcStatus = { status: STATUS.RESOURCE_EXHAUSTED, message: TOO_MUCH_OPEN };
 
 export interface GuardParts {

@@ -1,7 +1,7 @@
 // etcdserverpb.KV: ranges, puts, deletions, transactions, compaction. Hot: one small object per
 // request beyond the call and the decoded message, no promise and no closure.
 
-import { invariant } from '../../base/index.ts';
+import { invariant, Slices } from '../../base/index.ts';
 import {
   type Encoder,
   GrpcStatusError,
@@ -30,7 +30,6 @@ import {
   costOfTxn,
   type PinnedView,
   REQUEST_KIND,
-  Slices,
 } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';

@@ -10,7 +10,7 @@
 //
 // Only a range that sorts by value needs the rows during the walk, and holds them.
 
-import { EMPTY_BYTES, type Revision } from '../../base/index.ts';
+import { EMPTY_BYTES, type Revision, type Slices } from '../../base/index.ts';
 import {
   ByteSlice,
   type KeyIndex,
@@ -21,7 +21,7 @@ import {
   SlicedSort,
 } from '../../mvcc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
-import type { PinnedView, Slices } from '../../store/index.ts';
+import type { PinnedView } from '../../store/index.ts';
 import { LARGE_RANGE_BYTES_KEPT, RANGE_STEP_KEYS, RANGE_WINDOW_BYTES } from '../limits.ts';
 import { bodyOf, type RangeBody } from './long-answer.ts';
 import { copyField, fieldSize, TAG_RANGE_KVS } from './responses.ts';
@@ -34,7 +34,7 @@ const ROWS_PER_CLOCK_CHECK = 128;
 const BYTES_PER_CLOCK_CHECK: number = 256 * 1024;
 
 /** Who waits for the answer, and the memory that may be held for it. */
-export interface LargeRangeCaller {
+interface LargeRangeCaller {
   /** Nobody waits any more. */
   readonly ended: boolean;
   mayHold(bytes: number): boolean;

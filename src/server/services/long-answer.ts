@@ -36,7 +36,7 @@ import {
 } from './responses.ts';
 
 /** Bytes of a piece, but for a pair that is larger by itself. */
-export const PIECE_BYTES: number = 64 * 1024;
+const PIECE_BYTES: number = 64 * 1024;
 
 type Parts = Generator<Uint8Array, void, undefined>;
 
@@ -229,7 +229,7 @@ function fixedHeader(header: ResponseHeaders, revision: Revision): HeaderWriter 
 }
 
 /** The pairs of a result as fields, each part about a piece. */
-export function* resultParts(tag: number, result: RangeResult): Parts {
+function* resultParts(tag: number, result: RangeResult): Parts {
   const { buffers, offsets, lengths } = result;
   for (let next = 0; next < buffers.length; ) {
     const first = next;

@@ -1,7 +1,7 @@
 // KV.RangeStream: a range in pieces of about the size of a request. Merged, the pieces are the answer
 // of Range: only the last one carries header, count and `more`.
 
-import { latin1FromBytes } from '../../base/index.ts';
+import { latin1FromBytes, Slices } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { STATUS, type StatusCode, type StreamHandler } from '../../grpc/index.ts';
 import {
@@ -13,8 +13,13 @@ import {
   RangeRun,
 } from '../../mvcc/index.ts';
 import { EtcdError, type EtcdErrorName, etcdserverpb, mvccpb } from '../../protocol/index.ts';
-import { endMalformed, type ServiceTable, type StreamCall, statusOf } from '../../rpc/index.ts';
-import { type KvStore, type PinnedView, Slices } from '../../store/index.ts';
+import {
+  endMalformed,
+  type ServiceTable,
+  type StreamCall,
+  statusOfError,
+} from '../../rpc/index.ts';
+import type { KvStore, PinnedView } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -96,7 +101,7 @@ class RangeStream implements StreamHandler, Read {
   }
 
   fail(error: EtcdErrorName): void {
-    const { status, message } = statusOf(error);
+    const { status, message } = statusOfError(error);
     this.#end(status, message);
   }
 

@@ -3,7 +3,7 @@
 import { ERROR_CODES, hasCode, InvariantError } from '../../base/index.ts';
 import { STATUS } from '../../grpc/index.ts';
 import { EtcdError } from '../../protocol/index.ts';
-import { type RpcStatus, statusOf } from '../../rpc/index.ts';
+import { type RpcStatus, statusOfError } from '../../rpc/index.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
 /**
@@ -12,9 +12,9 @@ import { asError, type Logger } from '../telemetry/log.ts';
  * catch it. Only a mistake of ours is thrown on.
  */
 export function readFailure(log: Logger, error: unknown): RpcStatus {
-  if (error instanceof EtcdError) return statusOf(error.code);
+  if (error instanceof EtcdError) return statusOfError(error.code);
   // The view was held for longer than compaction may be held back.
-  if (hasCode(error, ERROR_CODES.TIMEOUT)) return statusOf('TIMEOUT');
+  if (hasCode(error, ERROR_CODES.TIMEOUT)) return statusOfError('TIMEOUT');
   if (error instanceof InvariantError) throw error;
   log.error('a read failed unexpectedly', { error: asError(error) });
   return { status: STATUS.INTERNAL, message: 'internal error' };

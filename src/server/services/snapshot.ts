@@ -11,10 +11,10 @@ import type { DatabaseCopy } from '../../store/index.ts';
 import type { StateMachineOwner } from '../consensus/state-machine-owner.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import {
+  SENT_SNAPSHOT_GRACE_MS,
+  SENT_SNAPSHOT_RATE_MIN,
   SNAPSHOT_COPIES_MAX,
-  SNAPSHOT_JUDGED_MS,
   SNAPSHOT_PIECE_BYTES,
-  SNAPSHOT_RATE_KEPT,
 } from '../limits.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
@@ -82,7 +82,9 @@ class SnapshotCall implements StreamHandler {
 
   #isSlow(): boolean {
     const nowMs = this.#parts.env.clock.monotonicMs();
-    return !this.#ended && this.#pace.isBelow(SNAPSHOT_RATE_KEPT, SNAPSHOT_JUDGED_MS, nowMs);
+    return (
+      !this.#ended && this.#pace.isBelow(SENT_SNAPSHOT_RATE_MIN, SENT_SNAPSHOT_GRACE_MS, nowMs)
+    );
   }
 
   #makeWay(): void {
