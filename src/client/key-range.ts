@@ -31,7 +31,8 @@ export function prefixEnd(prefix: Uint8Array): Uint8Array {
   let length = prefix.length;
   while (length > 0 && prefix[length - 1] === 0xff) length--;
   if (length === 0) return ZERO_BYTE;
-  const end = prefix.slice(0, length);
+  // A copy: a Buffer's own slice would not be one.
+  const end = Uint8Array.from(prefix.subarray(0, length));
   end[length - 1] = end[length - 1]! + 1;
   return end;
 }

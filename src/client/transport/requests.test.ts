@@ -25,6 +25,12 @@ describe('a range', () => {
     expect(text(prefixEnd(Uint8Array.of(0x61, 0xff, 0xff)))).toBe('b');
   });
 
+  test('leaves the key of a prefix as it is, also where it is a Buffer', () => {
+    const key = Buffer.from('a/');
+    const range = rangeOf(key, { prefix: true });
+    expect([text(range.key), text(range.rangeEnd), text(key)]).toEqual(['a/', 'a0', 'a/']);
+  });
+
   test('is one key, all from one on, or up to an end; not two of them', () => {
     expect(text(rangeOf('a', {}).rangeEnd)).toBe('');
     expect(text(rangeOf('a', { fromKey: true }).rangeEnd)).toBe('\0');
