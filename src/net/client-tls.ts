@@ -39,7 +39,7 @@ function textOf(pem: Pem): string {
   return typeof pem === 'string' ? pem : new TextDecoder().decode(pem);
 }
 
-const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END [^-]*-----/g;
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END [^-]*-----/gs;
 const PRIVATE_KEY = /-----BEGIN (?:[A-Z0-9]+ )?PRIVATE KEY-----/;
 
 function checkAuthorities(authorities: readonly string[]): void {
