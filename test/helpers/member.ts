@@ -41,6 +41,8 @@ export interface MemberOptions {
   readonly prefix?: readonly string[];
   readonly name?: string;
   readonly startTimeoutMs?: number;
+  /** Clients are served over TLS with these files; with an authority they must show certificates. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientAuthority?: string };
 }
 
 interface Ports {
@@ -58,6 +60,14 @@ const PORT_ATTEMPTS = 5;
 /** A fresh directory for a test, under the system's temporary one. */
 export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'tetcd-test-'));
+}
+
+function tlsFlags(tls: MemberOptions['tls']): string[] {
+  if (tls === undefined) return [];
+  const { cert, key, clientAuthority } = tls;
+  const own = [`--cert-file=${cert}`, `--key-file=${key}`];
+  if (clientAuthority === undefined) return own;
+  return [...own, `--trusted-ca-file=${clientAuthority}`, '--client-cert-auth'];
 }
 
 export class Member {
@@ -159,8 +169,13 @@ export class Member {
     }
   }
 
+  /** URL of the client side. */
+  get clientUrl(): string {
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${this.endpoint}`;
+  }
+
   #arguments(): string[] {
-    const client = `http://${this.endpoint}`;
+    const client = this.clientUrl;
     return [
       `--name=${this.name}`,
       `--data-dir=${this.directory}`,
@@ -170,6 +185,7 @@ export class Member {
       `--initial-advertise-peer-urls=${this.peerUrl}`,
       `--initial-cluster=${this.name}=${this.peerUrl}`,
       ...(this.#program.release === '3.4' ? ['--logger=zap'] : []),
+      ...tlsFlags(this.#options.tls),
       ...(this.#options.flags ?? []),
     ];
   }

@@ -18,9 +18,13 @@ export function normalForm({ code, stdout, stderr }: RunResult, known: Known): R
   };
 }
 
-/** Without etcdctl's log lines, and without how to use the command, which is ours in our words. */
+/**
+ * Without etcdctl's log lines, what it asks of a terminal that is none, and how to use the command,
+ * which is ours in our words.
+ */
 function withoutNoise(text: string): string {
-  const lines = text.split('\n').filter((line) => !line.startsWith('{"level":"warn"'));
+  const isNoise = (line: string): boolean => /^\{"level":"warn"|^stty: /.test(line);
+  const lines = text.split('\n').filter((line) => !isNoise(line));
   return lines
     .join('\n')
     .replaceAll('tetcdctl', 'etcdctl')

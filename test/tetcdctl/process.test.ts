@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Member, serverUnderTest } from '../helpers/member.ts';
-import { describeWith, type Found, need, REPOSITORY } from '../helpers/real-etcd.ts';
+import { describeWith, type Found, need, REPOSITORY, systemProgram } from '../helpers/real-etcd.ts';
 import { type RunResult, run } from '../helpers/run.ts';
 import { freePort } from '../helpers/server-process.ts';
 
@@ -33,9 +33,8 @@ class Running {
   readonly child: ChildProcessWithoutNullStreams;
   readonly #printed = new EventEmitter();
 
-  constructor(endpoint: string, args: readonly string[]) {
-    const command = [MAIN, `--endpoints=${endpoint}`, ...args];
-    this.child = spawn(process.execPath, command, { stdio: 'pipe', env: process.env });
+  constructor([program, ...args]: readonly string[]) {
+    this.child = spawn(program!, args, { stdio: 'pipe', env: process.env });
     this.closed = once(this.child, 'close').then(([code]) => code as number | null);
     this.child.stdout.on('data', (bytes: Buffer) => {
       this.stdout += bytes.toString();
@@ -45,6 +44,10 @@ class Running {
       this.stderr += bytes.toString();
       this.#printed.emit('more');
     });
+  }
+
+  static ctl(endpoint: string, args: readonly string[]): Running {
+    return new Running([process.execPath, MAIN, `--endpoints=${endpoint}`, ...args]);
   }
 
   /** Resolves when what was printed satisfies `holds`. */
@@ -107,9 +110,9 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
   });
 
   test('watches, and runs a program for each event', async () => {
-    const plain = new Running(member.endpoint, ['watch', 'w']);
+    const plain = Running.ctl(member.endpoint, ['watch', 'w']);
     const script = 'echo "$ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY $ETCD_WATCH_VALUE"';
-    const exec = new Running(member.endpoint, ['watch', 'w', '--', 'sh', '-c', script]);
+    const exec = Running.ctl(member.endpoint, ['watch', 'w', '--', 'sh', '-c', script]);
     await Promise.all([putUntil(plain, 'w', 'a"b'), putUntil(exec, 'w', 'a"b')]);
     await plain.until(() => plain.stdout.startsWith('PUT\nw\na"b\n'));
     await exec.until(() => exec.stdout.includes('PUT\nw\na"b\n"PUT" "w" "a\\"b"\n'));
@@ -117,14 +120,14 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
   });
 
   test('ends with 1 when that program fails', async () => {
-    const exec = new Running(member.endpoint, ['watch', 'f', '--', 'sh', '-c', 'exit 7']);
+    const exec = Running.ctl(member.endpoint, ['watch', 'f', '--', 'sh', '-c', 'exit 7']);
     await putUntil(exec, 'f', '1');
     expect(await exec.closed).toBe(1);
     expect(exec.stderr).toBe('command ["sh" "-c" "exit 7"] error (exit status 7)\n');
   });
 
   test('takes commands for watches from standard input', async () => {
-    const watch = new Running(member.endpoint, ['watch', '-i']);
+    const watch = Running.ctl(member.endpoint, ['watch', '-i']);
     watch.child.stdin.write('watch i1\nwatch i2 --prefix\nbogus\n');
     await watch.until(() => watch.stderr.includes('Invalid command bogus (only support watch)'));
     await putUntil(watch, 'i2x', '2');
@@ -139,7 +142,7 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
   test('keeps a lease alive until it is revoked', async () => {
     const granted = await ctl(member.endpoint, ['lease', 'grant', '2']);
     const id = /lease ([0-9a-f]{16}) granted/.exec(granted.stdout)![1]!;
-    const keeping = new Running(member.endpoint, ['lease', 'keep-alive', id]);
+    const keeping = Running.ctl(member.endpoint, ['lease', 'keep-alive', id]);
     await keeping.until(() => keeping.stdout.split('keepalived').length > 4);
     await ctl(member.endpoint, ['lease', 'revoke', id]);
     expect(await keeping.closed).toBe(0);
@@ -147,7 +150,7 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
   });
 
   test('goes on watching when the member restarts', async () => {
-    const watch = new Running(member.endpoint, ['watch', 'restarted', '--prefix']);
+    const watch = Running.ctl(member.endpoint, ['watch', 'restarted', '--prefix']);
     await putUntil(watch, 'restarted', 'before');
     await member.kill();
     await member.restart();
@@ -187,5 +190,53 @@ describeWith('tetcdctl without a server', [built], () => {
         stderr: stderr.replace('ENDPOINT', endpoint),
       });
     });
+  });
+});
+
+const script = systemProgram('script');
+describeWith('tetcdctl at a terminal', [built, script], () => {
+  /** Keys typed when each of the texts has been printed; then how it ended, and all that was shown. */
+  async function typed(
+    args: readonly string[],
+    ...keys: readonly (readonly [after: string, keys: string])[]
+  ): Promise<{ readonly code: number | null; readonly shown: string }> {
+    const line = [process.execPath, MAIN, '--endpoints=127.0.0.1:1', ...args].join(' ');
+    const terminal = new Running([need(script), '-qefc', line, '/dev/null']);
+    for (const [after, text] of keys) {
+      await terminal.until(() => terminal.stdout.endsWith(after));
+      terminal.child.stdin.write(text);
+    }
+    return { code: await terminal.closed, shown: terminal.stdout };
+  }
+
+  const FIRST = 'Password of u: ';
+  const AGAIN = 'Type password of u again for confirmation: ';
+
+  test('asks for a password twice, and does not show it', async () => {
+    const { code, shown } = await typed(
+      ['user', 'add', 'u'],
+      [FIRST, 'first\r'],
+      [AGAIN, 'other\r'],
+    );
+    expect(shown).toBe(`${FIRST}\r\n${AGAIN}\r\nError: given passwords are different\r\n`);
+    expect(code).toBe(128);
+  });
+
+  test('takes both lines at once, and keys that correct them', async () => {
+    const keys = 'secrex\x7ft\rwrong\x15secret\r';
+    const { code, shown } = await typed(
+      ['user', 'add', 'u', '--command-timeout=1ms'],
+      [FIRST, keys],
+    );
+    expect(shown).toContain(`${AGAIN}\r\n`);
+    expect(shown).toContain('Error: context deadline exceeded\r\n');
+    expect(shown).not.toContain('secret');
+    expect(code).toBe(1);
+  });
+
+  test('asks for the password of --user; ends with 255 when it is interrupted', async () => {
+    const { code, shown } = await typed(['--user=u', 'get', 'a'], ['Password: ', 'sec\x03']);
+    expect(shown).toBe('Password: ');
+    expect(code).toBe(255);
   });
 });

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';
 import { wordFromText } from '../../src/cli/shell/words.ts';
 import { runTetcdctl } from '../../src/cli/tetcdctl/program.ts';
+import { createNodeDisk, OPEN_MODES } from '../../src/env/index.ts';
 import type { Found, RealEtcd } from '../helpers/real-etcd.ts';
 import { realEtcd } from '../helpers/real-etcd.ts';
 import type { RunResult } from '../helpers/run.ts';
@@ -19,8 +20,21 @@ export interface ToolInput {
 /** Output as latin1: it may hold any bytes. */
 export type Tool = (args: readonly string[], input: ToolInput) => Promise<RunResult>;
 
+/** Everything in memory, but for the files that flags name. */
+class DiskIo extends MemoryIo {
+  override async readFile(path: string): Promise<Uint8Array> {
+    const file = await createNodeDisk().open(path, OPEN_MODES.READ);
+    try {
+      const bytes = new Uint8Array(file.size());
+      return bytes.subarray(0, await file.read(bytes, 0));
+    } finally {
+      await file.close();
+    }
+  }
+}
+
 export const ours: Tool = async (args, { input, env }) => {
-  const io = new MemoryIo({ ...(input === undefined ? {} : { input }), ...(env && { env }) });
+  const io = new DiskIo({ ...(input === undefined ? {} : { input }), ...(env && { env }) });
   const code = await runTetcdctl(args.map(wordFromText), io);
   return { code, stdout: io.outBytes.toString('latin1'), stderr: io.errText };
 };

@@ -19,6 +19,8 @@ export interface Invocation<Options> {
    * the parent groups that the environment sets.
    */
   session(): Promise<Session>;
+  /** As `session`, without a client: for commands that make one for each endpoint. */
+  sessionOfEndpoints(): Promise<Session>;
 }
 
 export interface CommandInit<Options> {
@@ -45,5 +47,6 @@ export interface CommandTree {
 export const GROUPS = {
   KV: 'Keys and values:',
   CLUSTER: 'Cluster maintenance:',
+  AUTHENTICATION: 'Authentication:',
   UTILITY: 'Utilities:',
 } as const;

@@ -28,6 +28,8 @@ export class Flag extends Option {
   ) {
     // For commander every flag has a value; a bool without one gets `true` in the canonical form.
     super(`${init.flag} <${kind}>`, init.help);
+    // For commander `--no-x` would be `--x` turned round.
+    this.negate = false;
     this.kind = kind;
     this.read = read;
     this.default(init.initial, shownDefault(kind, init.initial));

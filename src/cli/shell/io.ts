@@ -19,7 +19,13 @@ export interface Io {
   readAll(): Promise<Uint8Array>;
   /** The next line of standard input, without line end; undefined if there is no complete one. */
   readLine(): Promise<Uint8Array | undefined>;
-  /** Rejects with a text that names the file. */
+  /**
+   * Prints the prompt on standard output and reads a line of standard input that is not shown while it
+   * is typed: without its end, or what there is if the input ends before. SilentExit if it is
+   * interrupted.
+   */
+  askHidden(prompt: string): Promise<string>;
+  /** Rejects with a text that names the file; an errno, as `ENOENT`, is the `code` of its cause. */
   readFile(path: string): Promise<Uint8Array>;
   wallMs(): number;
   /** Nanoseconds since an arbitrary start. */

@@ -83,8 +83,14 @@ export class MemoryIo implements Io {
     }
   }
 
+  async askHidden(prompt: string): Promise<string> {
+    this.out(prompt);
+    return Buffer.from((await this.readLine()) ?? (await this.readAll())).toString();
+  }
+
   async readFile(path: string): Promise<Uint8Array> {
-    return this.files.get(path) ?? Promise.reject(new Error(`${path} does not exist`));
+    const cause = { code: 'ENOENT' };
+    return this.files.get(path) ?? Promise.reject(new Error(`no ${path}`, { cause }));
   }
 
   wallMs(): number {

@@ -1,10 +1,14 @@
 // The real process; no other file of the tools uses it.
 
+import { bytesFromUtf8, utf8FromBytes } from '../../base/index.ts';
 import { createNodeClock, createNodeTimers } from '../../env/index.ts';
+import { SilentExit } from './exit.ts';
 import type { ExecResult, Io } from './io.ts';
 import { type Word, wordFromBytes, wordFromText } from './words.ts';
 
 const LINE_FEED = 0x0a;
+/** What etcdctl exits with when it is interrupted while it asks for a password. */
+const EXIT_INTERRUPTED_PROMPT = 255;
 /** Output is buffered up to this: a large range is many small pieces. */
 const OUT_CHUNK_BYTES = 64 * 1024;
 
@@ -35,6 +39,29 @@ class StdinReader {
       }
       if (this.#ended || !(await this.#more())) return undefined;
     }
+  }
+
+  async hidden(prompt: string): Promise<string> {
+    const { stdin, stdout } = process;
+    if (!stdin.isTTY) {
+      stdout.write(prompt);
+      return utf8FromBytes((await this.line()) ?? (await this.all()));
+    }
+    // Loaded by those who type a password.
+    const { HiddenLine } = await import('./hidden-line.ts');
+    const line = new HiddenLine();
+    // First, as who sees the prompt begins to type.
+    stdin.setRawMode(true);
+    try {
+      stdout.write(prompt);
+      do {
+        this.#rest = bytesFromUtf8(line.type(utf8FromBytes(this.#rest)));
+      } while (line.ending === undefined && (await this.#more()));
+    } finally {
+      stdin.setRawMode(false);
+    }
+    if (line.ending === 'interrupted') throw new SilentExit(EXIT_INTERRUPTED_PROMPT);
+    return line.text;
   }
 
   async all(): Promise<Uint8Array> {
@@ -82,6 +109,10 @@ export function createNodeIo(): NodeIo {
     },
     readAll: () => stdin.all(),
     readLine: () => stdin.line(),
+    askHidden: (prompt) => {
+      writePending();
+      return stdin.hidden(prompt);
+    },
     readFile,
     wallMs: () => clock.wallMs(),
     monotonicNs: () => Math.round(clock.monotonicMs() * 1e6),

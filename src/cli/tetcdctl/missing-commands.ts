@@ -5,16 +5,13 @@ import { Command } from 'commander';
 import { EXIT, ExitError } from '../shell/exit.ts';
 
 export const MISSING_COMMANDS = [
-  'auth',
   'check',
   'completion',
   'downgrade',
   'elect',
   'lock',
   'make-mirror',
-  'role',
   'snapshot',
-  'user',
 ] as const;
 
 class MissingCommand extends Command {}

@@ -6,11 +6,14 @@ import { type CommandLine, flagsOf, readCommandLine, UsageError } from '../shell
 import { flagsFromEnvironment, variableOf } from '../shell/environment.ts';
 import { errorText } from '../shell/error-text.ts';
 import { EXIT, ExitError, SilentExit } from '../shell/exit.ts';
-import type { FlagValue } from '../shell/flags.ts';
+import type { Flag, FlagValue } from '../shell/flags.ts';
 import { helpText, usageText } from '../shell/help.ts';
 import type { Io } from '../shell/io.ts';
 import type { Word } from '../shell/words.ts';
 import { addAlarm } from './alarm/alarm.ts';
+import { addAuth } from './auth/auth.ts';
+import { addRole } from './auth/role.ts';
+import { addUser } from './auth/user.ts';
 import { addDefrag } from './endpoint/defrag.ts';
 import { addEndpoint } from './endpoint/endpoint.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
@@ -113,7 +116,12 @@ class Execution implements CommandTree {
       options: options as Options,
       words,
       wordsBeforeDash,
-      session: () => this.#open(command, options),
+      session: async () => {
+        const session = await this.#open(command, options);
+        await session.connect();
+        return session;
+      },
+      sessionOfEndpoints: () => this.#open(command, options),
     };
   }
 
@@ -128,18 +136,22 @@ class Execution implements CommandTree {
     if (globals.debug) this.#showSettings(options);
     // Loaded only by commands that connect to a server.
     const { Session } = await import('./session.ts');
-    this.session = await Session.open(this.#io, globals);
+    this.session = await Session.open(this.#io, globals, given);
     return this.session;
   }
 
   #showSettings(options: Readonly<Record<string, unknown>>): void {
     for (const flag of flagsOf(this.root)) {
-      const isSecret = flag.long === '--password' || flag.long === '--auth-jwt-token';
       const text = flag.show(options[flag.attributeName()] as FlagValue);
-      const value = isSecret && text !== '' ? '***' : text;
-      this.#io.err(`${variableOf(flag)}=${value}\n`);
+      this.#io.err(`${variableOf(flag)}=${withoutSecret(flag, text)}\n`);
     }
   }
+}
+
+function withoutSecret({ long }: Flag, text: string): string {
+  if (long === '--user') return text.replace(/:.*/s, ':***');
+  const isSecret = long === '--password' || long === '--auth-jwt-token';
+  return isSecret && text !== '' ? '***' : text;
 }
 
 /** `help get` is `get --help`. */
@@ -159,6 +171,7 @@ function buildTree(tree: CommandTree): Command {
     add(root, tree);
   }
   for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag]) add(root, tree);
+  for (const add of [addAuth, addUser, addRole]) add(root, tree);
   for (const add of [addOptions, addVersion]) add(root, tree);
   addMissingCommands(root);
   return root;

@@ -60,3 +60,20 @@ test('a dial timeout of 0 and a keepalive time of 0 are none; a command timeout 
   server.close();
   await listener.close();
 });
+
+test('settings are shown without passwords and tokens', async () => {
+  const io = new MemoryIo({ env: { ETCDCTL_PASSWORD: 'hidden' } });
+  const flags = ['--debug', '--user=name:hidden', '--auth-jwt-token=hidden', '-w=bogus'];
+  expect(await runTetcdctl([...flags, 'get', 'a'], io)).toBe(4);
+  expect(io.errText).toContain('ETCDCTL_USER=name:***\nETCDCTL_PASSWORD=***\n');
+  expect(io.errText).toContain('ETCDCTL_AUTH_JWT_TOKEN=***\n');
+  expect(io.errText).not.toContain('hidden');
+});
+
+test('a file of authorities without one is refused', async () => {
+  const io = new MemoryIo();
+  io.files.set('ca', Buffer.from('nothing'));
+  const flags = ['--endpoints=https://127.0.0.1:1', '--cacert=ca'];
+  expect(await runTetcdctl([...flags, 'get', 'a'], io)).toBe(128);
+  expect(io.errText).toBe('Error: TLS: ca holds no certificate in PEM\n');
+});

@@ -18,11 +18,11 @@ other. A large one takes longer than the default of --command-timeout: the membe
 the same, and says so in its log.`,
     group: GROUPS.CLUSTER,
     flags: [boolFlag({ flag: '--cluster', help: 'all endpoints that the member list names' })],
-    run: async ({ io, options, session: open }) => {
+    run: async ({ io, options, sessionOfEndpoints: open }) => {
       const session = await open();
       let hasFailed = false;
       for (const endpoint of await endpointsToAsk(session, options)) {
-        const client = session.clientOf([endpoint]);
+        const client = await session.clientOf([endpoint]);
         const startNs = io.monotonicNs();
         const took = () => goDuration(io.monotonicNs() - startNs);
         try {

@@ -19,13 +19,13 @@ export function addEndpointHashKv(parent: Command, tree: CommandTree): void {
     usage: '[options]',
     summary: 'show the hash of the keys of each endpoint',
     flags: [intFlag({ flag: '--rev', help: 'up to this revision; 0 is the newest' })],
-    run: async ({ io, options, session: open }) => {
+    run: async ({ io, options, sessionOfEndpoints: open }) => {
       const session = await open();
       const revision = clampedNumber(options.rev);
       const list: EndpointHashKv[] = [];
       let failure: string | undefined;
       for (const endpoint of await endpointsToAsk(session, options)) {
-        const client = session.clientOf([endpoint]);
+        const client = await session.clientOf([endpoint]);
         try {
           const hash = await client.maintenance.hashKv({ ...session.limits, revision });
           list.push({ endpoint, hash });

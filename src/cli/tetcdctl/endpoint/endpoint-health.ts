@@ -19,7 +19,7 @@ export function addEndpointHealth(parent: Command, tree: CommandTree): void {
     name: 'health',
     usage: '[options]',
     summary: 'try whether each endpoint can serve',
-    run: async ({ options, session: open }) => {
+    run: async ({ options, sessionOfEndpoints: open }) => {
       const session = await open();
       const endpoints = await endpointsToAsk(session, options);
       const list = await Promise.all(endpoints.map((endpoint) => healthOf(session, endpoint)));
@@ -33,7 +33,12 @@ export function addEndpointHealth(parent: Command, tree: CommandTree): void {
 
 async function healthOf(session: Session, endpoint: string): Promise<EndpointHealth> {
   const { io } = session;
-  const client = session.clientOf([endpoint]);
+  let client: Client;
+  try {
+    client = await session.clientOf([endpoint]);
+  } catch (error) {
+    return { endpoint, health: false, took: '', error: errorText(error) };
+  }
   const startNs = io.monotonicNs();
   const probeError = await probe(client, session);
   const took = goDuration(io.monotonicNs() - startNs);

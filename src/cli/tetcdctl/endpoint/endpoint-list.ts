@@ -13,6 +13,7 @@ export async function endpointsToAsk(
   { cluster }: EndpointOptions,
 ): Promise<readonly string[]> {
   if (!cluster) return session.endpoints;
+  await session.connect(EXIT.ERROR);
   const { members } = await session.ask(
     session.client.cluster.memberList(session.limits),
     EXIT.ERROR,

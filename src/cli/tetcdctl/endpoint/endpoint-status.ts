@@ -16,12 +16,12 @@ export function addEndpointStatus(parent: Command, tree: CommandTree): void {
 member id, version, storage version, size of the database, size in use, percentage not in use,
 quota, whether it leads, whether it is a learner, raft term, raft index, applied raft index,
 errors, target version of a downgrade, and whether a downgrade is under way.`,
-    run: async ({ io, options, session: open }) => {
+    run: async ({ io, options, sessionOfEndpoints: open }) => {
       const session = await open();
       const list: EndpointStatus[] = [];
       let hasFailed = false;
       for (const endpoint of await endpointsToAsk(session, options)) {
-        const client = session.clientOf([endpoint]);
+        const client = await session.clientOf([endpoint]);
         try {
           list.push({ endpoint, status: await client.maintenance.status(session.limits) });
         } catch (error) {

@@ -1,7 +1,7 @@
 // `tetcdctl move-leader`: transfers leadership to another member.
 
 import type { Command } from 'commander';
-import type { Client } from '../../../client/index.ts';
+import type { CallOptions, Client } from '../../../client/index.ts';
 import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { parseGoUint } from '../../shell/go-numbers.ts';
@@ -24,28 +24,23 @@ export function addMoveLeader(parent: Command, tree: CommandTree): void {
       if (target.reason !== undefined) throw new ExitError(EXIT.BAD_ARGS, target.reason);
       const session = await open();
       // One timeout for all calls.
-      const deadlineNs = session.io.monotonicNs() + session.options.commandTimeout * 1e6;
-      const { client, leader } = await findLeader(session, deadlineNs);
-      const limits = limitsUntil(session, deadlineNs);
-      const call = client.maintenance.moveLeader(target.value, limits);
+      const limits = session.limitsInAll();
+      const { client, leader } = await findLeader(session, limits);
+      const call = client.maintenance.moveLeader(target.value, limits());
       session.printer.moveLeader(leader, target.value, await session.ask(call));
     },
   });
 }
 
-function limitsUntil({ io }: Session, deadlineNs: number): { readonly timeoutMs: number } {
-  return { timeoutMs: Math.max(0, (deadlineNs - io.monotonicNs()) / 1e6) };
-}
-
 /** The first endpoint that is the leader; an earlier one that does not answer ends the search. */
 async function findLeader(
   session: Session,
-  deadlineNs: number,
+  limits: () => CallOptions,
 ): Promise<{ readonly client: Client; readonly leader: bigint }> {
   const { endpoints } = session;
   for (const endpoint of endpoints) {
-    const client = session.clientOf([endpoint]);
-    const call = client.maintenance.status(limitsUntil(session, deadlineNs));
+    const client = await session.clientOf([endpoint]);
+    const call = client.maintenance.status(limits());
     const { header, leader } = await session.ask(call);
     if (header?.memberId === leader) return { client, leader };
     client.close();

@@ -1,9 +1,16 @@
 // One `"Name" : value` per line: for shell scripts.
 
 import { goQuote } from '../../../base/index.ts';
-import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
+import type {
+  etcdserverpb,
+  KeepAliveResponse,
+  mvccpb,
+  RoleGetResult,
+  RoleListResult,
+} from '../../../client/index.ts';
 import { goHex16 } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
+import type { Word } from '../../shell/words.ts';
 import {
   type EndpointHashKv,
   type EndpointHealth,
@@ -187,5 +194,24 @@ export class FieldsPrinter extends PartialPrinter {
       this.#field('HashRevision', hash.hashRevision);
       this.#end();
     }
+  }
+
+  override authChange(_text: Word, header: etcdserverpb.ResponseHeader): void {
+    this.#header(header);
+  }
+
+  override roleGet(_name: Word, { header, permissions }: RoleGetResult): void {
+    this.#header(header);
+    for (const { type, key, rangeEnd } of permissions) {
+      // Two spaces, as etcdctl has it.
+      this.#io.out(`"PermType" :  ${type?.toUpperCase()}\n`);
+      this.#field('Key', goQuote(key));
+      this.#field('RangeEnd', goQuote(rangeEnd));
+    }
+  }
+
+  override roleList({ header, roles }: RoleListResult): void {
+    this.#header(header);
+    this.#io.out(`"Roles" :${roles.map((role) => ` ${goQuote(role)}`).join('')}\n`);
   }
 }

@@ -1,10 +1,20 @@
 // JSON, one line per response, in the form of etcdctl's Go structs: those of the protocol for most
 // messages, its own for leases and watches.
 
-import { etcdserverpb, type KeepAliveResponse, mvccpb } from '../../../client/index.ts';
+import {
+  type AuthStatusResult,
+  etcdserverpb,
+  type KeepAliveResponse,
+  mvccpb,
+  type RoleGetResult,
+  type RoleListResult,
+  type UserGetResult,
+  type UserListResult,
+} from '../../../client/index.ts';
 import type { MessageInfo } from '../../../protocol/index.ts';
 import { goJson, type Json, type JsonObject, jsonOfMessage } from '../../shell/go-json.ts';
 import type { Io } from '../../shell/io.ts';
+import type { Word } from '../../shell/words.ts';
 import type {
   EndpointHashKv,
   EndpointHealth,
@@ -168,6 +178,31 @@ export class JsonPrinter implements Printer {
 
   moveLeader(_leader: bigint, _target: bigint, response: etcdserverpb.MoveLeaderResponse): void {
     this.#print(jsonOfMessage(etcdserverpb.MoveLeaderResponseCodec.descriptor, response));
+  }
+
+  authStatus(result: AuthStatusResult): void {
+    this.#print(jsonOfMessage(etcdserverpb.AuthStatusResponseCodec.descriptor, result));
+  }
+
+  authChange(_text: Word, header: etcdserverpb.ResponseHeader): void {
+    this.#print({ header: jsonOfHeader(header) });
+  }
+
+  userGet(_name: Word, result: UserGetResult): void {
+    this.#print(jsonOfMessage(etcdserverpb.AuthUserGetResponseCodec.descriptor, result));
+  }
+
+  userList(result: UserListResult): void {
+    this.#print(jsonOfMessage(etcdserverpb.AuthUserListResponseCodec.descriptor, result));
+  }
+
+  roleGet(_name: Word, { header, permissions: perm }: RoleGetResult): void {
+    const info = etcdserverpb.AuthRoleGetResponseCodec.descriptor;
+    this.#print(jsonOfMessage(info, { header, perm }));
+  }
+
+  roleList(result: RoleListResult): void {
+    this.#print(jsonOfMessage(etcdserverpb.AuthRoleListResponseCodec.descriptor, result));
   }
 }
 

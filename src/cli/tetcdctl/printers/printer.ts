@@ -1,7 +1,17 @@
 // The interface of output forms. Each implements some methods and refuses the others.
 
-import type { etcdserverpb, KeepAliveResponse, WatchResponse } from '../../../client/index.ts';
+import type {
+  AuthStatusResult,
+  etcdserverpb,
+  KeepAliveResponse,
+  RoleGetResult,
+  RoleListResult,
+  UserGetResult,
+  UserListResult,
+  WatchResponse,
+} from '../../../client/index.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
+import type { Word } from '../../shell/words.ts';
 
 export interface EndpointHealth {
   readonly endpoint: string;
@@ -49,6 +59,13 @@ export interface Printer {
   endpointStatus(list: readonly EndpointStatus[]): void;
   endpointHashKv(list: readonly EndpointHashKv[]): void;
   moveLeader(leader: bigint, target: bigint, response: etcdserverpb.MoveLeaderResponse): void;
+  authStatus(result: AuthStatusResult): void;
+  /** A change of users or roles, whose answer is a header alone; `text` tells people of it. */
+  authChange(text: Word, header: etcdserverpb.ResponseHeader): void;
+  userGet(name: Word, result: UserGetResult): void;
+  userList(result: UserListResult): void;
+  roleGet(name: Word, result: RoleGetResult): void;
+  roleList(result: RoleListResult): void;
 }
 
 /** Base of forms that implement only some methods. */
@@ -121,6 +138,24 @@ export class PartialPrinter implements Printer {
     this.#refuse();
   }
   moveLeader(_leader: bigint, _target: bigint, _response: etcdserverpb.MoveLeaderResponse): void {
+    this.#refuse();
+  }
+  authStatus(_result: AuthStatusResult): void {
+    this.#refuse();
+  }
+  authChange(_text: Word, _header: etcdserverpb.ResponseHeader): void {
+    this.#refuse();
+  }
+  userGet(_name: Word, _result: UserGetResult): void {
+    this.#refuse();
+  }
+  userList(_result: UserListResult): void {
+    this.#refuse();
+  }
+  roleGet(_name: Word, _result: RoleGetResult): void {
+    this.#refuse();
+  }
+  roleList(_result: RoleListResult): void {
     this.#refuse();
   }
 }

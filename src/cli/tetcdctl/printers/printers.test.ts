@@ -1,7 +1,7 @@
 // Forms and texts as etcdctl 3.7 prints them.
 
 import { describe, expect, test } from 'vitest';
-import { etcdserverpb, KeyValue, mvccpb } from '../../../client/index.ts';
+import { authpb, etcdserverpb, KeyValue, mvccpb, Permission } from '../../../client/index.ts';
 import { MemoryIo } from '../../shell/memory-io.fixture.ts';
 import { makePrinter } from './index.ts';
 import type { Printer } from './printer.ts';
@@ -44,10 +44,15 @@ const members = etcdserverpb.MemberListResponseCodec.create({
   ],
 });
 
-function printed(form: string, print: (printer: Printer) => void, hex = false): string {
+function printing(form: string, hex = false) {
   const io = new MemoryIo();
-  print(makePrinter(io, form, hex));
-  return io.outText + io.errText;
+  return { io, print: (print: (printer: Printer) => void) => print(makePrinter(io, form, hex)) };
+}
+
+function printed(form: string, print: (printer: Printer) => void, hex = false): string {
+  const printer = printing(form, hex);
+  printer.print(print);
+  return printer.io.outText + printer.io.errText;
 }
 
 describe('the state of an endpoint', () => {
@@ -217,4 +222,53 @@ test('a form that cannot print something says so', () => {
   expect(() => printed('protobuf', (printer) => printer.endpointHealth([]))).toThrow(
     expect.objectContaining({ code: 4, message: text }),
   );
+});
+
+describe('a role', () => {
+  const permission = (permType: number, key: string, rangeEnd = ''): Permission =>
+    new Permission({ permType, key: Buffer.from(key), rangeEnd: Buffer.from(rangeEnd) });
+  const result = {
+    header,
+    permissions: [
+      permission(authpb.Type.READ, 'a'),
+      permission(authpb.Type.READWRITE, 'b/', 'b0'),
+      permission(authpb.Type.WRITE, 'c', 'x'),
+      permission(authpb.Type.READ, '\0', '\0'),
+    ],
+  };
+
+  test('as text and as fields', () => {
+    expect(printed('simple', (printer) => printer.roleGet('r', result))).toBe(
+      'Role r\nKV Read:\n\ta\n\t[b/, b0) (prefix b/)\n\t[\0, <open ended>\nKV Write:\n\t[b/, b0) (prefix b/)\n\t[c, x)\n',
+    );
+    expect(printed('fields', (printer) => printer.roleGet('r', result))).toContain(
+      '"PermType" :  READWRITE\n"Key" : "b/"\n"RangeEnd" : "b0"\n',
+    );
+  });
+
+  test('that may do everything', () => {
+    const nothing = { header, permissions: [] };
+    expect(printed('simple', (printer) => printer.roleGet('root', nothing))).toBe(
+      'Role root\nKV Read:\n\t[, <open ended>\nKV Write:\n\t[, <open ended>\n',
+    );
+    expect(printed('simple', (printer) => printer.roleGet('r', nothing))).toBe(
+      'Role r\nKV Read:\nKV Write:\n',
+    );
+  });
+
+  test('with a name of any bytes', () => {
+    const { io, print } = printing('simple');
+    print((printer) => printer.authChange('Role \xff created', header));
+    expect(io.outBytes).toEqual(Buffer.from('Role \xff created\n', 'latin1'));
+  });
+
+  test('is no table, and a user no fields', () => {
+    const refuse = (form: string, print: (printer: Printer) => void): void =>
+      expect(() => printed(form, print)).toThrow(`${form} not supported as output format`);
+    refuse('table', (printer) => printer.roleGet('r', result));
+    refuse('table', (printer) => printer.authChange('', header));
+    refuse('fields', (printer) => printer.userGet('u', { header, roles: [] }));
+    refuse('fields', (printer) => printer.userList({ header, users: [] }));
+    refuse('fields', (printer) => printer.authStatus({ header, enabled: false, authRevision: 1 }));
+  });
 });

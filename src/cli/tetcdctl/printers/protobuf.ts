@@ -1,7 +1,17 @@
 // The bytes of the response, with nothing between or after them.
 
-import { etcdserverpb, type KeepAliveResponse, mvccpb } from '../../../client/index.ts';
+import {
+  type AuthStatusResult,
+  etcdserverpb,
+  type KeepAliveResponse,
+  mvccpb,
+  type RoleGetResult,
+  type RoleListResult,
+  type UserGetResult,
+  type UserListResult,
+} from '../../../client/index.ts';
 import type { Io } from '../../shell/io.ts';
+import type { Word } from '../../shell/words.ts';
 import { PartialPrinter, type WatchOutput } from './printer.ts';
 
 type Header = etcdserverpb.ResponseHeader | undefined;
@@ -84,5 +94,25 @@ export class ProtobufPrinter extends PartialPrinter {
   }
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.#io.out(etcdserverpb.MemberListResponseCodec.encode(response));
+  }
+  override authStatus(result: AuthStatusResult): void {
+    this.#io.out(etcdserverpb.AuthStatusResponseCodec.encode(result));
+  }
+  override authChange(_text: Word, header: etcdserverpb.ResponseHeader): void {
+    // All of these answers are alike.
+    this.#io.out(etcdserverpb.AuthUserAddResponseCodec.encode({ header }));
+  }
+  override userGet(_name: Word, { header, roles }: UserGetResult): void {
+    this.#io.out(etcdserverpb.AuthUserGetResponseCodec.encode({ header, roles: [...roles] }));
+  }
+  override userList({ header, users }: UserListResult): void {
+    this.#io.out(etcdserverpb.AuthUserListResponseCodec.encode({ header, users: [...users] }));
+  }
+  override roleGet(_name: Word, { header, permissions }: RoleGetResult): void {
+    const message = { header, perm: [...permissions] };
+    this.#io.out(etcdserverpb.AuthRoleGetResponseCodec.encode(message));
+  }
+  override roleList({ header, roles }: RoleListResult): void {
+    this.#io.out(etcdserverpb.AuthRoleListResponseCodec.encode({ header, roles: [...roles] }));
   }
 }

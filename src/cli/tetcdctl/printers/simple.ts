@@ -1,8 +1,19 @@
 // The default form: short lines for people.
 
-import type { etcdserverpb, KeepAliveResponse, mvccpb } from '../../../client/index.ts';
+import type {
+  AuthStatusResult,
+  etcdserverpb,
+  KeepAliveResponse,
+  mvccpb,
+  Permission,
+  RoleGetResult,
+  RoleListResult,
+  UserGetResult,
+  UserListResult,
+} from '../../../client/index.ts';
 import { goHex16 } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
+import { bytesOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
 import type {
   EndpointHashKv,
   EndpointHealth,
@@ -166,6 +177,56 @@ export class SimplePrinter implements Printer {
   moveLeader(leader: bigint, target: bigint): void {
     this.#line(`Leadership transferred from ${leader.toString(16)} to ${target.toString(16)}`);
   }
+
+  authStatus({ enabled, authRevision }: AuthStatusResult): void {
+    this.#line(`Authentication Status: ${enabled}`);
+    this.#line(`AuthRevision: ${authRevision}`);
+  }
+
+  authChange(text: Word): void {
+    this.#wordLine(text);
+  }
+
+  userGet(name: Word, { roles }: UserGetResult): void {
+    this.#wordLine(`User: ${name}`);
+    this.#line(`Roles:${roles.map((role) => ` ${role}`).join('')}`);
+  }
+
+  userList({ users }: UserListResult): void {
+    for (const user of users) this.#line(user);
+  }
+
+  roleGet(name: Word, { permissions }: RoleGetResult): void {
+    this.#wordLine(`Role ${name}`);
+    const mayDoAll = name === 'root' && permissions.length === 0;
+    for (const [title, type] of [
+      ['KV Read:', 'read'],
+      ['KV Write:', 'write'],
+    ] as const) {
+      this.#line(title);
+      if (mayDoAll) this.#line('\t[, <open ended>');
+      const allowed = permissions.filter((each) => each.type === type || each.type === 'readwrite');
+      for (const permission of allowed) this.#wordLine(`\t${rangeText(permission)}`);
+    }
+  }
+
+  roleList({ roles }: RoleListResult): void {
+    for (const role of roles) this.#line(role);
+  }
+
+  #wordLine(text: Word): void {
+    this.#io.out(bytesOfWord(text));
+    this.#io.out(LINE_FEED);
+  }
+}
+
+/** As a half-open interval; `(prefix …)` says what it was made of. */
+function rangeText(permission: Permission): Word {
+  const key = wordFromBytes(permission.key);
+  const end = wordFromBytes(permission.rangeEnd);
+  if (end === '') return key;
+  const range = end === '\0' ? `[${key}, <open ended>` : `[${key}, ${end})`;
+  return permission.isPrefix ? `${range} (prefix ${key})` : range;
 }
 
 /** Hexadecimal in sixteen columns, to the right. */

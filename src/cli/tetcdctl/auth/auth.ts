@@ -1,0 +1,65 @@
+// `tetcdctl auth`: whether users are asked who they are.
+
+import type { Command } from 'commander';
+import { type AuthClient, type CallOptions, isEtcdError } from '../../../client/index.ts';
+import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { EXIT, ExitError } from '../../shell/exit.ts';
+import type { Word } from '../../shell/words.ts';
+
+export function addAuth(parent: Command, tree: CommandTree): void {
+  const auth = tree.add(parent, {
+    name: 'auth',
+    usage: '[command]',
+    summary: 'enable or disable authentication',
+    group: GROUPS.AUTHENTICATION,
+  });
+  tree.add(auth, {
+    name: 'enable',
+    usage: '[options]',
+    summary: 'enable authentication',
+    description: `Enables authentication, for which there must be a user root. The role root is made and
+granted if that is all that is missing.`,
+    run: async ({ io, words, session }) => {
+      checkNoWords(words, 'auth enable command does not accept any arguments');
+      const { client, limitsInAll, ask } = await session();
+      await ask(enable(client.auth, limitsInAll()));
+      io.out('Authentication Enabled\n');
+    },
+  });
+  tree.add(auth, {
+    name: 'disable',
+    usage: '[options]',
+    summary: 'disable authentication',
+    run: async ({ io, words, session }) => {
+      checkNoWords(words, 'auth disable command does not accept any arguments');
+      const { client, limits, ask } = await session();
+      await ask(client.auth.disable(limits));
+      io.out('Authentication Disabled\n');
+    },
+  });
+  tree.add(auth, {
+    name: 'status',
+    usage: '[options]',
+    summary: 'show whether authentication is enabled',
+    run: async ({ words, session }) => {
+      checkNoWords(words, 'auth status command does not accept any arguments');
+      const { client, printer, limits, ask } = await session();
+      printer.authStatus(await ask(client.auth.status(limits)));
+    },
+  });
+}
+
+function checkNoWords(words: readonly Word[], text: string): void {
+  if (words.length > 0) throw new ExitError(EXIT.BAD_ARGS, text);
+}
+
+async function enable(auth: AuthClient, limits: () => CallOptions): Promise<void> {
+  try {
+    await auth.enable(limits());
+  } catch (error) {
+    if (!isEtcdError(error, 'ROOT_ROLE_NOT_EXIST')) throw error;
+    await auth.roleAdd('root', limits());
+    await auth.userGrantRole('root', 'root', limits());
+    await auth.enable(limits());
+  }
+}
