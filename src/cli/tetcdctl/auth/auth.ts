@@ -1,10 +1,9 @@
-// `tetcdctl auth`: whether users are asked who they are.
+// `tetcdctl auth`: authentication as a whole.
 
 import type { Command } from 'commander';
 import { type AuthClient, type CallOptions, isEtcdError } from '../../../client/index.ts';
 import { type CommandTree, GROUPS } from '../../shell/command.ts';
-import { EXIT, ExitError } from '../../shell/exit.ts';
-import type { Word } from '../../shell/words.ts';
+import { exactWords } from './names.ts';
 
 export function addAuth(parent: Command, tree: CommandTree): void {
   const auth = tree.add(parent, {
@@ -13,44 +12,25 @@ export function addAuth(parent: Command, tree: CommandTree): void {
     summary: 'enable or disable authentication',
     group: GROUPS.AUTHENTICATION,
   });
-  tree.add(auth, {
+  addAuthEnable(auth, tree);
+  addAuthDisable(auth, tree);
+  addAuthStatus(auth, tree);
+}
+
+function addAuthEnable(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
     name: 'enable',
     usage: '[options]',
     summary: 'enable authentication',
-    description: `Enables authentication, for which there must be a user root. The role root is made and
-granted if that is all that is missing.`,
+    description: `Enables authentication, for which there must be a user root. The role root is
+created and granted to it if that is all that is missing.`,
     run: async ({ io, words, session }) => {
-      checkNoWords(words, 'auth enable command does not accept any arguments');
+      exactWords(words, 0, 'auth enable command does not accept any arguments');
       const { client, limitsInAll, ask } = await session();
       await ask(enable(client.auth, limitsInAll()));
       io.out('Authentication Enabled\n');
     },
   });
-  tree.add(auth, {
-    name: 'disable',
-    usage: '[options]',
-    summary: 'disable authentication',
-    run: async ({ io, words, session }) => {
-      checkNoWords(words, 'auth disable command does not accept any arguments');
-      const { client, limits, ask } = await session();
-      await ask(client.auth.disable(limits));
-      io.out('Authentication Disabled\n');
-    },
-  });
-  tree.add(auth, {
-    name: 'status',
-    usage: '[options]',
-    summary: 'show whether authentication is enabled',
-    run: async ({ words, session }) => {
-      checkNoWords(words, 'auth status command does not accept any arguments');
-      const { client, printer, limits, ask } = await session();
-      printer.authStatus(await ask(client.auth.status(limits)));
-    },
-  });
-}
-
-function checkNoWords(words: readonly Word[], text: string): void {
-  if (words.length > 0) throw new ExitError(EXIT.BAD_ARGS, text);
 }
 
 async function enable(auth: AuthClient, limits: () => CallOptions): Promise<void> {
@@ -62,4 +42,31 @@ async function enable(auth: AuthClient, limits: () => CallOptions): Promise<void
     await auth.userGrantRole('root', 'root', limits());
     await auth.enable(limits());
   }
+}
+
+function addAuthDisable(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
+    name: 'disable',
+    usage: '[options]',
+    summary: 'disable authentication',
+    run: async ({ io, words, session }) => {
+      exactWords(words, 0, 'auth disable command does not accept any arguments');
+      const { client, limits, ask } = await session();
+      await ask(client.auth.disable(limits));
+      io.out('Authentication Disabled\n');
+    },
+  });
+}
+
+function addAuthStatus(parent: Command, tree: CommandTree): void {
+  tree.add(parent, {
+    name: 'status',
+    usage: '[options]',
+    summary: 'show whether authentication is enabled',
+    run: async ({ words, session }) => {
+      exactWords(words, 0, 'auth status command does not accept any arguments');
+      const { client, printer, limits, ask } = await session();
+      printer.authStatus(await ask(client.auth.status(limits)));
+    },
+  });
 }
