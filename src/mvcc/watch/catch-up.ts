@@ -153,7 +153,12 @@ export class RowReaderOfKey implements WindowReader {
       const to = Math.min(this.nextMain + this.#span - 1, view.currentRev);
       const list = view.index.revisionsOfKey(this.#key, this.nextMain, to);
       for (let i = 0; i < list.size; i++) {
-        this.#add(view, list.mains[i]!, list.subs[i]!, list.tombstones[i]!, window);
+        const main = list.mains[i]!;
+        if (i > 0 && main > list.mains[i - 1]! && isFull(window, this.#bounds)) {
+          this.nextMain = main;
+          return READ_STATE.FULL;
+        }
+        this.#add(view, main, list.subs[i]!, list.tombstones[i]!, window);
       }
       left -= list.size + 1;
       this.nextMain = to + 1;

@@ -5,6 +5,7 @@ import { mvccpb } from '../../protocol/index.ts';
 import { rangeContains } from '../eval/key-range.ts';
 import { MemoryStore } from '../eval/memory-store.fixture.ts';
 import { randomKey, randomRange } from '../index/naive-index.fixture.ts';
+import { WATCH_WINDOW_BYTES_MAX } from '../limits.ts';
 import type { EventBatch } from './event-batch.ts';
 import { WatchHub } from './watch-hub.ts';
 import {
@@ -332,6 +333,22 @@ test('a full stream costs no memory and goes on where it was', () => {
   expect(sink.of(watcher).length).toBe(5);
   expect(watcher.state).toBe(WATCHER_STATE.SYNCED);
   expect(hub.unsyncedCount).toBe(0);
+});
+
+test.each(['', '\0'])('large revisions come a few at a time (range end %j)', (rangeEnd) => {
+  const { sink, put, watch, settle } = openHub();
+  const value = 'x'.repeat(WATCH_WINDOW_BYTES_MAX / 4);
+  for (let i = 0; i < 10; i++) put('a', value);
+  const sizes: number[] = [];
+  const { offer } = sink;
+  sink.offer = (watcher, batch) => {
+    sizes.push(batch.size);
+    return offer.call(sink, watcher, batch);
+  };
+  const watcher = accepted(watch({ rangeEnd, startRev: 1 }));
+  settle();
+  expect(sink.of(watcher)).toHaveLength(10);
+  expect(sizes).toEqual([4, 4, 2]);
 });
 
 test('a watcher that starts below the compacted revision is canceled with it', () => {
