@@ -33,7 +33,10 @@ type UnaryAnswers =
   | 'replyInPieces'
   | 'fail';
 
-export interface UnaryCall extends Call, Pick<GrpcUnaryCall, UnaryAnswers> {}
+export interface UnaryCall extends Call, Pick<GrpcUnaryCall, UnaryAnswers> {
+  /** Called once if the call ends before it is answered: by its client, or at its deadline. */
+  onCancel: (() => void) | undefined;
+}
 
 type StreamAnswers = 'write' | 'hasRoom' | 'end' | 'pause' | 'resume';
 

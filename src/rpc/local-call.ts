@@ -101,6 +101,7 @@ interface LocalSink {
 /** There is always room for the answer, which is completely in memory. */
 export class LocalUnaryCall extends LocalCall implements UnaryCall {
   readonly isBehind = false;
+  onCancel: (() => void) | undefined = undefined;
   readonly #sink: LocalSink;
 
   constructor(path: string, context: LocalContext, env: LocalEnv, sink: LocalSink) {
@@ -147,7 +148,9 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
   }
 
   giveUp(status: StatusCode, message: string): void {
+    if (this.ended) return;
     this.fail(status, message);
+    this.onCancel?.();
   }
 }
 

@@ -122,8 +122,10 @@ test('guards see who calls, and from where', async () => {
 test('a unary call ends at its deadline, when it is aborted, and when its handler throws', async () => {
   await withCalls(async ({ env, table, calls, errors }) => {
     const begun: UnaryCall[] = [];
+    const cancelled: number[] = [];
     table.unary(put, (call, { value }) => {
       if (value.length > 0) throw new Error('a mistake');
+      call.onCancel = () => cancelled.push(begun.indexOf(call));
       begun.push(call);
     });
     const ask = (context: LocalContext, value = '') => {
@@ -145,6 +147,7 @@ test('a unary call ends at its deadline, when it is aborted, and when its handle
     expect(begun[1]!.ended).toBe(true);
     expect(await aborted).toEqual([STATUS.CANCELED, 'context canceled']);
     expect(await ask({ ...CONTEXT, signal: abort.signal })).toEqual(await aborted);
+    expect(cancelled).toEqual([0, 1]);
 
     expect(await ask(CONTEXT, 'v')).toEqual([STATUS.INTERNAL, 'internal error']);
     expect(errors).toEqual([new Error('a mistake')]);
