@@ -11,7 +11,7 @@
 import type { Env } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
-import type { ServiceTable } from '../rpc/index.ts';
+import type { LocalCalls, ServiceTable } from '../rpc/index.ts';
 import type { Wal } from '../wal/index.ts';
 import type { Booted } from './boot/boot.ts';
 import type { DataDirectory } from './boot/data-directory.ts';
@@ -41,7 +41,7 @@ import { NoSpaceAlarm } from './duties/no-space-alarm.ts';
 import { type HeapUse, Quota } from './duties/quota.ts';
 import type { MemberOptions } from './member-options.ts';
 import type { PeerPorts } from './ports/peer-ports.ts';
-import { createGrpcServer, createServiceTable } from './services/grpc-server.ts';
+import { createGrpcServer, createLocalCalls, createServiceTable } from './services/grpc-server.ts';
 import { ServingState } from './services/health.ts';
 import { ResponseHeaders } from './services/response-header.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
@@ -122,6 +122,8 @@ export class MemberParts {
   readonly serving: ServingState;
   readonly header: ResponseHeaders;
   readonly services: ServiceTable;
+  /** Calls of these services from inside the process. */
+  readonly localCalls: LocalCalls;
   readonly grpc: Server;
 
   constructor(materials: MemberMaterials) {
@@ -170,6 +172,7 @@ export class MemberParts {
     this.serving = new ServingState(log);
     this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);
     this.services = createServiceTable(this);
+    this.localCalls = createLocalCalls(this, this.services);
     this.grpc = createGrpcServer(this, this.services, metrics.grpc);
   }
 

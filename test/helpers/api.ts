@@ -35,7 +35,14 @@ export interface Reply {
 }
 
 const SCHEMA = join(REPOSITORY, 'src', 'protocol', 'schema');
-const FILES = ['kv', 'watch', 'lease', 'maintenance', 'cluster', 'auth'];
+const FILES = [
+  ...['kv', 'watch', 'lease', 'maintenance', 'cluster', 'auth'].map(
+    (name) => `etcdserverpb/${name}.proto`,
+  ),
+  ...['v3lockpb.proto', 'v3electionpb.proto'],
+];
+/** Services that are not in package `etcdserverpb`. */
+const PACKAGES: Readonly<Record<string, string>> = { Lock: 'v3lockpb', Election: 'v3electionpb' };
 
 let loaded: protobuf.Root | undefined;
 
@@ -45,10 +52,7 @@ function schema(): protobuf.Root {
     const root = new protobuf.Root();
     root.resolvePath = (_origin, target) =>
       target.startsWith('google/') ? join(library, target) : join(SCHEMA, target);
-    root.loadSync(
-      FILES.map((name) => `etcdserverpb/${name}.proto`),
-      { keepCase: true },
-    );
+    root.loadSync(FILES, { keepCase: true });
     root.resolveAll();
     loaded = root;
   }
@@ -82,13 +86,18 @@ function withLatin1(value: unknown): Value {
   return value as Value;
 }
 
+/** A name without a package is one of `etcdserverpb`. */
+function typeOf(name: string): protobuf.Type {
+  return schema().lookupType(name.includes('.') ? name : `etcdserverpb.${name}`);
+}
+
 export function encode(typeName: string, message: Message): Buffer {
-  const type = schema().lookupType(`etcdserverpb.${typeName}`);
+  const type = typeOf(typeName);
   return Buffer.from(type.encode(type.fromObject(withBytes(type, message))).finish());
 }
 
 export function decode(typeName: string, bytes: Uint8Array): Message {
-  const type = schema().lookupType(`etcdserverpb.${typeName}`);
+  const type = typeOf(typeName);
   const plain = type.toObject(type.decode(bytes), { longs: String, defaults: true });
   return withLatin1(plain) as Message;
 }
@@ -102,10 +111,13 @@ interface Method {
 /** `rpc` is `Service/Method`, as `KV/Range`. */
 function methodOf(rpc: string): Method {
   const [service, name] = rpc.split('/') as [string, string];
-  const method = schema().lookupService(`etcdserverpb.${service}`).methods[name];
-  if (method === undefined) throw new Error(`no method ${rpc}`);
-  const { requestType, responseType } = method;
-  return { path: `/etcdserverpb.${service}/${name}`, requestType, responseType };
+  const pkg = PACKAGES[service] ?? 'etcdserverpb';
+  const method = schema().lookupService(`${pkg}.${service}`).methods[name];
+  method?.resolve();
+  const { resolvedRequestType: request, resolvedResponseType: response } = method ?? {};
+  if (!request || !response) throw new Error(`no method ${rpc}`);
+  const [requestType, responseType] = [request.fullName, response.fullName];
+  return { path: `/${pkg}.${service}/${name}`, requestType, responseType };
 }
 
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -114,6 +126,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** For an answer that the decoder here cannot hold: an empty message in its place. */
   readonly undecoded?: boolean;
+  /** Its abort cancels the call. */
+  readonly signal?: AbortSignal;
 }
 
 export class ApiClient {
@@ -140,7 +154,7 @@ export class ApiClient {
     const { path, responseType } = methodOf(rpc);
     const deadline = Date.now() + (options.timeoutMs ?? 30_000);
     return new Promise((resolve) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         path,
         identity,
         identity,
@@ -153,6 +167,7 @@ export class ApiClient {
           else resolve({ code: 0, details: '', message: decode(responseType, response!) });
         },
       );
+      options.signal?.addEventListener('abort', () => call.cancel());
     });
   }
 
@@ -169,6 +184,16 @@ export class ApiClient {
     const { path, requestType, responseType } = methodOf(rpc);
     const duplex = this.#client.makeBidiStreamRequest(path, identity, identity, new Metadata());
     return new ApiStream(duplex, requestType, responseType);
+  }
+
+  /** A server stream, begun with its one request. */
+  serverStream(rpc: string, request: Message): ApiStream {
+    const { path, requestType, responseType } = methodOf(rpc);
+    const bytes = encode(requestType, request);
+    const readable: ClientReadableStream<Buffer> = this.#client.makeServerStreamRequest(
+      ...([path, identity, identity, bytes, new Metadata()] as const),
+    );
+    return new ApiStream(readable, requestType, responseType);
   }
 
   /** All messages of a server stream; rejects on an error status. */
@@ -194,38 +219,38 @@ export class ApiClient {
   }
 }
 
-/** A bidirectional stream; what arrives is kept in `received`. */
+/** A stream; what arrives is kept in `received`. */
 export class ApiStream {
   readonly received: Message[] = [];
   /** Set when the stream has ended. */
   ended: { readonly code: number; readonly details: string } | undefined;
-  readonly #duplex: ClientDuplexStream<Buffer, Buffer>;
+  readonly #stream: ClientDuplexStream<Buffer, Buffer> | ClientReadableStream<Buffer>;
   readonly #requestType: string;
   #wake: (() => void)[] = [];
 
   constructor(
-    duplex: ClientDuplexStream<Buffer, Buffer>,
+    stream: ClientDuplexStream<Buffer, Buffer> | ClientReadableStream<Buffer>,
     requestType: string,
     responseType: string,
   ) {
-    this.#duplex = duplex;
+    this.#stream = stream;
     this.#requestType = requestType;
     const changed = (): void => {
       for (const wake of this.#wake.splice(0)) wake();
     };
-    duplex.on('data', (bytes: Buffer) => {
+    stream.on('data', (bytes: Buffer) => {
       this.received.push(decode(responseType, bytes));
       changed();
     });
-    duplex.on('error', () => {});
-    duplex.on('status', (status: { code: number; details: string }) => {
+    stream.on('error', () => {});
+    stream.on('status', (status: { code: number; details: string }) => {
       this.ended = { code: status.code, details: status.details };
       changed();
     });
   }
 
   send(message: Message): void {
-    this.#duplex.write(encode(this.#requestType, message));
+    if ('write' in this.#stream) this.#stream.write(encode(this.#requestType, message));
   }
 
   /** Resolves true when `holds()` does, looking after each message; false after `timeoutMs`. */
@@ -243,10 +268,10 @@ export class ApiStream {
   }
 
   end(): void {
-    this.#duplex.end();
+    if ('end' in this.#stream) this.#stream.end();
   }
 
   cancel(): void {
-    this.#duplex.cancel();
+    this.#stream.cancel();
   }
 }

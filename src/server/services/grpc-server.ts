@@ -2,7 +2,7 @@
 
 import type { Env } from '../../env/index.ts';
 import { createServer, type Server, type ServerOptions } from '../../grpc/index.ts';
-import { ServiceTable, serveGrpc } from '../../rpc/index.ts';
+import { type Call, LocalCalls, ServiceTable, serveGrpc } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { CoarseClock } from '../telemetry/coarse-clock.ts';
@@ -10,10 +10,12 @@ import { asError, type Logger } from '../telemetry/log.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
 import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
 import { type DefragmentServiceParts, registerDefragment } from './defragment.ts';
+import { type ElectionParts, registerElectionService } from './election.ts';
 import { type GuardParts, memberGuards } from './guards.ts';
 import { registerHealthService, type ServingState } from './health.ts';
 import { type KvParts, registerKvService } from './kv.ts';
 import { type LeaseServiceParts, registerLeaseService } from './lease.ts';
+import { type LockParts, registerLockService } from './lock.ts';
 import { type MaintenanceParts, registerMaintenanceService } from './maintenance.ts';
 import { registerSnapshot, type SnapshotParts } from './snapshot.ts';
 import { registerWatchService, type WatchParts } from './watch.ts';
@@ -25,7 +27,9 @@ type ServiceParts = GuardParts &
   ClusterServiceParts &
   MaintenanceParts &
   SnapshotParts &
-  DefragmentServiceParts & { readonly serving: ServingState };
+  DefragmentServiceParts &
+  LockParts &
+  ElectionParts & { readonly serving: ServingState };
 
 /** Every service of a member, behind its guards. A new one gets a line here. */
 export function createServiceTable(parts: ServiceParts): ServiceTable {
@@ -38,7 +42,22 @@ export function createServiceTable(parts: ServiceParts): ServiceTable {
   registerSnapshot(table, parts);
   registerDefragment(table, parts);
   registerHealthService(table, parts.serving);
+  registerLockService(table, parts);
+  registerElectionService(table, parts);
   return table;
+}
+
+/** Calls of the table from inside the process. */
+export function createLocalCalls(
+  { env, log }: Pick<GrpcServerParts, 'env' | 'log'>,
+  table: ServiceTable,
+): LocalCalls {
+  return new LocalCalls({ table, env, onHandlerError: logsHandlerErrors(log) });
+}
+
+function logsHandlerErrors(log: Logger): (call: Pick<Call, 'path'>, error: unknown) => void {
+  return (call, error) =>
+    log.error('a request failed unexpectedly', { method: call.path, error: asError(error) });
 }
 
 /** As etcd has it: where 0 is given, gRPC's own defaults hold. */
@@ -83,8 +102,7 @@ export function createGrpcServer(
         'expected-ms': config.warningUnaryRequestDurationMs,
       });
     },
-    onHandlerError: (call, error) =>
-      log.error('a request failed unexpectedly', { method: call.path, error: asError(error) }),
+    onHandlerError: logsHandlerErrors(log),
     onConnectionError: (peer, error) =>
       log.debug('closed a connection', { address: peer.address, error }),
   });
