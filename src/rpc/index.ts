@@ -3,7 +3,7 @@
 export type { Call, StreamCall, UnaryCall } from './call.ts';
 export type { LocalContext } from './local-call.ts';
 export { LocalCalls } from './local-calls.ts';
-export type { LocalStream, LocalStreamListener } from './local-stream.ts';
+export type { LocalStream } from './local-stream.ts';
 export { serveGrpc } from './serve-grpc.ts';
 export {
   type Guard,

@@ -1,5 +1,5 @@
-// v3electionpb.Election: a leader among candidates, and the value that it proclaims. An election is a queue of
-// keys; whose key was created first leads.
+// v3electionpb.Election: a leader among candidates, and the value that it proclaims. An election is a queue
+// of keys; whose key was created first leads.
 // Behaviour and texts: etcd v3.7.1 `server/etcdserver/api/v3election` and `client/v3/concurrency/election.go`.
 
 import { bytesFromLatin1, equalBytes, latin1FromBytes } from '../../base/index.ts';

@@ -77,6 +77,9 @@ test('who is refused what: a learner, without a leader, without memory', async (
       'Lease/LeaseGrant',
       'Lease/LeaseKeepAlive',
       'Maintenance/Snapshot',
+      'Lock/Lock',
+      'Election/Campaign',
+      'Election/Observe',
     ]);
     // Of several reasons the first in the order counts: that of memory is nowhere the first.
     expect(ask(member, { isLearner: true, leader: 0n, mayGrow: false }, demands)).toEqual({

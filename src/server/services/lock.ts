@@ -1,5 +1,5 @@
-// v3lockpb.Lock: mutual exclusion for clients without a library of their own. A lock is a queue of keys; it is
-// held for as long as the key that was created first exists.
+// v3lockpb.Lock: mutual exclusion for clients without a library of their own. A lock is a queue of keys; it
+// is held for as long as the key that was created first exists.
 // Behaviour and texts: etcd v3.7.1 `server/etcdserver/api/v3lock` and `client/v3/concurrency/mutex.go`.
 
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
