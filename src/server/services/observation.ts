@@ -14,14 +14,14 @@ import {
   type LocalCalls,
   type LocalStream,
   type StreamCall,
-  statusOf,
+  statusOfError,
 } from '../../rpc/index.ts';
 import { CallerClient } from './caller-client.ts';
 import { KeyQueue } from './key-queue.ts';
 
 const { LeaderRequestCodec, LeaderResponseCodec } = v3electionpb;
 
-const NO_LEADER = statusOf('NO_LEADER');
+const NO_LEADER = statusOfError('NO_LEADER');
 
 /** What a watch has seen so far: whether it goes on. */
 type Seen = 'go on' | 'done';
