@@ -25,7 +25,7 @@ interface CallerClientOptions {
 }
 
 /** Receives what a watch sees. */
-export interface CallerWatchListener {
+interface CallerWatchListener {
   /** One response of the server, which may hold no event. */
   onResponse(response: etcdserverpb.WatchResponse): void;
   /** The watch has ended, also by `cancel` or the signal; nothing comes after it. */
