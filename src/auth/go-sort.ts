@@ -154,7 +154,7 @@ class GoSort<T> {
       if (i === b) return true;
       if (b - a < LONG) return false;
       this.#swap(i, i - 1);
-      if (i - a >= 2) this.#sink(i - 1, 0);
+      if (i - a >= 2) this.#sink(i - 1, a);
       if (b - i >= 2) {
         for (let j = i + 1; j < b && this.#less(j, j - 1); j++) this.#swap(j, j - 1);
       }
