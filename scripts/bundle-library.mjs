@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { bundleWorker } from './bundle-worker.mjs';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(repository, 'dist');
@@ -14,13 +15,14 @@ const main = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
 async function bundle(input, target, external) {
   rmSync(target, { recursive: true, force: true });
   const made = await rolldown({ input, platform: 'node', external });
-  await made.write({
+  const { output } = await made.write({
     dir: target,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: 'shared/[name]-[hash].js',
   });
   await made.close();
+  return output;
 }
 
 /** Copies declarations and all that they import, as a tree, with imports that name `.js` files. */
@@ -72,7 +74,10 @@ export async function bundleLibrary() {
     .map((name) => name.slice(0, -'.d.ts'.length));
   const input = Object.fromEntries(names.map((name) => [name, join(dist, `entry/${name}.js`)]));
   const declarations = names.map((name) => join(dist, `entry/${name}.d.ts`));
-  await bundle(input, join(dist, 'lib'), Object.keys(main.dependencies));
+  const lib = join(dist, 'lib');
+  const installed = Object.keys(main.dependencies);
+  const output = await bundle(input, lib, installed);
+  await bundleWorker(join(dist, 'server/auth/password-worker.js'), lib, output, installed);
   copyTypes(declarations, join(dist, 'types'));
   await bundleClient(join(dist, 'packages/client'));
 }

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { bundleLibrary } from './bundle-library.mjs';
+import { bundleWorker } from './bundle-worker.mjs';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(repository, 'dist');
@@ -55,6 +56,7 @@ const { output } = await bundle.write({
   entryFileNames: '[name].js',
   chunkFileNames: '[name]-[hash].js',
 });
+await bundleWorker(join(dist, 'server/auth/password-worker.js'), target, output);
 const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 writeFileSync(join(target, 'LICENSES.txt'), licencesOf(modules).join(`\n${'-'.repeat(80)}\n\n`));
 await bundleLibrary();

@@ -2,6 +2,7 @@
 // started, killed, paused, replaced.
 
 import type { SimEnv, SimWorld } from '../src/env/sim/index.ts';
+import { IMMEDIATE_PASSWORDS } from '../src/server/auth/password-threads.ts';
 import { parseConfig, type ServerConfig } from '../src/server/config/index.ts';
 import { Member } from '../src/server/member.ts';
 import { createLogger } from '../src/server/telemetry/log.ts';
@@ -134,6 +135,7 @@ export class SimNode {
         if (isCurrent()) this.#end('removed');
       },
       heapUse: () => ({ usedBytes: 0, limitBytes: 1 }),
+      passwordRunner: IMMEDIATE_PASSWORDS,
       listen: false,
       walSegmentSize: this.#options.walSegmentSize,
     });

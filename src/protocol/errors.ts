@@ -211,6 +211,7 @@ export const ETCD_ERRORS = {
     status: S.UNKNOWN,
     message: 'auth: authentication failed, password was given for no password user',
   },
+  PASSWORD_TOO_LONG: { status: S.UNKNOWN, message: 'bcrypt: password length exceeds 72 bytes' },
   TOKEN_VERIFY_ONLY: {
     status: S.UNKNOWN,
     message: 'auth: token signing attempted with verify-only key',

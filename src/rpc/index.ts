@@ -1,11 +1,12 @@
 // The table of services, and the context of a request.
 
-export type { Call, StreamCall, UnaryCall } from './call.ts';
+export type { Call, Caller, StreamCall, UnaryCall } from './call.ts';
 export type { LocalContext } from './local-call.ts';
 export { LocalCalls } from './local-calls.ts';
 export type { LocalStream } from './local-stream.ts';
 export { serveGrpc } from './serve-grpc.ts';
 export {
+  type Gate,
   type Guard,
   type MethodKind,
   type MethodTraits,

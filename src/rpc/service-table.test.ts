@@ -4,7 +4,7 @@ import { STATUS } from '../grpc/index.ts';
 import { etcdserverpb, health } from '../protocol/index.ts';
 import type { StreamCall, UnaryCall } from './call.ts';
 import { serveGrpc } from './serve-grpc.ts';
-import { type Guard, type MethodTraits, ServiceTable } from './service-table.ts';
+import { type Gate, type Guard, type MethodTraits, ServiceTable } from './service-table.ts';
 import { failWith, statusOfError } from './status.ts';
 
 const { put, range, rangeStream } = etcdserverpb.KVService.methods;
@@ -17,6 +17,11 @@ const MALFORMED = Uint8Array.of(0x0a, 0x7f, 0);
 class TestCall {
   readonly answers: unknown[] = [];
   caller = undefined;
+  wanted = true;
+
+  isWanted(): boolean {
+    return this.wanted;
+  }
 
   reply(_encoder: unknown, message: unknown): void {
     this.answers.push(message);
@@ -182,4 +187,60 @@ test('a path is registered once, and as what it is', () => {
     '/etcdserverpb.KV/Range does not stream',
   );
   expect([...table.entries()]).toHaveLength(1);
+});
+
+describe('a gate', () => {
+  const value = bytesFromUtf8('v');
+  const bytes = put.request.encode(put.request.create({ value }));
+
+  test('is asked after the guards, and refuses as they do', () => {
+    const asked: string[] = [];
+    const guard: Guard = (_call, _entry, request) => {
+      asked.push('guard');
+      return request === undefined ? undefined : statusOfError('NO_LEADER');
+    };
+    const gate: Gate = () => {
+      asked.push('gate');
+      return statusOfError('USER_EMPTY');
+    };
+    const handled = (gates: [(readonly Guard[])?, Gate?]) => {
+      const table = new ServiceTable(...gates);
+      table.unary(put, () => asked.push('handler'));
+      return serve(table, put.path, bytes);
+    };
+    expect(handled([[guard], gate])).toEqual([[STATUS.UNAVAILABLE, 'etcdserver: no leader']]);
+    expect(handled([[], gate])).toEqual([
+      [STATUS.INVALID_ARGUMENT, 'etcdserver: user name is empty'],
+    ]);
+    expect(handled([[], () => undefined])).toEqual([]);
+    expect(asked).toEqual(['guard', 'gate', 'handler']);
+  });
+
+  test('may take its time; the request waits in memory of its own', async () => {
+    const answers: ((refusal?: ReturnType<typeof statusOfError>) => void)[] = [];
+    const gate: Gate = () => new Promise((resolve) => answers.push(resolve));
+    const table = new ServiceTable([], gate);
+    const seen: unknown[] = [];
+    table.unary(put, (call, request, logged) => {
+      seen.push([request.value, logged]);
+      call.reply(put.response, put.response.create());
+    });
+    const entry = table.get(put.path);
+    if (entry?.kind !== 'unary') throw new Error('not there');
+    const calls = [new TestCall(), new TestCall(), new TestCall()];
+    const buffer = Uint8Array.from(bytes);
+    for (const call of calls) entry.serve(call.asUnary, buffer);
+    buffer.fill(0xff);
+    calls[2]!.wanted = false;
+    answers[0]!();
+    answers[1]!(statusOfError('INVALID_AUTH_TOKEN'));
+    answers[2]!();
+    await Promise.resolve();
+    expect(seen).toEqual([[value, bytes]]);
+    expect(calls.map((call) => call.answers)).toEqual([
+      [put.response.create()],
+      [[STATUS.UNAUTHENTICATED, 'etcdserver: invalid auth token']],
+      [],
+    ]);
+  });
 });

@@ -10,8 +10,24 @@ import { failMalformed, type RpcStatus } from './status.ts';
 /** Kinds of methods, as gRPC's metrics name them. */
 export type MethodKind = 'unary' | 'client_stream' | 'server_stream' | 'bidi_stream';
 
+/** Who may call a method while authentication is on. */
+type MethodAccess =
+  | 'everybody'
+  /** Callers with a valid token, or none: permissions are checked when the request is applied. */
+  | 'token'
+  /** Authenticated callers. */
+  | 'user'
+  /** Users with the role `root`. */
+  | 'root'
+  /** The handler decides: it checks once the keys, or the state to read from, are known. */
+  | 'handler';
+
 /** Properties of a method for the guards. Each is false by default. */
 export interface MethodTraits<Request = unknown> {
+  /** Who may call it, or make this request; default `root`. */
+  readonly access?: MethodAccess | ((request: Request) => MethodAccess);
+  /** Throws an EtcdError for an invalid request, whatever the state of the member. */
+  readonly check?: (request: Request) => void;
   /** Whether a learner serves it, or this request of it. */
   readonly servedByLearner?: boolean | ((request: Request) => boolean);
   /** Whether it is served without a leader even to a client that requires one (`hasleader` metadata). */
@@ -45,6 +61,13 @@ type ServiceEntry = UnaryEntry | StreamEntry;
  */
 export type Guard = (call: Call, entry: ServiceEntry, request: unknown) => RpcStatus | undefined;
 
+/** A {@link Guard} of unary calls that may take several turns; the call may end meanwhile. */
+export type Gate = (
+  call: UnaryCall,
+  entry: UnaryEntry,
+  request: unknown,
+) => RpcStatus | undefined | Promise<RpcStatus | undefined>;
+
 /**
  * Answers a unary call. `bytes` are the encoded request, for the log: the client's own bytes, or a new
  * encoding where some release of etcd would refuse them or read them differently.
@@ -64,11 +87,13 @@ const REFUSED: StreamHandler = {
 
 export class ServiceTable {
   readonly #guards: readonly Guard[];
+  readonly #gate: Gate | undefined;
   readonly #entries = new Map<string, ServiceEntry>();
 
-  /** Guards run in this order, up to the first refusal. */
-  constructor(guards: readonly Guard[] = []) {
+  /** Guards run in this order, up to the first refusal; then the gate. */
+  constructor(guards: readonly Guard[] = [], gate?: Gate) {
     this.#guards = guards;
+    this.#gate = gate;
   }
 
   /** Registers a unary method. INVALID_ARGUMENT if its path is taken, or if it streams. */
@@ -92,9 +117,17 @@ export class ServiceTable {
           return;
         }
         const logged = wasPlain() ? bytes : method.request.encode(request);
-        const refusal = this.#refusalOf(call, entry, request);
+        const refusal = this.#refusalOf(call, entry, request) ?? this.#gate?.(call, entry, request);
         if (refusal === undefined) handler(call, request, logged);
-        else call.fail(refusal.status, refusal.message);
+        else if (!(refusal instanceof Promise)) call.fail(refusal.status, refusal.message);
+        else {
+          // The request lies in the connection's buffer, which is used again after this turn.
+          const kept = Uint8Array.from(logged);
+          void refusal.then((late) => {
+            if (late !== undefined) call.fail(late.status, late.message);
+            else if (call.isWanted()) handler(call, method.request.decodeRequest(kept), kept);
+          });
+        }
       },
     };
     this.#add(entry);

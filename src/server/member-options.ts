@@ -1,6 +1,7 @@
 // What a member is started with.
 
 import type { Env } from '../env/index.ts';
+import type { PasswordRunner } from './auth/password-threads.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
 import type { Ports } from './ports/ports.ts';
@@ -17,6 +18,8 @@ export interface MemberOptions {
   readonly onRemoved?: () => void;
   /** Use of the JavaScript heap; default: V8's own numbers. */
   readonly heapUse?: () => HeapUse;
+  /** Computes bcrypt; default: threads of this process. Ended with the member. */
+  readonly passwordRunner?: PasswordRunner;
   /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
   readonly walSegmentSize?: number;
   /** Aborted while the member starts: it stops, and `start` rejects. */

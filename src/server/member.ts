@@ -7,6 +7,7 @@ import type { StreamAddress, Timer } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import { formatId, formatVersion } from '../membership/index.ts';
 import type { ServiceTable } from '../rpc/index.ts';
+import { createTokens } from './auth/create-tokens.ts';
 import { boot } from './boot/boot.ts';
 import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/publication.ts';
 import type { ServerConfig } from './config/index.ts';
@@ -45,6 +46,7 @@ export class Member implements MemberLife {
     });
     const backendReports = new BackendReports(log, metrics.records);
     const storeOptions = { config, env, ...backendReports.callbacks };
+    const tokens = await createTokens(config.auth, env, log.child('auth'));
     const ports = options.ports ?? (await bindPorts({ ...options, tls: options.tls?.clients }));
     const booted = await boot({
       ...storeOptions,
@@ -54,7 +56,7 @@ export class Member implements MemberLife {
       walSegmentSize: options.walSegmentSize,
       walObserver: walObserver(log.child('wal'), metrics.records),
     }).catch(givingUp(ports));
-    const materials = { options, booted, metrics, storeOptions, peerPorts: ports.peers };
+    const materials = { options, booted, metrics, storeOptions, tokens, peerPorts: ports.peers };
     const member = new Member(materials, ports.listeners);
     // It may wait for others without end.
     const abort = () => void member.stop().catch(() => undefined);
@@ -186,6 +188,8 @@ export class Member implements MemberLife {
     parts.reads.stop();
     parts.leadership.stop();
     parts.appliedWaits.stop();
+    parts.passwords.close();
+    parts.tokens.disable();
     parts.transfer.stop();
     parts.grpc.close();
     store.machine.watch.stop();

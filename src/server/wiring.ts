@@ -13,6 +13,14 @@ import type { Server } from '../grpc/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
 import type { LocalCalls, ServiceTable } from '../rpc/index.ts';
 import type { Wal } from '../wal/index.ts';
+import { AuthEvents } from './auth/auth-events.ts';
+import { Callers } from './auth/callers.ts';
+import { LeaseChecks } from './auth/lease-checks.ts';
+import { LoginThrottle } from './auth/login-throttle.ts';
+import { Logins } from './auth/logins.ts';
+import { PasswordThreads } from './auth/password-threads.ts';
+import { Passwords } from './auth/passwords.ts';
+import type { TokenProvider } from './auth/token-provider.ts';
 import type { Booted } from './boot/boot.ts';
 import type { DataDirectory } from './boot/data-directory.ts';
 import type { StoreOptions } from './boot/store-opening.ts';
@@ -65,6 +73,7 @@ export interface MemberMaterials {
   readonly booted: Booted;
   readonly metrics: Metrics;
   readonly storeOptions: StoreOptions;
+  readonly tokens: TokenProvider;
   readonly peerPorts: PeerPorts;
   readonly life: MemberLife;
 }
@@ -89,6 +98,14 @@ export class MemberParts {
   readonly node: RawNode;
   /** Index of the newest snapshot that the log recorded then. */
   readonly snapshotIndex: number;
+
+  // auth/
+  readonly tokens: TokenProvider;
+  readonly passwords: Passwords;
+  readonly callers: Callers;
+  readonly leaseChecks: LeaseChecks;
+  readonly throttle: LoginThrottle;
+  readonly logins: Logins;
 
   // consensus/
   readonly raft: RaftState;
@@ -145,6 +162,13 @@ export class MemberParts {
     this.node = booted.node;
     this.snapshotIndex = booted.snapshotIndex;
 
+    this.tokens = materials.tokens;
+    this.passwords = this.#createPasswords(options);
+    this.callers = new Callers(this);
+    this.leaseChecks = new LeaseChecks(this);
+    this.throttle = new LoginThrottle(env);
+    this.logins = new Logins(this);
+
     this.raft = new RaftState(this);
     this.reports = new RaftReports(this);
     this.store = this.#createStore(materials);
@@ -176,12 +200,23 @@ export class MemberParts {
     this.grpc = createGrpcServer(this, this.services, metrics.grpc);
   }
 
+  #createPasswords({ passwordRunner }: MemberOptions): Passwords {
+    const { config, env, log } = this;
+    const runner =
+      passwordRunner ?? new PasswordThreads({ timers: env.timers, log: log.child('passwords') });
+    return new Passwords({
+      ...{ clock: env.clock, entropy: env.entropy, runner },
+      cost: config.auth.bcryptCost,
+    });
+  }
+
   #createStore({ booted, storeOptions, life }: MemberMaterials): StateMachineOwner {
     const { config, env, log, metrics, reports } = this;
     const host = new ApplyHost(this);
+    const authEvents = new AuthEvents(this);
     return new StateMachineOwner({
       ...{ config, env, log, metrics, booted, storeOptions },
-      ...{ host, reports, life },
+      ...{ host, authEvents, reports, life },
     });
   }
 

@@ -128,6 +128,14 @@ export interface CallOptions {
   readonly undecoded?: boolean;
   /** Its abort cancels the call. */
   readonly signal?: AbortSignal;
+  /** In whose name. */
+  readonly token?: string | undefined;
+}
+
+function metadataOf(token: string | undefined): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('token', token);
+  return metadata;
 }
 
 export class ApiClient {
@@ -159,7 +167,7 @@ export class ApiClient {
         identity,
         identity,
         request,
-        new Metadata(),
+        metadataOf(options.token),
         { deadline },
         (error: ServiceError | null, response?: Buffer) => {
           if (error !== null) resolve({ code: error.code, details: error.details });
@@ -180,31 +188,31 @@ export class ApiClient {
     return reply.message;
   }
 
-  stream(rpc: string): ApiStream {
+  stream(rpc: string, token?: string): ApiStream {
     const { path, requestType, responseType } = methodOf(rpc);
-    const duplex = this.#client.makeBidiStreamRequest(path, identity, identity, new Metadata());
+    const duplex = this.#client.makeBidiStreamRequest(path, identity, identity, metadataOf(token));
     return new ApiStream(duplex, requestType, responseType);
   }
 
   /** A server stream, begun with its one request. */
-  serverStream(rpc: string, request: Message): ApiStream {
+  serverStream(rpc: string, request: Message, token?: string): ApiStream {
     const { path, requestType, responseType } = methodOf(rpc);
     const bytes = encode(requestType, request);
     const readable: ClientReadableStream<Buffer> = this.#client.makeServerStreamRequest(
-      ...([path, identity, identity, bytes, new Metadata()] as const),
+      ...([path, identity, identity, bytes, metadataOf(token)] as const),
     );
     return new ApiStream(readable, requestType, responseType);
   }
 
   /** All messages of a server stream; rejects on an error status. */
-  collect(rpc: string, request: Message): Promise<Message[]> {
+  collect(rpc: string, request: Message, token?: string): Promise<Message[]> {
     const { path, requestType, responseType } = methodOf(rpc);
     const stream: ClientReadableStream<Buffer> = this.#client.makeServerStreamRequest(
       path,
       identity,
       identity,
       encode(requestType, request),
-      new Metadata(),
+      metadataOf(token),
     );
     return new Promise((resolve, reject) => {
       const messages: Message[] = [];

@@ -26,7 +26,6 @@ import {
 } from '../../store/index.ts';
 import { snapDatabasePath } from '../../wal/index.ts';
 import { electionTicks, type ServerConfig } from '../config/index.ts';
-import { refuseAuth } from './auth-refusal.ts';
 import type { DataDirectory } from './data-directory.ts';
 
 export interface StoreOptions {
@@ -81,10 +80,7 @@ export async function openStore(
       ...(received === undefined ? {} : { received }),
     },
     restore.rows,
-    (snapshot) => {
-      restore.inspect(snapshot);
-      refuseAuth(restore.auth);
-    },
+    (snapshot) => restore.inspect(snapshot),
   );
   try {
     await restore.rows.attachLeases(new Slices(env));
@@ -137,8 +133,7 @@ export async function checkReceived(
   const base: Base = { index, term, v2: snapshot.data };
   readV2Store(snapshot.data);
   const limits = { clusterId: member.clusterId, maxLearners: config.maxLearners };
-  await checkReceivedDatabase(env, path, { index, term }, (rows, { auth }) => {
-    refuseAuth(auth);
+  await checkReceivedDatabase(env, path, { index, term }, (rows) => {
     const backend = {
       get: rows.get.bind(rows),
       entries: rows.entries.bind(rows),

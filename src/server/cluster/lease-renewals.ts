@@ -134,7 +134,7 @@ export class LeaseRenewals {
       checkpoints: [{ id, remainingTTL: 0 }],
     });
     return new Promise((resolve) => {
-      this.#parts.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, {
+      this.#parts.proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, undefined, body, {
         complete: () => resolve(true),
         fail: () => resolve(false),
       });

@@ -93,11 +93,14 @@ export class MembershipChanges {
     return this.#make({ type: CONF_CHANGE.UPDATE_NODE, nodeId: id, context });
   }
 
-  /** Only the leader knows how far a learner is: elsewhere the request is passed on to it. */
-  async promote(id: bigint): Promise<MembershipChangeOutcome> {
+  /**
+   * Only the leader knows how far a learner is: elsewhere the request is passed on to it, with the
+   * caller's valid `token`, if there is one.
+   */
+  async promote(id: bigint, token?: string): Promise<MembershipChangeOutcome> {
     const outcome = await this.promoteHere(id);
     if (outcome.error !== 'NOT_LEADER') return outcome;
-    return this.#promoteAtLeader(id);
+    return this.#promoteAtLeader(id, token);
   }
 
   /** NOT_LEADER if this member does not lead. */
@@ -186,13 +189,13 @@ export class MembershipChanges {
 
   // --- At the leader -----------------------------------------------------------------------------
 
-  async #promoteAtLeader(id: bigint): Promise<MembershipChangeOutcome> {
+  async #promoteAtLeader(id: bigint, token: string | undefined): Promise<MembershipChangeOutcome> {
     const { env, config, raft, store } = this.#parts;
     const deadlineMs = env.clock.monotonicMs() + requestTimeoutMs(config.electionMs);
     for (;;) {
       const leader = store.machine.cluster.member(raft.leader);
       for (const url of leader?.peerURLs ?? []) {
-        const outcome = await this.#askToPromote(url, id, deadlineMs);
+        const outcome = await this.#askToPromote(url, id, token, deadlineMs);
         if (outcome !== undefined) return outcome;
       }
       if (env.clock.monotonicMs() + config.electionMs >= deadlineMs) {
@@ -206,6 +209,7 @@ export class MembershipChanges {
   async #askToPromote(
     url: string,
     id: bigint,
+    token: string | undefined,
     deadlineMs: number,
   ): Promise<MembershipChangeOutcome | undefined> {
     const { env, log } = this.#parts;
@@ -214,6 +218,7 @@ export class MembershipChanges {
         url,
         method: 'POST',
         path: `/members/promote/${id}`,
+        headers: token === undefined ? {} : { Authorization: token },
         timeoutMs: Math.max(1, deadlineMs - env.clock.monotonicMs()),
         bodyBytesMax: PEER_ANSWER_BYTES_MAX,
       });

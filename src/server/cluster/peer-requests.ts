@@ -5,7 +5,14 @@ import { bytesFromLatin1, bytesFromUtf8, ERROR_CODES, hasCode } from '../../base
 import type { Env } from '../../env/index.ts';
 import { formatId, formatStoredVersion, writeMembers } from '../../membership/index.ts';
 import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
-import { ETCD_ERRORS, EtcdError, etcdserverpb, leasepb } from '../../protocol/index.ts';
+import {
+  ETCD_ERRORS,
+  EtcdError,
+  type EtcdErrorName,
+  etcdserverpb,
+  leasepb,
+} from '../../protocol/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
@@ -24,6 +31,7 @@ export interface PeerRequestParts {
   readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
   readonly appliedWaits: Pick<AppliedWaits, 'whenCaughtUp'>;
   readonly store: StoreView<'cluster' | 'hashKv' | 'kv' | 'leases'> & OwnVersionsParts['store'];
+  readonly callers: Pick<Callers, 'adminRefusal' | 'areAsked' | 'identifyToken'>;
   readonly changes: Pick<MembershipChanges, 'promote'>;
   readonly leaseRenewals: Pick<LeaseRenewals, 'renewHere'>;
 }
@@ -124,7 +132,10 @@ async function promote(parts: PeerRequestParts, request: PeerRequest): Promise<P
   if (id === undefined || id >= 1n << 64n) {
     return httpError(404, `member ${text} not found in cluster`, clusterHeader(parts));
   }
-  const outcome = await parts.changes.promote(id);
+  const token = request.headers.get('authorization');
+  const refusal = await adminRefusal(parts, token);
+  const outcome =
+    refusal === undefined ? await parts.changes.promote(id, token) : { error: refusal };
   switch (outcome.error) {
     case undefined:
       return json(parts, `${writeMembers(outcome.members)}\n`);
@@ -140,6 +151,15 @@ async function promote(parts: PeerRequestParts, request: PeerRequest): Promise<P
         status: 500,
       };
   }
+}
+
+/** The member that passes a request on says with which token it came. */
+async function adminRefusal(
+  { callers }: PeerRequestParts,
+  token: string | undefined,
+): Promise<EtcdErrorName | undefined> {
+  if (!callers.areAsked) return undefined;
+  return callers.adminRefusal(token === undefined ? undefined : callers.identifyToken(token));
 }
 
 async function downgradeEnabled(parts: PeerRequestParts): Promise<PeerResponse> {

@@ -6,6 +6,7 @@ import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
 import type { LogNote } from './log-note.ts';
 import {
+  type AuthConfig,
   type InitialMember,
   type ListenUrl,
   LOG_FORMATS,
@@ -32,6 +33,8 @@ const ELECTION_MS_MAX = 50_000;
 const STREAMS_MAX = 4_294_967_295;
 const PEER_IO_TIMEOUT_MS_MIN = 5_000;
 const DEFAULT_NAME = 'default';
+const DEFAULT_TOKEN_TTL_SEC = 300;
+const BCRYPT_COST = { min: 4, max: 31, byDefault: 10 };
 
 export interface Built {
   readonly config: ServerConfig;
@@ -199,6 +202,14 @@ function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
       'min-watch-progress-notify-interval': `${PROGRESS_MS_MIN}ms`,
     });
   }
+  if (bcryptCostOf(values) !== values['bcrypt-cost']) {
+    warn('use default bcrypt cost instead of the invalid given cost', {
+      'min-cost': BCRYPT_COST.min,
+      'max-cost': BCRYPT_COST.max,
+      'default-cost': BCRYPT_COST.byDefault,
+      'given-cost': values['bcrypt-cost'],
+    });
+  }
   if (values['data-dir'] === '') {
     warn("'data-dir' was empty; using default", { 'data-dir': dataDirOf(values) });
   }
@@ -207,6 +218,19 @@ function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
   }
   notes.push(...tlsNotes(values));
   return notes;
+}
+
+function bcryptCostOf(values: FlagValues): number {
+  const cost = values['bcrypt-cost'];
+  return cost < BCRYPT_COST.min || cost > BCRYPT_COST.max ? BCRYPT_COST.byDefault : cost;
+}
+
+function authConfigOf(values: FlagValues): AuthConfig {
+  return {
+    token: values['auth-token'],
+    simpleTokenTtlMs: (values['auth-token-ttl'] || DEFAULT_TOKEN_TTL_SEC) * 1000,
+    bcryptCost: bcryptCostOf(values),
+  };
 }
 
 function dataDirOf(values: FlagValues): string {
@@ -269,6 +293,7 @@ function assemble(
       keepaliveIntervalMs: Math.max(0, values['grpc-keepalive-interval']),
       keepaliveTimeoutMs: Math.max(0, values['grpc-keepalive-timeout']),
     },
+    auth: authConfigOf(values),
     metrics: values.metrics === 'extensive' ? 'extensive' : 'basic',
     log,
     featureGates: values['feature-gates'],

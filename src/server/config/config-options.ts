@@ -144,6 +144,13 @@ export interface ConfigOptions {
   /** Gates to open (true) or close (false). */
   readonly featureGates?: Partial<Readonly<Record<FeatureGateName, boolean>>> | undefined;
 
+  /** Kind of the tokens that a login gives, as `--auth-token` has it. Default `simple`. */
+  readonly authToken?: string | undefined;
+  /** Seconds that a simple token lives after its last use. Default 300. */
+  readonly authTokenTtl?: number | undefined;
+  /** Cost of hashing a password, 4 to 31: one more takes twice the time. Default 10. */
+  readonly bcryptCost?: number | undefined;
+
   /** `extensive` adds a latency histogram of every gRPC method. Default `basic`. */
   readonly metrics?: 'basic' | 'extensive' | undefined;
   /** Least important level that is logged. Default `info`. */

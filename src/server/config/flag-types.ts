@@ -18,6 +18,7 @@ import {
 export const FLAG_GROUPS = {
   member: 'Member',
   clustering: 'Clustering',
+  auth: 'Auth',
   monitoring: 'Profiling and Monitoring',
   logging: 'Logging',
   security: 'Security',

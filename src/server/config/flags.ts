@@ -173,6 +173,21 @@ export const FLAGS = {
     help: 'Whether a member asks if it could win before it calls an election.',
   }),
 
+  'auth-token': stringFlag('simple', {
+    group: 'auth',
+    help:
+      "Kind of the tokens that a login gives: 'simple', or 'jwt,sign-method=ALGORITHM', with " +
+      "',priv-key=FILE' to issue them, ',pub-key=FILE' to take those of others, ',ttl=DURATION'.",
+  }),
+  'auth-token-ttl': uintFlag(300, {
+    group: 'auth',
+    help: 'Seconds that a simple token lives after its last use. 0 means 300.',
+  }),
+  'bcrypt-cost': uintFlag(10, {
+    group: 'auth',
+    help: 'Cost of hashing a password, 4 to 31: one more takes twice the time.',
+  }),
+
   metrics: stringFlag('basic', {
     group: 'monitoring',
     help: "'extensive' adds a latency histogram of every gRPC method.",

@@ -11,6 +11,7 @@ export type { LogNote } from './log-note.ts';
 export type { ParsedConfig } from './parse-config.ts';
 export { parseConfig } from './parse-config.ts';
 export type {
+  AuthConfig,
   EndpointTls,
   GrpcConfig,
   InitialMember,
@@ -22,3 +23,4 @@ export type {
 } from './server-config.ts';
 export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';
+export { parseDurationMs } from './values.ts';

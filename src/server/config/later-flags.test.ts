@@ -27,8 +27,6 @@ const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
 /** Values of each flag that ask for nothing, and values that ask for what is missing. */
 const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
   {
-    'auth-token': { nothing: ['simple', ''], lacking: ['jwt,sign-method=RS256', 'simple,a=b'] },
-    'auth-token-ttl': { nothing: ['300', '0x12c'], lacking: ['0', '600'] },
     'auto-compaction-mode': { nothing: ['periodic', 'revision'], lacking: [] },
     'auto-compaction-retention': {
       nothing: ['0', '00', '+0', '-0', '0s', '0h', '0h0m'],
@@ -36,7 +34,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     },
     'auto-tls': OFF,
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
-    'bcrypt-cost': { nothing: ['10'], lacking: ['4', '12'] },
     'compact-hash-check-time': { nothing: ['1m', '1m0s', '5s', '1ns'], lacking: [] },
     'config-file': PATH,
     'corrupt-check-time': { nothing: ['0', '0s', '0h'], lacking: ['1s', '10m', '-1s'] },

@@ -78,13 +78,10 @@ const ANY_DURATION = later(parseDurationMs, always);
 const EVERYBODY = later(asText, (list) => list === '' || list.split(',').includes('*'));
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
-  'auth-token': later(asText, isText('', 'simple')),
-  'auth-token-ttl': later(integer(UINT64), (seconds) => seconds === 300),
   'auto-compaction-mode': { isBool: false, take: takeCompactionMode },
   'auto-compaction-retention': { isBool: false, take: takeRetention },
   'auto-tls': OFF,
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
-  'bcrypt-cost': later(integer(UINT64), (cost) => cost === 10),
   'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
   'config-file': UNSET,
   'corrupt-check-time': later(parseDurationMs, (ms) => ms === 0),

@@ -3,5 +3,5 @@
 export interface LogNote {
   readonly level: 'info' | 'warn' | 'fatal';
   readonly msg: string;
-  readonly fields: Readonly<Record<string, string | readonly string[]>>;
+  readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
 }

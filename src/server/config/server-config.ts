@@ -80,6 +80,16 @@ interface TlsLimits {
   readonly maxVersion: TlsVersion;
 }
 
+/** Of users and their tokens. */
+export interface AuthConfig {
+  /** `--auth-token` as it was given; see `auth/token-option.ts`. */
+  readonly token: string;
+  /** How long a simple token lives after its last use. */
+  readonly simpleTokenTtlMs: number;
+  /** Of hashing a password, 4 to 31. */
+  readonly bcryptCost: number;
+}
+
 /** Whole heartbeats in an election timeout. */
 export function electionTicks(config: Pick<ServerConfig, 'electionMs' | 'heartbeatMs'>): number {
   return Math.floor(config.electionMs / config.heartbeatMs);
@@ -151,6 +161,7 @@ export interface ServerConfig {
   readonly warningUnaryRequestDurationMs: number;
 
   readonly grpc: GrpcConfig;
+  readonly auth: AuthConfig;
   /** `extensive` adds the latency histogram of every gRPC method. */
   readonly metrics: 'basic' | 'extensive';
   readonly log: LogConfig;

@@ -203,13 +203,13 @@ test('a v2 request is made for the id that it is awaited by', () => {
 
 test('what only a leader may say fails where it does not lead', () => {
   const { proposals, proposed, state, heard, waiter } = rig();
-  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('a'));
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, undefined, BODY, waiter('a'));
   state.leads = false;
-  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('b'));
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, undefined, BODY, waiter('b'));
   expect(heard).toEqual(['b NOT_LEADER']);
   expect(envelopeOf(proposed[0]!).kind).toBe(REQUEST_KIND.LEASE_REVOKE);
   expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
   proposals.stop();
-  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, BODY, waiter('c'));
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, undefined, BODY, waiter('c'));
   expect(heard).toEqual(['b NOT_LEADER', 'a STOPPED', 'c STOPPED']);
 });

@@ -115,17 +115,22 @@ export class Proposals {
   }
 
   /**
-   * Proposes what only a leader may say. It fails with NOT_LEADER, in place of being passed on, if
-   * this member does not lead at the end of the turn.
+   * Proposes what only a leader may say, in the name of `caller`. It fails with NOT_LEADER, in place of
+   * being passed on, if this member does not lead at the end of the turn.
    */
-  proposeAsLeader(kind: RequestKind, body: Uint8Array, proposal: Proposal): void {
+  proposeAsLeader(
+    kind: RequestKind,
+    caller: RequestUser | undefined,
+    body: Uint8Array,
+    proposal: Proposal,
+  ): void {
     const ids = this.#ids;
     if (this.#stopped) {
       proposal.fail('STOPPED');
       return;
     }
     const idLow = ids.next();
-    const payload = encodeEnvelope(kind, ids.high, idLow, body, 0, body.length);
+    const payload = encodeEnvelope(kind, ids.high, idLow, body, 0, body.length, caller);
     this.#wait(idLow, proposal);
     this.#parts.loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
   }

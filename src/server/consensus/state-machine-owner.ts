@@ -13,6 +13,7 @@ import {
 } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import {
+  type AuthHost,
   type Backend,
   BUCKET,
   encodeConfState,
@@ -22,7 +23,6 @@ import {
   type StateMachineHost,
 } from '../../store/index.ts';
 import type { Wal } from '../../wal/index.ts';
-import { REFUSING_AUTH_HOST } from '../boot/auth-refusal.ts';
 import type { Booted } from '../boot/boot.ts';
 import type { Store, StoreOptions } from '../boot/store-opening.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -39,6 +39,7 @@ interface StateMachineOwnerParts {
   readonly metrics: ServerMetrics;
   readonly booted: Booted;
   readonly host: StateMachineHost;
+  readonly authEvents: AuthHost;
   /** Told of by every backend, the one of a snapshot included. */
   readonly storeOptions: StoreOptions;
   readonly reports: Pick<RaftReports, 'acceptApplied' | 'acceptInstalled'>;
@@ -180,14 +181,14 @@ export class StateMachineOwner {
     confState: raftpb.ConfState,
     before?: StateMachine,
   ): StateMachine {
-    const { config, env, log, metrics, host, life } = this.#parts;
+    const { config, env, log, metrics, host, authEvents, life } = this.#parts;
     return new StateMachine({
       env,
       backend,
       kv,
       lessor: restore.lessor,
       auth: restore.auth,
-      authHost: REFUSING_AUTH_HOST,
+      authHost: authEvents,
       persistLeaseCheckpoints: config.featureGates.enabled.LeaseCheckpointPersist,
       cluster,
       confState,

@@ -7,6 +7,7 @@ import type { Env, Timer } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { type ApplyResult, REQUEST_KIND } from '../../store/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { Leadership } from '../consensus/leadership.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -19,6 +20,7 @@ export interface LeaseExpiryParts {
   readonly log: Logger;
   readonly metrics: Pick<ServerMetrics, 'lease'>;
   readonly leadership: Pick<Leadership, 'confirm'>;
+  readonly callers: Pick<Callers, 'root'>;
   readonly proposals: Pick<Proposals, 'proposeAsLeader'>;
   readonly store: StoreView<'leases'>;
 }
@@ -62,15 +64,15 @@ export class LeaseExpiry {
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
     // A lost one costs a lease only some of its extra time after a change of leaders.
     const noCaller = { complete: () => undefined, fail: () => undefined };
-    proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, body, noCaller);
+    proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, undefined, body, noCaller);
   }
 
   #revokeExpired(): void {
-    const { store, env, log, proposals, metrics } = this.#parts;
+    const { store, env, log, callers, proposals, metrics } = this.#parts;
     for (const { id } of store.machine.leases.lessor.takeExpired(env.clock.monotonicMs())) {
       const body = etcdserverpb.LeaseRevokeRequestCodec.encode({ id });
       const revocation = new Revocation(log, id, () => metrics.lease.expired.value++);
-      proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, body, revocation);
+      proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, callers.root, body, revocation);
     }
   }
 }

@@ -4,6 +4,7 @@
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
+import { IMMEDIATE_PASSWORDS } from '../auth/password-threads.ts';
 import {
   type Built,
   type ConfigOptions,
@@ -64,6 +65,8 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
     const member = await Member.start({
       ...{ config: built.config, env, log, tls, listen: !isForeign, ports },
       signal: starting.signal,
+      // Threads know no simulated time.
+      ...(replaced.timers === undefined ? {} : { passwordRunner: IMMEDIATE_PASSWORDS }),
       onFatal: (error) => {
         fatal = { error };
         ended.resolve({ reason: 'failed', error });

@@ -27,7 +27,7 @@ interface MemberMetricsParts {
   readonly proposals: Pick<Proposals, 'pendingCount' | 'failedCount'>;
   readonly reads: Pick<ReadIndexQueue, 'failedCount' | 'slowCount'>;
   readonly quota: Pick<Quota, 'limitBytes' | 'diskFull'>;
-  readonly store: StoreView<'alarms' | 'backend' | 'cluster' | 'kv' | 'watch'>;
+  readonly store: StoreView<'alarms' | 'auth' | 'backend' | 'cluster' | 'kv' | 'watch'>;
   readonly grpc: Server;
   readonly services: ServiceTable;
 }
@@ -75,6 +75,7 @@ function collectServer(parts: MemberMetricsParts): void {
   const { server } = parts.metrics;
   server.hasLeader.value = raft.leader === 0n ? 0 : 1;
   server.isLeader.value = raft.leads ? 1 : 0;
+  server.authRevision.value = machine.auth.state.revision;
   server.isLearner.value = membership.isLearner ? 1 : 0;
   server.proposalsCommitted.value = raft.committedIndex;
   server.proposalsApplied.value = raft.appliedIndex;

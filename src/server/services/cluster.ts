@@ -1,8 +1,9 @@
 // etcdserverpb.Cluster: the members, and changing them.
 
 import { type Member, sortedUrls } from '../../membership/index.ts';
-import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
+import { type Callers, tokenOf } from '../auth/callers.ts';
 import type { MembershipChangeOutcome, MembershipChanges } from '../cluster/membership-changes.ts';
 import { parseUrls } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
@@ -17,28 +18,46 @@ export interface ClusterServiceParts {
   readonly header: Pick<ResponseHeaders, 'message'>;
   readonly reads: Pick<ReadIndexQueue, 'request'>;
   readonly store: StoreView<'cluster'>;
+  readonly callers: Pick<Callers, 'areAsked' | 'identify'>;
   readonly changes: Pick<MembershipChanges, 'add' | 'remove' | 'update' | 'promote'>;
 }
 
 export function registerClusterService(table: ServiceTable, parts: ClusterServiceParts): void {
-  const { reads, changes } = parts;
-  table.unary(methods.memberList, (call, request) => {
+  const { reads, callers, changes } = parts;
+  const list = (call: UnaryCall, { linearizable }: etcdserverpb.MemberListRequest): void => {
     const answer = new MemberListRead(parts, call);
-    if (request.linearizable) reads.request(answer);
+    if (linearizable) reads.request(answer);
     else answer.serve();
+  };
+  table.unary(methods.memberList, list, { access: 'handler' });
+  table.unary(methods.memberAdd, (call, request) => void add(parts, call, request), {
+    access: 'root',
+    check: ({ peerURLs }) => {
+      if (!areUsable(peerURLs)) throw new EtcdError('MEMBER_BAD_URLS');
+    },
   });
-  table.unary(methods.memberAdd, (call, request) => {
-    void add(parts, call, request);
-  });
-  table.unary(methods.memberRemove, (call, { id }) => {
-    void change(parts, call, methods.memberRemove.response, changes.remove(id));
-  });
-  table.unary(methods.memberUpdate, (call, { id, peerURLs }) => {
-    void change(parts, call, methods.memberUpdate.response, changes.update(id, peerURLs));
-  });
-  table.unary(methods.memberPromote, (call, { id }) => {
-    void change(parts, call, methods.memberPromote.response, changes.promote(id));
-  });
+  table.unary(
+    methods.memberRemove,
+    (call, { id }) => void change(parts, call, methods.memberRemove.response, changes.remove(id)),
+    { access: 'root' },
+  );
+  table.unary(
+    methods.memberUpdate,
+    (call, { id, peerURLs }) =>
+      void change(parts, call, methods.memberUpdate.response, changes.update(id, peerURLs)),
+    { access: 'root' },
+  );
+  table.unary(
+    methods.memberPromote,
+    (call, { id }) =>
+      void change(
+        parts,
+        call,
+        methods.memberPromote.response,
+        changes.promote(id, callers.areAsked ? tokenOf(call) : undefined),
+      ),
+    { access: 'root' },
+  );
 }
 
 async function add(
@@ -46,10 +65,6 @@ async function add(
   call: UnaryCall,
   request: etcdserverpb.MemberAddRequest,
 ): Promise<void> {
-  if (!areUsable(request.peerURLs)) {
-    failWith(call, 'MEMBER_BAD_URLS');
-    return;
-  }
   const outcome = await changes.add(request.peerURLs, request.isLearner);
   if (outcome.error !== undefined) {
     failWith(call, outcome.error);
@@ -104,6 +119,20 @@ class MemberListRead implements Read {
   }
 
   serve(): void {
+    const { callers } = this.#parts;
+    if (!callers.areAsked) this.#answer();
+    else void this.#ask();
+  }
+
+  /** Anybody who is somebody may see the members; asked now, as of what the read has shown. */
+  async #ask(): Promise<void> {
+    const identity = await this.#parts.callers.identify(this.#call);
+    if (typeof identity === 'string') this.fail(identity);
+    else if (identity === undefined && this.#parts.callers.areAsked) this.fail('USER_EMPTY');
+    else this.#answer();
+  }
+
+  #answer(): void {
     const { header, store } = this.#parts;
     this.#call.reply(methods.memberList.response, {
       header: header.message(NO_REVISION),

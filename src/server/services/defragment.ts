@@ -38,7 +38,7 @@ export function registerDefragment(table: ServiceTable, parts: DefragmentService
     }
   };
   // Whoever asked may have left before it ends, as with etcd's own client after its five seconds.
-  table.unary(method, (call) => void run(call));
+  table.unary(method, (call) => void run(call), { access: 'root' });
 }
 
 async function defragmentMember(parts: DefragmentServiceParts): Promise<void> {

@@ -4,7 +4,7 @@
 
 import { bytesFromLatin1, equalBytes, latin1FromBytes } from '../../base/index.ts';
 import { v3electionpb } from '../../protocol/index.ts';
-import type { LocalCalls, ServiceTable } from '../../rpc/index.ts';
+import type { LocalCalls, ServiceTable, UnaryCall } from '../../rpc/index.ts';
 import { answerWith, type CallerClient, plainError } from './caller-client.ts';
 import { KeyQueue, opDelete, opPut, type Place, wasCreatedAt } from './key-queue.ts';
 import { Observation } from './observation.ts';
@@ -30,28 +30,32 @@ export function registerElectionService(table: ServiceTable, parts: ElectionPart
         campaign(client, wanted),
       );
     },
-    { holdsMemory: true },
+    { access: 'handler', holdsMemory: true },
   );
-  table.unary(methods.proclaim, (call, request) => {
+  const proclaimNow = (call: UnaryCall, request: v3electionpb.ProclaimRequest): void => {
     const leader = owned(request.leader);
     const value = request.value.slice();
     answerWith(parts.localCalls, call, ProclaimResponseCodec, (client) =>
       proclaim(client, leader, value),
     );
-  });
-  table.unary(methods.resign, (call, request) => {
+  };
+  table.unary(methods.proclaim, proclaimNow, { access: 'handler' });
+  const resignNow = (call: UnaryCall, request: v3electionpb.ResignRequest): void => {
     const leader = owned(request.leader);
     answerWith(parts.localCalls, call, ResignResponseCodec, (client) => resign(client, leader));
-  });
-  table.unary(methods.leader, (call, { name }) => {
+  };
+  table.unary(methods.resign, resignNow, { access: 'handler' });
+  const leaderNow = (call: UnaryCall, { name }: v3electionpb.LeaderRequest): void => {
     const wanted = latin1FromBytes(name);
     answerWith(parts.localCalls, call, LeaderResponseCodec, async (client) => {
       const { header, kvs } = await new KeyQueue(client, wanted).first();
       if (kvs[0] === undefined) throw plainError(NO_LEADER);
       return LeaderResponseCodec.create({ header, kv: kvs[0] });
     });
-  });
+  };
+  table.unary(methods.leader, leaderNow, { access: 'handler' });
   table.stream(methods.observe, (call) => new Observation(parts.localCalls, call), {
+    access: 'handler',
     holdsMemory: true,
   });
 }

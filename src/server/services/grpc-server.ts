@@ -8,10 +8,11 @@ import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
+import { type AuthServiceParts, registerAuthService } from './auth.ts';
 import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
 import { type DefragmentServiceParts, registerDefragment } from './defragment.ts';
 import { type ElectionParts, registerElectionService } from './election.ts';
-import { type GuardParts, memberGuards } from './guards.ts';
+import { type AuthGateParts, authGate, type GuardParts, memberGuards } from './guards.ts';
 import { registerHealthService, type ServingState } from './health.ts';
 import { type KvParts, registerKvService } from './kv.ts';
 import { type LeaseServiceParts, registerLeaseService } from './lease.ts';
@@ -21,6 +22,8 @@ import { registerSnapshot, type SnapshotParts } from './snapshot.ts';
 import { registerWatchService, type WatchParts } from './watch.ts';
 
 type ServiceParts = GuardParts &
+  AuthGateParts &
+  AuthServiceParts &
   KvParts &
   WatchParts &
   LeaseServiceParts &
@@ -33,11 +36,12 @@ type ServiceParts = GuardParts &
 
 /** Every service of a member, behind its guards. A new one gets a line here. */
 export function createServiceTable(parts: ServiceParts): ServiceTable {
-  const table = new ServiceTable(memberGuards(parts));
+  const table = new ServiceTable(memberGuards(parts), authGate(parts));
   registerKvService(table, parts);
   registerWatchService(table, parts);
   registerLeaseService(table, parts);
   registerClusterService(table, parts);
+  registerAuthService(table, parts);
   registerMaintenanceService(table, parts);
   registerSnapshot(table, parts);
   registerDefragment(table, parts);

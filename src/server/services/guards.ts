@@ -1,13 +1,20 @@
-// What a member refuses before any handler sees it. Where authentication and the rest of what decides
-// about whole requests stand, too: the order here is the order in which they are asked.
+// What a member refuses before any handler sees it, in the order in which it is asked.
 //
-//     learner ──► leader ──► memory ──► handler
+//     learner ──► leader ──► memory ──► request ──► authentication ──► handler
 
 import { STATUS } from '../../grpc/index.ts';
-import { ETCD_ERRORS } from '../../protocol/index.ts';
-import { type Call, type Guard, type RpcStatus, statusOfError } from '../../rpc/index.ts';
+import { ETCD_ERRORS, EtcdError } from '../../protocol/index.ts';
+import {
+  type Call,
+  type Gate,
+  type Guard,
+  type RpcStatus,
+  statusOfError,
+} from '../../rpc/index.ts';
+import type { Callers, Identity } from '../auth/callers.ts';
 import type { OwnMembership } from '../cluster/own-membership.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
+import type { StoreView } from '../consensus/store-view.ts';
 import type { Quota } from '../duties/quota.ts';
 
 /** What is said where the heap is too full for one more watcher, stream or lease. */
@@ -15,6 +22,7 @@ export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.messa
 
 const NOT_FOR_LEARNER = statusOfError('NOT_SUPPORTED_FOR_LEARNER');
 const NO_LEADER = statusOfError('NO_LEADER');
+const NO_USER = statusOfError('USER_EMPTY');
 const NO_MEMORY: RpcStatus = { status: STATUS.RESOURCE_EXHAUSTED, message: TOO_MUCH_OPEN };
 
 export interface GuardParts {
@@ -25,7 +33,7 @@ export interface GuardParts {
 
 /** A new guard gets its place in this list. */
 export function memberGuards(parts: GuardParts): readonly Guard[] {
-  return [forLearner(parts), forLeader(parts), forMemory(parts)];
+  return [forLearner(parts), forLeader(parts), forMemory(parts), forRequest];
 }
 
 /** A learner serves next to nothing. */
@@ -49,6 +57,41 @@ function forLeader({ raft }: GuardParts): Guard {
 function forMemory({ quota }: GuardParts): Guard {
   return (_call, { traits }) =>
     traits.holdsMemory === true && !quota.mayGrow() ? NO_MEMORY : undefined;
+}
+
+/** What is wrong with a request in itself. */
+const forRequest: Guard = (_call, { traits: { check } }, request) => {
+  if (check === undefined || request === undefined) return undefined;
+  try {
+    check(request);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof EtcdError)) throw error;
+    return statusOfError(error.code);
+  }
+};
+
+export interface AuthGateParts {
+  readonly store: StoreView<'auth'>;
+  readonly callers: Pick<Callers, 'areAsked' | 'identify'>;
+}
+
+/** Who calls, while authentication is on; notes it in the call. */
+export function authGate({ store, callers }: AuthGateParts): Gate {
+  const decide = (needed: 'token' | 'user' | 'root', identity: Identity) => {
+    if (typeof identity === 'string') return statusOfError(identity);
+    if (needed === 'user' && identity === undefined && callers.areAsked) return NO_USER;
+    const refusal = needed === 'root' ? store.machine.auth.state.adminRefusal(identity) : undefined;
+    return refusal && statusOfError(refusal);
+  };
+  return (call, { traits: { access = 'root' } }, request) => {
+    if (!callers.areAsked) return undefined;
+    const needed = typeof access === 'string' ? access : access(request);
+    if (needed === 'everybody' || needed === 'handler') return undefined;
+    const identity = callers.identify(call);
+    if (!(identity instanceof Promise)) return decide(needed, identity);
+    return identity.then((known) => decide(needed, known));
+  };
 }
 
 /** Whether the client would rather be refused than wait for a leader. */

@@ -14,8 +14,12 @@ const { HealthService, HealthCheckRequestCodec, ServingStatus } = health;
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = ServingStatus;
 const methods = HealthService.methods;
 
-/** How a member is doing is told by any, at any time. */
-const ALWAYS: MethodTraits = { servedByLearner: true, servedWithoutLeader: true };
+/** How a member is doing is told by any, to everybody, at any time. */
+const ALWAYS: MethodTraits = {
+  access: 'everybody',
+  servedByLearner: true,
+  servedWithoutLeader: true,
+};
 
 /** Whether the member serves, and who is told of a change. */
 export class ServingState {

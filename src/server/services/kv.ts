@@ -1,6 +1,7 @@
 // etcdserverpb.KV: ranges, puts, deletions, transactions, compaction. Hot: one small object per
 // request beyond the call and the decoded message, no promise and no closure.
 
+import { type Access, rangeRefusal, txnRefusal } from '../../auth/index.ts';
 import { invariant, Slices } from '../../base/index.ts';
 import {
   type Encoder,
@@ -22,7 +23,7 @@ import {
   type TxnResult,
   TxnRun,
 } from '../../mvcc/index.ts';
-import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import {
   type ApplyResult,
@@ -31,6 +32,7 @@ import {
   type PinnedView,
   REQUEST_KIND,
 } from '../../store/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
@@ -63,41 +65,33 @@ export interface KvParts extends RangeStreamParts {
   readonly reads: Pick<ReadIndexQueue, 'request'>;
   readonly quota: Pick<Quota, 'isAvailable'>;
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
+  readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'backend' | 'kv'>;
 }
 
 export function registerKvService(table: ServiceTable, parts: KvParts): void {
   const service = new KvService(parts);
   table.unary(methods.range, (call, request) => service.range(call, request), {
+    access: 'handler',
+    check: checkRangeRequest,
     servedByLearner: (request) => request.serializable,
   });
-  table.unary(methods.put, (call, request, bytes) => service.put(call, request, bytes));
-  table.unary(methods.deleteRange, (call, request, bytes) =>
-    service.deleteRange(call, request, bytes),
-  );
-  table.unary(methods.txn, (call, request, bytes) => service.txn(call, request, bytes));
-  table.unary(methods.compact, (call, request, bytes) => service.compact(call, request, bytes));
+  table.unary(methods.put, (call, request, bytes) => service.put(call, request, bytes), {
+    access: 'token',
+    check: checkPutRequest,
+  });
+  table.unary(methods.deleteRange, (call, _request, bytes) => service.deleteRange(call, bytes), {
+    access: 'token',
+    check: checkDeleteRangeRequest,
+  });
+  table.unary(methods.txn, (call, request, bytes) => service.txn(call, request, bytes), {
+    access: (request) => (isTxnReadonly(request) ? 'handler' : 'token'),
+    check: (request) => checkTxnRequest(request, parts.config.maxTxnOps),
+  });
+  table.unary(methods.compact, (call, request, bytes) => service.compact(call, request, bytes), {
+    access: 'root',
+  });
   registerRangeStream(table, parts);
-}
-
-/** Refuses what etcd refuses before it proposes; false if the call was answered so. */
-function accepted<Request>(
-  call: UnaryCall,
-  check: (request: Request) => void,
-  request: Request,
-): boolean {
-  try {
-    check(request);
-    return true;
-  } catch (error) {
-    failWithEtcdError(call, error);
-    return false;
-  }
-}
-
-function failWithEtcdError(call: UnaryCall, error: unknown): void {
-  if (!(error instanceof EtcdError)) throw error;
-  failWith(call, error.code);
 }
 
 /** As grpc-go words it. */
@@ -119,17 +113,42 @@ class KvService {
   }
 
   range(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
-    if (!accepted(call, checkRangeRequest, request)) return;
-    if (request.serializable) this.serveRange(call, request);
+    const { reads, callers } = this.parts;
+    if (request.serializable && !callers.areAsked) this.serveRange(call, request);
     else {
-      const read = new LinearizableRange(this, call, request);
-      this.parts.reads.request(read, request.key.length + request.rangeEnd.length);
+      const read = new WaitingRange(this, call, request);
+      if (request.serializable) read.onRoom();
+      else reads.request(read, request.key.length + request.rangeEnd.length);
     }
   }
 
-  /** Evaluates and answers, in this turn unless the range is large. */
+  /** Evaluates and answers, in this turn unless the range is large or its caller not known at once. */
   serveRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
     if (!call.isWanted()) return;
+    if (!this.parts.callers.areAsked) this.#answerRange(call, request);
+    else {
+      this.#whenPermitted(
+        call,
+        (access) => rangeRefusal(access, request),
+        () => this.#answerRange(call, request),
+      );
+    }
+  }
+
+  #whenPermitted(
+    call: UnaryCall,
+    refusalOf: (access: Access) => EtcdErrorName | undefined,
+    then: () => void,
+  ): void {
+    const { callers } = this.parts;
+    callers.check(call, refusalOf, (refusal) => {
+      if (refusal !== undefined) failWith(call, refusal);
+      else if (callers.isOutdated(call)) failWith(call, 'AUTH_OLD_REVISION');
+      else if (call.isWanted()) then();
+    });
+  }
+
+  #answerRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
     const { store, metrics } = this.parts;
     metrics.mvcc.ranges.value++;
     const run = this.#rangeRun;
@@ -184,7 +203,12 @@ class KvService {
       this.#failRead(call, error);
     }
     if (answer === undefined) pin.release();
-    else {
+    else if (this.parts.callers.isOutdated(call)) {
+      // It was permitted when it began.
+      answer.pieces.return?.();
+      pin.release();
+      failWith(call, 'AUTH_OLD_REVISION');
+    } else {
       const { size, pieces } = answer;
       this.#replyLong(call, { size, pieces: this.#releasing(pin, pieces) });
     }
@@ -245,7 +269,6 @@ class KvService {
   }
 
   put(call: UnaryCall, request: etcdserverpb.PutRequest, bytes: Uint8Array): void {
-    if (!accepted(call, checkPutRequest, request)) return;
     if (!this.parts.quota.isAvailable(costOfPut(request))) {
       this.#refuseForSpace(call);
       return;
@@ -254,8 +277,7 @@ class KvService {
     this.parts.proposals.propose(REQUEST_KIND.PUT, call.caller, bytes, 0, bytes.length, proposal);
   }
 
-  deleteRange(call: UnaryCall, request: etcdserverpb.DeleteRangeRequest, bytes: Uint8Array): void {
-    if (!accepted(call, checkDeleteRangeRequest, request)) return;
+  deleteRange(call: UnaryCall, bytes: Uint8Array): void {
     const proposal = new DeleteProposal(this, call);
     this.parts.proposals.propose(
       REQUEST_KIND.DELETE_RANGE,
@@ -268,12 +290,6 @@ class KvService {
   }
 
   txn(call: UnaryCall, request: etcdserverpb.TxnRequest, bytes: Uint8Array): void {
-    try {
-      checkTxnRequest(request, this.parts.config.maxTxnOps);
-    } catch (error) {
-      failWithEtcdError(call, error);
-      return;
-    }
     if (isTxnReadonly(request)) {
       const read = new ReadonlyTxn(this, call, request);
       if (isTxnSerializable(request)) read.serve();
@@ -292,6 +308,17 @@ class KvService {
   /** Evaluates and answers a transaction that only reads. */
   serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
     if (!call.isWanted()) return;
+    if (!this.parts.callers.areAsked) this.#answerReadonlyTxn(call, request);
+    else {
+      this.#whenPermitted(
+        call,
+        (access) => txnRefusal(access, request, []),
+        () => this.#answerReadonlyTxn(call, request),
+      );
+    }
+  }
+
+  #answerReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
     const { kv } = this.parts.store.machine;
     const run = new TxnRun();
     try {
@@ -356,7 +383,8 @@ class KvService {
 
 // --- What waits ------------------------------------------------------------------------------------
 
-class LinearizableRange implements Read, RoomWaiter {
+/** Of its request it has a copy. */
+class WaitingRange implements Read, RoomWaiter {
   readonly #service: KvService;
   readonly #call: UnaryCall;
   readonly #request: etcdserverpb.RangeRequest;

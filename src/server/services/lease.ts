@@ -13,6 +13,8 @@ import {
   type UnaryCall,
 } from '../../rpc/index.ts';
 import { LEASE_COST_BYTES, REQUEST_KIND } from '../../store/index.ts';
+import type { Callers } from '../auth/callers.ts';
+import type { LeaseChecks } from '../auth/lease-checks.ts';
 import type { LeaseRenewals } from '../cluster/lease-renewals.ts';
 import type { AppliedWaits } from '../consensus/applied-waits.ts';
 import type { Proposals } from '../consensus/proposals.ts';
@@ -42,15 +44,18 @@ export interface LeaseServiceParts {
   readonly proposals: Pick<Proposals, 'propose'>;
   readonly quota: Pick<Quota, 'isAvailable'>;
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
-  readonly store: StoreView<'kv' | 'leases'>;
+  readonly callers: Pick<Callers, 'areAsked'>;
+  readonly leaseChecks: Pick<LeaseChecks, 'refusal'>;
+  readonly store: StoreView<'auth' | 'kv' | 'leases'>;
   readonly leaseRenewals: Pick<LeaseRenewals, 'renewNow' | 'renew' | 'timeToLive'>;
 }
 
 export function registerLeaseService(table: ServiceTable, parts: LeaseServiceParts): void {
   table.unary(methods.leaseGrant, (call, request, bytes) => grant(parts, call, request, bytes), {
+    access: 'user',
     holdsMemory: true,
   });
-  table.unary(methods.leaseRevoke, (call, _request, bytes) =>
+  const revoke = (call: UnaryCall, _request: unknown, bytes: Uint8Array): void =>
     parts.proposals.propose(
       REQUEST_KIND.LEASE_REVOKE,
       call.caller,
@@ -60,20 +65,30 @@ export function registerLeaseService(table: ServiceTable, parts: LeaseServicePar
       new UnaryProposal(call, () =>
         call.reply(methods.leaseRevoke.response, { header: headerNow(parts) }),
       ),
-    ),
-  );
-  table.unary(methods.leaseTimeToLive, (call, request) => {
-    void timeToLive(parts, call, request);
+    );
+  table.unary(methods.leaseRevoke, revoke, { access: 'user' });
+  table.unary(methods.leaseTimeToLive, (call, request) => void timeToLive(parts, call, request), {
+    access: 'user',
   });
-  table.unary(methods.leaseLeases, (call) =>
-    call.reply(methods.leaseLeases.response, {
-      header: headerNow(parts),
-      leases: parts.store.machine.leases.lessor.list().map(({ id }) => ({ id })),
-    }),
-  );
+  table.unary(methods.leaseLeases, (call) => void listLeases(parts, call), { access: 'handler' });
   table.stream(methods.leaseKeepAlive, (call) => new KeepAliveStream(parts, call), {
+    access: 'handler',
     holdsMemory: true,
   });
+}
+
+/** All of them, for who may read all keys that are attached to any. */
+async function listLeases(parts: LeaseServiceParts, call: UnaryCall): Promise<void> {
+  const { leaseChecks, callers, store } = parts;
+  const ids = store.machine.leases.lessor.list().map(({ id }) => id);
+  const refusal = callers.areAsked ? await leaseChecks.refusal(call, 'read', ids) : undefined;
+  if (refusal !== undefined) failWith(call, refusal);
+  else {
+    call.reply(methods.leaseLeases.response, {
+      header: headerNow(parts),
+      leases: ids.map((id) => ({ id })),
+    });
+  }
 }
 
 function headerNow({ header, store }: LeaseServiceParts): etcdserverpb.ResponseHeader {
@@ -128,17 +143,43 @@ function chooseLeaseId({ requestIds }: LeaseServiceParts): bigint {
   }
 }
 
+/** The keys are told to who may read them, before and after they were asked for. */
 async function timeToLive(
   parts: LeaseServiceParts,
   call: UnaryCall,
   request: etcdserverpb.LeaseTimeToLiveRequest,
+): Promise<void> {
+  const { callers, leaseChecks, store } = parts;
+  if (!request.keys || !callers.areAsked) {
+    await answerTimeToLive(parts, call, request, () => true);
+    return;
+  }
+  const { revision } = store.machine.auth.state;
+  const refusal = await leaseChecks.refusal(call, 'read', [request.id]);
+  if (refusal !== undefined) failWith(call, refusal);
+  else {
+    await answerTimeToLive(parts, call, request, () => {
+      const { enabled, revision: now } = store.machine.auth.state;
+      if (!enabled || now === revision) return true;
+      failWith(call, 'AUTH_OLD_REVISION');
+      return false;
+    });
+  }
+}
+
+/** `mayAnswer` is asked when the answer is known, and answers itself if not. */
+async function answerTimeToLive(
+  parts: LeaseServiceParts,
+  call: UnaryCall,
+  request: etcdserverpb.LeaseTimeToLiveRequest,
+  mayAnswer: () => boolean,
 ): Promise<void> {
   const { id, keys } = request;
   if (!parts.raft.leads) {
     const outcome = await parts.leaseRenewals.timeToLive(id, keys);
     if (outcome.kind === 'failed') failWith(call, outcome.error);
     else if (outcome.kind === 'missing') replyMissing(parts, call, id);
-    else {
+    else if (mayAnswer()) {
       call.reply(methods.leaseTimeToLive.response, {
         ...outcome.response,
         header: headerNow(parts),
@@ -161,6 +202,7 @@ async function timeToLive(
     failWith(call, 'LEADER_CHANGED');
     return;
   }
+  if (!mayAnswer()) return;
   call.reply(methods.leaseTimeToLive.response, {
     header: headerNow(parts),
     id: lease.id,
@@ -198,7 +240,9 @@ class KeepAliveStream implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    const renewal = this.#parts.leaseRenewals.renewNow(id);
+    const { callers, leaseRenewals } = this.#parts;
+    // While permissions are asked for, that takes another turn.
+    const renewal = callers.areAsked ? undefined : leaseRenewals.renewNow(id);
     if (renewal?.kind === 'renewed') this.#answer(id, renewal.ttlSec);
     else if (renewal?.kind === 'missing') this.#answer(id, 0);
     else void this.#renewLater(id);
@@ -225,7 +269,7 @@ class KeepAliveStream implements StreamHandler {
   async #renewLater(id: bigint): Promise<void> {
     this.#undecided = true;
     this.#call.pause();
-    const outcome = await this.#parts.leaseRenewals.renew(id);
+    const outcome = await this.#outcomeOf(id);
     this.#undecided = false;
     if (this.#ended) return;
     if (outcome.kind === 'failed') {
@@ -235,6 +279,15 @@ class KeepAliveStream implements StreamHandler {
     this.#answer(id, outcome.kind === 'renewed' ? outcome.ttlSec : 0);
     if (this.#clientEnded) this.#end();
     else this.#call.resume();
+  }
+
+  /** Who keeps a lease alive has to be permitted to write all keys that live with it. */
+  async #outcomeOf(id: bigint): ReturnType<LeaseRenewals['renew']> {
+    const { callers, leaseChecks, leaseRenewals } = this.#parts;
+    const refusal = callers.areAsked
+      ? await leaseChecks.refusal(this.#call, 'write', [id])
+      : undefined;
+    return refusal === undefined ? leaseRenewals.renew(id) : { kind: 'failed', error: refusal };
   }
 
   #fail(name: EtcdErrorName): void {

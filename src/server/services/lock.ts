@@ -4,7 +4,7 @@
 
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
 import { v3lockpb } from '../../protocol/index.ts';
-import type { LocalCalls, ServiceTable } from '../../rpc/index.ts';
+import type { LocalCalls, ServiceTable, UnaryCall } from '../../rpc/index.ts';
 import { answerWith, type CallerClient, plainError } from './caller-client.ts';
 import { KeyQueue } from './key-queue.ts';
 
@@ -27,15 +27,16 @@ export function registerLockService(table: ServiceTable, parts: LockParts): void
         lock(client, wanted, lease),
       );
     },
-    { holdsMemory: true },
+    { access: 'handler', holdsMemory: true },
   );
-  table.unary(methods.unlock, (call, request) => {
+  const unlock = (call: UnaryCall, request: v3lockpb.UnlockRequest): void => {
     const key = request.key.slice();
     answerWith(parts.localCalls, call, UnlockResponseCodec, async (client) => {
       const { header } = await client.deleteRange({ key });
       return UnlockResponseCodec.create({ header });
     });
-  });
+  };
+  table.unary(methods.unlock, unlock, { access: 'handler' });
 }
 
 async function lock(

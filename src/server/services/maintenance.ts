@@ -18,7 +18,7 @@ import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { ResponseHeaders } from './response-header.ts';
 import { UnaryProposal } from './unary-proposal.ts';
 
-const { AlarmType, MaintenanceService } = etcdserverpb;
+const { AlarmAction, AlarmType, MaintenanceService } = etcdserverpb;
 const methods = MaintenanceService.methods;
 
 const ALARM_NAMES: Readonly<Record<number, string>> = {
@@ -48,12 +48,15 @@ export function registerMaintenanceService(table: ServiceTable, parts: Maintenan
   const { env, metrics, proposals, store } = parts;
   const { clock } = env;
   table.unary(methods.status, (call) => call.reply(methods.status.response, statusOf(parts)), {
+    access: 'user',
     servedByLearner: true,
   });
-  table.unary(methods.moveLeader, (call, request) => {
-    void moveLeader(parts, call, request.targetID);
-  });
-  table.unary(methods.alarm, (call, _request, bytes) =>
+  table.unary(
+    methods.moveLeader,
+    (call, request) => void moveLeader(parts, call, request.targetID),
+    { access: 'root' },
+  );
+  const alarm = (call: UnaryCall, _request: unknown, bytes: Uint8Array): void =>
     proposals.propose(
       REQUEST_KIND.ALARM,
       call.caller,
@@ -67,29 +70,31 @@ export function registerMaintenanceService(table: ServiceTable, parts: Maintenan
           alarms: [...result.alarms],
         });
       }),
-    ),
-  );
-  table.unary(methods.hashKV, (call, request) => {
-    void answer(call, async () => {
-      const began = clock.monotonicMs();
-      const { hash, compactRevision, hashRevision } = await store.machine.hashKv(request.revision);
-      metrics.mvcc.hashRevSeconds.observe((clock.monotonicMs() - began) / 1000);
-      call.reply(methods.hashKV.response, {
-        header: headerNow(parts),
-        hash,
-        compactRevision,
-        hashRevision,
-      });
-    });
+    );
+  table.unary(methods.alarm, alarm, {
+    access: ({ action }) => (action === AlarmAction.GET ? 'user' : 'root'),
   });
-  table.unary(methods.hash, (call) => {
-    void answer(call, async () => {
-      const began = clock.monotonicMs();
-      const hash = await store.machine.hash();
-      metrics.mvcc.hashSeconds.observe((clock.monotonicMs() - began) / 1000);
-      call.reply(methods.hash.response, { header: headerNow(parts), hash });
+  const hashKv = async (call: UnaryCall, request: etcdserverpb.HashKVRequest): Promise<void> => {
+    const began = clock.monotonicMs();
+    const { hash, compactRevision, hashRevision } = await store.machine.hashKv(request.revision);
+    metrics.mvcc.hashRevSeconds.observe((clock.monotonicMs() - began) / 1000);
+    call.reply(methods.hashKV.response, {
+      header: headerNow(parts),
+      hash,
+      compactRevision,
+      hashRevision,
     });
+  };
+  table.unary(methods.hashKV, (call, request) => void answer(call, () => hashKv(call, request)), {
+    access: 'root',
   });
+  const hash = async (call: UnaryCall): Promise<void> => {
+    const began = clock.monotonicMs();
+    const hash = await store.machine.hash();
+    metrics.mvcc.hashSeconds.observe((clock.monotonicMs() - began) / 1000);
+    call.reply(methods.hash.response, { header: headerNow(parts), hash });
+  };
+  table.unary(methods.hash, (call) => void answer(call, () => hash(call)), { access: 'root' });
 }
 
 function headerNow({ header, store }: MaintenanceParts): etcdserverpb.ResponseHeader {

@@ -1,6 +1,7 @@
 // KV.RangeStream: a range in pieces of about the size of a request. Merged, the pieces are the answer
 // of Range: only the last one carries header, count and `more`.
 
+import { rangeRefusal } from '../../auth/index.ts';
 import { latin1FromBytes, Slices } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { STATUS, type StatusCode, type StreamHandler } from '../../grpc/index.ts';
@@ -20,6 +21,7 @@ import {
   statusOfError,
 } from '../../rpc/index.ts';
 import type { KvStore, PinnedView } from '../../store/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -36,11 +38,15 @@ export interface RangeStreamParts {
   readonly log: Logger;
   readonly header: Pick<ResponseHeaders, 'message'>;
   readonly reads: Pick<ReadIndexQueue, 'request'>;
+  readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'kv'>;
 }
 
 export function registerRangeStream(table: ServiceTable, parts: RangeStreamParts): void {
-  table.stream(method, (call) => new RangeStream(parts, call), { holdsMemory: true });
+  table.stream(method, (call) => new RangeStream(parts, call), {
+    access: 'handler',
+    holdsMemory: true,
+  });
 }
 
 class RangeStream implements StreamHandler, Read {
@@ -97,7 +103,21 @@ class RangeStream implements StreamHandler, Read {
   }
 
   serve(): void {
-    if (!this.#ended && this.#call.isWanted()) void this.#send();
+    if (this.#ended || !this.#call.isWanted()) return;
+    const { callers } = this.#parts;
+    if (!callers.areAsked) {
+      void this.#send();
+      return;
+    }
+    callers.check(
+      this.#call,
+      (access) => rangeRefusal(access, this.#request!),
+      (refusal) => {
+        if (refusal !== undefined) this.fail(refusal);
+        else if (callers.isOutdated(this.#call)) this.fail('AUTH_OLD_REVISION');
+        else if (!this.#ended) void this.#send();
+      },
+    );
   }
 
   fail(error: EtcdErrorName): void {
@@ -120,6 +140,8 @@ class RangeStream implements StreamHandler, Read {
         pin = kv.pin(revision);
         await this.#sendPieces(kv, { ...request, revision });
       }
+      // What has been sent was permitted then; that it is all is not said.
+      if (this.#parts.callers.isOutdated(this.#call)) throw new EtcdError('AUTH_OLD_REVISION');
       this.#end(STATUS.OK, '');
     } catch (error) {
       this.#failWith(error);

@@ -8,6 +8,7 @@ import { formatId, formatStoredVersion } from '../../membership/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import type { DatabaseCopy } from '../../store/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { StateMachineOwner } from '../consensus/state-machine-owner.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import {
@@ -24,12 +25,14 @@ export interface SnapshotParts {
   readonly memberId: bigint;
   readonly env: Pick<Env, 'clock'>;
   readonly log: Logger;
+  readonly callers: Pick<Callers, 'adminRefusal' | 'areAsked' | 'identify'>;
   readonly store: StoreView<'backend'> & Pick<StateMachineOwner, 'storageVersion'>;
 }
 
 export function registerSnapshot(table: ServiceTable, parts: SnapshotParts): void {
   const open = new Set<SnapshotCall>();
   table.stream(method, (call) => new SnapshotCall(parts, call, open), {
+    access: 'handler',
     servedByLearner: true,
     holdsMemory: true,
   });
@@ -62,6 +65,24 @@ class SnapshotCall implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
+    if (this.#parts.callers.areAsked) void this.#ask();
+    else this.#begin();
+  }
+
+  /** The whole database is for administrators. */
+  async #ask(): Promise<void> {
+    const { callers } = this.#parts;
+    const refusal = await callers.adminRefusal(callers.identify(this.#call));
+    if (this.#ended) return;
+    if (refusal === undefined) {
+      this.#begin();
+      return;
+    }
+    this.#ended = true;
+    endWith(this.#call, refusal);
+  }
+
+  #begin(): void {
     if (this.#open.size >= SNAPSHOT_COPIES_MAX && !this.#makeRoom()) {
       this.#ended = true;
       endWith(this.#call, 'REQUEST_TOO_MANY_REQUESTS');

@@ -5,9 +5,10 @@
 // hub is refused, and the watchers go on from the store when there is room again. Requests are not
 // read meanwhile either, so that a client cannot make us queue answers without bound.
 
-import { latin1FromBytes, type Revision } from '../../base/index.ts';
+import { rangeRefusal } from '../../auth/index.ts';
+import { invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
-import type { Encoder, StreamHandler } from '../../grpc/index.ts';
+import { type Encoder, type StreamHandler, statusName } from '../../grpc/index.ts';
 import {
   type EventBatch,
   FROM_KEY,
@@ -17,7 +18,14 @@ import {
   WatchStream,
 } from '../../mvcc/index.ts';
 import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
-import { endMalformed, endWith, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
+import {
+  endMalformed,
+  endWith,
+  type ServiceTable,
+  type StreamCall,
+  statusOfError,
+} from '../../rpc/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -38,6 +46,22 @@ const NO_WATCHER_FIELD = watchIdField(-1n);
 const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
 const REASON_DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
 
+const SMALLEST_KEY = new Uint8Array(1);
+/** Refusals of which etcd says what they are; any other one is "permission denied" to it. */
+const TOLD_REFUSALS: ReadonlySet<EtcdErrorName> = new Set([
+  'INVALID_AUTH_TOKEN',
+  'AUTH_OLD_REVISION',
+  'USER_EMPTY',
+]);
+
+/** Why there is no watch, as Go prints the status of an error. */
+function reasonOf(refusal: EtcdErrorName): string {
+  const { status, message } = statusOfError(
+    TOLD_REFUSALS.has(refusal) ? refusal : 'PERMISSION_DENIED',
+  );
+  return `rpc error: code = ${statusName(status)} desc = ${message}`;
+}
+
 export interface WatchParts {
   readonly config: Pick<ServerConfig, 'electionMs' | 'watchProgressNotifyIntervalMs'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
@@ -48,12 +72,16 @@ export interface WatchParts {
   readonly header: ResponseHeaders;
   readonly raft: Pick<RaftState, 'leader'>;
   readonly quota: Pick<Quota, 'mayGrow'>;
+  readonly callers: Pick<Callers, 'areAsked' | 'check'>;
   readonly store: StoreView<'kv' | 'watch'>;
 }
 
 export function registerWatchService(table: ServiceTable, parts: WatchParts): void {
   const encoder = watchEncoder(parts.header);
-  table.stream(method, (call) => new WatchCall(parts, call, encoder), { holdsMemory: true });
+  table.stream(method, (call) => new WatchCall(parts, call, encoder), {
+    access: 'handler',
+    holdsMemory: true,
+  });
 }
 
 /** What a stream remembers of one of its watchers. */
@@ -112,7 +140,7 @@ class WatchCall implements StreamHandler, WatchSink {
     }
     switch (requestUnion?.case) {
       case 'createRequest':
-        this.#create(requestUnion.value);
+        this.#accept(requestUnion.value, message);
         break;
       case 'cancelRequest':
         this.#cancel(requestUnion.value.watchId);
@@ -141,8 +169,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#parts.store.machine.watch.resume(this.#stream);
   }
 
-  #create(request: etcdserverpb.WatchCreateRequest): void {
-    const { watch, kv } = this.#parts.store.machine;
+  #accept(request: etcdserverpb.WatchCreateRequest, message: Uint8Array): void {
     if (!this.#parts.quota.mayGrow()) {
       this.#refuse(TOO_MUCH_OPEN);
       return;
@@ -151,6 +178,36 @@ class WatchCall implements StreamHandler, WatchSink {
       this.#refuse(ETCD_ERRORS.COMPACTED.message);
       return;
     }
+    if (this.#parts.callers.areAsked) this.#ask(message);
+    else this.#create(request);
+  }
+
+  /** Asks for the range exactly as it was sent. Requests that follow wait for the answer. */
+  #ask(message: Uint8Array): void {
+    const { requestUnion } = WatchRequestCodec.decodeRequest(Uint8Array.from(message));
+    invariant(requestUnion?.case === 'createRequest', 'the same bytes are the same request');
+    const request = requestUnion.value;
+    const { rangeEnd } = request;
+    const key = request.key.length === 0 ? SMALLEST_KEY : request.key;
+    let isLate = false;
+    let isDone = false;
+    this.#parts.callers.check(
+      this.#call,
+      (access) => rangeRefusal(access, { key, rangeEnd }),
+      (refusal) => {
+        isDone = true;
+        if (this.#ended) return;
+        if (refusal === undefined) this.#create(request);
+        else this.#refuse(reasonOf(refusal));
+        if (isLate && !this.#full) this.#call.resume();
+      },
+    );
+    isLate = !isDone;
+    if (isLate) this.#call.pause();
+  }
+
+  #create(request: etcdserverpb.WatchCreateRequest): void {
+    const { watch, kv } = this.#parts.store.machine;
     // An empty key means the smallest one.
     const key = request.key.length === 0 ? '\0' : latin1FromBytes(request.key);
     const answer = watch.hub.watch(this.#stream, request.watchId, {

@@ -224,13 +224,6 @@ describe('what a leader sends', () => {
     expect(outcome).toMatch(`bucket ${bucket}, key `);
   });
 
-  test('is refused if authentication is on in it', async () => {
-    const secured = await changed((tx) =>
-      bucketOf(tx, 'auth').put(bytesFromLatin1('authEnabled'), Uint8Array.of(1)),
-    );
-    expect(await receive(secured)).toMatch('authentication is enabled');
-  });
-
   test('is refused with rows whose revisions cannot be counted on', async () => {
     const row = bytesFromLatin1('\n\x01a');
     for (const [main, sub, mark] of [

@@ -12,6 +12,7 @@ import {
   REQUEST_KIND,
   type RequestKind,
 } from '../../store/index.ts';
+import { IMMEDIATE_PASSWORDS } from '../auth/password-threads.ts';
 import { parseConfig, type ServerConfig } from '../config/index.ts';
 import { Member } from '../member.ts';
 import { createLogger } from '../telemetry/log.ts';
@@ -36,6 +37,7 @@ export function simConfig(changes: Partial<ServerConfig> = {}): ServerConfig {
     backendBatchLimit: 16,
     compactionBatchLimit: 4,
     compactionSleepIntervalMs: 1,
+    auth: { ...parsed.config.auth, bcryptCost: 4 },
     ...changes,
   };
 }
@@ -121,6 +123,7 @@ export class SimMember {
       onFatal: (error) => fatal.push(error),
       onRemoved,
       heapUse: () => ({ usedBytes: 0, limitBytes: 1 }),
+      passwordRunner: IMMEDIATE_PASSWORDS,
       listen: false,
       walSegmentSize: SEGMENT_SIZE,
     });

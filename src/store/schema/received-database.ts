@@ -12,14 +12,14 @@ import { BUCKET, META_KEY } from './schema.ts';
 
 /**
  * Reads the whole file at `path`, which came with the snapshot at `position`, without changing it.
- * `inspect` gets the buckets that are read elsewhere, and the state restored from the others. CORRUPT,
- * MALFORMED or UNSUPPORTED, naming the cause, if this release could not serve the file.
+ * `inspect` gets the buckets that are read elsewhere. CORRUPT, MALFORMED or UNSUPPORTED, naming the
+ * cause, if this release could not serve the file.
  */
 export async function checkReceivedDatabase(
   env: Env,
   path: string,
   position: SnapshotPosition,
-  inspect: (snapshot: BackendSnapshot, restore: Restore) => void,
+  inspect: (snapshot: BackendSnapshot) => void,
 ): Promise<void> {
   const restore = new Restore(1);
   const gate = new RowGate();
@@ -30,7 +30,7 @@ export async function checkReceivedDatabase(
       checkIndex(snapshot, path, position);
       restore.inspect(snapshot);
       readAlarms(snapshot);
-      inspect(snapshot, restore);
+      inspect(snapshot);
     },
     rows: { row: gate.accept.bind(gate) },
   });

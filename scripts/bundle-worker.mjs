@@ -1,0 +1,26 @@
+// The file of a thread, for a bundle. It is made on its own, with all that it imports: a chunk shared with
+// the bundle could be the bundle's own beginning, which would run again in the thread.
+
+import { basename, dirname, join } from 'node:path';
+import { rolldown } from 'rolldown';
+
+/** Text by which the module that starts the thread names its file. */
+const startsOf = (worker) => `'./${basename(worker)}'`;
+
+/** Puts `worker` beside that chunk of `output`, in `directory`, which starts it by its name. */
+export async function bundleWorker(worker, directory, output, external = []) {
+  const quoted = [startsOf(worker), startsOf(worker).replaceAll("'", '"')];
+  const starters = output.filter(
+    (file) => file.type === 'chunk' && quoted.some((text) => file.code.includes(text)),
+  );
+  if (starters.length !== 1) {
+    throw new Error(`${starters.length} chunks start ${worker}: there has to be one`);
+  }
+  const made = await rolldown({ input: worker, platform: 'node', external });
+  await made.write({
+    file: join(directory, dirname(starters[0].fileName), basename(worker)),
+    format: 'esm',
+    comments: false,
+  });
+  await made.close();
+}
