@@ -30,6 +30,10 @@ const PERMITTED: Answers = [EMPTY, DENIED, OK, OK];
 /** Root gets an answer, which may be that something is wrong with the request. */
 const rootGets = (answer: string): Answers => [EMPTY, DENIED, DENIED, answer];
 const ROOT = rootGets(OK);
+/** What Lock and Election ask for in the caller's name: etcd hands on the text alone. */
+const EMPTY_INSIDE = '2 etcdserver: user name is empty';
+const DENIED_INSIDE = '2 etcdserver: permission denied';
+const PERMITTED_INSIDE: Answers = [EMPTY_INSIDE, DENIED_INSIDE, OK, OK];
 
 const K = { key: 'k' };
 const A = { key: 'a' };
@@ -283,30 +287,36 @@ export const ROWS: readonly Row[] = [
     request: { role: 'x', key: 'k' },
     answers: rootGets(NO_ROLE),
   },
-  { rpc: 'Lock/Lock', request: { name: 'k-lock', lease: LEASE_OF_K }, answers: PERMITTED },
+  { rpc: 'Lock/Lock', request: { name: 'k-lock', lease: LEASE_OF_K }, answers: PERMITTED_INSIDE },
   {
     rpc: 'Lock/Lock',
     what: 'another key',
-    request: { name: 'a', lease: LEASE_OF_K },
-    answers: ROOT,
+    request: { name: 'a', lease: LEASE_OF_A },
+    answers: [
+      EMPTY_INSIDE,
+      DENIED_INSIDE,
+      DENIED_INSIDE,
+      '2 etcdserver: requested lease not found',
+    ],
   },
-  { rpc: 'Lock/Unlock', request: { key: 'kx' }, answers: PERMITTED },
+  { rpc: 'Lock/Unlock', request: { key: 'kx' }, answers: PERMITTED_INSIDE },
   {
     rpc: 'Election/Campaign',
     request: { name: 'k-elect', lease: LEASE_OF_K, value: 'v' },
-    answers: PERMITTED,
+    answers: PERMITTED_INSIDE,
   },
-  { rpc: 'Election/Leader', request: { name: 'k-elect' }, answers: PERMITTED },
-  { rpc: 'Election/Observe', request: { name: 'k-elect' }, answers: PERMITTED },
+  { rpc: 'Election/Leader', request: { name: 'k-elect' }, answers: PERMITTED_INSIDE },
+  // A stream that sees nothing ends without an error.
+  { rpc: 'Election/Observe', request: { name: 'k-elect' }, answers: ALL },
   {
     rpc: 'Election/Proclaim',
     request: { leader: { name: 'k-elect', key: 'kx', rev: '1', lease: LEASE_OF_K }, value: 'w' },
-    answers: PERMITTED,
+    answers: [EMPTY_INSIDE, DENIED_INSIDE, '2 election: not leader', '2 election: not leader'],
   },
   {
     rpc: 'Election/Resign',
     request: { leader: { name: 'k-elect', key: 'kx', rev: '1', lease: LEASE_OF_K } },
-    answers: PERMITTED,
+    answers: PERMITTED_INSIDE,
   },
   // The last one: then nobody is asked any more.
   { rpc: 'Auth/AuthDisable', request: {}, answers: ROOT },
