@@ -4,9 +4,12 @@
 export type {
   CertificateFiles,
   CertificateFilesOptions,
+  LoadedCertificate,
 } from './certificates/certificate-files.ts';
 export { cipherSuiteProblem, http2SuiteProblem } from './certificates/cipher-suites.ts';
+export { expiryOf } from './certificates/key-pair.ts';
 export { loadCertificateFiles } from './certificates/load.ts';
+export { createSelfSigned } from './certificates/self-signed.ts';
 export { type ClientTlsSettings, clientTls, type Pem } from './client-tls.ts';
 export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';
 export type { HandshakeFailure } from './handshake-failure.ts';

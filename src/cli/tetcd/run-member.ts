@@ -49,8 +49,9 @@ export async function runMember({ config, notes }: AcceptedConfig): Promise<void
   logWeaknesses(log, process);
   const manager = new ServiceManager(log, timers, process.env['NOTIFY_SOCKET']);
   const stopping = new StopSignals(log, timers);
+  let tls: Awaited<ReturnType<typeof loadMemberTls>>;
   try {
-    const tls = await loadMemberTls(config, log);
+    tls = await loadMemberTls(config, { env: plainEnv, log });
     const env =
       tls === undefined ? plainEnv : { ...plainEnv, network: createNodeNetwork(tls.peers) };
     const member = await Member.start({
@@ -66,6 +67,7 @@ export async function runMember({ config, notes }: AcceptedConfig): Promise<void
     await Promise.all([manager.notify('STOPPING=1'), member.stop()]);
     stopping.end();
   } catch (error) {
+    await tls?.takeBack();
     if (stopping.requested.aborted) {
       stopping.end();
       return;

@@ -40,6 +40,12 @@ export function readAuthorities(file: Uint8Array): X509Certificate[] {
   return certificates.map(({ text }) => parsed(text));
 }
 
+/** End of the first certificate, in milliseconds since the Unix epoch; undefined if there is none. */
+export function expiryOf(file: Uint8Array): number | undefined {
+  const first = pemBlocks(file).find(({ type }) => type === 'CERTIFICATE');
+  return first && Date.parse(parsed(first.text).validTo);
+}
+
 function parsed(text: string): X509Certificate {
   try {
     return new X509Certificate(text);

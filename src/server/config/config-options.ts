@@ -49,6 +49,12 @@ export interface ConfigOptions {
   readonly clientCrlFile?: string | undefined;
   /** Host names for one of which the certificate of a client must be. Default any. */
   readonly clientCertAllowedHostname?: readonly string[] | undefined;
+  /** Serve clients with a certificate that the member makes, if `certFile` is not given. */
+  readonly autoTls?: boolean | undefined;
+  /** Encrypt between members with certificates that they make, and nobody verifies. Default false. */
+  readonly peerAutoTls?: boolean | undefined;
+  /** Years that such certificates are valid. Default 1. */
+  readonly selfSignedCertValidity?: number | undefined;
   /** Certificate to serve other members with. */
   readonly peerCertFile?: string | undefined;
   /** Private key of `peerCertFile`. */

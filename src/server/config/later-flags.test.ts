@@ -32,7 +32,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
       nothing: ['0', '00', '+0', '-0', '0s', '0h', '0h0m'],
       lacking: ['1', '1h', '30m', '-1h', '1000'],
     },
-    'auto-tls': OFF,
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
     'compact-hash-check-time': { nothing: ['1m', '1m0s', '5s', '1ns'], lacking: [] },
     'config-file': PATH,
@@ -66,8 +65,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'host-whitelist': { nothing: ['*', '', 'a.example,*'], lacking: ['a.example'] },
     'log-rotation-config-json': SETTING_OF_SWITCHED_OFF,
     'memory-mlock': OFF,
-    'peer-auto-tls': OFF,
-    'self-signed-cert-validity': { nothing: ['1', '0', '10'], lacking: [] },
     'socket-reuse-port': OFF,
   };
 
@@ -99,7 +96,10 @@ test.each(rows)('--%s is refused by name where it asks for something', (name, { 
 
 test.each([
   [['--auto-tls=maybe'], '2: invalid boolean value "maybe" for -auto-tls: parse error'],
-  [['--auto-tls', 'false'], '2: flag provided but not implemented by this release: -auto-tls'],
+  [
+    ['--enable-pprof', 'false'],
+    '2: flag provided but not implemented by this release: -enable-pprof',
+  ],
   [
     ['--cors=x,*'],
     '2: invalid value "x,*" for flag -cors: URL scheme must be http, https, unix, or unixs: x',
@@ -130,12 +130,12 @@ test.each([
 });
 
 test('a flag and its variable at once are a conflict, of these flags too', () => {
-  const parsed = parseConfig(['--auto-tls=false'], { ETCD_AUTO_TLS: 'false' }, ABOUT);
+  const parsed = parseConfig(['--enable-pprof=false'], { ETCD_ENABLE_PPROF: 'false' }, ABOUT);
   expect(parsed).toMatchObject({ kind: 'fail', exitCode: 1 });
   const last = parsed.kind === 'fail' ? parsed.notes.at(-1) : undefined;
   expect(last).toMatchObject({
     level: 'fatal',
-    fields: { 'environment-variable': 'ETCD_AUTO_TLS' },
+    fields: { 'environment-variable': 'ETCD_ENABLE_PPROF' },
   });
 });
 

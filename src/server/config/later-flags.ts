@@ -14,7 +14,6 @@ import {
   parseBool,
   parseDurationMs,
   parseInteger,
-  UINT64,
 } from './values.ts';
 
 /** What becomes of a value. */
@@ -70,7 +69,6 @@ const UNSET = later(asText, isText(''));
 // Settings of a feature that another flag switches on: alone they ask for nothing.
 const ANY_TRUTH = later(parseTruth, always, true);
 const ANY_TEXT = later(asText, always);
-const ANY_UINT = later(integer(UINT64), always);
 const ANY_INT = later(integer(INT64), always);
 const ANY_DURATION = later(parseDurationMs, always);
 
@@ -80,7 +78,6 @@ const EVERYBODY = later(asText, (list) => list === '' || list.split(',').include
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'auto-compaction-mode': { isBool: false, take: takeCompactionMode },
   'auto-compaction-retention': { isBool: false, take: takeRetention },
-  'auto-tls': OFF,
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
   'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
   'config-file': UNSET,
@@ -115,8 +112,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'host-whitelist': EVERYBODY,
   'log-rotation-config-json': ANY_TEXT,
   'memory-mlock': OFF,
-  'peer-auto-tls': OFF,
-  'self-signed-cert-validity': ANY_UINT,
   'socket-reuse-port': OFF,
 };
 

@@ -68,6 +68,8 @@ export interface EndpointTls {
   /** Empty: any. Not together with `allowedHostnames`. */
   readonly allowedCommonNames: readonly string[];
   readonly allowedHostnames: readonly string[];
+  /** There are no files: the member makes a certificate of its own. */
+  readonly generates: boolean;
   /** The names in a peer's certificate are not compared with its address. */
   readonly skipsSanVerification: boolean;
 }
@@ -78,6 +80,8 @@ interface TlsLimits {
   readonly cipherSuites: readonly string[];
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;
+  /** Of certificates that the member makes. */
+  readonly selfSignedYears: number;
 }
 
 /** Of users and their tokens. */

@@ -40,6 +40,9 @@ test('every flag, by name and by variable', () => {
     'peer-trusted-ca-file': 'm',
     'peer-cert-allowed-cn': 'n,o',
     'peer-crl-file': 'p',
+    'auto-tls': 'true',
+    'peer-auto-tls': 'true',
+    'self-signed-cert-validity': '3',
     'peer-skip-client-san-verification': 'true',
     'cipher-suites': 'TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256',
     'tls-min-version': 'TLS1.2',
@@ -69,7 +72,7 @@ test('every flag, by name and by variable', () => {
         },
         tls: {
           cipherSuites: ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256'],
-          ...{ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' },
+          ...{ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', selfSignedYears: 3 },
         },
       },
     });
@@ -149,8 +152,46 @@ describe('refused in the words of etcd', () => {
       ['--tls-min-version=TLS1.3', '--cipher-suites=TLS_AES_128_GCM_SHA256'],
       'cipher suites cannot be configured when only TLS1.3 is enabled',
     ],
+    [
+      [...CLIENT_URL, '--auto-tls', '--self-signed-cert-validity=0'],
+      'selfSignedCertValidity is invalid,it should be greater than 0',
+    ],
+    [
+      [...PEER_URL, '--peer-auto-tls', '--self-signed-cert-validity=0'],
+      'selfSignedCertValidity is invalid,it should be greater than 0',
+    ],
   ])('%j', (argv, problem) => {
     expect(problemOf(argv)).toBe(problem);
+  });
+});
+
+describe('certificates that a member makes', () => {
+  test('stand in for files that are not given', () => {
+    const parsed = parse([...CLIENT_URL, ...PEER_URL, '--auto-tls', '--peer-auto-tls']);
+    expect(parsed).toMatchObject({
+      config: { clientTls: { generates: true }, peerTls: { generates: true } },
+    });
+  });
+
+  test('and are none beside files, which is said', () => {
+    const auto = ['--auto-tls', '--peer-auto-tls'];
+    const parsed = parse([...CLIENT_URL, ...PEER_URL, ...PAIR, ...PEER_PAIR, ...auto]);
+    expect(parsed).toMatchObject({
+      config: { clientTls: { generates: false }, peerTls: { generates: false } },
+    });
+    const texts = parsed.kind === 'run' ? parsed.notes.map(({ msg }) => msg) : [];
+    expect(texts).toContain('ignoring peer auto TLS since certs given');
+    expect(texts).toContain('ignoring client auto TLS since certs given');
+  });
+
+  test.each([
+    '--peer-client-cert-auth',
+    '--peer-trusted-ca-file=a',
+    '--peer-crl-file=a',
+    '--peer-cert-allowed-cn=a',
+    '--peer-cert-allowed-hostname=a',
+  ])('cannot be verified between members: %s', (flag) => {
+    expect(problemOf([...PEER_URL, '--peer-auto-tls', flag])).toMatch(/^--peer-auto-tls makes/);
   });
 });
 

@@ -22,6 +22,7 @@ export function assembleTls(values: FlagValues): TlsParts {
       crlFile: values['client-crl-file'],
       allowedCommonNames: [],
       allowedHostnames: values['client-cert-allowed-hostname'],
+      generates: values['auto-tls'] && values['cert-file'] === '' && values['key-file'] === '',
       skipsSanVerification: false,
     },
     peerTls: {
@@ -34,12 +35,17 @@ export function assembleTls(values: FlagValues): TlsParts {
       crlFile: values['peer-crl-file'],
       allowedCommonNames: values['peer-cert-allowed-cn'],
       allowedHostnames: values['peer-cert-allowed-hostname'],
+      generates:
+        values['peer-auto-tls'] &&
+        values['peer-cert-file'] === '' &&
+        values['peer-key-file'] === '',
       skipsSanVerification: values['peer-skip-client-san-verification'],
     },
     tls: {
       cipherSuites: values['cipher-suites'],
       minVersion: min ?? 'TLSv1.2',
       maxVersion: max ?? 'TLSv1.3',
+      selfSignedYears: values['self-signed-cert-validity'],
     },
   };
 }
@@ -82,6 +88,7 @@ function versionProblem(values: FlagValues): string | undefined {
 }
 
 function peerProblem(values: FlagValues, tls: EndpointTls): string | undefined {
+  if (tls.generates) return generationProblem(values) ?? lonelyProblem(tls);
   const secure = values['listen-peer-urls'].find(isSecure);
   if (isWithoutPair(tls)) {
     if (secure === undefined) return undefined;
@@ -96,6 +103,7 @@ function clientProblem(values: FlagValues, tls: EndpointTls): string | undefined
   const served = [...values['listen-client-urls'], ...values['listen-client-http-urls']];
   const secure = served.find(isSecure);
   const secureMetrics = values['listen-metrics-urls'].find(isSecure);
+  if (tls.generates) return generationProblem(values);
   if (isWithoutPair(tls)) {
     if (secure !== undefined) {
       return (
@@ -109,6 +117,27 @@ function clientProblem(values: FlagValues, tls: EndpointTls): string | undefined
   if (secure === undefined && secureMetrics === undefined) return undefined;
   const http2 = secure && http2SuiteProblem(values['cipher-suites']);
   return pairProblem(tls) ?? http2;
+}
+
+function generationProblem(values: FlagValues): string | undefined {
+  if (values['self-signed-cert-validity'] > 0) return undefined;
+  return 'selfSignedCertValidity is invalid,it should be greater than 0';
+}
+
+/** etcd forgets these flags then, and with them what they were to keep out. */
+function lonelyProblem(tls: EndpointTls): string | undefined {
+  const { clientCertAuth, trustedCaFile, crlFile, allowedCommonNames, allowedHostnames } = tls;
+  const asks =
+    clientCertAuth ||
+    trustedCaFile !== '' ||
+    crlFile !== '' ||
+    allowedCommonNames.length > 0 ||
+    allowedHostnames.length > 0;
+  if (!asks) return undefined;
+  return (
+    '--peer-auto-tls makes certificates that no authority has issued: ' +
+    'it cannot be used with flags that ask members for certificates'
+  );
 }
 
 function pairProblem(tls: EndpointTls): string | undefined {
@@ -148,8 +177,19 @@ function isSecure({ scheme }: ParsedUrl): boolean {
 export function tlsNotes(values: FlagValues): LogNote[] {
   const { clientTls, peerTls } = assembleTls(values);
   const served = [...values['listen-client-urls'], ...values['listen-client-http-urls']];
+  const ignored = [
+    ...(values['peer-auto-tls'] && !peerTls.generates ? ['peer'] : []),
+    ...(values['auto-tls'] && !clientTls.generates ? ['client'] : []),
+  ];
   const plainPeers = values['listen-peer-urls'].filter(({ scheme }) => scheme === 'http');
   return [
+    ...ignored.map(
+      (side): LogNote => ({
+        level: 'warn',
+        msg: `ignoring ${side} auto TLS since certs given`,
+        fields: {},
+      }),
+    ),
     ...plainPeers.flatMap((url) =>
       plaintextNotes(peerTls, 'scheme is HTTP', {
         field: { 'peer-url': url.text },

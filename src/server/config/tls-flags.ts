@@ -1,6 +1,6 @@
 // The flags of TLS: for the client ports, for the peer ports, and for both.
 
-import { boolFlag, listFlag, stringFlag } from './flag-types.ts';
+import { boolFlag, listFlag, stringFlag, uintFlag } from './flag-types.ts';
 
 const group = 'security';
 
@@ -30,6 +30,10 @@ export const TLS_FLAGS = {
   'trusted-ca-file': stringFlag('', {
     group,
     help: 'Authorities that issue the certificates of clients: PEM.',
+  }),
+  'auto-tls': boolFlag(false, {
+    group,
+    help: 'Whether to serve clients with a certificate that the member makes, if --cert-file is not given.',
   }),
   'peer-cert-file': stringFlag('', {
     group,
@@ -67,6 +71,16 @@ export const TLS_FLAGS = {
   'peer-skip-client-san-verification': boolFlag(false, {
     group,
     help: 'Whether not to compare the names in the certificate of a member with its address.',
+  }),
+  'peer-auto-tls': boolFlag(false, {
+    group,
+    help:
+      'Whether to encrypt between members with certificates that they make, which nobody verifies, ' +
+      'if --peer-cert-file is not given.',
+  }),
+  'self-signed-cert-validity': uintFlag(1, {
+    group,
+    help: 'Years that such certificates are valid. They are made again at a start after that.',
   }),
   'cipher-suites': listFlag({
     group,

@@ -48,15 +48,20 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   const isForeign = replaced.network !== undefined;
   const asked = configFromOptions(settings);
   if (isForeign) assertNetworkAlone(asked.config);
+  const { clientTls, peerTls } = asked.config;
+  if (replaced.disk !== undefined && (clientTls.generates || peerTls.generates)) {
+    throw invalid('options autoTls and peerAutoTls need the real disk, not the one given with env');
+  }
   const log = loggerOf(asked, settings, plainEnv, line);
   const ended = deferred<ClosedReason>();
   let fatal: { readonly error: unknown } | undefined;
   let doors: Doors | undefined;
+  let tls: MemberTls | undefined;
   const starting = new AbortController();
   const giveUp = (): void => starting.abort();
   signal?.addEventListener('abort', giveUp);
   try {
-    const tls = await loadMemberTls(asked.config, log);
+    tls = await loadMemberTls(asked.config, { env: plainEnv, log });
     const env = encryptedEnv(plainEnv, isForeign, tls);
     doors = await bindDoors(asked.config, env, log, { isForeign, tls: tls?.clients });
     const { ports, clients } = doors;
@@ -77,6 +82,7 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
     return runningOf(member, log, clients, ended.promise, signal);
   } catch (error) {
     await doors?.clients?.close();
+    await tls?.takeBack();
     log.end();
     signal?.throwIfAborted();
     throw fatal === undefined ? error : fatal.error;
@@ -107,7 +113,8 @@ function assertNetworkAlone(config: ServerConfig): void {
   }
   const urls = [...config.listenClientUrls, ...config.listenPeerUrls];
   const { clientTls, peerTls } = config;
-  const isTls = (tls: EndpointTls): boolean => tls.certFile !== '' || tls.trustedCaFile !== '';
+  const isTls = ({ certFile, trustedCaFile, generates }: EndpointTls): boolean =>
+    certFile !== '' || trustedCaFile !== '' || generates;
   if (urls.some(isSecure) || isTls(clientTls) || isTls(peerTls)) {
     throw invalid('the network given with env does not take options of TLS');
   }

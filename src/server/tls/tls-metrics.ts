@@ -14,11 +14,11 @@ export function collectTlsMetrics(
   if (tls === undefined) return;
   const { rejectedConnections, certificateDays } = metrics.records.tls;
   metrics.onCollect(() => {
-    for (const [endpoint, { value }] of Object.entries(tls.rejected)) {
-      rejectedConnections.with(endpoint).value = value;
-    }
-    for (const { endpoint, path, notAfterMs } of tls.certificates()) {
-      certificateDays.with(endpoint, path).value = (notAfterMs - clock.wallMs()) / DAY_MS;
+    for (const { endpoint, rejected, loaded } of tls.endpoints) {
+      rejectedConnections.with(endpoint).value = rejected.value;
+      for (const { path, notAfterMs } of loaded) {
+        certificateDays.with(endpoint, path).value = (notAfterMs - clock.wallMs()) / DAY_MS;
+      }
     }
   });
 }
