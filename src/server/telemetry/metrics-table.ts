@@ -85,7 +85,7 @@ const SERVER = {
     'read index rounds retried or timed out',
   ),
   readIndexesFailed: counter('etcd_server_read_indexes_failed_total', 'read index errors'),
-  authRevision: gauge('etcd_debugging_auth_revision', 'changes of users and roles so far'),
+  authRevision: gauge('etcd_debugging_auth_revision', 'present auth store revision'),
   slowApplies: counter('etcd_server_slow_apply_total', 'applies over the warning threshold'),
   learnerPromotions: counter('etcd_server_learner_promote_successes', 'promotions done'),
   learnerPromotionFailures: counters(
