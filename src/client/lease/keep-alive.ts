@@ -327,7 +327,7 @@ export class KeepAliveStream {
   #onStatus(status: CallStatus, token: string | undefined): void {
     this.#leaveStream();
     const error = errorOfStatus(status);
-    if (FINAL.has(status.code) && !this.#calls.tokens.refresh(error, token)) {
+    if (FINAL.has(status.code) && !this.#calls.tokens.refresh(error, token, this.#failures === 0)) {
       this.#loseAll(error);
       return;
     }

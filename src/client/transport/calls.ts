@@ -119,7 +119,7 @@ export class Calls {
       const outcome = await this.#attempt(method, request, token, limits);
       if (outcome.ok) return outcome.response;
       const { error } = outcome;
-      if (tokens?.refresh(error, token) === true) {
+      if (tokens?.refresh(error, token, renewals === 0) === true) {
         if (renewals >= TOKEN_RENEWALS_MAX) throw error;
         if (renewals > 0) await this.#pause(renewals - 1, limits, error);
         renewals++;

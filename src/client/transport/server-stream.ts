@@ -37,7 +37,7 @@ export async function* serverStream<Request, RequestInit, Response, ResponseInit
       return;
     } catch (error) {
       if (isBegun || renewals >= TOKEN_RENEWALS_MAX) throw error;
-      if (!calls.tokens.refresh(error, token)) throw error;
+      if (!calls.tokens.refresh(error, token, renewals === 0)) throw error;
     }
   }
 }

@@ -2,10 +2,11 @@
 
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { STATUS } from '../../grpc/index.ts';
+import { GrpcStatusError, STATUS } from '../../grpc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { isEtcdError, type Watcher } from '../index.ts';
 import { ClientWorld, type FailedUnary, type SimEtcd } from '../sim-etcd.fixture.ts';
+import { TokenSource } from './token.ts';
 
 const AUTHENTICATE = etcdserverpb.AuthService.methods.authenticate.path;
 const PUT = etcdserverpb.KVService.methods.put.path;
@@ -14,6 +15,10 @@ const auth = { user: 'root', password: PASSWORD };
 
 const OLD_REVISION = refusal(STATUS.INVALID_ARGUMENT, 'etcdserver: revision of auth store is old');
 const UNAVAILABLE = refusal(STATUS.UNAVAILABLE, 'etcdserver: no leader');
+const NOT_ENABLED = refusal(
+  STATUS.FAILED_PRECONDITION,
+  'etcdserver: authentication is not enabled',
+);
 const WRONG_PASSWORD = refusal(
   STATUS.INVALID_ARGUMENT,
   'etcdserver: authentication failed, invalid user ID or password',
@@ -47,13 +52,18 @@ function read(watcher: Watcher): string[] {
 }
 
 describe('a write that was refused before it was done', () => {
-  test('because users or roles have changed is made again, with another token', async () => {
+  test.each([
+    [1, 1],
+    [2, 2],
+    [4, 4],
+  ])('because users or roles have changed, %i times, is made again', async (times, tokens) => {
     const world = new ClientWorld();
     await world.run(async () => {
       const { etcd } = world;
-      refusePuts(etcd, OLD_REVISION, 3);
+      refusePuts(etcd, OLD_REVISION, times);
       await world.client({ auth }).kv.put('a', '1');
-      expect(etcd.counts.get(AUTHENTICATE)).toBe(4);
+      // The first time with the same token.
+      expect(etcd.counts.get(AUTHENTICATE)).toBe(tokens);
       expect(etcd.revision).toBe(2);
     });
   });
@@ -84,20 +94,36 @@ describe('a write that was refused before it was done', () => {
     });
   });
 
-  test('by a server whose authentication was enabled meanwhile', async () => {
+  test.each([
+    refusal(STATUS.INVALID_ARGUMENT, 'etcdserver: user name is empty'),
+    // It takes the client for whom its certificate names.
+    refusal(STATUS.PERMISSION_DENIED, 'etcdserver: permission denied'),
+    refusal(STATUS.FAILED_PRECONDITION, 'etcdserver: user name not found'),
+  ])('by a server whose authentication was enabled meanwhile: $text', async (refused) => {
     const world = new ClientWorld();
     await world.run(async () => {
       const { etcd } = world;
-      etcd.tokenRefusals.push(
-        refusal(STATUS.FAILED_PRECONDITION, 'etcdserver: authentication is not enabled'),
-      );
+      etcd.tokenRefusals.push(NOT_ENABLED);
       const client = world.client({ auth });
       await client.kv.put('a', '1');
-      refusePuts(etcd, refusal(STATUS.INVALID_ARGUMENT, 'etcdserver: user name is empty'), 1);
+      refusePuts(etcd, refused, 1);
       await client.kv.put('a', '2');
       expect(etcd.counts.get(AUTHENTICATE)).toBe(2);
       expect(etcd.revision).toBe(3);
     });
+  });
+});
+
+test('a refusal that is the answer stays it, where authentication is not enabled', async () => {
+  const world = new ClientWorld();
+  await world.run(async () => {
+    const { etcd } = world;
+    etcd.tokenRefusals.push(NOT_ENABLED, NOT_ENABLED);
+    const unknown = refusal(STATUS.FAILED_PRECONDITION, 'etcdserver: user name not found');
+    refusePuts(etcd, unknown, Number.POSITIVE_INFINITY);
+    const error = await failureOf(world.client({ auth }).kv.put('a', '1'));
+    expect(isEtcdError(error, 'USER_NOT_FOUND')).toBe(true);
+    expect(etcd.counts.get(PUT)).toBe(2);
   });
 });
 
@@ -187,6 +213,12 @@ describe('a user who is refused', () => {
       expect(shown).not.toContain(etcd.token);
     });
   });
+});
+
+test('the text of an old stream counts as well', () => {
+  const tokens = new TokenSource(auth, () => Promise.reject(new Error('not asked')));
+  const error = new GrpcStatusError(STATUS.UNKNOWN, 'auth: invalid auth token');
+  expect(tokens.refresh(error, 'used', true)).toBe(true);
 });
 
 test('a stream of answers begins again with another token', async () => {

@@ -3,6 +3,7 @@
 //     none -> requested -> current      refused: none again, and requested by the next call
 //      ^---------------------'          All calls wait for the same request.
 
+import { GrpcStatusError } from '../../grpc/index.ts';
 import { isEtcdError } from '../../protocol/index.ts';
 import type { AuthOptions } from '../options.ts';
 
@@ -94,18 +95,38 @@ export class TokenSource {
 
   /**
    * Whether a call that failed with `error` while carrying the token `used` may be made again, then with
-   * another token if need be. The server has refused it before it did anything.
+   * another token if need be: the server has refused it before it did anything. `isFirst`: it was not
+   * made again before.
    */
-  refresh(error: unknown, used: string | undefined): boolean {
-    // Users or roles have changed during the call; a user of a certificate has no token to renew.
+  refresh(error: unknown, used: string | undefined, isFirst: boolean): boolean {
+    // Users or roles have changed under the call; whom a certificate names needs nothing new.
     if (this.#auth === undefined) return isEtcdError(error, 'AUTH_OLD_REVISION');
     if (!('user' in this.#auth)) return false;
+    // A simple token is good for the users and roles as they are now; one that is signed is not. To ask
+    // for another one costs the server a hash that is made to be slow.
+    if (isEtcdError(error, 'AUTH_OLD_REVISION') && isFirst) return true;
     const isStale =
-      isEtcdError(error, 'INVALID_AUTH_TOKEN') ||
       isEtcdError(error, 'AUTH_OLD_REVISION') ||
-      // Authentication was enabled after the client connected.
-      (used === NO_TOKEN && isEtcdError(error, 'USER_EMPTY'));
+      isInvalidToken(error) ||
+      (used === NO_TOKEN && isRefusalWithoutToken(error, isFirst));
     if (isStale && this.#token === used) this.#token = undefined;
     return isStale;
   }
+}
+
+/** A stream of etcd 3.5 ends with its own text. */
+function isInvalidToken(error: unknown): boolean {
+  if (isEtcdError(error, 'INVALID_AUTH_TOKEN')) return true;
+  return error instanceof GrpcStatusError && error.details === 'auth: invalid auth token';
+}
+
+/**
+ * Authentication may have been enabled since. A server then takes the client for whom its certificate
+ * names, if it has one: for somebody else, who is not known or may not. That can also be the answer.
+ */
+function isRefusalWithoutToken(error: unknown, isFirst: boolean): boolean {
+  if (isEtcdError(error, 'USER_EMPTY')) return true;
+  return (
+    isFirst && (isEtcdError(error, 'PERMISSION_DENIED') || isEtcdError(error, 'USER_NOT_FOUND'))
+  );
 }

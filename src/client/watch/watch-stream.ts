@@ -182,7 +182,7 @@ export class WatchStream implements WatcherLink {
 
   #isReopenedAfter(code: StatusCode, error: Error): boolean {
     if (REOPENED.has(code) || this.#calls.isRefusalOfLearner(error)) return true;
-    return this.#calls.tokens.refresh(error, this.#token);
+    return this.#calls.tokens.refresh(error, this.#token, this.#renewals === 0);
   }
 
   #failThoseWhoRequireLeader(error: Error): void {
@@ -290,7 +290,7 @@ export class WatchStream implements WatcherLink {
   #hasRefreshed(watcher: Watcher, response: etcdserverpb.WatchResponse): boolean {
     const error = errorOfCancellation(response);
     if (this.#renewals >= TOKEN_RENEWALS_MAX) return false;
-    if (!this.#calls.tokens.refresh(error, this.#token)) return false;
+    if (!this.#calls.tokens.refresh(error, this.#token, this.#renewals === 0)) return false;
     this.#renewals++;
     this.#generation++;
     this.#stream?.cancel();
