@@ -1,4 +1,4 @@
-// What a member is started with.
+// Options of `Member.start`.
 
 import type { Env } from '../env/index.ts';
 import type { PasswordRunner } from './auth/password-threads.ts';
@@ -12,9 +12,9 @@ export interface MemberOptions {
   readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;
-  /** The member cannot go on and has stopped; for the program to end with an error. */
+  /** Called when a failure has stopped the member. */
   readonly onFatal: (error: unknown) => void;
-  /** This member was removed from its cluster and has stopped; for the program to end. */
+  /** Called when the member was removed from its cluster and has stopped. */
   readonly onRemoved?: () => void;
   /** Use of the JavaScript heap; default: V8's own numbers. */
   readonly heapUse?: () => HeapUse;
@@ -22,12 +22,12 @@ export interface MemberOptions {
   readonly passwordRunner?: PasswordRunner;
   /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
   readonly walSegmentSize?: number;
-  /** Aborted while the member starts: it stops, and `start` rejects. */
+  /** Aborting it during the start stops the member; `start` then rejects. */
   readonly signal?: AbortSignal;
   /** Serve clients on the listed URLs; false for a member inside a program. Default true. */
   readonly listen?: boolean;
   /** Its certificates; needed where a URL of `config` is encrypted. `env.network` has those for peers. */
   readonly tls?: MemberTls | undefined;
-  /** Bound already, at the addresses of `config`; `start` takes them over. Default: it binds them. */
+  /** Ports bound at the addresses of `config`, which `start` owns. Default: it binds them. */
   readonly ports?: Ports;
 }

@@ -1,5 +1,4 @@
-// Which release each member runs and which version it takes the cluster to have: asked of its peer
-// port.
+// Release and cluster version of other members, requested at their peer ports.
 
 import { utf8FromBytes } from '../base/index.ts';
 import {
@@ -15,13 +14,13 @@ import { PEER_ANSWER_BYTES_MAX, PEER_REQUEST_TIMEOUT_MS } from './limits.ts';
 import type { Logger } from './telemetry/log.ts';
 
 interface MemberVersions {
-  /** Of the program; undefined if it says none that we can read. */
+  /** Release of the member; undefined if it cannot be parsed. */
   readonly server: ClusterVersion | undefined;
-  /** Undefined while it knows none. */
+  /** Cluster version; undefined while it has none. */
   readonly cluster: ClusterVersion | undefined;
 }
 
-/** Undefined, with a line in the log, if the member does not answer. */
+/** Undefined, with a log line, if the member does not answer. */
 export async function requestVersions(
   env: PeerEnv,
   log: Logger,
@@ -44,13 +43,13 @@ export async function requestVersions(
 function versionIn(fields: unknown, key: string): ClusterVersion | undefined {
   if (typeof fields !== 'object' || fields === null) return undefined;
   const text = (fields as Record<string, unknown>)[key];
-  // A pre-release says more after the patch: 3.6.0-rc.1.
+  // A pre-release has a suffix: 3.6.0-rc.1.
   return typeof text === 'string' ? parseStoredVersion(text.replace(/[-+].*$/, '')) : undefined;
 }
 
 /**
- * The cluster's version as far as it says which forms its members read: not the placeholder that a
- * cluster has while some member has not been asked.
+ * The cluster version, unless it is the placeholder of a cluster in which some member has not been asked:
+ * then it does not say which dialect the members read.
  */
 export function spokenVersion(version: ClusterVersion | undefined): ClusterVersion | undefined {
   if (version === undefined || compareVersions(version, OLDEST_CLUSTER_VERSION) < 0)

@@ -1,7 +1,7 @@
-// One member: started and stopped. `wiring.ts` has its parts and what each is given.
+// One member: start and stop. Its parts are wired in `wiring.ts`.
 //
-// What happens to a request is in the services, the order of effects in `consensus/ready-loop.ts`, what is
-// on disk at start in `boot/boot.ts`.
+// Requests are handled by the services, effects are ordered in `consensus/ready-loop.ts`, the data
+// directory is read in `boot/boot.ts`.
 
 import type { StreamAddress, Timer } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
@@ -58,7 +58,7 @@ export class Member implements MemberLife {
     }).catch(givingUp(ports));
     const materials = { options, booted, metrics, storeOptions, tokens, peerPorts: ports.peers };
     const member = new Member(materials, ports.listeners);
-    // It may wait for others without end.
+    // The start may wait for other members without limit.
     const abort = () => void member.stop().catch(() => undefined);
     signal?.addEventListener('abort', abort);
     try {
@@ -102,7 +102,7 @@ export class Member implements MemberLife {
     return this.parts.services;
   }
 
-  /** Where clients are served; the chosen ports if 0 was asked for. */
+  /** Addresses for clients, with the ports chosen for 0. */
   get clientAddresses(): readonly StreamAddress[] {
     return this.#listeners?.clientAddresses ?? [];
   }
@@ -134,7 +134,7 @@ export class Member implements MemberLife {
     loop.schedule();
     await publishAttributes(parts);
     if (parts.membership.isAlone) {
-      // Not both at once: the version would be logged twice.
+      // One after the other, or the version would be logged twice.
       await parts.versionMonitor.check();
       await publishVersionAlone(parts);
     }
@@ -153,7 +153,7 @@ export class Member implements MemberLife {
 
   // --- Stop --------------------------------------------------------------------------------------
 
-  /** Stops serving, makes everything applied durable, and releases the directory. */
+  /** Stops serving, makes everything applied durable, and unlocks the directory. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -194,7 +194,7 @@ export class Member implements MemberLife {
     parts.grpc.close();
     store.machine.watch.stop();
     await store.stop();
-    // Together: a snapshot may wait for a commit that only closing gives up, on a full disk.
+    // Concurrently: on a full disk a snapshot may wait for a commit that only closing ends.
     const closed = await Promise.allSettled([
       store.machine.close(),
       parts.snapshotter.stop(),

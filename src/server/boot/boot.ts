@@ -1,4 +1,4 @@
-// From a directory to a member that can begin: backend, log, membership, raft.
+// Boot: from a data directory to a member ready to run (backend, log, membership, raft).
 //
 // What is durable, oldest truth first:
 //
@@ -6,14 +6,14 @@
 //
 // The backend covers every entry up to its consistent index C, so raft begins with `applied` = C and
 // only later entries reach the state machine. The membership is taken as of C: from the backend's
-// rows where they are to be trusted (releases from 3.6 on write `storageVersion`), else from the
-// `.snap` at S and the log's entries between S and C, then the rows are rewritten.
+// rows if they are reliable (releases from 3.6 on write `storageVersion`), else from the `.snap` at S and
+// the log's entries between S and C, then the rows are rewritten.
 //
-// The backend may be ahead of the log: etcd applies what a quorum has before its own disk does. Raft
-// then begins where the log ends, and what it hands out up to C is passed over.
+// The backend may be ahead of the log: etcd applies entries of a quorum before its own disk has them. Raft
+// then begins at the end of the log, and the entries that it delivers up to C are skipped.
 //
-// A member that was cut off while it took over a leader's snapshot has its database as
-// `<S>.snap.db`: boot continues its installation.
+// If a crash interrupted the installation of a leader's snapshot, its database is still `<S>.snap.db`:
+// boot continues the installation.
 
 import { dirname } from 'node:path';
 import { ERROR_CODES, type LogIndex, seededRandom, TetcdError } from '../../base/index.ts';
@@ -71,13 +71,13 @@ interface BootOptions extends StoreOptions {
   readonly log: Logger;
   readonly metrics: DefragmentParts['metrics'];
   readonly walObserver: WalObserver;
-  /** Aborted when the start is given up: then boot rejects at its next step. */
+  /** Aborted when the start is cancelled: then boot rejects at its next step. */
   readonly signal?: AbortSignal | undefined;
   /** Bytes of a segment of the log; default etcd's. */
   readonly walSegmentSize?: number | undefined;
 }
 
-/** A member that has been read from disk and does nothing yet. */
+/** A member read from disk, not running yet. */
 export interface Booted {
   readonly memberId: bigint;
   readonly clusterId: bigint;
@@ -90,15 +90,15 @@ export interface Booted {
   readonly node: RawNode;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
-  /** Members to be in touch with before the log says who they are. */
+  /** Members to connect to before the log names them. */
   readonly firstMembers: readonly Member[];
 }
 
 /**
- * Reads or makes the member of `config`'s directory. Throws INVALID_ARGUMENT for settings that do not
- * fit, LOCKED if another process has the directory, CORRUPT or UNSUPPORTED, naming what, for a
- * directory that cannot be served. A directory that is refused is left as it was, but for what a
- * torn tail's repair keeps beside it; so is one in which a first start fails.
+ * Reads or makes the member of `config`'s directory. Rejects with INVALID_ARGUMENT for conflicting
+ * settings, LOCKED if another process has the directory, CORRUPT or UNSUPPORTED, naming the cause, for a
+ * directory that cannot be served. A refused directory is unchanged, except for the copy that the repair
+ * of a torn tail makes; so is one in which a first start fails.
  */
 export async function boot(options: BootOptions): Promise<Booted> {
   const { config, env, log } = options;
@@ -151,7 +151,7 @@ async function bootStore(
     });
     signal?.throwIfAborted();
     const parts = await withBackend(backend);
-    // Only with the lock: until then these may be the files of another process.
+    // Only under the lock: before, these may be files of another process.
     await cleanSnapDirectory(env.disk, directory.snap, {
       removed: (path) => log.info('removed a file that was not finished', { path }),
     });
@@ -165,9 +165,9 @@ async function bootStore(
 }
 
 /**
- * Where the log is to be read from. Takes over the database that came with that snapshot, if the
- * member was cut off before it did. A log that begins at its first entry can be replayed into a new
- * database; one that begins after a snapshot cannot, and then no new database is left beside it.
+ * The snapshot to read the log from. Adopts the database received with it, if a crash came before that. A
+ * log that begins at its first entry can be replayed into a new database; one that begins after a
+ * snapshot cannot, and then no new database is created.
  */
 async function prepareRestart(options: BootOptions, directory: DataDirectory): Promise<Base> {
   const { disk } = options.env;
@@ -190,7 +190,7 @@ type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store'>;
 
 // --- The first start -------------------------------------------------------------------------------
 
-/** `member` and what is in it are ours; the data directory may have been there before. */
+/** `member` and its content are created by this start; the data directory may exist already. */
 async function makeSnapDirectory(
   { dataDir }: ServerConfig,
   directory: DataDirectory,
@@ -216,12 +216,12 @@ async function begin(
   const start = await unlessAborted(signal, firstStart(options));
   const metadata = MetadataCodec.encode({ nodeID: start.memberId, clusterID: start.clusterId });
   await files.makeDirectory(dirname(directory.wal), 0);
-  // From here on the member is what the log says, and what was made stays.
+  // From here on the member exists: a failed start removes nothing any more.
   const wal = await createWal(env, directory.wal, metadata, walOptions(options));
   return startLocalMember(options, start, wal);
 }
 
-/** Settles as `work` does, but rejects at once when `signal` is aborted. */
+/** Settles as `work` does, but rejects as soon as `signal` is aborted. */
 async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
   if (signal === undefined) return work;
   let abort: (() => void) | undefined;
@@ -246,7 +246,7 @@ function checkDatabaseIsNew(directory: DataDirectory, backend: Backend): void {
   );
 }
 
-/** The log holds nothing yet: a founder begins it, a joiner receives it. */
+/** With an empty log: a founder bootstraps it, a joiner receives it from the leader. */
 function startLocalMember(options: BootOptions, start: FirstStart, wal: Wal): Parts {
   const { config, log } = options;
   const { memberId, clusterId, members } = start;
@@ -272,7 +272,7 @@ function startLocalMember(options: BootOptions, start: FirstStart, wal: Wal): Pa
 }
 
 function peerOf(member: Member): Peer {
-  // As etcd's first entries have it: with the name, without client URLs.
+  // As in etcd's first entries: with the name, without client URLs.
   return { id: member.id, context: confChangeContext(member) };
 }
 
@@ -286,7 +286,7 @@ async function restart(
 ): Promise<Parts> {
   const { config, env } = options;
   const position = { index: base.index, term: base.term };
-  // Before a torn tail is cut off: a log that lacks more than a torn tail stays as it is.
+  // Checked before a torn tail is cut off: a log that lacks more than that stays unchanged.
   let recover = (): Recovered | undefined => undefined;
   const approve = (found: FoundLog): void => {
     const recovered = recoverMember(options, directory, { backend, base, found });
@@ -315,10 +315,10 @@ async function restart(
         })
       : opened;
     const parts = restartRaft(options, { log, base, applied, memberId, cluster });
-    // The file says nothing of it, or nothing new, while the cluster is held at an older release.
+    // The file has no term, or no current one, at cluster versions before 3.5.
     const term = parts.storage.term(applied);
     if (typeof term === 'number') backend.adoptTerm(term);
-    // Last of all: a directory that is refused is left as it was.
+    // Last, so that a refused directory is unchanged.
     writeMembershipRows(backend, rows);
     return { ...parts, wal: opened.wal };
   } catch (error) {
@@ -327,7 +327,7 @@ async function restart(
   }
 }
 
-/** Who this member is, and the membership as of the backend's index. */
+/** Identity of this member, and the membership as of the backend's index. */
 interface Recovered {
   readonly memberId: bigint;
   readonly cluster: Cluster;
@@ -335,8 +335,8 @@ interface Recovered {
 }
 
 /**
- * What log and database say together; undefined if the first start was cut off. Throws, naming what,
- * if they contradict each other or this member cannot serve them.
+ * Recovers the member from log and database; undefined if the first start was interrupted. Throws, naming
+ * the cause, if they contradict each other or this member cannot serve them.
  */
 function recoverMember(
   { config }: BootOptions,
@@ -383,7 +383,7 @@ function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wa
     data: new Uint8Array(0),
     metadata: { confState, index: base.index, term: base.term },
   });
-  // What is applied was committed, even if the log lost the note of it.
+  // Applied entries were committed, even if the hard state in the log is older.
   const commit = Math.min(Math.max(log.hardState.commit, applied), lastIndex);
   storage.setHardState({ ...log.hardState, commit });
   storage.append(log.entries);
@@ -401,16 +401,16 @@ function restartRaft(options: BootOptions, state: RestartState): Omit<Parts, 'wa
 }
 
 /**
- * Whether the first start was cut off before its first entries were committed: nothing was
- * acknowledged. A founder then begins the log again: its first entries are the same as those of the
- * other founders, regardless of their progress.
+ * Whether the first start was interrupted before its first entries were committed: nothing was
+ * acknowledged. A founder then bootstraps the log again: its first entries equal those of the other
+ * founders, regardless of their progress.
  */
 function isUnfounded({ entries, hardState }: FoundLog): boolean {
   const { term, vote, commit } = hardState;
   return commit === 0 && vote === 0n && term <= 1 && entries.every((entry) => entry.term === 1);
 }
 
-/** As the first start was: the log says who this member is. */
+/** Repeats the first start, with the identity in the log. */
 function firstStartAgain(
   { config }: BootOptions,
   directory: DataDirectory,
@@ -456,14 +456,14 @@ function checkOrder(
   if (consistentIndex >= snapshotIndex) return;
   throw new TetcdError(
     ERROR_CODES.CORRUPT,
-    // etcd's words first: tools look for them.
+    // etcd's text first: tools search for it.
     "failed to find database snapshot file (snap: snapshot file doesn't exist): " +
       `${directory.database} covers the log up to ${consistentIndex} only, but the log begins ` +
       `after the snapshot at ${snapshotIndex}`,
   );
 }
 
-/** Entries that only the backend has seen can be had from other members, but not if there are none. */
+/** Entries that only the backend has seen can be fetched from other members, but not without any. */
 function checkLogEnd(
   directory: DataDirectory,
   consistentIndex: LogIndex,
@@ -477,7 +477,7 @@ function checkLogEnd(
   );
 }
 
-/** The only voter commits what is on its own disk: then it was not torn by a crash. */
+/** The only voter commits what is synced on its own disk: missing entries were not torn by a crash. */
 function checkBehindEnd({ lastIndex, end, commitBehindEnd }: FoundLog): void {
   if (commitBehindEnd <= lastIndex) return;
   throw new TetcdError(

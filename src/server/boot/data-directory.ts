@@ -1,4 +1,4 @@
-// Where a member keeps what: etcd's layout.
+// The layout of the data directory, which is etcd's.
 
 import type { ServerConfig } from '../config/index.ts';
 

@@ -1,5 +1,5 @@
-// A defragmentation of the backend as operators see it: log lines and metrics in etcd's form. The member
-// works on meanwhile; how is in `store/backend/defragmentation.ts`.
+// Log lines and metrics of a defragmentation, in etcd's form. The member serves during it; see
+// `store/backend/defragmentation.ts`.
 
 import { goDuration, humanBytes } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -61,13 +61,13 @@ export async function defragmentBackend(
 }
 
 /**
- * At start: if it gives back at least what `--bootstrap-defrag-threshold-megabytes` says. A member whose
- * database could not be written again starts with what it has.
+ * At start, if it frees at least `--bootstrap-defrag-threshold-megabytes`. If it fails, the member starts
+ * with the database as it is.
  */
 export async function defragmentAtStart(
   options: DefragmentParts & {
     readonly config: Pick<ServerConfig, 'bootstrapDefragThresholdBytes'>;
-    /** Aborted when the start is given up. */
+    /** Aborted when the start is cancelled. */
     readonly signal?: AbortSignal | undefined;
   },
   backend: Backend,

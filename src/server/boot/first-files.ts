@@ -1,16 +1,16 @@
-// What a first start makes on disk before it writes who it is, and how it takes that back.
+// Files and directories that a first start creates before it writes its identity, and their removal.
 //
-// A first start that fails leaves nothing behind that was not there before: it may be tried again with
-// other settings. Only what this start made is taken back, and the database only under its lock, or it
-// might be that of another process. The identity is written last (`createWal` leaves all or nothing), and
-// from then on nothing is taken back: raft begins, and others may count on this member's votes.
+// A failed first start leaves nothing behind, so that it can be repeated with other settings. Only what
+// this start created is removed, and the database only under its lock, since it might be another
+// process's. The identity is written last (`createWal` is atomic), and from then on nothing is removed:
+// raft runs, and others may count on this member's votes.
 
 import { dirname } from 'node:path';
 import type { Disk } from '../../env/index.ts';
 
 export class FirstFiles {
   readonly #disk: Disk;
-  /** Directories that were missing, each before what is in it. */
+  /** Created directories, each before its subdirectories. */
   readonly #directories: string[] = [];
   #database: string | undefined;
 
@@ -19,8 +19,8 @@ export class FirstFiles {
   }
 
   /**
-   * Makes the directory and its missing parents so that no crash takes their names away. The lowest
-   * `ownLevels` are synced even if they are there: a process that died may have made them.
+   * Creates the directory and its missing parents durably. The lowest `ownLevels` are synced even if they
+   * exist: a process that died may have created them.
    */
   async makeDirectory(path: string, ownLevels: number): Promise<void> {
     const disk = this.#disk;
@@ -37,7 +37,7 @@ export class FirstFiles {
     for (const parent of parents) await disk.syncDirectory(parent);
   }
 
-  /** The database is about to be opened, and made if it is missing. */
+  /** Called before the database is opened, which creates a missing one. */
   async expectDatabase(path: string): Promise<void> {
     if ((await this.#disk.stat(path)) === undefined) this.#database = path;
   }
@@ -47,7 +47,7 @@ export class FirstFiles {
     if (this.#database !== undefined) await this.#disk.removeTree(this.#database).catch(ignore);
   }
 
-  /** Last of all. A directory that something else has been put into stays. */
+  /** The last step. A directory with other content stays. */
   async takeBackDirectories(): Promise<void> {
     for (const path of this.#directories.reverse()) {
       const names = await this.#disk.list(path).catch(() => undefined);
@@ -56,5 +56,5 @@ export class FirstFiles {
   }
 }
 
-/** The start has failed already; what cannot be taken back does no harm. */
+/** Ignores errors of the removal: the start has failed already, and leftovers are harmless. */
 function ignore(): void {}

@@ -1,5 +1,5 @@
-// The first start of a member: it founds a cluster with the others that `--initial-cluster` names,
-// or joins one that runs. The rules and their texts are etcd's.
+// The first start of a member: it founds a cluster with the other members in `--initial-cluster`, or
+// joins a running one. Rules and texts are etcd's.
 
 import { ERROR_CODES, latin1FromBytes, TetcdError, utf8FromBytes } from '../../base/index.ts';
 import {
@@ -26,11 +26,11 @@ import { requestOfMember, requestVersions } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { PeerUrlComparison } from './peer-url-comparison.ts';
 
-/** Who this member is and whom it begins with. */
+/** Identity of this member, and the members that it starts with. */
 export interface FirstStart {
   readonly memberId: bigint;
   readonly clusterId: bigint;
-  /** As far as known before the log says so; this member is one of them. */
+  /** Members known before the log names them, this one included. */
   readonly members: readonly Member[];
   /** Whether the log begins here, with entries that add `members`; a joiner receives it. */
   readonly founds: boolean;
@@ -43,8 +43,8 @@ interface FirstStartOptions {
 }
 
 /**
- * Finds out. INVALID_ARGUMENT for settings that do not fit or a cluster that cannot be joined,
- * UNAVAILABLE if no member of a running cluster answers.
+ * Determines identity and members. INVALID_ARGUMENT for conflicting settings or a cluster that cannot be
+ * joined, UNAVAILABLE if no member of a running cluster answers.
  */
 export async function firstStart(options: FirstStartOptions): Promise<FirstStart> {
   const { config } = options;
@@ -53,7 +53,7 @@ export async function firstStart(options: FirstStartOptions): Promise<FirstStart
   return config.initialClusterState === 'new' ? await found(options) : await join(options);
 }
 
-/** The cluster that the settings found, without asking anybody. INVALID_ARGUMENT if none. */
+/** The new cluster of the settings, without requests to others. INVALID_ARGUMENT if there is none. */
 export function founders(config: ServerConfig): FirstStart {
   const problem = bootstrapProblem(config);
   if (problem !== undefined) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, problem);
@@ -70,7 +70,7 @@ async function found(options: FirstStartOptions): Promise<FirstStart> {
   if (difference !== undefined) {
     throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, mismatchText(config, difference));
   }
-  // A member that lost its data must not vote again as if it had never done so.
+  // A member that lost its data must not found the cluster again and vote a second time.
   const running = await membersFromOthers(options, BOOTSTRAP_TIMEOUT_MS, false);
   const known = running?.members.find((member) => member.id === start.memberId);
   if (known !== undefined && known.clientURLs.length > 0) {
@@ -131,7 +131,7 @@ interface Running {
   readonly members: readonly Member[];
 }
 
-/** The members as the first of the others says that answers. */
+/** The member list of the first other member that answers. */
 async function membersFromOthers(
   { config, env, log }: FirstStartOptions,
   timeoutMs: number,
@@ -156,7 +156,7 @@ async function membersFromOthers(
       }
       const members = parseMembers(utf8FromBytes(answer.body), what);
       const clusterId = parseId(answer.headers['x-etcd-cluster-id'] ?? '', what);
-      // It has not learned of its own cluster yet.
+      // It does not know its cluster yet.
       if (members.length === 0) continue;
       return { clusterId, members };
     } catch (error) {
@@ -168,8 +168,8 @@ async function membersFromOthers(
 }
 
 /**
- * Refuses a cluster whose version this release does not speak. While a downgrade is under way both
- * its releases may join: this one is the target of a cluster one minor release above, or above it.
+ * Refuses a cluster whose version this release does not support. During a downgrade both releases may
+ * join: this one is the target of a cluster one minor release above, or above it.
  */
 async function checkVersions(
   options: FirstStartOptions,

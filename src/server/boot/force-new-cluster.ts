@@ -1,6 +1,6 @@
-// `--force-new-cluster`: this member continues alone, with what it has. Entries that are not known to be
-// committed are discarded; in their place come entries that remove every other member (and make this
-// one a voter), which count as committed. So the log stays one that every release understands.
+// `--force-new-cluster`: this member continues alone with its data. Entries that are not known to be
+// committed are discarded and replaced by entries that remove every other member (and make this one a
+// voter), which count as committed. So every release can read the log.
 
 import type { LogIndex } from '../../base/index.ts';
 import {
@@ -22,14 +22,14 @@ interface ForceOptions {
   readonly base: Base;
   readonly applied: LogIndex;
   readonly memberId: bigint;
-  /** As of `applied`. */
+  /** The membership as of `applied`. */
   readonly cluster: Cluster;
-  /** As when the entries were applied. */
+  /** The setting with which the entries were applied. */
   readonly maxLearners: number;
   readonly log: Logger;
 }
 
-/** The log as it is then; what was appended is durable. */
+/** Rewrites the log; resolves with it when the appended entries are durable. */
 export async function forceNewCluster(
   options: ForceOptions,
 ): Promise<Pick<OpenedWal, 'entries' | 'hardState'>> {
@@ -38,11 +38,11 @@ export async function forceNewCluster(
   const lastIndex = base.index + opened.entries.length;
   const noted = Math.min(Math.max(opened.hardState.commit, applied), lastIndex);
   const upTo = (index: LogIndex) => opened.entries.slice(0, index - base.index);
-  // Of a member that was alone already, everything in its log is committed.
+  // For a member that is alone already, everything in its log is committed.
   const [voter, ...others] = membershipAfter(options, upTo(noted)).votingMembers();
   const committed = voter?.id === memberId && others.length === 0 ? lastIndex : noted;
   const kept = upTo(committed);
-  // The log may have lost the note of the newest term. Its terms do not go back.
+  // The newest hard state may be lost; terms in the log must not go back.
   const term = Math.max(opened.hardState.term, kept.at(-1)?.term ?? base.term);
   if (committed < lastIndex) {
     log.info('discarding uncommitted WAL entries', {
@@ -80,7 +80,7 @@ function membershipAfter(
   return end;
 }
 
-/** Against the membership at the end of `entries`. */
+/** Changes from the membership at the end of `entries` to this member alone. */
 function changesToBeAlone(
   options: ForceOptions,
   entries: readonly raftpb.Entry[],

@@ -1,6 +1,6 @@
-// Whether lists of peer URLs mean the same addresses, as etcd sees it: spellings of an IP address are
-// the same, and names are resolved where the texts differ, again and again until time is up, since
-// the name service of a cluster may start with it. `localhost` is not resolved.
+// Compares lists of peer URLs by address, as etcd does: different spellings of an IP address are equal,
+// and where the texts differ, names are resolved, with retries until a timeout, since the name service of
+// a cluster may start together with it. `localhost` is not resolved.
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { goQuote } from '../../base/index.ts';
@@ -12,7 +12,7 @@ import { asError, type Logger } from '../telemetry/log.ts';
 export class PeerUrlComparison implements UrlComparison {
   readonly #env: PeerEnv;
   readonly #log: Logger;
-  /** One limit for all comparisons of a start. */
+  /** One deadline for all comparisons of a start. */
   readonly #deadlineMs: number;
   /** URLs that were resolved, by the URL as written. */
   readonly #resolved = new Map<string, string>();
@@ -102,7 +102,7 @@ const URL_PARTS = /^([a-zA-Z][a-zA-Z\d+.-]*):\/\/(?:\[([^\]]*)\]|([^/:[\]]*))(?:
 
 function partsOf(url: string): UrlParts {
   const match = URL_PARTS.exec(url);
-  // A path, or what no member could be reached by: it is what it is.
+  // A path or an invalid address: compared as text.
   if (match === null) {
     const [scheme = '', host = ''] = url.split('://');
     return { scheme, host, port: '' };
@@ -111,7 +111,7 @@ function partsOf(url: string): UrlParts {
   return { scheme: scheme.toLowerCase(), host: bracketed ?? plain, port };
 }
 
-/** As written, of two lists of one length in order, with spellings of an IP address made one. */
+/** The first pair that differs in two lists of equal length, with IP addresses in canonical form. */
 function firstPairThatDiffers(
   a: readonly string[],
   b: readonly string[],
@@ -132,7 +132,7 @@ function joinHostPort(host: string, port: string): string {
 
 const MAPPED_IPV4 = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/;
 
-/** The one spelling of an IP address; an IPv4 address in IPv6 form is one of IPv4. */
+/** The canonical form of an IP address; an IPv4 address in IPv6 form becomes IPv4. */
 function canonicalIp(host: string): string {
   if (isIPv4(host) || !isIPv6(host) || host.includes('%')) return host;
   const canonical = new URL(`http://[${host}]`).hostname.slice(1, -1);

@@ -1,4 +1,4 @@
-// From a database file to the store that serves it: at boot, and when a leader's snapshot arrives.
+// Opens a database file as the store of a member: at boot, and for a leader's snapshot.
 
 import { ERROR_CODES, invariant, type LogIndex, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -36,14 +36,14 @@ export interface StoreOptions {
   readonly onBackendCommit: (tookMs: number) => void;
 }
 
-/** A database file with what is kept of it in memory. */
+/** A database file with its state in memory. */
 export interface Store {
   readonly backend: Backend;
   readonly kv: KvStore;
   readonly restore: Restore;
 }
 
-/** A snapshot: where the log is read from, and what a received database stands for. */
+/** A snapshot: the start of the log, and the position of a received database. */
 export interface Base {
   readonly index: LogIndex;
   readonly term: number;
@@ -57,8 +57,8 @@ function minLeaseTtlSec(config: ServerConfig): number {
 }
 
 /**
- * Opens (or makes) the file at `path`, takes its lock and reads it. `received` names the snapshot that
- * it came with, if it is from another member: from the next commit on it counts as that.
+ * Opens (or creates) the file at `path`, locks and reads it. `received` is the snapshot of a file from
+ * another member: from the next commit on it has that index.
  */
 export async function openStore(
   options: StoreOptions,
@@ -91,7 +91,7 @@ export async function openStore(
   }
 }
 
-/** The membership as of the backend's index, and the rows to write where those there are stale. */
+/** The membership as of the backend's index, and the rows to rewrite if they are stale. */
 export function recoverCluster(
   backend: Pick<Backend, 'get' | 'entries' | 'placeOf' | 'appliedIndex'>,
   base: Base,
@@ -119,9 +119,9 @@ export function recoverCluster(
 }
 
 /**
- * Reads all that will be read of a snapshot from another member once raft has it: the database at
- * `path`, the membership in it, and the v2 store, which `.snap` files keep. CORRUPT, MALFORMED or
- * UNSUPPORTED, naming what, if this member could not serve them.
+ * Checks a snapshot of another member completely before raft gets it: the database at `path`, its
+ * membership, and the v2 store of `.snap` files. CORRUPT, MALFORMED or UNSUPPORTED, naming the cause, if
+ * this member could not serve them.
  */
 export async function checkReceived(
   { env, config }: Pick<StoreOptions, 'env' | 'config'>,
@@ -157,7 +157,7 @@ export function checkMembership(config: ServerConfig, cluster: Cluster, memberId
   checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
 }
 
-/** Opens the database that came with the snapshot at `base`. */
+/** Opens the database received with the snapshot at `base`. */
 export function openReceived(
   options: StoreOptions,
   directory: DataDirectory,
@@ -167,8 +167,8 @@ export function openReceived(
 }
 
 /**
- * Gives the received database its final name. Only once it is durable with the index of its snapshot:
- * from then on the member boots from it.
+ * Renames the received database to its final name. Only once it is durable with the index of its
+ * snapshot: from then on the member boots from it.
  */
 export async function adoptReceived(
   { env }: Pick<StoreOptions, 'env'>,
@@ -180,8 +180,8 @@ export async function adoptReceived(
 }
 
 /**
- * At boot: a database that came with the snapshot at `base` and was not adopted before a crash. Whether
- * there is one, which then has been.
+ * At boot: adopts a database received with the snapshot at `base` that was not adopted before a crash.
+ * Resolves to whether there was one.
  */
 export async function takeReceivedDatabase(
   options: StoreOptions,

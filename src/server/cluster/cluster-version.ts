@@ -1,5 +1,5 @@
-// The version that all members speak: the leader asks each which release it runs, and logs the lowest
-// one. While a downgrade is under way the cluster's version is its target.
+// The cluster version: the leader asks each member for its release, and logs the lowest one. During a
+// downgrade the cluster version is its target.
 
 import {
   type ClusterVersion,
@@ -28,12 +28,12 @@ interface ClusterVersionParts extends MembershipLogParts {
   readonly store: StoreView<'cluster'>;
 }
 
-/** What a cluster has before all its members have been asked; etcd's. */
+/** The version of a cluster before all members have been asked; etcd's. */
 const UNKNOWN_VERSION: ClusterVersion = { major: 3, minor: 0 };
 
 export class ClusterVersionMonitor {
   readonly #parts: ClusterVersionParts;
-  /** The check under way; never rejects. */
+  /** The check in progress; never rejects. */
   #running: Promise<void> | undefined;
 
   constructor(parts: ClusterVersionParts) {
@@ -41,8 +41,8 @@ export class ClusterVersionMonitor {
   }
 
   /**
-   * Now and then, and when a leader has committed its first entry. Resolves when the check, or the one
-   * that is under way, is over.
+   * Called periodically, and when a leader has committed its first entry. Resolves when this check, or one
+   * in progress, has ended.
    */
   check(): Promise<void> {
     if (!this.#parts.raft.leads) return Promise.resolve();
@@ -95,7 +95,7 @@ export class ClusterVersionMonitor {
     return targetVersion(this.#parts.config.maxClusterVersion);
   }
 
-  /** The lowest release among the members; undefined if one of them does not say. */
+  /** The lowest release among the members; undefined if one of them does not answer. */
   async #lowestVersion(): Promise<ClusterVersion | undefined> {
     const { env, log, store, memberId } = this.#parts;
     const others = store.machine.cluster.members().filter(({ id }) => id !== memberId);

@@ -1,5 +1,5 @@
-// Renewing leases and asking how long they live. Only the leader's lessor knows; other members pass
-// these requests on to it, past the log.
+// Lease renewals and time-to-live requests. Only the leader's lessor has the expiries; other members
+// forward these requests to it, without the log.
 
 import { latin1FromBytes } from '../../base/index.ts';
 import { type PeerEnv, requestPeer } from '../../peer/index.ts';
@@ -34,7 +34,7 @@ interface LeaseRenewalsParts {
   readonly life: { readonly isStopping: boolean };
 }
 
-/** What the leader says of a renewal. */
+/** The leader's result of a renewal. */
 type LeaderRenewal =
   | { readonly kind: 'renewed'; readonly ttlSec: number }
   | { readonly kind: 'missing' }
@@ -63,8 +63,8 @@ export class LeaseRenewals {
   }
 
   /**
-   * Renews here, in this turn; undefined if that takes longer (this member does not lead, or may not
-   * lead any more without knowing it, or the lease is about to be revoked, or is not known yet).
+   * Renews in this turn; undefined if that takes longer (this member does not lead, or its leadership must
+   * be confirmed, or the lease is about to be revoked, or is not known yet).
    */
   renewNow(id: bigint): LeaderRenewal | undefined {
     const { leadership, store, env, metrics, raft } = this.#parts;
@@ -75,7 +75,7 @@ export class LeaseRenewals {
     return renewal;
   }
 
-  /** As leader. One that has expired is waited for until it is revoked: it never comes back. */
+  /** Renews as leader. For an expired lease it waits for the revocation: it is never renewed again. */
   async renewHere(id: bigint): Promise<LeaderRenewal> {
     const { leadership, store, env, metrics } = this.#parts;
     const deadlineMs = this.#deadlineMs();
@@ -100,7 +100,7 @@ export class LeaseRenewals {
     }
   }
 
-  /** Wherever the leader is. */
+  /** Renews at the leader, this member or another. */
   async renew(id: bigint): Promise<RenewalOutcome> {
     const { raft, appliedWaits } = this.#parts;
     if (raft.leads) {
@@ -141,7 +141,7 @@ export class LeaseRenewals {
     });
   }
 
-  /** `read` returns undefined for a body that is no answer to this. */
+  /** `read` returns undefined for a malformed body. */
   async #askLeader<Value>(
     path: string,
     body: Uint8Array,
@@ -151,7 +151,7 @@ export class LeaseRenewals {
     const deadlineMs = this.#deadlineMs();
     let hadLeader = false;
     for (;;) {
-      // Asked for each time: both change while this waits.
+      // Read each time: both may change during an await.
       const leader = store.machine.cluster.member(raft.leader);
       if (leader !== undefined) {
         hadLeader = true;
@@ -168,7 +168,7 @@ export class LeaseRenewals {
     }
   }
 
-  /** Undefined, with a line in the log, if that was no answer. */
+  /** Undefined, with a log line, without a valid answer. */
   async #ask<Value>(
     url: string,
     path: string,

@@ -1,5 +1,5 @@
-// Membership changes that clients ask for: refusals before the proposal, and how a change is made.
-// Whether a change is legal is decided again when it is applied, the same on every member.
+// Membership changes requested by clients: refusals before the proposal, and the proposal. Whether a
+// change is legal is decided again when it is applied, the same on every member.
 
 import { latin1FromBytes, utf8FromBytes } from '../../base/index.ts';
 import {
@@ -44,7 +44,7 @@ interface MembershipChangesParts {
   readonly peers: Pick<Peers, 'connectedCount' | 'transport'>;
 }
 
-/** The members after a change, or why there is none. */
+/** The members after a change, or the error. */
 export type MembershipChangeOutcome =
   | { readonly members: readonly Member[]; readonly error?: undefined }
   | { readonly error: EtcdErrorName };
@@ -52,7 +52,7 @@ export type MembershipChangeOutcome =
 type Change = Omit<raftpb.ConfChange, 'id'>;
 
 const EMPTY = new Uint8Array(0);
-/** Refusals of a leader that no other try would change. */
+/** Refusals of a leader after which a retry is useless. */
 const FINAL: readonly EtcdErrorName[] = [
   'LEARNER_NOT_READY',
   'MEMBER_NOT_FOUND',
@@ -66,7 +66,7 @@ export class MembershipChanges {
     this.#parts = parts;
   }
 
-  /** `peerURLs` are valid. The new member's id comes from them and the time. */
+  /** `peerURLs` are valid. The new member's id is a hash of them and the time. */
   async add(
     peerURLs: readonly string[],
     isLearner: boolean,
@@ -94,7 +94,7 @@ export class MembershipChanges {
   }
 
   /**
-   * Only the leader knows how far a learner is: elsewhere the request is passed on to it, with the
+   * Only the leader knows the progress of a learner: other members forward the request to it, with the
    * caller's valid `token`, if there is one.
    */
   async promote(id: bigint, token?: string): Promise<MembershipChangeOutcome> {
@@ -106,7 +106,7 @@ export class MembershipChanges {
   /** NOT_LEADER if this member does not lead. */
   async promoteHere(id: bigint): Promise<MembershipChangeOutcome> {
     const { metrics, appliedWaits } = this.#parts;
-    // A leader may not have applied yet what added the learner.
+    // A leader may not have applied the learner's addition yet.
     const isCaughtUp = await appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS);
     const refusal = isCaughtUp ? this.#refusalToPromote(id) : 'TIMEOUT_WAIT_APPLIED_INDEX';
     const outcome =
@@ -152,7 +152,7 @@ export class MembershipChanges {
     if (!config.strictReconfigCheck) return undefined;
     if (!isLearner && !store.machine.cluster.isReadyToAddVoter())
       return 'MEMBER_NOT_ENOUGH_STARTED';
-    // The new member counts as one that cannot be reached.
+    // The new member counts as unreachable.
     const voters = store.machine.cluster.votingMembers();
     if (voters.length === 1) return undefined;
     const connected = peers.connectedCount(voters, this.#healthySince());
@@ -164,7 +164,7 @@ export class MembershipChanges {
     const { cluster } = store.machine;
     if (!config.strictReconfigCheck || cluster.member(id)?.isLearner === true) return undefined;
     if (!cluster.isReadyToRemoveVoter(id)) return 'MEMBER_NOT_ENOUGH_STARTED';
-    // One that is down is no part of the quorum that works.
+    // A member that is down is not part of the active quorum.
     if (id !== memberId && peers.transport.activeSince(id) === undefined) return undefined;
     const voters = cluster.votingMembers();
     const connected = peers.connectedCount(voters, this.#healthySince());
@@ -205,7 +205,7 @@ export class MembershipChanges {
     }
   }
 
-  /** Undefined if that was no answer. */
+  /** Undefined without a valid answer. */
   async #askToPromote(
     url: string,
     id: bigint,

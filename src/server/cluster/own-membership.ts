@@ -1,5 +1,5 @@
-// This member's own place in its cluster: whether it votes, is alone, was removed. The peers follow
-// the membership from here.
+// This member's own status in its cluster: whether it votes, is alone, was removed. Updates the peers
+// after changes of the membership.
 
 import type { Env } from '../../env/index.ts';
 import type { StoreView } from '../consensus/store-view.ts';
@@ -15,7 +15,7 @@ interface OwnMembershipParts {
   readonly peers: Pick<Peers, 'follow' | 'forgetRemoved'>;
   readonly life: {
     readonly isStopping: boolean;
-    /** Stops, for good: there is no way back into the cluster. */
+    /** Stops this member, which was removed from the cluster. */
     leave(): void;
   };
 }
@@ -29,7 +29,7 @@ export class OwnMembership {
     this.#parts = parts;
   }
 
-  /** It receives the log, has no vote, and serves next to nothing. */
+  /** A learner receives the log, has no vote, and serves few requests. */
   get isLearner(): boolean {
     return this.#isLearner;
   }
@@ -45,7 +45,7 @@ export class OwnMembership {
     return voters.length === 1 && voters[0] === memberId && learners.length === 0;
   }
 
-  /** The membership may have changed: the peers follow it, and the rights of this member. */
+  /** Called after a possible change of the membership: updates the peers and this member's status. */
   follow(): void {
     const { memberId, store, peers } = this.#parts;
     const { cluster } = store.machine;
@@ -55,7 +55,7 @@ export class OwnMembership {
     if (cluster.isRemoved(memberId)) this.acceptRemoval();
   }
 
-  /** The others go on without this member: a little later it stops. */
+  /** This member was removed: it stops after REMOVAL_DELAY_MS. */
   acceptRemoval(): void {
     const { env, log, life } = this.#parts;
     if (this.#isRemoved || life.isStopping) return;

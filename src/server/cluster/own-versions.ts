@@ -1,15 +1,15 @@
-// The versions that this member tells of: its release, the cluster's, that of its database.
+// The versions that this member reports: its release, the cluster version, the storage version.
 
 import { formatStoredVersion, SERVER_RELEASE } from '../../membership/index.ts';
 import type { StateMachineOwner } from '../consensus/state-machine-owner.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 
-/** Each as text. */
+/** Versions as text. */
 export interface Versions {
   readonly server: string;
   /** `not_decided` until the cluster has agreed on one. */
   readonly cluster: string;
-  /** `unknown` while the backend does not say. */
+  /** `unknown` while the backend has none. */
   readonly storage: string;
 }
 

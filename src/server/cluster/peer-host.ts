@@ -1,4 +1,4 @@
-// What the transport between members asks of this member.
+// The host of the peer transport: this member's side of it.
 
 import { TetcdError } from '../../base/index.ts';
 import { type Cluster, formatId } from '../../membership/index.ts';
@@ -43,7 +43,7 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
         });
         return RECEIPTS.NOT_FOR_ME;
       }
-      // While a leader hands over before it stops, it still takes part.
+      // During the leadership transfer before a stop, the member still takes part.
       if (loop.isStopped) return RECEIPTS.REFUSED;
       if (message.type === MessageType.MsgProp) {
         const problem = problemOfProposal(store.machine.cluster, message.entries);
@@ -83,7 +83,7 @@ export function createPeerHost(parts: PeerHostParts): PeerHost {
 }
 
 /**
- * Why the log must not have one of these: a change of the membership that cannot be read would end
+ * Why these entries must not get into the log: a membership change that cannot be decoded would stop
  * every member that applies it.
  */
 function problemOfProposal(cluster: Cluster, entries: readonly raftpb.Entry[]): string | undefined {

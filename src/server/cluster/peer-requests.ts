@@ -1,5 +1,5 @@
-// What other members ask of this one beside raft's messages: who belongs to the cluster, which
-// release this is, leases that only the leader can renew. Answers are etcd's, to the byte.
+// HTTP requests of other members, apart from raft's messages: the member list, versions, lease renewals,
+// promotions, hashes. Responses are etcd's, to the byte.
 
 import { bytesFromLatin1, bytesFromUtf8, ERROR_CODES, hasCode } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -68,7 +68,7 @@ export async function handlePeerRequest(
       : (['', undefined] as const));
   if (handler === undefined) return httpError(404, '404 page not found');
   if (request.method !== method) {
-    // As etcd has it, the lease handler names no method.
+    // As in etcd, the lease handler has no Allow header.
     const allow = request.path.startsWith('/leases') ? {} : { Allow: method };
     return httpError(405, 'Method Not Allowed', allow);
   }
@@ -113,7 +113,7 @@ function members(parts: PeerRequestParts): PeerResponse {
   return json(parts, `${writeMembers(parts.store.machine.cluster.members())}\n`);
 }
 
-/** The leader raises the cluster's version to the lowest release that it learns here. */
+/** `/version`, from which the leader determines the cluster version. */
 function version(parts: PeerRequestParts): PeerResponse {
   const { cluster, storage, ...running } = ownVersions(parts);
   const { maxClusterVersion: held } = parts.config;
@@ -190,7 +190,7 @@ async function hashKv(parts: PeerRequestParts, request: PeerRequest): Promise<Pe
       compact_revision: compactRevision,
       hash_revision: hashRevision,
     };
-    // As etcd's encoder has it, what is zero is left out.
+    // As in etcd's encoder, zero values are left out.
     const shown = Object.entries(fields).filter(([, value]) => value !== 0);
     const header = { revision: parts.store.machine.kv.currentRev };
     return json(parts, `${JSON.stringify({ header, ...Object.fromEntries(shown) })}\n`);
@@ -204,7 +204,7 @@ async function hashKv(parts: PeerRequestParts, request: PeerRequest): Promise<Pe
   }
 }
 
-/** Undefined if the body is no request. */
+/** Undefined for a malformed request. */
 function revisionIn(body: Uint8Array): number | undefined {
   try {
     const fields: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));

@@ -1,5 +1,5 @@
-// The peers, the other members: which there are, how long each has been connected, and the ports where
-// the others reach this one.
+// The peers (other members): their links, how long each has been connected, and the peer ports of this
+// member.
 
 import type { ByteStream, Env } from '../../env/index.ts';
 import { type Cluster, formatId, type Member } from '../../membership/index.ts';
@@ -19,7 +19,7 @@ interface PeersOptions {
   readonly electionMs: number;
   readonly ioTimeoutMs: number;
   readonly host: PeerHost;
-  /** Where the others reach this member. */
+  /** The peer ports of this member. */
   readonly ports: {
     serve(urls: readonly ListenUrl[], accept: (stream: ByteStream) => void, log: Logger): void;
     close(): Promise<void>;
@@ -27,7 +27,7 @@ interface PeersOptions {
   /** Sends a snapshot, with its database. */
   readonly transfer: { send(message: raftpb.Message): void };
   readonly metrics: ServerMetrics;
-  /** This member's peer URLs as it would have others use them. */
+  /** This member's advertised peer URLs. */
   readonly ownUrls: () => readonly string[];
 }
 
@@ -52,7 +52,7 @@ export class Peers implements PeerLinks {
     });
   }
 
-  /** A message of raft's, encoded before this returns; dropped where it cannot be sent. */
+  /** Sends a raft message, encoded before this returns; dropped if it cannot be sent. */
   send(message: raftpb.Message): void {
     if (message.type === raftpb.MessageType.MsgSnap) this.#options.transfer.send(message);
     else this.transport.send(message);
@@ -64,7 +64,7 @@ export class Peers implements PeerLinks {
     ports.serve(urls, (stream) => this.transport.accept(stream), log);
   }
 
-  /** Peers up with members before the log says who they are, and for good once it does. */
+  /** Adds peers for members that the transport does not know, and updates their URLs. */
   follow(members: readonly Member[]): void {
     const { memberId } = this.#options;
     for (const { id, peerURLs } of members) {
@@ -98,19 +98,19 @@ export class Peers implements PeerLinks {
     return active !== undefined && active < sinceMs;
   }
 
-  /** How many of the members have been reachable since then, this one included. */
+  /** Number of members connected since then, this one included. */
   connectedCount(members: readonly Member[], sinceMs: number): number {
     const { memberId } = this.#options;
     return members.filter(({ id }) => id === memberId || this.isConnectedSince(id, sinceMs)).length;
   }
 
-  /** How many peers are connected. */
+  /** Number of connected peers. */
   get activeCount(): number {
     return [...this.#known.keys()].filter((id) => this.transport.activeSince(id) !== undefined)
       .length;
   }
 
-  /** The member among them whose link has been up for longest; undefined if none is. */
+  /** The member whose link has been up longest; undefined if none is connected. */
   longestConnected(members: readonly Member[]): bigint | undefined {
     let longest: { readonly id: bigint; readonly sinceMs: number } | undefined;
     for (const { id } of members) {
@@ -131,7 +131,7 @@ export class Peers implements PeerLinks {
       change();
       return true;
     } catch (error) {
-      // URLs that this release cannot use (none at all, say) were agreed on by others.
+      // The cluster may have agreed on URLs that this release cannot use (or none at all).
       this.#options.log.error('cannot link up with a member', {
         'remote-peer-id': formatId(id),
         error: asError(error),

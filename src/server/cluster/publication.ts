@@ -1,5 +1,5 @@
-// What a member says of itself through the log after each start: its name and client URLs; alone in
-// its cluster, also the version. In the form that the cluster's version asks for.
+// Publication of a member through the log after each start: its name and client URLs; alone in its
+// cluster, also the cluster version. In the dialect of the cluster version.
 
 import {
   type ClusterVersion,
@@ -22,7 +22,7 @@ import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
 import { requestVersions, spokenVersion } from '../member-versions.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-/** What writing something of the membership into the log takes. */
+/** Parts needed to log a membership request. */
 export interface MembershipLogParts {
   readonly proposals: Pick<Proposals, 'propose' | 'proposeV2'>;
 }
@@ -56,7 +56,7 @@ interface PublicationParts extends RepeatedLogParts {
   readonly membership: { readonly isAlone: boolean };
 }
 
-/** Until the first answer; then etcd's order of things is kept: a member is ready once published. */
+/** Retries until it is applied: as in etcd, a member is ready once it is published. */
 export async function publishAttributes(parts: PublicationParts): Promise<void> {
   await logUntilApplied(parts, ownAttributes(parts, await formsVersion(parts)));
 }
@@ -70,20 +70,19 @@ function ownAttributes(
 }
 
 /**
- * Logs what this leader has published once more: it changes nothing, and gives the receiver of a
- * database the entry that etcd waits for. Real members count what a database holds as applied only
- * with the next entry, and refuse requests of their own until then, as far behind. Tried once: when
- * it is refused, others write.
+ * Logs this leader's publication again: it changes nothing, and gives the receiver of a database the
+ * entry that etcd waits for. Real members count a database as applied only with the next entry, and refuse
+ * their own requests until then. Tried once: if it is refused, the log is full of other entries.
  */
 export async function publishAgain(parts: PublishAgainParts): Promise<void> {
   if (!parts.raft.leads) return;
   const at = spokenVersion(parts.store.machine.cluster.version);
-  // Before the members agree on a version, the entry that sets it is still to come.
+  // Without a cluster version, the entry that sets it is still to come.
   if (at === undefined) return;
   await logMembership(parts, ownAttributes(parts, at));
 }
 
-/** A member alone raises (or sets) the cluster's version at once. */
+/** A member alone sets or raises the cluster version without asking others. */
 export async function publishVersionAlone(parts: VersionAloneParts): Promise<void> {
   const next = targetVersion(parts.config.maxClusterVersion);
   const present = parts.store.machine.cluster.version;
@@ -92,21 +91,21 @@ export async function publishVersionAlone(parts: VersionAloneParts): Promise<voi
 }
 
 /**
- * The release whose forms every member reads. A member of others waits for the cluster to say, as an
- * older one would stop at a form that it does not know.
+ * The release whose dialect every member reads. With other members it waits for the cluster version, since
+ * an older member would stop at an unknown form.
  */
 async function formsVersion(parts: PublicationParts): Promise<ClusterVersion> {
   const { config, env, log, memberId, store, membership } = parts;
   const own = targetVersion(config.maxClusterVersion);
   for (let pauseMs = FORMS_POLL_MS_MIN; ; pauseMs = Math.min(2 * pauseMs, PUBLISH_RETRY_MS)) {
-    // Asked for each time: a snapshot may have brought another.
+    // Read each time: a snapshot may have replaced it.
     const { cluster } = store.machine;
     const { version } = cluster;
     const spoken = spokenVersion(version);
     if (spoken !== undefined) return spoken;
     if (membership.isAlone) return own;
     if (version !== undefined) {
-      // A placeholder, while some member cannot be asked: those that can decide.
+      // A placeholder version, while a member does not answer: the reachable members decide.
       const others = cluster.members().filter(({ id }) => id !== memberId);
       const found = await Promise.all(others.map((member) => requestVersions(env, log, member)));
       return found
@@ -129,7 +128,7 @@ async function logUntilApplied(
       request: describeProposal(proposal),
       error,
     });
-    // A refusal comes at once while the log's tail is applied: without a pause nothing would be.
+    // While the log's tail is being applied, refusals are immediate: the pause lets it continue.
     await pause(parts, PUBLISH_RETRY_MS);
   }
 }

@@ -1,4 +1,4 @@
-// Callers that wait until the state machine has applied an entry.
+// Waits for the applied index.
 
 import type { LogIndex } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
@@ -23,7 +23,7 @@ export class AppliedWaits {
     this.#parts = parts;
   }
 
-  /** Resolves to whether everything committed by now was applied within the time. */
+  /** Resolves to whether all entries committed by now were applied within the timeout. */
   async whenCaughtUp(timeoutMs: number): Promise<boolean> {
     const { raft } = this.#parts;
     return raft.isCaughtUp || this.#wait(raft.committedIndex, timeoutMs);

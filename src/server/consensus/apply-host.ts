@@ -1,4 +1,4 @@
-// What the state machine asks of its member, and tells it, while an entry is applied.
+// The host of the state machine: the member's side while entries are applied.
 
 import type { LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -23,9 +23,9 @@ interface ApplyHostParts {
   readonly proposals: Pick<Proposals, 'isAwaited' | 'take' | 'takeWhole'>;
   readonly reads: Pick<ReadIndexQueue, 'acceptFirstCommit'>;
   readonly quota: Pick<StateMachineHost, 'hasRoomFor'>;
-  /** Hears of a membership that may have changed. */
+  /** Notified after a possible change of the membership. */
   readonly membership: { follow(): void };
-  /** Looks at the cluster's version once this member leads. */
+  /** Checks the cluster version once this member leads. */
   readonly versionMonitor: { check(): Promise<void> };
 }
 
@@ -42,7 +42,7 @@ const REFUSAL_ERRORS: Readonly<Record<MembershipRefusal, EtcdErrorName>> = {
 export class ApplyHost implements StateMachineHost {
   readonly #parts: ApplyHostParts;
 
-  /** The parts are looked at when something is applied; they need not exist before. */
+  /** The parts are read when an entry is applied; they may be set later. */
   constructor(parts: ApplyHostParts) {
     this.#parts = parts;
   }
@@ -72,7 +72,7 @@ export class ApplyHost implements StateMachineHost {
     proposals.takeWhole(id)?.complete(result);
   }
 
-  /** The first entry of a leader's term: what came before is applied, leases may expire. */
+  /** The first entry of a leader's term: all earlier entries are applied, leases may expire. */
   onEmptyEntry(): void {
     const { config, env, raft, reads, store, versionMonitor } = this.#parts;
     reads.acceptFirstCommit();

@@ -1,9 +1,9 @@
-// Takes committed entries to the state machine, one after the other.
+// Applies committed entries to the state machine, one after the other.
 //
-// Usually a message's entries are applied in the turn in which they arrive. The loop gives the turn
-// back when its time is over, when an entry must be cut into slices, or when the backend's overlay is
-// full; ticks, reads at the previous revision and sockets then have their chance. Order is kept: no
-// entry begins before the one before it has ended.
+// Usually a message's entries are applied in the turn in which they arrive. The loop yields when its time
+// slice is over, when an entry needs several slices, or when the backend's overlay is full; ticks, reads
+// at the previous revision and sockets are then served. Order is kept: no entry begins before the previous
+// one has ended.
 
 import { invariant } from '../../base/index.ts';
 import type { Clock, Timers } from '../../env/index.ts';
@@ -14,23 +14,23 @@ type Entry = Message['entries'][number];
 
 /** Applies entries; `begin` and `step` return whether the entry is complete. */
 export interface EntryApplier {
-  /** Entries up to here have been applied, or are covered by a snapshot: they are passed over. */
+  /** Entries up to here have been applied, or are covered by a snapshot: they are skipped. */
   readonly appliedIndex: number;
   begin(entry: Entry): boolean;
   /** Continues the entry that `begin` left incomplete. */
   step(): boolean;
   /** Resolves when the backend takes more; undefined if it does now. */
   whenReady(): Promise<void> | undefined;
-  /** No entry follows in this turn: what was put together for several is handed on. */
+  /** No entry follows in this turn: sends what was collected over several entries. */
   endTurn(): void;
 }
 
 interface ApplyLoopOptions {
-  /** Asked for each time: a snapshot replaces it. */
+  /** Read each time: a snapshot replaces it. */
   readonly applier: EntryApplier;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** An entry that takes longer is reported. */
+  /** An entry that takes longer is logged. */
   readonly slowMs: number;
   readonly onSlow: (index: number, tookMs: number) => void;
   /** All entries of a message are applied. */
@@ -41,7 +41,7 @@ interface ApplyLoopOptions {
 
 export class ApplyLoop {
   readonly #options: ApplyLoopOptions;
-  /** Raft bounds it: it hands out at most a fixed number of bytes that are not applied. */
+  /** Bounded by raft, which delivers a limited number of bytes that are not applied. */
   #queue: Message[] = [];
   /** Next entry of the first message. */
   #next = 0;
@@ -51,7 +51,7 @@ export class ApplyLoop {
   #beganMs = 0;
   #running = false;
   #stopped = false;
-  /** While above 0 no entry is begun: calls of {@link hold} that were not released. */
+  /** Number of unreleased calls of {@link hold}: while above 0 no entry begins. */
   #holds = 0;
   readonly #onIdle: (() => void)[] = [];
 
@@ -70,8 +70,7 @@ export class ApplyLoop {
   }
 
   /**
-   * From this call on begins no entry until {@link release} was called as often; resolves when none
-   * is open.
+   * Begins no entry from now on, until {@link release} is called as often; resolves when none is open.
    */
   hold(): Promise<void> {
     this.#holds++;
@@ -84,19 +83,19 @@ export class ApplyLoop {
     if (this.#holds === 0 && !this.#running && !this.#stopped) this.#run();
   }
 
-  /** Refuses further entries, ends the one that is open, and resolves. */
+  /** Refuses further entries; resolves when the open one has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#entryEnd();
   }
 
-  /** Between entries the loop may wait for room in the backend, which need not come. */
+  /** Resolves at the end of an entry, without waiting for room in the backend. */
   async #entryEnd(): Promise<void> {
     if (!this.#running || !this.#open) return;
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Runs until there is nothing to do or the turn must be given back. */
+  /** Runs until there is nothing to do or the slice is over. */
   #run(): void {
     this.#running = true;
     let wait: Promise<void> | undefined;
@@ -119,7 +118,7 @@ export class ApplyLoop {
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 
-  /** What to wait for before going on; undefined if all is done. */
+  /** The promise to wait for before continuing; undefined if all is done. */
   #applySome(): Promise<void> | undefined {
     const { clock, timers, slowMs, onSlow } = this.#options;
     const { applier } = this.#options;

@@ -1,5 +1,5 @@
-// What the backend reports: it has failed, the disk is full, a batch is on disk. Every backend of the
-// member does, the one of a leader's snapshot included; the first before there is a member to hear it.
+// Reports of backends: a failure, a full disk, a commit. They come from every backend of the member, the
+// one of a leader's snapshot included; from the first even before the member's parts exist.
 
 import type { StoreOptions } from '../boot/store-opening.ts';
 import type { Snapshotter } from '../snapshot/snapshotter.ts';
@@ -19,7 +19,7 @@ export class BackendReports {
   readonly #log: Logger;
   readonly #metrics: Pick<ServerMetrics, 'disk'>;
   #parts: BackendReportsParts | undefined;
-  /** Of a backend that failed before there was a member. */
+  /** Failure of a backend before {@link attach}. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(log: Logger, metrics: Pick<ServerMetrics, 'disk'>) {
@@ -27,13 +27,13 @@ export class BackendReports {
     this.#metrics = metrics;
   }
 
-  /** From now on these hear of it; throws what a backend has failed with until now. */
+  /** Sets the receivers of reports; throws the failure of a backend so far. */
   attach(parts: BackendReportsParts): void {
     this.#parts = parts;
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** For whoever opens a backend. */
+  /** Callbacks for opening a backend. */
   get callbacks(): Omit<StoreOptions, 'config' | 'env'> {
     return {
       onBackendFailure: (error) => this.#acceptFailure(error),
@@ -54,7 +54,7 @@ export class BackendReports {
     if (this.#parts === undefined || this.#parts.life.isStopping) return;
     const { quota, noSpaceAlarm } = this.#parts;
     quota.diskFull = true;
-    // At each try, until it is raised: the log needs a leader to take it, and room for it.
+    // At each retry, until it is raised: the proposal needs a leader, and room in the log.
     noSpaceAlarm.raise(() => undefined);
   }
 

@@ -17,7 +17,7 @@ export interface CampaignParts {
   readonly store: StoreView<'confState'>;
 }
 
-/** The only voter of its cluster need not wait for anybody's election timeout. */
+/** The only voter of a cluster campaigns without waiting for the election timeout. */
 export function campaignIfOnlyVoter({ memberId, raft, loop, store }: CampaignParts): void {
   const { voters } = store.machine.confState;
   if (voters.length !== 1 || voters[0] !== memberId || raft.leader !== 0n) return;
@@ -37,8 +37,8 @@ interface FirstElectionParts {
 }
 
 /**
- * With links to others up, a leader among them would have been heard of soon: all but two of the
- * ticks of an election timeout are taken at once.
+ * Once peers are connected, a leader's message would arrive soon: the election timeout is advanced by all
+ * but two of its ticks.
  */
 export function hastenFirstElection(parts: FirstElectionParts): void {
   const { memberId, config, env, log, raft, loop, peers, membership, life } = parts;

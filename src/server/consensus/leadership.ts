@@ -1,4 +1,4 @@
-// Who leads, whether that is sure, and handing leadership over.
+// The leader, whether this member's leadership is certain, and leadership transfer.
 
 import type { Env, Timer } from '../../env/index.ts';
 import { formatId } from '../../membership/index.ts';
@@ -25,7 +25,7 @@ interface LeadershipParts {
   readonly peers: Pick<PeerLinks, 'longestConnected'>;
 }
 
-/** A caller that waits for a member to lead. */
+/** A caller that waits until a certain member leads. */
 interface Wait {
   readonly leader: bigint;
   readonly timer: Timer;
@@ -36,7 +36,7 @@ export class Leadership {
   readonly #parts: LeadershipParts;
   readonly #pauses: PauseDetector;
   readonly #waits = new Set<Wait>();
-  /** When the present leader became known, on the monotonic clock; of the first one, never. */
+  /** When the current leader became known, on the monotonic clock; of the first one, -Infinity. */
   electedMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LeadershipParts) {
@@ -46,14 +46,14 @@ export class Leadership {
   }
 
   /**
-   * Leads, and was not paused so long that it may have been replaced, or has asked the others since:
-   * what only a leader may say without asking them now.
+   * Whether this member leads and was not paused so long that it may have been replaced, or has confirmed
+   * its leadership since. Without it, only {@link confirm} allows leader-only decisions.
    */
   get isSure(): boolean {
     return this.#parts.raft.leads && this.#pauses.areConfirmed;
   }
 
-  /** Asks the others where {@link isSure} is false; resolves to what it is then. */
+  /** Confirms the leadership by a read index unless {@link isSure}; resolves to the result. */
   async confirm(): Promise<boolean> {
     if (this.isSure) return true;
     const ask = async () => (await this.#parts.reads.whenLinearizable()) === undefined;
@@ -72,7 +72,7 @@ export class Leadership {
     }
   }
 
-  /** Hands leadership to `transferee`; resolves to the error, if it could not. */
+  /** Transfers leadership to `transferee`; resolves to the error, if there is one. */
   async moveTo(transferee: bigint): Promise<EtcdErrorName | undefined> {
     const { store, log, memberId, raft, loop, env, config } = this.#parts;
     const member = store.machine.cluster.member(transferee);
@@ -95,7 +95,7 @@ export class Leadership {
     return error;
   }
 
-  /** Before a leader stops: the others need not wait for an election timeout. */
+  /** Transfers leadership before a stop, so that the others need not wait for an election timeout. */
   async handOver(): Promise<void> {
     const { store, log, memberId, raft, peers } = this.#parts;
     const voters = store.machine.cluster.votingMembers();

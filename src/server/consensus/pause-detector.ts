@@ -1,5 +1,5 @@
-// Pauses of this process: it was stopped, or its turn took very long. Others may have
-// elected a leader meanwhile, so what a member then says as leader it must have confirmed first.
+// Detects pauses of this process: it was stopped, or a turn took very long. Others may have elected a
+// leader during one, so that a leader must confirm its leadership after it.
 
 import type { Clock } from '../../env/index.ts';
 
@@ -8,7 +8,7 @@ export class PauseDetector {
   readonly #limitMs: number;
   /** On the monotonic clock. */
   #noticedMs: number;
-  /** How many there were, and how many of them when the others last confirmed what is known here. */
+  /** Number of pauses, and the number of them at the last confirmation. */
   #count = 0;
   #confirmed = 0;
 
@@ -19,20 +19,20 @@ export class PauseDetector {
     this.#noticedMs = clock.monotonicMs();
   }
 
-  /** Called at every tick; a question before the first tick after a pause notices it too. */
+  /** Called at every tick, and before each use, which may come before the first tick after a pause. */
   notice(): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#noticedMs > this.#limitMs) this.#count++;
     this.#noticedMs = nowMs;
   }
 
-  /** Whether nothing has passed unnoticed since the others were asked. */
+  /** Whether there was no pause since the last confirmation. */
   get areConfirmed(): boolean {
     this.notice();
     return this.#count === this.#confirmed;
   }
 
-  /** Whether `ask`, which asks the others, succeeds; it confirms what is known since it began. */
+  /** Runs `ask`, a round with the other members; if it succeeds, pauses before it are confirmed. */
   async confirm(ask: () => Promise<boolean>): Promise<boolean> {
     this.notice();
     const count = this.#count;

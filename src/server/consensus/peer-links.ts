@@ -1,14 +1,14 @@
-// What consensus asks of the links to the other members; `cluster/peers.ts` has them.
+// The links to other members as far as consensus uses them; implemented by `cluster/peers.ts`.
 
 import type { Member } from '../../membership/index.ts';
 
 export interface PeerLinks {
-  /** How many peers are connected. */
+  /** Number of connected peers. */
   readonly activeCount: number;
   /** Whether the link to another member has been up since before then, on the monotonic clock. */
   isConnectedSince(id: bigint, sinceMs: number): boolean;
-  /** How many of the members have been reachable since then, this one included. */
+  /** Number of members connected since then, this one included. */
   connectedCount(members: readonly Member[], sinceMs: number): number;
-  /** The member among them whose link has been up for longest; undefined if none is. */
+  /** The member whose link has been up longest; undefined if none is connected. */
   longestConnected(members: readonly Member[]): bigint | undefined;
 }

@@ -1,8 +1,8 @@
 // Proposals that wait for their entry to be applied, by request id.
 //
-// A proposal is one object with `complete` and `fail`, made by the service that wants the answer:
-// no promise and no closure per request. All proposals have the same time limit, so they expire in
-// the order in which they were made, which is the order of the map.
+// A proposal is one object with `complete` and `fail`, made by the service that answers the client: no
+// promise and no closure per request. All proposals have the same timeout, so they expire in the order in
+// which they were made, which is the order of the map.
 
 import { invariant } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -22,13 +22,13 @@ export interface Proposal {
   complete(result: ApplyResult): void;
   fail(error: EtcdErrorName): void;
   /**
-   * Asked before raft takes what may have waited; false if the caller has got its answer already
+   * Called before raft takes a proposal that waited; false if the caller has been answered already
    * (a timeout). Without this method it is always wanted.
    */
   isWanted?(): boolean;
 }
 
-/** A proposal that waits to be taken by raft, then to be applied. */
+/** A proposal that waits for raft to take it, then for its entry to be applied. */
 class Pending implements Proposer {
   readonly proposal: Proposal;
   readonly sinceMs: number;
@@ -66,7 +66,7 @@ interface ProposalsParts extends TimeoutErrorParts {
 
 export class Proposals {
   readonly #parts: ProposalsParts;
-  /** Looked at for each proposal. */
+  /** Used for each proposal. */
   readonly #ids: RequestIds;
   readonly #timeoutMs: number;
   /** By the lower part of the request id. */
@@ -87,8 +87,8 @@ export class Proposals {
   }
 
   /**
-   * Proposes an operation in the name of `caller`, whose encoded request is `body[start, end)` (copied
-   * before return). The proposal hears of it in this turn if it is refused, in a later one otherwise.
+   * Proposes an operation on behalf of `caller`, whose encoded request is `body[start, end)` (copied before
+   * return). A refusal calls `fail` in this turn; else the proposal is settled in a later one.
    */
   propose(
     kind: RequestKind,
@@ -115,8 +115,8 @@ export class Proposals {
   }
 
   /**
-   * Proposes what only a leader may say, in the name of `caller`. It fails with NOT_LEADER, in place of
-   * being passed on, if this member does not lead at the end of the turn.
+   * Proposes an entry that only a leader may propose, on behalf of `caller`. It fails with NOT_LEADER,
+   * instead of being forwarded, if this member does not lead at the end of the turn.
    */
   proposeAsLeader(
     kind: RequestKind,
@@ -135,7 +135,7 @@ export class Proposals {
     this.#parts.loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
   }
 
-  /** Proposes a payload of the v2 dialect, which is made for the id that it gets. */
+  /** Proposes a payload of the v2 dialect, encoded with the request id that it gets. */
   proposeV2(encode: (id: bigint) => Uint8Array, proposal: Proposal): void {
     if (this.#refuses(proposal)) return;
     const ids = this.#ids;
@@ -143,7 +143,7 @@ export class Proposals {
     this.#parts.loop.propose(encode(ids.whole(idLow)), this.#wait(idLow, proposal));
   }
 
-  /** Proposes a membership change, which gets an id here. */
+  /** Proposes a membership change, with a new request id. */
   proposeConfChange(change: Omit<ConfChange, 'id'>, proposal: Proposal): void {
     if (this.#refuses(proposal)) return;
     const ids = this.#ids;
@@ -154,7 +154,7 @@ export class Proposals {
     );
   }
 
-  /** Refuses it while the member stops, and where as many wait for raft as may. */
+  /** Refuses a proposal while the member stops, and at the bounds of the ready loop. */
   #refuses(proposal: Proposal): boolean {
     if (this.#stopped) proposal.fail('STOPPED');
     else if (!this.#parts.loop.hasRoom) proposal.fail('REQUEST_TOO_MANY_REQUESTS');
@@ -170,7 +170,7 @@ export class Proposals {
     return pending;
   }
 
-  /** The proposal of an applied entry, if it was made here and is still waited for. */
+  /** Removes and returns the proposal of an applied entry, if it was made here and still waits. */
   take(idHigh: number, idLow: number): Proposal | undefined {
     if (idHigh !== this.#ids.high) return undefined;
     const pending = this.#pending.get(idLow);
@@ -190,8 +190,8 @@ export class Proposals {
   }
 
   /**
-   * Gives up what has waited too long: what became of it is unknown to the client. What raft has not
-   * even taken is not proposed any more.
+   * Fails proposals after their timeout: their outcome is unknown to the client. Those that raft has not
+   * taken are dropped.
    */
   expire(): void {
     const madeBefore = this.#parts.env.clock.monotonicMs() - this.#timeoutMs;

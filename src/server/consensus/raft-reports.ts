@@ -1,4 +1,4 @@
-// What raft, its log and the apply loop report, and who hears of it, in which order.
+// Reports of raft, its log and the apply loop, and the order in which other parts get them.
 
 import type { LogIndex } from '../../base/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
@@ -26,16 +26,16 @@ interface RaftReportsParts extends CampaignParts {
   readonly appliedWaits: Pick<AppliedWaits, 'acceptApplied'>;
   readonly snapshotter: Pick<Snapshotter, 'acceptApplied'>;
   readonly transfer: Pick<SnapshotTransfer, 'acceptInstalled'>;
-  /** Logs what a leader has published once more. */
+  /** Logs the leader's publication again. */
   readonly publication: { again(): Promise<void> };
-  /** Hears of a membership that may have changed. */
+  /** Notified after a possible change of the membership. */
   readonly membership: { follow(): void };
 }
 
 export class RaftReports {
   readonly #parts: RaftReportsParts;
 
-  /** The parts are looked at when something is reported; they need not exist before. */
+  /** The parts are read at a report; they may be set later. */
   constructor(parts: RaftReportsParts) {
     this.#parts = parts;
   }
@@ -54,7 +54,7 @@ export class RaftReports {
     reads.acceptLeaderChange();
   }
 
-  /** What became of a database that this leader sent to another member. */
+  /** Outcome of a database that this leader sent to another member. */
   acceptSnapshotSent(id: bigint, arrived: boolean): void {
     const { loop, publication } = this.#parts;
     loop.reportSnapshot(id, arrived);
@@ -65,12 +65,12 @@ export class RaftReports {
   acceptApplied(message: raftpb.Message): void {
     const { loop, config } = this.#parts;
     loop.acceptApplied(message);
-    // Raft refuses to campaign before it knows that its first membership change is applied.
+    // Raft refuses to campaign before its first membership change is reported applied.
     if (config.initialElectionTickAdvance) campaignIfOnlyVoter(this.#parts);
     this.#acceptProgress();
   }
 
-  /** The state machine is another one now: that of the snapshot at `index`. */
+  /** The state machine was replaced by that of the snapshot at `index`. */
   acceptInstalled(index: LogIndex): void {
     const { transfer, membership } = this.#parts;
     transfer.acceptInstalled(index);

@@ -1,4 +1,4 @@
-// What raft last said of itself, kept as fields: services look at it for every call.
+// Raft's last reported state as fields, since services read it for every call.
 
 import type { LogIndex, Term } from '../../base/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
@@ -31,12 +31,12 @@ export class RaftState {
     return this.#parts.store.machine.appliedIndex;
   }
 
-  /** Everything that is known to be committed is applied. */
+  /** Whether all entries known to be committed are applied. */
   get isCaughtUp(): boolean {
     return this.appliedIndex >= this.committedIndex;
   }
 
-  /** A copy of raft's state as it is now; with what a leader knows of the others. */
+  /** A copy of raft's current state; on the leader with the progress of followers. */
   status(): Status {
     return this.#parts.node.status();
   }
@@ -46,7 +46,7 @@ export class RaftState {
     this.committedIndex = commit;
   }
 
-  /** What has changed with it. */
+  /** Updates the state; returns what has changed. */
   acceptSoftState({ lead }: SoftState): {
     readonly lostLead: boolean;
     readonly newLeader: boolean;

@@ -1,8 +1,8 @@
 // Linearizable reads (etcd's linearizableReadLoop): their read index, and when it is applied.
 //
-// Raft is asked for one read index at a time, at the end of a turn. Reads that arrive while a round
-// is under way wait for the next one, which serves them all; a read must not join a round for which
-// raft was asked before it arrived, since the answer could be older than the read.
+// One read index is requested at a time, at the end of a turn. Reads that arrive during a round wait for
+// the next one, which serves them all; a read must not join a round that was requested before it arrived,
+// since the read index could be older than the read.
 //
 //     waiting ──nextContext──► round ──ReadState(index)──► confirmed ──applied >= index──► served
 
@@ -26,7 +26,7 @@ export interface Read {
 interface ReadIndexQueueParts {
   readonly config: Pick<ServerConfig, 'electionMs'>;
   readonly env: Pick<Env, 'clock'>;
-  /** Name the rounds: a leader answers those of several members, and tells them apart by name. */
+  /** Ids of rounds: a leader distinguishes the requests of several members by them. */
   readonly requestIds: Pick<RequestIds, 'nextWhole'>;
   /** Calls {@link ReadIndexQueue.nextContext} at the end of a turn for which it was scheduled. */
   readonly loop: Pick<ReadyLoop, 'schedule'>;
@@ -35,16 +35,16 @@ interface ReadIndexQueueParts {
 
 interface Round {
   /**
-   * What raft was asked with, a name of its own each time: to a leader of etcd before 3.7 a name
-   * stands for the reads up to it, and late answers to the first context would confirm the second.
-   * Any of the answers will do.
+   * Contexts of the requests, a new one for each retry: for a leader of etcd before 3.7 a context stands
+   * for all reads up to it, so that late responses to the first context would confirm the second. A
+   * response to any of them is valid.
    */
   readonly contexts: Uint8Array[];
   readonly reads: Read[];
-  /** Of their requests. */
+  /** Bytes of their requests. */
   readonly bytes: number;
   readonly deadlineMs: number;
-  /** When raft was asked last; it may have lost the request with its leadership. */
+  /** Time of the last request; a lost one is repeated. */
   askedMs: number;
 }
 
@@ -64,10 +64,10 @@ export class ReadIndexQueue {
   #confirmed: Confirmed[] = [];
   #stopped = false;
 
-  /** Rounds that were given up, and how often one was asked for again or timed out; for metrics. */
+  /** Counters for metrics: failed rounds, and retries and timeouts. */
   failedCount = 0;
   slowCount = 0;
-  /** Reads that wait, for a round, its answer or its index. */
+  /** Reads that wait for a round, its response or its index. */
   #held = 0;
   #heldBytes = 0;
 
@@ -76,7 +76,7 @@ export class ReadIndexQueue {
     this.#timeoutMs = requestTimeoutMs(parts.config.electionMs);
   }
 
-  /** `bytes` are those that the read holds of its request. */
+  /** `bytes`: size of the request that the read holds in memory. */
   request(read: Read, bytes = 0): void {
     if (this.#stopped) read.fail('STOPPED');
     else if (
@@ -93,7 +93,7 @@ export class ReadIndexQueue {
     }
   }
 
-  /** Resolves when everything acknowledged by now is applied here, or to the error. */
+  /** Resolves when everything acknowledged by now is applied on this member, or with the error. */
   whenLinearizable(): Promise<EtcdErrorName | undefined> {
     return new Promise((resolve) =>
       this.request({ serve: () => resolve(undefined), fail: resolve }),
@@ -101,8 +101,8 @@ export class ReadIndexQueue {
   }
 
   /**
-   * The context to ask raft with now, if there is something to ask. The answer comes by
-   * {@link acceptStates}, or never. All reads that wait make up the round.
+   * The context of a read index to request now; undefined if there is none. The response comes by
+   * {@link acceptStates}, or never. All waiting reads become the round.
    */
   nextContext(): Uint8Array | undefined {
     const now = this.#parts.env.clock.monotonicMs();
@@ -138,7 +138,7 @@ export class ReadIndexQueue {
     this.acceptApplied();
   }
 
-  /** Serves what the state machine has caught up with. */
+  /** Serves the reads whose index is applied. */
   acceptApplied(): void {
     if (this.#confirmed.length === 0) return;
     const applied = this.#parts.store.machine.appliedIndex;
@@ -150,19 +150,19 @@ export class ReadIndexQueue {
     }
   }
 
-  /** Another leader is known: a round under way may never be answered. */
+  /** The leader has changed: the current round may never be answered. */
   acceptLeaderChange(): void {
     this.#failRound('LEADER_CHANGED');
   }
 
-  /** A leader of this term can answer only now: it is asked again at once. */
+  /** A leader can answer from its first commit on: the current round is requested again. */
   acceptFirstCommit(): void {
     if (this.#round === undefined) return;
     this.#round.askedMs = Number.NEGATIVE_INFINITY;
     this.#parts.loop.schedule();
   }
 
-  /** Gives up rounds that take too long, and asks raft again for one that may have been lost. */
+  /** Fails rounds after their timeout, and repeats requests that may have been lost. */
   tick(): void {
     const round = this.#round;
     if (round === undefined) return;
@@ -193,7 +193,7 @@ export class ReadIndexQueue {
   }
 }
 
-/** As etcd has it: the id in eight bytes, big endian. */
+/** As in etcd: the id in eight bytes, big endian. */
 function contextOf(id: bigint): Uint8Array {
   const context = new Uint8Array(8);
   new DataView(context.buffer).setBigUint64(0, id);

@@ -4,18 +4,18 @@
 //                                                            ├─► append: WAL write and sync ──► responses
 //                                                            └─► apply: state machine ────────► responses
 //
-// Raft runs with asynchronous storage writes: any number of appends may be under way, the WAL
+// Raft runs with asynchronous storage writes: any number of appends may be in progress, the WAL
 // completes them in order, and only a completed append reports its entries stable, to this member
 // and (votes, acknowledgements) to others. A member alone in its cluster therefore commits, applies
 // and acknowledges only what its own disk has; a leader sends while its own disk writes.
 //
-// One Ready is taken at the end of the turn of the event loop for everything that arrived in it. A
-// completed append is answered at once: its entries have waited long enough.
+// One Ready is taken at the end of the turn of the event loop for everything that arrived in it. After a
+// completed append one is taken immediately: its entries have waited for the disk already.
 //
-// An append that carries a leader's snapshot has an order of its own (a crash between any two steps
-// leaves a directory that boots, with the old state or with the new):
+// An append with a leader's snapshot has these steps (a crash between any two leaves a directory that
+// boots, with the old state or the new one):
 //
-//     1 the database file is there and synced, before the message reached raft (`PeerHost.storeSnapshot`)
+//     1 the database file is synced, before raft gets the message (`PeerHost.storeSnapshot`)
 //     2 `.snap` written and synced
 //     3 snapshot record in the log
 //     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
@@ -60,19 +60,19 @@ interface ReadyLoopParts {
   readonly store: {
     /** Takes committed entries; the answer is {@link ReadyLoop.acceptApplied}. */
     deliver(message: Message): void;
-    /** A leader's snapshot is durable: what is applied from now on lies behind it. */
+    /** A leader's snapshot is durable: later entries follow it. */
     install(snapshot: Snapshot): void;
   };
   readonly peers: {
-    /** Sends to another member, or drops; the message is encoded before it returns. */
+    /** Sends a message to another member, or drops it; encoded before it returns. */
     send(message: Message): void;
   };
   readonly snapshotter: {
-    /** Writes a leader's snapshot beside the log and its record into the log. */
+    /** Writes the `.snap` file of a leader's snapshot and its record in the log. */
     saveReceived(snapshot: Snapshot): Promise<void>;
   };
   readonly reads: {
-    /** The context of a read index to ask for now, if any; asked once per turn. */
+    /** The context of a read index to request now, if there is one; called once per turn. */
     nextContext(): Uint8Array | undefined;
     acceptStates(states: readonly ReadState[]): void;
   };
@@ -86,7 +86,7 @@ interface ReadyLoopParts {
   };
 }
 
-/** One append under way: what the WAL writes, and the responses when it is durable. */
+/** One append in progress: the work of the WAL, and the responses when it is durable. */
 class Append implements WalAppend {
   /** 1 for the first append of the loop; the WAL completes them in this order. */
   readonly sequence: number;
@@ -117,11 +117,11 @@ class Append implements WalAppend {
   }
 }
 
-/** Who has made a proposal. */
+/** The maker of a proposal. */
 export interface Proposer {
-  /** When, on the monotonic clock. */
+  /** When it was made, on the monotonic clock. */
   readonly sinceMs: number;
-  /** Asked before raft takes the proposal: one that is not wanted any more is dropped. */
+  /** Called before raft takes the proposal; if false, it is dropped. */
   isWanted(): boolean;
   drop(): void;
 }
@@ -134,19 +134,19 @@ interface LeaderProposal {
 
 export class ReadyLoop {
   readonly #parts: ReadyLoopParts;
-  /** Proposed in this turn, or waiting for a leader or for room in raft's log. */
+  /** Payloads of this turn, or waiting for a leader or for room in raft's log. */
   #proposals: Uint8Array[] = [];
-  /** Who made each of them. */
+  /** The proposer of each payload. */
   #proposers: Proposer[] = [];
   #proposalBytes = 0;
   #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
-  /** Of this turn only. */
+  /** Leader proposals of this turn. */
   #leaderProposals: LeaderProposal[] = [];
-  /** A timer runs that sends the commit index to followers. */
-  #tellsCommit = false;
-  /** The newest hard state, while the log does not have it. */
+  /** Whether a timer runs that sends the commit index to followers. */
+  #sendsCommit = false;
+  /** The newest hard state, unless it is in the log. */
   #unwritten: HardState | undefined;
-  /** Appends that must not overtake a snapshot, which is the first of them. */
+  /** A snapshot's append, and the appends after it, which must not overtake it. */
   readonly #held: Append[] = [];
   /** Sequence of the newest append, and of the last one that the WAL has completed. */
   #appendsMade = 0;
@@ -156,12 +156,12 @@ export class ReadyLoop {
   #stopped = false;
   #leader: NodeId = NONE;
 
-  /** The parts are looked at as the loop runs; they need not exist before. */
+  /** The parts are read while the loop runs; they may be set later. */
   constructor(parts: ReadyLoopParts) {
     this.#parts = parts;
   }
 
-  /** Whether another proposal may wait; beyond, `etcdserver: too many requests`. */
+  /** Whether there is room for another proposal; else `etcdserver: too many requests`. */
   get hasRoom(): boolean {
     const waiting = this.#proposals.length + this.#confChanges.length;
     return waiting < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
@@ -187,15 +187,15 @@ export class ReadyLoop {
   }
 
   /**
-   * Proposes at the end of the turn if this member then leads, or else calls `drop`: the entry is
-   * never passed on to another leader, to whom it might be untrue.
+   * Proposes at the end of the turn if this member then leads, or else calls `drop`: the entry is never
+   * forwarded to another leader, for which it might be wrong.
    */
   proposeAsLeader(payload: Uint8Array, drop: () => void): void {
     this.#leaderProposals.push({ payload, drop });
     this.schedule();
   }
 
-  /** Drops proposals made by then that raft has not taken: their callers have timed out. */
+  /** Drops proposals made by then that raft has not taken: they have timed out. */
   expire(madeBefore: number): void {
     let count = 0;
     while (count < this.#proposals.length && this.#proposers[count]!.sinceMs <= madeBefore) {
@@ -207,10 +207,10 @@ export class ReadyLoop {
     }
   }
 
-  /** A message of another member has arrived; taken over. */
+  /** A message of another member, which the loop owns. */
   receive(message: Message): void {
     if (this.#stopped) return;
-    // Refusals (a stale term, a proposal without leader) are ignored: the sender tries again.
+    // Refusals (a stale term, a proposal without leader) are ignored: the sender retries.
     this.#parts.node.step(message);
     this.schedule();
   }
@@ -223,13 +223,13 @@ export class ReadyLoop {
     this.schedule();
   }
 
-  /** Asks for an election at once. */
+  /** Starts an election. */
   campaign(): void {
     this.#parts.node.campaign();
     this.schedule();
   }
 
-  /** Asks raft to hand leadership over. */
+  /** Starts a leadership transfer. */
   transferLeader(to: NodeId): void {
     this.#parts.node.transferLeader(to);
     this.schedule();
@@ -241,7 +241,7 @@ export class ReadyLoop {
     this.schedule();
   }
 
-  /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
+  /** Outcome of a snapshot sent to `id`; each one that raft requested must be reported. */
   reportSnapshot(id: NodeId, arrived: boolean): void {
     const { node } = this.#parts;
     if (!arrived) node.reportUnreachable(id);
@@ -249,7 +249,7 @@ export class ReadyLoop {
     this.schedule();
   }
 
-  /** Sees to it that a Ready is taken at the end of this turn. */
+  /** Schedules a Ready at the end of this turn. */
   schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
@@ -257,8 +257,8 @@ export class ReadyLoop {
   }
 
   /**
-   * Appends the commit index to the log, if it lacks it; durable with the next sync. A
-   * snapshot record counts only behind a commit index that covers it.
+   * Appends the commit index to the log, if it is not there; durable with the next sync. A snapshot record
+   * counts only after a commit index that covers it.
    */
   writeCommit(): void {
     const hardState = this.#unwritten;
@@ -272,7 +272,7 @@ export class ReadyLoop {
     return this.#stopped;
   }
 
-  /** Nothing is proposed, written or applied any more; appends under way still complete on disk. */
+  /** Nothing is proposed, written or applied any more; appends in progress still complete on disk. */
   stop(): void {
     this.#stopped = true;
   }
@@ -299,7 +299,7 @@ export class ReadyLoop {
         outcome === STORAGE_OUTCOMES.DONE,
         'a received snapshot is newer than the stored one',
       );
-      // Before raft hears of it: the entries that it then hands out follow the snapshot.
+      // Before raft gets the response, after which it delivers entries that follow the snapshot.
       store.install(snapshot);
     }
     storage.append(entries);
@@ -336,7 +336,7 @@ export class ReadyLoop {
     }
   }
 
-  /** Hands raft what this turn brought. Without a leader, proposals wait, as etcd's do. */
+  /** Passes this turn's proposals and reads to raft. Without a leader, proposals wait, as in etcd. */
   #feed(): void {
     const { node, reads } = this.#parts;
     this.#proposeAsLeader();
@@ -346,12 +346,12 @@ export class ReadyLoop {
     if (context !== undefined) node.readIndex(context);
   }
 
-  /** Under load the commit index goes out with the next entries. */
+  /** Sends the commit index after COMMIT_DELAY_MS; under load the next entries carry it before. */
   #sendCommitSoon(): void {
-    if (this.#tellsCommit) return;
-    this.#tellsCommit = true;
+    if (this.#sendsCommit) return;
+    this.#sendsCommit = true;
     this.#parts.env.timers.after(COMMIT_DELAY_MS, () => {
-      this.#tellsCommit = false;
+      this.#sendsCommit = false;
       if (this.#stopped) return;
       this.#parts.node.sendCommit();
       this.#run();
@@ -380,7 +380,7 @@ export class ReadyLoop {
     this.#proposers = isAll ? [] : this.#proposers.slice(count);
   }
 
-  /** In place: what is left moves up. */
+  /** Removes unwanted proposals, in place. */
   #dropUnwanted(): void {
     const proposals = this.#proposals;
     const proposers = this.#proposers;
@@ -408,13 +408,13 @@ export class ReadyLoop {
     const { node } = this.#parts;
     const proposals = this.#leaderProposals;
     this.#leaderProposals = [];
-    // What the loop was told last may be older than this turn's messages.
+    // The loop's own soft state may be older than this turn's messages.
     const leads = node.basicStatus().role === ROLES.LEADER;
     if (leads && isTaken(node.proposeBatch(proposals.map(({ payload }) => payload)))) return;
     for (const { drop } of proposals) drop();
   }
 
-  /** All that wait, if they are small: on the way to a leader they are one message. */
+  /** All waiting proposals, up to one message: forwarded to a leader they are one MsgProp. */
   #nextBatch(): Uint8Array[] {
     if (this.#proposalBytes <= RAFT_MESSAGE_BYTES_MAX) return this.#proposals;
     let bytes = 0;
@@ -454,8 +454,8 @@ export class ReadyLoop {
   }
 
   /**
-   * A hard state that only moves the commit index waits for the next write: it is a hint that saves
-   * work after a restart, and needs no write of its own.
+   * A hard state with only a new commit index waits for the next write: it only saves work after a restart,
+   * and needs no separate write.
    */
   #prepareAppend(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
     if (hardState !== undefined) this.#unwritten = hardState;
@@ -464,8 +464,8 @@ export class ReadyLoop {
     if (!writes && responses.length === 0) return;
     const state = writes ? this.#unwritten : undefined;
     if (writes) this.#unwritten = undefined;
-    // The record of a snapshot counts from a commit index on that covers it, and raft learns that the
-    // snapshot is durable: its commit index is more than a hint.
+    // The record of a snapshot counts only with a commit index that covers it, and the response reports
+    // the snapshot durable: with a snapshot the commit index must be synced.
     this.#append(new Append(this, message, state, mustSync || snapshot !== undefined));
   }
 
@@ -495,7 +495,7 @@ export class ReadyLoop {
     }
   }
 
-  /** Answers of a storage thread, to this member and to others. */
+  /** Delivers responses of a storage thread, to this member and to others. */
   #deliver(responses: readonly Message[]): void {
     const { node, peers } = this.#parts;
     for (const response of responses) {
@@ -518,7 +518,7 @@ export class ReadyLoop {
   }
 }
 
-/** Otherwise raft has no room, or its leader is gone since: proposals wait. */
+/** False if raft has no room or no leader any more: the proposals wait. */
 function isTaken(result: StepResult): boolean {
   if (result === STEP_RESULTS.OK) return true;
   invariant(

@@ -2,8 +2,8 @@
 //
 //     | 16 bits: low bits of the member id | 40 bits: milliseconds at start | 8 bits: counter |
 //
-// The counter runs on into the time bits, which it can overtake only beyond 256 proposals per
-// millisecond of the member's life, sustained over its whole life. Layout: etcd v3.7.1 `pkg/idutil`.
+// The counter carries over into the time bits; ids repeat only above 256 proposals per millisecond,
+// sustained over the member's whole uptime. Layout: etcd v3.7.1 `pkg/idutil`.
 
 import { REQUEST_ID_LOW_BITS } from '../../store/index.ts';
 

@@ -1,5 +1,5 @@
-// The state machine of a member: fed with committed entries, and replaced when a leader sends a
-// snapshot. Ask for `machine` each time: the one of a turn ago may be retired now.
+// The state machine of a member: applies committed entries, and is replaced by a leader's snapshot. Read
+// `machine` each time: an earlier one may be retired.
 
 import { bytesFromUtf8, type LogIndex, utf8FromBytes } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -40,13 +40,13 @@ interface StateMachineOwnerParts {
   readonly booted: Booted;
   readonly host: StateMachineHost;
   readonly authEvents: AuthHost;
-  /** Told of by every backend, the one of a snapshot included. */
+  /** Options of every backend, the one of a snapshot included. */
   readonly storeOptions: StoreOptions;
   readonly reports: Pick<RaftReports, 'acceptApplied' | 'acceptInstalled'>;
   readonly life: { fail(error: unknown): void };
 }
 
-/** What a batch of a backend is to say beside its rows. */
+/** State that is written with each batch of a backend. */
 interface Captured {
   readonly backend: Backend;
   readonly cluster: Cluster;
@@ -96,7 +96,7 @@ export class StateMachineOwner {
     return this.#machine;
   }
 
-  /** As the backend says it; undefined before 3.6 or while undecided. */
+  /** Storage version of the backend; undefined before 3.6 or while undecided. */
   get storageVersion(): ClusterVersion | undefined {
     return this.#storageVersion;
   }
@@ -111,11 +111,11 @@ export class StateMachineOwner {
   }
 
   /**
-   * The log has a leader's snapshot, whose database lies beside the one that is open. From now on no
-   * entry is applied until it is installed.
+   * The log has the record of a leader's snapshot, whose database is stored next to the open one. No entry
+   * is applied until it is installed.
    */
   install(snapshot: raftpb.Snapshot): void {
-    // In this turn: with the snapshot the log may complete entries behind it, which must wait.
+    // In this turn: the log may complete entries after the snapshot, which must wait.
     const held = this.#applyLoop.hold();
     this.#installing = this.#installing
       .then(() => held)
@@ -134,7 +134,7 @@ export class StateMachineOwner {
       'current-applied-index': this.#machine.appliedIndex,
       'incoming-leader-snapshot-index': index,
     });
-    // The received file takes the name of this one.
+    // The received file is about to get the name of this one.
     await this.#machine.backend.refuseExchanges();
     const { store, cluster, confState } = await adoptSnapshot(
       {
@@ -218,7 +218,7 @@ export class StateMachineOwner {
     void this.#machine.compactor.resume(scheduledRev);
   }
 
-  /** What is frozen with a batch, in the forms that the cluster's version allows. */
+  /** Writes the state of a batch, in the dialect of the cluster version. */
   #capture({ backend, cluster, confState }: Captured): MembershipImage {
     const version = cluster.version ?? targetVersion(this.#parts.config.maxClusterVersion);
     const forms = writtenForms(version);

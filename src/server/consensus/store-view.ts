@@ -1,8 +1,8 @@
-// What a part sees of the state machine; `state-machine-owner.ts` has it.
+// The state machine as seen by other parts; owned by `state-machine-owner.ts`.
 
 import type { StateMachine } from '../../store/index.ts';
 
-/** `machine` is asked for each time, since a leader's snapshot replaces it. */
+/** Read `machine` each time, since a leader's snapshot replaces it. */
 export interface StoreView<Part extends keyof StateMachine> {
   readonly machine: Pick<StateMachine, Part>;
 }

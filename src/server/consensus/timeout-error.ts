@@ -1,4 +1,4 @@
-// Which of etcd's timeouts a proposal met: the leader failed while it waited, or a link was down.
+// The etcd error for a proposal that timed out: the leader changed while it waited, or a link was down.
 
 import { quorumOf } from '../../membership/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';

@@ -1,4 +1,4 @@
-// What a member does of itself, from when it has begun until it stops. A new one gets a line here.
+// Background duties of a running member. A new one gets a line here.
 
 import type { ClusterVersionMonitor } from '../cluster/cluster-version.ts';
 import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } from '../limits.ts';

@@ -1,4 +1,4 @@
-// How full the heap is: looked at now and then, since V8 aborts at its limit.
+// Periodic check of the heap, since V8 aborts at its limit.
 
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import type { NoSpaceAlarm } from './no-space-alarm.ts';
@@ -15,8 +15,8 @@ export function checkHeap({ heapUse, quota, noSpaceAlarm }: HeapCheckParts): voi
 }
 
 /**
- * V8 aborts when the old generation is full, while its limit counts the young one, too: three
- * semi-spaces of 16 MiB unless a flag says otherwise. What is young is mostly garbage.
+ * V8 aborts when the old generation is full, but its limit includes the young one: three semi-spaces of
+ * 16 MiB by default. Young objects are mostly garbage.
  */
 const YOUNG_BYTES: number = 3 * 16 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
-// Looks for expired leases and proposes to revoke them; where that is asked for, has the rest of long
-// leases written down. Only the leader's lessor lets leases expire. A leader that was paused may have
-// been replaced, and leases renewed elsewhere, without its knowing: then it asks the others first. What
-// it proposes is not passed on: to another leader it may be untrue.
+// Proposes the revocation of expired leases, and checkpoints of long leases if that is enabled. Only the
+// leader's lessor expires leases. A leader that was paused may have been replaced, and leases renewed
+// elsewhere: it confirms its leadership first. Its proposals are not forwarded, since they may be wrong for
+// another leader.
 
 import type { Env, Timer } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
@@ -62,7 +62,7 @@ export class LeaseExpiry {
     if (rests.length === 0) return;
     const checkpoints = rests.map(({ id, remainingSec: remainingTTL }) => ({ id, remainingTTL }));
     const body = etcdserverpb.LeaseCheckpointRequestCodec.encode({ checkpoints });
-    // A lost one costs a lease only some of its extra time after a change of leaders.
+    // Not awaited: a lost checkpoint only shortens the extension of a lease after a change of leaders.
     const noCaller = { complete: () => undefined, fail: () => undefined };
     proposals.proposeAsLeader(REQUEST_KIND.LEASE_CHECKPOINT, undefined, body, noCaller);
   }
@@ -90,11 +90,11 @@ class Revocation implements Proposal {
 
   complete(result: ApplyResult): void {
     if (result.kind !== 'error') this.#onRevoked();
-    // It has been revoked meanwhile.
+    // LEASE_NOT_FOUND: revoked already.
     else if (result.error !== 'LEASE_NOT_FOUND') this.fail(result.error);
   }
 
-  /** The lessor hands the lease out again. */
+  /** The lessor will report the lease as expired again. */
   fail(error: EtcdErrorName): void {
     this.#log.warn('failed to revoke lease', {
       'lease-id': BigInt.asUintN(64, this.#id).toString(16).padStart(16, '0'),

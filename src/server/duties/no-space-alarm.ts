@@ -1,4 +1,4 @@
-// Raising the NOSPACE alarm through the log, once for all who ask while it is under way.
+// Raises the NOSPACE alarm through the log, once for all concurrent callers.
 
 import { etcdserverpb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
@@ -19,14 +19,14 @@ interface NoSpaceAlarmParts {
 
 export class NoSpaceAlarm {
   readonly #parts: NoSpaceAlarmParts;
-  /** Bounded by the requests under way, each of which waits at most once. */
+  /** Bounded by the concurrent requests, each of which waits at most once. */
   #waiters: (() => void)[] | undefined;
 
   constructor(parts: NoSpaceAlarmParts) {
     this.#parts = parts;
   }
 
-  /** Calls `then` when the alarm is raised, or cannot be. */
+  /** Calls `then` when the alarm is raised, or raising it has failed. */
   raise(then: () => void): void {
     const { log, store, memberId, proposals, quota } = this.#parts;
     if (store.machine.alarms.has(AlarmType.NOSPACE)) {

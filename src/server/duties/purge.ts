@@ -1,4 +1,4 @@
-// Old files, removed now and then: segments of the log and `.snap` files beyond those that are kept.
+// Periodic removal of old log segments and `.snap` files.
 
 import type { Env } from '../../env/index.ts';
 import { purgeSegments, purgeSnapFiles, type Wal } from '../../wal/index.ts';

@@ -1,10 +1,10 @@
-// Room in the backend, asked for before a request is proposed.
+// The quota of the backend, checked before a request is proposed.
 //
-// A request that would not fit raises the NOSPACE alarm for the whole cluster, which stops writes
-// until an operator has made room and disarmed it. The heap counts too: V8 aborts at its limit, so
-// close to it writes are refused in the same way, while reads, deletes and compaction go on. And so
-// does the disk: what cannot be written to the database for want of space waits in memory. A little
-// before the heap is full, what clients keep open (watchers, streams, leases) may not become more.
+// A request that does not fit raises the NOSPACE alarm for the whole cluster, which stops writes until an
+// operator has freed space and disarmed it. The heap counts too: V8 aborts at its limit, so close to it
+// writes are refused in the same way, while reads, deletes and compaction go on. A full disk counts as
+// well, since changes that cannot be written to the database stay in memory. At a lower share of the heap,
+// new watchers, streams and leases are refused.
 
 import type { Backend } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -17,7 +17,7 @@ export interface HeapUse {
 
 interface QuotaParts {
   readonly config: Pick<ServerConfig, 'quotaBackendBytes'>;
-  /** Asked for the backend each time: a leader's snapshot replaces it. */
+  /** Read for the backend each time: a leader's snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Pick<Backend, 'sizeBytes'> } };
   readonly heapUse: () => HeapUse;
 }
@@ -27,7 +27,7 @@ export class Quota {
   /** Undefined: no limit. */
   readonly limitBytes: number | undefined;
   #heapFull = false;
-  /** The database cannot be written for want of space. */
+  /** The database cannot be written because the disk is full. */
   diskFull = false;
   #grown = 0;
   #mayGrow = true;
@@ -42,7 +42,7 @@ export class Quota {
     return !this.diskFull && this.hasRoomFor(costBytes);
   }
 
-  /** Whether one that is in the log fits. A full disk takes no answer away from what is applied. */
+  /** Whether a committed request fits. A full disk does not matter for applied requests. */
   hasRoomFor(costBytes: number): boolean {
     if (this.#heapFull) return false;
     if (this.limitBytes === undefined) return true;
@@ -50,8 +50,8 @@ export class Quota {
   }
 
   /**
-   * Whether one more watcher, stream or lease may be held. Looks at the heap itself now and then:
-   * a hundred thousand of them can come between two looks of the clock.
+   * Whether one more watcher, stream or lease may be held. Reads the heap after every HEAP_LOOK_EVERY of
+   * them: a hundred thousand can arrive between two periodic checks.
    */
   mayGrow(): boolean {
     if (++this.#grown % HEAP_LOOK_EVERY === 0) this.#noteOpen(this.#parts.heapUse());
@@ -66,7 +66,7 @@ export class Quota {
     return this.#heapFull;
   }
 
-  /** Takes note of the heap; returns whether it has just become too full. */
+  /** Records the heap use; returns whether it has just become too full. */
   acceptHeapUse(use: HeapUse): boolean {
     this.#noteOpen(use);
     const was = this.#heapFull;

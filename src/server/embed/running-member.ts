@@ -1,15 +1,15 @@
-// A member as the program sees it that started one inside itself.
+// A member inside a program, as the program sees it.
 
 /** Why a member no longer runs. */
 export type ClosedReason =
   /** By `close`, or by the signal given at the start. */
   | { readonly reason: 'closed' }
-  /** The others removed it from the cluster. Its data directory must not be used again. */
+  /** Removed from the cluster. Its data directory must not be used again. */
   | { readonly reason: 'removed' }
-  /** It could not go on, or not close in order; a start on the same directory recovers. */
+  /** A failure stopped it, or its close failed; a start on the same directory recovers. */
   | { readonly reason: 'failed'; readonly error: unknown };
 
-/** The parts of a member that its program does not see. */
+/** The internal parts of a member. */
 interface Parts {
   readonly memberId: bigint;
   readonly clusterId: bigint;
@@ -26,15 +26,15 @@ export class RunningMember implements AsyncDisposable {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly name: string;
-  /** Where clients are served, ports chosen for 0 included: endpoints for a client. */
+  /** URLs for clients, with the ports chosen for 0: usable as endpoints of a client. */
   readonly clientUrls: readonly string[];
-  /** Where HTTP alone is served. */
+  /** URLs that serve HTTP only. */
   readonly clientHttpUrls: readonly string[];
-  /** Where metrics and health alone are served. */
+  /** URLs that serve only metrics and health. */
   readonly metricsUrls: readonly string[];
-  /** Where it listens for other members. */
+  /** URLs for other members. */
   readonly peerUrls: readonly string[];
-  /** Resolves when the member has stopped, to why; never rejects. */
+  /** Resolves with the reason when the member has stopped; never rejects. */
   readonly closed: Promise<ClosedReason>;
 
   readonly #stop: () => Promise<void>;
@@ -58,9 +58,9 @@ export class RunningMember implements AsyncDisposable {
   }
 
   /**
-   * Hands leadership over, lets calls under way end (for some seconds), makes everything that was
-   * applied durable and releases the directory. Again: the same promise. Rejects with what went
-   * wrong; the member has stopped then too.
+   * Transfers leadership, waits for running calls (some seconds at most), makes everything applied durable
+   * and unlocks the directory. Further calls return the same promise. Rejects with the error of a failed
+   * close; the member has stopped then too.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

@@ -1,5 +1,5 @@
-// A member inside a program: no process of its own, no signal handlers, no output that was not
-// asked for, and never an exit of the process.
+// A member inside a program: no separate process, no signal handlers, no output by default, and never an
+// exit of the process.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -18,16 +18,16 @@ import { isSecure, loadMemberTls, type MemberTls } from '../tls/member-tls.ts';
 import { bindDoors, type Doors, type NetworkClients, settingsAt } from './doors.ts';
 import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
 
-/** The settings, and what belongs to the program that starts the member. */
+/** Settings of the member, and options for the program that embeds it. */
 export interface StartMemberOptions extends ConfigOptions {
   /**
-   * Effects that take the place of the real ones. `{ disk: createMemoryDisk() }` keeps the data in
-   * memory. With a `network`, clients are served on it, by gRPC alone.
+   * Replacements of real effects. `{ disk: createMemoryDisk() }` keeps the data in memory. With a
+   * `network`, clients are served on it, with gRPC only.
    */
   readonly env?: Partial<Env> | undefined;
-  /** Takes each line of the log, with its end; `logOutputs` must not be given then. */
+  /** Called with each log line, including its newline; excludes `logOutputs`. */
   readonly log?: ((line: string) => void) | undefined;
-  /** Aborted: the member closes, or its start is given up. */
+  /** Aborting it closes the member, or cancels its start. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,11 +35,11 @@ const CALLER = 'server/embed.ts';
 
 /**
  * Starts a member in this process. Resolves when it serves: its log is replayed, it has joined its
- * cluster and listens. It waits for other members as long as a majority is missing; see `signal`.
+ * cluster and listens. Without a majority of the members it keeps waiting; see `signal`.
  *
- * Rejects with the signal's reason if that was aborted, else with a TetcdError: INVALID_ARGUMENT
- * names the option, LOCKED the directory that another process has, ALREADY_EXISTS an address that
- * is taken; DISK_FULL, CORRUPT and others say where. Nothing is left running then.
+ * Rejects with the signal's reason if that was aborted, else with a TetcdError: INVALID_ARGUMENT names
+ * the option, LOCKED the directory that another process uses, ALREADY_EXISTS an address in use;
+ * DISK_FULL, CORRUPT and others name the file. Nothing is left running then.
  */
 export async function startMember(options: StartMemberOptions = {}): Promise<RunningMember> {
   const { env: replaced = {}, log: line, signal, ...settings } = options;

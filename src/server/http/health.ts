@@ -1,4 +1,4 @@
-// `/health`, `/livez` and `/readyz`: what load balancers and Kubernetes ask.
+// `/health`, `/livez` and `/readyz`, for load balancers and Kubernetes.
 // Texts and orders: etcd v3.7.1 `server/etcdserver/api/etcdhttp/health.go`.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -6,15 +6,15 @@ import type { Logger } from '../telemetry/log.ts';
 import { allowGet, respondError, respondText } from './respond.ts';
 import type { Target } from './target.ts';
 
-/** What health checks ask of a member. Rejections carry the text that is shown to the prober. */
+/** The member, as health checks use it. Rejections have the text for the prober. */
 export interface HealthSource {
   /** Names of the active alarms, such as `NOSPACE`. */
   activeAlarms(): readonly string[];
   readonly hasLeader: boolean;
   readonly isLearner: boolean;
-  /** Reads one key here, without agreement. */
+  /** A serializable read of one key. */
   serializableRead(): Promise<void>;
-  /** Reads one key after agreement with a quorum. */
+  /** A linearizable read of one key. */
   linearizableRead(): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
 };
 
-/** Which checks a probe runs, by the first part of its path. */
+/** Checks of each probe, by the first part of its path. */
 const PROBES: Readonly<Record<string, readonly string[]>> = {
   livez: ['serializable_read'],
   readyz: ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'],
@@ -56,7 +56,7 @@ export class HealthHandler {
     this.#log = log;
   }
 
-  /** Answers if the path is one of health; otherwise returns false. */
+  /** Answers if the path is a health check; else returns false. */
   handle(request: IncomingMessage, response: ServerResponse, target: Target): boolean {
     if (target.path === '/health') {
       if (allowGet(request, response)) void this.#answerHealth(response, target.query);

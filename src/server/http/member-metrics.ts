@@ -1,4 +1,4 @@
-// Brings what the parts of a member know into the metrics page, at each scrape.
+// Metrics of the parts of a member, read at each scrape.
 
 import type { MethodStats, Server } from '../../grpc/index.ts';
 import { formatId, formatVersion, SERVER_RELEASE } from '../../membership/index.ts';

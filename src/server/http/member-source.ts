@@ -1,4 +1,4 @@
-// What the HTTP handlers show of a member.
+// The member as the HTTP handlers use it.
 
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
 import type { OwnMembership } from '../cluster/own-membership.ts';

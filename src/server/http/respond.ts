@@ -1,4 +1,4 @@
-// Responses in the shape that Go's net/http gives them, since probes compare texts and headers.
+// Responses in the form of Go's net/http, since probes compare texts and headers.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -43,7 +43,7 @@ export function allowGet(request: IncomingMessage, response: ServerResponse): bo
   return false;
 }
 
-/** As Go's `http.Redirect` with 307: a page only for those who asked for one. */
+/** As Go's `http.Redirect` with 307: with a page for GET and HEAD only. */
 export function redirect(request: IncomingMessage, response: ServerResponse, to: string): void {
   response.setHeader('Location', to);
   if (request.method !== 'GET' && request.method !== 'HEAD') {

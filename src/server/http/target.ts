@@ -1,4 +1,4 @@
-// What a request asks for, read as Go's net/http reads it.
+// Request targets, parsed as in Go's net/http.
 
 import { posix } from 'node:path';
 
@@ -27,7 +27,7 @@ function unescaped(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    // Escapes of bytes that are no UTF-8: no path of ours has any.
+    // Escapes of bytes that are not UTF-8: no served path has any.
     return path;
   }
 }

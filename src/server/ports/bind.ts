@@ -1,4 +1,4 @@
-// Binding an address, a stale Unix socket included.
+// Binds an address; replaces a stale Unix socket.
 
 import { ERROR_CODES, hasCode } from '../../base/index.ts';
 import type { Env, StreamAddress } from '../../env/index.ts';
@@ -13,8 +13,8 @@ export function streamAddressOf({ scheme, host, port, path }: ListenUrl): Stream
 }
 
 /**
- * Binds with `bind`. The Unix socket of a process that was killed is replaced; one where a process
- * answers is taken, as a port would be.
+ * Binds with `bind`. The Unix socket of a killed process is replaced; one where a process accepts is in
+ * use, as a port would be.
  */
 export async function bindAt<T>(
   { disk, network }: Pick<Env, 'disk' | 'network'>,
@@ -33,7 +33,7 @@ export async function bindAt<T>(
 
 async function isServed(network: Env['network'], address: StreamAddress): Promise<boolean> {
   try {
-    // In plaintext, whatever is spoken there: it is enough that somebody accepts.
+    // In plaintext, regardless of the protocol: it only matters whether a process accepts.
     const plain = { ...address, secure: false };
     (await network.connect(plain, SOCKET_PROBE_TIMEOUT_MS)).destroy();
     return true;

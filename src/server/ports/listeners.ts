@@ -2,8 +2,8 @@
 // `--listen-client-http-urls`, each its own; metrics URLs serve health and metrics only. An `http://` and an
 // `https://` URL of one address share its port.
 //
-// They are bound before anything is written. Who comes to a client URL before the member is ready waits,
-// as with etcd; metrics URLs answer as soon as there is a member to ask.
+// They are bound before anything is written. Connections to a client URL are held until the member is
+// ready, as in etcd; metrics URLs answer as soon as the member exists.
 
 import { createServer, type Server as HttpServer } from 'node:http';
 import { invariant } from '../../base/index.ts';
@@ -22,7 +22,7 @@ export interface ListenersOptions {
   readonly config: ServerConfig;
   readonly log: Logger;
   readonly env: Pick<Env, 'disk' | 'network'>;
-  /** For URLs that are encrypted. */
+  /** TLS settings of encrypted URLs. */
   readonly tls?: ClientPortsTls | undefined;
 }
 
@@ -39,7 +39,7 @@ export class Listeners {
   readonly #metrics: BoundPort[] = [];
   readonly #http: HttpServer[] = [];
 
-  /** Binds everywhere. If one address cannot be had, none is kept, and the error names it. */
+  /** Binds all addresses. If one fails, the others are closed, and the error names it. */
   static async bind(options: ListenersOptions): Promise<Listeners> {
     const listeners = new Listeners(options);
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = options.config;
@@ -67,7 +67,7 @@ export class Listeners {
     this.#options = options;
   }
 
-  /** Where clients are served, in the order of the URLs; the chosen ports if 0 was asked for. */
+  /** Addresses for clients, in the order of the URLs, with the ports chosen for 0. */
   get clientAddresses(): StreamAddress[] {
     return addressesOf(this.#options.config.listenClientUrls, this.#clients);
   }
@@ -108,7 +108,7 @@ export class Listeners {
     if (urls.some(isSecure)) log.info('serving client traffic securely', fields);
   }
 
-  /** Stops accepting; HTTP connections are closed. Calls under way are the gRPC server's business. */
+  /** Stops accepting and closes HTTP connections. The gRPC server ends its own. */
   async close(): Promise<void> {
     const ports = [...this.#clients, ...this.#clientHttp, ...this.#metrics];
     await Promise.all(ports.map(({ listener }) => listener.close()));
@@ -146,7 +146,7 @@ export class Listeners {
   }
 }
 
-/** URLs of one address together, in the order of the first of each. */
+/** Groups URLs by address, in the order of the first of each. */
 function byAddress(urls: readonly ListenUrl[]): ListenUrl[][] {
   const groups = new Map<string, ListenUrl[]>();
   for (const url of urls) {

@@ -1,8 +1,8 @@
-// The ports where other members reach this one.
+// The peer ports of a member.
 //
-// They are bound before anything is written, so that an address that cannot be had costs nothing. Until
-// the member serves, connections are closed at once, as if the port were closed: those that found a cluster
-// together ask each other who is there, and none may wait for the other.
+// They are bound before anything is written, so that an unavailable address has no effect. Until the member
+// serves, connections are closed immediately, as if the port were closed: founders of a cluster send each
+// other requests at their start, and must not wait for each other.
 
 import type { ByteStream, Env, Listener, StreamAddress } from '../../env/index.ts';
 import type { ListenUrl } from '../config/index.ts';
@@ -15,7 +15,7 @@ export class PeerPorts {
   readonly #listeners: Listener[] = [];
   #accept: Accept = turnAway;
 
-  /** Binds everywhere. If one address cannot be had, none is kept, and the error names it. */
+  /** Binds all addresses. If one fails, the others are closed, and the error names it. */
   static async bind(
     env: Pick<Env, 'disk' | 'network'>,
     urls: readonly ListenUrl[],
@@ -36,7 +36,7 @@ export class PeerPorts {
 
   private constructor() {}
 
-  /** In the order of the URLs; the chosen ports if 0 was asked for. */
+  /** Addresses in the order of the URLs, with the ports chosen for 0. */
   get addresses(): readonly StreamAddress[] {
     return this.#listeners.map(({ address }) => address);
   }
@@ -46,7 +46,7 @@ export class PeerPorts {
     for (const { text } of urls) log.info('serving peer traffic', { address: text });
   }
 
-  /** Nothing is accepted any more; streams that were live on. */
+  /** Stops accepting; open streams are not affected. */
   async close(): Promise<void> {
     this.#accept = turnAway;
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));

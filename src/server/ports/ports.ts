@@ -9,7 +9,7 @@ export interface Ports {
   readonly listeners: Listeners | undefined;
 }
 
-/** In etcd's order. If one address cannot be had, none is kept, and the error names it. */
+/** Binds in etcd's order. If one address fails, the others are closed, and the error names it. */
 export async function bindPorts(
   options: ListenersOptions & { readonly listen?: boolean },
 ): Promise<Ports> {
@@ -23,7 +23,7 @@ export async function bindPorts(
   }
 }
 
-/** For a start that has failed: closes the ports and rethrows the failure. */
+/** Handler of a failed start: closes the ports and throws the failure on. */
 export function givingUp({ peers, listeners }: Ports): (error: unknown) => Promise<never> {
   return async (error) => {
     await Promise.all([peers.close(), listeners?.close()]);

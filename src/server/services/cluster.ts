@@ -1,4 +1,4 @@
-// etcdserverpb.Cluster: the members, and changing them.
+// etcdserverpb.Cluster: member list and membership changes.
 
 import { type Member, sortedUrls } from '../../membership/index.ts';
 import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
@@ -11,7 +11,7 @@ import type { StoreView } from '../consensus/store-view.ts';
 import type { ResponseHeaders } from './response-header.ts';
 
 const methods = etcdserverpb.ClusterService.methods;
-/** As etcd has it: the answers of this service carry none. */
+/** As in etcd, responses of this service have no revision. */
 const NO_REVISION = 0;
 
 export interface ClusterServiceParts {
@@ -83,7 +83,7 @@ async function add(
   });
 }
 
-/** Every URL is one on its own, of a form that etcd takes. */
+/** Whether each text is a single valid URL, as etcd requires. */
 function areUsable(urls: readonly string[]): boolean {
   return urls.length > 0 && urls.every((url) => !url.includes(',') && 'value' in parseUrls(url));
 }

@@ -1,5 +1,5 @@
-// Maintenance.Defragment: the database written again without free pages, one at a time. The member serves
-// meanwhile; whether its health says so is the feature gate StopGRPCServiceOnDefrag's.
+// Maintenance.Defragment: rewrites the database without free pages, one at a time. The member serves
+// during it; with the feature gate StopGRPCServiceOnDefrag its health is NOT_SERVING.
 
 import { ERROR_CODES, hasCode, TetcdError } from '../../base/index.ts';
 import { STATUS } from '../../grpc/index.ts';
@@ -37,7 +37,7 @@ export function registerDefragment(table: ServiceTable, parts: DefragmentService
       isUnderWay = false;
     }
   };
-  // Whoever asked may have left before it ends, as with etcd's own client after its five seconds.
+  // The client may time out before it ends, as etcd's own client does after five seconds.
   table.unary(method, (call) => void run(call), { access: 'root' });
 }
 

@@ -64,7 +64,7 @@ function logsHandlerErrors(log: Logger): (call: Pick<Call, 'path'>, error: unkno
     log.error('a request failed unexpectedly', { method: call.path, error: asError(error) });
 }
 
-/** As etcd has it: where 0 is given, gRPC's own defaults hold. */
+/** As in etcd, 0 means gRPC's default. */
 function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepalive']> {
   const { keepaliveMinTimeMs: minTimeMs } = grpc;
   const { keepaliveIntervalMs: intervalMs, keepaliveTimeoutMs: timeoutMs } = grpc;
@@ -80,7 +80,7 @@ interface GrpcServerParts {
   readonly log: Logger;
 }
 
-/** Serves no connection yet. How long calls take goes into `metrics`. */
+/** Makes the server, without connections yet. Durations of calls are recorded in `metrics`. */
 export function createGrpcServer(
   { config, env, log }: GrpcServerParts,
   table: ServiceTable,
@@ -88,7 +88,7 @@ export function createGrpcServer(
 ): Server {
   const server = createServer({
     timers: env.timers,
-    // Each call's duration is measured; finely only for who asked for histograms.
+    // Durations of calls are measured, precisely only if histograms are enabled.
     clock: config.metrics === 'extensive' ? env.clock : new CoarseClock(env.clock, env.timers),
     limits: {
       receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,

@@ -17,7 +17,7 @@ import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import type { Quota } from '../duties/quota.ts';
 
-/** What is said where the heap is too full for one more watcher, stream or lease. */
+/** Error text when the heap is too full for another watcher, stream or lease. */
 export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
 
 const NOT_FOR_LEARNER = statusOfError('NOT_SUPPORTED_FOR_LEARNER');
@@ -36,7 +36,7 @@ export function memberGuards(parts: GuardParts): readonly Guard[] {
   return [forLearner(parts), forLeader(parts), forMemory(parts), forRequest];
 }
 
-/** A learner serves next to nothing. */
+/** A learner serves only methods with the trait `servedByLearner`. */
 function forLearner({ membership }: GuardParts): Guard {
   return (_call, { traits: { servedByLearner = false } }, request) => {
     if (!membership.isLearner) return undefined;
@@ -53,13 +53,13 @@ function forLeader({ raft }: GuardParts): Guard {
   };
 }
 
-/** Near the limit of the heap nothing is added that stays. */
+/** Near the heap limit, methods with the trait `holdsMemory` are refused. */
 function forMemory({ quota }: GuardParts): Guard {
   return (_call, { traits }) =>
     traits.holdsMemory === true && !quota.mayGrow() ? NO_MEMORY : undefined;
 }
 
-/** What is wrong with a request in itself. */
+/** Validation of the request alone. */
 const forRequest: Guard = (_call, { traits: { check } }, request) => {
   if (check === undefined || request === undefined) return undefined;
   try {
@@ -76,7 +76,7 @@ export interface AuthGateParts {
   readonly callers: Pick<Callers, 'areAsked' | 'identify'>;
 }
 
-/** Who calls, while authentication is on; notes it in the call. */
+/** Authenticates the caller while authentication is on, and records it in the call. */
 export function authGate({ store, callers }: AuthGateParts): Gate {
   const decide = (needed: 'token' | 'user' | 'root', identity: Identity) => {
     if (typeof identity === 'string') return statusOfError(identity);
@@ -94,7 +94,7 @@ export function authGate({ store, callers }: AuthGateParts): Gate {
   };
 }
 
-/** Whether the client would rather be refused than wait for a leader. */
+/** Whether the client requires a leader (`hasleader` metadata). */
 export function requiresLeader(call: Pick<Call, 'metadata'>): boolean {
   return call.metadata.get('hasleader') === 'true';
 }

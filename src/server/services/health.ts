@@ -14,14 +14,14 @@ const { HealthService, HealthCheckRequestCodec, ServingStatus } = health;
 const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = ServingStatus;
 const methods = HealthService.methods;
 
-/** How a member is doing is told by any, to everybody, at any time. */
+/** Health is served by every member, always, to everybody. */
 const ALWAYS: MethodTraits = {
   access: 'everybody',
   servedByLearner: true,
   servedWithoutLeader: true,
 };
 
-/** Whether the member serves, and who is told of a change. */
+/** Whether the member serves, with its watchers. */
 export class ServingState {
   readonly #log: Logger;
   #isServing = true;
@@ -80,13 +80,13 @@ export function registerHealthService(table: ServiceTable, serving: ServingState
   table.stream(methods.watch, (call) => new HealthWatch(call, serving), ALWAYS);
 }
 
-/** Tells the status at once, and each change of it. */
+/** Sends the status, and each change of it. */
 class HealthWatch implements StreamHandler {
   readonly #call: StreamCall;
   readonly #serving: ServingState;
   #unfollow: (() => void) | undefined;
-  /** What the client was told last. */
-  #told: number | undefined;
+  /** The status sent last. */
+  #sent: number | undefined;
   #isFull = false;
 
   constructor(call: StreamCall, serving: ServingState) {
@@ -106,8 +106,8 @@ class HealthWatch implements StreamHandler {
       this.#call.write(methods.watch.response, { status: SERVICE_UNKNOWN });
       return;
     }
-    this.#unfollow ??= this.#serving.follow(() => this.#tell());
-    this.#tell();
+    this.#unfollow ??= this.#serving.follow(() => this.#send());
+    this.#send();
   }
 
   onEnd(): void {
@@ -120,14 +120,14 @@ class HealthWatch implements StreamHandler {
 
   onDrain(): void {
     this.#isFull = false;
-    if (this.#unfollow !== undefined) this.#tell();
+    if (this.#unfollow !== undefined) this.#send();
   }
 
-  /** What comes and goes while the client does not read is left out. */
-  #tell(): void {
+  /** Sends the current status; changes while the client does not read are skipped. */
+  #send(): void {
     const status = this.#serving.value;
-    if (this.#isFull || status === this.#told) return;
-    this.#told = status;
+    if (this.#isFull || status === this.#sent) return;
+    this.#sent = status;
     this.#isFull = !this.#call.write(methods.watch.response, { status });
   }
 }

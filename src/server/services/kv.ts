@@ -94,7 +94,7 @@ export function registerKvService(table: ServiceTable, parts: KvParts): void {
   registerRangeStream(table, parts);
 }
 
-/** As grpc-go words it. */
+/** With grpc-go's text. */
 function failTooLarge(call: UnaryCall, size: number): void {
   const text = `grpc: trying to send message larger than max (${size} vs. ${RESPONSE_BYTES_MAX})`;
   call.fail(STATUS.RESOURCE_EXHAUSTED, text);
@@ -162,7 +162,7 @@ class KvService {
           result.reset();
           return;
         }
-        // The answer outlives this turn, so the next range gets a result of its own.
+        // The result is used beyond this turn, so the next range gets another one.
         this.#rangeResult = new RangeResult();
         if (call.mayHold(bytes)) {
           call.holdMemory(bytes);
@@ -177,7 +177,7 @@ class KvService {
     void this.#serveLargeRange(call, request);
   }
 
-  /** In slices, at the revision of the first one; rows are read on while the answer is sent. */
+  /** In slices, at the revision of the first one; further rows are read while the answer is sent. */
   async #serveLargeRange(call: UnaryCall, request: etcdserverpb.RangeRequest): Promise<void> {
     const { kv } = this.parts.store.machine;
     await this.#servePinned(
@@ -214,7 +214,7 @@ class KvService {
     }
   }
 
-  /** `pieces`, with what they throw as the answer's status, and the view released after them. */
+  /** Wraps `pieces`: errors become the answer's status, and the view is released at the end. */
   #releasing(pin: PinnedView, pieces: Pieces): Pieces {
     return {
       next: () => {
@@ -232,7 +232,7 @@ class KvService {
     };
   }
 
-  /** An answer that is made while it is sent, if it is not larger than any may be. */
+  /** Answers in pieces, unless the size exceeds RESPONSE_BYTES_MAX. */
   #replyLong(call: UnaryCall, { size, pieces }: LongAnswer): void {
     if (size <= RESPONSE_BYTES_MAX) call.replyInPieces(size, pieces);
     else {
@@ -241,7 +241,7 @@ class KvService {
     }
   }
 
-  /** As it is if it is small, in pieces if not: `long` makes those. */
+  /** Answers with the whole message if it is small, else in the pieces that `long` makes. */
   replyWith<T>(
     call: UnaryCall,
     encoder: Encoder<T>,
@@ -331,7 +331,7 @@ class KvService {
       this.#failRead(call, error);
       return;
     }
-    // From the start again, on a view that stays as it is.
+    // Evaluated again from the start, on a pinned view.
     void this.#servePinned(call, kv.pin(Math.max(kv.compactedRev, 0)), (pin, slices) =>
       this.#readLargeTxn(call, request, pin, slices),
     );
@@ -393,7 +393,7 @@ class WaitingRange implements Read, RoomWaiter {
     this.#service = service;
     this.#call = call;
     this.#request = request;
-    // Byte fields are views of the connection's buffer, which is used again after this turn.
+    // Byte fields are views of the connection's buffer, which is reused after this turn.
     request.key = Uint8Array.from(request.key);
     request.rangeEnd = Uint8Array.from(request.rangeEnd);
   }
@@ -420,7 +420,7 @@ class ReadonlyTxn implements Read, RoomWaiter {
   constructor(service: KvService, call: UnaryCall, request: etcdserverpb.TxnRequest) {
     this.#service = service;
     this.#call = call;
-    // Decoded again from a copy: the request's bytes do not outlive this turn.
+    // Decoded from a copy: the request's bytes are valid in this turn only.
     this.#request = methods.txn.request.decode(methods.txn.request.encode(request));
   }
 
@@ -504,14 +504,14 @@ class CompactProposal extends KvProposal {
     else this.#reply(result.revision);
   }
 
-  /** With the removal synced, a crash does not bring the rows (and their hash) back. */
+  /** Answers once the removal is synced, so that a crash does not restore the rows (and their hash). */
   async #answerWhenGone(revision: number, physical: Promise<void>): Promise<void> {
     try {
       await physical;
       await this.service.parts.store.machine.backend.commit();
       this.#reply(revision);
     } catch {
-      // A failed backend stops the member; the client is told by that.
+      // A failed backend stops the member.
       this.fail('STOPPED');
     }
   }

@@ -1,12 +1,12 @@
 // Ranges too large for one turn, in bounded time per turn and in bounded memory.
 //
-// Keys are walked in key order, but their rows lie in the file in revision order: read in key order,
-// every row of a million might load a page of its own. So the walk only notes which revisions are
-// wanted; they are then sorted and read in the order of the file, each page once.
+// Keys are walked in key order, but their rows are in the file in revision order: read in key order, each
+// of a million rows might load another page. So the walk only records the wanted revisions, which are then
+// sorted and read in the order of the file, each page once.
 //
 //     walk the index ──► (main, sub) per pair ──► sort by revision ──► read ──► lengths, and
 //         all pairs, if there is memory for them: ──────────────────────────► pieces
-//         else nothing more; while the answer is sent, a window at a time: ──► read again, pieces
+//         else only lengths; while the answer is sent, a window at a time: ──► read again, pieces
 //
 // Only a range that sorts by value needs the rows during the walk, and holds them.
 
@@ -29,19 +29,19 @@ import { copyField, fieldSize, TAG_RANGE_KVS } from './responses.ts';
 /** Bytes of the buffers that rows are copied into. */
 const SLAB_BYTES = 1024 * 1024;
 
-/** Rows, or their bytes, read between two looks at the clock: a quarter of a millisecond. */
+/** Rows, or their bytes, read between two checks of the clock: a quarter of a millisecond. */
 const ROWS_PER_CLOCK_CHECK = 128;
 const BYTES_PER_CLOCK_CHECK: number = 256 * 1024;
 
-/** Who waits for the answer, and the memory that may be held for it. */
+/** The call that waits for the answer, and the memory that may be held for it. */
 interface LargeRangeCaller {
-  /** Nobody waits any more. */
+  /** Whether the call has ended. */
   readonly ended: boolean;
   mayHold(bytes: number): boolean;
   holdMemory(bytes: number): void;
 }
 
-/** Notes which rows are asked for instead of reading them. */
+/** Records the requested rows instead of reading them. */
 class RowNotes implements RowReader {
   readonly mains: Revision[] = [];
   readonly subs: number[] = [];
@@ -55,7 +55,7 @@ class RowNotes implements RowReader {
   }
 }
 
-/** The view of a range that only notes rows. */
+/** The view of a range that only records rows. */
 class NotingView implements ReadView {
   readonly currentRev: Revision;
   readonly compactedRev: Revision;
@@ -70,8 +70,8 @@ class NotingView implements ReadView {
 }
 
 /**
- * The answer to a range, of a view that the caller holds until it is sent; undefined if the caller's
- * call has ended in between. EtcdError as {@link RangeRun.start} throws it.
+ * The answer to a range, from a view that the caller holds until it is sent; undefined if the call has
+ * ended. EtcdError as {@link RangeRun.start} throws it.
  */
 export async function readLargeRange(
   pin: PinnedView,
@@ -107,7 +107,7 @@ class PinnedRange implements RangeBody {
   readonly #subs: readonly number[];
   readonly #lengths: Uint32Array;
   readonly #caller: LargeRangeCaller;
-  /** All rows, while there is memory for them. */
+  /** All rows, as long as there is memory for them. */
   #whole: RangeResult | undefined;
   #wholeBytes = 0;
   #slab: Uint8Array = EMPTY_BYTES;
@@ -131,7 +131,7 @@ class PinnedRange implements RangeBody {
     this.#whole = result;
   }
 
-  /** Reads every row in the order of the file, for its length. False if the call has ended. */
+  /** Reads every row for its length, in the order of the file. False if the call has ended. */
   async measure(slices: Slices): Promise<boolean> {
     const sort = new SlicedSort();
     sort.start(this.#mains.length, this.#byRevision);
@@ -167,7 +167,7 @@ class PinnedRange implements RangeBody {
     this.#pin.readRow(this.#mains[place]!, this.#subs[place]!, this.#row);
   }
 
-  /** Copies the row that was read to its place in the answer, or gives up keeping any. */
+  /** Copies the row to its place in the answer, or drops all copies at the bound. */
   #keep(place: number): void {
     const { buffer, offset, length } = this.#row;
     if (this.#slabUsed + length > this.#slab.length) {
@@ -188,7 +188,7 @@ class PinnedRange implements RangeBody {
     this.#slabUsed += length;
   }
 
-  /** The pairs, read a window at a time: in revision order, each to its place. */
+  /** The pairs, read a window at a time, in revision order within it. */
   *#windows(): Generator<Uint8Array, void, undefined> {
     const lengths = this.#lengths;
     for (let first = 0; first < lengths.length; ) {

@@ -96,8 +96,8 @@ function headerNow({ header, store }: LeaseServiceParts): etcdserverpb.ResponseH
 }
 
 /**
- * The id is chosen here if the client leaves it to us. It is appended to the client's own bytes: of a
- * field that comes twice the last one counts.
+ * Chooses the id if the client does not. It is appended to the client's own bytes: of a repeated field the
+ * last one counts.
  */
 function grant(
   parts: LeaseServiceParts,
@@ -198,7 +198,7 @@ async function answerTimeToLive(
     return;
   }
   if (!lessor.isPrimary) {
-    // It leads no more, or not yet: how long the lease lives is not known here.
+    // This member does not lead (any more), so that it does not know the TTL.
     failWith(call, 'LEADER_CHANGED');
     return;
   }
@@ -217,7 +217,7 @@ function replyMissing(parts: LeaseServiceParts, call: UnaryCall, id: bigint): vo
   call.reply(methods.leaseTimeToLive.response, { header, id, ttl: -1, grantedTTL: 0, keys: [] });
 }
 
-/** Renewals in the order in which they come: one that takes longer holds back those behind it. */
+/** Renewals in order: one that takes longer delays later ones. */
 class KeepAliveStream implements StreamHandler {
   readonly #parts: LeaseServiceParts;
   readonly #call: StreamCall;

@@ -1,11 +1,11 @@
-// Answers too large to be encoded in one turn: their size is known first, their bytes are made while
-// they are sent. What they are made of is a tree of sections, as messages lie in messages:
+// Answers too large to be encoded in one turn: their size is computed first, their bytes are made while
+// they are sent. An answer is a tree of sections, one per nested message:
 //
 //     range    header, pairs, more, count
 //     delete   header, deleted, previous pairs
 //     txn      header, succeeded, for each operation { its tag, a section }
 //
-// The pairs of a range may not even be read yet; see `large-range.ts`.
+// The pairs of a range may not be read yet; see `large-range.ts`.
 
 import { EMPTY_BYTES, type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import type { Pieces } from '../../grpc/index.ts';
@@ -35,12 +35,12 @@ import {
   writePut,
 } from './responses.ts';
 
-/** Bytes of a piece, but for a pair that is larger by itself. */
+/** Bytes of a piece, unless a single pair is larger. */
 const PIECE_BYTES: number = 64 * 1024;
 
 type Parts = Generator<Uint8Array, void, undefined>;
 
-/** A message, or what is inside of one. */
+/** A message, or the content of one. */
 interface Section {
   readonly size: number;
   parts(): Parts;
@@ -60,7 +60,7 @@ export interface RangeBody {
 /** An operation of a transaction that only reads, or the result of any. */
 export type OpBody = { readonly kind: 'body'; readonly range: RangeBody } | OpResult;
 
-/** A message that is ready to be sent piece by piece. */
+/** A message to be sent piece by piece. */
 export interface LongAnswer {
   readonly size: number;
   readonly pieces: Pieces;
@@ -173,7 +173,7 @@ function txnSection(
 
 const NOTHING: Section = { size: 0, *parts() {} };
 
-/** An operation's answer: its section as a field of the kind that it is. */
+/** The answer of an operation as a field of its kind. */
 function opSection(op: OpBody): Section {
   switch (op.kind) {
     case 'none':
@@ -216,7 +216,7 @@ function headerBytes(header: HeaderWriter, revision: Revision): Uint8Array {
   return bytes;
 }
 
-/** The header as it is now: the term may change while the answer is sent. */
+/** The current header: the term may change while the answer is sent. */
 function fixedHeader(header: ResponseHeaders, revision: Revision): HeaderWriter {
   const bytes = headerBytes(header, revision);
   return {
@@ -244,7 +244,7 @@ function* resultParts(tag: number, result: RangeResult): Parts {
   }
 }
 
-/** Small parts together, large ones as they are; none is empty. */
+/** Joins small parts, passes large ones on; none is empty. */
 function* joined(parts: Parts): Parts {
   let small: Uint8Array[] = [];
   let bytes = 0;
@@ -252,7 +252,7 @@ function* joined(parts: Parts): Parts {
     if (part.length > 0) small.push(part);
     bytes += part.length;
     if (bytes < PIECE_BYTES) continue;
-    // What lies before a large part is as good as nothing: the two are sent one after the other.
+    // A large part is not copied: it is sent after the bytes before it.
     if (part.length === bytes) yield part;
     else if (part.length >= PIECE_BYTES / 2) {
       small.pop();

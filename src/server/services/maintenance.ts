@@ -108,11 +108,11 @@ async function moveLeader(
 ): Promise<void> {
   const error = raft.leads ? await leadership.moveTo(transferee) : 'NOT_LEADER';
   if (error !== undefined) failWith(call, error);
-  // As etcd has it: this answer alone has no header.
+  // As in etcd, this response has no header.
   else call.reply(methods.moveLeader.response, { header: undefined });
 }
 
-/** Runs what takes several turns; its failure is the answer. */
+/** Runs work of several turns; its failure is the answer. */
 async function answer(call: UnaryCall, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -90,7 +90,7 @@ class RangeStream implements StreamHandler, Read {
   }
 
   onEnd(): void {
-    // The one request has come already, or never will: gRPC reports that itself.
+    // The one request has arrived, or its absence is reported by gRPC.
   }
 
   onCancel(): void {
@@ -163,7 +163,7 @@ class RangeStream implements StreamHandler, Read {
     this.#call.write(method.response, { rangeResponse });
   }
 
-  /** `kv` is pinned at the revision; another store may take its place meanwhile. */
+  /** `kv` is pinned at the revision; a leader's snapshot may replace the store before the end. */
   async #sendPieces(kv: KvStore, request: etcdserverpb.RangeRequest): Promise<void> {
     const { config, env, store } = this.#parts;
     const slices = new Slices(env);
@@ -178,7 +178,7 @@ class RangeStream implements StreamHandler, Read {
       if (!this.#call.hasRoom) await this.#room();
       run.start(kv, { ...request, key, limit }, result, false);
       let complete = run.step(PIECE_STEP_KEYS);
-      // Cut where it is large enough; what is left out is found to be there, or not, by the next piece.
+      // Ends the piece when it is large enough; the next piece continues after it.
       while (!complete && (result.size === 0 || result.byteCount() < config.grpc.maxRequestBytes)) {
         if (slices.isOver) await slices.next();
         complete = run.step(PIECE_STEP_KEYS);
@@ -224,10 +224,10 @@ class RangeStream implements StreamHandler, Read {
   }
 }
 
-/** Keys of a piece that are read before its size is looked at: 1 MiB of large rows. */
+/** Keys of a piece that are read before its size is checked: 1 MiB of large rows. */
 const PIECE_STEP_KEYS = 64;
 
-/** Keys that are left from `key` on. */
+/** Number of remaining keys, from `key` on. */
 function countFrom(
   { index }: KvStore,
   key: Uint8Array | undefined,

@@ -1,4 +1,4 @@
-// What a client is told of a read that has failed.
+// Statuses of failed reads.
 
 import { ERROR_CODES, hasCode, InvariantError } from '../../base/index.ts';
 import { STATUS } from '../../grpc/index.ts';
@@ -7,13 +7,12 @@ import { type RpcStatus, statusOfError } from '../../rpc/index.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 
 /**
- * The answer for an error of a read. A page that cannot be read or an answer that finds no memory is
- * logged and costs the client its answer, not the member its life: reads run where nobody else would
- * catch it. Only a mistake of ours is thrown on.
+ * The status for an error of a read. An unreadable page or a failed allocation is logged and fails the
+ * call, but does not stop the member. Only an InvariantError is thrown on.
  */
 export function readFailure(log: Logger, error: unknown): RpcStatus {
   if (error instanceof EtcdError) return statusOfError(error.code);
-  // The view was held for longer than compaction may be held back.
+  // The view was held longer than PIN_MS_MAX.
   if (hasCode(error, ERROR_CODES.TIMEOUT)) return statusOfError('TIMEOUT');
   if (error instanceof InvariantError) throw error;
   log.error('a read failed unexpectedly', { error: asError(error) });

@@ -1,4 +1,4 @@
-// The response header that every answer begins with: field 1 of each response message.
+// The response header: field 1 of each response message.
 //
 // Cluster and member id never change while a member runs, so their bytes are made once; revision and
 // term follow. Hot: once per answer and once per watch response.
@@ -37,7 +37,7 @@ export class ResponseHeaders {
     ]);
   }
 
-  /** As a message, for answers that are not worth a hand-written encoder. */
+  /** As a message, for responses without a hand-written encoder. */
   message(revision: Revision): etcdserverpb.ResponseHeader {
     return {
       clusterId: this.#clusterId,

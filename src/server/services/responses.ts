@@ -1,4 +1,4 @@
-// Encoders of the answers that are worth writing by hand: stored KeyValues are spliced in as they lie.
+// Hand-written encoders of key-value responses: stored KeyValues are copied in without decoding.
 //
 //   RangeResponse        header 1, kvs 2 *, more 3, count 4
 //   PutResponse          header 1, prev_kv 2
@@ -6,7 +6,7 @@
 //   TxnResponse          header 1, succeeded 2, responses 3 * { range 1 | put 2 | delete 3 | txn 4 }
 //
 // The header of an answer is complete; those of the operations inside a transaction carry only a
-// revision, and that of a nested transaction nothing, as etcd has it.
+// revision, and that of a nested transaction nothing, as in etcd.
 
 import { copyBytes, type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';

@@ -1,4 +1,4 @@
-// Maintenance.Snapshot: the database file as of one commit, in pieces, then the SHA-256 of it all.
+// Maintenance.Snapshot: the database file as of one commit, in pieces, then its SHA-256.
 
 import { createHash } from 'node:crypto';
 import { ERROR_CODES, hasCode, Pace } from '../../base/index.ts';
@@ -41,9 +41,9 @@ export function registerSnapshot(table: ServiceTable, parts: SnapshotParts): voi
 class SnapshotCall implements StreamHandler {
   readonly #parts: SnapshotParts;
   readonly #call: StreamCall;
-  /** Those that are being sent, oldest first; each holds pages of the file. */
+  /** Snapshots being sent, oldest first; each pins pages of the file. */
   readonly #open: Set<SnapshotCall>;
-  /** Of the client, while the connection takes no more. */
+  /** Read rate of the client, measured while the connection is full. */
   readonly #pace = new Pace();
   #begun = false;
   #ended = false;
@@ -91,7 +91,7 @@ class SnapshotCall implements StreamHandler {
     void this.#send();
   }
 
-  /** Ends the oldest one whose client hardly reads. */
+  /** Ends the oldest one whose client reads too slowly. */
   #makeRoom(): boolean {
     for (const other of this.#open) {
       if (!other.#isSlow()) continue;
@@ -119,7 +119,7 @@ class SnapshotCall implements StreamHandler {
   }
 
   onEnd(): void {
-    // The one request has come already, or never will: gRPC reports that itself.
+    // The one request has arrived, or its absence is reported by gRPC.
   }
 
   onCancel(): void {
@@ -171,7 +171,7 @@ class SnapshotCall implements StreamHandler {
     await this.#write({ remainingBytes: 0, blob: hash.digest(), version });
   }
 
-  /** Resolves when the connection takes more. */
+  /** Resolves when the connection has room. */
   async #write(piece: Omit<etcdserverpb.SnapshotResponse, 'header'>): Promise<void> {
     const { clock } = this.#parts.env;
     this.#pace.add(piece.blob.length, clock.monotonicMs());

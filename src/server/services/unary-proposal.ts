@@ -1,4 +1,4 @@
-// The proposal behind a unary call that is off the hot paths; `kv.ts` has those of its own.
+// Proposals of unary calls off the hot paths; `kv.ts` has separate ones.
 
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import { failWith, type UnaryCall } from '../../rpc/index.ts';

@@ -1,9 +1,9 @@
 // etcdserverpb.Watch: one stream, many watchers.
 //
-// The hub decides who sees what and when; this file turns requests into watchers and batches into
-// responses. A stream whose client does not read is felt: once the connection's buffer is full the
-// hub is refused, and the watchers go on from the store when there is room again. Requests are not
-// read meanwhile either, so that a client cannot make us queue answers without bound.
+// The hub decides which events a watcher gets and when; this file turns requests into watchers and batches
+// into responses. Back-pressure of a client that does not read: once the connection's buffer is full,
+// batches are refused (the watchers become victims), and the watchers continue from the store when there
+// is room again. Requests are not read until then either, so that responses are not queued without bound.
 
 import { rangeRefusal } from '../../auth/index.ts';
 import { invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
@@ -40,7 +40,7 @@ import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 const { WatchRequestCodec, FilterType } = etcdserverpb;
 const method = etcdserverpb.WatchService.methods.watch;
 
-/** The id of a response that is for no watcher in particular. */
+/** The id of a response for no particular watcher. */
 const NO_WATCHER_FIELD = watchIdField(-1n);
 
 const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
@@ -84,14 +84,14 @@ export function registerWatchService(table: ServiceTable, parts: WatchParts): vo
   });
 }
 
-/** What a stream remembers of one of its watchers. */
+/** State of one watcher of a stream. */
 class Watch {
   readonly idField: Uint8Array;
-  /** Whether a large response may be cut into several. */
+  /** Whether large responses may be fragmented. */
   readonly fragment: boolean;
-  /** Whether the client wants to hear of progress now and then. */
+  /** Whether the client requested progress notifications. */
   readonly progressNotify: boolean;
-  /** No events since the last time: the client is due to hear of progress. */
+  /** Whether there were no events since the last notification, so that one is due. */
   quiet = true;
 
   constructor(id: bigint, request: etcdserverpb.WatchCreateRequest) {
@@ -109,7 +109,7 @@ class WatchCall implements StreamHandler, WatchSink {
   readonly #watches = new Map<Watcher, Watch>();
   readonly #response = new WatchResponse();
   readonly #fragmentBytesMax: number;
-  /** The connection takes no more: batches are refused, requests are not read. */
+  /** Whether the connection is full: batches are refused, requests are not read. */
   #full = false;
   #ended = false;
   #progressTimer: Timer | undefined;
@@ -155,7 +155,7 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 
   onEnd(): void {
-    // A client that has no more requests goes on watching.
+    // Watches continue after the client has ended its requests.
   }
 
   onCancel(): void {
@@ -230,7 +230,7 @@ class WatchCall implements StreamHandler, WatchSink {
     watch.schedule();
   }
 
-  /** There will be no watcher. */
+  /** Refuses a create request. */
   #refuse(reason: string): void {
     const response = this.#response.reset(
       this.#parts.store.machine.kv.currentRev,
@@ -314,7 +314,7 @@ class WatchCall implements StreamHandler, WatchSink {
 
   // --- Progress ----------------------------------------------------------------------------------
 
-  /** Answered on behalf of all watchers, or not at all while one is behind. */
+  /** Answers for all watchers, or not at all while one of them is unsynced. */
   #answerProgressRequest(): void {
     if (this.#watches.size === 0) return;
     const revision = this.#parts.store.machine.watch.hub.progressRev(
@@ -323,7 +323,7 @@ class WatchCall implements StreamHandler, WatchSink {
     if (revision !== undefined) this.#send(this.#response.reset(revision, NO_WATCHER_FIELD));
   }
 
-  /** With a tenth of jitter, so that streams made together do not report together. */
+  /** With 10 % jitter, so that streams opened together do not notify together. */
   #scheduleProgress(): void {
     const { env, config } = this.#parts;
     const interval = Math.max(config.watchProgressNotifyIntervalMs, WATCH_PROGRESS_INTERVAL_MS_MIN);
@@ -357,7 +357,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#call.pause();
   }
 
-  /** A client that demands a leader loses its stream after three election timeouts without one. */
+  /** The stream of a client that requires a leader ends after three election timeouts without one. */
   #watchLeader(missedTimeouts: number): void {
     const { env, config } = this.#parts;
     this.#leaderTimer = env.timers.after(config.electionMs, () => {

@@ -1,14 +1,14 @@
-// A leader's snapshot takes the place of the running store.
+// Installs a leader's snapshot: replaces the running store.
 //
-// When this begins, the log has the snapshot's record and raft continues from there; the received
-// database is beside the one that is open. A crash before it has its final name is mended by boot
-// (`takeReceivedDatabase`); after it, boot finds nothing unusual.
+// Before it, the log has the snapshot's record and raft continues from there; the received database is next
+// to the open one. After a crash before step 2, boot completes the installation (`takeReceivedDatabase`);
+// after a later crash, boot is normal.
 //
 //     1 open the received database; its index becomes the snapshot's; commit
-//     2 give it its final name
-//     3 between two entries: a new state machine over it, which takes over the watchers
+//     2 rename it to its final name
+//     3 between two entries: a new state machine over it, to which the watchers move
 //
-// Entries that were handed out meanwhile and are covered by the snapshot are passed over.
+// Entries delivered before, which the snapshot covers, are skipped.
 
 import type { Cluster } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
@@ -37,7 +37,7 @@ interface Received {
   readonly confState: raftpb.ConfState;
 }
 
-/** Steps 1 and 2. What fails is the member's failure: the log says that the snapshot is here. */
+/** Steps 1 and 2. A failure stops the member, since the log has the snapshot's record. */
 export async function adoptSnapshot(
   options: InstallOptions,
   snapshot: raftpb.Snapshot,

@@ -1,17 +1,15 @@
-// Snapshots between members: a leader's database on its way out, and one that arrives.
+// Snapshots between members: sending a leader's database, and receiving one.
 //
-// Out: raft wants a member to have a snapshot. What is sent is the database as of a commit made for
-// this, with exactly the index inside the file as the snapshot's, regardless of what raft asked for:
-// it may be newer, never older. While one is on its way, and some time after, raft's log is not cut,
-// since the receiver continues with the entries that follow.
+// Sending: raft requests a snapshot for a member. The database is sent as of a commit made for this, and
+// the snapshot's index is exactly the one in the file: it may be newer than raft's, never older. During the
+// transfer, and some time after, raft's log is not compacted, since the receiver needs later entries.
 //
-// In: the file is received and synced under a temporary name, read as a whole together with the v2
-// store in the message (`checkReceived`), then named `<index>.snap.db`, before raft hears of the
-// message: once raft has a snapshot, there is no way back.
-// An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft
-// has taken stays untouched until it is installed, even if more arrives meanwhile: the same snapshot may
-// be sent again, when its sender has not heard that it arrived, and another leader may send a later
-// one.
+// Receiving: the file is received and synced under a temporary name, checked completely together with the
+// v2 store in the message (`checkReceived`), then renamed to `<index>.snap.db`, before raft gets the
+// message: once raft has a snapshot, it must be installed.
+// An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft has
+// accepted is not touched until it is installed, even if others arrive: the same snapshot may be sent again
+// by a sender that got no response, and another leader may send a later one.
 
 import { ERROR_CODES, hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
 import { type Env, OPEN_MODES } from '../../env/index.ts';
@@ -36,28 +34,28 @@ interface SnapshotTransferParts {
   readonly log: Logger;
   readonly directory: DataDirectory;
   readonly metrics: Pick<ServerMetrics, 'disk'>;
-  /** Asked for the backend each time: a snapshot replaces it. */
+  /** Read for the backend each time: a snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Backend } };
   readonly peers: {
     readonly transport: {
       sendSnapshot(message: raftpb.Message, snapshot: OutgoingSnapshot): Promise<boolean>;
     };
   };
-  /** What became of a snapshot for `id`; raft must hear of each one that it asked for. */
+  /** Outcome of a snapshot sent to `id`; each one that raft requested must be reported. */
   readonly reports: { acceptSnapshotSent(id: bigint, arrived: boolean): void };
-  /** Its commit index: raft has no use for a snapshot that goes no further. */
+  /** For its commit index: raft ignores a snapshot that is not above it. */
   readonly node: Pick<RawNode, 'basicStatus'>;
 }
 
 export class SnapshotTransfer {
   readonly #parts: SnapshotTransferParts;
   #outgoing = 0;
-  /** Outgoing ones, and those whose receivers may still need the log as it is. */
+  /** Transfers in progress, and receivers that may still need the log as it is. */
   #held = 0;
   #stopped = false;
-  /** Of the newest one that was stored. */
+  /** Index of the newest stored snapshot. */
   #storedIndex: LogIndex = 0;
-  /** Those that raft has taken and that are not installed yet. */
+  /** Snapshots that raft has accepted and that are not installed yet. */
   readonly #taken = new Set<LogIndex>();
   #receiving: Promise<unknown> = Promise.resolve();
 
@@ -65,15 +63,15 @@ export class SnapshotTransfer {
     this.#parts = parts;
   }
 
-  /** Whether raft's log must stay as long as it is. */
+  /** Whether raft's log must not be compacted. */
   get holdsLog(): boolean {
     return this.#held > 0;
   }
 
-  /** Raft's MsgSnap to another member; the outcome is reported. */
+  /** Sends raft's MsgSnap to another member and reports the outcome. */
   send(message: raftpb.Message): void {
     if (this.#stopped || this.#outgoing >= SNAPSHOTS_IN_FLIGHT_MAX) {
-      // In a later turn: raft is within its step.
+      // In a later turn: raft must not be re-entered.
       void this.#parts.env.timers.nextTurn().then(() => this.#report(message.to, false));
       return;
     }
@@ -131,8 +129,8 @@ export class SnapshotTransfer {
   }
 
   /**
-   * Gives raft a MsgSnap by `step`, if the database is here; false if it is not. Raft only answers
-   * one that it has no use for: that one needs no database.
+   * Passes a MsgSnap to raft by `step`, if its database is stored; false if it is not. A snapshot that raft
+   * ignores needs no database.
    */
   handOver(message: raftpb.Message, step: () => void): boolean {
     const { node } = this.#parts;
@@ -144,7 +142,7 @@ export class SnapshotTransfer {
     return true;
   }
 
-  /** The snapshot at `index` is installed, and so is what those before it brought. */
+  /** The snapshot at `index` is installed, so that earlier ones are obsolete. */
   acceptInstalled(index: LogIndex): void {
     for (const taken of this.#taken) if (taken <= index) this.#taken.delete(taken);
   }
@@ -172,7 +170,7 @@ export class SnapshotTransfer {
     try {
       size = await this.#write(temporary, body);
       await checkReceived({ env, config }, temporary, snapshot, this.#parts);
-      // Raft may have come this far by itself meanwhile, or by the same snapshot.
+      // Raft may have reached the index since, by appends or by the same snapshot.
       if (index <= node.basicStatus().commit) {
         await env.disk.remove(temporary);
         return;
@@ -184,7 +182,7 @@ export class SnapshotTransfer {
       throw error;
     }
     this.#storedIndex = index;
-    // Of an earlier one that raft had no use for.
+    // Databases of earlier snapshots that raft ignored.
     await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken));
     metrics.disk.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
     log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: size });
@@ -215,7 +213,7 @@ export class SnapshotTransfer {
   }
 }
 
-/** A copy's chunks are its own again when the next one is asked for; a stream keeps what it is given. */
+/** Copies each chunk: a database copy reuses its buffers, a stream keeps the arrays it gets. */
 async function* ownChunks(copy: DatabaseCopy): AsyncIterable<Uint8Array> {
   for await (const chunk of copy.chunks()) yield chunk.slice();
 }

@@ -1,15 +1,15 @@
-// Snapshots: how the log is kept short.
+// Snapshots, which bound the length of the log.
 //
-// The five steps, in this order and no other; a crash between any two leaves a directory that boots:
+// The five steps, in this order; a crash between any two leaves a directory that boots:
 //
 //     1 backend synced at C, with the membership as of C
 //     2 `.snap` for S = C written and synced
 //     3 snapshot record S in the log, synced, after a hard state with commit ≥ S
 //     4 segments of the log before S released (and later purged)
-//     5 raft's log in memory compacted, but for what slow followers may need
+//     5 raft's log in memory compacted, except for entries that slow followers may need
 //
-// S is the durable index, never the applied one: only a finished commit of the backend makes one. While
-// the log is being filled up to a backend that was found ahead of it, there is no S.
+// S is the durable index, never the applied one: only a finished commit of the backend makes one. While the
+// log is behind a backend that was found ahead of it, there is no S.
 
 import { ERROR_CODES, hasCode, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -30,18 +30,18 @@ interface SnapshotterParts {
   readonly log: Logger;
   readonly directory: DataDirectory;
   readonly metrics: Pick<ServerMetrics, 'disk'>;
-  /** Asked for the backend each time: a leader's snapshot replaces it. */
+  /** Read for the backend each time: a leader's snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Backend } };
-  /** Whether raft's log must stay as it is, for a member that continues from a snapshot. */
+  /** Whether raft's log must not be compacted, for a member that continues from a snapshot. */
   readonly transfer: { readonly holdsLog: boolean };
   readonly storage: MemoryStorage;
   readonly wal: Wal;
-  /** Its commit index: a hard state with it has been handed to the log. */
+  /** For its commit index: a hard state with it has been appended to the log. */
   readonly node: Pick<RawNode, 'basicStatus'>;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
   readonly loop: {
-    /** Has the commit index appended to the log; the record of a snapshot counts only behind it. */
+    /** Appends the commit index to the log; the record of a snapshot counts only after it. */
     writeCommit(): void;
   };
   readonly life: {
@@ -71,12 +71,12 @@ export class Snapshotter {
     this.trigger();
   }
 
-  /** Takes a snapshot on disk now, unless one is under way. */
+  /** Takes a snapshot on disk now, unless one is in progress. */
   trigger(): void {
     if (this.#running !== undefined || this.#stopped) return;
     this.#running = this.#take()
       .catch((error: unknown) => {
-        // The member stops, or another backend has taken the place of the one that was asked.
+        // The member stops, or the backend was replaced.
         if (!hasCode(error, ERROR_CODES.CLOSED)) this.#parts.life.fail(error);
       })
       .finally(() => {
@@ -84,12 +84,12 @@ export class Snapshotter {
       });
   }
 
-  /** Called when the backend has committed: raft's log in memory may be cut. */
+  /** Called after a commit of the backend: compacts raft's log in memory. */
   acceptCommit(durable: DurableIndex): void {
     if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);
   }
 
-  /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`: raft's log begins there. */
+  /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`. */
   async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
     const { env, directory, wal } = this.#parts;
     const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
@@ -99,7 +99,7 @@ export class Snapshotter {
     await wal.saveSnapshot({ index, term, confState });
   }
 
-  /** Begins nothing more; resolves when what runs has ended. */
+  /** Starts no more snapshots; resolves when a running one has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#running;
@@ -117,7 +117,7 @@ export class Snapshotter {
     const snapshot = snapshotOf(durable);
     await writeSnapFile(env.disk, directory.snap, snapshot);
     const { index, term, confState } = snapshot.metadata!;
-    // A leader's snapshot may have come meanwhile; records do not go back.
+    // A leader's snapshot may have been installed since; records must not go back.
     if (index <= this.#diskIndex) return;
     loop.writeCommit();
     await wal.saveSnapshot({ index, term, confState });
@@ -128,7 +128,7 @@ export class Snapshotter {
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
-  /** Not so only for what was durable before this run. */
+  /** Whether the durable index is of this run: the one found at boot has no membership. */
   #isCovered({ index, membership }: DurableIndex): boolean {
     const { storage, node } = this.#parts;
     if (membership === undefined || index > storage.lastIndex()) return false;

@@ -1,9 +1,9 @@
-// A clock that is read once per turn of the event loop: reading the real one twice per request is a
-// few percent of what a request costs.
+// A clock that reads the real one once per turn of the event loop: two reads per request would be a few
+// percent of its cost.
 
 import type { Clock, Timers } from '../../env/index.ts';
 
-/** Late by at most the duration of the turn so far; only for uses that may be that coarse. */
+/** Late by the duration of the current turn at most; only for uses that tolerate this. */
 export class CoarseClock implements Clock {
   readonly #clock: Clock;
   readonly #timers: Pick<Timers, 'atEndOfTurn'>;

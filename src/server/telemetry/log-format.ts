@@ -1,4 +1,4 @@
-// The texts of log lines that pino does not make the way etcd's logger does.
+// Texts of log lines in the form of etcd's logger, where pino's differ.
 
 const ZERO_OFFSET = 'Z';
 

@@ -1,16 +1,16 @@
-// How many lines of one kind the log takes. Others can make a member log, a line for each bad request
-// at its peer port, and must not fill a disk with that.
+// Rate limit per kind of log line. Remote peers can cause log lines, one for each bad request at the peer
+// port, and must not be able to fill the disk.
 
 import { LOG_KIND_LINES_AT_ONCE, LOG_KIND_LINES_PER_SECOND, LOG_KINDS_MAX } from '../limits.ts';
 
-/** Numbers and ids, which make one kind of raft's lines look like many. */
+/** Numbers and ids, which differ between raft's lines of one kind. */
 const VARYING = /\b[0-9a-f]*\d[0-9a-f]*\b/g;
 
 interface Kind {
   /** Lines that may be written now, as of `atMs`. */
   allowance: number;
   atMs: number;
-  /** Lines left out since the last one that was written. */
+  /** Lines dropped since the last one that was written. */
   suppressed: number;
 }
 
@@ -18,14 +18,14 @@ export class LogLimiter {
   readonly #kinds = new Map<string, Kind>();
   #suppressedEver = 0;
 
-  /** Lines left out since the start. */
+  /** Lines dropped since the start. */
   get suppressedCount(): number {
     return this.#suppressedEver;
   }
 
   /**
-   * Whether a line with this message may be written now: undefined if not, else how many of its kind
-   * were left out since the last one.
+   * Whether a line with this message may be written now: undefined if not, else how many of its kind were
+   * dropped since the last one.
    */
   admit(msg: string, nowMs: number): number | undefined {
     const kind = this.#kindOf(msg.replace(VARYING, '#'), nowMs);

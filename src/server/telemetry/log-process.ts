@@ -1,5 +1,4 @@
-// What Node itself would print on stderr goes through the log, so that every line there keeps the
-// log's form.
+// Routes Node's own output on stderr through the log, so that every line has the log's form.
 
 import type { EventEmitter } from 'node:events';
 import type { Logger } from './log.ts';
@@ -8,8 +7,8 @@ import type { Logger } from './log.ts';
 type ProcessEvents = Pick<EventEmitter, 'on' | 'removeAllListeners'>;
 
 /**
- * Logs Node's warnings instead of printing them, and an uncaught failure as `fatal` before
- * `stop` is called with it: what the member holds can then not be trusted.
+ * Logs Node's warnings instead of printing them, and an uncaught error as `fatal` before `stop` is called
+ * with it, since the state of the member cannot be trusted any more.
  */
 export function logProcessTrouble(
   events: ProcessEvents,

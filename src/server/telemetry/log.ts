@@ -1,13 +1,12 @@
-// The log: constant texts plus fields, one line each, in the form of etcd's own log, so that what
-// reads etcd's logs reads ours. Lines are made by pino; what differs from its habits is here.
+// The log: constant texts plus fields, one line each, in the form of etcd's log, so that programs that
+// read etcd's logs read ours. Lines are made by pino; the differences from its defaults are here.
 //
 //   json     {"level":"info","ts":"2026-01-02T15:04:05.999999Z","caller":"server/boot/boot.ts",
 //            "msg":"...","key":"value"}
 //   console  2026-01-02T15:04:05.999999Z<TAB>info<TAB>server/boot/boot.ts<TAB>...<TAB>{"key": "value"}
 //
-// Levels: `debug` what a developer follows step by step; `info` what happens seconds apart at
-// most; `warn` worth a look though the server copes; `error` something failed for a caller;
-// `fatal` the member stops.
+// Levels: `debug` single steps, for developers; `info` rare events, seconds apart; `warn` an unusual event
+// that the server handles; `error` a failed operation of a caller; `fatal` the member stops.
 
 import pino from 'pino';
 import { type Clock, LineOutputs } from '../../env/index.ts';
@@ -26,7 +25,7 @@ type LogValue =
   | Error
   | undefined;
 
-/** In the order of printing; undefined ones are left out, of errors the message is shown. */
+/** In the order of printing; undefined values are omitted, errors are shown by their message. */
 export type LogFields = Readonly<Record<string, LogValue>>;
 
 export interface Logger {
@@ -36,21 +35,21 @@ export interface Logger {
   info(msg: string, fields?: LogFields): void;
   warn(msg: string, fields?: LogFields): void;
   error(msg: string, fields?: LogFields): void;
-  /** Written out before it returns, if the output takes it. Stopping is left to the caller. */
+  /** Written before it returns, if the output accepts it. The caller stops the member. */
   fatal(msg: string, fields?: LogFields): void;
   /** A logger whose lines name `caller`, a constant such as `server/boot/boot.ts`. */
   child(caller: string): Logger;
   /** A logger whose lines begin with these fields. */
   with(fields: LogFields): Logger;
-  /** Lines that are missing, because of outputs that did not take them, or too many of a kind. */
+  /** Counters of missing lines: lost by outputs, or suppressed by the rate limit. */
   readonly missing: { readonly lost: number; readonly suppressed: number };
-  /** Writes what waits, within a bounded time: for who ends the process by a signal. */
+  /** Flushes pending lines within a bounded time, before the process is ended by a signal. */
   end(): void;
 }
 
-/** Where lines go; each call gets a whole one. */
+/** Output of lines; each call gets one complete line. */
 interface LogSink {
-  /** An urgent line may be the last one. */
+  /** `urgent`: the line may be the last one. */
   write(line: string, urgent: boolean): void;
   readonly lostCount?: number;
   end?(): void;
@@ -69,7 +68,7 @@ const LEVEL_NUMBERS: Readonly<Record<LogLevel, number>> = {
 const NO_FIELDS: LogFields = {};
 const LOSS_CALLER = 'server/telemetry/log.ts';
 
-/** What a logger shares with those made from it. */
+/** Shared by a logger and its children. */
 interface Root {
   /** Has no caller yet; lines are written through a child of it that has. */
   readonly pino: pino.Logger<LogLevel, boolean>;
@@ -194,8 +193,8 @@ function destinationOf(sink: LogSink, format: LogConfig['format']): pino.Destina
 }
 
 /**
- * Opens `stderr`, `stdout` or files. Throws what the operating system says if a file cannot be opened.
- * An output that fails or is not read later loses lines, never the member; a line in it says so.
+ * Opens `stderr`, `stdout` or files. Throws the system's error if a file cannot be opened. An output that
+ * fails or is not read later loses lines, which a later line reports; the member is not affected.
  */
 export function openOutputs(
   config: Pick<LogConfig, 'format' | 'outputs'>,

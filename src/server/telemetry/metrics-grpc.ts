@@ -9,7 +9,7 @@ export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
-/** What one method has done. The code that serves calls adds to the fields. */
+/** Counters of one method, incremented by the code that serves calls. */
 export class GrpcMethodMetrics {
   /** Such as `etcdserverpb.KV`. */
   readonly service: string;
@@ -30,7 +30,7 @@ export class GrpcMethodMetrics {
     this.handlingSeconds = extensive ? new Histogram(GRPC_HANDLING_BOUNDS) : undefined;
   }
 
-  /** `seconds` is looked at only if `handlingSeconds` is there. */
+  /** `seconds` is used only with `handlingSeconds`. */
   ended(status: number, seconds: number): void {
     const known = status >= 0 && status < this.handled.length ? status : STATUS.UNKNOWN;
     this.handled[known]!++;
@@ -38,7 +38,7 @@ export class GrpcMethodMetrics {
   }
 }
 
-/** The methods of a server. Every one is shown from the start, all numbers 0. */
+/** The methods of a server. Every one is shown from the start, with zeros. */
 export class GrpcMetrics {
   readonly #methods = new Map<string, GrpcMethodMetrics>();
   readonly #extensive: boolean;
@@ -56,7 +56,7 @@ export class GrpcMetrics {
     return metrics;
   }
 
-  /** A call of the method at this path (`/service/method`) took so long; nothing if not extensive. */
+  /** Records the duration of a call of the method at this path (`/service/method`), if extensive. */
   observe(path: string, seconds: number): void {
     if (this.#extensive) this.#methods.get(path.slice(1))?.handlingSeconds?.observe(seconds);
   }

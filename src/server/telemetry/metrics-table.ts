@@ -1,13 +1,12 @@
-// The metrics of etcd 3.7 that this release keeps: name, type, label names, bounds and help of
-// each, and a few of our own, named `tetcd_*`. Several families named `*_total` are gauges; that is
-// etcd's doing and stays. A metric that nothing feeds does not belong here; the fidelity test lists
-// those that are missing.
+// The metrics of etcd 3.7 in this release: name, type, label names, bounds and help of each, and a few of
+// our own, named `tetcd_*`. As in etcd, several families named `*_total` are gauges. A metric without a
+// source does not belong here; the fidelity test lists the missing ones.
 
 import { Counter, exponentialBounds, Gauge, Histogram, MetricFamily } from '../../base/index.ts';
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
-/** What one metric's numbers live in. */
+/** Storage of one metric's numbers. */
 export type MetricRecord = Counter | Gauge | Histogram;
 
 export interface MetricRow<Store> {
@@ -16,7 +15,7 @@ export interface MetricRow<Store> {
   /** In the order in which `MetricFamily.with` takes their values. */
   readonly labels: readonly string[];
   readonly help: string;
-  /** Fresh storage: a record, or a family of records if there are labels. */
+  /** Makes the storage: a record, or a family of records if there are labels. */
   readonly make: () => Store;
 }
 
@@ -312,7 +311,7 @@ const OS = {
   fdLimit: gauge('os_fd_limit', 'file descriptor ceiling'),
 } as const;
 
-/** What etcd has no name for. */
+/** Metrics without a name in etcd. */
 const OWN = {
   backendDiskFull: gauge(
     'tetcd_backend_disk_full',
@@ -322,7 +321,7 @@ const OWN = {
     'tetcd_defrag_copied_bytes',
     'bytes of the new file of the defragmentation under way, 0 without one',
   ),
-  /** `output`: it did not take them; `rate`: too many of one kind. */
+  /** Label `output`: lost by an output; `rate`: suppressed by the rate limit. */
   logLinesDropped: counters(
     'tetcd_log_lines_dropped_total',
     ['reason'],
@@ -336,7 +335,7 @@ const TLS = {
     ['endpoint'],
     'connections that were refused, or broken off, before they were served',
   ),
-  /** Negative once it is over. */
+  /** Negative after the expiry. */
   certificateDays: gauges(
     'tetcd_tls_certificate_expiry_days',
     ['endpoint', 'file'],
@@ -344,7 +343,7 @@ const TLS = {
   ),
 } as const;
 
-/** By owner, so that an owner can be handed its own part. */
+/** By owner, so that each owner gets only its part. */
 export const METRICS = {
   server: SERVER,
   network: NETWORK,

@@ -1,5 +1,5 @@
-// The metrics page. Numbers live in plain records (`base/metrics.ts`) that their owners add to;
-// prom-client turns them into text at a scrape, and brings the metrics of the runtime.
+// The metrics page. Numbers are in plain records (`base/metrics.ts`) of their owners; prom-client formats
+// them at a scrape, and adds the metrics of the runtime.
 
 import prometheus, { type Registry } from 'prom-client';
 import { Counter, Gauge, Histogram, invariant, MetricFamily } from '../../base/index.ts';
@@ -16,14 +16,14 @@ import {
 interface MetricsOptions {
   /** Adds the latency histogram of every gRPC method. */
   readonly extensive: boolean;
-  /** Adds what the runtime tells of itself (`process_*`, `nodejs_*`): once per process. */
+  /** Adds the metrics of the runtime (`process_*`, `nodejs_*`): once per process. */
   readonly runtime: boolean;
 }
 
 export interface Metrics {
   readonly records: ServerMetrics;
   readonly grpc: GrpcMetrics;
-  /** Runs before each scrape: the place to set gauges from what their owners know. */
+  /** Adds a callback that runs before each scrape and sets gauges. */
   onCollect(update: () => void): void;
   /** The page, families sorted by name. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;
@@ -49,7 +49,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     render: async () => {
       for (const update of updates) update();
       await copyDescriptorCounts(registry, records);
-      // As etcd says it: names hold nothing that would have to be escaped.
+      // As in etcd: names have no characters that need escaping.
       const contentType = `${registry.contentType}; escaping=underscores`;
       return { contentType, body: await page(registry) };
     },
@@ -70,7 +70,7 @@ function makeRecords(): ServerMetrics {
 interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
-  /** If it is not the family's own name. */
+  /** The name of the sample, if it is not the family's. */
   readonly metricName?: string;
 }
 
@@ -80,7 +80,7 @@ interface FamilyHead {
   readonly help: string;
 }
 
-/** prom-client asks a registered metric for its samples through `get`; that is all it needs. */
+/** Registers a metric; prom-client reads its samples by `get`. */
 function register(registry: Registry, head: FamilyHead, read: () => readonly Sample[]): void {
   const { name, type, help } = head;
   const adapter = { name, help, get: async () => ({ name, type, help, values: read() }) };
@@ -125,7 +125,7 @@ function sorted(labels: Readonly<Record<string, string>>): Record<string, string
   return Object.fromEntries(entries.sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1)));
 }
 
-/** A bound is a label, hence part of a series' name: its text must be Go's, as `1.048576e+06`. */
+/** Go's form of a bound, such as `1.048576e+06`: as a label it is part of a series' name. */
 export function formatBound(bound: number): string {
   const size = Math.abs(bound);
   if (bound === 0 || (size >= 1e-4 && size < 1e6)) return String(bound);
@@ -170,7 +170,7 @@ function grpcLabels(method: GrpcMethodMetrics): Record<string, string> {
   return { grpc_method: method.method, grpc_service: method.service, grpc_type: method.type };
 }
 
-/** etcd's own names for two numbers that prom-client reads under the common ones. */
+/** Copies two numbers of prom-client to etcd's names for them. */
 async function copyDescriptorCounts(registry: Registry, records: ServerMetrics): Promise<void> {
   for (const [name, gauge] of [
     ['process_open_fds', records.os.fdUsed],

@@ -1,7 +1,7 @@
 import type { PeerMetrics } from '../../peer/index.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 
-/** What the transport between members counts, in the metrics page. */
+/** The metrics of the peer transport. */
 export function peerMetricsOf(network: ServerMetrics['network']): PeerMetrics {
   return {
     activePeers: (local, remote) => network.activePeers.with(local, remote),

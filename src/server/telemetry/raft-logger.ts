@@ -2,8 +2,8 @@ import { LOG_LEVELS, type LogLevel, type RaftLogger } from '../../raft/index.ts'
 import type { Logger } from './log.ts';
 
 /**
- * An info line that asynchronous storage writes make ordinary: several appends under way report the
- * same entries stable. Once per batch it belongs into the debug log.
+ * An info line that is frequent with asynchronous storage writes, since concurrent appends report the same
+ * entries stable: logged at debug level.
  */
 const ORDINARY = 'missing from unstable log; ignoring';
 

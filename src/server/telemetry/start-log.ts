@@ -1,6 +1,5 @@
 // The settings of a member in the log, at each start: keys and forms of etcd's line of that name, for
-// operators and programs that read it there. What only etcd has is left out, what only we have is
-// added at the end.
+// operators and programs that read it. Settings of etcd alone are omitted, our own are added at the end.
 
 import { availableParallelism } from 'node:os';
 import { goDuration } from '../../base/index.ts';
@@ -20,7 +19,7 @@ export function logStart(log: Logger, config: ServerConfig, memberInitialized: b
   });
 }
 
-/** What is on disk has been read. */
+/** Logged when the data directory has been read. */
 export function logBooted(log: Logger, memberId: bigint, { id, version }: Cluster): void {
   log.info('starting etcd server', {
     'local-member-id': formatId(memberId),
@@ -30,7 +29,7 @@ export function logBooted(log: Logger, memberId: bigint, { id, version }: Cluste
   });
 }
 
-/** All ports are open. */
+/** Logged when all ports serve. */
 export function logServing(log: Logger, config: ServerConfig, memberId: bigint): void {
   const member = { 'local-member-id': formatId(memberId) };
   log.info('now serving peer/client/metrics', { ...member, ...urlFields(config) });
@@ -79,7 +78,7 @@ function urlFields(config: ServerConfig): LogFields {
   };
 }
 
-/** As in etcd, a member that knows its cluster does not look at the initial one. */
+/** As in etcd, an initialized member ignores the initial cluster. */
 function clusterFields(config: ServerConfig, memberInitialized: boolean): LogFields {
   const isUsed = !memberInitialized || config.forceNewCluster;
   const cluster = config.initialCluster.flatMap(({ name, peerURLs }) =>

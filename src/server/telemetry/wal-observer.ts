@@ -2,7 +2,7 @@ import type { WalObserver } from '../../wal/index.ts';
 import type { Logger } from './log.ts';
 import type { ServerMetrics } from './metrics-table.ts';
 
-/** Brings what the log does into metrics and log lines. */
+/** Metrics and log lines of the write-ahead log. */
 export function walObserver(log: Logger, metrics: ServerMetrics): WalObserver {
   return {
     synced: (seconds) => metrics.disk.walFsyncSeconds.observe(seconds),
