@@ -56,7 +56,7 @@ export interface Bucket {
   sequence(): bigint;
 }
 
-/** A bucket of a snapshot. */
+/** A bucket in a read transaction, and valid as long as that. */
 export interface ReadBucket extends Bucket {
   bucket(name: Uint8Array): ReadBucket | undefined;
   /**
@@ -67,7 +67,7 @@ export interface ReadBucket extends Bucket {
   prefetch(from: Uint8Array, until: Uint8Array | undefined, bytesMax: number): Promise<number>;
 }
 
-/** A bucket that can be changed. */
+/** A bucket in the write transaction, and valid as long as that. */
 export interface WriteBucket extends Bucket {
   /** How full `commit` makes pages that it must split, 0.1 to 1; default 0.5, not persisted. */
   fillPercent: number;
@@ -161,14 +161,14 @@ export interface WriteTransaction {
   rollback(): void;
 }
 
-/** What a commit wrote. */
+/** Result of a commit: its transaction id and the amount written. */
 export interface CommitResult {
   readonly txid: number;
   /** Pages written, the meta page not counted; 0 if the transaction changed nothing. */
   readonly pagesWritten: number;
 }
 
-/** What a copy holds. */
+/** Result of a copy of the database: the transaction it is as of, and its size. */
 export interface CopyResult {
   /** The commit that the copy holds. */
   readonly txid: number;
@@ -176,7 +176,7 @@ export interface CopyResult {
   readonly size: number;
 }
 
-/** One rule that a database breaks. */
+/** An inconsistency found by a check of the database. */
 export interface Violation {
   /** Page on which it was found. */
   readonly page: number;

@@ -28,28 +28,28 @@ export interface AuthStatusResult {
   readonly authRevision: number;
 }
 
-/** One user. */
+/** Result of `userGet`: the roles of a user. */
 export interface UserGetResult {
   readonly header: ResponseHeader;
   /** Names of the user's roles. */
   readonly roles: readonly string[];
 }
 
-/** All users. */
+/** Result of `userList`. */
 export interface UserListResult {
   readonly header: ResponseHeader;
   /** Their names. */
   readonly users: readonly string[];
 }
 
-/** One role. */
+/** Result of `roleGet`: the permissions of a role. */
 export interface RoleGetResult {
   readonly header: ResponseHeader;
   /** Empty for the role `root`, which has all permissions. */
   readonly permissions: readonly Permission[];
 }
 
-/** All roles. */
+/** Result of `roleList`. */
 export interface RoleListResult {
   readonly header: ResponseHeader;
   /** Their names. */

@@ -1,4 +1,4 @@
-/** What time it is. Milliseconds. */
+/** Clocks of a process, in milliseconds: wall time for what is shown, monotonic time for durations. */
 export interface Clock {
   /**
    * Milliseconds, with fraction where it is known, since the Unix epoch. May jump either way; never
@@ -9,13 +9,13 @@ export interface Clock {
   monotonicMs(): number;
 }
 
-/** One call to come. */
+/** Handle of one pending call of {@link Timers.after}. */
 export interface Timer {
   /** The callback will not run after this. Safe to call at any time, any number of times. */
   cancel(): void;
 }
 
-/** Calls at a later time. */
+/** Scheduling of callbacks. Callbacks run on the event loop, never inside the scheduling call. */
 export interface Timers {
   /** Runs `callback` once, no earlier than `delayMs` (0 to 2^31-1) from now. */
   after(delayMs: number, callback: () => void): Timer;

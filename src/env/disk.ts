@@ -9,7 +9,7 @@
 /** What has a name on a disk. */
 export type FileKind = 'file' | 'directory';
 
-/** What is known of a name. */
+/** Kind, size and permissions of a file or directory. */
 export interface FileStat {
   readonly kind: FileKind;
   /** Bytes; 0 for a directory. */

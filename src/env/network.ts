@@ -1,7 +1,7 @@
 // Byte streams between processes. `grpc/` and `peer/` speak their protocols over a ByteStream and
 // know no socket.
 
-/** Where to listen or connect. */
+/** Address to listen at or connect to: TCP (`host`, `port`) or a Unix socket (`path`). */
 export interface StreamAddress {
   /** Host name or IP address; for a Unix socket, what the other side's certificate is for, or empty. */
   readonly host: string;
@@ -47,7 +47,7 @@ export interface ByteStreamHandler {
   onClose(error: Error | undefined): void;
 }
 
-/** An address where connections are accepted. */
+/** A listening socket; connections go to the `accept` of {@link Network.listen} until it is closed. */
 export interface Listener {
   /** Where it really listens; the chosen port if 0 was asked for. */
   readonly address: StreamAddress;
@@ -55,7 +55,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Connections between processes. Errors are TetcdErrors. */
+/** Stream connections between processes. All methods reject with a `TetcdError`. */
 export interface Network {
   /** Calls `accept` with each new stream. ALREADY_EXISTS if the address is taken. */
   listen(address: StreamAddress, accept: (stream: ByteStream) => void): Promise<Listener>;

@@ -10,7 +10,7 @@ export type MetadataValue = string | Uint8Array;
 /** Metadata to send: plain object, name to value or values. */
 export type MetadataInit = Readonly<Record<string, MetadataValue | readonly MetadataValue[]>>;
 
-/** Received metadata. */
+/** Received metadata, immutable. Names are in lower case. */
 export interface Metadata {
   /** The first value of `name` (lower case), as text; undefined if absent. */
   get(name: string): string | undefined;

@@ -11,7 +11,7 @@ import { handshakeError, socketError } from './socket-error.ts';
 import { SharedReads, SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 import type { ClientTls } from './tls.ts';
 
-/** How {@link socketConnect} connects. */
+/** Options of {@link socketConnect}; TLS and protocol hold for all its connections. */
 export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'> {
   /** Without it, plaintext. */
   readonly tls?: ClientTls;

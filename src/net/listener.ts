@@ -26,7 +26,7 @@ export interface Http2Acceptor {
   accept(stream: ByteStream, options: { readonly peer: PeerIdentity }): void;
 }
 
-/** What a port serves. */
+/** Servers of a port's connections, chosen by the protocol that the client speaks. */
 export interface PortServers {
   /** Without it, HTTP/2 connections are closed. */
   readonly http2?: Http2Acceptor;
@@ -56,7 +56,7 @@ export interface BindOptions {
 /** An address with the servers behind it. */
 export interface ListenOptions extends BindOptions, PortServers {}
 
-/** An open port. */
+/** A bound port. Until `serve` is called, it accepts connections and holds them. */
 export interface PortListener {
   /** The bound address; with port 0, the port that the system chose. */
   readonly address: StreamAddress;
@@ -78,7 +78,7 @@ export async function bind(options: BindOptions): Promise<PortListener> {
   return port;
 }
 
-/** Binds and serves. */
+/** {@link bind}, then {@link PortListener.serve}. Rejects as `bind` does. The caller closes the port. */
 export async function listen(options: ListenOptions): Promise<PortListener> {
   const port = await bind(options);
   port.serve(options);

@@ -7,7 +7,7 @@ import {
 } from '../env/index.ts';
 import { createNodeNetwork } from './node-network.ts';
 
-/** The real effects of this process. */
+/** Clock, timers, entropy, disk and network of this process, with the network in plaintext. */
 export function createNodeEnv(): Env {
   return {
     clock: createNodeClock(),

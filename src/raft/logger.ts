@@ -14,5 +14,5 @@ export interface RaftLogger {
   log(level: LogLevel, text: string): void;
 }
 
-/** Wants nothing. */
+/** Discards all lines, without building their text. */
 export const SILENT_LOGGER: RaftLogger = { enabled: () => false, log: () => undefined };

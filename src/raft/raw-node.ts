@@ -36,7 +36,7 @@ import {
   storageApplyResponse,
 } from './storage-messages.ts';
 
-/** Outcome of sending a snapshot. */
+/** Outcome of sending a snapshot, reported by the transport to {@link RawNode.reportSnapshot}. */
 export const SNAPSHOT_STATUSES = { FINISHED: 'finished', FAILED: 'failed' } as const;
 
 /** One of {@link SNAPSHOT_STATUSES}. */

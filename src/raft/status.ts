@@ -6,7 +6,7 @@ import { ROLES } from './core/raft.ts';
 import { hexId, type NodeId } from './ids.ts';
 import type { Configuration, Progress } from './tracker/index.ts';
 
-/** A copy; costs next to nothing. */
+/** A copy of a node's own state, without the progress of other members; cheap enough for every call. */
 export interface BasicStatus {
   readonly id: NodeId;
   readonly term: Term;

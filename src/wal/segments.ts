@@ -13,7 +13,7 @@ export const TEMPORARY_SUFFIX = '.tmp';
 /** What the lock of a file leaves beside it on platforms without a better one. */
 const LOCK_SUFFIX = '.lock';
 
-/** Whether the directory has a log. */
+/** Whether the directory exists and contains at least one segment; rejects with the disk's error. */
 export async function walExists(env: WalEnv, directory: string): Promise<boolean> {
   const found = await env.disk.stat(directory);
   if (found?.kind !== 'directory') return false;

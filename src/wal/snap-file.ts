@@ -28,7 +28,7 @@ const DEFRAGMENT_PREFIX = 'db.tmp';
 /** etcd's; the directory is closed to others. */
 const PERMISSIONS = 0o666;
 
-/** Callbacks for logs and metrics. */
+/** Callbacks for logs and metrics, called after the file was renamed or removed. Must not throw. */
 export interface SnapObserver {
   /** A file that could not be read was renamed to `<path>.broken`. */
   setAside?(path: string, error: TetcdError): void;
@@ -132,7 +132,7 @@ export async function listSnapFiles(disk: Disk, directory: string): Promise<Snap
   return found.reverse();
 }
 
-/** A `.snap` file that is sound. */
+/** A `.snap` file whose checksum is right, with its decoded content. */
 export interface FoundSnap {
   readonly path: string;
   readonly snapshot: raftpb.Snapshot;

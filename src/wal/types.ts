@@ -4,7 +4,7 @@ import type { LogIndex, Term, TetcdError } from '../base/index.ts';
 import type { Env } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
 
-/** The effects that the log uses. */
+/** The part of `Env` that the write-ahead log uses. */
 export type WalEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
 
 /** A snapshot record: since 3.5 `confState` is there unless the index is 0. */
@@ -55,7 +55,7 @@ export interface WalObserver {
   purged?(path: string): void;
 }
 
-/** How a log is written. */
+/** Options of a write-ahead log. Sizes are in bytes. */
 export interface WalOptions {
   /** Bytes; 64,000,000 by default. */
   readonly segmentSize?: number;

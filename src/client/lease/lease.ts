@@ -15,7 +15,7 @@ import {
 
 const { methods } = etcdserverpb.LeaseService;
 
-/** A granted lease. */
+/** Result of a grant: the lease's id and the TTL that the server chose. */
 export interface LeaseGrantResult {
   readonly header: ResponseHeader;
   readonly id: bigint;
@@ -35,7 +35,7 @@ export interface LeaseTimeToLiveResult {
   readonly keys: readonly Uint8Array[];
 }
 
-/** All leases. */
+/** Result of `list`: the ids of all leases. */
 export interface LeaseListResult {
   readonly header: ResponseHeader;
   readonly leases: readonly bigint[];

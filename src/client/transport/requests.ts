@@ -110,7 +110,7 @@ export function deleteRequest(key: Bytes, options: DeleteOptions): etcdserverpb.
   });
 }
 
-/** One operation of a transaction. */
+/** One operation of a transaction, made by {@link op}. */
 export type Op = etcdserverpb.RequestOp;
 
 /** Makes operations of transactions. */
@@ -167,7 +167,7 @@ function checkPart(part: unknown, field: string, text: string): void {
   if (!isPart) throw invalidArgument(text);
 }
 
-/** One comparison of a transaction. */
+/** One comparison of a transaction: a property of a key against a value. */
 export type Comparison = etcdserverpb.Compare;
 
 const RESULTS = {

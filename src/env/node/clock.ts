@@ -8,7 +8,7 @@ const DELAY_MS_MAX: number = 2 ** 31 - 1;
 /** Below a millisecond, by more than the rounding of a number of today's size. */
 const ALMOST_MS = 0.9995;
 
-/** The clocks of this machine. */
+/** The clocks of this machine; both with fractions of a millisecond. */
 export function createNodeClock(): Clock {
   // The wall clock at the monotonic clock's zero, as well as it is known.
   let originMs = performance.timeOrigin;

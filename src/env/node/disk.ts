@@ -52,7 +52,7 @@ const ZERO_CHUNK_SIZE = 1024 * 1024;
 /** Made when the first file is zero-filled; never written to. */
 let zeros: Uint8Array | undefined;
 
-/** The file systems of this machine. */
+/** The file systems of this machine; relative paths are relative to the working directory. */
 export function createNodeDisk(): Disk {
   return {
     open: openFile,

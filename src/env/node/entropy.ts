@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { Entropy } from '../entropy.ts';
 
-/** The operating system's random bytes. */
+/** Random bytes of the operating system, fit for secrets. */
 export function createNodeEntropy(): Entropy {
   return { bytes: (count) => randomFillSync(new Uint8Array(count)) };
 }

@@ -6,7 +6,7 @@ import type { Encoder } from '../message-encoder.ts';
 import type { Metadata, MetadataInit } from '../metadata.ts';
 import type { StatusCode } from '../status.ts';
 
-/** A server to connect to. */
+/** Address of a server, with the pseudo-headers that requests to it carry. */
 export interface Endpoint extends StreamAddress {
   /** `:authority` of requests; default `host:port`. */
   readonly authority?: string;
@@ -33,7 +33,7 @@ export interface ChannelOptions {
   readonly keepalive?: Partial<ClientKeepalive>;
 }
 
-/** Options of one call. */
+/** Options of one call. Times are in milliseconds, sizes in bytes. */
 export interface CallOptions {
   /** Default: no deadline. */
   readonly timeoutMs?: number;
@@ -47,7 +47,7 @@ export interface CallOptions {
   readonly receiveBytesMax?: number;
 }
 
-/** How a call ended. */
+/** Outcome of a call: the server's status, or one of the client such as UNAVAILABLE. */
 export interface CallStatus {
   readonly code: StatusCode;
   readonly message: string;

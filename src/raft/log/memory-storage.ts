@@ -15,9 +15,9 @@ export const STORAGE_OUTCOMES = {
   SNAPSHOT_OUT_OF_DATE: 'requested index is older than the existing snapshot',
 } as const;
 
-/** Outcome of a compaction. */
+/** Outcome of a compaction: COMPACTED if that part of the log is gone already. */
 export type CompactOutcome = typeof STORAGE_OUTCOMES.DONE | typeof STORAGE_OUTCOMES.COMPACTED;
-/** Outcome of installing a snapshot. */
+/** Outcome of installing a snapshot: SNAPSHOT_OUT_OF_DATE unless it is newer than the current one. */
 export type SnapshotOutcome =
   | typeof STORAGE_OUTCOMES.DONE
   | typeof STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
