@@ -17,6 +17,9 @@ export interface Sizes {
   readonly changes: number;
   /** How many of the changes `page-past` goes back. */
   readonly back: number;
+  /** Keys of the directory of 2 GB, and the bytes of their values. */
+  readonly keysLarge: number;
+  readonly largeBytes: number;
   readonly watchers: number;
   readonly events: number;
   readonly putsPerSecond: number;
@@ -37,12 +40,13 @@ export const CANONICAL: Sizes = {
     putsPerSecond: 1_000,
     quietMs: 1_000,
   },
-  ...{ missed: 100_000, failovers: 5 },
+  ...{ keysLarge: 500_000, largeBytes: 4_000, missed: 100_000, failovers: 5 },
 };
 
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
+  ...{ keysLarge: 500, largeBytes: 4_000 },
 };
 
 /** Numbers that one run of a case gave; medians are taken per field. */
@@ -181,17 +185,21 @@ function watch(name: string, title: string, paced: boolean): Case {
 /** The operations come one after the other in one process: the earlier ones are its history. */
 const stalls = new Map<string, Map<StallOperation, Measurement>>();
 
-async function runStalls(program: Program, context: Context) {
+async function runStalls(
+  program: Program,
+  context: Context,
+  prepared: string,
+  operations: readonly StallOperation[],
+) {
   const { directories, sizes } = context;
-  const { keysMany, changes } = sizes;
-  const directory = directories.copy(await directories.get(program, keysMany, changes));
+  const directory = directories.copy(prepared);
   const server = await MeasuredServer.start(program, directory, { turns: true });
   const results = new Map<StallOperation, Measurement>();
   try {
     await server.observe();
-    for (const operation of STALL_OPERATIONS) {
+    for (const operation of operations) {
       const result = await load({
-        ...{ kind: 'stall', operation, keys: keysMany, quietMs: sizes.quietMs },
+        ...{ kind: 'stall', operation, keys: sizes.keysMany, quietMs: sizes.quietMs },
         ...{ endpoint: server.endpoint, putsPerSecond: sizes.putsPerSecond },
       });
       const seen = await server.observe();
@@ -211,6 +219,14 @@ async function runStalls(program: Program, context: Context) {
   return results;
 }
 
+/** The only operation of its process, on a file of 2 GB. */
+async function runLargeDefragment(program: Program, context: Context): Promise<Measurement> {
+  const { directories, sizes } = context;
+  const prepared = await directories.get(program, sizes.keysLarge, 0, sizes.largeBytes);
+  const results = await runStalls(program, context, prepared, ['defragment']);
+  return results.get('defragment')!;
+}
+
 function stall(operation: StallOperation, title: string): Case {
   return {
     name: `stall-${operation}`,
@@ -219,7 +235,9 @@ function stall(operation: StallOperation, title: string): Case {
       const key = `${program.name} ${context.round}`;
       let results = stalls.get(key);
       if (results === undefined) {
-        results = await runStalls(program, context);
+        const { keysMany, changes } = context.sizes;
+        const prepared = await context.directories.get(program, keysMany, changes);
+        results = await runStalls(program, context, prepared, STALL_OPERATIONS);
         stalls.set(key, results);
       }
       return results.get(operation)!;
@@ -293,6 +311,8 @@ export const CASES: readonly Case[] = [
   stall('none', 'Steady puts alone'),
   stall('hash', 'HashKV under puts'),
   stall('range-all', 'Range of everything under puts'),
+  stall('defragment', 'Defragment under puts'),
   stall('delete-all', 'Delete of everything under puts'),
   stall('compact', 'Compaction under puts'),
+  { name: 'defragment', title: 'Defragment 2 GB under puts', run: runLargeDefragment },
 ];

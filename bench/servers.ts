@@ -16,6 +16,7 @@ import { REPOSITORY, systemProgram } from '../test/helpers/real-etcd.ts';
 import { run } from '../test/helpers/run.ts';
 import type { Job, JobResult } from './loader/main.ts';
 import { cpuMicroseconds } from './loader/process-stats.ts';
+import { VALUE_BYTES } from './loader/workloads.ts';
 
 /** The server has one core, the loader another; not bound where that cannot be. */
 const canBind = systemProgram('taskset').missing === undefined && availableParallelism() > 1;
@@ -144,16 +145,22 @@ export class PreparedDirectories {
     mkdirSync(root, { recursive: true });
   }
 
-  /** A directory of `program`'s making with so many keys, changed so often. */
-  async get(program: Program, keys: number, changes: number): Promise<string> {
-    const name = `${program.name}-${keys}-${changes}`.replace(/[^\w.-]+/g, '-');
+  /** A directory of `program`'s making with so many keys, changed so often; values of 256 B by default. */
+  async get(
+    program: Program,
+    keys: number,
+    changes: number,
+    valueBytes = VALUE_BYTES,
+  ): Promise<string> {
+    const size = valueBytes === VALUE_BYTES ? '' : `-${valueBytes}`;
+    const name = `${program.name}-${keys}-${changes}${size}`.replace(/[^\w.-]+/g, '-');
     const directory = join(this.#root, name);
     const mark = `${directory}.ready`;
     if (existsSync(mark)) return directory;
     rmSync(directory, { recursive: true, force: true });
     const server = await MeasuredServer.start(program, directory);
     try {
-      await load({ kind: 'fill', endpoint: server.endpoint, keys, changes });
+      await load({ kind: 'fill', endpoint: server.endpoint, keys, changes, valueBytes });
     } finally {
       await server.stop();
     }

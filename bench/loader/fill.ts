@@ -8,6 +8,8 @@ export interface FillOptions {
   readonly endpoint: string;
   readonly keys: number;
   readonly changes: number;
+  /** Default VALUE_BYTES. */
+  readonly valueBytes?: number;
 }
 
 const KEYS_PER_TXN = 100;
@@ -16,7 +18,7 @@ const VALUES = 1_000;
 
 export async function runFill(options: FillOptions): Promise<void> {
   const random = seededRandom(20);
-  const values = Array.from({ length: VALUES }, () => randomValue(random));
+  const values = Array.from({ length: VALUES }, () => randomValue(random, options.valueBytes));
   const put = (i: number, value: number) => ({ key: keyOf(i), value: values[value % VALUES]! });
   const txns = Math.ceil(options.keys / KEYS_PER_TXN);
   await all(options.endpoint, '/etcdserverpb.KV/Txn', txns, (n) => {

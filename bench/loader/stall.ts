@@ -14,7 +14,14 @@ export interface StallOptions {
   readonly revision: number;
 }
 
-export const STALL_OPERATIONS = ['none', 'hash', 'range-all', 'delete-all', 'compact'] as const;
+export const STALL_OPERATIONS = [
+  'none',
+  'hash',
+  'range-all',
+  'defragment',
+  'delete-all',
+  'compact',
+] as const;
 export type StallOperation = (typeof STALL_OPERATIONS)[number] | 'snapshot';
 
 export interface StallResult {
@@ -40,6 +47,11 @@ function operationOf(options: StallOptions): { path: string; message: Buffer } |
       return {
         path: '/etcdserverpb.Maintenance/HashKV',
         message: grpcMessage('HashKVRequest', { revision: '0' }),
+      };
+    case 'defragment':
+      return {
+        path: '/etcdserverpb.Maintenance/Defragment',
+        message: grpcMessage('DefragmentRequest', {}),
       };
     case 'snapshot':
       return {

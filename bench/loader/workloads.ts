@@ -54,9 +54,9 @@ export function grpcMessage(type: string, message: Message): Buffer {
   return Buffer.concat([prefix, body]);
 }
 
-export function randomValue(random: Random): string {
-  const bytes = Buffer.allocUnsafe(VALUE_BYTES);
-  for (let i = 0; i < VALUE_BYTES; i++) bytes[i] = random.below(256);
+export function randomValue(random: Random, size = VALUE_BYTES): string {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let i = 0; i < size; i++) bytes[i] = random.below(256);
   return bytes.toString('latin1');
 }
 
