@@ -201,6 +201,15 @@ export const SENT_SNAPSHOT_RATE_MIN: number = 1024 * 1024;
 /** Waiting time before the rate of a client is judged. */
 export const SENT_SNAPSHOT_GRACE_MS = 1_000;
 
+/**
+ * Periodic compaction: checks in a period, or in an hour of a longer one (etcd's divisor), and the bounds
+ * of the interval. Revision compaction checks every five minutes, as etcd does.
+ */
+export const COMPACTION_ATTEMPTS = 10;
+export const COMPACTION_INTERVAL_MS_MAX = 3_600_000;
+export const COMPACTION_INTERVAL_MS_MIN = 1;
+export const REVISION_COMPACTION_INTERVAL_MS = 300_000;
+
 /** Interval of progress lines of a defragmentation. */
 export const DEFRAGMENT_LOG_INTERVAL_MS = 10_000;
 

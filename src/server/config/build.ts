@@ -2,6 +2,7 @@
 // the rules that settings must keep together. The texts of refusals are etcd's.
 
 import { goQuote } from '../../base/index.ts';
+import { parseAutoCompaction } from './auto-compaction.ts';
 import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
 import type { LogNote } from './log-note.ts';
@@ -61,9 +62,15 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
   if (later !== undefined) return `feature gate ${later} is not implemented by this release`;
   const secured = tlsProblem(values);
   if (secured !== undefined) return secured;
+  const autoCompaction = parseAutoCompaction(
+    values['auto-compaction-mode'],
+    values['auto-compaction-retention'],
+  );
+  if (typeof autoCompaction === 'string') return autoCompaction;
   const initialCluster = buildInitialCluster(values, given);
   if (typeof initialCluster === 'string') return initialCluster;
-  return { config: assemble(values, log, initialCluster), notes: buildNotes(values, given) };
+  const parts = { log, autoCompaction, initialCluster };
+  return { config: assemble(values, parts), notes: buildNotes(values, given) };
 }
 
 function buildLog(values: FlagValues): LogConfig | string {
@@ -239,8 +246,7 @@ function dataDirOf(values: FlagValues): string {
 
 function assemble(
   values: FlagValues,
-  log: LogConfig,
-  initialCluster: readonly InitialMember[],
+  parts: Pick<ServerConfig, 'log' | 'autoCompaction' | 'initialCluster'>,
 ): ServerConfig {
   // As in etcd, what is not positive leaves these at their defaults.
   const progress = Math.max(0, values['watch-progress-notify-interval']);
@@ -255,7 +261,7 @@ function assemble(
     advertisePeerUrls: texts(values['initial-advertise-peer-urls']),
     advertiseClientUrls: texts(values['advertise-client-urls']),
     ...assembleTls(values),
-    initialCluster,
+    ...parts,
     initialClusterState: values['initial-cluster-state'],
     initialClusterToken: values['initial-cluster-token'],
     forceNewCluster: values['force-new-cluster'],
@@ -295,7 +301,6 @@ function assemble(
     },
     auth: authConfigOf(values),
     metrics: values.metrics === 'extensive' ? 'extensive' : 'basic',
-    log,
     featureGates: values['feature-gates'],
     maxClusterVersion: values['max-cluster-version'],
   });

@@ -126,6 +126,13 @@ export interface ConfigOptions {
   readonly backendBatchInterval?: number | undefined;
   /** Changes after which they are committed to the database file. Default 10,000. */
   readonly backendBatchLimit?: number | undefined;
+  /** What `autoCompactionRetention` counts. Default `periodic`. */
+  readonly autoCompactionMode?: 'periodic' | 'revision' | undefined;
+  /**
+   * History that automatic compaction keeps: a duration such as `30m` (a number alone counts hours), or
+   * a number of revisions. Default `0`: no automatic compaction.
+   */
+  readonly autoCompactionRetention?: string | undefined;
   /** Revisions that compaction removes at a time. Default 1,000. */
   readonly compactionBatchLimit?: number | undefined;
   /** Milliseconds that compaction pauses after each batch. Default 10. */

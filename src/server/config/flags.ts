@@ -220,6 +220,18 @@ export const FLAGS = {
     help: 'A request that takes longer is logged as a warning. 0 means 300ms.',
   }),
 
+  'auto-compaction-mode': stringFlag('periodic', {
+    group: 'features',
+    help:
+      "What --auto-compaction-retention counts: 'periodic' for a time, 'revision' for a number of " +
+      'revisions.',
+  }),
+  'auto-compaction-retention': stringFlag('0', {
+    group: 'features',
+    help:
+      'How much history automatic compaction keeps: a duration (a number alone counts hours), or a ' +
+      'number of revisions. 0 means no automatic compaction.',
+  }),
   'compaction-batch-limit': intFlag(0, {
     group: 'features',
     help: 'Number of revisions that compaction removes at a time. 0 means 1000.',

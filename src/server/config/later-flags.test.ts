@@ -27,11 +27,6 @@ const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
 /** Values of each flag that ask for nothing, and values that ask for what is missing. */
 const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
   {
-    'auto-compaction-mode': { nothing: ['periodic', 'revision'], lacking: [] },
-    'auto-compaction-retention': {
-      nothing: ['0', '00', '+0', '-0', '0s', '0h', '0h0m'],
-      lacking: ['1', '1h', '30m', '-1h', '1000'],
-    },
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
     'compact-hash-check-time': { nothing: ['1m', '1m0s', '5s', '1ns'], lacking: [] },
     'config-file': PATH,
@@ -111,13 +106,6 @@ test.each([
   [
     ['--discovery-fallback=proxy'],
     `1: v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`,
-  ],
-  [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
-  [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
-  [['--auto-compaction-mode=x', '--auto-compaction-mode=revision'], 'run'],
-  [
-    ['--auto-compaction-retention=x'],
-    '1: error parsing CompactionRetention: time: invalid duration "x"',
   ],
   [['--compact-hash-check-time=0s'], '1: --compact-hash-check-time must be >0 (set to 0s)'],
   [

@@ -3,7 +3,6 @@
 // so that command lines written for etcd work. Any other value is refused by name: a flag that is
 // silently ignored could mean a server without the TLS it was told to use.
 
-import { goQuote } from '../../base/index.ts';
 import { parseUrls } from './urls.ts';
 import {
   clampToNumber,
@@ -76,8 +75,6 @@ const ANY_DURATION = later(parseDurationMs, always);
 const EVERYBODY = later(asText, (list) => list === '' || list.split(',').includes('*'));
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
-  'auto-compaction-mode': { isBool: false, take: takeCompactionMode },
-  'auto-compaction-retention': { isBool: false, take: takeRetention },
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
   'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
   'config-file': UNSET,
@@ -124,25 +121,6 @@ function parseOrigins(text: string): Parsed<string> {
   if (text === '*') return { value: text };
   const parsed = parseUrls(text);
   return 'reason' in parsed ? parsed : { value: text };
-}
-
-function takeCompactionMode(text: string): LaterOutcome {
-  if (text === 'periodic' || text === 'revision') return 'nothing asked';
-  return {
-    problem:
-      text === ''
-        ? 'undefined auto-compaction-mode'
-        : `unknown auto-compaction-mode ${goQuote(text)}`,
-  };
-}
-
-/** A number of hours or revisions, or a duration. */
-function takeRetention(text: string): LaterOutcome {
-  if (/^[+-]?\d+$/.test(text)) return Number(text) === 0 ? 'nothing asked' : 'not implemented';
-  const parsed = parseDurationMs(text);
-  if (!('reason' in parsed)) return parsed.value === 0 ? 'nothing asked' : 'not implemented';
-  const problem = `error parsing CompactionRetention: time: invalid duration ${goQuote(text)}`;
-  return { problem };
 }
 
 function takeHashCheckTime(text: string): LaterOutcome {

@@ -173,9 +173,11 @@ test.each([
     '2: invalid value "3" for flag -max-cluster-version: must be MAJOR.MINOR from 3.4 to 3.7',
   ],
   [['--enable-pprof'], '2: flag provided but not implemented by this release: -enable-pprof'],
+  [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
+  [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
   [
-    ['--auto-compaction-retention', '1'],
-    '2: flag provided but not implemented by this release: -auto-compaction-retention',
+    ['--auto-compaction-retention=x'],
+    '1: error parsing CompactionRetention: time: invalid duration "x"',
   ],
   [['foo'], '1: "foo" is not a valid flag'],
   [['--', '--name=x'], '1: "--name=x" is not a valid flag'],

@@ -94,6 +94,12 @@ export interface AuthConfig {
   readonly bcryptCost: number;
 }
 
+export interface AutoCompactionConfig {
+  readonly mode: 'periodic' | 'revision';
+  /** History that is kept: milliseconds, or revisions. 0: nothing is compacted by itself. */
+  readonly retention: number;
+}
+
 /** Whole heartbeats in an election timeout. */
 export function electionTicks(config: Pick<ServerConfig, 'electionMs' | 'heartbeatMs'>): number {
   return Math.floor(config.electionMs / config.heartbeatMs);
@@ -152,6 +158,7 @@ export interface ServerConfig {
   readonly quotaBackendBytes: number | undefined;
   readonly backendBatchIntervalMs: number;
   readonly backendBatchLimit: number;
+  readonly autoCompaction: AutoCompactionConfig;
   readonly compactionBatchLimit: number;
   readonly compactionSleepIntervalMs: number;
   /** Free bytes of the database from which it is defragmented at start; 0: never. */

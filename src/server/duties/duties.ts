@@ -2,6 +2,7 @@
 
 import type { ClusterVersionMonitor } from '../cluster/cluster-version.ts';
 import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } from '../limits.ts';
+import { AutoCompaction, type AutoCompactionParts } from './auto-compaction.ts';
 import { checkHeap, type HeapCheckParts } from './heap-check.ts';
 import { LeaseExpiry, type LeaseExpiryParts } from './lease-expiry.ts';
 import { Periodic } from './periodic.ts';
@@ -14,6 +15,7 @@ export interface Duty {
 
 type DutiesParts = PurgeParts &
   HeapCheckParts &
+  AutoCompactionParts &
   LeaseExpiryParts & { readonly versionMonitor: ClusterVersionMonitor };
 
 export function createDuties(parts: DutiesParts): readonly Duty[] {
@@ -24,5 +26,6 @@ export function createDuties(parts: DutiesParts): readonly Duty[] {
     new Periodic(timers, HEAP_CHECK_INTERVAL_MS, () => checkHeap(parts)),
     new Periodic(timers, VERSION_CHECK_INTERVAL_MS, () => void versionMonitor.check()),
     new LeaseExpiry(parts),
+    new AutoCompaction(parts),
   ];
 }

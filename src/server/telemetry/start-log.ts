@@ -98,6 +98,10 @@ function limitFields(config: ServerConfig): LogFields {
     'max-concurrent-streams': config.grpc.maxConcurrentStreams,
     'pre-vote': config.preVote,
     'feature-gates': config.featureGates.text,
+    'auto-compaction-mode': config.autoCompaction.mode,
+    // As etcd has it, where revisions are so many nanoseconds.
+    'auto-compaction-retention': retentionOf(config.autoCompaction),
+    'auto-compaction-interval': retentionOf(config.autoCompaction),
     'max-learners': config.maxLearners,
     'v2-deprecation': 'write-only',
   };
@@ -125,6 +129,10 @@ function ownFields(config: ServerConfig): LogFields {
     'log-outputs': log.outputs,
     'max-cluster-version': maxClusterVersion && formatVersion(maxClusterVersion),
   };
+}
+
+function retentionOf({ mode, retention }: ServerConfig['autoCompaction']): string {
+  return mode === 'revision' ? goDuration(retention) : durationOf(retention);
 }
 
 function durationOf(ms: number): string {
