@@ -29,8 +29,14 @@ export * as v3electionpb from './gen/v3electionpb.ts';
 export * as v3lockpb from './gen/v3lockpb.ts';
 export * as walpb from './gen/walpb.ts';
 export { bytesFromBase64 } from './json/base64.ts';
-export { jsonFromMessage, jsonFromWire, messageFromJson, wireFromJson } from './json/json.ts';
-export { jsonObjectEnd } from './json/json-parse.ts';
+export {
+  jsonFromMessage,
+  jsonFromWire,
+  messageFromJson,
+  wireFromJson,
+  wireFromJsonValue,
+} from './json/json.ts';
+export { JsonSplitter } from './json/json-splitter.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
 export type { Codec, Encoder } from './wire/codec.ts';

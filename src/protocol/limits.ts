@@ -6,8 +6,11 @@
  */
 export const MESSAGE_NESTING_MAX = 9_999;
 
-/** The same for JSON, which is read and written on the stack. */
+/** The same for JSON, whose messages are read and written on the stack. */
 export const JSON_NESTING_MAX = 1_000;
+
+/** Objects and arrays within each other in JSON that is read; Go's bound. Beyond it the text is MALFORMED. */
+export const JSON_DEPTH_MAX = 10_000;
 
 /**
  * Messages that a decoder reads on the stack before it puts off those within. V8's default stack (about

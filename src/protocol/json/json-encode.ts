@@ -1,13 +1,15 @@
-// From parsed JSON to wire bytes, as protojson reads it.
+// From a JSON value to wire bytes, as protojson reads it.
 
 import { bytesFromUtf8, type TetcdError } from '../../base/index.ts';
 import type { FieldInfo, MessageInfo } from '../descriptor.ts';
+import { JSON_NESTING_MAX } from '../limits.ts';
 import { putBig, putBytes, putInt, sizeOfBig, sizeOfDelimited, sizeOfInt } from '../wire/writer.ts';
 import { bytesFromBase64 } from './base64.ts';
-import { type JsonMember, type JsonNode, jsonError } from './json-parse.ts';
+import { JsonTokens, protoError, TOKEN } from './json-tokens.ts';
 
 const INTEGER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
-const INTEGER_STRING = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+/** A number at the beginning of a string, as protojson takes it, whatever comes after. */
+const LEADING_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![-+_.a-zA-Z0-9])/;
 
 /** Least and largest value of the integer types. */
 const RANGES = {
@@ -23,120 +25,166 @@ interface Encoded {
   readonly isZero: boolean;
 }
 
-/** `text` is what `node` was parsed from; errors show where. */
-export function encodeJson(message: MessageInfo, text: string, node: JsonNode): Uint8Array {
-  return new JsonEncoder(text).message(message, node, message.name);
+/** `bytes` are one JSON value that a scanner has let pass. MALFORMED names line and column. */
+export function encodeJson(message: MessageInfo, bytes: Uint8Array): Uint8Array {
+  return new JsonEncoder(new JsonTokens(bytes)).message(message, 1);
 }
 
 class JsonEncoder {
-  readonly #text: string;
+  readonly #tokens: JsonTokens;
 
-  constructor(text: string) {
-    this.#text = text;
+  constructor(tokens: JsonTokens) {
+    this.#tokens = tokens;
   }
 
-  message(message: MessageInfo, node: JsonNode, path: string): Uint8Array {
-    if (node.kind !== 'object') throw this.#error(path, node, 'expected an object');
+  message(message: MessageInfo, depth: number): Uint8Array {
+    if (depth > JSON_NESTING_MAX) throw protoError('exceeded max recursion depth');
+    const tokens = this.#tokens;
+    this.#expect(TOKEN.OPEN_OBJECT);
     const parts = new Map<number, Uint8Array>();
     const seen = new Set<FieldInfo>();
     const oneofs = new Set<string>();
-    for (const member of node.members) {
-      const field = fieldByJsonName(message, member.name);
-      if (field === undefined) continue;
-      const place = `${path}.${field.name}`;
-      if (seen.has(field)) throw this.#error(place, member, 'given twice');
+    for (;;) {
+      tokens.next();
+      if (tokens.kind === TOKEN.CLOSE_OBJECT) break;
+      const { start } = tokens;
+      const field = fieldByJsonName(message, tokens.text());
+      if (field === undefined) {
+        tokens.skip();
+        continue;
+      }
+      const name = tokens.raw();
+      if (seen.has(field)) throw tokens.error(start, `duplicate field ${name}`);
       seen.add(field);
-      if (member.value.kind === 'null') continue;
+      if (tokens.peek() === TOKEN.NULL) {
+        tokens.next();
+        continue;
+      }
       if (field.oneof !== undefined) {
-        if (oneofs.has(field.oneof)) throw this.#error(place, member, 'another one is given too');
+        if (oneofs.has(field.oneof)) {
+          const oneof = `${message.name}.${snakeCase(field.oneof)}`;
+          throw tokens.error(start, `error parsing ${name}, oneof ${oneof} is already set`);
+        }
         oneofs.add(field.oneof);
       }
-      parts.set(field.number, this.#field(field, member.value, place));
+      parts.set(field.number, this.#field(field, depth));
     }
     return concat([...parts].sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
   }
 
-  #field(field: FieldInfo, node: JsonNode, path: string): Uint8Array {
-    if (field.message?.isMapEntry === true) return this.#map(field, field.message, node, path);
-    if (field.repeated === true) return this.#list(field, node, path);
+  #expect(kind: number): void {
+    this.#tokens.next();
+    if (this.#tokens.kind !== kind) throw this.#tokens.unexpected();
+  }
+
+  #field(field: FieldInfo, depth: number): Uint8Array {
+    if (field.message?.isMapEntry === true) return this.#map(field, field.message, depth);
+    if (field.repeated === true) return this.#list(field, depth);
     if (field.message !== undefined) {
-      return delimited(field.number, this.message(field.message, node, path));
+      return delimited(field.number, this.message(field.message, depth + 1));
     }
-    const value = this.#scalar(field, node, path);
+    const value = this.#scalar(field);
     if (value === undefined || (value.isZero && field.oneof === undefined)) return concat([]);
     return tagged(field, value.bytes);
   }
 
-  #list(field: FieldInfo, node: JsonNode, path: string): Uint8Array {
-    if (node.kind !== 'array') throw this.#error(path, node, 'expected an array');
+  #list(field: FieldInfo, depth: number): Uint8Array {
+    const tokens = this.#tokens;
+    this.#expect(TOKEN.OPEN_ARRAY);
     const { message } = field;
-    if (message !== undefined) {
-      return concat(
-        node.items.map((item) => delimited(field.number, this.message(message, item, path))),
-      );
+    const isPacked = message === undefined && field.type !== 'string' && field.type !== 'bytes';
+    const values: Uint8Array[] = [];
+    while (tokens.peek() !== TOKEN.CLOSE_ARRAY) {
+      if (message !== undefined) {
+        values.push(delimited(field.number, this.message(message, depth + 1)));
+        continue;
+      }
+      const value = this.#scalar(field)?.bytes;
+      if (value !== undefined) values.push(isPacked ? value : tagged(field, value));
     }
-    const values = node.items.flatMap((item) => this.#scalar(field, item, path)?.bytes ?? []);
-    if (field.type === 'string' || field.type === 'bytes') {
-      return concat(values.map((bytes) => tagged(field, bytes)));
-    }
-    return values.length === 0 ? concat([]) : delimited(field.number, concat(values));
+    tokens.next();
+    return isPacked && values.length > 0 ? delimited(field.number, concat(values)) : concat(values);
   }
 
-  #map(field: FieldInfo, entry: MessageInfo, node: JsonNode, path: string): Uint8Array {
-    if (node.kind !== 'object') throw this.#error(path, node, 'expected an object');
+  #map(field: FieldInfo, entry: MessageInfo, depth: number): Uint8Array {
+    const tokens = this.#tokens;
+    this.#expect(TOKEN.OPEN_OBJECT);
     const value = entry.fieldByNumber(2)!;
     const seen = new Set<string>();
-    const parts = node.members.map((member: JsonMember) => {
-      if (seen.has(member.name)) throw this.#error(path, member, 'key given twice');
-      seen.add(member.name);
-      const key = delimited(1, bytesFromUtf8(member.name));
-      return delimited(field.number, concat([key, this.#field(value, member.value, path)]));
-    });
-    return concat(parts);
+    const parts: Uint8Array[] = [];
+    for (;;) {
+      tokens.next();
+      if (tokens.kind === TOKEN.CLOSE_OBJECT) return concat(parts);
+      const name = tokens.text();
+      if (seen.has(name)) throw tokens.error(tokens.start, `duplicate map key ${tokens.raw()}`);
+      seen.add(name);
+      const key = delimited(1, bytesFromUtf8(name));
+      parts.push(delimited(field.number, concat([key, this.#field(value, depth)])));
+    }
   }
 
   /** Undefined for an unknown enum name, which is ignored as unknown fields are. */
-  #scalar(field: FieldInfo, node: JsonNode, path: string): Encoded | undefined {
+  #scalar(field: FieldInfo): Encoded | undefined {
+    const tokens = this.#tokens;
+    tokens.next();
+    const { kind } = tokens;
     switch (field.type) {
       case 'bool':
-        if (node.kind !== 'true' && node.kind !== 'false') break;
+        if (kind !== TOKEN.TRUE && kind !== TOKEN.FALSE) break;
         return {
-          bytes: Uint8Array.of(node.kind === 'true' ? 1 : 0),
-          isZero: node.kind === 'false',
+          bytes: Uint8Array.of(kind === TOKEN.TRUE ? 1 : 0),
+          isZero: kind === TOKEN.FALSE,
         };
       case 'string':
-        if (node.kind !== 'string') break;
-        return lengthPrefixed(bytesFromUtf8(node.text));
+        if (kind !== TOKEN.STRING) break;
+        return lengthPrefixed(bytesFromUtf8(tokens.text()));
       case 'bytes': {
-        const bytes = node.kind === 'string' ? bytesFromBase64(node.text) : undefined;
+        const bytes = kind === TOKEN.STRING ? bytesFromBase64(tokens.asciiText()) : undefined;
         if (bytes === undefined) break;
         return lengthPrefixed(bytes);
       }
       case 'enum': {
-        if (node.kind === 'string') {
-          const number = field.enum!.numberOf(node.text);
+        if (kind === TOKEN.STRING) {
+          const number = field.enum!.numberOf(tokens.text());
           return number === undefined ? undefined : varint(BigInt(number));
         }
-        const number = node.kind === 'number' ? integer(node.text, RANGES.int32) : undefined;
+        const number = kind === TOKEN.NUMBER ? integer(tokens.raw(), RANGES.int32) : undefined;
         if (number === undefined) break;
         return varint(number);
       }
       case 'message':
         break;
       default: {
-        const isNumber =
-          node.kind === 'number' || (node.kind === 'string' && INTEGER_STRING.test(node.text));
-        const number = isNumber ? integer(node.text, RANGES[field.type]) : undefined;
+        const text = this.#numberText();
+        const number = text === undefined ? undefined : integer(text, RANGES[field.type]);
         if (number === undefined) break;
         return varint(number);
       }
     }
-    throw this.#error(path, node, `no ${field.type}`);
+    throw this.#invalid(field);
   }
 
-  #error(path: string, where: { readonly at: number }, problem: string): TetcdError {
-    return jsonError(path, this.#text, where.at, problem);
+  /** The number at hand, which may stand in a string. */
+  #numberText(): string | undefined {
+    const tokens = this.#tokens;
+    if (tokens.kind === TOKEN.NUMBER) return tokens.raw();
+    if (tokens.kind !== TOKEN.STRING) return undefined;
+    const text = tokens.text();
+    return text.trim() === text ? LEADING_NUMBER.exec(text)?.[0] : undefined;
   }
+
+  #invalid({ type, name }: FieldInfo): TetcdError {
+    const tokens = this.#tokens;
+    // A string that is no text is refused as such.
+    if (tokens.kind === TOKEN.STRING) tokens.text();
+    const what = `invalid value for ${type} field ${jsonName(name)}: ${tokens.raw()}`;
+    return tokens.error(tokens.start, what);
+  }
+}
+
+/** A oneof's name in the schema, of the property that stands for it. */
+function snakeCase(property: string): string {
+  return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** Names in camel case come first, as protojson looks them up. */

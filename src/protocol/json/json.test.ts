@@ -1,14 +1,15 @@
 // The texts are what etcd v3.7.1's gateway answered, or accepted, when asked by hand.
 
-import { expect, test } from 'vitest';
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { bytesFromUtf8, ERROR_CODES, TetcdError, utf8FromBytes } from '../../base/index.ts';
 import type { MessageInfo } from '../descriptor.ts';
 import {
   etcdserverpb,
   health,
+  JsonSplitter,
   jsonFromMessage,
   jsonFromWire,
-  jsonObjectEnd,
   messageFromJson,
   wireFromJson,
 } from '../index.ts';
@@ -73,6 +74,9 @@ test.each([
   ['{"limit":-1.50e2}', '{"limit":"-150"}'],
   ['{"limit":100e-2}', '{"limit":"1"}'],
   ['{"limit":0e99999999999}', '{}'],
+  ['{"limit":"7,8"}', '{"limit":"7"}'],
+  ['{"max_mod_revision":"-0"}', '{}'],
+  ['{"key":"\\u005am9v","a":"\\ud83d\\ude00"}', '{"key":"Zm9v"}'],
   ['{"limit":"-9223372036854775808"}', '{"limit":"-9223372036854775808"}'],
   ['{"sort_order":7}', '{"sort_order":7}'],
   ['{"sort_order":-7}', '{"sort_order":-7}'],
@@ -92,39 +96,62 @@ test.each([
 });
 
 test.each([
-  ['{"key":"Zm9v","limit":9223372036854775808}', 'RangeRequest.limit at 1:23: no int64'],
-  ['{"limit":1.5}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"limit":" 1"}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"limit":""}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"limit":1e19}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"limit":1e999999999}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"limit":true}', 'RangeRequest.limit at 1:10: no int64'],
-  ['{"key":"Zm9v","key":"Zm9v"}', 'RangeRequest.key at 1:15: given twice'],
-  ['{"range_end":"","rangeEnd":""}', 'RangeRequest.range_end at 1:17: given twice'],
-  ['{\n "serializable":"true"}', 'RangeRequest.serializable at 2:17: no bool'],
-  ['{"key":"Zm9v="}', 'RangeRequest.key at 1:8: no bytes'],
-  ['{"key":"Z"}', 'RangeRequest.key at 1:8: no bytes'],
-  ['{"key":"_+8="}', 'RangeRequest.key at 1:8: no bytes'],
-  ['{"key":"\u00e9AAA"}', 'RangeRequest.key at 1:8: no bytes'],
-  ['{"sort_order":2147483648}', 'RangeRequest.sort_order at 1:15: no enum'],
-  ['null', 'RangeRequest at 1:1: expected an object'],
-  ['[]', 'RangeRequest at 1:1: expected an object'],
-  ['', 'RangeRequest at 1:1: expected a value'],
-  ['{', 'RangeRequest at 1:2: expected a string'],
-  ['{"key"}', 'RangeRequest at 1:7: expected a colon'],
-  ['{"key":"Zm9v",}', 'RangeRequest at 1:15: expected a string'],
-  ['{"key":"Zm9v" "limit":1}', 'RangeRequest at 1:15: expected a comma or a closing brace'],
-  ['{"a":[1 2]}', 'RangeRequest at 1:9: expected a comma or a closing bracket'],
-  ['{"a":01}', 'RangeRequest at 1:7: expected a comma or a closing brace'],
-  ['{"a":nul}', 'RangeRequest at 1:6: expected a value'],
-  ['{} {}', 'RangeRequest at 1:4: text after the value'],
-  ['{"key":"\\ud800"}', 'RangeRequest at 1:8: half a surrogate pair'],
-  ['{"key":"\\x"}', 'RangeRequest at 1:8: bad escape'],
-  ['{"key":"a\nb"}', 'RangeRequest at 1:8: expected a string'],
-  ['{"key":"abc\\"}', 'RangeRequest at 1:8: expected a string'],
-])('a request that the gateway refuses: %j', (text, problem) => {
+  ['{"key":"Zm9v","limit":9223372036854775808}', 1, 23, 'int64', 'limit', '9223372036854775808'],
+  ['{"limit":1.5}', 1, 10, 'int64', 'limit', '1.5'],
+  ['{"limit":" 1"}', 1, 10, 'int64', 'limit', '" 1"'],
+  ['{"limit":""}', 1, 10, 'int64', 'limit', '""'],
+  ['{"limit":1e19}', 1, 10, 'int64', 'limit', '1e19'],
+  ['{"limit":1e999999999}', 1, 10, 'int64', 'limit', '1e999999999'],
+  ['{"limit":true}', 1, 10, 'int64', 'limit', 'true'],
+  ['{"min_mod_revision":[1]}', 1, 21, 'int64', 'minModRevision', '['],
+  ['{\n "serializable":"true"}', 2, 17, 'bool', 'serializable', '"true"'],
+  ['{"\u00e9":0,"key":"Zm9v="}', 1, 14, 'bytes', 'key', '"Zm9v="'],
+  ['{"key":"Z"}', 1, 8, 'bytes', 'key', '"Z"'],
+  ['{"key":"_+8="}', 1, 8, 'bytes', 'key', '"_+8="'],
+  ['{"key":"\u00e9AAA"}', 1, 8, 'bytes', 'key', '"\u00e9AAA"'],
+  ['{"key":{}}', 1, 8, 'bytes', 'key', '{'],
+  ['{"sort_order":2147483648}', 1, 15, 'enum', 'sortOrder', '2147483648'],
+])('a value that the gateway refuses: %j', (text, line, column, type, field, raw) => {
   expect(() => wireFromJson(RangeRequestCodec.descriptor, text)).toThrow(
-    new TetcdError(ERROR_CODES.MALFORMED, `etcdserverpb.${problem}`),
+    new TetcdError(
+      ERROR_CODES.MALFORMED,
+      `proto: (line ${line}:${column}): invalid value for ${type} field ${field}: ${raw}`,
+    ),
+  );
+});
+
+test.each([
+  ['{"key":"Zm9v","key":"Zm9v"}', 'proto: (line 1:15): duplicate field "key"'],
+  ['{"range_end":"","rangeEnd":""}', 'proto: (line 1:17): duplicate field "rangeEnd"'],
+  ['null', 'proto: syntax error (line 1:1): unexpected token null'],
+  ['[]', 'proto: syntax error (line 1:1): unexpected token ['],
+  [' \n 12', 'proto: syntax error (line 1:1): unexpected token 12'],
+  [
+    '{"key":"\\ud800 and more"}',
+    'proto: syntax error (line 1:8): invalid escape code " and m" in string',
+  ],
+  ['{"x":"\\ud800"}', 'proto: unexpected EOF'],
+  ['', 'not one JSON value'],
+  ['{} {}', 'not one JSON value'],
+  ['{', 'unexpected EOF'],
+  ['{"key":"abc\\"}', 'unexpected EOF'],
+  ['{"key"}', "invalid character '}' after object key"],
+  ['{"key":"Zm9v",}', "invalid character '}' looking for beginning of object key string"],
+  ['{"key":"Zm9v" "limit":1}', "invalid character '\"' after object key:value pair"],
+  ['{"a":[1 2]}', "invalid character '2' after array element"],
+  ['{"a":01}', "invalid character '1' after object key:value pair"],
+  ['{"a":nul}', "invalid character '}' in literal null (expecting 'l')"],
+  ['{"a":-}', "invalid character '}' in numeric literal"],
+  ['{"a":1.}', "invalid character '}' after decimal point in numeric literal"],
+  ['{"a":1e}', "invalid character '}' in exponent of numeric literal"],
+  ['{"key":"\\x"}', "invalid character 'x' in string escape code"],
+  ['{"key":"\\u12g4"}', "invalid character 'g' in \\u hexadecimal character escape"],
+  ['{"key":"a\nb"}', "invalid character '\\n' in string literal"],
+  ["'", "invalid character '\\'' looking for beginning of value"],
+  ['\u00e9', "invalid character '\u00c3' looking for beginning of value"],
+])('a text that the gateway refuses: %j', (text, problem) => {
+  expect(() => wireFromJson(RangeRequestCodec.descriptor, text)).toThrow(
+    new TetcdError(ERROR_CODES.MALFORMED, problem),
   );
 });
 
@@ -137,7 +164,7 @@ test('oneofs: one of them, zero or not; never two', () => {
   expect(jsonFromMessage(TxnRequestCodec, txn)).toBe(text);
   const two = '{"compare":[{"key":"Zm9v","version":0,"value":"YQ==" }]}';
   expect(() => messageFromJson(TxnRequestCodec, two)).toThrow(
-    'etcdserverpb.TxnRequest.compare.value at 1:39: another one is given too',
+    'proto: (line 1:39): error parsing "value", oneof etcdserverpb.Compare.target_union is already set',
   );
 });
 
@@ -154,12 +181,23 @@ test('maps come out sorted and refuse a key twice', () => {
   expect(jsonFromMessage(codec, message)).toBe(
     '{"statuses":{"":{"status":"SERVING"},"a":{"status":"NOT_SERVING"},"b":{}}}',
   );
-  expect(() => messageFromJson(codec, '{"statuses":{"a":{},"a":{}}}')).toThrow('key given twice');
+  expect(() => messageFromJson(codec, '{"statuses":{"a":{},"a":{}}}')).toThrow(
+    'proto: (line 1:21): duplicate map key "a"',
+  );
 });
 
 test('nesting has a limit', () => {
-  const deep = `{"a":${'['.repeat(5000)}`;
-  expect(() => wireFromJson(RangeRequestCodec.descriptor, deep)).toThrow('nested too deeply');
+  const deep = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+  expect(wireFromJson(RangeRequestCodec.descriptor, deep(9_999))).toHaveLength(0);
+  expect(() => wireFromJson(RangeRequestCodec.descriptor, deep(10_000))).toThrow(
+    "invalid character '[' exceeded max depth",
+  );
+  const txn = (levels: number) =>
+    `${'{"success":[{"request_txn":'.repeat(levels)}{}${'}]}'.repeat(levels)}`;
+  expect(wireFromJson(TxnRequestCodec.descriptor, txn(400)).length).toBeGreaterThan(400);
+  expect(() => wireFromJson(TxnRequestCodec.descriptor, txn(600))).toThrow(
+    'proto: exceeded max recursion depth',
+  );
 });
 
 test('a long string is read', () => {
@@ -168,14 +206,71 @@ test('a long string is read', () => {
   expect(messageFromJson(RangeRequestCodec, text).key.length).toBe(key.length);
 });
 
-test('several objects in a row are told apart', () => {
-  const text = ' {"a":"}\\""}\n{"b":[{}]}{"c":';
-  const first = jsonObjectEnd(text, 0);
-  expect(text.slice(0, first)).toBe(' {"a":"}\\""}');
-  const second = jsonObjectEnd(text, first ?? 0);
-  expect(text.slice(first, second)).toBe('\n{"b":[{}]}');
-  expect(jsonObjectEnd(text, second ?? 0)).toBeUndefined();
+describe('values in a row', () => {
+  const TEXT = ' {"a":"}\\""}\n{"b":[{},-1.5e+3]}"\\u00e9\u00e9" [ ]12 true\tnull 0 -7';
+  const VALUES = [
+    ...['{"a":"}\\""}', '{"b":[{},-1.5e+3]}', '"\\u00e9\u00e9"', '[ ]', '12'],
+    ...['true', 'null', '0', '-7'],
+  ];
+
+  test.each([1, 2, 3, 7, 1000])('are told apart in chunks of %i bytes', (size) => {
+    const bytes = bytesFromUtf8(TEXT);
+    const splitter = new JsonSplitter();
+    const found: string[] = [];
+    for (let at = 0; at < bytes.length; at += size) {
+      for (const value of splitter.push(bytes.subarray(at, at + size))) {
+        found.push(utf8FromBytes(value));
+      }
+    }
+    found.push(utf8FromBytes(splitter.end()!));
+    expect(found).toEqual(VALUES);
+    expect(splitter.end()).toBeUndefined();
+    expect(splitter.heldBytes).toBe(0);
+  });
+
+  test('come before what is none', () => {
+    const splitter = new JsonSplitter();
+    const values = splitter.push(bytesFromUtf8('{}{"a":1}}'));
+    expect([values.next().value!.length, values.next().value!.length]).toEqual([2, 7]);
+    expect(() => values.next()).toThrow("invalid character '}' looking for beginning of value");
+  });
+
+  test('what JSON.parse takes and refuses is taken and refused, byte by byte', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), fc.constantFrom(...'{}[]",:\\ue1-.0tn x'), (json, n, c) => {
+        const at = n % (json.length + 1);
+        for (const text of [json, json.slice(0, at), json.slice(0, at) + c + json.slice(at)]) {
+          expect([text, isOneValue(text)]).toEqual([text, parses(text)]);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });
+
+function parses(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isOneValue(text: string): boolean {
+  const splitter = new JsonSplitter();
+  let count = 0;
+  try {
+    const bytes = bytesFromUtf8(text);
+    for (let at = 0; at < bytes.length; at++) {
+      for (const _ of splitter.push(bytes.subarray(at, at + 1))) count++;
+    }
+    if (splitter.end() !== undefined) count++;
+  } catch {
+    return false;
+  }
+  return count === 1;
+}
 
 test('base64 equals the runtime own, for every length and byte', () => {
   const all = Uint8Array.from({ length: 256 }, (_, i) => i);

@@ -7,13 +7,14 @@
 //   in    names as in the schema or in camel case; integers as numbers or strings; enums by name or
 //         number; base64 of either alphabet; null is "not given"
 
+import { bytesFromUtf8, ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { FieldInfo, MessageInfo } from '../descriptor.ts';
 import { JSON_NESTING_MAX } from '../limits.ts';
 import type { GeneratedCodec } from '../wire/generated-codec.ts';
 import { LENIENT, Reader } from '../wire/reader.ts';
 import { base64FromBytes } from './base64.ts';
 import { encodeJson } from './json-encode.ts';
-import { parseJson } from './json-parse.ts';
+import { JsonSplitter } from './json-splitter.ts';
 
 /** By field number: a scalar, a Tree for a message, an array of either for a repeated field. */
 type Tree = Map<number, Value>;
@@ -22,9 +23,22 @@ type Value = Scalar | Tree | (Scalar | Tree)[];
 
 const reader = new Reader();
 
-/** The wire bytes of the message that `text` holds. MALFORMED names message, line and column. */
-export function wireFromJson(message: MessageInfo, text: string): Uint8Array {
-  return encodeJson(message, text, parseJson(message.name, text));
+/**
+ * The wire bytes of the message that a JSON value means. MALFORMED in the words of Go's encoding/json and
+ * protojson, with line and column.
+ */
+export function wireFromJson(message: MessageInfo, json: Uint8Array | string): Uint8Array {
+  const splitter = new JsonSplitter();
+  const values = [...splitter.push(typeof json === 'string' ? bytesFromUtf8(json) : json)];
+  const last = splitter.end();
+  if (last !== undefined) values.push(last);
+  if (values.length !== 1) throw new TetcdError(ERROR_CODES.MALFORMED, 'not one JSON value');
+  return encodeJson(message, values[0]!);
+}
+
+/** {@link wireFromJson} of a value that a {@link JsonSplitter} has cut out. */
+export function wireFromJsonValue(message: MessageInfo, value: Uint8Array): Uint8Array {
+  return encodeJson(message, value);
 }
 
 export function messageFromJson<T, Init>(codec: GeneratedCodec<T, Init>, text: string): T {
