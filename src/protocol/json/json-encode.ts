@@ -7,9 +7,13 @@ import { putBig, putBytes, putInt, sizeOfBig, sizeOfDelimited, sizeOfInt } from 
 import { bytesFromBase64 } from './base64.ts';
 import { JsonTokens, protoError, TOKEN } from './json-tokens.ts';
 
-const INTEGER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
-/** A number at the beginning of a string, as protojson takes it, whatever comes after. */
-const LEADING_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![-+_.a-zA-Z0-9])/;
+const INTEGER = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d*))?$/;
+/**
+ * A number at the beginning of a string, as protojson takes it: whatever comes after that is not of a
+ * number, and an exponent without digits before it.
+ */
+const LEADING_NUMBER =
+  /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE](?=.)(?:[+-](?=.))?\d*)?(?![-+_.a-zA-Z0-9])/s;
 
 /** Least and largest value of the integer types. */
 const RANGES = {
@@ -209,7 +213,7 @@ function integer(text: string, [least, most]: readonly [bigint, bigint]): bigint
   if (significant === '') return 0n;
   const zeros = digits.length - significant.length + Number(exponent) - fraction.length;
   // Twenty digits exceed every type.
-  if (zeros < 0 || significant.length + zeros > 20) return undefined;
+  if (!(zeros >= 0) || significant.length + zeros > 20) return undefined;
   const value = BigInt(`${sign}${significant}${'0'.repeat(zeros)}`);
   return value < least || value > most ? undefined : value;
 }

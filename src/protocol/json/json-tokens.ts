@@ -76,16 +76,34 @@ export class JsonTokens {
 
   /** The token as it is written. */
   raw(): string {
-    return this.#utf8(this.start, this.end);
+    return utf8FromBytes(this.#bytes, this.start, this.end);
   }
 
   /** What the string at hand means. MALFORMED if it is no text. */
   text(): string {
-    const { start, end } = this;
     const bytes = this.#bytes;
-    if (!isUtf8(bytes, start, end)) throw this.syntaxError(start, 'invalid UTF-8 in string');
-    const inside = this.#utf8(start + 1, end - 1);
-    return inside.includes('\\') ? this.#unescaped() : inside;
+    const last = this.end - 1;
+    let text = '';
+    for (let at = this.start + 1; ; ) {
+      const from = at;
+      while (at < last && bytes[at] !== BACKSLASH) at++;
+      if (!isUtf8(bytes, from, at)) throw this.syntaxError(this.start, 'invalid UTF-8 in string');
+      text += utf8FromBytes(bytes, from, at);
+      if (at === last) return text;
+      const char = String.fromCharCode(bytes[at + 1]!);
+      at += 2;
+      if (char !== 'u') {
+        text += ESCAPES[char];
+        continue;
+      }
+      let code = this.#hex(at);
+      at += 4;
+      if (code >= 0xd800 && code <= 0xdfff) {
+        code = this.#pair(code, at);
+        at += 6;
+      }
+      text += String.fromCodePoint(code);
+    }
   }
 
   /** As {@link text}, of a string that is ASCII if it is what it should be. */
@@ -95,31 +113,6 @@ export class JsonTokens {
       if (byte >= 0x80 || byte === BACKSLASH) return this.text();
     }
     return latin1FromBytes(this.#bytes, this.start + 1, this.end - 1);
-  }
-
-  #unescaped(): string {
-    let text = '';
-    const last = this.end - 1;
-    for (let at = this.start + 1; at < last; ) {
-      const from = at;
-      while (at < last && this.#bytes[at] !== BACKSLASH) at++;
-      text += this.#utf8(from, at);
-      if (at === last) break;
-      const char = String.fromCharCode(this.#bytes[at + 1]!);
-      if (char !== 'u') {
-        text += ESCAPES[char];
-        at += 2;
-        continue;
-      }
-      let code = this.#hex(at + 2);
-      at += 6;
-      if (code >= 0xd800 && code <= 0xdfff) {
-        code = this.#pair(code, at);
-        at += 6;
-      }
-      text += String.fromCodePoint(code);
-    }
-    return text;
   }
 
   #hex(at: number): number {
@@ -140,10 +133,6 @@ export class JsonTokens {
     throw this.syntaxError(this.start, `invalid escape code ${wrong} in string`);
   }
 
-  #utf8(start: number, end: number): string {
-    return utf8FromBytes(this.#bytes, start, end);
-  }
-
   /** Passes over the value that comes next, however deep; its strings must be text. */
   skip(): void {
     let open = 0;
@@ -155,7 +144,9 @@ export class JsonTokens {
     } while (open > 0);
   }
 
+  /** Of the token at hand. A string that is no text is refused as such. */
   unexpected(): TetcdError {
+    if (this.kind === TOKEN.STRING) this.text();
     return this.syntaxError(this.start, `unexpected token ${this.raw()}`);
   }
 
