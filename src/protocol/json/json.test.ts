@@ -12,6 +12,7 @@ import {
   jsonFromWire,
   messageFromJson,
   wireFromJson,
+  wireFromJsonValue,
 } from '../index.ts';
 import { base64FromBytes, bytesFromBase64 } from './base64.ts';
 
@@ -228,6 +229,19 @@ describe('values in a row', () => {
     expect(found).toEqual(VALUES);
     expect(splitter.end()).toBeUndefined();
     expect(splitter.heldBytes).toBe(0);
+  });
+
+  test('are requests one after the other', () => {
+    const { descriptor } = LeaseGrantRequestCodec;
+    const text = '{"ID":7,"TTL":"5"} {}\n{"TTL":1}';
+    const requests = [...new JsonSplitter().push(bytesFromUtf8(text))]
+      .map((value) => LeaseGrantRequestCodec.decode(wireFromJsonValue(descriptor, value)))
+      .map(({ id, ttl }) => [id, ttl]);
+    expect(requests).toEqual([
+      [7n, 5],
+      [0n, 0],
+      [0n, 1],
+    ]);
   });
 
   test('come before what is none', () => {
