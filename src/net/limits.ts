@@ -39,7 +39,7 @@ export const ADDRESS_CHECKS_MAX = 64;
 /** Names of one certificate that are looked up; later ones count as not matching. */
 export const CHECKED_NAMES_MAX = 32;
 
-/** Lookups of names at a time, of the four threads that file syncs need too; others wait. */
+/** Lookups at a time for certificates, of the two that libuv runs for the whole process; others wait. */
 export const LOOKUPS_MAX = 1;
 
 /** A try at the names of an address; the second try is the last. */

@@ -1,6 +1,6 @@
-// Names and addresses of hosts. The system's own lookup counts (/etc/hosts, search domains), but it takes a
-// thread of the pool that file syncs need too, for as long as a server of names does not answer. So few run
-// at a time, and who asks for the same name shares one.
+// Names and addresses of hosts, for the check of certificates. The system's own lookup counts (/etc/hosts,
+// search domains), but takes a thread of libuv's pool for as long as the DNS server does not answer. libuv
+// gives lookups two of its four threads; one of them stays for members that dial others by name.
 
 import { Resolver, lookup as systemLookup } from 'node:dns';
 import type { NameLookup } from './certificates/address-check.ts';
