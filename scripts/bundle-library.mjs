@@ -77,7 +77,9 @@ export async function bundleLibrary() {
   const lib = join(dist, 'lib');
   const installed = Object.keys(main.dependencies);
   const output = await bundle(input, lib, installed);
-  await bundleWorker(join(dist, 'server/auth/password-worker.js'), lib, output, installed);
+  await bundleWorker(join(dist, 'server/auth/password-worker.js'), lib, output, {
+    external: installed,
+  });
   copyTypes(declarations, join(dist, 'types'));
   await bundleClient(join(dist, 'packages/client'));
 }

@@ -8,7 +8,12 @@ import { rolldown } from 'rolldown';
 const startsOf = (worker) => `'./${basename(worker)}'`;
 
 /** Puts `worker` beside that chunk of `output`, in `directory`, which starts it by its name. */
-export async function bundleWorker(worker, directory, output, external = []) {
+export async function bundleWorker(
+  worker,
+  directory,
+  output,
+  { external = [], format = 'esm' } = {},
+) {
   const quoted = [startsOf(worker), startsOf(worker).replaceAll("'", '"')];
   const starters = output.filter(
     (file) => file.type === 'chunk' && quoted.some((text) => file.code.includes(text)),
@@ -19,7 +24,8 @@ export async function bundleWorker(worker, directory, output, external = []) {
   const made = await rolldown({ input: worker, platform: 'node', external });
   await made.write({
     file: join(directory, dirname(starters[0].fileName), basename(worker)),
-    format: 'esm',
+    format,
+    strict: true,
     comments: false,
   });
   await made.close();

@@ -1,19 +1,87 @@
-// Bundles the commands: dist/cli and what it imports become a few files in dist/bin.
+// Bundles the commands: each part of dist/cli with all that it imports becomes one file in dist/bin.
 //
 // A process of Node.js pays about half a millisecond for each module that it loads, and a member is
-// some five hundred of them. What a command needs only later is imported dynamically in the sources
-// and becomes a file of its own here. Run by `npm run build`, after the compiler.
+// some five hundred of them. What a command needs only later is a part of its own, imported dynamically
+// in the sources. Parts share nothing, so that within one everything is called directly. They are CommonJS,
+// which a script of V8 can hold, and are loaded with the code that V8 has made of them
+// (src/cli/shell/bundle-loader.ts; made by warm-bundle.mjs). Run by `npm run build`, after the compiler.
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { bundleLibrary } from './bundle-library.mjs';
 import { bundleWorker } from './bundle-worker.mjs';
+import { warmBundle } from './warm-bundle.mjs';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(repository, 'dist');
 const target = join(dist, 'bin');
+
+const COMMANDS = [join(dist, 'cli/tetcd/tetcd.js'), join(dist, 'cli/tetcdctl/tetcdctl.js')];
+const LOADER = join(dist, 'cli/shell/bundle-loader.js');
+const PARTS = [
+  join(dist, 'cli/tetcd/serve.js'),
+  join(dist, 'cli/tetcd/run-member.js'),
+  join(dist, 'cli/tetcdctl/main.js'),
+];
+/** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
+const PACKAGES = ['jose', 'pkijs', 'asn1js'];
+const WORKER = join(dist, 'server/auth/password-worker.js');
+
+const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+
+/** The import of a part stays one, of the part's file. */
+const apart = {
+  name: 'apart',
+  resolveId(id, importer, { kind }) {
+    if (importer === undefined) return undefined;
+    if (PACKAGES.includes(id)) return { id: `./${id}.js`, external: true };
+    if (kind !== 'dynamic-import' || !id.startsWith('.')) return undefined;
+    const path = resolve(dirname(importer), id);
+    return PARTS.includes(path) ? { id: `./${basename(path)}`, external: true } : undefined;
+  },
+};
+
+/** Writes one file, with what `change` makes of its text, and returns it. */
+async function bundle(input, change = (text) => text) {
+  const made = await rolldown({
+    input,
+    platform: 'node',
+    // Native code, and optional: it is looked for when it is needed.
+    external: ['node-unix-socket'],
+    plugins: [apart],
+    transform: { define: { PACKAGE_VERSION: JSON.stringify(version) } },
+  });
+  const {
+    output: [chunk],
+  } = await made.generate({
+    format: 'cjs',
+    strict: true,
+    codeSplitting: false,
+    dynamicImportInCjs: false,
+    // Lines and names stay, for stack traces; comments are in the sources.
+    comments: false,
+    // Half the size in memory.
+    charset: 'ascii',
+  });
+  await made.close();
+  const text = change(chunk.code);
+  if (/[^\0-\x7f]/.test(text)) throw new Error(`${input}: not everything is ASCII`);
+  const fileName = `${basename(input, '.js')}.js`;
+  writeFileSync(join(target, fileName), text);
+  return { ...chunk, fileName };
+}
+
+/** A command is loaded by Node.js, its first part by our loader. */
+function throughLoader(text) {
+  const pattern = /require\((?="\.\/)/g;
+  if (text.match(pattern)?.length !== 1) throw new Error('a command loads one part');
+  return text.replace(
+    pattern,
+    'new (require("./bundle-loader.js").BundleLoader)(__dirname, require).load(',
+  );
+}
 
 /** Path of the package that holds `module`; undefined for a module of ours. */
 function packageOf(module) {
@@ -24,7 +92,11 @@ function packageOf(module) {
 function licencesOf(modules) {
   const packages = [...new Set(modules.map(packageOf))].filter((path) => path !== undefined);
   return packages.sort().map((path) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
+    const {
+      name,
+      version: release,
+      license,
+    } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
     const text = ['LICENSE', 'LICENSE.md', 'LICENSE.txt', 'license', 'LICENCE']
       .map((file) => join(path, file))
       .flatMap((file) => {
@@ -34,29 +106,21 @@ function licencesOf(modules) {
           return [];
         }
       })[0];
-    return `${name} ${version} (${license})\n\n${text ?? ''}`;
+    return `${name} ${release} (${license})\n\n${text ?? ''}`;
   });
 }
 
 rmSync(target, { recursive: true, force: true });
-const bundle = await rolldown({
-  input: {
-    tetcd: join(dist, 'cli/tetcd/tetcd.js'),
-    tetcdctl: join(dist, 'cli/tetcdctl/tetcdctl.js'),
-  },
-  platform: 'node',
-  // Native code, and optional: it is looked for when it is needed.
-  external: ['node-unix-socket'],
-});
-const { output } = await bundle.write({
-  dir: target,
-  format: 'esm',
-  // Lines and names stay, for stack traces; comments are in the sources.
-  comments: false,
-  entryFileNames: '[name].js',
-  chunkFileNames: '[name]-[hash].js',
-});
-await bundleWorker(join(dist, 'server/auth/password-worker.js'), target, output);
-const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+mkdirSync(target, { recursive: true });
+writeFileSync(join(target, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
+const files = [];
+for (const command of COMMANDS) {
+  files.push(await bundle(command, throughLoader));
+  chmodSync(join(target, basename(command)), 0o755);
+}
+for (const input of [LOADER, ...PARTS, ...PACKAGES]) files.push(await bundle(input));
+await bundleWorker(WORKER, target, files, { format: 'cjs' });
+const modules = files.flatMap(({ moduleIds }) => moduleIds);
 writeFileSync(join(target, 'LICENSES.txt'), licencesOf(modules).join(`\n${'-'.repeat(80)}\n\n`));
+await warmBundle(target);
 await bundleLibrary();

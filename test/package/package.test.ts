@@ -67,6 +67,7 @@ describe.each(NAMES)('the package %s', (name) => {
       /^(?:dist\/(?:bin|lib)\/|shared\/|index\.js$).*\.js$|^index\.js$/,
       /^(?:dist\/)?types\/.*\.d\.ts$/,
       /^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE|NOTICE|dist\/bin\/LICENSES\.txt)$/,
+      /^dist\/bin\/(?:package\.json|[\w-]+\.js\.cache)$/,
     ];
     expect(paths.filter((path) => !kinds.some((kind) => kind.test(path)))).toEqual([]);
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'NOTICE']));

@@ -9,18 +9,20 @@
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Undefined while the signals still do what they do to every process. */
-let receiver: ((signal: StopSignal) => void) | undefined;
+/** Has stop signals received by `receive`, in place of who received them before. */
+export type ReceiveStopSignals = (receive: (signal: StopSignal) => void) => void;
 
-export function takeEarlySignals(): void {
+/** Until the first call of what it returns, the signals do what they do to every process. */
+export function takeEarlySignals(): ReceiveStopSignals {
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
+  let receiver: ((signal: StopSignal) => void) | undefined;
+  const receiveStopSignals: ReceiveStopSignals = (receive) => {
+    const isTaken = receiver !== undefined;
+    receiver = receive;
+    if (isTaken) return;
+    // One handler for good: between two, a signal that Node has noted would be lost.
+    for (const signal of STOP_SIGNALS) process.on(signal, () => receiver?.(signal));
+  };
   if (process.pid === 1) receiveStopSignals(() => process.exit(0));
-}
-
-/** One handler for good: between two, a signal that Node has noted would be lost. */
-export function receiveStopSignals(receive: (signal: StopSignal) => void): void {
-  const isTaken = receiver !== undefined;
-  receiver = receive;
-  if (isTaken) return;
-  for (const signal of STOP_SIGNALS) process.on(signal, () => receiver?.(signal));
+  return receiveStopSignals;
 }

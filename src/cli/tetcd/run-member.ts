@@ -12,6 +12,7 @@ import {
   openOutputs,
   type parseConfig,
 } from '../../server/index.ts';
+import type { ReceiveStopSignals } from './early-signals.ts';
 import { logWeaknesses } from './runtime-warnings.ts';
 import { StopSignals } from './stop-signals.ts';
 import { ServiceManager } from './systemd.ts';
@@ -35,7 +36,10 @@ export function logRefusal({ notes, exitCode }: RefusedConfig): void {
 }
 
 /** Runs a member until a signal, its removal or a failure ends the process. */
-export async function runMember({ config, notes }: AcceptedConfig): Promise<void> {
+export async function runMember(
+  { config, notes }: AcceptedConfig,
+  receiveStopSignals: ReceiveStopSignals,
+): Promise<void> {
   verify.all = process.env['TETCD_VERIFY'] === 'all';
   const plainEnv = createNodeEnv();
   const { clock, timers } = plainEnv;
@@ -48,7 +52,7 @@ export async function runMember({ config, notes }: AcceptedConfig): Promise<void
   logProcessTrouble(process, log, die);
   logWeaknesses(log, process);
   const manager = new ServiceManager(log, timers, process.env['NOTIFY_SOCKET']);
-  const stopping = new StopSignals(log, timers);
+  const stopping = new StopSignals(log, timers, receiveStopSignals);
   let tls: Awaited<ReturnType<typeof loadMemberTls>>;
   try {
     tls = await loadMemberTls(config, { env: plainEnv, log });

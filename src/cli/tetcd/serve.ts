@@ -1,20 +1,11 @@
 // The command line of `tetcd`: what only prints is done here, without loading a member.
 
-import { createRequire } from 'node:module';
 import { parseConfig } from '../../server/index.ts';
+import { ABOUT } from './about.ts';
+import type { ReceiveStopSignals } from './early-signals.ts';
 
-function packageVersion(): string {
-  const { version }: { version: string } = createRequire(import.meta.url)('tetcd/package.json');
-  return version;
-}
-
-export async function main(): Promise<void> {
-  const parsed = parseConfig(process.argv.slice(2), process.env, {
-    packageVersion: packageVersion(),
-    nodeVersion: process.version,
-    platform: process.platform,
-    arch: process.arch,
-  });
+export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void> {
+  const parsed = parseConfig(process.argv.slice(2), process.env, ABOUT);
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);
     process.stderr.write(parsed.stderr);
@@ -22,6 +13,6 @@ export async function main(): Promise<void> {
     return;
   }
   const { logRefusal, runMember } = await import('./run-member.ts');
-  if (parsed.kind === 'run') await runMember(parsed);
+  if (parsed.kind === 'run') await runMember(parsed, receiveStopSignals);
   else logRefusal(parsed);
 }

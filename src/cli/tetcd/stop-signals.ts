@@ -8,7 +8,7 @@
 
 import type { Timers } from '../../env/index.ts';
 import type { Logger } from '../../server/index.ts';
-import { receiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signals.ts';
+import { type ReceiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signals.ts';
 
 /** For a member that has not served yet; etcd's ends at once then. */
 const START_LIMIT_MS = 2000;
@@ -30,7 +30,7 @@ export class StopSignals {
   /** Whether the signal that was received may still arrive a second time. */
   #mayRepeat = true;
 
-  constructor(log: Logger, timers: Timers) {
+  constructor(log: Logger, timers: Timers, receiveStopSignals: ReceiveStopSignals) {
     this.#log = log;
     this.#timers = timers;
     this.requested = this.#controller.signal;

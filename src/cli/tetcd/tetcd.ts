@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-// The command `tetcd`. Its signals first: a member's modules take a while to load.
+// The command `tetcd`. Its signals first: a member's code takes a while to load. `--version`, which
+// scripts ask again and again, needs nothing more.
 
-import { useCompileCache } from '../shell/compile-cache.ts';
+import { versionText } from '../../server/index.ts';
+import { ABOUT } from './about.ts';
 import { takeEarlySignals } from './early-signals.ts';
 
-takeEarlySignals();
-useCompileCache();
-const { main } = await import('./serve.ts');
-await main();
+const argv = process.argv.slice(2);
+if (argv.length === 1 && argv[0] === '--version') process.stdout.write(versionText(ABOUT));
+else {
+  const receiveStopSignals = takeEarlySignals();
+  void import('./serve.ts').then(({ main }) => main(receiveStopSignals));
+}

@@ -1,20 +1,7 @@
-// What the command prints about itself.
+// What the command prints about its flags.
 
-import { SERVER_RELEASE } from '../../membership/index.ts';
 import { FLAG_GROUPS } from './flag-types.ts';
 import { FLAGS } from './flags.ts';
-
-/** What the program knows of itself and of what runs it. */
-export interface About {
-  /** Version of this package. */
-  readonly packageVersion: string;
-  /** `process.version`. */
-  readonly nodeVersion: string;
-  /** `process.platform`. */
-  readonly platform: string;
-  /** `process.arch`. */
-  readonly arch: string;
-}
 
 export const USAGE = `Usage:
 
@@ -58,18 +45,4 @@ function wrap(text: string): string {
     }
   }
   return [...lines, line].map((text) => INDENT + text).join('\n');
-}
-
-const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
-/** The four lines of etcd, which scripts read, filled with what is true here. */
-export function versionText(about: About): string {
-  const os = about.platform === 'win32' ? 'windows' : about.platform;
-  const arch = GO_ARCHITECTURES[about.arch] ?? about.arch;
-  return (
-    `etcd Version: ${SERVER_RELEASE}\n` +
-    `Git SHA: tetcd ${about.packageVersion}\n` +
-    `Go Version: none (Node.js ${about.nodeVersion})\n` +
-    `Go OS/Arch: ${os}/${arch}\n`
-  );
 }

@@ -6,7 +6,6 @@ export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
 export { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
 export { configFromOptions } from './from-options.ts';
-export type { About } from './help.ts';
 export type { LogNote } from './log-note.ts';
 export type { ParsedConfig } from './parse-config.ts';
 export { parseConfig } from './parse-config.ts';
@@ -24,3 +23,5 @@ export type {
 export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';
 export { parseDurationMs } from './values.ts';
+export type { About } from './version-text.ts';
+export { versionText } from './version-text.ts';

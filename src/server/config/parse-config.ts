@@ -6,9 +6,10 @@ import { buildConfig } from './build.ts';
 import { FlagCollector, parseCommandLine } from './command-line.ts';
 import { applyEnvironment, type Environment } from './environment.ts';
 import { FLAGS, IGNORED_FLAGS, isFlagName } from './flags.ts';
-import { type About, helpText, USAGE, versionText } from './help.ts';
+import { helpText, USAGE } from './help.ts';
 import type { LogNote } from './log-note.ts';
 import type { ServerConfig } from './server-config.ts';
+import { type About, versionText } from './version-text.ts';
 
 export type ParsedConfig =
   /** Log the notes with a logger made from `config.log`, then start. */

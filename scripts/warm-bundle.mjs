@@ -1,0 +1,111 @@
+// Runs the bundled commands and keeps the code that V8 has made of them by then, with the functions that
+// were compiled on the way; see src/cli/shell/bundle-loader.ts. Each run begins with the code of the one
+// before, and adds to it.
+//
+// A run is this file again, in a process of its own: `node warm-bundle.mjs <directory> <part> <arguments>`.
+
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const THIS_FILE = fileURLToPath(import.meta.url);
+const RUN_LIMIT_MS = 60_000;
+
+/** What `tetcdctl` is warmed by; the most frequent ones last. */
+const CONTROLS = [
+  ['member', 'list'],
+  ['endpoint', 'health'],
+  ['del', 'key'],
+  ['get', 'key'],
+  ['put', 'key', 'value'],
+];
+
+/** A run; its code is kept when it ends by itself. Rejects if it does not end well. */
+function start(directory, part, args) {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(?:ETCD|NODE_|TETCD)/.test(name)),
+  );
+  const child = fork(THIS_FILE, [directory, part, ...args], {
+    ...{ env, execArgv: [], silent: true, timeout: RUN_LIMIT_MS, killSignal: 'SIGKILL' },
+  });
+  const lines = [];
+  const ended = once(child, 'close').then(([code, signal]) => {
+    if (code === 0) return;
+    throw new Error(`${part} ${args.join(' ')}: ${signal ?? code}\n${lines.join('\n')}`);
+  });
+  const ready = new Promise((resolve) => {
+    createInterface(child.stderr).on('line', (line) => {
+      lines.push(line);
+      if (line.includes('ready to serve client requests')) resolve();
+    });
+  });
+  child.stdout.resume();
+  return { child, ended, ready };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function runMember(directory, dataDirectory, used) {
+  const [client, peer] = [await freePort(), await freePort()].map(
+    (port) => `http://127.0.0.1:${port}`,
+  );
+  const { child, ended, ready } = start(directory, './serve.js', [
+    `--data-dir=${dataDirectory}`,
+    ...[`--listen-client-urls=${client}`, `--advertise-client-urls=${client}`],
+    ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`],
+    `--initial-cluster=default=${peer}`,
+  ]);
+  await Promise.race([ready, ended]);
+  try {
+    await used(`--endpoints=${client}`);
+  } finally {
+    child.send('end');
+  }
+  await ended;
+}
+
+/** Keeps code for every part in `directory`. */
+export async function warmBundle(directory) {
+  const temporary = mkdtempSync(join(tmpdir(), 'tetcd-warm-'));
+  const dataDirectory = join(temporary, 'data');
+  try {
+    await runMember(directory, dataDirectory, async (endpoints) => {
+      for (const args of CONTROLS) {
+        await start(directory, './main.js', [endpoints, ...args]).ended;
+      }
+    });
+    await runMember(directory, dataDirectory, () => Promise.resolve());
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+async function run(directory, part, args) {
+  const require = createRequire(join(directory, 'x'));
+  const { BundleLoader } = require('./bundle-loader.js');
+  const loader = new BundleLoader(directory, require, { keeps: true });
+  process.on('exit', () => loader.keepCode());
+  const { main } = loader.load(part);
+  process.argv.splice(1, 3, join(directory, part));
+  if (part === './main.js') await main(args);
+  // A member ends by signals: here at the parent's word.
+  else await main(() => process.once('message', () => process.exit()));
+}
+
+if (process.argv[1] === THIS_FILE) {
+  const [directory, part, ...args] = process.argv.slice(2);
+  await run(directory, part, args);
+}

@@ -1,0 +1,13 @@
+// What `tetcd` says of itself and of what runs it.
+
+import type { About } from '../../server/index.ts';
+
+/** Put in by the bundler. */
+declare const PACKAGE_VERSION: string;
+
+export const ABOUT: About = {
+  packageVersion: PACKAGE_VERSION,
+  nodeVersion: process.version,
+  platform: process.platform,
+  arch: process.arch,
+};
