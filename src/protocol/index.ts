@@ -36,6 +36,7 @@ export {
   wireFromJson,
   wireFromJsonValue,
 } from './json/json.ts';
+export { JsonPrinter } from './json/json-printer.ts';
 export { JsonSplitter } from './json/json-splitter.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';

@@ -7,10 +7,12 @@ import type { MessageInfo } from '../descriptor.ts';
 import {
   etcdserverpb,
   health,
+  JsonPrinter,
   JsonSplitter,
   jsonFromMessage,
   jsonFromWire,
   messageFromJson,
+  mvccpb,
   wireFromJson,
   wireFromJsonValue,
 } from '../index.ts';
@@ -287,6 +289,53 @@ function isOneValue(text: string): boolean {
   }
   return count === 1;
 }
+
+describe('an answer that comes in pieces', () => {
+  const { RangeResponseCodec, TxnResponseCodec } = etcdserverpb;
+  const kv = (i: number, size: number) =>
+    mvccpb.KeyValueCodec.create({
+      key: bytesFromUtf8(`k${i}`),
+      value: new Uint8Array(size),
+      lease: -1n,
+    });
+  const range = (sizes: readonly number[]) =>
+    RangeResponseCodec.create({
+      header: etcdserverpb.ResponseHeaderCodec.create({ revision: 7 }),
+      kvs: sizes.map((size, i) => kv(i, size)),
+      count: sizes.length,
+    });
+  const inTxn = TxnResponseCodec.create({
+    succeeded: true,
+    responses: [[10], [70_000, 1, 0], [], [20_000, 20_000]].map((sizes) => ({
+      response: { case: 'responseRange', value: range(sizes) },
+    })),
+  });
+
+  test.each([
+    ['a range', RangeResponseCodec.descriptor, RangeResponseCodec.encode(range([0, 1, 50_000, 9]))],
+    ['ranges in a transaction', TxnResponseCodec.descriptor, TxnResponseCodec.encode(inTxn)],
+    ['nothing', TxnResponseCodec.descriptor, new Uint8Array(0)],
+  ])('%s: the text is the same, and what is kept is little', (_, message, bytes) => {
+    const whole = jsonFromWire(message, bytes);
+    for (const size of [1000, 64 * 1024, bytes.length + 1]) {
+      const printer = new JsonPrinter(message);
+      let text = '';
+      for (let at = 0; at < bytes.length; at += size) {
+        text += printer.push(bytes.subarray(at, at + size));
+      }
+      expect(text + printer.end()).toBe(whole);
+    }
+  });
+
+  test('that ends too early is refused', () => {
+    const bytes = RangeResponseCodec.encode(range([50_000]));
+    for (const length of [1, 5, 60, bytes.length - 1]) {
+      const printer = new JsonPrinter(RangeResponseCodec.descriptor);
+      printer.push(bytes.subarray(0, length));
+      expect(() => printer.end()).toThrow('it ends within a field');
+    }
+  });
+});
 
 test('base64 equals the runtime own, for every length and byte', () => {
   const all = Uint8Array.from({ length: 256 }, (_, i) => i);

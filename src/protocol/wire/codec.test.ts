@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TetcdError } from '../../base/index.ts';
 import { jsonFromWire, wireFromJson } from '../json/json.ts';
+import { JsonPrinter } from '../json/json-printer.ts';
 import {
   type AnyCodec,
   allCodecs,
@@ -32,6 +33,7 @@ test.each(names)('%s equals protobufjs in both directions, byte for byte', (name
       expect(codec.encode(message)).toEqual(theirs);
       expect(codec.create(message)).toEqual(message);
       writesWhereTold(codec, message, theirs);
+      expect(printed(codec, theirs)).toBe(jsonFromWire(codec.descriptor, theirs));
       if (isCanonicalInJson(name)) {
         expect(wireFromJson(codec.descriptor, jsonFromWire(codec.descriptor, theirs))).toEqual(
           theirs,
@@ -41,6 +43,14 @@ test.each(names)('%s equals protobufjs in both directions, byte for byte', (name
     { numRuns: 25 },
   );
 });
+
+/** As JSON, in pieces that are cut anywhere. */
+function printed({ descriptor }: AnyCodec, bytes: Uint8Array): string {
+  const printer = new JsonPrinter(descriptor);
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 5) text += printer.push(bytes.slice(at, at + 5));
+  return text + printer.end();
+}
 
 function writesWhereTold(codec: AnyCodec, message: unknown, expected: Uint8Array): void {
   const target = new Uint8Array(expected.length + 5).fill(0xee);
