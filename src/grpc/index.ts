@@ -25,10 +25,14 @@ export { CLIENT_KEEPALIVE, CLIENT_LIMITS, SERVER_KEEPALIVE, SERVER_LIMITS } from
 export type { Encoder } from './message-encoder.ts';
 export { BYTES_ENCODER } from './message-encoder.ts';
 export {
+  base64ErrorAt,
+  decodeBinaryValue,
   EMPTY_METADATA,
+  encodeBinaryValue,
   type Metadata,
   type MetadataInit,
   type MetadataValue,
+  PairMetadata,
 } from './metadata.ts';
 export { createServer } from './server/server.ts';
 export type {

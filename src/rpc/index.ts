@@ -1,9 +1,9 @@
 // The table of services, and the context of a request.
 
 export type { Call, Caller, StreamCall, UnaryCall } from './call.ts';
-export type { LocalContext } from './local-call.ts';
+export { encodedBy, LocalCall, type LocalContext } from './local-call.ts';
 export { LocalCalls } from './local-calls.ts';
-export type { LocalStream } from './local-stream.ts';
+export type { LocalStream, LocalStreamListener } from './local-stream.ts';
 export { serveGrpc } from './serve-grpc.ts';
 export {
   type Gate,

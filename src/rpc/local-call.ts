@@ -124,7 +124,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
   reply<T>(encoder: Encoder<T>, message: T): void {
     if (this.ended) return;
     this.leave();
-    this.#sink.resolve(encoded(encoder, message));
+    this.#sink.resolve(encodedBy(encoder, message));
   }
 
   replyInPieces(size: number, pieces: Pieces): void {
@@ -154,7 +154,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
   }
 }
 
-export function encoded<T>(encoder: Encoder<T>, message: T): Uint8Array {
+export function encodedBy<T>(encoder: Encoder<T>, message: T): Uint8Array {
   const bytes = new Uint8Array(encoder.size(message));
   encoder.write(message, bytes, 0);
   return bytes;

@@ -2,8 +2,8 @@
 // handlers are the same as for remote clients.
 
 import { GrpcStatusError, STATUS } from '../grpc/index.ts';
-import type { Call } from './call.ts';
-import { type LocalContext, type LocalEnv, LocalUnaryCall } from './local-call.ts';
+import type { Call, UnaryCall } from './call.ts';
+import { type LocalCall, type LocalContext, type LocalEnv, LocalUnaryCall } from './local-call.ts';
 import { type LocalStream, LocalStreamCall, type LocalStreamListener } from './local-stream.ts';
 import type { ServiceTable, StreamEntry, UnaryEntry } from './service-table.ts';
 
@@ -26,18 +26,25 @@ export class LocalCalls {
    * GrpcStatusError for any status but OK; UNIMPLEMENTED if the table has no such method.
    */
   unary(path: string, request: Uint8Array, context: LocalContext): Promise<Uint8Array> {
-    const { env, onHandlerError } = this.#options;
     return new Promise((resolve, reject) => {
       const entry = this.#entry(path, true);
-      const call = new LocalUnaryCall(path, context, env, { resolve, reject });
-      if (!call.begin()) return;
-      try {
-        entry.serve(call, request);
-      } catch (error) {
-        onHandlerError(call, error);
-        call.fail(STATUS.INTERNAL, 'internal error');
-      }
+      this.serve(
+        entry,
+        new LocalUnaryCall(path, context, this.#options.env, { resolve, reject }),
+        request,
+      );
     });
+  }
+
+  /** Has a call that its maker takes the answer of served; it may be answered when this returns. */
+  serve(entry: UnaryEntry, call: LocalCall & UnaryCall, request: Uint8Array): void {
+    if (!call.begin()) return;
+    try {
+      entry.serve(call, request);
+    } catch (error) {
+      this.#options.onHandlerError(call, error);
+      call.fail(STATUS.INTERNAL, 'internal error');
+    }
   }
 
   /**

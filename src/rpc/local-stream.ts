@@ -2,7 +2,7 @@
 
 import { type Encoder, STATUS, type StatusCode, type StreamHandler } from '../grpc/index.ts';
 import type { Call, StreamCall } from './call.ts';
-import { encoded, LocalCall, type LocalContext, type LocalEnv } from './local-call.ts';
+import { encodedBy, LocalCall, type LocalContext, type LocalEnv } from './local-call.ts';
 import { LocalPipe } from './local-pipe.ts';
 import type { StreamEntry } from './service-table.ts';
 
@@ -94,7 +94,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
 
   write<T>(encoder: Encoder<T>, message: T): boolean {
     if (this.ended) return true;
-    if (!this.#toClient.isOverfull) return this.#toClient.push(encoded(encoder, message));
+    if (!this.#toClient.isOverfull) return this.#toClient.push(encodedBy(encoder, message));
     this.giveUp(STATUS.RESOURCE_EXHAUSTED, 'the client of a stream takes too little of it');
     return true;
   }
