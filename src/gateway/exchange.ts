@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS, type StatusCode } from '../grpc/index.ts';
 import { escapedForHtml, httpStatusOf, statusJson } from './http-status.ts';
+import { UNREAD_BYTES_MAX } from './limits.ts';
 
 const JSON_TYPE = 'application/json';
 
@@ -94,9 +95,11 @@ export class Exchange {
     return typeof te === 'string' && te.toLowerCase().includes('trailers');
   }
 
-  /** The rest of a body that nobody reads would stand before the next request. */
+  /** The rest of a body that nobody wants stands before the next request; a short one is passed over. */
   #closeIfUnread(): void {
-    if (!this.request.complete) this.#response.setHeader('Connection', 'close');
+    const { complete, headers } = this.request;
+    const isShort = Number(headers['content-length']) <= UNREAD_BYTES_MAX;
+    if (!complete && !isShort) this.#response.setHeader('Connection', 'close');
   }
 }
 

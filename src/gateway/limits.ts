@@ -19,6 +19,9 @@ export const HELD_BYTES_MAX: number = 256 * 1024 * 1024;
  */
 export const BODY_TIMEOUT_MS: number = 5 * 60_000;
 
+/** Bytes of a body that are passed over after its request was refused; Go's. Beyond it the connection ends. */
+export const UNREAD_BYTES_MAX: number = 256 * 1024;
+
 /** An encoded answer of more bytes is printed in pieces; a shorter one is one string. */
 export const WHOLE_ANSWER_BYTES_MAX: number = 256 * 1024;
 

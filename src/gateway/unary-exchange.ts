@@ -123,8 +123,8 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
         if (text !== '' && !this.#exchange.write(text)) return;
       }
     } catch (error) {
-      if (!(error instanceof GrpcStatusError)) throw error;
-      this.fail(error.code, error.details);
+      if (error instanceof GrpcStatusError) this.fail(error.code, error.details);
+      else this.#parts.calls.failed(this, error);
       return;
     }
     this.leave();

@@ -13,7 +13,7 @@ export { createSelfSigned } from './certificates/self-signed.ts';
 export { type ClientTlsSettings, clientTls, type Pem } from './client-tls.ts';
 export { type SocketConnect, type SocketConnectOptions, socketConnect } from './connect.ts';
 export type { HandshakeFailure } from './handshake-failure.ts';
-export type { CertificateSubject, PeerIdentity } from './identity.ts';
+export { type CertificateSubject, identityOf, type PeerIdentity } from './identity.ts';
 export {
   type BindOptions,
   bind,

@@ -42,9 +42,14 @@ export class LocalCalls {
     try {
       entry.serve(call, request);
     } catch (error) {
-      this.#options.onHandlerError(call, error);
-      call.fail(STATUS.INTERNAL, 'internal error');
+      this.failed(call, error);
     }
+  }
+
+  /** Ends a call whose handler threw, when it was called or while its answer was made. */
+  failed(call: LocalCall & UnaryCall, error: unknown): void {
+    this.#options.onHandlerError(call, error);
+    call.fail(STATUS.INTERNAL, 'internal error');
   }
 
   /**

@@ -108,6 +108,9 @@ export const RANGE_STREAM_FIRST_KEYS = 10;
 /** Time for the head of an HTTP request to arrive; etcd's. */
 export const HTTP_HEADERS_TIMEOUT_MS: number = 5 * 60 * 1000;
 
+/** Time that an HTTP/1 connection may be idle between two requests. etcd sets none. */
+export const HTTP_IDLE_TIMEOUT_MS: number = 5 * 60 * 1000;
+
 /** Bytes of the headers of an HTTP/1 request, Go's limit; more are answered 431. */
 export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
 

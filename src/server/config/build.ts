@@ -267,6 +267,7 @@ function assemble(
     forceNewCluster: values['force-new-cluster'],
     strictReconfigCheck: values['strict-reconfig-check'],
     maxLearners: values['max-learners'],
+    enableGrpcGateway: values['enable-grpc-gateway'],
     heartbeatMs: values['heartbeat-interval'],
     electionMs: values['election-timeout'],
     initialElectionTickAdvance: values['initial-election-tick-advance'],

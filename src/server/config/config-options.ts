@@ -97,6 +97,9 @@ export interface ConfigOptions {
   /** Hold the cluster version at this release, `MAJOR.MINOR`. */
   readonly maxClusterVersion?: string | undefined;
 
+  /** Serve the API as JSON too, under `/v3/` of the client addresses. Default true. */
+  readonly enableGrpcGateway?: boolean | undefined;
+
   /** Milliseconds between a leader's heartbeats. Default 100. */
   readonly heartbeatInterval?: number | undefined;
   /** Milliseconds without a leader before an election; at least 5 heartbeats. Default 1,000. */

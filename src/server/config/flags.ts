@@ -66,6 +66,10 @@ export const FLAGS = {
     group: 'member',
     help: 'Whether to hold the first election sooner after the start.',
   }),
+  'enable-grpc-gateway': boolFlag(true, {
+    group: 'member',
+    help: 'Whether client addresses serve the API as JSON, under /v3/.',
+  }),
   'listen-peer-urls': urlsFlag('http://localhost:2380', {
     group: 'member',
     help: 'Addresses to listen on for other members.',

@@ -54,7 +54,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
     'downgrade-check-time': { nothing: ['5s', '5000ms', '0'], lacking: ['1s', '1m'] },
     'enable-distributed-tracing': OFF,
-    'enable-grpc-gateway': OFF,
     'enable-log-rotation': OFF,
     'enable-pprof': OFF,
     'host-whitelist': { nothing: ['*', '', 'a.example,*'], lacking: ['a.example'] },
@@ -168,8 +167,8 @@ describeWith('beside the reference', [reference], () => {
     readFileSync(join(need(reference), 'flags.json'), 'utf8'),
   ) as { flags: readonly FlagFact[]; removed_in_37: readonly { name: string }[] };
 
-  // The gateway, which is on by default, is missing. The version is printed, not run.
-  const EXCEPTIONS = ['enable-grpc-gateway', 'version'];
+  // The version is printed, not run.
+  const EXCEPTIONS = ['version'];
   // Asked for by a client address of one's own.
   const ALSO: Readonly<Record<string, string>> = {
     'listen-client-urls': '--advertise-client-urls=http://localhost:2379',

@@ -103,7 +103,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   // Its default, or no check at all.
   'downgrade-check-time': later(parseDurationMs, (ms) => ms === 5_000 || ms === 0),
   'enable-distributed-tracing': OFF,
-  'enable-grpc-gateway': OFF,
   'enable-log-rotation': OFF,
   'enable-pprof': OFF,
   'host-whitelist': EVERYBODY,

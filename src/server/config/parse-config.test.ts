@@ -56,6 +56,7 @@ test('without flags, the defaults of etcd', () => {
       initialClusterToken: 'etcd-cluster',
       strictReconfigCheck: true,
       maxLearners: 1,
+      enableGrpcGateway: true,
       heartbeatMs: 100,
       electionMs: 1000,
       initialElectionTickAdvance: true,

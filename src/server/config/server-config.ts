@@ -137,6 +137,9 @@ export interface ServerConfig {
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
 
+  /** Whether client addresses serve JSON under `/v3/`. */
+  readonly enableGrpcGateway: boolean;
+
   /** One raft tick. At least 1. */
   readonly heartbeatMs: number;
   /** At least five heartbeats, at most 50,000. */

@@ -1,13 +1,20 @@
 // The HTTP handlers of the client port: health, version, metrics.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { JsonGateway } from '../../gateway/index.ts';
+import { identityOf } from '../../net/index.ts';
 import type { Versions } from '../cluster/own-versions.ts';
 import type { HealthHandler } from './health.ts';
+import { PairEnd } from './http2-bridge.ts';
 import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
-import { cleanPath, parseTarget } from './target.ts';
+import { cleanPath, parseTarget, type Target } from './target.ts';
 
 export interface HttpSource {
   readonly health: HealthHandler;
+  /** Undefined if it is switched off. */
+  readonly gateway: JsonGateway | undefined;
+  /** Whether the gateway is closed to who shows a certificate with a name, which would not be the user. */
+  readonly refusesNamedCertificates: boolean;
   /** What `/version` shows. */
   versions(): Versions;
   /** Prometheus text and its content type. */
@@ -27,6 +34,10 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
       return;
     }
     if (!metricsOnly) {
+      if (isNamedAtGateway(source, request, target)) {
+        respondError(response, 400, NAME_IGNORED);
+        return;
+      }
       for (const [name, value] of CORS) response.setHeader(name, value);
       if (request.method === 'OPTIONS') {
         response.writeHead(200, { 'Content-Length': 0 }).end();
@@ -35,11 +46,41 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
     }
     const clean = cleanPath(target.path);
     if (clean !== undefined) redirect(request, response, encodeURI(clean) + target.search);
+    else if (!metricsOnly && handleByGateway(source, request, response, target)) return;
     else if (target.path === '/metrics') void answerMetrics(source, response);
     else if (source.health.handle(request, response, target)) return;
     else if (target.path === '/version' && !metricsOnly) answerVersion(source, request, response);
     else respondError(response, 404, '404 page not found');
   };
+}
+
+const NAME_IGNORED =
+  'CommonName of client sending a request against gateway will be ignored and not used as expected';
+
+function isNamedAtGateway(
+  { gateway, refusesNamedCertificates }: HttpSource,
+  { socket }: IncomingMessage,
+  { path }: Target,
+): boolean {
+  if (gateway === undefined || !/^\/v3(?:beta)?\//.test(path)) return false;
+  if (!refusesNamedCertificates) return false;
+  const peer = socket instanceof PairEnd ? socket.peer : identityOf(socket);
+  return (peer.certificate?.commonName ?? '') !== '';
+}
+
+/** Below `/v3/`, and below `/v3beta/` as of old. False if the path is another one. */
+function handleByGateway(
+  { gateway }: HttpSource,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { path, firstPart, search }: Target,
+): boolean {
+  if (gateway === undefined || (firstPart !== 'v3' && firstPart !== 'v3beta')) return false;
+  if (path === '/v3') redirect(request, response, `/v3/${search}`);
+  else if (path.startsWith(`/${firstPart}/`)) {
+    gateway.handle(request, response, `/v3/${path.slice(firstPart.length + 2)}`);
+  } else return false;
+  return true;
 }
 
 /** What `--cors` stands for by default: every origin is allowed. */

@@ -16,17 +16,20 @@ import type { Peer, RawOpener, RawRequest, Server, StreamHandler } from '../../g
 import type { Http2Acceptor } from '../../net/index.ts';
 
 /** One end of an in-memory connection; what is written to one end is read from the other. */
-class PairEnd extends Duplex {
+export class PairEnd extends Duplex {
   other: PairEnd | undefined = undefined;
   #blocked: (() => void) | undefined = undefined;
   // What handlers look at on a socket.
   readonly encrypted: boolean;
+  /** Who is at the other end of the connection that is bridged. */
+  readonly peer: Peer;
   readonly remoteAddress: string;
   readonly remotePort: number;
 
   constructor(peer: Peer) {
     super();
     this.encrypted = peer.encrypted;
+    this.peer = peer;
     const colon = peer.address.lastIndexOf(':');
     this.remoteAddress = peer.address.slice(0, Math.max(0, colon)).replace(/^\[|\]$/g, '');
     this.remotePort = Number(peer.address.slice(colon + 1)) || 0;

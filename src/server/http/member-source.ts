@@ -1,11 +1,17 @@
 // The member as the HTTP handlers use it.
 
+import type { Env } from '../../env/index.ts';
+import { JsonGateway } from '../../gateway/index.ts';
 import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
+import type { LocalCalls, ServiceTable } from '../../rpc/index.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { OwnMembership } from '../cluster/own-membership.ts';
 import { type OwnVersionsParts, ownVersions } from '../cluster/own-versions.ts';
+import type { ServerConfig } from '../config/index.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
+import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { alarmName } from '../services/maintenance.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -14,6 +20,13 @@ import type { HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 
 interface HttpSourceParts {
+  readonly callers: Pick<Callers, 'areAsked'>;
+  readonly config: Pick<ServerConfig, 'clientTls' | 'enableGrpcGateway'> & {
+    readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
+  };
+  readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly services: ServiceTable;
+  readonly localCalls: LocalCalls;
   readonly log: Logger;
   readonly metrics: Pick<ServerMetrics, 'server'>;
   readonly raft: Pick<RaftState, 'leader'>;
@@ -25,9 +38,20 @@ interface HttpSourceParts {
 export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSource {
   return {
     health: new HealthHandler(healthSource(parts), healthMetrics(parts), parts.log.child('http')),
+    gateway: parts.config.enableGrpcGateway ? createGateway(parts) : undefined,
+    get refusesNamedCertificates() {
+      return parts.config.clientTls.clientCertAuth && parts.callers.areAsked;
+    },
     versions: () => ownVersions(parts),
     metrics: () => metrics.render(),
   };
+}
+
+function createGateway({ config, env, services, localCalls }: HttpSourceParts): JsonGateway {
+  return new JsonGateway({
+    ...{ table: services, calls: localCalls, env },
+    receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
+  });
 }
 
 function healthSource({ raft, membership, reads, store }: HttpSourceParts): HealthSource {

@@ -5,6 +5,8 @@ import { posix } from 'node:path';
 export interface Target {
   /** With percent escapes undone. */
   readonly path: string;
+  /** Its first part, before the escapes were undone: an escaped slash ends none. */
+  readonly firstPart: string;
   readonly query: URLSearchParams;
   /** The query as it came, with its question mark; empty if there is none. */
   readonly search: string;
@@ -20,7 +22,9 @@ export function parseTarget(target: string): Target | undefined {
   const raw = at < 0 ? relative : relative.slice(0, at);
   const search = at < 0 ? '' : relative.slice(at);
   if (BROKEN_ESCAPE.test(raw)) return undefined;
-  return { path: unescaped(raw), query: new URLSearchParams(search), search };
+  const path = unescaped(raw);
+  const firstPart = unescaped(raw.split('/', 2)[1] ?? '');
+  return { path, firstPart, query: new URLSearchParams(search), search };
 }
 
 function unescaped(path: string): string {

@@ -13,7 +13,11 @@ import { bind, type PortListener, type ServerTls } from '../../net/index.ts';
 import type { ListenUrl, ServerConfig } from '../config/index.ts';
 import type { HttpHandler } from '../http/handler.ts';
 import { bridged } from '../http/http2-bridge.ts';
-import { HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_TIMEOUT_MS } from '../limits.ts';
+import {
+  HTTP_HEADERS_BYTES_MAX,
+  HTTP_HEADERS_TIMEOUT_MS,
+  HTTP_IDLE_TIMEOUT_MS,
+} from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type ClientPortsTls, isSecure } from '../tls/member-tls.ts';
 import { bindAt, streamAddressOf } from './bind.ts';
@@ -118,6 +122,9 @@ export class Listeners {
   #createHttp(handler: HttpHandler): HttpServer {
     const server = createServer({ maxHeaderSize: HTTP_HEADERS_BYTES_MAX }, handler);
     server.headersTimeout = HTTP_HEADERS_TIMEOUT_MS;
+    server.keepAliveTimeout = HTTP_IDLE_TIMEOUT_MS;
+    // A stream's requests come for as long as its client likes; other bodies have limits of their own.
+    server.requestTimeout = 0;
     this.#http.push(server);
     return server;
   }

@@ -111,6 +111,7 @@ function ownFields(config: ServerConfig): LogFields {
   const { grpc, log, maxClusterVersion } = config;
   return {
     'strict-reconfig-check': config.strictReconfigCheck,
+    'enable-grpc-gateway': config.enableGrpcGateway,
     'unsafe-no-fsync': config.unsafeNoFsync,
     'backend-batch-interval': durationOf(config.backendBatchIntervalMs),
     'backend-batch-limit': config.backendBatchLimit,

@@ -1,0 +1,83 @@
+// Our gateway beside that of real etcd 3.7: the same requests, the same status, headers and bodies.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
+import { type Ask, ask, comparable } from './http-client.ts';
+import { AUTH_REQUESTS, NOT_YET, REQUESTS, ROUTES, STREAMS, wrongBodies } from './requests.ts';
+
+const ours = serverUnderTest();
+const real = realEtcd('3.7');
+
+const members: Member[] = [];
+afterAll(() => Promise.all(members.map((member) => member.dispose())));
+
+async function started(program: Program): Promise<Member> {
+  const member = await Member.start(program);
+  members.push(member);
+  return member;
+}
+
+const nameOf = ({ method = 'POST', path, headers = {}, body = '' }: Ask): string =>
+  [method, path, ...Object.entries(headers).flat(), String(body).slice(0, 80)].join(' ');
+
+describeWith('the JSON gateway', [ours, real], () => {
+  let mine: Member;
+  let theirs: Member;
+  beforeAll(async () => {
+    [mine, theirs] = await Promise.all([started(need(ours)), started(realProgram(need(real)))]);
+  });
+
+  async function compare(asked: Ask, lines?: number): Promise<void> {
+    const [own, other] = await Promise.all(
+      [mine, theirs].map(async ({ endpoint }) => comparable(await ask(endpoint, asked, lines))),
+    );
+    expect([nameOf(asked), own]).toEqual([nameOf(asked), other]);
+  }
+
+  test('answers what is asked as etcd does', async () => {
+    const wrong: unknown[] = [];
+    for (const asked of REQUESTS) await compare(asked).catch((error: unknown) => wrong.push(error));
+    expect(wrong.map((error) => (error as Error).message)).toEqual([]);
+  });
+
+  test.each(STREAMS)('streams $path', async (asked, lines) => compare(asked, lines));
+
+  test.each(ROUTES.filter(({ rpc }) => !NOT_YET.has(rpc)))('$path', async (route) => {
+    await compare({ path: route.path, method: 'GET' });
+    await compare({ path: `${route.path}/`, body: '{}' });
+    if (route.streams) return;
+    for (const body of ['null', '[]', '{"a":', 'x', '{"unknown":[{}]}', ...wrongBodies(route)]) {
+      await compare({ path: route.path, body });
+    }
+  });
+
+  test('knows who asks by the token, and nobody without', async () => {
+    for (const asked of AUTH_REQUESTS) await compare(asked);
+    const login = { path: '/v3/auth/authenticate', body: '{"name":"root","password":"a"}' };
+    for (const [prefix, path] of [
+      ['', '/v3/kv/range'],
+      ['Bearer ', '/v3/kv/put'],
+      ['', '/v3/lock/unlock'],
+      ['Bearer ', '/v3/auth/disable'],
+    ] as const) {
+      const answers = await Promise.all(
+        [mine, theirs].map(async ({ endpoint }) => {
+          const { token } = JSON.parse((await ask(endpoint, login)).body) as { token: string };
+          const headers = { authorization: prefix + token };
+          const body = path === '/v3/auth/disable' ? '{}' : '{"key":"YQ=="}';
+          const { status, body: text } = await ask(endpoint, { path, headers, body });
+          return [status, text.replace(/"\w+_id":"\d+", ?/g, '').replace(/, /g, ',')];
+        }),
+      );
+      expect([path, answers[0]]).toEqual([path, answers[1]]);
+    }
+  });
+
+  test('does not serve yet', async () => {
+    for (const { path, rpc } of ROUTES) {
+      const { status } = await ask(mine.endpoint, { path, body: '{"a":' });
+      expect([path, status]).toEqual([path, NOT_YET.has(rpc) ? 404 : 400]);
+    }
+  });
+});
