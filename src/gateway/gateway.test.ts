@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { bytesFromUtf8 } from '../base/index.ts';
 import { createNodeClock, createNodeTimers } from '../env/index.ts';
 import { BYTES_ENCODER, GrpcStatusError, STATUS } from '../grpc/index.ts';
-import { etcdserverpb, mvccpb } from '../protocol/index.ts';
+import { etcdserverpb, type MethodDescriptor, mvccpb } from '../protocol/index.ts';
 import {
   type Call,
   LocalCalls,
@@ -95,6 +95,15 @@ async function serving(fill: (table: ServiceTable) => void): Promise<Rig> {
       };
     },
   };
+}
+
+/** A promise and what settles it. */
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -243,8 +252,8 @@ describe('a unary call', () => {
   });
 
   test('whose client has gone is cancelled', async () => {
-    const begun = Promise.withResolvers<UnaryCall>();
-    const cancelled = Promise.withResolvers<void>();
+    const begun = deferred<UnaryCall>();
+    const cancelled = deferred<void>();
     const { open } = await serving((table) =>
       table.unary(put, (call) => {
         call.onCancel = () => cancelled.resolve();
@@ -349,8 +358,8 @@ describe('a large answer', () => {
 
 describe('a stream', () => {
   /** Opens a stream and hands its call out. */
-  const handed = (method: typeof watch | typeof leaseKeepAlive) => {
-    const call = Promise.withResolvers<StreamCall>();
+  const handed = <A, B, C, D>(method: MethodDescriptor<A, B, C, D>) => {
+    const call = deferred<StreamCall>();
     const heard: string[] = [];
     const fill = (table: ServiceTable) =>
       table.stream(method, (opened) => {

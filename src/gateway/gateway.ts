@@ -11,7 +11,7 @@ import { contextOf } from './request-context.ts';
 import { serveStream } from './stream-exchange.ts';
 import { serveUnary } from './unary-exchange.ts';
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly table: ServiceTable;
   readonly calls: LocalCalls;
   readonly env: Pick<Env, 'clock' | 'timers'>;

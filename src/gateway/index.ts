@@ -1,3 +1,3 @@
 // JSON over HTTP for every method of the table of services.
 
-export { type GatewayOptions, JsonGateway } from './gateway.ts';
+export { JsonGateway } from './gateway.ts';

@@ -19,7 +19,10 @@ export const HELD_BYTES_MAX: number = 256 * 1024 * 1024;
  */
 export const BODY_TIMEOUT_MS: number = 5 * 60_000;
 
-/** Bytes of a body that are passed over after its request was refused; Go's. Beyond it the connection ends. */
+/**
+ * Bytes of a body that are passed over after its request was refused; Go's. Reached: the connection ends
+ * with the answer.
+ */
 export const UNREAD_BYTES_MAX: number = 256 * 1024;
 
 /** An encoded answer of more bytes is printed in pieces; a shorter one is one string. */
