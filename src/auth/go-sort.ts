@@ -9,9 +9,9 @@ export function goSort<T>(list: T[], less: (a: T, b: T) => boolean): void {
 
 /** Up to this length: insertion sort. */
 const INSERTION_MAX = 12;
-/** From this length on a list that is nearly in order is mended, and the pivot is a median of nine. */
+/** From this length on a nearly sorted list is repaired in place, and the pivot is a median of nine. */
 const LONG = 50;
-/** Pairs out of order that are mended. */
+/** At most so many pairs out of order are repaired. */
 const MENDED_MAX = 5;
 /** Swaps of a median of nine that finds everything in descending order. */
 const DESCENDING_SWAPS = 12;

@@ -1,5 +1,5 @@
-// What a lease asks for: whoever attaches a key to it, or revokes it, must be permitted to write every
-// key that is attached, since all go with it. In slices: a lease may have millions.
+// Permission for a lease: attaching a key to it, or revoking it, needs permission to write every key
+// that is attached, since all are deleted with it. In slices: a lease may have millions.
 
 import type { EtcdErrorName } from '../protocol/index.ts';
 import type { AuthInfo } from './access.ts';

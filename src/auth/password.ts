@@ -18,7 +18,7 @@ export type HashPassword = (password: string) => Uint8Array;
 
 const BASE64 = /^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/;
 
-/** The hash to store. EtcdError NO_PASSWORD_USER if there is none to be had. */
+/** The hash to store. EtcdError NO_PASSWORD_USER if the request has none. */
 export function storedPassword(request: PasswordRequest, hash: HashPassword): Uint8Array {
   const { password, hashedPassword } = request;
   if (password !== '' && hashedPassword === '') return hash(password);

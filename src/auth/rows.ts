@@ -93,7 +93,7 @@ export function messageOfPermission({ type, key, rangeEnd }: Permission): authpb
   });
 }
 
-/** CORRUPT, MALFORMED, NUMBER_TOO_LARGE or UNSUPPORTED, with the place, for a row that is none. */
+/** CORRUPT, MALFORMED, NUMBER_TOO_LARGE or UNSUPPORTED, with the place, for a row that does not decode. */
 export function readAuthRows(rows: Iterable<AuthRow>): RestoredAuth {
   const users = new Map<Name, User>();
   const roles = new Map<Name, Role>();
@@ -128,7 +128,7 @@ function readRevision({ value }: AuthRow): number {
 
 function readUser({ key, value }: AuthRow): User {
   let user = authpb.UserCodec.decode(value);
-  // Names of roles are text: what is none is refused, as by 3.7, and not replaced.
+  // Names of roles are text: invalid UTF-8 is refused, as by 3.7, and not replaced.
   if (user.roles.some(mayBeReplaced)) user = authpb.UserCodec.decodeRequest(value);
   const name = nameOfRow(key, user.name);
   const { password, options } = user;

@@ -24,7 +24,7 @@ export interface ClientTlsSettings {
 export function clientTls(settings: ClientTlsSettings): ClientTls {
   const { ca, cert, key, serverName, insecureSkipVerify = false } = settings;
   const authorities = ca === undefined ? undefined : [ca].flat().map(textOf);
-  // Node takes an authority that is none without a word, and an empty text for its own list.
+  // Node ignores an authority that does not parse, and takes an empty text for its own list.
   if (authorities !== undefined) checkAuthorities(authorities);
   const own = ownCertificate(cert, key);
   return fixedTls({

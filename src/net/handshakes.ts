@@ -6,7 +6,7 @@
 //     under way OpenSSL's business
 //     checked   the source's own check, which may look up names
 //
-// Beyond HANDSHAKES_MAX the oldest makes way: whoever means it needs milliseconds.
+// Beyond HANDSHAKES_MAX the oldest is closed: an honest client needs milliseconds.
 
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';

@@ -74,13 +74,13 @@ function unavailable(text: string, cause: unknown): TetcdError {
   return new TetcdError(ERROR_CODES.UNAVAILABLE, text, { cause });
 }
 
-/** With Node's code; undefined for an error that is none of TLS. */
+/** With Node's code; undefined for an error of another kind than TLS. */
 function tlsReason(error: TlsError): string | undefined {
   const text = tlsText(error);
   return text === undefined ? undefined : `${text} (${error.code})`;
 }
 
-/** The reason in etcd's words; undefined for an error that is none of TLS. */
+/** The reason in etcd's words; undefined for an error of another kind than TLS. */
 export function tlsText(error: TlsError): string | undefined {
   const { code } = error;
   if (typeof code !== 'string') return undefined;

@@ -5,7 +5,7 @@
 // as it is made has to stand above it here.
 //
 // Where something new is added, in one line: a part below; a service in `services/grpc-server.ts`; a
-// refusal before all handlers in `services/guards.ts`; what a member does of itself in
+// refusal before all handlers in `services/guards.ts`; a background task in
 // `duties/duties.ts`.
 
 import type { Env } from '../env/index.ts';

@@ -81,7 +81,7 @@ interface Chain {
   readonly commit: number;
 }
 
-/** The records from the frame at `offset` on; undefined if it is none. */
+/** The records from the frame at `offset` on; undefined if no frame is there. */
 async function followChain(
   { file, path }: OpenSegment,
   offset: number,

@@ -73,7 +73,7 @@ export async function createWal(
   );
 }
 
-/** A full disk shall be met now, if it is as full as that; the rest of the segment follows. */
+/** Bytes filled before the start: a disk that is already full fails it. The rest is filled later. */
 function firstFillOf(options: WalOptions): number {
   const segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
   return Math.min(segmentSize, options.fillSize ?? FILL_SIZE_DEFAULT);

@@ -74,7 +74,7 @@ export class ZeroFiller {
     this.#endRest?.();
   }
 
-  /** One at a time, whoever asks. */
+  /** Fills the next chunk; concurrent callers share one. */
   #fillChunk(): Promise<void> {
     this.#chunk ??= this.#fillNext().finally(() => {
       this.#chunk = undefined;

@@ -1,4 +1,4 @@
-// What `tetcd` says of itself and of what runs it.
+// Versions of the program and of its platform.
 
 import type { About } from '../../server/index.ts';
 

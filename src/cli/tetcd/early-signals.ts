@@ -20,7 +20,7 @@ export function takeEarlySignals(): ReceiveStopSignals {
     const isTaken = receiver !== undefined;
     receiver = receive;
     if (isTaken) return;
-    // One handler for good: between two, a signal that Node has noted would be lost.
+    // One permanent handler: between two, a signal that Node has noted would be lost.
     for (const signal of STOP_SIGNALS) process.on(signal, () => receiver?.(signal));
   };
   if (process.pid === 1) receiveStopSignals(() => process.exit(0));

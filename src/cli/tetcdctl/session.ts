@@ -51,7 +51,7 @@ export class Session {
         throw new ExitError(EXIT.BAD_FEATURE, `${flag} is not implemented yet`);
       }
     }
-    // In etcdctl's order: what is wrong first is told.
+    // In etcdctl's order: the first problem is the one reported.
     checkFileFlags(options, given);
     const auth = await readAuth(io, options);
     const printer = makePrinter(io, options.writeOut, options.hex);

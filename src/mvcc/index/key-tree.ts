@@ -111,7 +111,7 @@ export class KeyTree {
     return count;
   }
 
-  /** The located leaf has `delta` more live keys; its own `live` is the caller's to mend. */
+  /** The located leaf has `delta` more live keys; the caller corrects the leaf's own `live`. */
   addLive(delta: number): void {
     invariant(this.#pathValid, 'a leaf was located');
     for (let level = 0; level < this.#height; level++) {

@@ -185,7 +185,7 @@ export class Leaf {
     this.live += 1 - (packedSub & 1);
   }
 
-  /** Overwrites what a slot says of its newest revision; `live` is the caller's to mend. */
+  /** Overwrites a slot's newest revision; the caller corrects `live`. */
   setNewest(
     slot: number,
     main: Revision,

@@ -46,7 +46,7 @@ export interface CertificateFilesOptions {
   readonly allowedCommonNames?: readonly string[];
   /** Host names or IP addresses for one of which the other side's certificate must be; empty: any. */
   readonly allowedHostnames?: readonly string[];
-  /** Connect to whoever answers, whatever its certificate. Default false. */
+  /** Accept any certificate of the server. Default false. */
   readonly insecure?: boolean;
   /** Go's names; empty: what is secure. */
   readonly cipherSuites?: readonly string[];
@@ -184,7 +184,7 @@ export class CertificateFiles {
     const { requestCert } = this.#material.server ?? {};
     if (requestCert !== true) return undefined;
     const { certificate } = connection.peer;
-    // It was verified, or there would be no connection; what cannot be read is none.
+    // OpenSSL has verified it already; a certificate that cannot be parsed here counts as missing.
     if (certificate === undefined) throw new Error('tls: the certificate cannot be read');
     if (!this.#isAllowed(certificate)) throw new Error('client certificate authentication failed');
     const serials = this.#options.paths.revocationList && connection.serialNumbers();

@@ -51,7 +51,7 @@ const HTTP2_SUITES = [
   'TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256',
 ];
 
-/** That one of the names is none, in etcd's words; undefined if all are known. */
+/** The first unknown name, as etcd's error; undefined if all are known. */
 export function cipherSuiteProblem(names: readonly string[]): string | undefined {
   const unknown = names.find((name) => !TLS_1_3.includes(name) && !isKnown(name));
   return unknown && `unexpected TLS cipher suite ${JSON.stringify(unknown)}`;

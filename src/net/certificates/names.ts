@@ -9,7 +9,7 @@ type Names = Pick<CertificateSubject, 'commonName' | 'dnsNames' | 'ipAddresses'>
 /** Names of a certificate that an error lists. */
 const NAMES_SHOWN_MAX = 100;
 
-/** Why the certificate is none for `host`, a name or an IP address, in Go's words; undefined if it is. */
+/** Why the certificate is not valid for `host`, a name or IP address, in Go's words; undefined if it is. */
 export function hostnameProblem(names: Names, host: string): string | undefined {
   const ip = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   if (isIP(ip) !== 0) return ipProblem(names, ip);

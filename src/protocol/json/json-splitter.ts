@@ -9,7 +9,7 @@ export class JsonSplitter {
   #parts: Uint8Array[] = [];
   #partsBytes = 0;
 
-  /** Bytes that are kept of a value that goes on; whoever pushes sets a bound to them. */
+  /** Bytes kept of an incomplete value; the caller of `push` bounds them. */
   get heldBytes(): number {
     return this.#partsBytes;
   }

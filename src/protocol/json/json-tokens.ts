@@ -20,7 +20,7 @@ export const TOKEN = {
   TRUE: 0x74,
   FALSE: 0x66,
   NULL: 0x6e,
-  /** Digits and a minus; any of them is told as this. */
+  /** Stands for any digit or a minus. */
   NUMBER: 0x30,
 } as const;
 

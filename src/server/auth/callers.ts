@@ -40,7 +40,7 @@ export class Callers {
     return this.#parts.store.machine.auth.state.enabled;
   }
 
-  /** In whose name a member does what it does of itself. */
+  /** The caller of requests that the member makes on its own, such as revoking expired leases. */
   get root(): Caller | undefined {
     const { enabled, revision } = this.#parts.store.machine.auth.state;
     return enabled ? { username: 'root', authRevision: revision } : undefined;

@@ -114,7 +114,7 @@ export class Passwords {
   }
 }
 
-/** A hash is ASCII; what is none matches nothing. */
+/** A hash is ASCII; anything else matches nothing. */
 function textOf(hash: Uint8Array): string {
   return latin1FromBytes(hash);
 }

@@ -10,7 +10,7 @@ export interface ConfigOptions {
   readonly name?: string | undefined;
   /** Directory that holds all data. Default `<name>.etcd` in the working directory. */
   readonly dataDir?: string | undefined;
-  /** Directory of the write-ahead log, if it shall lie elsewhere. */
+  /** Directory of the write-ahead log. Default `member/wal` in the data directory. */
   readonly walDir?: string | undefined;
 
   /**

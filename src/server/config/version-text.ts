@@ -2,7 +2,7 @@
 
 import { SERVER_RELEASE } from '../../membership/index.ts';
 
-/** What the program knows of itself and of what runs it. */
+/** Versions of the program and of its platform. */
 export interface About {
   /** Version of this package. */
   readonly packageVersion: string;

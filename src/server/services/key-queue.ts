@@ -90,8 +90,8 @@ export class KeyQueue {
 
   /**
    * Waits until the place is the first, and resolves to the header of the answer that says so; to undefined
-   * if the place's key is gone. Whoever does not get it leaves the queue: rejects with CANCELED when the
-   * client's signal comes, and with what a look or a watch is refused with.
+   * if the place's key is gone. Otherwise the place leaves the queue: rejects with CANCELED when the
+   * client's signal comes, and with the error of a failed read or watch.
    */
   async waitForTurn(place: Place): Promise<Turn> {
     const { signal } = this.#client;

@@ -143,7 +143,7 @@ function chooseLeaseId({ requestIds }: LeaseServiceParts): bigint {
   }
 }
 
-/** The keys are told to who may read them, before and after they were asked for. */
+/** Keys go only to a caller who may read them, asked before and after they are looked up. */
 async function timeToLive(
   parts: LeaseServiceParts,
   call: UnaryCall,

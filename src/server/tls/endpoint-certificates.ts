@@ -1,5 +1,5 @@
 // The certificates of one side of a member, its client ports or its peers: from the files that the flags
-// name, or made by the member; and what is told of connections that were refused there.
+// name, or made by the member; and the log lines of connections that were refused there.
 
 import { Counter, ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';

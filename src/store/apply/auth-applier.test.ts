@@ -156,7 +156,7 @@ test('a machine that is started again knows all of it at once', async () => {
       return again.apply(REQUEST_KIND.RANGE, body, userOf(again, 'alice')).result.kind;
     };
     expect([range('a'), range('b')]).toEqual(['range', 'error']);
-    // The lock is not forgotten, nor is it made anew.
+    // The lock is kept, and not created again.
     await again.close();
     const [third] = await opened(env);
     third.apply(...entry.disable(), userOf(third, 'root'));
