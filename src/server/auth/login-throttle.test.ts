@@ -29,11 +29,11 @@ test('each failure of a user makes the next one wait longer; a success makes non
   await env.run(async () => {
     const delays: number[] = [];
     for (let i = 0; i < 11; i++) delays.push(await waits(of('root')));
-    expect(delays).toEqual([0, 0, 0, 50, 100, 200, 400, 800, 1600, 2000, 2000]);
+    expect(delays).toEqual([0, 0, 0, 50, 100, 200, 400, 800, 1000, 1000, 1000]);
     expect(await waits(of('alice'))).toBe(0);
     // What was not found out is neither.
-    expect(await waits(of('root'), 'open')).toBe(2000);
-    expect(await waits(of('root'), 'right')).toBe(2000);
+    expect(await waits(of('root'), 'open')).toBe(1000);
+    expect(await waits(of('root'), 'right')).toBe(1000);
     expect([await waits(of('root')), await waits(of('root'))]).toEqual([0, 0]);
     expect(await waits(of('root'))).toBe(0);
     expect(await waits(of('root'))).toBe(50);
@@ -60,7 +60,7 @@ test('guesses at the same time do not share one delay', async () => {
   await env.run(async () => {
     for (let i = 0; i < 3; i++) await waits(of('root'));
     const delays = await Promise.all(Array.from({ length: 8 }, () => waits(of('root'))));
-    expect(delays).toEqual([50, 100, 200, 400, 800, 1600, 2000, 2000]);
+    expect(delays).toEqual([50, 100, 200, 400, 800, 1000, 1000, 1000]);
   });
 });
 

@@ -1,5 +1,5 @@
 // Who guesses passwords waits. Failed logins are counted by user and by address; from the third on each
-// waits twice as long as the one before, up to two seconds. Nobody is locked out, and a user whose password
+// waits twice as long as the one before, up to a second. Nobody is locked out, and a user whose password
 // was right a moment ago does not wait at all.
 
 import type { Clock, Timers } from '../../env/index.ts';
