@@ -42,7 +42,11 @@ describeWith('the script that starts a cluster', [serverUnderTest()], () => {
     const endpoints = [0, 2, 4].map((offset) => `127.0.0.1:${port + offset}`);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const cluster = await start(['--', '--log-level=info'], port);
-      expect(cluster.log()).toContain(`etcdctl --endpoints=${endpoints.join(',')} member list`);
+      // A line of its own, which may come after the one that was waited for.
+      await cluster.line(
+        new RegExp(`etcdctl --endpoints=${endpoints.join(',')} member list$`),
+        READY_TIMEOUT_MS,
+      );
       const client = new Client({ endpoints, timeoutMs: 20_000 });
       const { members } = await client.cluster.memberList();
       expect(members.map(({ name }) => name).sort()).toEqual(['infra1', 'infra2', 'infra3']);
