@@ -12,7 +12,7 @@ import { crc32c, seededRandom } from '../../dist/base/index.js';
 import { RangeResult, RangeRun, WriteTxn } from '../../dist/mvcc/index.js';
 import { createNodeEnv } from '../../dist/net/index.js';
 import { etcdserverpb } from '../../dist/protocol/index.js';
-import { ResponseHeaderWriter } from '../../dist/server/services/response-header.js';
+import { ResponseHeaders } from '../../dist/server/services/response-header.js';
 import { kvEncoders } from '../../dist/server/services/responses.js';
 import { Backend, KvStore, Restore } from '../../dist/store/index.js';
 
@@ -57,7 +57,7 @@ for (const [at, i] of order.entries()) {
 }
 await backend.commit();
 
-const encoder = kvEncoders(new ResponseHeaderWriter(1n, 2n)).range;
+const encoder = kvEncoders(new ResponseHeaders(1n, 2n, { term: 1 })).range;
 const run = new RangeRun();
 const result = new RangeResult();
 const target = new Uint8Array(1 << 20);
