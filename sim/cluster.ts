@@ -32,6 +32,8 @@ const MERGE_AT = 8;
 const COUNTED: readonly string[] = [
   'applied snapshot',
   'became leader',
+  'failed to defragment',
+  'finished defragmenting directory',
   'finished scheduled compaction',
   'repaired a torn log',
   'saved snapshot to disk',

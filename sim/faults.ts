@@ -183,6 +183,8 @@ const MOMENTS: readonly Moment[] = [
   ['a temporary file', (each) => each.path.startsWith(`${SNAP_DIR}/tmp`)],
   ['a received database', (each) => each.path.endsWith('.snap.db')],
   ['a removal', (each) => each.kind === 'remove'],
+  ['a defragmentation', (each) => isNewFile(each)],
+  ['the exchange of the database', (each) => each.kind === 'rename' && isNewFile(each)],
 ];
 /** Of a member that receives a database and takes it over. */
 const SNAPSHOT_MOMENTS: readonly Moment[] = [
@@ -192,6 +194,9 @@ const SNAPSHOT_MOMENTS: readonly Moment[] = [
   ['a sync of the snapshot directory', (each) => each.kind === 'syncDirectory' && isSnap(each)],
   ['a write to the new database', (each) => isWrite(each) && each.path === `${SNAP_DIR}/db`],
 ];
+function isNewFile({ path }: DiskOperation): boolean {
+  return path.startsWith(`${SNAP_DIR}/db.tmp`);
+}
 function isSnap({ path }: DiskOperation): boolean {
   return path.startsWith(SNAP_DIR);
 }

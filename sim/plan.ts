@@ -64,6 +64,7 @@ export function planOf(options: PlanOptions): Plan {
       deleteRange: pick(0, 1, 3),
       txn: pick(5, 14, 30),
       staleRange: pick(2, 10),
+      defragment: pick(0, 1, 3),
     },
   };
 }

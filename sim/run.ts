@@ -154,6 +154,12 @@ class Run {
       ...{ recorder: cluster.recorder, clock: cluster.clock, timers: cluster.timers },
       ...{ seed, targets, endMs, mix, keys, pauseMs },
       beforeCompaction: async (revision) => cluster.saveBeforeCompaction(revision),
+      defragment: async (chosen) => {
+        const { running } = cluster;
+        const node = running[chosen % Math.max(1, running.length)];
+        if (node === undefined) return;
+        await cluster.call('defragment', ({ maintenance }) => maintenance.defragment(), [node]);
+      },
     });
   }
 

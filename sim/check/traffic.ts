@@ -18,6 +18,7 @@ export interface TrafficMix {
   readonly pastRange: number;
   readonly compact: number;
   readonly lease: number;
+  readonly defragment: number;
 }
 
 export const TRAFFIC_MIX: TrafficMix = {
@@ -31,6 +32,7 @@ export const TRAFFIC_MIX: TrafficMix = {
   pastRange: 6,
   compact: 1,
   lease: 6,
+  defragment: 0,
 };
 
 export interface TrafficOptions {
@@ -53,6 +55,11 @@ export interface TrafficOptions {
   readonly leaseTtl?: number;
   /** Before a compaction: what is lost by it can be saved. False: not now. */
   readonly beforeCompaction?: (revision: number) => Promise<boolean>;
+  /**
+   * Has a member defragmented, for the weight in `mix`. It is not recorded: no answer may depend on it.
+   * `chosen` picks the member.
+   */
+  readonly defragment?: (chosen: number) => Promise<void>;
 }
 
 const PREFIX = 'k';
@@ -143,6 +150,9 @@ class TrafficClient {
         return await this.#compact();
       case 'lease':
         return await this.#leaseStep();
+      case 'defragment':
+        await this.#options.defragment?.(this.#random.below(2 ** 31));
+        return undefined;
     }
   }
 

@@ -97,6 +97,8 @@ class FaultRun {
       // What is compacted must be in a log: it can no longer be asked for.
       beforeCompaction: async (revision) =>
         this.#collectors.some((one) => one.logs().length === 1 && one.last >= revision),
+      mix: { defragment: 1 },
+      defragment: (chosen) => this.#defragment(chosen),
     });
     const progress = setInterval(() => {
       for (const watch of this.#watches) watch.requestProgress();
@@ -122,6 +124,12 @@ class FaultRun {
       for (const client of this.#clients) client.close();
       await Promise.all(this.#collectors.map((one) => one.stop()));
     }
+  }
+
+  /** One of the members, which may be down. */
+  async #defragment(chosen: number): Promise<void> {
+    const client = this.#clients[chosen % this.#clients.length]!;
+    await client.maintenance.defragment({ timeoutMs: REQUEST_TIMEOUT_MS }).catch(() => undefined);
   }
 
   /** One or two faults at a time, then a pause. */
