@@ -1,0 +1,119 @@
+// The pages for operators: every command in them is run, in their order, on a member that is in the state
+// that the page is about. `etcdctl` is ours.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { FLAGS } from '../src/server/config/flags.ts';
+import { ApiClient } from './helpers/api.ts';
+import { Member, serverUnderTest } from './helpers/member.ts';
+import { describeWith, need, REPOSITORY, systemProgram } from './helpers/real-etcd.ts';
+import { run } from './helpers/run.ts';
+
+const PAGES = join(REPOSITORY, 'docs', 'operate');
+const QUOTA_BYTES = 16 * 1024 * 1024;
+const VALUE = 'v'.repeat(500_000);
+const COMMAND_TIMEOUT_MS = 60_000;
+
+const members: Member[] = [];
+afterEach(async () => {
+  for (const member of members.splice(0)) await member.dispose();
+});
+
+/** The blocks of commands of a page, in their order. */
+function blocksOf(page: string): string[] {
+  const text = readFileSync(join(PAGES, page), 'utf8');
+  return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
+}
+
+/** Runs a block as it stands, but for the member's address; its output. Fails as the shell does. */
+async function runBlock(member: Member, block: string): Promise<string> {
+  const tool = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
+  const script = [
+    'set -euo pipefail',
+    `etcdctl() { '${process.execPath}' '${tool}' "$@"; }`,
+    block.replaceAll('127.0.0.1:2379', member.endpoint),
+  ].join('\n');
+  const env = { ETCDCTL_ENDPOINTS: member.endpoint };
+  const result = await run(['bash', '-c', script], { env, timeoutMs: COMMAND_TIMEOUT_MS });
+  expect(result, block).toMatchObject({ code: 0, stderr: '' });
+  return result.stdout;
+}
+
+interface Found {
+  readonly dbSize: number;
+  readonly dbSizeInUse: number;
+}
+
+async function statusOf(client: ApiClient): Promise<Found> {
+  const answer = await client.must('Maintenance/Status', {});
+  return { dbSize: Number(answer['dbSize']), dbSizeInUse: Number(answer['dbSizeInUse']) };
+}
+
+/** Puts one key again and again, `count` times or until it is refused; what refused it. */
+async function fill(client: ApiClient, count: number): Promise<string> {
+  for (let i = 0; i < count; i++) {
+    const { code, details } = await client.call('KV/Put', { key: 'k', value: VALUE });
+    if (code !== 0) return details;
+  }
+  return '';
+}
+
+const ours = serverUnderTest();
+const curl = systemProgram('curl');
+
+test('every page is run here', () => {
+  expect(readdirSync(PAGES).sort()).toEqual(['defragment.md', 'space.md']);
+});
+
+test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
+  const text = readFileSync(join(PAGES, page), 'utf8');
+  const ofTool = ['cluster', 'write-out', 'physical', 'command-timeout', 'max-old-space-size'];
+  const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
+  expect(names.length).toBeGreaterThan(3);
+  const known = [...Object.keys(FLAGS), ...ofTool];
+  expect(names.filter((name) => !known.includes(name))).toEqual([]);
+});
+
+describeWith('commands of', [ours, curl], () => {
+  test('defragment.md', async () => {
+    const member = await Member.start(need(ours));
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    expect(await fill(client, 20)).toBe('');
+    const before = await statusOf(client);
+    const [status, defragment, cluster, metrics, ...more] = blocksOf('defragment.md');
+    expect(more).toEqual([]);
+    expect(await runBlock(member, status!)).toContain(member.endpoint);
+    expect(await runBlock(member, defragment!)).toMatch(/^compacted revision \d+\nFinished defrag/);
+    const after = await statusOf(client);
+    expect(after.dbSize).toBeLessThan(before.dbSize / 4);
+    expect(after.dbSize - after.dbSizeInUse).toBeLessThan(100_000);
+    expect(await runBlock(member, cluster!)).toMatch(/^Finished defragmenting etcd member\[/);
+    const page = await runBlock(member, metrics!);
+    expect(page).toContain('etcd_disk_defrag_inflight 0\n');
+    expect(page).toContain('etcd_disk_backend_defrag_duration_seconds_count 2\n');
+    expect(page).toContain('tetcd_defrag_copied_bytes 0\n');
+    client.close();
+  });
+
+  test('space.md', async () => {
+    const flags = [`--quota-backend-bytes=${QUOTA_BYTES}`];
+    const member = await Member.start(need(ours), { flags });
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    expect(await fill(client, 100)).toBe('etcdserver: mvcc: database space exceeded');
+    const [looking, out, writes, metrics, ...more] = blocksOf('space.md');
+    expect(more).toEqual([]);
+    const alarms = await runBlock(member, looking!);
+    expect(alarms).toMatch(/^memberID:\d+ alarm:NOSPACE/);
+    expect(alarms).toContain('alarm:NOSPACE');
+    await runBlock(member, out!);
+    expect(await runBlock(member, writes!)).toBe('OK\nstill/here\nyes\n');
+    expect(await runBlock(member, metrics!)).toContain(
+      `etcd_server_quota_backend_bytes ${QUOTA_BYTES}`,
+    );
+    expect((await statusOf(client)).dbSize).toBeLessThan(QUOTA_BYTES / 4);
+    client.close();
+  });
+});
