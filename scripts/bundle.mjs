@@ -26,7 +26,7 @@ const PARTS = [
   join(dist, 'cli/tetcdctl/main.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
-const PACKAGES = ['jose', 'pkijs', 'asn1js'];
+const PACKAGES = ['jose', 'pkijs', 'asn1js', 'ws'];
 const WORKER = join(dist, 'server/auth/password-worker.js');
 
 const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
@@ -49,7 +49,7 @@ async function bundle(input, change = (text) => text) {
     input,
     platform: 'node',
     // Native code, and optional: it is looked for when it is needed.
-    external: ['node-unix-socket'],
+    external: ['node-unix-socket', 'bufferutil', 'utf-8-validate'],
     plugins: [apart],
     transform: { define: { PACKAGE_VERSION: JSON.stringify(version) } },
   });
@@ -57,6 +57,7 @@ async function bundle(input, change = (text) => text) {
     output: [chunk],
   } = await made.generate({
     format: 'cjs',
+    exports: 'named',
     strict: true,
     codeSplitting: false,
     dynamicImportInCjs: false,

@@ -1,18 +1,47 @@
-// One HTTP request and its response, as grpc-gateway answers: what calls have in common.
+// One request and its answer: what calls have in common, over HTTP as grpc-gateway answers, and over
+// WebSocket (`socket-exchange.ts`).
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { STATUS, type StatusCode } from '../grpc/index.ts';
 import { escapedForHtml, httpStatusOf, statusJson } from './http-status.ts';
 import { UNREAD_BYTES_MAX } from './limits.ts';
 
 const JSON_TYPE = 'application/json';
 
-export class Exchange {
-  readonly request: IncomingMessage;
+export interface Exchange {
+  readonly body: Readable;
+  /** Whether a call of one message is served when that is there; otherwise when the body has ended. */
+  readonly isServedByFirst: boolean;
+  /** Something of an answer of OK has been sent. */
+  readonly headSent: boolean;
+  /** Calls back when the client has gone before the answer was complete. */
+  onGone(callback: () => void): void;
+  /** Calls back when there is room again, after a `write` that returned false. */
+  onDrain(callback: () => void): void;
+  /** The whole answer to a unary call. */
+  answer(json: string): void;
+  /** Begins an answer of OK that comes in pieces. */
+  begin(options?: { readonly isStream?: boolean }): void;
+  /** A piece of an answer, or a line of a stream. False: wait for room. */
+  write(text: string): boolean;
+  /** Ends an answer that came in pieces with its last one. */
+  end(text: string): void;
+  /** A status in place of an answer. Later ones do nothing. */
+  refuse(status: StatusCode, message: string): void;
+  /** The status that ends a stream: in place of all results, or after those that were sent. */
+  endStream(status: StatusCode, message: string): void;
+  /** The answer cannot be completed: the client sees a connection that breaks. */
+  abort(): void;
+}
+
+export class HttpExchange implements Exchange {
+  readonly body: IncomingMessage;
+  readonly isServedByFirst = false;
   readonly #response: ServerResponse;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
-    this.request = request;
+    this.body = request;
     this.#response = response;
   }
 
@@ -20,7 +49,6 @@ export class Exchange {
     return this.#response.headersSent;
   }
 
-  /** Calls back when the client has gone before the answer was complete. */
   onGone(callback: () => void): void {
     this.#response.on('close', () => {
       if (!this.#response.writableFinished) callback();
@@ -31,24 +59,19 @@ export class Exchange {
     this.#response.on('drain', callback);
   }
 
-  /** The whole answer to a unary call. */
   answer(json: string): void {
     this.begin();
     this.end(json);
   }
 
-  /** The head of an answer of OK that comes in pieces; `isEmpty` if there will be none. */
-  begin({ isStream = false, isEmpty = false } = {}): void {
+  begin({ isStream = false } = {}): void {
     const response = this.#response;
-    if (!isEmpty) {
-      response.setHeader('Content-Type', JSON_TYPE);
-      response.setHeader('Grpc-Metadata-Content-Type', 'application/grpc');
-    }
+    response.setHeader('Content-Type', JSON_TYPE);
+    response.setHeader('Grpc-Metadata-Content-Type', 'application/grpc');
     if (isStream || this.#takesTrailers) response.setHeader('Transfer-Encoding', 'chunked');
     response.statusCode = 200;
   }
 
-  /** A status in place of an answer. Later ones do nothing. */
   refuse(status: StatusCode, message: string): void {
     const response = this.#response;
     if (response.headersSent || response.writableEnded) return;
@@ -59,11 +82,10 @@ export class Exchange {
     response.end(statusJson(status, message));
   }
 
-  /** The status that ends a stream: in place of all results, or after those that were sent. */
   endStream(status: StatusCode, message: string): void {
     const response = this.#response;
     if (status === STATUS.OK) {
-      if (!response.headersSent) this.begin({ isStream: true, isEmpty: true });
+      if (!response.headersSent) response.setHeader('Transfer-Encoding', 'chunked');
       response.end();
       return;
     }
@@ -76,28 +98,26 @@ export class Exchange {
     response.end(`{"error":${escapedForHtml(statusJson(status, message))}}\n`);
   }
 
-  /** False: wait for `onDrain`. */
   write(text: string): boolean {
     return this.#response.write(text);
   }
 
-  end(text = ''): void {
+  end(text: string): void {
     this.#response.end(text);
   }
 
-  /** The answer cannot be completed: the client sees a connection that breaks. */
   abort(): void {
     this.#response.destroy();
   }
 
   get #takesTrailers(): boolean {
-    const { te } = this.request.headers;
+    const { te } = this.body.headers;
     return typeof te === 'string' && te.toLowerCase().includes('trailers');
   }
 
   /** The rest of a body that nobody wants stands before the next request; a short one is passed over. */
   #closeIfUnread(): void {
-    const { complete, headers } = this.request;
+    const { complete, headers } = this.body;
     const isShort = Number(headers['content-length']) <= UNREAD_BYTES_MAX;
     if (!complete && !isShort) this.#response.setHeader('Connection', 'close');
   }

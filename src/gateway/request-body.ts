@@ -1,6 +1,6 @@
 // The body of a request: JSON values that come one after the other, and what is done when they do not.
 
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { ERROR_CODES, hasCode } from '../base/index.ts';
 import { STATUS } from '../grpc/index.ts';
 import {
@@ -24,13 +24,15 @@ export interface BodySink {
 }
 
 interface BodyOptions {
-  readonly request: IncomingMessage;
+  readonly body: Readable;
   /** What the values mean. */
   readonly message: MessageInfo;
   /** Largest encoded message. */
   readonly messageBytesMax: number;
   /** Whether values after the first are ignored. */
   readonly takesOne: boolean;
+  /** Whether the first value counts as the end, if there is to be one only. */
+  readonly endsWithFirst: boolean;
   readonly held: HeldBytes;
   readonly sink: BodySink;
 }
@@ -49,11 +51,11 @@ export class RequestBody {
 
   constructor(options: BodyOptions) {
     this.#options = options;
-    const { request } = options;
-    request.on('data', (chunk: Buffer) => this.#guarded(() => this.#take(chunk)));
-    request.on('end', () => this.#guarded(() => this.#end()));
-    request.on('close', () => this.close());
-    request.on('error', () => this.close());
+    const { body } = options;
+    body.on('data', (chunk: Buffer) => this.#guarded(() => this.#take(chunk)));
+    body.on('end', () => this.#guarded(() => this.#end()));
+    body.on('close', () => this.close());
+    body.on('error', () => this.close());
   }
 
   /** Lets go of what is kept; nothing more is told. */
@@ -93,7 +95,7 @@ export class RequestBody {
   }
 
   #pass(value: Uint8Array): void {
-    const { message, messageBytesMax, takesOne, sink } = this.#options;
+    const { message, messageBytesMax, takesOne, endsWithFirst, sink } = this.#options;
     const bytes = wireFromJsonValue(message, value);
     if (bytes.length > messageBytesMax) {
       const sizes = `${bytes.length} vs. ${messageBytesMax}`;
@@ -106,6 +108,7 @@ export class RequestBody {
       this.#hold(0);
     }
     sink.onMessage(bytes);
+    if (takesOne && endsWithFirst) this.#end();
   }
 
   #refuse(status: RpcStatus): void {

@@ -8,7 +8,8 @@
 // The certificate of a TLS connection does not go with it: a call that comes through the gateway is made
 // by the user of its token, or by nobody (CVE-2018-16886).
 
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import {
   base64ErrorAt,
   decodeBinaryValue,
@@ -42,8 +43,16 @@ const UNIT_NS: Readonly<Record<string, bigint>> = {
   ...{ m: 1_000_000n, u: 1_000n, n: 1n },
 };
 
+/** What is looked at of a request. */
+export interface RequestHead {
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[];
+  readonly socket: Socket;
+}
+
 /** The context of the call that a request asks for, or why there is none. */
-export function contextOf(request: IncomingMessage, nowMs: number): LocalContext | RpcStatus {
+export function contextOf(request: RequestHead, nowMs: number): LocalContext | RpcStatus {
   const timeout = request.headers['grpc-timeout'];
   const timeoutMs = typeof timeout === 'string' && timeout !== '' ? timeoutMsOf(timeout) : 0;
   if (timeoutMs === undefined) return invalid(`invalid grpc-timeout: ${timeout}`);
@@ -90,7 +99,7 @@ function metadataName(field: string): string | undefined {
   return field.startsWith(METADATA_PREFIX) ? field.slice(METADATA_PREFIX.length) : undefined;
 }
 
-function addForwarded(pairs: (readonly [string, string])[], request: IncomingMessage): void {
+function addForwarded(pairs: (readonly [string, string])[], request: RequestHead): void {
   const { headers, socket } = request;
   const host = headers['x-forwarded-host'] ?? headers.host;
   if (typeof host === 'string' && host !== '') pairs.push(['x-forwarded-host', host]);

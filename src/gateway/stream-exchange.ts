@@ -28,7 +28,11 @@ export function serveStream(
   const sink = takesOne ? oneMessage(parts, exchange, open) : open().input;
   const { held, receiveBytesMax } = parts;
   new RequestBody({
-    ...{ request: exchange.request, message: entry.descriptor.request.descriptor },
+    ...{
+      body: exchange.body,
+      endsWithFirst: exchange.isServedByFirst,
+      message: entry.descriptor.request.descriptor,
+    },
     ...{ messageBytesMax: receiveBytesMax, takesOne, held, sink },
   });
 }
@@ -72,7 +76,7 @@ class HttpStream implements LocalStreamListener {
     exchange.onDrain(() => stream.resume());
     this.input = {
       onMessage: (message) => {
-        if (!stream.send(message)) exchange.request.pause();
+        if (!stream.send(message)) exchange.body.pause();
       },
       onEnd: () => stream.end(),
       onRefused: (status) => this.#refuse(status),
@@ -86,7 +90,7 @@ class HttpStream implements LocalStreamListener {
   }
 
   onDrain(): void {
-    this.#exchange.request.resume();
+    this.#exchange.body.resume();
   }
 
   onEnd(status: StatusCode, message: string): void {

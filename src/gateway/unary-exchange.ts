@@ -48,7 +48,11 @@ export function serveUnary(
     },
   };
   new RequestBody({
-    ...{ request: exchange.request, message: entry.descriptor.request.descriptor },
+    ...{
+      body: exchange.body,
+      endsWithFirst: exchange.isServedByFirst,
+      message: entry.descriptor.request.descriptor,
+    },
     ...{ messageBytesMax: receiveBytesMax, takesOne: true, held, sink },
   });
 }

@@ -13,7 +13,7 @@ import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/
 import type { ServerConfig } from './config/index.ts';
 import { BackendReports } from './consensus/backend-reports.ts';
 import { campaignIfOnlyVoter, hastenFirstElection } from './consensus/first-election.ts';
-import { createHttpHandler } from './http/handler.ts';
+import { createHttpHandler, createUpgradeHandler } from './http/handler.ts';
 import { collectMemberMetrics } from './http/member-metrics.ts';
 import { httpSourceOf } from './http/member-source.ts';
 import { STOP_GRACE_MS } from './limits.ts';
@@ -145,7 +145,11 @@ export class Member implements MemberLife {
       'cluster-version': version === undefined ? 'not_decided' : formatVersion(version),
     });
     parts.serving.start();
-    this.#listeners?.serveClients(parts.grpc, createHttpHandler(source));
+    this.#listeners?.serveClients(
+      parts.grpc,
+      createHttpHandler(source),
+      createUpgradeHandler(source),
+    );
     logServing(log, config, memberId);
     await env.timers.nextTurn();
     log.info('ready to serve client requests');

@@ -1,13 +1,14 @@
 // The HTTP handlers of the client port: health, version, metrics.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { JsonGateway } from '../../gateway/index.ts';
+import { type JsonGateway, wantsWebSocket } from '../../gateway/index.ts';
 import { identityOf } from '../../net/index.ts';
 import type { Versions } from '../cluster/own-versions.ts';
 import type { HealthHandler } from './health.ts';
 import { PairEnd } from './http2-bridge.ts';
 import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
 import { cleanPath, parseTarget, type Target } from './target.ts';
+import type { UpgradeHandler } from './upgrades.ts';
 
 export interface HttpSource {
   readonly health: HealthHandler;
@@ -54,6 +55,20 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
   };
 }
 
+/** Makes WebSockets of what asks for one below `/v3/`. */
+export function createUpgradeHandler(source: HttpSource): UpgradeHandler {
+  return (request, head) => {
+    const { gateway } = source;
+    const target = parseTarget(request.url ?? '/');
+    if (gateway === undefined || target === undefined || !wantsWebSocket(request)) return false;
+    if (isNamedAtGateway(source, request, target)) return false;
+    const path = gatewayPath(target);
+    if (path === undefined || cleanPath(target.path) !== undefined) return false;
+    void gateway.upgrade(request, head, path);
+    return true;
+  };
+}
+
 const NAME_IGNORED =
   'CommonName of client sending a request against gateway will be ignored and not used as expected';
 
@@ -73,14 +88,20 @@ function handleByGateway(
   { gateway }: HttpSource,
   request: IncomingMessage,
   response: ServerResponse,
-  { path, firstPart, search }: Target,
+  target: Target,
 ): boolean {
-  if (gateway === undefined || (firstPart !== 'v3' && firstPart !== 'v3beta')) return false;
-  if (path === '/v3') redirect(request, response, `/v3/${search}`);
-  else if (path.startsWith(`/${firstPart}/`)) {
-    gateway.handle(request, response, `/v3/${path.slice(firstPart.length + 2)}`);
-  } else return false;
+  if (gateway === undefined) return false;
+  const path = gatewayPath(target);
+  if (path !== undefined) gateway.handle(request, response, path);
+  else if (target.path === '/v3') redirect(request, response, `/v3/${target.search}`);
+  else return false;
   return true;
+}
+
+function gatewayPath({ path, firstPart }: Target): string | undefined {
+  if (firstPart !== 'v3' && firstPart !== 'v3beta') return undefined;
+  const prefix = `/${firstPart}/`;
+  return path.startsWith(prefix) ? `/v3/${path.slice(prefix.length)}` : undefined;
 }
 
 /** What `--cors` stands for by default: every origin is allowed. */

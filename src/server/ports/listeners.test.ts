@@ -26,7 +26,11 @@ test.skipIf(process.platform === 'win32')(
       log,
       env,
     });
-    listeners.serveClients(grpc, (_, response) => void response.end('here'));
+    listeners.serveClients(
+      grpc,
+      (_, response) => void response.end('here'),
+      () => false,
+    );
     const body = await new Promise<string>((resolve, reject) => {
       const asked = request({ socketPath: path, path: '/', agent: false }, (response) => {
         response.setEncoding('utf8').on('data', resolve);

@@ -6,6 +6,7 @@
 // ready, as in etcd; metrics URLs answer as soon as the member exists.
 
 import { createServer, type Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { invariant } from '../../base/index.ts';
 import type { Env, StreamAddress } from '../../env/index.ts';
 import type { Server } from '../../grpc/index.ts';
@@ -13,6 +14,7 @@ import { bind, type PortListener, type ServerTls } from '../../net/index.ts';
 import type { ListenUrl, ServerConfig } from '../config/index.ts';
 import type { HttpHandler } from '../http/handler.ts';
 import { bridged } from '../http/http2-bridge.ts';
+import { serveUpgrades, type UpgradeHandler } from '../http/upgrades.ts';
 import {
   HTTP_HEADERS_BYTES_MAX,
   HTTP_HEADERS_TIMEOUT_MS,
@@ -42,6 +44,7 @@ export class Listeners {
   readonly #clientHttp: BoundPort[] = [];
   readonly #metrics: BoundPort[] = [];
   readonly #http: HttpServer[] = [];
+  #webSockets: ReadonlySet<Socket> = new Set();
 
   /** Binds all addresses. If one fails, the others are closed, and the error names it. */
   static async bind(options: ListenersOptions): Promise<Listeners> {
@@ -90,8 +93,9 @@ export class Listeners {
     for (const { listener } of this.#metrics) listener.serve({ http });
   }
 
-  serveClients(grpc: Server, handler: HttpHandler): void {
+  serveClients(grpc: Server, handler: HttpHandler, upgradeHandler: UpgradeHandler): void {
     const http = this.#createHttp(handler);
+    this.#webSockets = serveUpgrades(http, upgradeHandler);
     const isSplit = this.#clientHttp.length > 0;
     for (const port of this.#clients) {
       port.listener.serve(isSplit ? { http2: grpc } : { http2: bridged(grpc, http), http });
@@ -117,6 +121,7 @@ export class Listeners {
     const ports = [...this.#clients, ...this.#clientHttp, ...this.#metrics];
     await Promise.all(ports.map(({ listener }) => listener.close()));
     for (const server of this.#http) server.closeAllConnections();
+    for (const socket of this.#webSockets) socket.destroy();
   }
 
   #createHttp(handler: HttpHandler): HttpServer {
