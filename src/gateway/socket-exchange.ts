@@ -104,7 +104,9 @@ class SocketExchange implements Exchange {
     this.#ws = ws;
     this.body = new Readable({ read: () => ws.resume() });
     ws.on('message', (message: Buffer) => {
-      if (!this.body.push(message) || !this.body.push('\n')) ws.pause();
+      this.body.push(message);
+      // Between messages a blank, so that what is in two is not read as one.
+      if (!this.body.push('\n')) ws.pause();
     });
     ws.on('close', () => this.body.push(null));
     // It closes after an error.
