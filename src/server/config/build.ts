@@ -268,6 +268,7 @@ function assemble(
     strictReconfigCheck: values['strict-reconfig-check'],
     maxLearners: values['max-learners'],
     enableGrpcGateway: values['enable-grpc-gateway'],
+    http: { hosts: [...values['host-whitelist']].sort(), origins: [...values.cors].sort() },
     heartbeatMs: values['heartbeat-interval'],
     electionMs: values['election-timeout'],
     initialElectionTickAdvance: values['initial-election-tick-advance'],

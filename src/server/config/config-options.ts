@@ -99,6 +99,10 @@ export interface ConfigOptions {
 
   /** Serve the API as JSON too, under `/v3/` of the client addresses. Default true. */
   readonly enableGrpcGateway?: boolean | undefined;
+  /** Origins (`http://host:port`) whose pages may read what HTTP answers. Default `*`: all. */
+  readonly cors?: readonly string[] | undefined;
+  /** Names of this host that HTTP requests without TLS may be for. Default `*`: any. */
+  readonly hostWhitelist?: readonly string[] | undefined;
 
   /** Milliseconds between a leader's heartbeats. Default 100. */
   readonly heartbeatInterval?: number | undefined;

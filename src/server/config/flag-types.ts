@@ -118,6 +118,18 @@ export function urlsFlag(defaultText: string, row: Row): Flag<readonly ParsedUrl
   );
 }
 
+/** URLs, or `*`, which is the default. */
+export function originsFlag(row: Row): Flag<readonly string[]> {
+  const all = '*';
+  return flag<readonly string[]>(row, [all], all, (text, before) => {
+    // As in etcd, what is there already stays, and `*` is added to it.
+    if (before.includes(text)) return { value: before };
+    if (text === all) return { value: [...before, all] };
+    const parsed = parseUrls(text);
+    return 'reason' in parsed ? parsed : { value: parsed.value.map((url) => url.text) };
+  });
+}
+
 /** Comma separated, duplicates removed, in the order given. */
 export function stringsFlag(defaultText: string, row: Row): Flag<readonly string[]> {
   const split = (text: string): readonly string[] => [...new Set(text.split(','))];

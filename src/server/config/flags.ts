@@ -19,6 +19,7 @@ import {
   featureGatesFlag,
   intFlag,
   optionalFlag,
+  originsFlag,
   stringFlag,
   stringsFlag,
   uint32Flag,
@@ -202,6 +203,16 @@ export const FLAGS = {
   }),
 
   ...TLS_FLAGS,
+  cors: originsFlag({
+    group: 'security',
+    help: "Origins (http://host:port) whose pages may read what HTTP answers, comma separated; '*' is all.",
+  }),
+  'host-whitelist': stringsFlag('*', {
+    group: 'security',
+    help:
+      "Names of this host that HTTP requests without TLS may be for, comma separated; '*' is any. " +
+      'Keeps out pages that have their own name resolve to this host.',
+  }),
 
   logger: stringFlag('zap', {
     group: 'logging',

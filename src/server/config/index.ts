@@ -13,6 +13,7 @@ export type {
   AuthConfig,
   EndpointTls,
   GrpcConfig,
+  HttpAccessConfig,
   InitialMember,
   ListenUrl,
   LogConfig,

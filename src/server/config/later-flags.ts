@@ -3,7 +3,6 @@
 // so that command lines written for etcd work. Any other value is refused by name: a flag that is
 // silently ignored could mean a server without the TLS it was told to use.
 
-import { parseUrls } from './urls.ts';
 import {
   clampToNumber,
   INT64,
@@ -71,15 +70,11 @@ const ANY_TEXT = later(asText, always);
 const ANY_INT = later(integer(INT64), always);
 const ANY_DURATION = later(parseDurationMs, always);
 
-/** Lists where `*` among the elements, or no element at all, allows all. */
-const EVERYBODY = later(asText, (list) => list === '' || list.split(',').includes('*'));
-
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
   'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
   'config-file': UNSET,
   'corrupt-check-time': later(parseDurationMs, (ms) => ms === 0),
-  cors: later(parseOrigins, (origins) => origins === '*'),
   'discovery-cacert': ANY_TEXT,
   'discovery-cert': ANY_TEXT,
   'discovery-dial-timeout': ANY_DURATION,
@@ -105,7 +100,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'enable-distributed-tracing': OFF,
   'enable-log-rotation': OFF,
   'enable-pprof': OFF,
-  'host-whitelist': EVERYBODY,
   'log-rotation-config-json': ANY_TEXT,
   'memory-mlock': OFF,
   'socket-reuse-port': OFF,
@@ -113,13 +107,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
 
 export function laterFlag(name: string): LaterFlag | undefined {
   return Object.hasOwn(LATER_FLAGS, name) ? LATER_FLAGS[name] : undefined;
-}
-
-/** `*` or a list of URLs. */
-function parseOrigins(text: string): Parsed<string> {
-  if (text === '*') return { value: text };
-  const parsed = parseUrls(text);
-  return 'reason' in parsed ? parsed : { value: text };
 }
 
 function takeHashCheckTime(text: string): LaterOutcome {

@@ -57,6 +57,7 @@ test('without flags, the defaults of etcd', () => {
       strictReconfigCheck: true,
       maxLearners: 1,
       enableGrpcGateway: true,
+      http: { hosts: ['*'], origins: ['*'] },
       heartbeatMs: 100,
       electionMs: 1000,
       initialElectionTickAdvance: true,
@@ -543,4 +544,23 @@ describeWith('beside a real etcd', [real], () => {
   ] as const)('%j with %j is refused in the same words', (argv, env) => {
     expect(problemOf(argv, env)).toBe(theirProblem(argv, env));
   });
+});
+
+test.each([
+  [['--cors=http://b:2,http://a:1'], { origins: ['http://a:1', 'http://b:2'] }],
+  [['--cors=HTTPS://a:1'], { origins: ['https://a:1'] }],
+  [['--cors=http://a:1', '--cors=*'], { origins: ['*', 'http://a:1'] }],
+  [['--cors=http://a:1', '--cors=http://b:1'], { origins: ['http://b:1'] }],
+  [['--host-whitelist=b,a,b'], { hosts: ['a', 'b'] }],
+  // As in etcd, none but the empty name.
+  [['--host-whitelist='], { hosts: [''] }],
+] as const)('%j', (argv, http) => {
+  expect(configOf(argv).http).toMatchObject(http);
+});
+
+test.each([
+  ['--cors=', 'URL scheme must be http, https, unix, or unixs: '],
+  ['--cors=http://a', 'URL address does not have the form "host:port": http://a'],
+])('%s is no list of origins', (flag, reason) => {
+  expect(problemOf([flag])).toBe(`2: invalid value "${flag.slice(7)}" for flag -cors: ${reason}`);
 });

@@ -94,6 +94,14 @@ export interface AuthConfig {
   readonly bcryptCost: number;
 }
 
+/** Which requests of browsers are served on client URLs; `*` among them: all. */
+export interface HttpAccessConfig {
+  /** Names that a request without TLS may have in `Host`. */
+  readonly hosts: readonly string[];
+  /** Origins whose pages may read answers. */
+  readonly origins: readonly string[];
+}
+
 export interface AutoCompactionConfig {
   readonly mode: 'periodic' | 'revision';
   /** History that is kept: milliseconds, or revisions. 0: nothing is compacted by itself. */
@@ -139,6 +147,7 @@ export interface ServerConfig {
 
   /** Whether client addresses serve JSON under `/v3/`. */
   readonly enableGrpcGateway: boolean;
+  readonly http: HttpAccessConfig;
 
   /** One raft tick. At least 1. */
   readonly heartbeatMs: number;

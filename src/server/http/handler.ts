@@ -5,12 +5,14 @@ import { type JsonGateway, wantsWebSocket } from '../../gateway/index.ts';
 import { identityOf } from '../../net/index.ts';
 import type { Versions } from '../cluster/own-versions.ts';
 import type { HealthHandler } from './health.ts';
+import type { HttpAccess } from './http-access.ts';
 import { PairEnd } from './http2-bridge.ts';
 import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
 import { cleanPath, parseTarget, type Target } from './target.ts';
 import type { UpgradeHandler } from './upgrades.ts';
 
 export interface HttpSource {
+  readonly access: HttpAccess;
   readonly health: HealthHandler;
   /** Undefined if it is switched off. */
   readonly gateway: JsonGateway | undefined;
@@ -35,11 +37,15 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
       return;
     }
     if (!metricsOnly) {
+      if (!source.access.isForUs(request)) {
+        source.access.refuse(request, response);
+        return;
+      }
       if (isNamedAtGateway(source, request, target)) {
         respondError(response, 400, NAME_IGNORED);
         return;
       }
-      for (const [name, value] of CORS) response.setHeader(name, value);
+      source.access.setHeaders(request, response);
       if (request.method === 'OPTIONS') {
         response.writeHead(200, { 'Content-Length': 0 }).end();
         return;
@@ -58,10 +64,10 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
 /** Makes WebSockets of what asks for one below `/v3/`. */
 export function createUpgradeHandler(source: HttpSource): UpgradeHandler {
   return (request, head) => {
-    const { gateway } = source;
+    const { access, gateway } = source;
     const target = parseTarget(request.url ?? '/');
     if (gateway === undefined || target === undefined || !wantsWebSocket(request)) return false;
-    if (isNamedAtGateway(source, request, target)) return false;
+    if (!access.isForUs(request) || isNamedAtGateway(source, request, target)) return false;
     const path = gatewayPath(target);
     if (path === undefined || cleanPath(target.path) !== undefined) return false;
     void gateway.upgrade(request, head, path);
@@ -103,13 +109,6 @@ function gatewayPath({ path, firstPart }: Target): string | undefined {
   const prefix = `/${firstPart}/`;
   return path.startsWith(prefix) ? `/v3/${path.slice(prefix.length)}` : undefined;
 }
-
-/** What `--cors` stands for by default: every origin is allowed. */
-const CORS: ReadonlyArray<readonly [name: string, value: string]> = [
-  ['Access-Control-Allow-Methods', 'POST, GET, OPTIONS, PUT, DELETE'],
-  ['Access-Control-Allow-Origin', '*'],
-  ['Access-Control-Allow-Headers', 'accept, content-type, authorization'],
-];
 
 function answerVersion(
   source: HttpSource,

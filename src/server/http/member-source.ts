@@ -18,10 +18,11 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
+import { HttpAccess } from './http-access.ts';
 
 interface HttpSourceParts {
   readonly callers: Pick<Callers, 'areAsked'>;
-  readonly config: Pick<ServerConfig, 'clientTls' | 'enableGrpcGateway'> & {
+  readonly config: Pick<ServerConfig, 'clientTls' | 'enableGrpcGateway' | 'http'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
   };
   readonly env: Pick<Env, 'clock' | 'timers'>;
@@ -36,8 +37,10 @@ interface HttpSourceParts {
 }
 
 export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSource {
+  const log = parts.log.child('http');
   return {
-    health: new HealthHandler(healthSource(parts), healthMetrics(parts), parts.log.child('http')),
+    access: new HttpAccess(parts.config.http, log),
+    health: new HealthHandler(healthSource(parts), healthMetrics(parts), log),
     gateway: parts.config.enableGrpcGateway ? createGateway(parts) : undefined,
     get refusesNamedCertificates() {
       return parts.config.clientTls.clientCertAuth && parts.callers.areAsked;

@@ -56,7 +56,7 @@ test('what only we have is named too', () => {
 
 /** Keys of etcd's line that name what this release does not have, or its own program. */
 const THEIRS_ALONE =
-  /^(git-sha|go-.*|max-cpu-set|local-address|cors|host-whitelist|initial-corrupt-check|.*-check.*interval|discovery-.*|ts|caller)$/;
+  /^(git-sha|go-.*|max-cpu-set|local-address|initial-corrupt-check|.*-check.*interval|discovery-.*|ts|caller)$/;
 
 const real = realEtcd('3.7');
 describeWith('beside a real etcd', [real], () => {
@@ -75,6 +75,8 @@ describeWith('beside a real etcd', [real], () => {
     '--initial-cluster-token=tkn',
     '--listen-metrics-urls=http://127.0.0.1:0',
     '--v2-deprecation=gone',
+    '--cors=http://b.example:2,http://a.example:1',
+    '--host-whitelist=b.example,a.example',
   ];
   test.each([
     { which: 'those by default', more: ['--initial-cluster=default=http://127.0.0.1:0'] },

@@ -97,6 +97,8 @@ function limitFields(config: ServerConfig): LogFields {
     'max-request-bytes': config.grpc.maxRequestBytes,
     'max-concurrent-streams': config.grpc.maxConcurrentStreams,
     'pre-vote': config.preVote,
+    cors: config.http.origins,
+    'host-whitelist': config.http.hosts,
     'feature-gates': config.featureGates.text,
     'auto-compaction-mode': config.autoCompaction.mode,
     // As etcd has it, where revisions are so many nanoseconds.
