@@ -101,7 +101,8 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
       this.replyInPieces(bytes.length, cut(bytes));
       return;
     }
-    this.leave();
+    this.countSent(bytes.length);
+    this.leave(STATUS.OK);
     this.#exchange.answer(jsonFromWire(this.#message, bytes));
   }
 
@@ -110,6 +111,7 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
       pieces.return?.();
       return;
     }
+    this.countSent(size);
     this.#pieces = pieces;
     this.#bytesLeft = size;
     this.#print();
@@ -131,13 +133,13 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
       else this.#parts.calls.failed(this, error);
       return;
     }
-    this.leave();
+    this.leave(STATUS.OK);
     this.#exchange.end(this.#printer.end());
   }
 
   fail(status: StatusCode, message: string): void {
     if (this.ended) return;
-    this.leave();
+    this.leave(status);
     if (this.#exchange.headSent) this.#exchange.abort();
     else this.#exchange.refuse(status, message);
   }
@@ -148,8 +150,8 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
     this.onCancel?.();
   }
 
-  protected override leave(): void {
-    super.leave();
+  protected override leave(status: StatusCode): void {
+    super.leave(status);
     this.#pieces?.return?.();
     this.#pieces = undefined;
     this.holdMemory(-this.#heldBytes);

@@ -1,7 +1,7 @@
 // The table of services, and the context of a request.
 
 export type { Call, Caller, StreamCall, UnaryCall } from './call.ts';
-export { encodedBy, LocalCall, type LocalContext } from './local-call.ts';
+export { type CallMeter, encodedBy, LocalCall, type LocalContext } from './local-call.ts';
 export { LocalCalls } from './local-calls.ts';
 export type { LocalStream, LocalStreamListener } from './local-stream.ts';
 export { serveGrpc } from './serve-grpc.ts';

@@ -6,6 +6,7 @@ import {
   type Encoder,
   GrpcStatusError,
   type Metadata,
+  type MethodStats,
   type Peer,
   type Pieces,
   type RoomWaiter,
@@ -26,6 +27,14 @@ export interface LocalEnv {
   readonly timers: Timers;
 }
 
+/** Counts calls as the transport counts those of remote clients. */
+export interface CallMeter {
+  /** The counters of the method of a path; undefined if its calls are not counted. */
+  statsOf(path: string): MethodStats | undefined;
+  /** A call that was begun has ended. */
+  onCallEnd(call: Pick<Call, 'path' | 'peer'>, method: MethodStats, durationMs: number): void;
+}
+
 export abstract class LocalCall implements Call {
   readonly path: string;
   readonly peer: Peer;
@@ -36,6 +45,9 @@ export abstract class LocalCall implements Call {
   readonly #env: LocalEnv;
   readonly #signal: AbortSignal | undefined;
   #timer: Timer | undefined;
+  #meter: CallMeter | undefined;
+  #stats: MethodStats | undefined;
+  #startMs = 0;
 
   constructor(path: string, context: LocalContext, env: LocalEnv) {
     this.path = path;
@@ -47,13 +59,36 @@ export abstract class LocalCall implements Call {
     this.#signal = context.signal;
   }
 
-  /** Starts the deadline and the signal. False if one of them has ended the call already. */
-  begin(): boolean {
+  /**
+   * Starts the deadline and the signal. False if one of them has ended the call already; then it is not
+   * counted either.
+   */
+  begin(meter: CallMeter | undefined): boolean {
     if (this.#signal?.aborted === true) this.#onAbort();
     if (!this.isWanted()) return false;
     this.#signal?.addEventListener('abort', this.#onAbort);
     this.#awaitDeadline();
+    this.#meter = meter;
+    this.#stats = meter?.statsOf(this.path);
+    if (this.#stats !== undefined) {
+      this.#stats.started++;
+      this.#startMs = this.#env.clock.monotonicMs();
+    }
     return true;
+  }
+
+  /** The handler gets a message of so many bytes. */
+  countReceived(bytes: number): void {
+    if (this.#stats === undefined) return;
+    this.#stats.messagesReceived++;
+    this.#stats.bytesReceived += bytes;
+  }
+
+  /** The handler gives a message of so many bytes. */
+  protected countSent(bytes: number): void {
+    if (this.#stats === undefined) return;
+    this.#stats.messagesSent++;
+    this.#stats.bytesSent += bytes;
   }
 
   isWanted(): boolean {
@@ -67,8 +102,12 @@ export abstract class LocalCall implements Call {
   abstract giveUp(status: StatusCode, message: string): void;
 
   /** The bookkeeping at the end of a call, for any reason. */
-  protected leave(): void {
+  protected leave(status: StatusCode): void {
     this.ended = true;
+    if (this.#stats !== undefined) {
+      this.#stats.ended[status]!++;
+      this.#meter?.onCallEnd(this, this.#stats, this.#env.clock.monotonicMs() - this.#startMs);
+    }
     this.#timer?.cancel();
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
@@ -123,15 +162,18 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
 
   reply<T>(encoder: Encoder<T>, message: T): void {
     if (this.ended) return;
-    this.leave();
-    this.#sink.resolve(encodedBy(encoder, message));
+    const answer = encodedBy(encoder, message);
+    this.countSent(answer.length);
+    this.leave(STATUS.OK);
+    this.#sink.resolve(answer);
   }
 
   replyInPieces(size: number, pieces: Pieces): void {
     try {
       if (this.ended) return;
       const answer = joined(size, pieces);
-      this.leave();
+      this.countSent(size);
+      this.leave(STATUS.OK);
       this.#sink.resolve(answer);
     } catch (error) {
       if (!(error instanceof GrpcStatusError)) throw error;
@@ -143,7 +185,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
 
   fail(status: StatusCode, message: string): void {
     if (this.ended) return;
-    this.leave();
+    this.leave(status);
     this.#sink.reject(new GrpcStatusError(status, message));
   }
 

@@ -3,7 +3,13 @@
 
 import { GrpcStatusError, STATUS } from '../grpc/index.ts';
 import type { Call, UnaryCall } from './call.ts';
-import { type LocalCall, type LocalContext, type LocalEnv, LocalUnaryCall } from './local-call.ts';
+import {
+  type CallMeter,
+  type LocalCall,
+  type LocalContext,
+  type LocalEnv,
+  LocalUnaryCall,
+} from './local-call.ts';
 import { type LocalStream, LocalStreamCall, type LocalStreamListener } from './local-stream.ts';
 import type { ServiceTable, StreamEntry, UnaryEntry } from './service-table.ts';
 
@@ -12,6 +18,8 @@ interface LocalCallsOptions {
   readonly env: LocalEnv;
   /** A handler threw; the call has been answered INTERNAL. */
   readonly onHandlerError: (call: Call, error: unknown) => void;
+  /** Where calls are counted; those that a service makes are a part of the call that it serves. */
+  readonly meter?: CallMeter;
 }
 
 export class LocalCalls {
@@ -38,7 +46,8 @@ export class LocalCalls {
 
   /** Has a call that its maker takes the answer of served; it may be answered when this returns. */
   serve(entry: UnaryEntry, call: LocalCall & UnaryCall, request: Uint8Array): void {
-    if (!call.begin()) return;
+    if (!call.begin(this.#options.meter)) return;
+    call.countReceived(request.length);
     try {
       entry.serve(call, request);
     } catch (error) {
@@ -57,9 +66,9 @@ export class LocalCalls {
    * if the table has no such method.
    */
   stream(path: string, listener: LocalStreamListener, context: LocalContext): LocalStream {
-    const { env, onHandlerError } = this.#options;
+    const { env, onHandlerError, meter } = this.#options;
     const entry = this.#entry(path, false);
-    return new LocalStreamCall(entry, listener, context, env, onHandlerError).open(entry);
+    return new LocalStreamCall(entry, listener, context, env, onHandlerError).open(entry, meter);
   }
 
   #entry(path: string, unary: true): UnaryEntry;

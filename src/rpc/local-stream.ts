@@ -2,7 +2,13 @@
 
 import { type Encoder, STATUS, type StatusCode, type StreamHandler } from '../grpc/index.ts';
 import type { Call, StreamCall } from './call.ts';
-import { encodedBy, LocalCall, type LocalContext, type LocalEnv } from './local-call.ts';
+import {
+  type CallMeter,
+  encodedBy,
+  LocalCall,
+  type LocalContext,
+  type LocalEnv,
+} from './local-call.ts';
 import { LocalPipe } from './local-pipe.ts';
 import type { StreamEntry } from './service-table.ts';
 
@@ -56,7 +62,10 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
     this.#onHandlerError = onHandlerError;
     this.#takesOne = entry.kind === 'server_stream';
     this.#toHandler = new LocalPipe(env.timers, {
-      deliver: (message) => this.#call((handler) => handler.onMessage(message)),
+      deliver: (message) => {
+        this.countReceived(message.length);
+        this.#call((handler) => handler.onMessage(message));
+      },
       deliverEnd: () => this.#call((handler) => handler.onEnd()),
       drained: () => listener.onDrain?.(),
     });
@@ -68,8 +77,8 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
     });
   }
 
-  open(entry: StreamEntry): LocalStream {
-    if (this.begin()) {
+  open(entry: StreamEntry, meter: CallMeter | undefined): LocalStream {
+    if (this.begin(meter)) {
       try {
         this.#handler = entry.open(this);
         if (this.#gaveUp) this.#handler.onCancel();
@@ -94,14 +103,18 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
 
   write<T>(encoder: Encoder<T>, message: T): boolean {
     if (this.ended) return true;
-    if (!this.#toClient.isOverfull) return this.#toClient.push(encodedBy(encoder, message));
+    if (!this.#toClient.isOverfull) {
+      const bytes = encodedBy(encoder, message);
+      this.countSent(bytes.length);
+      return this.#toClient.push(bytes);
+    }
     this.giveUp(STATUS.RESOURCE_EXHAUSTED, 'the client of a stream takes too little of it');
     return true;
   }
 
   end(status: StatusCode = STATUS.OK, message = ''): void {
     if (this.ended) return;
-    this.leave();
+    this.leave(status);
     this.#status = status;
     this.#text = message;
     this.#toHandler.close();
@@ -141,7 +154,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
 
   giveUp(status: StatusCode, message: string): void {
     if (!this.ended) {
-      this.leave();
+      this.leave(status);
       this.#gaveUp = true;
       try {
         this.#handler?.onCancel();
@@ -164,7 +177,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
   #failInternally(error: unknown): void {
     this.#onHandlerError(this, error);
     if (this.ended) return;
-    this.leave();
+    this.leave(STATUS.INTERNAL);
     this.#tell(STATUS.INTERNAL, 'internal error');
   }
 

@@ -49,7 +49,12 @@ import { NoSpaceAlarm } from './duties/no-space-alarm.ts';
 import { type HeapUse, Quota } from './duties/quota.ts';
 import type { MemberOptions } from './member-options.ts';
 import type { PeerPorts } from './ports/peer-ports.ts';
-import { createGrpcServer, createLocalCalls, createServiceTable } from './services/grpc-server.ts';
+import {
+  createGatewayCalls,
+  createGrpcServer,
+  createLocalCalls,
+  createServiceTable,
+} from './services/grpc-server.ts';
 import { ServingState } from './services/health.ts';
 import { ResponseHeaders } from './services/response-header.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
@@ -142,6 +147,7 @@ export class MemberParts {
   /** Calls of these services from inside the process. */
   readonly localCalls: LocalCalls;
   readonly grpc: Server;
+  readonly gatewayCalls: LocalCalls;
 
   constructor(materials: MemberMaterials) {
     const { options, booted, metrics, life } = materials;
@@ -198,6 +204,7 @@ export class MemberParts {
     this.services = createServiceTable(this);
     this.localCalls = createLocalCalls(this, this.services);
     this.grpc = createGrpcServer(this, this.services, metrics.grpc);
+    this.gatewayCalls = createGatewayCalls(this, this.services, this.grpc, metrics.grpc);
   }
 
   #createPasswords({ passwordRunner }: MemberOptions): Passwords {

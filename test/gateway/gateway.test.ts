@@ -99,6 +99,17 @@ describeWith('the JSON gateway', [ours, real], () => {
     }
   });
 
+  test('counts calls as etcd does', async () => {
+    const pages = [mine, theirs].map(async ({ endpoint }) => {
+      const { body } = await ask(endpoint, { path: '/metrics', method: 'GET' });
+      const counts = body.split('\n').filter((line) => /^grpc_server_.*[1-9]\d*$/.test(line));
+      // A snapshot comes in pieces; how many depends on its size.
+      return counts.filter((line) => !/msg_sent.*Snapshot/.test(line)).sort();
+    });
+    const [own, other] = await Promise.all(pages);
+    expect(own).toEqual(other);
+  });
+
   test('does not serve yet', async () => {
     for (const { path, rpc } of ROUTES) {
       const { status } = await ask(mine.endpoint, { path, body: '{"a":' });

@@ -52,10 +52,7 @@ export function collectMemberMetrics(metrics: Metrics, parts: MemberMetricsParts
     let sent = 0;
     let received = 0;
     for (const [stats, metric] of methods) {
-      metric.started.value = stats.started;
-      metric.received.value = stats.messagesReceived;
-      metric.sent.value = stats.messagesSent;
-      metric.handled.set(stats.ended);
+      collectMethod(stats, metric);
       sent += stats.bytesSent;
       received += stats.bytesReceived;
     }
@@ -67,6 +64,18 @@ export function collectMemberMetrics(metrics: Metrics, parts: MemberMetricsParts
 function registerMethod(metrics: Metrics, stats: MethodStats, kind: MethodKind): GrpcMethodMetrics {
   const [, service = '', method = ''] = stats.path.split('/');
   return metrics.grpc.add(service, method, kind);
+}
+
+/**
+ * Messages are counted as etcd's middleware does: each attempt. A unary call that failed has sent one; a
+ * stream in both directions has received one more, the end.
+ */
+function collectMethod(stats: MethodStats, metric: GrpcMethodMetrics): void {
+  const ended = stats.ended.reduce((sum, count) => sum + count, 0);
+  metric.started.value = stats.started;
+  metric.received.value = stats.messagesReceived + (metric.type === 'bidi_stream' ? ended : 0);
+  metric.sent.value = stats.unary ? ended : stats.messagesSent;
+  metric.handled.set(stats.ended);
 }
 
 function collectServer(parts: MemberMetricsParts): void {

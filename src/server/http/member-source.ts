@@ -27,7 +27,7 @@ interface HttpSourceParts {
   };
   readonly env: Pick<Env, 'clock' | 'timers'>;
   readonly services: ServiceTable;
-  readonly localCalls: LocalCalls;
+  readonly gatewayCalls: LocalCalls;
   readonly log: Logger;
   readonly metrics: Pick<ServerMetrics, 'server'>;
   readonly raft: Pick<RaftState, 'leader'>;
@@ -50,9 +50,9 @@ export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSour
   };
 }
 
-function createGateway({ config, env, services, localCalls }: HttpSourceParts): JsonGateway {
+function createGateway({ config, env, services, gatewayCalls }: HttpSourceParts): JsonGateway {
   return new JsonGateway({
-    ...{ table: services, calls: localCalls, env },
+    ...{ table: services, calls: gatewayCalls, env },
     receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
   });
 }

@@ -1,8 +1,13 @@
 // The gRPC server of a member: limits from the flags, and the table of every service.
 
 import type { Env } from '../../env/index.ts';
-import { createServer, type Server, type ServerOptions } from '../../grpc/index.ts';
-import { type Call, LocalCalls, ServiceTable, serveGrpc } from '../../rpc/index.ts';
+import {
+  createServer,
+  type MethodStats,
+  type Server,
+  type ServerOptions,
+} from '../../grpc/index.ts';
+import { type Call, type CallMeter, LocalCalls, ServiceTable, serveGrpc } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { CoarseClock } from '../telemetry/coarse-clock.ts';
@@ -59,6 +64,39 @@ export function createLocalCalls(
   return new LocalCalls({ table, env, onHandlerError: logsHandlerErrors(log) });
 }
 
+/** Calls of the gateway: from inside the process too, but they count as calls of clients. */
+export function createGatewayCalls(
+  parts: GrpcServerParts,
+  table: ServiceTable,
+  server: Pick<Server, 'methods'>,
+  metrics: GrpcMetrics,
+): LocalCalls {
+  const methods = new Map(server.methods.map((stats) => [stats.path, stats]));
+  const meter: CallMeter = {
+    statsOf: (path) => methods.get(path),
+    onCallEnd: observesCalls(parts, metrics),
+  };
+  return new LocalCalls({
+    ...{ table, env: parts.env, meter },
+    onHandlerError: logsHandlerErrors(parts.log),
+  });
+}
+
+/** Duration of each call, and a line in the log about one that took long. */
+function observesCalls({ config, log }: GrpcServerParts, metrics: GrpcMetrics) {
+  const expectedMs = config.warningUnaryRequestDurationMs;
+  return ({ path, peer }: Pick<Call, 'path' | 'peer'>, { unary }: MethodStats, ms: number) => {
+    metrics.observe(path, ms / 1000);
+    if (ms <= expectedMs || !unary) return;
+    log.warn('request stats', {
+      method: path,
+      remote: peer.address,
+      'took-ms': Math.round(ms),
+      'expected-ms': expectedMs,
+    });
+  };
+}
+
 function logsHandlerErrors(log: Logger): (call: Pick<Call, 'path'>, error: unknown) => void {
   return (call, error) =>
     log.error('a request failed unexpectedly', { method: call.path, error: asError(error) });
@@ -82,10 +120,12 @@ interface GrpcServerParts {
 
 /** Makes the server, without connections yet. Durations of calls are recorded in `metrics`. */
 export function createGrpcServer(
-  { config, env, log }: GrpcServerParts,
+  parts: GrpcServerParts,
   table: ServiceTable,
   metrics: GrpcMetrics,
 ): Server {
+  const { config, env, log } = parts;
+  const onCallEnd = observesCalls(parts, metrics);
   const server = createServer({
     timers: env.timers,
     // Durations of calls are measured, precisely only if histograms are enabled.
@@ -95,17 +135,7 @@ export function createGrpcServer(
       maxConcurrentStreams: config.grpc.maxConcurrentStreams,
     },
     keepalive: keepaliveOf(config),
-    onCallEnd: (call, _status, durationMs) => {
-      metrics.observe(call.path, durationMs / 1000);
-      if (durationMs <= config.warningUnaryRequestDurationMs) return;
-      if (!call.method.unary) return;
-      log.warn('request stats', {
-        method: call.path,
-        remote: call.peer.address,
-        'took-ms': Math.round(durationMs),
-        'expected-ms': config.warningUnaryRequestDurationMs,
-      });
-    },
+    onCallEnd: (call, _status, durationMs) => onCallEnd(call, call.method, durationMs),
     onHandlerError: logsHandlerErrors(log),
     onConnectionError: (peer, error) =>
       log.debug('closed a connection', { address: peer.address, error }),
