@@ -123,6 +123,11 @@ async function openTls(
     ...others,
     ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
   });
+  // `tls.connect` passes neither on to the socket that it makes, which has none to set before this.
+  socket.once('connect', () => {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE_IDLE_MS);
+  });
   return {
     socket,
     connected: 'secureConnect',

@@ -3,9 +3,19 @@
 import { once } from 'node:events';
 import { createServer as createHttp } from 'node:http';
 import https from 'node:https';
-import { type AddressInfo, connect as connectPlain, createServer as createPlain } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type TlsOptions } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import {
+  type AddressInfo,
+  connect as connectPlain,
+  createServer as createPlain,
+  Socket,
+} from 'node:net';
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  TLSSocket,
+  type TlsOptions,
+} from 'node:tls';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { bytesFromLatin1, latin1FromBytes } from '../base/index.ts';
 import { type ByteStream, createNodeTimers } from '../env/index.ts';
 import { socketConnect } from './connect.ts';
@@ -343,4 +353,22 @@ describe('plaintext beside TLS on one port', () => {
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
     expect(peers).toEqual([]);
   });
+});
+
+test('an outgoing connection sends small pieces at once and is probed when idle', async () => {
+  const set: string[] = [];
+  for (const name of ['setNoDelay', 'setKeepAlive'] as const) {
+    const spy = vi.spyOn(Socket.prototype, name).mockImplementation(function (
+      this: Socket,
+      ...args: readonly unknown[]
+    ) {
+      // What is set before there is a connection is lost.
+      if (this instanceof TLSSocket && !this.connecting) set.push(`${name} ${args}`);
+      return this;
+    });
+    closers.push(() => spy.mockRestore());
+  }
+  const { port } = await serve(fixedTls({ cert: member.cert, key: member.key }));
+  await echoed(port, {});
+  expect(set).toEqual(['setNoDelay true', 'setKeepAlive true,30000']);
 });
