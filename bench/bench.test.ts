@@ -14,9 +14,13 @@ import { CASES, type Case, SMALL } from './cases.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
 import { median, reportCase, table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
+import { TLS_CASES } from './tls-cases.ts';
 
 const root = temporaryDirectory();
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Puts go through, and the leader stays. */
+const CALM = { failed: 0, elections: 0 };
 
 async function tryOut(program: Program, cases: readonly Case[]): Promise<void> {
   const report = await runBench({
@@ -27,6 +31,8 @@ async function tryOut(program: Program, cases: readonly Case[]): Promise<void> {
     const measured = Object.values(one.servers[program.name]!);
     expect(measured.length, one.name).toBeGreaterThan(1);
     for (const value of measured) expect(value, one.name).toBeGreaterThanOrEqual(0);
+    const { failed = 0, elections = 0 } = one.servers[program.name]!;
+    if (one.name.startsWith('storm-')) expect({ failed, elections }).toEqual(CALM);
   }
   expect(table(report.cases).split('\n')).toHaveLength(cases.length + 2);
 }
@@ -57,6 +63,14 @@ describeWith('the bench of clusters, in small', [ours], () => {
 describeWith('the bench of clusters on real etcd', [real35], () => {
   const few = clusterCases.filter((one) => one.name === 'catch-up-snapshot');
   test('a case', { timeout: 120_000 }, () => tryOut(realProgram(need(real35)), few));
+});
+
+const OVER_TLS = ['put-users', 'idle', 'storm-logins', 'storm-handshakes'];
+
+describeWith('the bench over TLS, in small', [ours], () => {
+  for (const one of TLS_CASES.filter((one) => OVER_TLS.includes(one.name))) {
+    test(one.title, { timeout: 120_000 }, () => tryOut(need(ours), [one]));
+  }
 });
 
 describe('the report', () => {

@@ -4,6 +4,7 @@ import type { Program } from '../test/helpers/member.ts';
 import { residentMebibytes } from './loader/process-stats.ts';
 import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
 import type { WorkloadName } from './loader/workloads.ts';
+import { type Security, targetOf } from './security.ts';
 import { load, MeasuredServer, type PreparedDirectories } from './servers.ts';
 
 /** How large and how long; the small form keeps the programs from rotting. */
@@ -28,6 +29,11 @@ export interface Sizes {
   readonly missed: number;
   /** Leaders killed one after the other in one run. */
   readonly failovers: number;
+  /** Connections that say nothing. */
+  readonly idle: number;
+  /** How long a storm lasts, and its logins per second. */
+  readonly stormMs: number;
+  readonly logins: number;
 }
 
 export const CANONICAL: Sizes = {
@@ -41,12 +47,13 @@ export const CANONICAL: Sizes = {
     quietMs: 1_000,
   },
   ...{ keysLarge: 500_000, largeBytes: 4_000, missed: 100_000, failovers: 5 },
+  ...{ idle: 5_000, stormMs: 5_000, logins: 1_000 },
 };
 
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
-  ...{ keysLarge: 500, largeBytes: 4_000 },
+  ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
 };
 
 /** Numbers that one run of a case gave; medians are taken per field. */
@@ -62,6 +69,8 @@ export interface Measurement {
   readonly seconds?: number;
   readonly cpuSeconds?: number;
   readonly rssMiB?: number;
+  /** Resident memory that a connection adds. */
+  readonly kibPerConnection?: number;
   readonly gcMaxMs?: number;
   readonly gcTotalMs?: number;
   readonly turnMaxMs?: number;
@@ -85,7 +94,7 @@ export interface Case {
   readonly run: (program: Program, context: Context) => Promise<Measurement>;
 }
 
-interface UnaryShape {
+export interface UnaryShape {
   readonly workload: WorkloadName;
   readonly connections: number;
   readonly calls: number;
@@ -93,21 +102,28 @@ interface UnaryShape {
   readonly requests?: number;
   /** For calls that take long. */
   readonly measureTimes?: number;
+  /** Default: plaintext. */
+  readonly security?: Security;
 }
 
-async function runUnaryCase(shape: UnaryShape, program: Program, context: Context) {
+export async function runUnaryCase(
+  shape: UnaryShape,
+  program: Program,
+  context: Context,
+): Promise<Measurement> {
   const { directories, sizes } = context;
   const keys = shape.large ? sizes.keysMany : sizes.keysFew;
   const changes = shape.large ? sizes.changes : 0;
   const prepared = await directories.get(program, keys, changes);
   // The large one is only read.
   const directory = shape.large ? prepared : directories.copy(prepared);
-  const server = await MeasuredServer.start(program, directory);
+  const server = await MeasuredServer.start(program, directory, { tls: shape.security?.files });
   try {
     const result = await load({
+      ...(await targetOf(server.endpoint, shape.security)),
       ...{ kind: 'unary', workload: shape.workload, keys, seed: context.round, back: sizes.back },
       ...{ requests: shape.requests ?? Math.min(20_000, 2 * keys) },
-      ...{ endpoint: server.endpoint, pids: [server.pid] },
+      ...{ pids: [server.pid] },
       ...{ connections: shape.connections, callsPerConnection: shape.calls },
       warmUpMs: sizes.warmUpMs,
       measureMs: sizes.measureMs * (shape.measureTimes ?? 1),
@@ -143,23 +159,23 @@ function unary(
 
 const WATCH_CONNECTIONS = 10;
 
-async function runWatchCase(
-  paced: boolean,
+interface WatchShape {
+  readonly paced: boolean;
+  readonly security?: Security;
+}
+
+export async function runWatchCase(
+  { paced, security }: WatchShape,
   program: Program,
   context: Context,
 ): Promise<Measurement> {
   const { directories, sizes } = context;
   const directory = directories.copy(await directories.get(program, sizes.keysFew, 0));
-  const server = await MeasuredServer.start(program, directory);
+  const server = await MeasuredServer.start(program, directory, { tls: security?.files });
   try {
     const result = await load({
-      ...{
-        kind: 'watch',
-        endpoint: server.endpoint,
-        events: sizes.events,
-        paced,
-        pids: [server.pid],
-      },
+      ...(await targetOf(server.endpoint, security)),
+      ...{ kind: 'watch', events: sizes.events, paced, pids: [server.pid] },
       connections: WATCH_CONNECTIONS,
       watchersPerConnection: sizes.watchers / WATCH_CONNECTIONS,
     });
@@ -178,7 +194,7 @@ async function runWatchCase(
 }
 
 function watch(name: string, title: string, paced: boolean): Case {
-  const run: Case['run'] = (program, context) => runWatchCase(paced, program, context);
+  const run: Case['run'] = (program, context) => runWatchCase({ paced }, program, context);
   return { name, title, goal: { field: 'cpuUsPerRequest', ratio: 4 }, run };
 }
 

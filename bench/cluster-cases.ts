@@ -2,7 +2,7 @@
 // core, and fills them through the leader.
 
 import { Cluster } from '../test/cluster/cluster.ts';
-import type { ClusterMember } from '../test/cluster/cluster-member.ts';
+import type { ClusterMember, Server } from '../test/cluster/cluster-member.ts';
 import { until } from '../test/cluster/until.ts';
 import { ApiClient } from '../test/helpers/api.ts';
 import type { Program } from '../test/helpers/member.ts';
@@ -18,13 +18,13 @@ const MEMBERS = 3;
 const WARM_UP_TIMES = 8;
 const CATCH_UP_TIMEOUT_MS = 300_000;
 
-async function withCluster<T>(
-  program: Program,
+export async function withCluster<T>(
+  server: Server,
   flags: readonly string[],
   body: (cluster: Cluster) => Promise<T>,
 ): Promise<T> {
   const cluster = await Cluster.start({
-    servers: Array.from({ length: MEMBERS }, () => ({ program })),
+    servers: Array.from({ length: MEMBERS }, () => server),
     flags: [...FLAGS, ...flags],
     prefix: bindTo(SERVER_CORE),
   });
@@ -42,7 +42,7 @@ async function fill(cluster: Cluster, keys: number, changes: number): Promise<vo
 }
 
 /** Counts how far the term rises while `body` runs. */
-async function countElections<T>(
+export async function countElections<T>(
   cluster: Cluster,
   body: (leader: ClusterMember) => Promise<T>,
 ): Promise<{ readonly result: T; readonly elections: number }> {
@@ -63,7 +63,7 @@ interface UnaryShape {
 function runUnaryCase(shape: UnaryShape, program: Program, context: Context): Promise<Measurement> {
   const { sizes, round } = context;
   const { keysFew: keys, warmUpMs, measureMs, back } = sizes;
-  return withCluster(program, [], async (cluster) => {
+  return withCluster({ program }, [], async (cluster) => {
     await fill(cluster, keys, 0);
     const { result, elections } = await countElections(cluster, async (leader) => {
       const member = shape.atFollower ? await cluster.follower() : leader;
@@ -117,7 +117,7 @@ async function firstWriteAfterDeath(cluster: Cluster): Promise<number> {
 }
 
 function runFailover(program: Program, { sizes }: Context): Promise<Measurement> {
-  return withCluster(program, [], async (cluster) => {
+  return withCluster({ program }, [], async (cluster) => {
     await fill(cluster, sizes.keysFew, 0);
     const times: number[] = [];
     while (times.length < sizes.failovers) times.push(await firstWriteAfterDeath(cluster));
@@ -163,7 +163,7 @@ async function catchUp(cluster: Cluster, missed: number, bySnapshot: boolean) {
 }
 
 function runCatchUp(bySnapshot: boolean, program: Program, { sizes }: Context) {
-  return withCluster(program, bySnapshot ? CUT_LOG : keepLog(program), async (cluster) => {
+  return withCluster({ program }, bySnapshot ? CUT_LOG : keepLog(program), async (cluster) => {
     await fill(cluster, sizes.keysFew, 0);
     return countElections(cluster, () => catchUp(cluster, sizes.missed, bySnapshot)).then(
       ({ result, elections }): Measurement => ({ ...result, elections }),
@@ -179,7 +179,7 @@ const stalls = new Map<string, Map<Stall, Measurement>>();
 
 function runStalls(program: Program, { sizes }: Context): Promise<Map<Stall, Measurement>> {
   const { keysMany: keys, putsPerSecond, quietMs, missed } = sizes;
-  return withCluster(program, CUT_LOG, async (cluster) => {
+  return withCluster({ program }, CUT_LOG, async (cluster) => {
     await fill(cluster, keys, 0);
     const results = new Map<Stall, Measurement>();
     const puts = (endpoint: string, operation: StallOperation, quiet = quietMs) =>

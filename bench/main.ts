@@ -1,4 +1,4 @@
-// npm run bench -- [--cluster] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
+// npm run bench -- [--cluster] [--tls] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
 //                  [--base revision] [--record release]
 //
@@ -18,10 +18,12 @@ import { CLUSTER_CASES } from './cluster-cases.ts';
 import { record } from './history.ts';
 import { table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
+import { TLS_CASES } from './tls-cases.ts';
 
 const { values } = parseArgs({
   options: {
     cluster: { type: 'boolean', default: false },
+    tls: { type: 'boolean', default: false },
     servers: { type: 'string', default: 'tetcd,3.4,3.5' },
     cases: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
@@ -40,7 +42,7 @@ function programOf(name: string): Program {
 }
 
 function casesOf(names: string) {
-  const cases = values.cluster ? CLUSTER_CASES : CASES;
+  const cases = values.cluster ? CLUSTER_CASES : values.tls ? TLS_CASES : CASES;
   if (names === '') return cases;
   return names.split(',').map((name) => {
     const found = cases.find((one) => one.name === name);

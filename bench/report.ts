@@ -13,7 +13,15 @@ export interface CaseReport {
 }
 
 const RATES = new Set(['requestsPerSecond']);
-const COMPARED = ['cpuUsPerRequest', 'requestsPerSecond', 'p50Ms', 'seconds', 'rssMiB'] as const;
+const COMPARED = [
+  'cpuUsPerRequest',
+  'requestsPerSecond',
+  'p50Ms',
+  'p99Ms',
+  'seconds',
+  'rssMiB',
+  'kibPerConnection',
+] as const;
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -68,6 +76,7 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['maxMs', 'max ms', 1],
   ['seconds', 'seconds', 2],
   ['rssMiB', 'RSS MiB', 0],
+  ['kibPerConnection', 'KiB/connection', 1],
   ['gcMaxMs', 'GC max ms', 1],
   ['turnMaxMs', 'turn max ms', 1],
   ['failed', 'failed', 0],

@@ -1,11 +1,12 @@
-// One HTTP/2 connection of the loader, over a plain socket: gRPC calls of one method, as many at a
-// time as the caller likes, at about 2 us each. Checks the status of every call.
+// One HTTP/2 connection of the loader, over a socket: gRPC calls of one method, as many at a
+// time as the caller likes, at about 2 us each in plaintext. Checks the status of every call.
 //
 // Requests look like those of a real client: a path, an authority, a user agent and so on that the
 // header table holds after the first one, and a timeout that is different each time.
 
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { HpackReader } from './hpack-reader.ts';
+import { openSocket, type Target } from './target.ts';
 
 /** One call under way. The connection calls back within its reading loop; do not keep `bytes`. */
 export interface Slot {
@@ -50,8 +51,10 @@ export class LoadConnection {
   /** Calls under way. */
   active = 0;
   readonly #socket: Socket;
-  readonly #authority: string;
+  readonly #target: Target;
   readonly #path: string;
+  /** Headers that the table holds after the first call, the timeout aside. */
+  readonly #indexed: number;
   readonly #hpack = new HpackReader();
   readonly #calls = new Map<number, Call>();
   readonly #onFailure: (error: Error) => void;
@@ -76,9 +79,10 @@ export class LoadConnection {
   #endsAfterBlock = false;
   #closed = false;
 
-  private constructor(socket: Socket, authority: string, path: string, fail: (e: Error) => void) {
+  private constructor(socket: Socket, target: Target, path: string, fail: (e: Error) => void) {
     this.#socket = socket;
-    this.#authority = authority;
+    this.#target = target;
+    this.#indexed = target.token === undefined ? 5 : 6;
     this.#path = path;
     this.#onFailure = fail;
     this.#firstHeaders = this.#makeFirstHeaders();
@@ -96,20 +100,12 @@ export class LoadConnection {
   }
 
   /** `onFailure` is called when the connection breaks, unless `close` was called. */
-  static open(
-    endpoint: string,
+  static async open(
+    target: Target,
     path: string,
     onFailure: (error: Error) => void,
   ): Promise<LoadConnection> {
-    const [host, port] = endpoint.split(':') as [string, string];
-    return new Promise((resolve, reject) => {
-      const socket = connect({ host, port: Number(port), noDelay: true });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new LoadConnection(socket, endpoint, path, onFailure));
-      });
-    });
+    return new LoadConnection(await openSocket(target), target, path, onFailure);
   }
 
   /** Starts a call; `message` is a gRPC message with its prefix. Sent by `flush` or by itself. */
@@ -212,15 +208,17 @@ export class LoadConnection {
     this.#outEnd += 4;
   }
 
-  /** Puts path, authority and so on into the header table: indexes 67 down to 62 from then on. */
+  /** Puts path, authority and so on into the header table, the timeout last: at index 62. */
   #makeFirstHeaders(): Buffer {
+    const { endpoint, token } = this.#target;
     return Buffer.concat([
       Buffer.from([0x83, 0x86]),
       literal(0x44, undefined, this.#path),
-      literal(0x41, undefined, this.#authority),
+      literal(0x41, undefined, endpoint),
       literal(0x5f, undefined, 'application/grpc'),
       literal(0x7a, undefined, 'grpc-go/1.71.1'),
       literal(0x40, 'te', 'trailers'),
+      ...(token === undefined ? [] : [literal(0x40, 'token', token)]),
       literal(0x40, 'grpc-timeout', '59999999u'),
     ]);
   }
@@ -233,17 +231,20 @@ export class LoadConnection {
       this.#outEnd += first.copy(this.#out, this.#outEnd);
       return;
     }
-    this.#frame(18, FRAME.HEADERS, FLAG.END_HEADERS, stream);
+    const indexed = this.#indexed;
+    this.#frame(13 + indexed, FRAME.HEADERS, FLAG.END_HEADERS, stream);
     const out = this.#out;
     let at = this.#outEnd;
     out[at] = 0x83;
     out[at + 1] = 0x86;
-    for (let i = 2; i < 7; i++) out[at + i] = 0xc3 + 2 - i;
+    at += 2;
+    // The oldest has the highest index; 0x80 says that an index is all.
+    for (let i = indexed; i > 0; i--) out[at++] = 0x80 + 62 + i;
     // `grpc-timeout` by its index (62 = 15 + 47), value not indexed.
-    out[at + 7] = 0x0f;
-    out[at + 8] = 47;
-    out[at + 9] = 8;
-    at += 10;
+    out[at] = 0x0f;
+    out[at + 1] = 47;
+    out[at + 2] = 8;
+    at += 3;
     this.#timeoutCounter = (this.#timeoutCounter + 7919) % 1_000_000;
     let number = 4_000_000 + this.#timeoutCounter;
     for (let i = 6; i >= 0; i--) {

@@ -2,10 +2,10 @@
 
 import { seededRandom } from '../../src/base/index.ts';
 import { LoadConnection, type Slot } from './connection.ts';
+import type { Target } from './target.ts';
 import { grpcMessage, keyOf, randomValue } from './workloads.ts';
 
-export interface FillOptions {
-  readonly endpoint: string;
+export interface FillOptions extends Target {
   readonly keys: number;
   readonly changes: number;
   /** Default VALUE_BYTES. */
@@ -21,7 +21,7 @@ export async function runFill(options: FillOptions): Promise<void> {
   const values = Array.from({ length: VALUES }, () => randomValue(random, options.valueBytes));
   const put = (i: number, value: number) => ({ key: keyOf(i), value: values[value % VALUES]! });
   const txns = Math.ceil(options.keys / KEYS_PER_TXN);
-  await all(options.endpoint, '/etcdserverpb.KV/Txn', txns, (n) => {
+  await all(options, '/etcdserverpb.KV/Txn', txns, (n) => {
     const first = n * KEYS_PER_TXN;
     const count = Math.min(KEYS_PER_TXN, options.keys - first);
     const success = Array.from({ length: count }, (_, i) => ({
@@ -29,21 +29,21 @@ export async function runFill(options: FillOptions): Promise<void> {
     }));
     return grpcMessage('TxnRequest', { success });
   });
-  await all(options.endpoint, '/etcdserverpb.KV/Put', options.changes, (n) =>
+  await all(options, '/etcdserverpb.KV/Put', options.changes, (n) =>
     grpcMessage('PutRequest', put(random.below(options.keys), n)),
   );
 }
 
 /** Makes `count` calls, some at a time. */
 async function all(
-  endpoint: string,
+  target: Target,
   path: string,
   count: number,
   make: (n: number) => Buffer,
 ): Promise<void> {
   if (count === 0) return;
   await new Promise<void>((resolve, reject) => {
-    LoadConnection.open(endpoint, path, reject).then((connection) => {
+    LoadConnection.open(target, path, reject).then((connection) => {
       let started = 0;
       let ended = 0;
       const slot: Slot = {

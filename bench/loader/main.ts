@@ -3,10 +3,14 @@
 
 import { ApiClient, type Message } from '../../test/helpers/api.ts';
 import { type FillOptions, runFill } from './fill.ts';
+import { type HandshakeOptions, type HandshakeResult, runHandshakes } from './handshakes.ts';
+import { type IdleOptions, type IdleResult, runIdle } from './idle.ts';
+import { type LoginOptions, type LoginResult, runLogins } from './logins.ts';
 import { runStall, type StallOptions, type StallResult } from './stall.ts';
+import type { Target } from './target.ts';
 import { runUnary, type UnaryOptions, type UnaryResult } from './unary.ts';
 import { runWatch, type WatchOptions, type WatchResult } from './watch.ts';
-import { makeWorkload, type WorkloadName } from './workloads.ts';
+import { keyOf, makeWorkload, type WorkloadName } from './workloads.ts';
 
 export type Job =
   | ({ readonly kind: 'fill' } & FillOptions)
@@ -19,17 +23,27 @@ export type Job =
       readonly back: number;
     } & UnaryOptions)
   | ({ readonly kind: 'watch' } & WatchOptions)
-  | ({ readonly kind: 'stall' } & Omit<StallOptions, 'revision'>);
+  | ({ readonly kind: 'stall' } & Omit<StallOptions, 'revision'>)
+  | ({ readonly kind: 'handshakes' } & HandshakeOptions)
+  | ({ readonly kind: 'idle' } & IdleOptions)
+  | ({ readonly kind: 'logins' } & LoginOptions);
 
 export type JobResult =
   | { readonly kind: 'fill' }
   | ({ readonly kind: 'unary' } & UnaryResult)
   | ({ readonly kind: 'watch' } & WatchResult)
-  | ({ readonly kind: 'stall' } & StallResult);
+  | ({ readonly kind: 'stall' } & StallResult)
+  | ({ readonly kind: 'handshakes' } & HandshakeResult)
+  | ({ readonly kind: 'idle' } & IdleResult)
+  | ({ readonly kind: 'logins' } & LoginResult);
 
-async function revisionOf(endpoint: string): Promise<number> {
-  const client = new ApiClient(endpoint);
-  const response = await client.must('KV/Range', { key: 'none' });
+/** What a storm has left behind may have to be worked off first. */
+const REVISION_TIMEOUT_MS = 240_000;
+
+async function revisionOf({ endpoint, tls, token }: Target): Promise<number> {
+  const client = new ApiClient(endpoint, tls);
+  const options = { token, timeoutMs: REVISION_TIMEOUT_MS };
+  const response = await client.must('KV/Range', { key: keyOf(0) }, options);
   client.close();
   return Number((response['header'] as Message)['revision']);
 }
@@ -39,7 +53,7 @@ async function revisionOf(endpoint: string): Promise<number> {
  * writes may have happened or not.
  */
 async function checkRevision(job: Job, before: number, raised: number, unknown = 0): Promise<void> {
-  const rose = (await revisionOf(job.endpoint)) - before;
+  const rose = (await revisionOf(job)) - before;
   if (rose < raised || rose > raised + unknown) {
     throw new Error(`the revision rose by ${rose}, but ${raised} writes succeeded`);
   }
@@ -50,7 +64,10 @@ async function run(job: Job): Promise<JobResult> {
     await runFill(job);
     return { kind: 'fill' };
   }
-  const revision = await revisionOf(job.endpoint);
+  if (job.kind === 'handshakes') return { kind: job.kind, ...(await runHandshakes(job)) };
+  if (job.kind === 'idle') return { kind: job.kind, ...(await runIdle(job)) };
+  if (job.kind === 'logins') return { kind: job.kind, ...(await runLogins(job)) };
+  const revision = await revisionOf(job);
   switch (job.kind) {
     case 'unary': {
       const workload = makeWorkload({ ...job, name: job.workload, revision });

@@ -2,10 +2,10 @@
 
 import { LoadConnection, type Slot } from './connection.ts';
 import { Latencies, type LatencySummary } from './latencies.ts';
+import type { Target } from './target.ts';
 import { grpcMessage, makeWorkload, NOW } from './workloads.ts';
 
-export interface StallOptions {
-  readonly endpoint: string;
+export interface StallOptions extends Target {
   readonly keys: number;
   readonly putsPerSecond: number;
   /** Load alone, before the operation and after it. */
@@ -138,7 +138,7 @@ export async function runStall(options: StallOptions): Promise<StallResult> {
     broken = reject;
   });
   breakage.catch(() => {});
-  const putting = await LoadConnection.open(options.endpoint, workload.path, broken);
+  const putting = await LoadConnection.open(options, workload.path, broken);
   const puts = new SteadyPuts(putting, workload.messages, options.putsPerSecond);
   await pause(options.quietMs);
   const operation = operationOf(options);
@@ -146,7 +146,7 @@ export async function runStall(options: StallOptions): Promise<StallResult> {
   let operationBytes = 0;
   let operationError = '';
   if (operation !== undefined) {
-    const connection = await LoadConnection.open(options.endpoint, operation.path, broken);
+    const connection = await LoadConnection.open(options, operation.path, broken);
     const done = new Promise<void>((resolve) => {
       connection.call(operation.message, {
         wantsMessages: false,

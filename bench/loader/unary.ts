@@ -3,10 +3,10 @@
 import { LoadConnection, type Slot } from './connection.ts';
 import { Latencies, type LatencySummary } from './latencies.ts';
 import { cpuMicrosecondsOf } from './process-stats.ts';
+import type { Target } from './target.ts';
 import type { Workload } from './workloads.ts';
 
-export interface UnaryOptions {
-  readonly endpoint: string;
+export interface UnaryOptions extends Target {
   /** Of the server, or of all members, for their CPU time. */
   readonly pids: readonly number[];
   readonly connections: number;
@@ -101,7 +101,7 @@ export async function runUnary(workload: Workload, options: UnaryOptions): Promi
   };
   const connections: LoadConnection[] = [];
   for (let i = 0; i < options.connections; i++) {
-    connections.push(await LoadConnection.open(options.endpoint, workload.path, fail));
+    connections.push(await LoadConnection.open(options, workload.path, fail));
   }
   for (const connection of connections) {
     for (let i = 0; i < options.callsPerConnection; i++) new Caller(connection, shared).start();

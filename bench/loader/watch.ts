@@ -5,10 +5,10 @@
 
 import { LoadConnection, type Slot } from './connection.ts';
 import { cpuMicrosecondsOf } from './process-stats.ts';
+import type { Target } from './target.ts';
 import { grpcMessage, makeWorkload, NAMESPACE, NOW } from './workloads.ts';
 
-export interface WatchOptions {
-  readonly endpoint: string;
+export interface WatchOptions extends Target {
   readonly pids: readonly number[];
   readonly connections: number;
   readonly watchersPerConnection: number;
@@ -79,11 +79,7 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
   };
   const open: LoadConnection[] = [];
   for (let i = 0; i < connections; i++) {
-    const connection = await LoadConnection.open(
-      options.endpoint,
-      '/etcdserverpb.Watch/Watch',
-      fail,
-    );
+    const connection = await LoadConnection.open(options, '/etcdserverpb.Watch/Watch', fail);
     open.push(connection);
     const stream = connection.open(slot);
     const create = { key: NAMESPACE(0), range_end: NAMESPACE(0).replace(/\/$/, '0') };
@@ -92,7 +88,7 @@ export async function runWatch(options: WatchOptions): Promise<WatchResult> {
     connection.flush();
   }
   await reached(() => counts.created === watchers);
-  const putting = await LoadConnection.open(options.endpoint, PUT_PATH, fail);
+  const putting = await LoadConnection.open(options, PUT_PATH, fail);
   let raised = 0;
   const deliver = async (count: number): Promise<void> => {
     const step = options.paced ? 1 : count;

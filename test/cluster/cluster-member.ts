@@ -3,8 +3,14 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiClient, type Message } from '../helpers/api.ts';
-import { type Program, READY, temporaryDirectory } from '../helpers/member.ts';
+import { ApiClient, type ClientPem, type Message } from '../helpers/api.ts';
+import {
+  type ClientPortFiles,
+  type Program,
+  READY,
+  temporaryDirectory,
+  tlsFlags,
+} from '../helpers/member.ts';
 import { ServerProcess } from '../helpers/server-process.ts';
 import { until } from './until.ts';
 
@@ -12,6 +18,8 @@ import { until } from './until.ts';
 export interface Server {
   readonly program: Program;
   readonly flags?: readonly string[];
+  /** Its clients are served over TLS, those of the tests among them. */
+  readonly tls?: { readonly files: ClientPortFiles; readonly client: ClientPem };
 }
 
 /** What a member is started with besides its own name, ports and directory. */
@@ -96,7 +104,7 @@ export class ClusterMember {
 
   /** A client of this member alone, the same each time. */
   get client(): ApiClient {
-    this.#client ??= new ApiClient(this.endpoint);
+    this.#client ??= new ApiClient(this.endpoint, this.#server.tls?.client);
     return this.#client;
   }
 
@@ -202,7 +210,8 @@ export class ClusterMember {
   }
 
   #arguments(): string[] {
-    const client = `http://${this.endpoint}`;
+    const { tls } = this.#server;
+    const client = `${tls === undefined ? 'http' : 'https'}://${this.endpoint}`;
     const { peers, state } = this.#membership;
     return [
       `--name=${this.name}`,
@@ -214,6 +223,7 @@ export class ClusterMember {
       `--initial-cluster=${peers.map(([name, url]) => `${name}=${url}`).join(',')}`,
       `--initial-cluster-state=${state}`,
       ...(this.#server.program.release === '3.4' ? ['--logger=zap'] : []),
+      ...tlsFlags(tls?.files),
       ...this.#flags,
       ...(this.#server.flags ?? []),
     ];

@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import {
+  type ChannelCredentials,
   type ClientDuplexStream,
   type ClientReadableStream,
   credentials,
@@ -138,11 +139,27 @@ function metadataOf(token: string | undefined): Metadata {
   return metadata;
 }
 
+/** PEM: whom to trust, and the client's own certificate. */
+export interface ClientPem {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+function credentialsOf(tls: ClientPem | undefined): ChannelCredentials {
+  if (tls === undefined) return credentials.createInsecure();
+  const [ca, key, cert] = [tls.ca, tls.key, tls.cert].map((pem) => pem && Buffer.from(pem));
+  return credentials.createSsl(ca as Buffer, key as Buffer | null, cert as Buffer | null);
+}
+
 export class ApiClient {
   readonly #client: GrpcClient;
 
-  constructor(endpoint: string) {
-    this.#client = new GrpcClient(endpoint, credentials.createInsecure(), {
+  /** Over TLS if there is an authority to trust. */
+  constructor(endpoint: string, tls?: ClientPem) {
+    this.#client = new GrpcClient(endpoint, credentialsOf(tls), {
+      // Addresses are no server names (RFC 6066 section 3).
+      ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       // Each client has its own connection.

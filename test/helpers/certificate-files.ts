@@ -25,8 +25,8 @@ export class CertificateFiles {
   readonly ca: string = this.write('ca.pem', this.authority.cert);
 
   /** For a server on this machine. */
-  server(options: IssueOptions = {}): KeyPairFiles {
-    return this.issue('server', { commonName: 'server', ...LOOPBACK, ...options });
+  server(options: IssueOptions = {}, name = 'server'): KeyPairFiles {
+    return this.issue(name, { commonName: 'server', ...LOOPBACK, ...options });
   }
 
   client(commonName: string): KeyPairFiles {

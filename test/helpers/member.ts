@@ -31,6 +31,14 @@ export function serverUnderTest(): Found<Program> {
   return { value: { name: 'tetcd', release: '3.7', command: [process.execPath, TETCD_MAIN] } };
 }
 
+/** Paths of the files with which clients are served over TLS. */
+export interface ClientPortFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** With it, clients must show certificates of this authority. */
+  readonly clientAuthority?: string;
+}
+
 export interface MemberOptions {
   /** Data directory to use and to leave in place; default: a fresh one, removed by `dispose`. */
   readonly directory?: string;
@@ -41,8 +49,8 @@ export interface MemberOptions {
   readonly prefix?: readonly string[];
   readonly name?: string;
   readonly startTimeoutMs?: number;
-  /** Clients are served over TLS with these files; with an authority they must show certificates. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientAuthority?: string };
+  /** Clients are served over TLS. */
+  readonly tls?: ClientPortFiles | undefined;
 }
 
 interface Ports {
@@ -62,7 +70,8 @@ export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'tetcd-test-'));
 }
 
-function tlsFlags(tls: MemberOptions['tls']): string[] {
+/** Without files none: plaintext. */
+export function tlsFlags(tls: ClientPortFiles | undefined): string[] {
   if (tls === undefined) return [];
   const { cert, key, clientAuthority } = tls;
   const own = [`--cert-file=${cert}`, `--key-file=${key}`];

@@ -1,5 +1,6 @@
 // A certificate authority for tests: issues certificates with any names, and revokes them. ECDSA over
-// P-256; valid from 2020 to 2049 unless asked otherwise. Structures are those of RFC 5280, written in DER.
+// P-256 by default; valid from 2020 to 2049 unless asked otherwise. Structures are those of RFC 5280,
+// written in DER.
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
@@ -17,6 +18,8 @@ export interface IssueOptions {
   readonly notAfter?: string;
   /** Default SHA-256. */
   readonly digest?: 'sha1';
+  /** Of the subject; default ECDSA over P-256. */
+  readonly keyType?: 'rsa-2048';
 }
 
 export interface Issued {
@@ -48,7 +51,10 @@ export class TestAuthority {
   }
 
   issue(options: IssueOptions): Issued {
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const isRsa = options.keyType === 'rsa-2048';
+    const { privateKey, publicKey } = isRsa
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const names = [
       ...(options.email ?? []).map((value) => der(0x81, Buffer.from(value))),
       ...(options.dns ?? []).map((value) => der(0x82, Buffer.from(value))),
@@ -70,7 +76,7 @@ export class TestAuthority {
         notAfter: options.notAfter,
         digest: options.digest,
       }),
-      key: privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
+      key: privateKey.export({ type: isRsa ? 'pkcs1' : 'sec1', format: 'pem' }).toString(),
       serialNumber: serial.toString(16).toUpperCase(),
     };
   }
