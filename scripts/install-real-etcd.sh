@@ -6,16 +6,14 @@
 # From the machine's own release: etcd-server, etcd-client (3.4 on bookworm) and nghttp2-client,
 # through apt-get (needs root; what is there already is left alone). From the release called trixie:
 # etcd 3.5, downloaded through the machine's own package sources and unpacked without installing it.
-# Where Go is installed: etcd 3.7.1, built from its Go modules.
+# Where Go is installed: etcd 3.6 and 3.7.1, built from their Go modules.
 #
-# They are put where the tests look: $TETCD_ETCD_35_DIR and $TETCD_ETCD_37_DIR, else `etcd-3.5` and
-# `etcd-3.7` in ${XDG_CACHE_HOME:-~/.cache}/tetcd.
+# They are put where the tests look: $TETCD_ETCD_35_DIR, $TETCD_ETCD_36_DIR and $TETCD_ETCD_37_DIR, else
+# `etcd-3.5`, `etcd-3.6` and `etcd-3.7` in ${XDG_CACHE_HOME:-~/.cache}/tetcd.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tetcd
 directory=${TETCD_ETCD_35_DIR:-$cache/etcd-3.5}
-built=${TETCD_ETCD_37_DIR:-$cache/etcd-3.7}
-built_version=3.7.1
 newer=trixie
 retry=(-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
 export DEBIAN_FRONTEND=noninteractive
@@ -104,12 +102,14 @@ unpack_newer() {
   chmod 755 "$directory"
 }
 
-build_newest() {
+# build_release VERSION DIRECTORY
+build_release() {
+  local release=$1 built=$2
   if ! command -v go >/dev/null; then
-    echo "no Go: etcd $built_version is left out"
+    echo "no Go: etcd $release is left out"
     return
   fi
-  if [[ $(version_of "$built/etcd" --version) == "etcd Version: $built_version" ]] &&
+  if [[ $(version_of "$built/etcd" --version) == "etcd Version: $release" ]] &&
     [ -x "$built/etcdctl" ] && [ -x "$built/etcdutl" ]; then
     echo "built already: $built"
     return
@@ -120,7 +120,7 @@ build_newest() {
     cd "$work"
     go mod init real-etcd 2>/dev/null
     for module in server etcdctl etcdutl; do
-      go mod edit -require "go.etcd.io/etcd/$module/v3@v$built_version"
+      go mod edit -require "go.etcd.io/etcd/$module/v3@v$release"
     done
     GOFLAGS=-mod=mod go build -o "$work/bin/" go.etcd.io/etcd/{server,etcdctl,etcdutl}/v3 2>"$work/log" ||
       { tail -n 20 "$work/log" >&2; exit 1; }
@@ -132,6 +132,7 @@ build_newest() {
 
 install_packages
 unpack_newer
-build_newest
+build_release 3.6.16 "${TETCD_ETCD_36_DIR:-$cache/etcd-3.6}"
+build_release 3.7.1 "${TETCD_ETCD_37_DIR:-$cache/etcd-3.7}"
 version_of "$directory/usr/bin/etcd" --version
 version_of "$directory/usr/bin/etcdctl" version

@@ -1,7 +1,7 @@
 // Members of ours and of real etcd in one cluster: used together, joining, catching up, replaced.
 
 import { afterEach, expect, onTestFailed, test } from 'vitest';
-import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
@@ -20,10 +20,11 @@ import { until } from './until.ts';
 const TIMEOUT_MS = 60_000;
 const SNAPSHOT_COUNT = 100;
 /** Entries that a member which cuts its log often still has; 3.4 cannot be told. */
-const KEPT: Readonly<Record<Program['release'], number>> = { '3.4': 5_000, '3.5': 50, '3.7': 50 };
-const KEPT_FLAG: Readonly<Record<Program['release'], readonly string[]>> = {
+const KEPT: Readonly<Record<Release, number>> = { '3.4': 5_000, '3.5': 50, '3.6': 50, '3.7': 50 };
+const KEPT_FLAG: Readonly<Record<Release, readonly string[]>> = {
   '3.4': [],
   '3.5': [`--experimental-snapshot-catchup-entries=${KEPT['3.5']}`],
+  '3.6': [`--snapshot-catchup-entries=${KEPT['3.6']}`],
   '3.7': [`--snapshot-catchup-entries=${KEPT['3.7']}`],
 };
 

@@ -3,14 +3,14 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Found, REPOSITORY, type RealEtcd } from './real-etcd.ts';
+import { type Found, REPOSITORY, type RealEtcd, type Release } from './real-etcd.ts';
 import { freePort, ServerProcess } from './server-process.ts';
 
 /** A server program: how to start it and which release's rules it follows. */
 export interface Program {
   /** For test names and messages, for example `tetcd` or `etcd 3.5.16`. */
   readonly name: string;
-  readonly release: '3.4' | '3.5' | '3.7';
+  readonly release: Release;
   readonly command: readonly string[];
 }
 

@@ -22,7 +22,7 @@ export type Found<T> =
       readonly excused?: boolean;
     };
 
-export type Release = '3.4' | '3.5' | '3.7';
+export type Release = '3.4' | '3.5' | '3.6' | '3.7';
 
 export interface RealEtcd {
   readonly release: Release;
@@ -100,8 +100,9 @@ function find(release: Release): Found<RealEtcd> {
   const directory = directoryOf(release);
   const pair = directory ? pairIn(directory) : pairOnPath();
   const result = checked(release, pair, directory ? `in ${directory}` : 'on the path');
-  // It is built from its Go modules.
-  const excused = release === '3.7' && onPath('go') === undefined;
+  // These are built from their Go modules.
+  const isBuilt = release === '3.6' || release === '3.7';
+  const excused = isBuilt && onPath('go') === undefined;
   return result.missing === undefined ? result : { ...result, excused };
 }
 

@@ -110,6 +110,7 @@ interface Dialect {
 const DIALECT: Readonly<Record<Release, Dialect>> = {
   '3.4': { checksRanges: false, checksAllOfTransactions: false, hasStatus: false },
   '3.5': { checksRanges: true, checksAllOfTransactions: false, hasStatus: true },
+  '3.6': { checksRanges: true, checksAllOfTransactions: true, hasStatus: true },
   '3.7': { checksRanges: true, checksAllOfTransactions: true, hasStatus: true },
 };
 
