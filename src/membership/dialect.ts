@@ -21,8 +21,6 @@ interface WrittenForms {
   readonly requestsFrom1300: boolean;
   /** `term` and `confState` are kept in the bucket `meta`. */
   readonly metaTermAndConfState: boolean;
-  /** `storageVersion` is kept in the bucket `meta`. */
-  readonly metaStorageVersion: boolean;
   /** Passwords are logged as hashes, AuthStatus is logged, members check permissions' ranges. */
   readonly authRequestsFrom35: boolean;
 }
@@ -36,7 +34,6 @@ export function writtenForms(version: ClusterVersion): WrittenForms {
   return {
     requestsFrom1300: from35,
     metaTermAndConfState: from35,
-    metaStorageVersion: versionAtLeast(version, 3, 6),
     authRequestsFrom35: from35,
   };
 }

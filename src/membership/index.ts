@@ -33,9 +33,12 @@ export { readV2Store, writeV2Store } from './v2-store.ts';
 export type { ClusterVersion } from './version.ts';
 export {
   compareVersions,
+  downgradeTargetOf,
   formatStoredVersion,
   formatVersion,
+  isDowngradeStep,
   parseStoredVersion,
+  parseTargetVersion,
   parseVersion,
   SERVER_RELEASE,
   SERVER_VERSION,

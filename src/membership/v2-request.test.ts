@@ -114,12 +114,11 @@ test('the form follows the version of the cluster', () => {
   expect(writtenForms(V34)).toEqual({
     requestsFrom1300: false,
     metaTermAndConfState: false,
-    metaStorageVersion: false,
     authRequestsFrom35: false,
   });
-  expect(writtenForms(V35)).toMatchObject({ requestsFrom1300: true, metaStorageVersion: false });
+  expect(writtenForms(V35)).toMatchObject({ requestsFrom1300: true });
   expect(writtenForms(V35)).toMatchObject({ authRequestsFrom35: true });
-  expect(writtenForms(V37)).toMatchObject({ metaTermAndConfState: true, metaStorageVersion: true });
+  expect(writtenForms(V37)).toMatchObject({ metaTermAndConfState: true });
   expect(proposeAttributes(V34, 10n, attributes)).toEqual({
     form: 'v2',
     request: {

@@ -31,6 +31,7 @@ import { OwnMembership } from './cluster/own-membership.ts';
 import { createPeerHost } from './cluster/peer-host.ts';
 import { Peers } from './cluster/peers.ts';
 import { publishAgain } from './cluster/publication.ts';
+import { StorageVersionMonitor } from './cluster/storage-version.ts';
 import type { ServerConfig } from './config/index.ts';
 import { AppliedWaits } from './consensus/applied-waits.ts';
 import { ApplyHost } from './consensus/apply-host.ts';
@@ -132,6 +133,7 @@ export class MemberParts {
   readonly changes: MembershipChanges;
   readonly leaseRenewals: LeaseRenewals;
   readonly versionMonitor: ClusterVersionMonitor;
+  readonly storageVersion: StorageVersionMonitor;
   readonly publication: { again(): Promise<void> };
   readonly peers: Peers;
 
@@ -192,6 +194,7 @@ export class MemberParts {
     this.changes = new MembershipChanges(this);
     this.leaseRenewals = new LeaseRenewals(this);
     this.versionMonitor = new ClusterVersionMonitor(this);
+    this.storageVersion = new StorageVersionMonitor(this);
     this.publication = { again: () => publishAgain(this) };
     this.peers = this.#createPeers(materials);
 

@@ -26,7 +26,15 @@ export { KvStore, PinnedView } from './kv/kv-store.ts';
 export { AlarmStore } from './schema/alarm-store.ts';
 export { confStateOfMembers, encodeConfState } from './schema/conf-state.ts';
 export { replayMembership } from './schema/legacy-membership.ts';
+export { minimalVersionOf } from './schema/log-version.ts';
 export { readMembershipRows, writeMembershipRows } from './schema/membership-rows.ts';
+export {
+  checkStorageVersion,
+  isMigrated,
+  migrateStorage,
+  planMigration,
+  readStorageVersion,
+} from './schema/migration.ts';
 export { checkReceivedDatabase } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
 export { BUCKET, META_KEY } from './schema/schema.ts';

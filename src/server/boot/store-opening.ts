@@ -15,12 +15,12 @@ import {
 import type { raftpb } from '../../protocol/index.ts';
 import {
   Backend,
-  BUCKET,
   checkReceivedDatabase,
+  checkStorageVersion,
   KvStore,
-  META_KEY,
   Restore,
   readMembershipRows,
+  readStorageVersion,
   replayMembership,
   type SnapshotPosition,
 } from '../../store/index.ts';
@@ -99,8 +99,9 @@ export function recoverCluster(
   limits: ClusterOptions,
 ): { readonly cluster: Cluster; readonly rows: readonly RowChange[] } {
   const appliedIndex = backend.appliedIndex;
+  checkStorageVersion(backend);
   const rows = readMembershipRows(backend);
-  if (backend.get(BUCKET.META, META_KEY.STORAGE_VERSION) !== undefined) {
+  if (readStorageVersion(backend) !== undefined) {
     return { cluster: new Cluster({ ...readRows(rows), appliedIndex }, limits), rows: [] };
   }
   if (base.v2 === undefined && base.index > 0) {

@@ -12,10 +12,10 @@ import {
   targetVersion,
 } from '../../membership/index.ts';
 import type { PeerEnv } from '../../peer/index.ts';
-import { membershippb } from '../../protocol/index.ts';
-import { REQUEST_KIND } from '../../store/index.ts';
+import { type EtcdErrorName, membershippb } from '../../protocol/index.ts';
+import { REQUEST_KIND, type RequestKind, type RequestUser } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
-import type { Proposals } from '../consensus/proposals.ts';
+import type { Proposal, Proposals } from '../consensus/proposals.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import { FORMS_POLL_MS_MIN, PUBLISH_RETRY_MS } from '../limits.ts';
@@ -85,7 +85,9 @@ export async function publishAgain(parts: PublishAgainParts): Promise<void> {
 /** A member alone sets or raises the cluster version without asking others. */
 export async function publishVersionAlone(parts: VersionAloneParts): Promise<void> {
   const next = targetVersion(parts.config.maxClusterVersion);
-  const present = parts.store.machine.cluster.version;
+  const { version: present, downgrade } = parts.store.machine.cluster;
+  // While it is downgraded, the leader's check alone decides.
+  if (downgrade.enabled) return;
   if (present !== undefined && compareVersions(present, next) >= 0) return;
   await logUntilApplied(parts, proposeVersion(spokenVersion(present) ?? next, next));
 }
@@ -151,44 +153,50 @@ export class TetcdStopped extends Error {
 export function logMembership(
   { proposals }: MembershipLogParts,
   proposal: MembershipProposal,
-): Promise<string | undefined> {
+): Promise<EtcdErrorName | undefined> {
   return new Promise((resolve) => {
-    const waiter = {
-      complete: (result: { readonly kind: string; readonly error?: string }) =>
-        resolve(result.kind === 'error' ? result.error : undefined),
-      fail: (error: string) => resolve(error),
-    };
+    const waiter = waiterOf(resolve);
+    const propose = (kind: RequestKind, body: Uint8Array): void =>
+      proposals.propose(kind, undefined, body, 0, body.length, waiter);
     switch (proposal.form) {
       case 'v2':
         proposals.proposeV2((id) => encodeV2Put(proposal.request, id), waiter);
         break;
-      case 'clusterMemberAttrSet': {
-        const body = membershippb.ClusterMemberAttrSetRequestCodec.encode({
-          memberID: proposal.memberID,
-          memberAttributes: { name: proposal.name, clientUrls: [...proposal.clientURLs] },
-        });
-        proposals.propose(
+      case 'clusterMemberAttrSet':
+        propose(
           REQUEST_KIND.CLUSTER_MEMBER_ATTR_SET,
-          undefined,
-          body,
-          0,
-          body.length,
-          waiter,
+          membershippb.ClusterMemberAttrSetRequestCodec.encode({
+            memberID: proposal.memberID,
+            memberAttributes: { name: proposal.name, clientUrls: [...proposal.clientURLs] },
+          }),
         );
         break;
-      }
-      case 'clusterVersionSet': {
-        const body = membershippb.ClusterVersionSetRequestCodec.encode({ ver: proposal.ver });
-        proposals.propose(
+      case 'clusterVersionSet':
+        propose(
           REQUEST_KIND.CLUSTER_VERSION_SET,
-          undefined,
-          body,
-          0,
-          body.length,
-          waiter,
+          membershippb.ClusterVersionSetRequestCodec.encode({ ver: proposal.ver }),
         );
         break;
-      }
     }
   });
+}
+
+/** Proposes the begin or the end of a downgrade, in the name of `caller`; resolves as `logMembership`. */
+export function logDowngrade(
+  { proposals }: MembershipLogParts,
+  caller: RequestUser | undefined,
+  request: membershippb.DowngradeInfoSetRequest,
+): Promise<EtcdErrorName | undefined> {
+  const body = membershippb.DowngradeInfoSetRequestCodec.encode(request);
+  return new Promise((resolve) => {
+    const waiter = waiterOf(resolve);
+    proposals.propose(REQUEST_KIND.DOWNGRADE_INFO_SET, caller, body, 0, body.length, waiter);
+  });
+}
+
+function waiterOf(resolve: (error: EtcdErrorName | undefined) => void): Proposal {
+  return {
+    complete: (result) => resolve(result.kind === 'error' ? result.error : undefined),
+    fail: resolve,
+  };
 }

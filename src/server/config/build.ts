@@ -151,6 +151,7 @@ const NEVER_NEGATIVE = [
   'backend-batch-limit',
   'compaction-batch-limit',
   'compaction-sleep-interval',
+  'downgrade-check-time',
   'max-learners',
   'warning-apply-duration',
   'warning-unary-request-duration',
@@ -284,6 +285,7 @@ function assemble(
     compactionBatchLimit: values['compaction-batch-limit'] || DEFAULT_COMPACTION_BATCH,
     compactionSleepIntervalMs: values['compaction-sleep-interval'] || DEFAULT_COMPACTION_SLEEP_MS,
     bootstrapDefragThresholdBytes: values['bootstrap-defrag-threshold-megabytes'] * MEBIBYTE,
+    downgradeCheckTimeMs: values['downgrade-check-time'],
     maxTxnOps: values['max-txn-ops'],
     watchProgressNotifyIntervalMs: Math.max(progress || DEFAULT_PROGRESS_MS, PROGRESS_MS_MIN),
     peerIoTimeoutMs: Math.max(

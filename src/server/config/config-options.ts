@@ -96,6 +96,8 @@ export interface ConfigOptions {
   readonly maxLearners?: number | undefined;
   /** Hold the cluster version at this release, `MAJOR.MINOR`. */
   readonly maxClusterVersion?: string | undefined;
+  /** Milliseconds between two looks whether a downgrade is complete. 0: never. Default 5,000. */
+  readonly downgradeCheckTime?: number | undefined;
 
   /** Serve the API as JSON too, under `/v3/` of the client addresses. Default true. */
   readonly enableGrpcGateway?: boolean | undefined;

@@ -278,6 +278,11 @@ export const FLAGS = {
     help: 'How often an idle watch reports its progress. 0 means 10m; less than 100ms means 100ms.',
   }),
 
+  'downgrade-check-time': durationFlag('5s', {
+    group: 'features',
+    help: 'How often the leader looks whether a downgrade is complete. 0 means never.',
+  }),
+
   'max-cluster-version': optionalFlag(parseHeldVersion, {
     group: 'compatibility',
     help:

@@ -51,7 +51,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'distributed-tracing-instance-id': SETTING_OF_SWITCHED_OFF,
     'distributed-tracing-sampling-rate': { nothing: ['0', '1000000', '-5'], lacking: [] },
     'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
-    'downgrade-check-time': { nothing: ['5s', '5000ms', '0'], lacking: ['1s', '1m'] },
     'enable-distributed-tracing': OFF,
     'enable-log-rotation': OFF,
     'enable-pprof': OFF,

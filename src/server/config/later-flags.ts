@@ -95,8 +95,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'distributed-tracing-instance-id': ANY_TEXT,
   'distributed-tracing-sampling-rate': ANY_INT,
   'distributed-tracing-service-name': ANY_TEXT,
-  // Its default, or no check at all.
-  'downgrade-check-time': later(parseDurationMs, (ms) => ms === 5_000 || ms === 0),
   'enable-distributed-tracing': OFF,
   'enable-log-rotation': OFF,
   'enable-pprof': OFF,

@@ -175,6 +175,8 @@ export interface ServerConfig {
   readonly compactionSleepIntervalMs: number;
   /** Free bytes of the database from which it is defragmented at start; 0: never. */
   readonly bootstrapDefragThresholdBytes: number;
+  /** Interval at which the leader looks whether a downgrade is complete; 0: never. */
+  readonly downgradeCheckTimeMs: number;
   readonly maxTxnOps: number;
 
   readonly watchProgressNotifyIntervalMs: number;

@@ -2,7 +2,15 @@
 
 import type { LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
-import { MEMBERSHIP_REFUSALS, type MembershipRefusal } from '../../membership/index.ts';
+import {
+  type ClusterVersion,
+  compareVersions,
+  formatId,
+  formatStoredVersion,
+  formatVersion,
+  MEMBERSHIP_REFUSALS,
+  type MembershipRefusal,
+} from '../../membership/index.ts';
 import type { EtcdErrorName, raftpb } from '../../protocol/index.ts';
 import type { AnyConfChange, RawNode } from '../../raft/index.ts';
 import type { ApplyResult, StateMachineHost } from '../../store/index.ts';
@@ -17,6 +25,8 @@ interface ApplyHostParts {
   readonly config: Pick<ServerConfig, 'electionMs'>;
   readonly env: Pick<Env, 'clock' | 'timers'>;
   readonly log: Logger;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
   readonly node: Pick<RawNode, 'applyConfChange'>;
   readonly raft: Pick<RaftState, 'leads'>;
   readonly store: StoreView<'leases'>;
@@ -27,6 +37,9 @@ interface ApplyHostParts {
   readonly membership: { follow(): void };
   /** Checks the cluster version once this member leads. */
   readonly versionMonitor: { check(): Promise<void> };
+  /** Brings the database to a new cluster version. */
+  readonly storageVersion: { check(): void };
+  readonly snapshotter: { take(): Promise<void> };
 }
 
 /** Etcd's errors for a membership change that was refused when it was applied. */
@@ -70,6 +83,27 @@ export class ApplyHost implements StateMachineHost {
         ? { kind: 'applied' }
         : { kind: 'error', error: REFUSAL_ERRORS[refusal] };
     proposals.takeWhole(id)?.complete(result);
+  }
+
+  onClusterVersion(before: ClusterVersion | undefined, version: ClusterVersion): void {
+    const { clusterId, memberId, env, log, snapshotter, storageVersion } = this.#parts;
+    const fields = { 'cluster-id': formatId(clusterId), 'local-member-id': formatId(memberId) };
+    if (before === undefined) {
+      const initial = { ...fields, 'cluster-version': formatVersion(version) };
+      log.info('set initial cluster version', initial);
+    } else {
+      const change = { from: formatVersion(before), to: formatVersion(version) };
+      log.info('updated cluster version', { ...fields, ...change });
+    }
+    if (before !== undefined && compareVersions(version, before) < 0) {
+      log.info('Cluster version downgrade detected, forcing snapshot', {
+        'prev-cluster-version': formatStoredVersion(before),
+        'new-cluster-version': formatStoredVersion(version),
+      });
+      void snapshotter.take();
+    }
+    // In a later turn: the entry is still being applied.
+    env.timers.after(0, () => storageVersion.check());
   }
 
   /** The first entry of a leader's term: all earlier entries are applied, leases may expire. */

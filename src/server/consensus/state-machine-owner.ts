@@ -1,13 +1,11 @@
 // The state machine of a member: applies committed entries, and is replaced by a leader's snapshot. Read
 // `machine` each time: an earlier one may be retired.
 
-import { bytesFromUtf8, type LogIndex, utf8FromBytes } from '../../base/index.ts';
+import type { LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type Cluster,
   type ClusterVersion,
-  formatStoredVersion,
-  parseStoredVersion,
   targetVersion,
   writtenForms,
 } from '../../membership/index.ts';
@@ -19,6 +17,7 @@ import {
   encodeConfState,
   META_KEY,
   type MembershipImage,
+  readStorageVersion,
   StateMachine,
   type StateMachineHost,
 } from '../../store/index.ts';
@@ -58,7 +57,6 @@ export class StateMachineOwner {
   readonly #wal: Wal;
   readonly #applyLoop: ApplyLoop;
   #machine: StateMachine;
-  #storageVersion: ClusterVersion | undefined;
   /** Snapshots are installed one after the other; never rejects. */
   #installing: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -69,7 +67,6 @@ export class StateMachineOwner {
     this.#wal = booted.wal;
     const { store, cluster, confState } = booted;
     this.#machine = this.#createMachine(store, cluster, confState);
-    this.#storageVersion = storageVersionOf(store.backend);
     store.backend.captureMembership(() => this.#capture(this.#machine));
     const owner = this;
     this.#applyLoop = new ApplyLoop({
@@ -96,9 +93,9 @@ export class StateMachineOwner {
     return this.#machine;
   }
 
-  /** Storage version of the backend; undefined before 3.6 or while undecided. */
+  /** Storage version of the database; undefined before 3.6 or while undecided. */
   get storageVersion(): ClusterVersion | undefined {
-    return this.#storageVersion;
+    return readStorageVersion(this.#machine.backend);
   }
 
   /** Committed entries from raft. */
@@ -221,21 +218,10 @@ export class StateMachineOwner {
   /** Writes the state of a batch, in the dialect of the cluster version. */
   #capture({ backend, cluster, confState }: Captured): MembershipImage {
     const version = cluster.version ?? targetVersion(this.#parts.config.maxClusterVersion);
-    const forms = writtenForms(version);
-    if (forms.metaTermAndConfState) {
+    if (writtenForms(version).metaTermAndConfState) {
       backend.setTerm();
       backend.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confState));
     }
-    if (forms.metaStorageVersion && cluster.version !== undefined) {
-      this.#storageVersion = cluster.version;
-      const text = bytesFromUtf8(formatStoredVersion(cluster.version));
-      backend.set(BUCKET.META, META_KEY.STORAGE_VERSION, text);
-    }
     return { confState, cluster: cluster.state() };
   }
-}
-
-function storageVersionOf(backend: Backend): ClusterVersion | undefined {
-  const stored = backend.get(BUCKET.META, META_KEY.STORAGE_VERSION);
-  return stored === undefined ? undefined : parseStoredVersion(utf8FromBytes(stored));
 }

@@ -1,6 +1,8 @@
 // Background duties of a running member. A new one gets a line here.
 
 import type { ClusterVersionMonitor } from '../cluster/cluster-version.ts';
+import type { StorageVersionMonitor } from '../cluster/storage-version.ts';
+import type { ServerConfig } from '../config/index.ts';
 import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } from '../limits.ts';
 import { AutoCompaction, type AutoCompactionParts } from './auto-compaction.ts';
 import { checkHeap, type HeapCheckParts } from './heap-check.ts';
@@ -16,15 +18,24 @@ export interface Duty {
 type DutiesParts = PurgeParts &
   HeapCheckParts &
   AutoCompactionParts &
-  LeaseExpiryParts & { readonly versionMonitor: ClusterVersionMonitor };
+  LeaseExpiryParts & {
+    readonly config: Pick<ServerConfig, 'downgradeCheckTimeMs'>;
+    readonly versionMonitor: ClusterVersionMonitor;
+    readonly storageVersion: StorageVersionMonitor;
+  };
 
 export function createDuties(parts: DutiesParts): readonly Duty[] {
   const { timers } = parts.env;
-  const { versionMonitor } = parts;
+  const { versionMonitor, storageVersion } = parts;
+  const { downgradeCheckTimeMs } = parts.config;
   return [
     new Periodic(timers, PURGE_INTERVAL_MS, () => void purgeOldFiles(parts)),
     new Periodic(timers, HEAP_CHECK_INTERVAL_MS, () => checkHeap(parts)),
     new Periodic(timers, VERSION_CHECK_INTERVAL_MS, () => void versionMonitor.check()),
+    new Periodic(timers, VERSION_CHECK_INTERVAL_MS, () => storageVersion.check()),
+    ...(downgradeCheckTimeMs === 0
+      ? []
+      : [new Periodic(timers, downgradeCheckTimeMs, () => void versionMonitor.endDowngrade())]),
     new LeaseExpiry(parts),
     new AutoCompaction(parts),
   ];

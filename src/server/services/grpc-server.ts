@@ -16,6 +16,7 @@ import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
 import { type AuthServiceParts, registerAuthService } from './auth.ts';
 import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
 import { type DefragmentServiceParts, registerDefragment } from './defragment.ts';
+import { type DowngradeParts, registerDowngrade } from './downgrade.ts';
 import { type ElectionParts, registerElectionService } from './election.ts';
 import { type AuthGateParts, authGate, type GuardParts, memberGuards } from './guards.ts';
 import { registerHealthService, type ServingState } from './health.ts';
@@ -36,6 +37,7 @@ type ServiceParts = GuardParts &
   MaintenanceParts &
   SnapshotParts &
   DefragmentServiceParts &
+  DowngradeParts &
   LockParts &
   ElectionParts & { readonly serving: ServingState };
 
@@ -50,6 +52,7 @@ export function createServiceTable(parts: ServiceParts): ServiceTable {
   registerMaintenanceService(table, parts);
   registerSnapshot(table, parts);
   registerDefragment(table, parts);
+  registerDowngrade(table, parts);
   registerHealthService(table, parts.serving);
   registerLockService(table, parts);
   registerElectionService(table, parts);

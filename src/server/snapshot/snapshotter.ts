@@ -84,6 +84,18 @@ export class Snapshotter {
       });
   }
 
+  /** Takes a snapshot of what is applied by now, after one in progress. Resolves when it has ended. */
+  async take(): Promise<void> {
+    await this.#running;
+    this.trigger();
+    await this.#running;
+  }
+
+  /** Resolves when no snapshot is in progress. */
+  async whenIdle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
   /** Called after a commit of the backend: compacts raft's log in memory. */
   acceptCommit(durable: DurableIndex): void {
     if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);

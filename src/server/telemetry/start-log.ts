@@ -20,7 +20,14 @@ export function logStart(log: Logger, config: ServerConfig, memberInitialized: b
 }
 
 /** Logged when the data directory has been read. */
-export function logBooted(log: Logger, memberId: bigint, { id, version }: Cluster): void {
+export function logBooted(log: Logger, memberId: bigint, cluster: Cluster): void {
+  const { id, version, downgrade } = cluster;
+  if (downgrade.enabled) {
+    log.info('cluster is downgrading to target version', {
+      'target-cluster-version': downgrade.targetVersion,
+      'current-server-version': SERVER_RELEASE,
+    });
+  }
   log.info('starting etcd server', {
     'local-member-id': formatId(memberId),
     'local-server-version': SERVER_RELEASE,
@@ -105,6 +112,7 @@ function limitFields(config: ServerConfig): LogFields {
     'auto-compaction-retention': retentionOf(config.autoCompaction),
     'auto-compaction-interval': retentionOf(config.autoCompaction),
     'max-learners': config.maxLearners,
+    'downgrade-check-interval': durationOf(config.downgradeCheckTimeMs),
     'v2-deprecation': 'write-only',
   };
 }

@@ -18,6 +18,7 @@ import type { Env } from '../../env/index.ts';
 import type { Lessor } from '../../lease/index.ts';
 import {
   type Cluster,
+  type ClusterVersion,
   type MembershipRefusal,
   meaningOfV2Request,
   parseStoredVersion,
@@ -68,6 +69,11 @@ export interface StateMachineHost {
   applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState;
   /** A membership change has been applied or refused. */
   onConfChange(id: bigint, refusal: MembershipRefusal | undefined): void;
+  /**
+   * The cluster version was set, within an entry that is still open; `before` is undefined for the first
+   * one.
+   */
+  onClusterVersion(before: ClusterVersion | undefined, version: ClusterVersion): void;
   /** The leader's first entry of a term has been applied. */
   onEmptyEntry(): void;
   /** Whether the backend has room for a request of this cost. */
@@ -305,13 +311,19 @@ export class StateMachine {
   }
 
   #applyV2(index: LogIndex, request: etcdserverpb.Request): void {
-    const rows = applyV2Request(this.cluster, index, request);
-    writeMembershipRows(this.backend, rows);
+    this.#changeCluster(() => applyV2Request(this.cluster, index, request));
     this.#host.onResult(...splitId(request.id), APPLIED);
   }
 
   #applyMembership(index: LogIndex, kind: RequestKind, body: Uint8Array): void {
-    writeMembershipRows(this.backend, applyMembershipRequest(this.cluster, index, kind, body));
+    this.#changeCluster(() => applyMembershipRequest(this.cluster, index, kind, body));
+  }
+
+  #changeCluster(change: () => readonly RowChange[]): void {
+    const before = this.cluster.version;
+    writeMembershipRows(this.backend, change());
+    const { version } = this.cluster;
+    if (version !== undefined && version !== before) this.#host.onClusterVersion(before, version);
   }
 
   // --- Reading it all ----------------------------------------------------------------------------

@@ -273,7 +273,7 @@ export class Backend {
 
   /**
    * Sets what is called when a batch is cut, before it is frozen: it adds what must match the
-   * batch's content (term, confState, storage version) and returns the membership. The consistent
+   * batch's content (term, confState) and returns the membership. The consistent
    * index is added by the backend itself.
    */
   captureMembership(beforeFreeze: () => MembershipImage): void {

@@ -111,6 +111,7 @@ export class StoreRig {
       },
       applyConfChange: () => NOBODY,
       onConfChange: () => {},
+      onClusterVersion: () => {},
       onEmptyEntry: () => {},
       hasRoomFor: () => true,
       ...options.host,
