@@ -117,6 +117,7 @@ export class Member implements MemberLife {
     const { parts } = this;
     const { config, env, log, memberId, clusterId, store, peers, loop } = parts;
     store.resumeCompaction();
+    await this.#checkFirst();
     const source = httpSourceOf(parts, this.#metrics);
     if (this.#listeners !== undefined) {
       collectMemberMetrics(this.#metrics, parts);
@@ -153,6 +154,14 @@ export class Member implements MemberLife {
     logServing(log, config, memberId);
     await env.timers.nextTurn();
     log.info('ready to serve client requests');
+  }
+
+  /** Before it takes part in anything, a member that is not new compares its keys with others'. */
+  async #checkFirst(): Promise<void> {
+    const { config, corruption, wasInitialized, life } = this.parts;
+    if (!wasInitialized || !config.featureGates.enabled.InitialCorruptCheck) return;
+    await corruption.checkAtStart();
+    if (life.isStopping) throw new TetcdStopped();
   }
 
   // --- Stop --------------------------------------------------------------------------------------

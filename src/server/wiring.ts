@@ -44,6 +44,7 @@ import { ReadyLoop } from './consensus/ready-loop.ts';
 import { RequestIds } from './consensus/request-ids.ts';
 import { StateMachineOwner } from './consensus/state-machine-owner.ts';
 import { Ticker } from './consensus/ticker.ts';
+import { CorruptionChecker } from './duties/corruption-checker.ts';
 import { createDuties, type Duty } from './duties/duties.ts';
 import { v8HeapUse } from './duties/heap-check.ts';
 import { NoSpaceAlarm } from './duties/no-space-alarm.ts';
@@ -102,6 +103,8 @@ export class MemberParts {
   readonly wal: Wal;
   readonly storage: MemoryStorage;
   readonly node: RawNode;
+  /** Whether the directory held a member before this start. */
+  readonly wasInitialized: boolean;
   /** Index of the newest snapshot that the log recorded then. */
   readonly snapshotIndex: number;
 
@@ -140,6 +143,7 @@ export class MemberParts {
   // duties/
   readonly quota: Quota;
   readonly noSpaceAlarm: NoSpaceAlarm;
+  readonly corruption: CorruptionChecker;
   readonly duties: readonly Duty[];
 
   // services/
@@ -166,6 +170,7 @@ export class MemberParts {
 
     this.directory = booted.directory;
     this.wal = booted.wal;
+    this.wasInitialized = booted.wasInitialized;
     this.storage = booted.storage;
     this.node = booted.node;
     this.snapshotIndex = booted.snapshotIndex;
@@ -200,6 +205,7 @@ export class MemberParts {
 
     this.quota = new Quota(this);
     this.noSpaceAlarm = new NoSpaceAlarm(this);
+    this.corruption = new CorruptionChecker(this);
     this.duties = createDuties(this);
 
     this.serving = new ServingState(log);

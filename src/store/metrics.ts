@@ -14,6 +14,7 @@ export interface StoreMetrics {
     readonly dbCompactionTotalMs: Histogram;
     readonly dbCompactionLast: Gauge;
     readonly dbCompactionKeys: Counter;
+    readonly hashRevSeconds: Histogram;
   };
   readonly lease: {
     readonly granted: Counter;

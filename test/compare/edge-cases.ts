@@ -244,6 +244,36 @@ function others(): Operation[] {
   ];
 }
 
+/** What is refused while a CORRUPT alarm stands, and what is served all the same. */
+function corruption(): Operation[] {
+  const alarm = (action: number): Operation =>
+    call('Maintenance/Alarm', { action, alarm: 2, memberID: '7' });
+  return [
+    grant('600', '701'),
+    put('corrupt', 'before'),
+    alarm(1),
+    alarm(1),
+    call('Maintenance/Alarm', { action: 0 }),
+    put('corrupt', 'during'),
+    range('corrupt'),
+    range('corrupt', { serializable: true }),
+    call('KV/DeleteRange', { key: 'corrupt' }),
+    txn({ success: [putOp('corrupt')] }),
+    txn({ success: [rangeOp('corrupt')] }),
+    compact('2'),
+    grant('600', '702'),
+    call('Lease/LeaseRevoke', { ID: '701' }),
+    call('Lease/LeaseTimeToLive', { ID: '701' }),
+    call('Auth/RoleAdd', { name: 'corrupt' }),
+    call('Auth/RoleDelete', { role: 'corrupt' }),
+    call('Maintenance/Alarm', { action: 2, alarm: 2, memberID: '8' }),
+    alarm(2),
+    alarm(2),
+    put('corrupt', 'after'),
+    call('Lease/LeaseRevoke', { ID: '701' }),
+  ];
+}
+
 /** Requests that end the process of older releases, with the answer that 3.7.1 gives. */
 export function deadlyCases(): { operation: Operation; code: number; details: string }[] {
   const refused = { code: 3, details: 'etcdserver: invalid sort option' };
@@ -263,5 +293,6 @@ export function edgeCases(): Operation[] {
     ...compactions(),
     ...watches(),
     ...others(),
+    ...corruption(),
   ];
 }

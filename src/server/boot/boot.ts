@@ -82,6 +82,8 @@ export interface Booted {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly directory: DataDirectory;
+  /** Whether the directory held a log before this start. */
+  readonly wasInitialized: boolean;
   readonly store: Store;
   readonly cluster: Cluster;
   readonly confState: raftpb.ConfState;
@@ -107,7 +109,10 @@ export async function boot(options: BootOptions): Promise<Booted> {
   logStart(log, config, isInitialized);
   if (isInitialized) {
     const base = await prepareRestart(options, directory);
-    return bootStore(options, directory, (backend) => restart(options, directory, backend, base));
+    const booted = await bootStore(options, directory, (backend) =>
+      restart(options, directory, backend, base),
+    );
+    return { ...booted, wasInitialized: true };
   }
   const files = new FirstFiles(env.disk);
   try {
@@ -157,7 +162,7 @@ async function bootStore(
     });
     await defragmentAtStart(options, backend);
     logBooted(log, parts.memberId, parts.cluster);
-    return { ...parts, clusterId: parts.cluster.id, directory, store };
+    return { ...parts, clusterId: parts.cluster.id, directory, wasInitialized: false, store };
   } catch (error) {
     await backend.close().catch(() => undefined);
     throw error;
@@ -186,7 +191,7 @@ async function prepareRestart(options: BootOptions, directory: DataDirectory): P
   return base;
 }
 
-type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store'>;
+type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store' | 'wasInitialized'>;
 
 // --- The first start -------------------------------------------------------------------------------
 

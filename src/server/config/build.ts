@@ -1,7 +1,7 @@
 // From flag values to a checked `ServerConfig`: what a value of 0 or an empty one stands for, and
 // the rules that settings must keep together. The texts of refusals are etcd's.
 
-import { goQuote } from '../../base/index.ts';
+import { goDuration, goQuote } from '../../base/index.ts';
 import { parseAutoCompaction } from './auto-compaction.ts';
 import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
@@ -143,6 +143,11 @@ function timingProblem(values: FlagValues, given: ReadonlySet<string>): string |
   if (given.has('max-request-bytes') && values['max-request-bytes'] === 0) {
     return '--max-request-bytes must be >0 (set to 0)';
   }
+  const hashCheckMs = values['compact-hash-check-time'];
+  if (hashCheckMs <= 0) {
+    const shown = `${hashCheckMs < 0 ? '-' : ''}${goDuration(Math.abs(hashCheckMs) * 1e6)}`;
+    return `--compact-hash-check-time must be >0 (set to ${shown})`;
+  }
   return undefined;
 }
 
@@ -151,6 +156,7 @@ const NEVER_NEGATIVE = [
   'backend-batch-limit',
   'compaction-batch-limit',
   'compaction-sleep-interval',
+  'corrupt-check-time',
   'downgrade-check-time',
   'max-learners',
   'warning-apply-duration',
@@ -284,6 +290,8 @@ function assemble(
     backendBatchLimit: values['backend-batch-limit'] || DEFAULT_BATCH_LIMIT,
     compactionBatchLimit: values['compaction-batch-limit'] || DEFAULT_COMPACTION_BATCH,
     compactionSleepIntervalMs: values['compaction-sleep-interval'] || DEFAULT_COMPACTION_SLEEP_MS,
+    corruptCheckTimeMs: values['corrupt-check-time'],
+    compactHashCheckTimeMs: values['compact-hash-check-time'],
     bootstrapDefragThresholdBytes: values['bootstrap-defrag-threshold-megabytes'] * MEBIBYTE,
     downgradeCheckTimeMs: values['downgrade-check-time'],
     maxTxnOps: values['max-txn-ops'],

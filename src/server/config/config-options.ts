@@ -146,6 +146,13 @@ export interface ConfigOptions {
   readonly compactionBatchLimit?: number | undefined;
   /** Milliseconds that compaction pauses after each batch. Default 10. */
   readonly compactionSleepInterval?: number | undefined;
+  /** Milliseconds between two comparisons of the keys of all members. Default 0: never. */
+  readonly corruptCheckTime?: number | undefined;
+  /**
+   * Milliseconds between two comparisons of the checksums of compactions, with the feature gate
+   * `CompactHashCheck`. Default 60,000.
+   */
+  readonly compactHashCheckTime?: number | undefined;
   /** MiB that a defragmentation must give back to be made at start. 0 (default): never. */
   readonly bootstrapDefragThresholdMegabytes?: number | undefined;
 

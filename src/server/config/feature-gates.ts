@@ -50,8 +50,6 @@ export const FEATURE_GATES: Readonly<Record<FeatureGateName, GateSpec>> = {
  * nothing that can be seen, and are taken either way.
  */
 export const LATER_GATES: ReadonlySet<FeatureGateName> = new Set([
-  'InitialCorruptCheck',
-  'CompactHashCheck',
   'SetMemberLocalAddr',
   'PriorityRequest',
 ]);

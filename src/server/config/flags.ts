@@ -255,6 +255,16 @@ export const FLAGS = {
     group: 'features',
     help: 'How long compaction pauses after each batch. 0 means 10ms.',
   }),
+  'corrupt-check-time': durationFlag('0s', {
+    group: 'features',
+    help: 'How often the leader compares the keys of all members. 0 means never.',
+  }),
+  'compact-hash-check-time': durationFlag('1m0s', {
+    group: 'features',
+    help:
+      'How often the leader compares the checksums that members made when they compacted, with the ' +
+      'feature gate CompactHashCheck.',
+  }),
   'bootstrap-defrag-threshold-megabytes': uintFlag(0, {
     group: 'features',
     help:

@@ -28,9 +28,7 @@ const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
 const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
   {
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
-    'compact-hash-check-time': { nothing: ['1m', '1m0s', '5s', '1ns'], lacking: [] },
     'config-file': PATH,
-    'corrupt-check-time': { nothing: ['0', '0s', '0h'], lacking: ['1s', '10m', '-1s'] },
     'discovery-cacert': SETTING_OF_SWITCHED_OFF,
     'discovery-cert': SETTING_OF_SWITCHED_OFF,
     'discovery-dial-timeout': DURATION_OF_SWITCHED_OFF,
@@ -104,6 +102,10 @@ test.each([
     `1: v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`,
   ],
   [['--compact-hash-check-time=0s'], '1: --compact-hash-check-time must be >0 (set to 0s)'],
+  [['--compact-hash-check-time=-90s'], '1: --compact-hash-check-time must be >0 (set to -1m30s)'],
+  [['--corrupt-check-time=-1s'], '1: --corrupt-check-time must not be negative'],
+  [['--corrupt-check-time=10m', '--feature-gates=InitialCorruptCheck=true'], 'run'],
+  [['--compact-hash-check-time=5s', '--feature-gates=CompactHashCheck=true'], 'run'],
   [
     ['--experimental-corrupt-check-time=0s'],
     '2: flag provided but not defined: ' + '-experimental-corrupt-check-time',

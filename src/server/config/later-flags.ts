@@ -72,9 +72,7 @@ const ANY_DURATION = later(parseDurationMs, always);
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
-  'compact-hash-check-time': { isBool: false, take: takeHashCheckTime },
   'config-file': UNSET,
-  'corrupt-check-time': later(parseDurationMs, (ms) => ms === 0),
   'discovery-cacert': ANY_TEXT,
   'discovery-cert': ANY_TEXT,
   'discovery-dial-timeout': ANY_DURATION,
@@ -105,14 +103,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
 
 export function laterFlag(name: string): LaterFlag | undefined {
   return Object.hasOwn(LATER_FLAGS, name) ? LATER_FLAGS[name] : undefined;
-}
-
-function takeHashCheckTime(text: string): LaterOutcome {
-  const parsed = parseDurationMs(text);
-  if ('reason' in parsed) return parsed;
-  if (parsed.value > 0) return 'nothing asked'; // used only with the gate CompactHashCheck
-  const shown = parsed.value === 0 ? '0s' : text;
-  return { problem: `--compact-hash-check-time must be >0 (set to ${shown})` };
 }
 
 function takeFallback(text: string): LaterOutcome {

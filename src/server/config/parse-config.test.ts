@@ -229,8 +229,8 @@ test.each([
     '1: --log-outputs systemd/journal is not implemented by this release',
   ],
   [
-    ['--feature-gates=CompactHashCheck=true'],
-    '1: feature gate CompactHashCheck is not implemented by this release',
+    ['--feature-gates=PriorityRequest=true'],
+    '1: feature gate PriorityRequest is not implemented by this release',
   ],
   [
     ['--feature-gates=LeaseCheckpointPersist=true'],

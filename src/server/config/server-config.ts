@@ -173,6 +173,10 @@ export interface ServerConfig {
   readonly autoCompaction: AutoCompactionConfig;
   readonly compactionBatchLimit: number;
   readonly compactionSleepIntervalMs: number;
+  /** Interval at which the leader compares the keys of all members; 0: never. */
+  readonly corruptCheckTimeMs: number;
+  /** Interval at which the leader compares checksums of compactions, with the gate CompactHashCheck. */
+  readonly compactHashCheckTimeMs: number;
   /** Free bytes of the database from which it is defragmented at start; 0: never. */
   readonly bootstrapDefragThresholdBytes: number;
   /** Interval at which the leader looks whether a downgrade is complete; 0: never. */

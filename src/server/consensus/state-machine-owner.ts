@@ -15,6 +15,7 @@ import {
   type Backend,
   BUCKET,
   encodeConfState,
+  type KvHash,
   META_KEY,
   type MembershipImage,
   readStorageVersion,
@@ -201,8 +202,22 @@ export class StateMachineOwner {
             'removed-rows': rows,
             'took-ms': Math.round(tookMs),
           }),
+        onHash: (hash) => this.#logHash(hash),
         onFailure: (error) => life.fail(error),
       },
+    });
+  }
+
+  #logHash(hash: KvHash | undefined): void {
+    const { log } = this.#parts;
+    if (hash === undefined) {
+      log.info('previous compaction was interrupted, skip storing compaction hash value');
+      return;
+    }
+    log.info('storing new hash', {
+      hash: hash.hash,
+      revision: hash.hashRevision,
+      'compact-revision': hash.compactRevision,
     });
   }
 

@@ -5,6 +5,7 @@ import type { StorageVersionMonitor } from '../cluster/storage-version.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } from '../limits.ts';
 import { AutoCompaction, type AutoCompactionParts } from './auto-compaction.ts';
+import { CorruptionDuty, type CorruptionDutyParts } from './corruption-duty.ts';
 import { checkHeap, type HeapCheckParts } from './heap-check.ts';
 import { LeaseExpiry, type LeaseExpiryParts } from './lease-expiry.ts';
 import { Periodic } from './periodic.ts';
@@ -18,7 +19,8 @@ export interface Duty {
 type DutiesParts = PurgeParts &
   HeapCheckParts &
   AutoCompactionParts &
-  LeaseExpiryParts & {
+  LeaseExpiryParts &
+  CorruptionDutyParts & {
     readonly config: Pick<ServerConfig, 'downgradeCheckTimeMs'>;
     readonly versionMonitor: ClusterVersionMonitor;
     readonly storageVersion: StorageVersionMonitor;
@@ -38,5 +40,7 @@ export function createDuties(parts: DutiesParts): readonly Duty[] {
       : [new Periodic(timers, downgradeCheckTimeMs, () => void versionMonitor.endDowngrade())]),
     new LeaseExpiry(parts),
     new AutoCompaction(parts),
+    CorruptionDuty.ofKeys(parts),
+    CorruptionDuty.ofCompactions(parts),
   ];
 }

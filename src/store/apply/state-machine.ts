@@ -101,7 +101,10 @@ interface StateMachineOptions {
    * same turn. CORRUPT from the constructor if they have been sent later revisions than `kv` has.
    */
   readonly watch?: WatchFeed;
-  readonly compaction: Pick<CompactorOptions, 'batchRows' | 'sleepMs' | 'onFinished' | 'onFailure'>;
+  readonly compaction: Pick<
+    CompactorOptions,
+    'batchRows' | 'sleepMs' | 'onFinished' | 'onHash' | 'onFailure'
+  >;
 }
 
 /** Kinds that only read: evaluated only on the member where a client waits for the result. */
@@ -127,6 +130,7 @@ export class StateMachine {
   confState: raftpb.ConfState;
 
   readonly #env: Env;
+  readonly #metrics: StoreMetrics;
   readonly #host: StateMachineHost;
   readonly #applier: RequestApplier;
   readonly #envelope = new RequestEnvelope();
@@ -139,6 +143,7 @@ export class StateMachine {
   constructor(options: StateMachineOptions) {
     const { env, backend, kv, cluster, host, metrics } = options;
     this.#env = env;
+    this.#metrics = metrics;
     this.#host = host;
     this.backend = backend;
     this.kv = kv;
@@ -364,6 +369,7 @@ export class StateMachine {
     const keepsNothing = hashRevision >= 0 && kv.index.keepsNothing(hashRevision);
     if (keepsNothing && this.compactor.isBusy) return undefined;
     const pin = kv.pin(Math.max(hashRevision, compactRevision, kv.index.compactedRev));
+    const began = this.#env.clock.monotonicMs();
     try {
       await backend.commit();
       // A compaction accepted since may have removed rows that are being read.
@@ -378,6 +384,8 @@ export class StateMachine {
           compactedRev: compactRevision,
           keepsNothing,
         });
+        const tookMs = this.#env.clock.monotonicMs() - began;
+        this.#metrics.mvcc.hashRevSeconds.observe(tookMs / 1000);
         return { hash, compactRevision, hashRevision };
       } finally {
         tree.close();

@@ -39,6 +39,8 @@ export interface CompactorOptions {
   readonly batchRows?: number;
   readonly sleepMs?: number;
   readonly onFinished?: (rev: Revision, rows: number, tookMs: number) => void;
+  /** The checksum of a compaction is kept; undefined if it has none, as one that was interrupted. */
+  readonly onHash?: (hash: KvHash | undefined) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -105,6 +107,8 @@ export class Compactor {
   /** Checksums made (or being made) by compactions, by revision, oldest first. */
   readonly #hashes = new Map<Revision, Promise<KvHash | undefined>>();
 
+  readonly #finishedHashes: KvHash[] = [];
+
   constructor(options: CompactorOptions) {
     this.#options = options;
   }
@@ -137,6 +141,11 @@ export class Compactor {
    */
   hashAt(rev: Revision): Promise<KvHash | undefined> {
     return this.#hashes.get(rev) ?? Promise.resolve(undefined);
+  }
+
+  /** Checksums of finished compactions, newest first; at most COMPACTION_HASHES_MAX. */
+  get finishedHashes(): readonly KvHash[] {
+    return [...this.#finishedHashes];
   }
 
   /** Whether a compaction runs or waits. */
@@ -222,7 +231,7 @@ export class Compactor {
     if (this.#stopped) return;
     const began = env.clock.monotonicMs();
     const compaction = kv.index.startCompaction(job.rev);
-    if (job.complete) await this.#hash(job);
+    const hash = job.complete ? await this.#hash(job) : undefined;
     const dropped = await this.#compactIndex(compaction);
     await this.#removeRows(dropped);
     if (this.#stopped) return;
@@ -232,6 +241,7 @@ export class Compactor {
     metrics.mvcc.dbCompactionTotalMs.observe(tookMs);
     metrics.mvcc.dbCompactionLast.value = Math.floor(env.clock.wallMs() / 1000);
     onFinished?.(job.rev, dropped.size, tookMs);
+    this.#keepFinished(hash);
   }
 
   async #compactIndex(compaction: IndexCompaction): Promise<DroppedRows> {
@@ -268,7 +278,15 @@ export class Compactor {
     }
   }
 
-  async #hash(job: Job): Promise<void> {
+  #keepFinished(hash: KvHash | undefined): void {
+    if (hash !== undefined) {
+      this.#finishedHashes.unshift(hash);
+      this.#finishedHashes.splice(COMPACTION_HASHES_MAX);
+    }
+    this.#options.onHash?.(hash);
+  }
+
+  async #hash(job: Job): Promise<KvHash> {
     const { env, backend, kv } = this.#options;
     const tree = backend.beginTreeRead();
     try {
@@ -282,7 +300,9 @@ export class Compactor {
         // What a compaction keeps includes the tombstones exactly at its revision.
         keepsNothing: kv.index.keepsNothing(rev) && !hasTombstoneAt(tree, rev),
       });
-      job.hashed({ hash, compactRevision: previousRev, hashRevision: rev });
+      const found = { hash, compactRevision: previousRev, hashRevision: rev };
+      job.hashed(found);
+      return found;
     } finally {
       tree.close();
       job.hashed(undefined);

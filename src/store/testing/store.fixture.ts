@@ -47,6 +47,7 @@ export function storeMetrics(): StoreMetrics {
       dbCompactionTotalMs: histogram(),
       dbCompactionLast: new Gauge(),
       dbCompactionKeys: new Counter(),
+      hashRevSeconds: histogram(),
     },
     lease: { granted: new Counter(), revoked: new Counter(), ttlSeconds: histogram() },
   };
