@@ -4,6 +4,9 @@
 // change (the decoder's generation stays the same), the same bytes mean the same fields and have no
 // other effect. Clients that index all their fields send such blocks for every call but the first;
 // blocks with a field that is inserted every time (a timeout) are not cached.
+//
+// A block is copied into the cache at its second sight in a row: one with a literal of its own (a trace
+// id) would cost every call a copy and evict what repeats.
 
 const SLOTS = 16;
 const BLOCK_BYTES_MAX = 256;
@@ -25,23 +28,30 @@ export class BlockCache<Head> {
     SLOTS,
   ).fill(undefined);
   #last: Entry<Head> | undefined = undefined;
+  /** By slot, the hash of the last block that was not cached. */
+  readonly #seen = new Int32Array(SLOTS);
 
   /** What {@link put} was given for these bytes at this generation. */
   get(bytes: Uint8Array, start: number, end: number, generation: number): Head | undefined {
     const last = this.#last;
     if (last !== undefined && matches(last, bytes, start, end, generation)) return last.head;
     if (end - start > BLOCK_BYTES_MAX) return undefined;
-    const entry = this.#entries[slotOf(bytes, start, end)];
+    const entry = this.#entries[slotOf(hashOf(bytes, start, end))];
     if (entry === undefined || !matches(entry, bytes, start, end, generation)) return undefined;
     this.#last = entry;
     return entry.head;
   }
 
-  /** The caller has seen that decoding the block did not move the generation. */
+  /** Caches the block if it repeats. The caller has seen that decoding it did not move the generation. */
   put(bytes: Uint8Array, start: number, end: number, generation: number, head: Head): void {
     if (end - start > BLOCK_BYTES_MAX) return;
-    const copy = Uint8Array.from(bytes.subarray(start, end));
-    this.#entries[slotOf(bytes, start, end)] = new Entry(copy, generation, head);
+    const hash = hashOf(bytes, start, end);
+    const slot = slotOf(hash);
+    if (this.#seen[slot] !== hash) {
+      this.#seen[slot] = hash;
+      return;
+    }
+    this.#entries[slot] = new Entry(Uint8Array.from(bytes.subarray(start, end)), generation, head);
   }
 }
 
@@ -58,8 +68,12 @@ function matches<Head>(
   return true;
 }
 
-function slotOf(bytes: Uint8Array, start: number, end: number): number {
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = end - start;
   for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0;
+  return hash;
+}
+
+function slotOf(hash: number): number {
   return (hash ^ (hash >>> 8)) & (SLOTS - 1);
 }

@@ -58,11 +58,10 @@ export class RequestHead {
 export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
   const head = new RequestHead();
   head.fields = fields.slice();
-  let listBytes = 0;
-  for (const field of fields) listBytes += field.size;
-  if (listBytes > HELD_HEAD_BYTES_MIN) head.heldBytes = listBytes;
   const reader = new HeadReader(head);
-  if (!reader.readAll(fields)) {
+  const wellFormed = reader.readAll(fields);
+  if (reader.listBytes > HELD_HEAD_BYTES_MIN) head.heldBytes = reader.listBytes;
+  if (!wellFormed) {
     head.kind = HEAD_KINDS.MALFORMED;
     return head;
   }
@@ -72,6 +71,8 @@ export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
 
 /** Reads the fields, and remembers what later checks need. */
 class HeadReader {
+  /** Size of the fields read, as HPACK counts it. */
+  listBytes = 0;
   hosts = 0;
   pseudo = 0;
   isGrpc = false;
@@ -88,6 +89,7 @@ class HeadReader {
   /** False if the message is malformed. */
   readAll(fields: readonly HeaderField[]): boolean {
     for (const field of fields) {
+      this.listBytes += field.size;
       if (!field.valid) return false;
       if (field.kind < FIELD_KINDS.OTHER) {
         if (this.#regular || !this.#readPseudo(field)) return false;

@@ -32,6 +32,8 @@ export class RangeResult {
     this.revision = 0;
     this.count = 0;
     this.more = false;
+    // Setting a length is a call out of compiled code, even of an empty array.
+    if (this.size === 0) return;
     this.buffers.length = 0;
     this.offsets.length = 0;
     this.lengths.length = 0;
