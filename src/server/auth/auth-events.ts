@@ -38,6 +38,10 @@ export class AuthEvents implements AuthHost {
     this.#parts.tokens.disable();
   }
 
+  onReplaced(): void {
+    this.onDisabled();
+  }
+
   onUserChanged(username: string): void {
     this.#parts.tokens.invalidateUser(username);
   }

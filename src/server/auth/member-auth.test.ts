@@ -81,7 +81,7 @@ async function withMember(
 }
 
 describe('who calls', () => {
-  test('is told by a token, under two names, with and without Bearer', async () => {
+  test('42a131c70: is told by a token, under two names, with and without Bearer', async () => {
     await withMember(async (member) => {
       const token = await member.tokenOf('root');
       const read = (metadata: Record<string, string>) => member.read({ metadata });

@@ -124,7 +124,7 @@ export class StateMachineOwner {
   }
 
   async #install(snapshot: raftpb.Snapshot): Promise<void> {
-    const { log, metrics, storeOptions, booted, reports } = this.#parts;
+    const { log, metrics, storeOptions, booted, reports, authEvents } = this.#parts;
     if (this.#stopped) return;
     const index: LogIndex = snapshot.metadata?.index ?? 0;
     metrics.server.snapshotInstalls.value++;
@@ -153,6 +153,7 @@ export class StateMachineOwner {
     }
     log.info('applySnapshot: opened snapshot backend');
     const before = this.#machine;
+    if (store.restore.auth.revision !== before.auth.state.revision) authEvents.onReplaced();
     const machine = this.#createMachine(store, cluster, confState, before);
     store.backend.captureMembership(() => this.#capture(machine));
     this.#machine = machine;

@@ -150,66 +150,57 @@ async function timeToLive(
   request: etcdserverpb.LeaseTimeToLiveRequest,
 ): Promise<void> {
   const { callers, leaseChecks, store } = parts;
-  if (!request.keys || !callers.areAsked) {
-    await answerTimeToLive(parts, call, request, () => true);
+  const isAsked = request.keys && callers.areAsked;
+  const { revision } = store.machine.auth.state;
+  const refusal = isAsked ? await leaseChecks.refusal(call, 'read', [request.id]) : undefined;
+  if (refusal !== undefined) {
+    failWith(call, refusal);
     return;
   }
-  const { revision } = store.machine.auth.state;
-  const refusal = await leaseChecks.refusal(call, 'read', [request.id]);
-  if (refusal !== undefined) failWith(call, refusal);
-  else {
-    await answerTimeToLive(parts, call, request, () => {
-      const { enabled, revision: now } = store.machine.auth.state;
-      if (!enabled || now === revision) return true;
-      failWith(call, 'AUTH_OLD_REVISION');
-      return false;
-    });
-  }
+  const response = await timeToLiveResponse(parts, call, request);
+  if (response === undefined) return;
+  const refused = isAsked ? await leaseChecks.keysRefusal(call, response.keys) : undefined;
+  const { enabled, revision: now } = store.machine.auth.state;
+  if (refused !== undefined) failWith(call, refused);
+  else if (isAsked && enabled && now !== revision) failWith(call, 'AUTH_OLD_REVISION');
+  else call.reply(methods.leaseTimeToLive.response, response);
 }
 
-/** `mayAnswer` is asked when the answer is known, and answers itself if not. */
-async function answerTimeToLive(
+/** Undefined: the call has got another answer. */
+async function timeToLiveResponse(
   parts: LeaseServiceParts,
   call: UnaryCall,
-  request: etcdserverpb.LeaseTimeToLiveRequest,
-  mayAnswer: () => boolean,
-): Promise<void> {
-  const { id, keys } = request;
+  { id, keys }: etcdserverpb.LeaseTimeToLiveRequest,
+): Promise<etcdserverpb.LeaseTimeToLiveResponse | undefined> {
   if (!parts.raft.leads) {
     const outcome = await parts.leaseRenewals.timeToLive(id, keys);
     if (outcome.kind === 'failed') failWith(call, outcome.error);
     else if (outcome.kind === 'missing') replyMissing(parts, call, id);
-    else if (mayAnswer()) {
-      call.reply(methods.leaseTimeToLive.response, {
-        ...outcome.response,
-        header: headerNow(parts),
-      });
-    }
-    return;
+    else return { ...outcome.response, header: headerNow(parts) };
+    return undefined;
   }
   if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) {
     failWith(call, 'TIMEOUT_WAIT_APPLIED_INDEX');
-    return;
+    return undefined;
   }
   const { lessor } = parts.store.machine.leases;
   const lease = lessor.lookup(id);
   if (lease === undefined) {
     replyMissing(parts, call, id);
-    return;
+    return undefined;
   }
   if (!lessor.isPrimary) {
     // This member does not lead (any more), so that it does not know the TTL.
     failWith(call, 'LEADER_CHANGED');
-    return;
+    return undefined;
   }
-  if (!mayAnswer()) return;
-  call.reply(methods.leaseTimeToLive.response, {
+  return {
     header: headerNow(parts),
     id: lease.id,
     ttl: lessor.remainingSec(lease, parts.env.clock.monotonicMs()),
     grantedTTL: lease.ttlSec,
     keys: keys ? lease.keys.sorted().map(bytesFromLatin1) : [],
-  });
+  };
 }
 
 function replyMissing(parts: LeaseServiceParts, call: UnaryCall, id: bigint): void {

@@ -12,6 +12,11 @@ export interface AuthHost {
   onEnabled(): void;
   /** Authentication is off from this entry on: no token is good any more. */
   onDisabled(): void;
+  /**
+   * A database with other users or roles takes the place of this one. What ended tokens may be in entries
+   * that were never applied here: no token is good any more.
+   */
+  onReplaced(): void;
   /** The user is gone or has another password: its tokens are no good any more. */
   onUserChanged(username: string): void;
   /**

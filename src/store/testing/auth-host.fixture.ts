@@ -16,6 +16,10 @@ export class RecordingAuthHost implements AuthHost {
     this.notes.push('disabled');
   }
 
+  onReplaced(): void {
+    this.notes.push('replaced');
+  }
+
   onUserChanged(username: string): void {
     this.notes.push(`tokens of ${username} end`);
   }
