@@ -45,7 +45,7 @@ export interface LeaseServiceParts {
   readonly quota: Pick<Quota, 'isAvailable'>;
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
   readonly callers: Pick<Callers, 'areAsked'>;
-  readonly leaseChecks: Pick<LeaseChecks, 'refusal'>;
+  readonly leaseChecks: Pick<LeaseChecks, 'refusal' | 'keysRefusal'>;
   readonly store: StoreView<'auth' | 'kv' | 'leases'>;
   readonly leaseRenewals: Pick<LeaseRenewals, 'renewNow' | 'renew' | 'timeToLive'>;
 }
