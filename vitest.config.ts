@@ -1,20 +1,24 @@
 import { defineConfig } from 'vitest/config';
 
-// Two groups, one after the other: the units, side by side; then what starts real programs, one
-// file at a time, since those programs compete for the same cores and some measure time.
+// Three groups, one after the other: what computes, and what starts programs, two files at a time;
+// then, alone, what measures time or needs every core.
+const TIMED = ['bench/**/*.test.ts', 'test/faults/**/*.test.ts', 'test/process/**/*.test.ts'];
+const COMPUTED = ['sim/**/*.test.ts', 'test/tidy.test.ts'];
+
 export default defineConfig({
   test: {
     setupFiles: ['test/helpers/setup.ts'],
     env: { TETCD_VERIFY: 'all' },
     pool: 'forks',
+    testTimeout: 120_000,
+    hookTimeout: 60_000,
     projects: [
       {
         extends: true,
         test: {
           name: 'units',
-          include: ['src/**/*.test.ts', 'sim/check/**/*.test.ts', 'test/tidy.test.ts'],
+          include: ['src/**/*.test.ts', ...COMPUTED],
           maxWorkers: 2,
-          testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -22,13 +26,20 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'programs',
-          include: ['test/**/*.test.ts', 'sim/*.test.ts', 'bench/**/*.test.ts'],
-          exclude: ['test/tidy.test.ts'],
+          include: ['test/**/*.test.ts'],
+          exclude: [...TIMED, ...COMPUTED],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'timed',
+          include: TIMED,
           maxWorkers: 1,
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
