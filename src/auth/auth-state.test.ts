@@ -192,7 +192,7 @@ describe('roles', () => {
     expect(rig.revoke('r', 'a')).toBe('PERMISSION_NOT_GRANTED');
   });
 
-  test('are given ranges that hold a key', () => {
+  test('4da39e4b1: are given ranges that hold a key', () => {
     const rig = new AuthRig();
     rig.addRole('r');
     const refused: [string, string][] = [

@@ -57,7 +57,7 @@ function contains([key, rangeEnd]: Range, candidate: string): boolean {
   return candidate >= key && (rangeEnd === '\0' || candidate < rangeEnd);
 }
 
-test('a range is permitted if each of its keys is', () => {
+test('65eeb7ff1: a range is permitted if each of its keys is', () => {
   const key = fc
     .array(fc.constantFrom(...ALPHABET), { minLength: 1, maxLength: 2 })
     .map((chars) => chars.join(''));

@@ -85,7 +85,7 @@ test('a range is taken exactly as it was sent', () => {
   expect(rangeRefusal(access, range('r', 'r\xff'))).toBeUndefined();
 });
 
-describe('a transaction', () => {
+describe('GHSA-rfx7-8w68-q57q, CVE-2026-33343: a transaction', () => {
   const allowed = [op.put('w'), op.delete('w', 'w5'), op.range('r', 'r5'), op.none];
   const refused: [string, Op][] = [
     ['a put', op.put('r')],
@@ -119,7 +119,7 @@ describe('a transaction', () => {
     }
   });
 
-  test('names the leases of its puts, at every depth', () => {
+  test('GHSA-x35m-3gp4-4fh5, CVE-2026-44283: names the leases of its puts, at every depth', () => {
     const leases: bigint[] = [];
     const inner = txn([op.put('w', { lease: 3n })], [op.put('b', { lease: -1n })]);
     txnRefusal(access, txn([op.put('w', { lease: 2n }), op.put('w')], [op.txn(inner)]), leases);

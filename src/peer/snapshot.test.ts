@@ -238,6 +238,22 @@ describe('the one place for a database that arrives', () => {
     expect(c.host.databases).toHaveLength(1);
   });
 
+  test('2eac5b062: is not made for a message that announces a terabyte', async () => {
+    for (const announced of [900_000_000n, 1n << 40n, (1n << 64n) - 1n]) {
+      const world = new SimWorld({ seed: 36 });
+      const c = await startMember(world.machine('m2'), { id: 2n, host: 'm2' });
+      running = [c];
+      const { stream, answer } = await dial(world);
+      const whole = Buffer.from(headAndMessage('a database'));
+      const at = whole.indexOf('\r\n', whole.indexOf('\r\n\r\n') + 4) + 2;
+      whole.writeBigUInt64BE(announced, at);
+      stream.write(whole);
+      await world.scheduler.runFor(1000);
+      expect(answer()).toMatch(/^HTTP\/1\.1 400 /);
+      expect(c.host.databases).toEqual([]);
+    }
+  });
+
   test('is not kept by single bytes', async () => {
     const world = new SimWorld({ seed: 35 });
     const c = await startMember(world.machine('m2'), { id: 2n, host: 'm2' });

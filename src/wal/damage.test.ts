@@ -189,7 +189,7 @@ test('the checker lists all that is wrong', async () => {
   await expect(checkWal({ ...env, disk }, DIRECTORY)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
-test('a log that contradicts itself is refused', async () => {
+test('CVE-2020-15112: a log that contradicts itself is refused', async () => {
   const env = await newEnv(9);
   const wal = await createWal(env, DIRECTORY, METADATA, options);
   await save(wal, [entry(1, 1)], state(1, 1));
@@ -235,7 +235,9 @@ test('files that are none of ours are left alone', async () => {
   ]);
 });
 
-test('random damage never does worse than an error', { timeout: 60_000 }, async () => {
+test('CVE-2020-15106: random damage never does worse than an error', {
+  timeout: 60_000,
+}, async () => {
   const { disk, paths } = await smallLog(7);
   const random = seededRandom(7);
   for (let round = 0; round < 1500; round++) {

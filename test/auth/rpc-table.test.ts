@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const member of members.splice(0)) await member.dispose();
 });
 
-test('every method that is served has a row, and every row a method', async () => {
+test('GHSA-q8m4-xhhv-38mg, CVE-2026-33413: every method has a row, every row a method', async () => {
   const env = createSimEnv({ seed: 1, autoRun: false });
   await env.run(async () => {
     const { member } = await SimMember.start(env);

@@ -101,7 +101,9 @@ function filesWith(directory: string, texts: readonly string[]): string[] {
 }
 
 describeWith('secrets', [ours], () => {
-  test('are in no line of the log, no metric and no file', { timeout: 60_000 }, async () => {
+  test('CVE-2021-28235: are in no line of the log, no metric and no file', {
+    timeout: 60_000,
+  }, async () => {
     const [member, api] = await start(
       need(ours),
       ...['--log-level=debug', '--warning-apply-duration=1ns'],

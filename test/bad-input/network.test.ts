@@ -62,7 +62,7 @@ describeWith('garbage on the client port', [ours], () => {
     expect(response['kvs']).toMatchObject([{ value: 'as it was' }]);
   }
 
-  test('random bytes, half requests, frames out of order', async () => {
+  test('GO-2026-4559: random bytes, half requests, frames out of order', async () => {
     const random = seededRandom(SEED);
     const hello = Buffer.from('16030100c8010000c40303', 'hex');
     for (let i = 0; i < 60; i++) {

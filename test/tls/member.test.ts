@@ -161,7 +161,7 @@ describeWith('a member with TLS everywhere', [ours], () => {
   });
 });
 
-describeWith('revoked certificates', [ours], () => {
+describeWith('GHSA-3wh4-j44w-pg92: revoked certificates', [ours], () => {
   const members: SecureMember[] = [];
   afterEach(async () => {
     for (const member of members.splice(0)) await member.dispose();

@@ -158,7 +158,7 @@ describe('pings', () => {
 });
 
 describe('header blocks', () => {
-  test('too many CONTINUATION frames', () => {
+  test('CVE-2023-45288: too many CONTINUATION frames', () => {
     const peer = start();
     peer.send(frame(FRAME.HEADERS, 0, 1, block(request())));
     const { controlFramesBurst } = SERVER_LIMITS;

@@ -36,7 +36,7 @@ function sendUntilGone(peer: RawServer, make: (turn: number) => Uint8Array, time
 }
 
 describe('rapid reset', () => {
-  test('calls that are reset before they are answered', () => {
+  test('CVE-2023-44487: calls that are reset before they are answered', () => {
     const peer = start();
     const turns = sendUntilGone(
       peer,
@@ -47,7 +47,7 @@ describe('rapid reset', () => {
     expect(peer.describe()).toEqual([CALM]);
   });
 
-  test('calls that the client makes us reset', () => {
+  test('CVE-2025-8671: calls that the client makes us reset', () => {
     const peer = start();
     const turns = sendUntilGone(
       peer,

@@ -24,7 +24,7 @@ test('names of Go become names of OpenSSL, in their order', () => {
   expect(() => createSecureContext({ ciphers: opensslCiphers(names) })).not.toThrow();
 });
 
-test('by default, none with RC4, 3DES or CBC', () => {
+test('GHSA-5x4g-q5rc-36jp: by default, none with RC4, 3DES or CBC', () => {
   const ciphers = opensslCiphers([]);
   expect(ciphers.split(':')).toHaveLength(9);
   expect(ciphers).not.toMatch(/RC4|DES|SHA(:|$)/);

@@ -118,17 +118,18 @@ describe('what is not taken', () => {
     expect(quoted).toEqual([]);
   });
 
-  test('what is too long, or cut, or other text', async () => {
+  test('GHSA-mh63-6h87-95cp: what is too long, or cut, or other text', async () => {
     const { tokens } = await make(keyOf('HS256'));
     const long = handmade({ alg: 'HS256' }, { ...good, x: 'x'.repeat(TOKEN_CHARS_MAX) }, secret);
     const token = handmade({ alg: 'HS256' }, good, secret);
     const wrong = [long, token.slice(0, -1), `${token}a`, `${token}.`, `.${token}`, `${token}\n`];
+    wrong.push('.'.repeat(TOKEN_CHARS_MAX), '.'.repeat(8_000_000), `${token.repeat(3)}`);
     wrong.push('', '.', '..', '...', 'abc.17', token.slice(1), '\u00ff'.repeat(40));
     for (const one of wrong) expect(await tokens.info(one)).toBeUndefined();
   });
 });
 
-test('claims that etcd does not look at change nothing', async () => {
+test('CVE-2020-26160: claims that etcd does not look at change nothing', async () => {
   const { tokens } = await make(keyOf('HS256'));
   const secret = keysFor('HS256').privateKey;
   const good = { username: '__proto__', revision: 7.9 };
@@ -190,7 +191,7 @@ test('so many signatures are verified at once, and equal tokens together', async
   expect(await tokens.info('x.y.z')).toBeUndefined();
 });
 
-test('no token is logged, only which one it was', async () => {
+test('7889e510b, 7cc7eaaf6: no token is logged, only which one it was', async () => {
   const { lines, tokens } = await make(keyOf('HS256'));
   const token = await tokenOf(tokens);
   await tokens.info(`${token}x`);

@@ -107,7 +107,7 @@ describe('who calls', () => {
     });
   });
 
-  test('is told by a certificate where that is asked for, but not through a gateway', async () => {
+  test('CVE-2018-16886: is told by a certificate, but not through a gateway', async () => {
     const root: Caller = { commonName: 'root' };
     await withMember(async (member) => {
       expect(await member.read(root)).toBe('OK');

@@ -87,7 +87,7 @@ class Watching {
   }
 }
 
-test('GHSA-xg4h-6gfc-h4m8: a watch sees no key beyond its permission, however it asks', async () => {
+test('GHSA-xg4h-6gfc-h4m8 (afeaa624d): a watch sees no key beyond its permission', async () => {
   await withUsers(async (secured) => {
     const { sim, env, root, uma } = secured;
     const { member } = sim;

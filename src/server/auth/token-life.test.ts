@@ -11,7 +11,7 @@ const INVALID = 'invalid auth token';
 const FAILED = 'authentication failed, invalid user ID or password';
 
 async function withMember(
-  body: (member: Member, env: SimEnv) => Promise<void>,
+  body: (member: Member, env: SimEnv, log: readonly string[]) => Promise<void>,
   simpleTokenTtlMs = 300_000,
 ): Promise<void> {
   const env = createSimEnv({ seed: 1, autoRun: false });
@@ -20,7 +20,7 @@ async function withMember(
     const changed = { ...config, auth: { ...config.auth, simpleTokenTtlMs } };
     const sim = await SimMember.start(env, changed);
     await secure(sim.member);
-    await body(sim.member, env);
+    await body(sim.member, env, sim.log);
     expect(sim.fatal).toEqual([]);
     await sim.stop();
   });
@@ -111,7 +111,7 @@ test('an index that is made up holds up nobody, a linearizable read neither', as
 });
 
 // As in etcd, an empty password is one.
-test('CVE-2020-15115: a password may be short, but whoever has none cannot log in', async () => {
+test('GHSA-4993-m7g5-r9hh, CVE-2020-15115: a password may be short, and whoever has none is out', async () => {
   await withMember(async (member) => {
     const root = withToken(await tokenOf(member, 'root'));
     await call(member, auth.userAdd, { name: 'empty', password: '' }, root);
@@ -124,6 +124,24 @@ test('CVE-2020-15115: a password may be short, but whoever has none cannot log i
       await expect(tokenOf(member, 'none', password)).rejects.toThrow(why);
     }
     await expect(tokenOf(member, '', '')).rejects.toThrow(FAILED);
+  });
+});
+
+test('GHSA-vjg6-93fv-qv64: a login of who has no password is told and counts as a failure', async () => {
+  await withMember(async (member, env, log) => {
+    const root = withToken(await tokenOf(member, 'root'));
+    const options = { noPassword: true };
+    await call(member, auth.userAdd, { name: 'none', options }, root);
+    const failures = 12;
+    const sinceMs = env.clock.monotonicMs();
+    for (let i = 0; i < failures; i++) await tokenOf(member, 'none', 'x').catch(() => {});
+    const lines = log.filter((line) => line.includes('invalid authentication was requested'));
+    expect(lines).toHaveLength(failures);
+    for (const line of lines) {
+      expect(line).toMatch(/"user": "none", .*password was given for no password user/);
+    }
+    // Who fails again and again waits longer and longer.
+    expect(env.clock.monotonicMs() - sinceMs).toBeGreaterThan(3_000);
   });
 });
 

@@ -52,6 +52,7 @@ import { raftLogger } from '../telemetry/raft-logger.ts';
 import { logBooted, logStart } from '../telemetry/start-log.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { type DefragmentParts, defragmentAtStart } from './defragment-backend.ts';
+import { warnOfOpenDirectories } from './directory-permissions.ts';
 import { FirstFiles } from './first-files.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
@@ -107,6 +108,8 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const directory = dataDirectoryOf(config);
   const isInitialized = await walExists(env, directory.wal);
   logStart(log, config, isInitialized);
+  const own = [config.dataDir, dirname(directory.snap), directory.snap];
+  await warnOfOpenDirectories(env.disk, own, log);
   if (isInitialized) {
     const base = await prepareRestart(options, directory);
     const booted = await bootStore(options, directory, (backend) =>

@@ -141,7 +141,7 @@ describe('a peer port', () => {
     ]);
   });
 
-  test('/leases and /leases/internal', async () => {
+  test('dcbd6df13: /leases and /leases/internal', async () => {
     const renew = (id: bigint) => LeaseKeepAliveRequestCodec.encode({ id });
     const live = (id: bigint, keys: boolean) =>
       LeaseInternalRequestCodec.encode({ leaseTimeToLiveRequest: { id, keys } });

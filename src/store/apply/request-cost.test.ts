@@ -35,7 +35,7 @@ test.each([
     259 + 260,
   ],
   ['nested twice', txn([nested(txn([nested(txn([put(4)])), nested(txn([put(5)]))]))]), 261 + 262],
-])('%s', (_, request, cost) => {
+])('5cdad102e: the cost of %s', (_, request, cost) => {
   expect(costOfTxn(request)).toBe(cost);
 });
 
