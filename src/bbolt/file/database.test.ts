@@ -261,7 +261,7 @@ test('close waits for the commit under way and refuses what comes later', async 
   const committing = tx.commit();
   const waiting = failure(database.beginWrite());
   const reader = database.beginRead();
-  await Promise.all([committing, database.close()]);
+  await Promise.all([committing, database.close(), database.close()]);
   expect(await waiting).toMatchObject({ code: 'CLOSED' });
   expect(() => database.beginRead()).toThrow('database not open');
   expect(() => reader.bucket(b('key'))).toThrow('database not open');

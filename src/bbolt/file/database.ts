@@ -55,8 +55,14 @@ export class FileDatabase implements Database, WriteHost {
   readonly #waiting: WaitingWriter[] = [];
   /** The error for all further writers: set by a failed commit, or by `close`. */
   #poisonedBy: TetcdError | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: DatabaseParts) {
+    invariant(parts.meta.pageSize === parts.pager.pageSize, 'a database has one page size');
+    invariant(
+      parts.meta.highWater === parts.pager.highWater,
+      'pages are read up to the newest state',
+    );
     this.#env = parts.env;
     this.pager = parts.pager;
     this.#meta = parts.meta;
@@ -88,7 +94,9 @@ export class FileDatabase implements Database, WriteHost {
   }
 
   sizeInUse(): number {
-    return this.size() - (this.#ownFreelist?.freeCount ?? 0) * this.pager.pageSize;
+    const freePages = this.#ownFreelist?.freeCount ?? 0;
+    invariant(freePages <= this.#meta.highWater - 2, 'free pages are pages of the file');
+    return this.size() - freePages * this.pager.pageSize;
   }
 
   fileSize(): number {
@@ -157,8 +165,12 @@ export class FileDatabase implements Database, WriteHost {
     return this.#readers.whenAtMost(count);
   }
 
-  async close(): Promise<void> {
-    if (this.pager.closed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const closed = new TetcdError(ERROR_CODES.CLOSED, `${this.path}: database not open`);
     this.#poisonedBy = closed;
     for (const { reject } of this.#waiting.splice(0)) reject(closed);
@@ -167,7 +179,7 @@ export class FileDatabase implements Database, WriteHost {
         this.#waiting.push({ resolve, reject: () => resolve() });
       });
     }
-    if (this.pager.closed) return;
+    invariant(this.#waiting.length === 0, 'a database that closes has no writer to come');
     this.pager.closed = true;
     await this.pager.settle();
     this.pager.cache.clear();
@@ -192,6 +204,10 @@ export class FileDatabase implements Database, WriteHost {
       await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     }
     this.#writing = true;
+    invariant(
+      this.#readers.oldest <= this.#meta.txid || this.#readers.count === 0,
+      'readers are of commits',
+    );
     this.freelist.release(this.#meta.txid + 1, this.#readers.oldest);
     return new Writer(this, this.#meta);
   }
@@ -202,6 +218,7 @@ export class FileDatabase implements Database, WriteHost {
 
   publish(meta: Meta): void {
     invariant(meta.txid === this.#meta.txid + 1, 'commits come one by one');
+    invariant(meta.highWater >= this.pager.highWater, 'the high-water mark never goes back');
     this.#meta = meta;
     this.pager.highWater = meta.highWater;
   }
@@ -213,6 +230,7 @@ export class FileDatabase implements Database, WriteHost {
       { cause: reason },
     );
     for (const { reject } of this.#waiting.splice(0)) reject(this.#poisonedBy);
+    invariant(this.#waiting.length === 0, 'no writer follows a commit that failed');
   }
 
   releaseWriter(): void {

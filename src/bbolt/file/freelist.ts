@@ -21,6 +21,8 @@ export type PageRuns = number[];
 
 /** Appends a run, joined with the last one where they touch. */
 export function pushRun(runs: PageRuns, start: number, count: number): void {
+  invariant(start >= 2, 'the meta pages are never free');
+  invariant(count >= 1, 'a run has a page');
   const last = runs.length - 2;
   if (last >= 0 && runs[last]! + runs[last + 1]! === start) runs[last + 1]! += count;
   else runs.push(start, count);
@@ -83,6 +85,7 @@ export class Freelist {
   /** Frees what no meta page and no reader reaches any more, for the writer `txid`. */
   release(txid: number, oldestReader: number): void {
     invariant(txid > (this.#pending.at(-1)?.txid ?? 0), 'a writer follows the commits that freed');
+    invariant(this.#taken.length === 0, 'pages are released between writers');
     let released = 0;
     while (released < this.#pending.length) {
       const { txid: freedBy, runs } = this.#pending[released]!;
@@ -91,11 +94,16 @@ export class Freelist {
       released++;
     }
     this.#pending.splice(0, released);
+    invariant(
+      this.#pending.every(({ txid: freedBy }) => freedBy > txid - 2 || freedBy > oldestReader),
+      'what stays pending is reached by a meta page or by a reader',
+    );
   }
 
   /** Begins the allocations of writer `txid`, which expects to need that many pages. */
   begin(txid: number, pagesExpected: number): void {
     invariant(this.#taken.length === 0, 'one writer allocates at a time');
+    invariant(txid >= this.#writerTxid, 'writers come in order');
     this.#writerTxid = txid;
     this.#runNext = 0;
     this.#runEnd = 0;
@@ -112,8 +120,13 @@ export class Freelist {
   allocate(count: number): number {
     invariant(count >= 1, 'an allocation has a page');
     if (this.#writerTxid < this.#usableFrom || this.#free.count < count) return 0;
+    const free = this.#free.count;
     const start = count === 1 ? this.#allocateOne() : this.#allocateLong(count);
     if (start > 0) pushRun(this.#taken, start, count);
+    invariant(
+      this.#free.count === (start > 0 ? free - count : free),
+      'pages that are taken are no longer free',
+    );
     return start;
   }
 
@@ -123,7 +136,10 @@ export class Freelist {
     invariant(txid === this.#writerTxid, 'a commit ends the allocations that it began');
     if (verify.all) {
       const unused = this.unused();
-      forEachPage(freed, (id) => invariant(!unused.has(id), 'a page that is freed was in use'));
+      forEachPage(freed, (id) => invariant(unused.add(id), 'a page that is freed was in use'));
+      forEachPage(this.#taken, (id) =>
+        invariant(!unused.has(id), 'a page that is taken is in use'),
+      );
     }
     this.#taken = [];
     if (freed.length > 0) this.#pending.push({ txid, runs: freed });
@@ -133,13 +149,19 @@ export class Freelist {
   rollback(): void {
     const taken = this.#taken;
     this.#taken = [];
+    const free = this.#free.count;
     addAll(this.#free, taken);
+    invariant(this.#free.count === free + countRuns(taken), 'what was taken is free again');
   }
 
   /** What the current commit leaves unused, except for the pages that it frees: free and pending ones. */
   unused(): PageSet {
     const all = this.#free.clone();
     for (const { runs } of this.#pending) addAll(all, runs);
+    invariant(
+      all.count === this.freeCount + this.pendingCount,
+      'an unused page is free or pending',
+    );
     return all;
   }
 
@@ -188,6 +210,7 @@ export class Freelist {
       this.#missingLength = count;
       return 0;
     }
+    invariant(start >= from && start >= 2, 'a run is found where it was looked for');
     this.#longFrom = start + count;
     this.#longLength = count;
     for (let id = start; id < start + count; id++) {

@@ -94,6 +94,8 @@ export function writePageHeader(
   overflow: number,
 ): void {
   invariant(count <= 0xffff, 'a page counts its elements in 16 bits');
+  invariant(id >= 0 && overflow >= 0, 'ids and counts of pages are not negative');
+  invariant(bytes.length >= PAGE_HEADER_SIZE, 'a page has a header');
   writeU64(bytes, 0, id);
   writeU16(bytes, 8, flags);
   writeU16(bytes, 10, count);
@@ -102,6 +104,7 @@ export function writePageHeader(
 
 /** Memory for a page, not zeroed and not shared with anything: the caller writes every byte. */
 export function allocatePageBytes(size: number): Uint8Array {
+  invariant(size > 0, 'a page has bytes');
   const buffer = Buffer.allocUnsafeSlow(size);
   return new Uint8Array(buffer.buffer, buffer.byteOffset, size);
 }

@@ -2,7 +2,7 @@
 // the database; a commit writes the other one (page txid % 2), so that a torn write of a meta page
 // leaves its predecessor, and every page reachable from that, as they were.
 
-import { COUNT_MAX, invariant } from '../../base/index.ts';
+import { COUNT_MAX, invariant, verify } from '../../base/index.ts';
 import { PAGE_SIZE_MAX, PAGE_SIZE_MIN } from '../limits.ts';
 import {
   INITIAL_PAGE_COUNT,
@@ -90,6 +90,13 @@ function decodeFreelistPage(bytes: Uint8Array, at: number): number | undefined {
 export function encodeMeta(meta: Meta, id: number, page: Uint8Array): void {
   invariant(page.length === meta.pageSize, 'a meta page fills a page');
   invariant(meta.rootPage >= 2 && meta.rootPage < meta.highWater, 'the root page is in use');
+  invariant(isPageSize(meta.pageSize), 'a page size is a power of two within bounds');
+  invariant(
+    meta.freelistPage === undefined ||
+      (meta.freelistPage >= 2 && meta.freelistPage < meta.highWater),
+    'the free list is in the file',
+  );
+  invariant(meta.txid >= 0 && meta.txid < COUNT_MAX, 'transactions are counted exactly');
   const at = PAGE_HEADER_SIZE;
   page.fill(0);
   writePageHeader(page, id, PAGE_FLAGS.META, 0, 0);
@@ -104,4 +111,5 @@ export function encodeMeta(meta: Meta, id: number, page: Uint8Array): void {
   writeU64(page, at + 40, meta.highWater);
   writeU64(page, at + 48, meta.txid);
   writeBigU64(page, at + CHECKSUM_AT, fnv1a64(page, at, at + CHECKSUM_AT));
+  if (verify.all) invariant(typeof decodeMeta(page) !== 'string', 'a meta page can be read');
 }

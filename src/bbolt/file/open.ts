@@ -1,6 +1,6 @@
 // Opening: the lock, the meta pages, the free pages.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../../env/index.ts';
 import type { BucketVisitor, Database, DatabaseOptions } from '../api.ts';
 import {
@@ -89,7 +89,9 @@ async function openFile(
   // The state just read may be in the operating system's cache only. Overwriting pages that the
   // older meta page needs is sound only once the newer one is on disk.
   if (!parts.noSync) await file.sync();
-  const freelist = new Freelist(reached.complement(2, meta.highWater), meta.txid);
+  const free = reached.complement(2, meta.highWater);
+  invariant(free.count + reached.count === meta.highWater - 2, 'a page is reached or free');
+  const freelist = new Freelist(free, meta.txid);
   const database = new FileDatabase({ ...parts, freelist });
   if (!parts.noFreelistSync && meta.freelistPage === undefined) {
     // From now on the file has a free list, for programs that do not scan for free pages.
@@ -140,6 +142,7 @@ async function createDatabase(
       highWater: INITIAL_PAGE_COUNT,
       txid: id,
     };
+    invariant(meta.txid % 2 === id, 'the meta page of a transaction is that of its parity');
     encodeMeta(meta, id, page(id));
   }
   const freelist = page(INITIAL_FREELIST_PAGE);
@@ -172,6 +175,10 @@ function readMetas(file: DiskFile): Meta {
       typeof second !== 'string' && second.pageSize === first.pageSize && second.txid > first.txid;
     meta = isNewer ? second : first;
   }
+  invariant(
+    meta.rootPage < meta.highWater,
+    'a meta page that was accepted has its root in the file',
+  );
   const size = file.size();
   if (meta.highWater * meta.pageSize > size) {
     const text = `${meta.highWater} pages of ${meta.pageSize} bytes are in use`;

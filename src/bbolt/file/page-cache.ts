@@ -14,7 +14,7 @@
 // Hot: `get` runs once per tree level of every point read. What it costs is cache misses of the
 // processor (one in the table, one in the page object), which is why there is no `Map`.
 
-import { invariant } from '../../base/index.ts';
+import { invariant, verify } from '../../base/index.ts';
 import { PAGE_CACHE_SHARE_MAX } from '../limits.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from './layout.ts';
 import { Page } from './page.ts';
@@ -36,6 +36,7 @@ export class PageCache {
 
   /** A cache of pages that have `pageSize` bytes, or a multiple of it. */
   constructor(capacityBytes: number, pageSize: number) {
+    invariant(capacityBytes >= 0 && pageSize > 0, 'a cache has a bound, and its pages a size');
     this.capacityBytes = capacityBytes;
     let length = TABLE_LENGTH_MIN;
     while (length < (capacityBytes / pageSize) * 2) length *= 2;
@@ -80,11 +81,14 @@ export class PageCache {
       while (this.bytes + size > this.capacityBytes);
       slot = this.#findSlot(page.id);
     }
+    invariant(this.#table[slot] === NO_PAGE, 'a page goes into an empty slot');
     this.#table[slot] = page;
     page.used = wanted;
     this.bytes += size;
     this.count++;
     invariant(this.count * 2 <= this.#mask + 1, 'the table is at most half full');
+    invariant(this.bytes <= this.capacityBytes, 'the cache keeps its bound');
+    if (verify.all) this.#verifyFrom(slot);
   }
 
   clear(): void {
@@ -125,6 +129,7 @@ export class PageCache {
   #vacate(slot: number): void {
     const table = this.#table;
     const mask = this.#mask;
+    invariant(table[slot] !== NO_PAGE, 'a slot that is emptied holds a page');
     this.bytes -= table[slot]!.bytes.length;
     this.count--;
     let gap = slot;
@@ -136,6 +141,20 @@ export class PageCache {
       }
     }
     table[gap] = NO_PAGE;
+    invariant(this.count >= 0, 'pages leave that were held');
+    invariant(
+      this.count > 0 ? this.bytes > 0 : this.bytes === 0,
+      'bytes are those of the pages held',
+    );
+    if (verify.all) this.#verifyFrom(slot);
+  }
+
+  /** Every page from `slot` to the next empty one is found by its id. */
+  #verifyFrom(slot: number): void {
+    const table = this.#table;
+    for (let at = slot; table[at] !== NO_PAGE; at = (at + 1) & this.#mask) {
+      invariant(this.#findSlot(table[at]!.id) === at, 'a page that is held is found');
+    }
   }
 }
 

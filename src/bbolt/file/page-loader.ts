@@ -1,7 +1,7 @@
 // Many pages at once, past the cache, with few large asynchronous reads: wanted pages that lie close
 // together in the file come with one read.
 
-import { EMPTY_BYTES } from '../../base/index.ts';
+import { invariant } from '../../base/index.ts';
 import { READ_GAP_BYTES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts';
 import { allocatePageBytes } from './layout.ts';
 import type { Page } from './page.ts';
@@ -18,6 +18,7 @@ export function batchPagesMax(pager: Pager): number {
  * commit that the pages belong to, and passes `batchPagesMax` ids at most.
  */
 export async function loadPages(pager: Pager, ids: readonly number[]): Promise<Page[]> {
+  invariant(ids.length <= batchPagesMax(pager), 'a batch is as long as one read at most');
   const gap = READ_GAP_BYTES_MAX / pager.pageSize;
   const lengthMax = batchPagesMax(pager);
   const sorted = ids.slice().sort((a, b) => a - b);
@@ -29,6 +30,7 @@ export async function loadPages(pager: Pager, ids: readonly number[]): Promise<P
       end = sorted[i]! + 1;
       i++;
     }
+    invariant(start >= 2 && end > start, 'a read begins behind the meta pages and is not empty');
     const bytes = allocatePageBytes((end - start) * pager.pageSize);
     await pager.read(bytes, start);
     buffers.push({ start, bytes });
@@ -40,9 +42,10 @@ export async function loadPages(pager: Pager, ids: readonly number[]): Promise<P
     if (buffer === undefined || !holds(pager, buffer, id)) {
       buffer = buffers.find((candidate) => holds(pager, candidate, id));
     }
-    const at = (id - (buffer?.start ?? 0)) * pager.pageSize;
-    pages.push(await pageAt(pager, id, buffer?.bytes ?? EMPTY_BYTES, at));
+    invariant(buffer !== undefined, 'a wanted page is in one of the reads');
+    pages.push(await pageAt(pager, id, buffer.bytes, (id - buffer.start) * pager.pageSize));
   }
+  invariant(pages.length === ids.length, 'every wanted page is loaded');
   return pages;
 }
 
@@ -52,11 +55,13 @@ function holds(pager: Pager, buffer: { start: number; bytes: Uint8Array }, id: n
 
 async function pageAt(pager: Pager, id: number, bytes: Uint8Array, at: number): Promise<Page> {
   const head = bytes.subarray(at, at + pager.pageSize);
+  invariant(head.length === pager.pageSize, 'a read holds whole pages');
   const extent = pager.extent(head, id);
   if (extent === 1) return pager.accept(head, id);
   const size = extent * pager.pageSize;
   const whole = allocatePageBytes(size);
   const known = bytes.subarray(at, at + size);
+  invariant(known.length >= pager.pageSize, 'of a long page its first one is read');
   whole.set(known);
   if (known.length < size) {
     await pager.read(whole.subarray(known.length), id + known.length / pager.pageSize);

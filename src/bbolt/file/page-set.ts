@@ -21,6 +21,7 @@ export class PageSet {
 
   /** False if it was a member already. */
   add(id: number): boolean {
+    invariant(id >= 0, 'a page id is not negative');
     const at = Math.floor(id / CHUNK_BITS);
     const chunk = this.#chunks[at] ?? this.#createChunk(at);
     const bit = id % CHUNK_BITS;
@@ -42,6 +43,7 @@ export class PageSet {
     chunk[bit >>> 5]! &= ~mask;
     this.#chunkCounts[at]!--;
     this.count--;
+    invariant(this.#chunkCounts[at]! >= 0 && this.count >= 0, 'members that leave were counted');
     return true;
   }
 
@@ -53,6 +55,7 @@ export class PageSet {
       const chunk = this.#chunks[at];
       if (chunk === undefined || this.#chunkCounts[at] === 0) continue;
       const found = nextBit(chunk, bit);
+      invariant(found < 0 || found >= bit, 'the next member is not below where it is looked for');
       if (found >= 0) return at * CHUNK_BITS + found;
     }
     return -1;
@@ -101,6 +104,7 @@ export class PageSet {
 
   /** The ids of [from, to) that are no members, as a new set. */
   complement(from: number, to: number): PageSet {
+    invariant(from <= to, 'a range does not end before it begins');
     const result = new PageSet();
     for (let at = 0; at * CHUNK_BITS < to; at++) {
       const base = at * CHUNK_BITS;
@@ -117,8 +121,10 @@ export class PageSet {
       }
       result.#chunkCounts[at] = members;
       result.count += members;
+      invariant(members <= CHUNK_BITS, 'a chunk has a bit per member');
       if (members === 0) result.#chunks[at] = undefined;
     }
+    invariant(result.count <= to - from, 'a complement lies in its range');
     return result;
   }
 
@@ -131,6 +137,7 @@ export class PageSet {
   }
 
   #createChunk(at: number): Uint32Array {
+    invariant(this.#chunks[at] === undefined, 'a chunk is created once');
     while (this.#chunks.length <= at) {
       this.#chunks.push(undefined);
       this.#chunkCounts.push(0);

@@ -3,6 +3,7 @@
 //
 // Hot: searches work on the bytes, element by element, and allocate nothing.
 
+import { invariant } from '../../base/index.ts';
 import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts';
 import {
   BUCKET_ELEMENT_FLAG,
@@ -36,6 +37,7 @@ export class Page {
   #prefixLength = 0;
 
   constructor(id: number, bytes: Uint8Array) {
+    invariant(bytes.length >= PAGE_HEADER_SIZE, 'a page has a header');
     this.id = id;
     this.bytes = bytes;
     this.isLeaf = (bytes[8]! & PAGE_FLAGS.LEAF) !== 0;
@@ -87,6 +89,7 @@ export class Page {
   /** Of a leaf: whether `key` lies between its first and its last key. */
   spans(key: Uint8Array): boolean {
     const last = this.count - 1;
+    invariant(last >= 0, 'a leaf that a cursor stands on has an entry');
     return (
       compareAt(this.bytes, this.keyOffset(0), this.keyLength(0), key) <= 0 &&
       compareAt(this.bytes, this.keyOffset(last), this.keyLength(last), key) >= 0
@@ -129,6 +132,7 @@ export class Page {
 
   #buildHeads(): Uint32Array {
     const { bytes, count } = this;
+    invariant(!this.isLeaf && count > 0, 'a branch has a child');
     const first = this.keyOffset(0);
     const last = this.keyOffset(count - 1);
     const shared = Math.min(this.keyLength(0), this.keyLength(count - 1));
@@ -139,6 +143,7 @@ export class Page {
       const offset = this.keyOffset(i);
       heads[i] = headOf(bytes, offset + prefix, offset + this.keyLength(i));
     }
+    invariant(prefix <= shared, 'the prefix of all keys is part of each');
     this.#prefixOffset = first;
     this.#prefixLength = prefix;
     this.#heads = heads;

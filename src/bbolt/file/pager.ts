@@ -1,6 +1,6 @@
 // Pages of one file: reading, the gateway check, the cache.
 
-import { ERROR_CODES, fail, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, fail, invariant, TetcdError } from '../../base/index.ts';
 import type { DiskFile } from '../../env/index.ts';
 import { TREE_DEPTH_MAX } from '../limits.ts';
 import { allocatePageBytes, readU32 } from './layout.ts';
@@ -21,6 +21,7 @@ export class Pager {
   #idle: (() => void) | undefined;
 
   constructor(file: DiskFile, pageSize: number, highWater: number, cache: PageCache) {
+    invariant(highWater >= 2, 'the meta pages are in use');
     this.file = file;
     this.pageSize = pageSize;
     this.highWater = highWater;
@@ -35,24 +36,28 @@ export class Pager {
   /** Reads `target` in full from the page `id` on. */
   async read(target: Uint8Array, id: number): Promise<void> {
     this.assertOpen();
+    invariant(id >= 2, 'the meta pages are read at opening');
     this.#readsUnderWay++;
     try {
       const count = await this.file.read(target, id * this.pageSize);
       if (count < target.length) throw this.#truncated(id);
     } finally {
       this.#readsUnderWay--;
+      invariant(this.#readsUnderWay >= 0, 'a read ends once');
       if (this.#readsUnderWay === 0) this.#idle?.();
     }
   }
 
   readSync(target: Uint8Array, id: number): void {
     this.assertOpen();
+    invariant(id >= 2, 'the meta pages are read at opening');
     const count = this.file.readSync(target, id * this.pageSize);
     if (count < target.length) throw this.#truncated(id);
   }
 
   /** Resolves when no asynchronous read is in progress; none begins after `closed` is set. */
   async settle(): Promise<void> {
+    invariant(this.closed, 'no read begins while the last ones end');
     if (this.#readsUnderWay === 0) return;
     await new Promise<void>((resolve) => {
       this.#idle = resolve;
@@ -70,7 +75,12 @@ export class Pager {
   accept(bytes: Uint8Array, id: number): Page {
     const wrong = validatePage(bytes, this.highWater);
     if (wrong !== undefined) throw this.corrupt(id, wrong);
-    return new Page(id, bytes);
+    const page = new Page(id, bytes);
+    invariant(
+      (page.overflow + 1) * this.pageSize === bytes.length,
+      'a page is accepted with its overflow pages',
+    );
+    return page;
   }
 
   corrupt(id: number, text: string): TetcdError {

@@ -1,6 +1,6 @@
 // Bringing the pages of a key range into the cache, level by level, with large asynchronous reads.
 
-import { compareBytes } from '../../base/index.ts';
+import { compareBytes, invariant } from '../../base/index.ts';
 import { TREE_DEPTH_MAX } from '../limits.ts';
 import type { Page } from './page.ts';
 import { batchPagesMax, loadPages } from './page-loader.ts';
@@ -25,6 +25,7 @@ export async function prefetchRange(
     const pagesMax = Math.ceil(bytesMax / pager.pageSize);
     for (let at = 0; at < level.length && loaded < bytesMax; ) {
       const ids = level.slice(at, at + batchPagesMax(pager));
+      invariant(ids.length > 0, 'a batch has a page');
       at += ids.length;
       loaded += await loadMissing(pager, ids);
       for (const id of ids) {
@@ -33,6 +34,7 @@ export async function prefetchRange(
         addChildren(page, from, until, pagesMax, below);
       }
     }
+    invariant(below.length <= pagesMax, 'no more is loaded than was asked for');
     level = below;
   }
   return loaded;
@@ -56,6 +58,7 @@ function addChildren(
   countMax: number,
   into: number[],
 ): void {
+  invariant(!branch.isLeaf, 'children are those of a branch');
   for (let i = branch.searchBranch(from); i < branch.count && into.length < countMax; i++) {
     if (until !== undefined && i > 0) {
       const offset = branch.keyOffset(i);

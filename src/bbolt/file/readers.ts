@@ -43,6 +43,7 @@ export class Readers {
     }
     pin.readers++;
     this.count++;
+    invariant(pin.readers <= this.count, 'the readers of a commit are among all');
     return pin;
   }
 
@@ -54,10 +55,15 @@ export class Readers {
     let unused = 0;
     while (unused < this.#pins.length && this.#pins[unused]!.readers === 0) unused++;
     if (unused > 0) this.#pins.splice(0, unused);
+    invariant(
+      this.count > 0 === this.#pins.length > 0,
+      'a commit is pinned as long as there are readers',
+    );
   }
 
   /** Resolves when no more than `count` readers are open. */
   async whenAtMost(count: number): Promise<void> {
+    invariant(count >= 0, 'a number of readers is not negative');
     while (this.count > count) {
       await new Promise<void>((resolve) => this.#leavers.push(resolve));
     }

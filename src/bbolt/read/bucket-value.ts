@@ -30,6 +30,7 @@ export function decodeBucketValue(
   offset: number,
   length: number,
 ): BucketValue {
+  invariant(length >= BUCKET_HEADER_SIZE, 'the value of a bucket has its header');
   const rootId = readU64(bytes, offset);
   const sequence = readBigU64(bytes, offset + 8);
   if (rootId !== 0) {

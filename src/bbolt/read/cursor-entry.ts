@@ -1,6 +1,6 @@
 // The current entry of a cursor, or on which side of all entries it is.
 
-import { EMPTY_BYTES } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 
 export const BEFORE = 0;
 export const ON = 1;
@@ -23,6 +23,7 @@ export abstract class CursorEntry {
 
   /** Leaves the entries, in front of them or behind; returns false. */
   protected stop(state: number): boolean {
+    invariant(state !== ON, 'a cursor leaves the entries to one side');
     this.state = state;
     this.keyBytes = EMPTY_BYTES;
     this.keyOffset = 0;

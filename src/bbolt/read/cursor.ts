@@ -2,7 +2,7 @@
 //
 // Hot: `next` inside a leaf decodes one element header; nothing is allocated after construction.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Cursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, readU32 } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
@@ -31,6 +31,7 @@ export class PageCursor extends CursorEntry implements Cursor {
 
   constructor(owner: CursorOwner, rootId: number, inline: Page | undefined) {
     super();
+    invariant(rootId >= 2 !== (inline !== undefined), 'a tree has a root page or is inline');
     this.#owner = owner;
     this.#rootId = rootId;
     this.#inline = inline;
@@ -155,6 +156,7 @@ export class PageCursor extends CursorEntry implements Cursor {
     let page = pages[this.#depth]!;
     while (!page.isLeaf) {
       const index = toFirst ? 0 : page.count - 1;
+      invariant(index >= 0, 'a branch has a child');
       indexes[this.#depth] = index;
       page = this.#child(page, index);
       this.#depth++;
@@ -171,6 +173,7 @@ export class PageCursor extends CursorEntry implements Cursor {
       let depth = this.#depth - 1;
       while (depth >= 0 && this.#indexes[depth]! + 1 >= this.#pages[depth]!.count) depth--;
       if (depth < 0) return this.stop(BEHIND);
+      invariant(!this.#pages[depth]!.isLeaf, 'above a leaf there are branches');
       this.#indexes[depth]!++;
       this.#depth = depth + 1;
       this.#pages[this.#depth] = this.#child(this.#pages[depth]!, this.#indexes[depth]!);
@@ -186,6 +189,7 @@ export class PageCursor extends CursorEntry implements Cursor {
       let depth = this.#depth - 1;
       while (depth >= 0 && this.#indexes[depth]! === 0) depth--;
       if (depth < 0) return this.stop(BEFORE);
+      invariant(!this.#pages[depth]!.isLeaf, 'above a leaf there are branches');
       this.#indexes[depth]!--;
       this.#depth = depth + 1;
       this.#pages[this.#depth] = this.#child(this.#pages[depth]!, this.#indexes[depth]!);
@@ -196,6 +200,7 @@ export class PageCursor extends CursorEntry implements Cursor {
 
   #child(parent: Page, index: number): Page {
     const pager = this.#owner.pager;
+    invariant(index >= 0 && index < parent.count, 'a child is one of its branch');
     const cached = pager.cache.get(parent.childId(index));
     if (cached !== undefined) return cached;
     const along = this.#along;
@@ -210,7 +215,11 @@ export class PageCursor extends CursorEntry implements Cursor {
   }
 
   #land(): boolean {
-    return this.#load(this.#pages[this.#depth]!, this.#indexes[this.#depth]!);
+    const leaf = this.#pages[this.#depth]!;
+    const index = this.#indexes[this.#depth]!;
+    invariant(leaf.isLeaf, 'entries are in leaves');
+    invariant(index >= 0 && index < leaf.count, 'an entry is one of its leaf');
+    return this.#load(leaf, index);
   }
 
   #load(leaf: Page, index: number): boolean {

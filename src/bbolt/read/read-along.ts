@@ -24,12 +24,15 @@ export function readAlong(pager: Pager, parent: Page, index: number, pagesMax: n
     if (pager.extent(page, first + i) > 1) continue;
     pager.cache.put(pager.accept(page, first + i), i === 0);
   }
-  return pager.page(first);
+  const page = pager.page(first);
+  invariant(page.id === first, 'a child is the page that its branch refers to');
+  return page;
 }
 
 /** How many children from `index` on have consecutive page ids and are not in the cache. */
 function neighbours(pager: Pager, parent: Page, index: number, pagesMax: number): number {
   invariant(pagesMax <= READ_ALONG_PAGES_MAX, 'a read along is short');
+  invariant(index < parent.count, 'a child is one of its branch');
   const first = parent.childId(index);
   let count = 1;
   while (

@@ -3,7 +3,7 @@
 // Hot: `PageBucket.get` walks from the root to a leaf over cached pages; it allocates only the view
 // that it returns.
 
-import { ERROR_CODES, type SliceEnv, Slices, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, type SliceEnv, Slices, TetcdError } from '../../base/index.ts';
 import type { CopyResult, Cursor, EntryVisitor, ReadBucket, ReadTransaction } from '../api.ts';
 import type { Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
@@ -26,6 +26,10 @@ export class Snapshot implements ReadTransaction, CursorOwner {
 
   /** Owns `pin`, one reader of which `close` removes. */
   constructor(env: SliceEnv, pager: Pager, meta: Meta, readers: Readers, pin: Pin) {
+    invariant(
+      pin.txid === meta.txid && pin.readers > 0,
+      'a snapshot is of the commit that it pins',
+    );
     this.#env = env;
     this.pager = pager;
     this.meta = meta;
@@ -108,6 +112,10 @@ class PageBucket implements ReadBucket {
   #rootPage: Page | undefined;
 
   constructor(tx: Snapshot, value: BucketValue, outerId: number) {
+    invariant(
+      value.rootId >= 2 !== (value.inline !== undefined),
+      'a tree has a root page or is inline',
+    );
     this.#tx = tx;
     this.rootId = value.rootId;
     this.#rootPage = value.inline;
@@ -171,8 +179,9 @@ class PageBucket implements ReadBucket {
       return index < 0 ? -1 - index : index;
     };
     if (this.rootId === 0) {
-      const place = { pager: this.#tx.pager, pageId: this.#outerId };
-      visitLeaf(this.#rootPage!, visitor, place, start(this.#rootPage!));
+      const inline = this.#rootPage;
+      invariant(inline !== undefined, 'an inline bucket has its leaf');
+      visitLeaf(inline, visitor, { pager: this.#tx.pager, pageId: this.#outerId }, start(inline));
       return;
     }
     const pinned = this.#tx.fork();

@@ -1,7 +1,7 @@
 // The scan of the whole file at opening: it finds the pages that the trees reach, so that all others
 // are free, and passes the entries of some buckets to visitors on the way.
 
-import { compareBytes, type Slices } from '../../base/index.ts';
+import { compareBytes, invariant, type Slices } from '../../base/index.ts';
 import type { BucketVisitor } from '../api.ts';
 import type { Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
@@ -20,6 +20,8 @@ export async function scanDatabase(
 ): Promise<PageSet> {
   const scan = new Scan(pager, visitors, slices);
   await scan.tree(meta.rootPage, 0, undefined);
+  invariant(scan.reached.has(meta.rootPage), 'the root page is in use');
+  invariant(scan.reached.count <= meta.highWater - 2, 'pages that are reached lie in the file');
   return scan.reached;
 }
 

@@ -1,7 +1,7 @@
 // Whole trees in key order, past the page cache: children are read ahead in large asynchronous
 // batches, the next batch while the one before is being visited.
 
-import { placed, type Slices } from '../../base/index.ts';
+import { invariant, placed, type Slices } from '../../base/index.ts';
 import type { EntryVisitor } from '../api.ts';
 import {
   BUCKET_ELEMENT_FLAG,
@@ -44,9 +44,11 @@ export class TreeWalk {
 
   /** False if the visitor ended it. CORRUPT if a page is damaged or leaves are out of order. */
   async run(rootId: number): Promise<boolean> {
+    invariant(this.#visited === 0, 'a walk is made once');
     const [root] = await loadPages(this.#pager, [rootId]);
+    invariant(root !== undefined, 'every wanted page is loaded');
     this.#slices.restart();
-    return root!.isLeaf ? await this.#leaf(root!, 0) : await this.#walkBranch(root!, 0, undefined);
+    return root.isLeaf ? await this.#leaf(root, 0) : await this.#walkBranch(root, 0, undefined);
   }
 
   async #walkBranch(branch: Page, depth: number, first?: Batch): Promise<boolean> {
@@ -59,7 +61,9 @@ export class TreeWalk {
     while (index < branch.count) {
       const pages = await batch;
       this.#slices.restart();
+      invariant(pages.length > 0, 'a batch has a page');
       const following = index + pages.length;
+      invariant(following <= branch.count, 'the children of a branch are those of its elements');
       if (following < branch.count) batch = this.#load(branch, following);
       if (!(await this.#walkChildren(branch, index, pages, depth + 1))) return false;
       index = following;
@@ -77,6 +81,10 @@ export class TreeWalk {
     let ahead: Batch | undefined;
     for (let i = 0; i < pages.length; i++) {
       const page = pages[i]!;
+      invariant(
+        page.id === parent.childId(first + i),
+        'a child is the page that its branch refers to',
+      );
       this.#checkOrder(parent, first + i, page);
       if (page.isLeaf) {
         const goOn = this.#leaf(page, depth);
@@ -111,6 +119,7 @@ export class TreeWalk {
     const end = Math.min(branch.count, index + batchPagesMax(this.#pager));
     const ids: number[] = [];
     for (let i = index; i < end; i++) ids.push(branch.childId(i));
+    invariant(ids.length > 0, 'a batch has a page');
     const batch = loadPages(this.#pager, ids);
     batch.catch(() => undefined);
     return batch;
@@ -170,6 +179,7 @@ interface Place {
 
 function visitEntries(page: Page, visitor: EntryVisitor, first: number): boolean {
   const { bytes, count } = page;
+  invariant(first >= 0 && first <= count, 'a visit begins in the leaf or behind it');
   for (let i = first; i < count; i++) {
     const at = PAGE_HEADER_SIZE + i * ELEMENT_SIZE;
     if ((bytes[at]! & BUCKET_ELEMENT_FLAG) !== 0) continue;

@@ -54,6 +54,7 @@ class Compaction {
     const { pager, meta } = this.#source;
     const leaf = (page: Page): Promise<boolean> => this.#leaf(page);
     await new TreeWalk(pager, this.#source.slices(), { leaf }).run(meta.rootPage);
+    invariant(this.#path.length === 0, 'every bucket is left again');
     await this.#writer.commit();
   }
 
@@ -103,11 +104,12 @@ class Compaction {
     const leaf = (inner: Page): Promise<boolean> => this.#leaf(inner);
     if (value.inline !== undefined) await leaf(value.inline);
     else await new TreeWalk(pager, this.#source.slices(), { leaf }).run(value.rootId);
-    this.#path.pop();
+    invariant(this.#path.pop() === name, 'buckets are left in the reverse of their order');
     this.#bucket = this.#reopen();
   }
 
   async #nextTransaction(): Promise<void> {
+    invariant(this.#keys > 0, 'a transaction of a compaction has a key');
     await this.#writer.commit();
     this.#writer = await this.#target.writer();
     this.#keys = 0;

@@ -35,6 +35,10 @@ export async function* copyChunks(
   try {
     while (at < size) {
       const chunk = await reading;
+      invariant(
+        chunk.length > 0 && chunk.length % pageSize === 0,
+        'a chunk is made of whole pages',
+      );
       // Pages read after the pin was given up may have been overwritten.
       assertPinned();
       at += chunk.length;
@@ -42,6 +46,7 @@ export async function* copyChunks(
       reading = readAhead(pager, buffers[turn]!, at, size);
       yield chunk;
     }
+    invariant(at === size, 'a copy has every page below the high-water mark');
   } finally {
     await reading.catch(() => undefined);
   }

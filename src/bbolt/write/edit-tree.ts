@@ -6,7 +6,7 @@
 //
 // Hot: `put` of keys in ascending order costs one comparison with the last key.
 
-import { EMPTY_BYTES, ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, invariant, TetcdError, verify } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
@@ -19,6 +19,7 @@ import {
   nodeFromPage,
   type TreeNode,
 } from './node.ts';
+import { verifyNode } from './verify-tree.ts';
 
 /** What a tree needs of the transaction it belongs to. */
 export interface TreeOwner {
@@ -45,6 +46,7 @@ export class EditTree {
   readonly #pathIndexes: number[] = [];
 
   constructor(owner: TreeOwner, rootId: number, inline: Page | undefined) {
+    invariant(rootId >= 2 !== (inline !== undefined), 'a tree has a root page or is inline');
     this.#owner = owner;
     this.pager = owner.pager;
     this.rootId = rootId;
@@ -79,8 +81,10 @@ export class EditTree {
     const leaf = this.#leafForEdit(key, keyOffset, keyLength);
     const index = leaf.search(key, keyOffset, keyLength);
     invariant(index >= 0, 'what is removed is there');
+    const { count } = leaf;
     leaf.size -= leaf.sizeOf(index);
     leaf.slots.splice(index, 1);
+    invariant(leaf.count === count - 1, 'a deletion removes one entry');
     invariant(
       leaf.count > 0 ? leaf.size > 0 : leaf.size === 0,
       'the size of a leaf is that of its entries',
@@ -93,11 +97,13 @@ export class EditTree {
   /** The root as a node. */
   editRoot(): TreeNode {
     if (this.root === undefined) {
+      invariant(this.#tail === undefined, 'keys are appended to a leaf under edit');
       const page = this.inline ?? this.pager.page(this.rootId);
       this.root = this.#nodeInPlaceOf(page);
       this.inline = undefined;
       this.rootId = 0;
     }
+    invariant(this.inline === undefined, 'a root under edit replaces the inline leaf');
     return this.root;
   }
 
@@ -105,9 +111,11 @@ export class EditTree {
   editChild(branch: BranchNode, index: number): TreeNode {
     const entry = branch.entry(index);
     if (entry.child === undefined) {
+      invariant(entry.childId >= 2, 'a child that is not under edit has a page');
       entry.child = this.#nodeInPlaceOf(this.pager.page(entry.childId));
       entry.childId = 0;
     }
+    invariant(entry.childId === 0, 'a child under edit has given up its page');
     return entry.child;
   }
 
@@ -118,7 +126,10 @@ export class EditTree {
 
   #nodeInPlaceOf(page: Page): TreeNode {
     if (page.id !== 0) this.#owner.freePage(page);
-    return nodeFromPage(page);
+    const node = nodeFromPage(page);
+    invariant(node.isLeaf === page.isLeaf, 'a node is of the kind of its page');
+    invariant(node.count === page.count, 'a node has the elements of its page');
+    return node;
   }
 
   #leafForEdit(key: Uint8Array, offset: number, length: number): LeafNode {
@@ -134,6 +145,7 @@ export class EditTree {
       pathIndexes.push(index);
       node = this.editChild(node, index);
     }
+    invariant(path.length === pathIndexes.length, 'the path takes one child of every branch');
     return node;
   }
 
@@ -144,15 +156,18 @@ export class EditTree {
         throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'incompatible value');
       }
       leaf.size += entry.size - leaf.sizeOf(found);
+      invariant(leaf.size >= entry.size, 'a leaf is as large as each of its entries');
       leaf.slots[found] = entry;
       this.changes++;
       return;
     }
     const index = -1 - found;
+    invariant(index <= leaf.count, 'an entry is inserted among the others or behind them');
     if (index === leaf.count) leaf.slots.push(entry);
     else leaf.slots.splice(index, 0, entry);
     leaf.size += entry.size;
     this.changes++;
+    invariant(leaf.size >= entry.size, 'a leaf is as large as each of its entries');
     const atEnd = index === leaf.count - 1;
     if (leaf.count > NODE_ENTRIES_MAX || leaf.size > NODE_BYTES_MAX) {
       this.#tail = undefined;
@@ -169,12 +184,18 @@ export class EditTree {
 
   #splitLeaf(leaf: LeafNode, atEnd: boolean): void {
     if (leaf.count < 2) return;
+    const { count } = leaf;
     // With keys in ascending order the left half stays full.
     const at = atEnd ? leaf.count - 1 : leaf.count >>> 1;
     const right = new LeafNode(leaf.base, leaf.slots.splice(at), 0);
     for (let i = 0; i < right.count; i++) right.size += right.sizeOf(i);
     leaf.size -= right.size;
     invariant(leaf.size > 0 && right.size > 0, 'both halves of a leaf hold entries');
+    invariant(leaf.count + right.count === count, 'the halves of a leaf hold all of it');
+    if (verify.all) {
+      verifyNode(leaf);
+      verifyNode(right);
+    }
     this.#insertAbove(this.#path.length - 1, leaf, leaf.entry(0), right, right.entry(0));
   }
 
@@ -187,7 +208,9 @@ export class EditTree {
     rightFirst: LeafEntry | BranchEntry,
   ): void {
     const entry = entryFor(right, rightFirst);
+    invariant(left.isLeaf === right.isLeaf, 'the halves of a node are on one level');
     if (level < 0) {
+      invariant(this.root === left, 'above the path there is nothing but the root');
       this.root = new BranchNode(undefined, [entryFor(left, leftFirst), entry]);
       return;
     }
@@ -199,6 +222,7 @@ export class EditTree {
     if (branch.count <= NODE_ENTRIES_MAX) return;
     const at = atEnd ? branch.count - 2 : branch.count >>> 1;
     const half = new BranchNode(branch.base, branch.slots.splice(at));
+    invariant(branch.count >= 2 && half.count >= 2, 'both halves of a branch have two children');
     this.#insertAbove(level - 1, branch, branch.entry(0), half, half.entry(0));
   }
 }

@@ -6,6 +6,7 @@
 // Keys and values are (bytes, offset, length) and point into the base page or into the caller's
 // arrays, which both stay as they are until the transaction has ended.
 
+import { invariant } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG, compareKeys, ELEMENT_SIZE } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 
@@ -28,6 +29,9 @@ export class LeafEntry {
     valueLength: number,
     flags: number,
   ) {
+    invariant(keyLength > 0 && keyOffset + keyLength <= key.length, 'a key lies in its bytes');
+    invariant(valueOffset + valueLength <= value.length, 'a value lies in its bytes');
+    invariant(flags === 0 || flags === BUCKET_ELEMENT_FLAG, 'an entry is a value or a bucket');
     this.key = key;
     this.keyOffset = keyOffset;
     this.keyLength = keyLength;
@@ -60,6 +64,11 @@ export class BranchEntry {
     childId: number,
     child: TreeNode | undefined,
   ) {
+    invariant(keyOffset + keyLength <= key.length, 'a key lies in its bytes');
+    invariant(
+      child === undefined ? childId >= 2 : childId === 0,
+      'an element of a branch has a page or a child under edit',
+    );
     this.key = key;
     this.keyOffset = keyOffset;
     this.keyLength = keyLength;
@@ -89,6 +98,7 @@ export class LeafNode {
   shrunk = false;
 
   constructor(base: Page | undefined, slots: LeafSlot[], size: number) {
+    invariant(base === undefined || base.isLeaf, 'the base of a leaf is a leaf page');
     this.base = base;
     this.slots = slots;
     this.size = size;
@@ -118,7 +128,8 @@ export class LeafNode {
     if (typeof slot !== 'number') {
       return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
     }
-    const base = this.base!;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
     const at = base.keyOffset(slot);
     return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
   }
@@ -127,20 +138,25 @@ export class LeafNode {
   sizeOf(index: number): number {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') return slot.size;
-    return ELEMENT_SIZE + this.base!.keyLength(slot) + this.base!.valueLength(slot);
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
+    return ELEMENT_SIZE + base.keyLength(slot) + base.valueLength(slot);
   }
 
   flagsOf(index: number): number {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') return slot.flags;
-    return this.base!.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
+    return base.isBucket(slot) ? BUCKET_ELEMENT_FLAG : 0;
   }
 
   /** An element as an object; created on demand for one in the base page. */
   entry(index: number): LeafEntry {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') return slot;
-    const base = this.base!;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
     const key = base.keyOffset(slot);
     const keyLength = base.keyLength(slot);
     return new LeafEntry(
@@ -156,9 +172,12 @@ export class LeafNode {
 
   /** Appends all elements of the right neighbour. */
   append(right: LeafNode): void {
+    invariant(right !== this, 'a leaf is merged with another');
+    const count = this.count + right.count;
     this.#leaveBase();
     for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
     this.size += right.size;
+    invariant(this.count === count, 'a merged leaf has the entries of both');
   }
 
   /** Makes every element an object. */
@@ -176,6 +195,8 @@ export class BranchNode {
   shrunk = false;
 
   constructor(base: Page | undefined, slots: BranchSlot[]) {
+    invariant(base === undefined || !base.isLeaf, 'the base of a branch is a branch page');
+    invariant(slots.length > 0, 'a branch has a child');
     this.base = base;
     this.slots = slots;
   }
@@ -192,6 +213,7 @@ export class BranchNode {
 
   /** The index of the child that would hold the key. */
   search(key: Uint8Array, offset: number, length: number): number {
+    invariant(this.slots.length > 0, 'a branch has a child');
     let low = 1;
     let high = this.slots.length;
     while (low < high) {
@@ -204,7 +226,10 @@ export class BranchNode {
 
   sizeOf(index: number): number {
     const slot = this.slots[index]!;
-    return typeof slot === 'number' ? ELEMENT_SIZE + this.base!.keyLength(slot) : slot.size;
+    if (typeof slot !== 'number') return slot.size;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
+    return ELEMENT_SIZE + base.keyLength(slot);
   }
 
   /** The child, if it is under edit. */
@@ -216,14 +241,18 @@ export class BranchNode {
   /** The page of the child; 0 if it has none of its own yet. */
   childIdOf(index: number): number {
     const slot = this.slots[index]!;
-    return typeof slot === 'number' ? this.base!.childId(slot) : slot.childId;
+    if (typeof slot !== 'number') return slot.childId;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
+    return base.childId(slot);
   }
 
   /** An element as an object, from now on. */
   entry(index: number): BranchEntry {
     const slot = this.slots[index]!;
     if (typeof slot !== 'number') return slot;
-    const base = this.base!;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
     const { bytes } = base;
     const key = base.keyOffset(slot);
     const entry = new BranchEntry(bytes, key, base.keyLength(slot), base.childId(slot), undefined);
@@ -233,9 +262,12 @@ export class BranchNode {
 
   /** Appends all elements of the right neighbour. */
   append(right: BranchNode): void {
+    invariant(right !== this, 'a branch is merged with another');
+    const count = this.count + right.count;
     for (let i = 0; i < this.slots.length; i++) this.entry(i);
     this.base = undefined;
     for (let i = 0; i < right.slots.length; i++) this.slots.push(right.entry(i));
+    invariant(this.count === count, 'a merged branch has the children of both');
   }
 
   #compareKey(index: number, key: Uint8Array, offset: number, length: number): number {
@@ -243,7 +275,8 @@ export class BranchNode {
     if (typeof slot !== 'number') {
       return compareKeys(slot.key, slot.keyOffset, slot.keyLength, key, offset, length);
     }
-    const base = this.base!;
+    const { base } = this;
+    invariant(base !== undefined, 'an index refers to the base page');
     const at = base.keyOffset(slot);
     return compareKeys(base.bytes, at, base.keyLength(slot), key, offset, length);
   }
@@ -253,6 +286,7 @@ export type TreeNode = LeafNode | BranchNode;
 
 /** The node with the elements of `page`. */
 export function nodeFromPage(page: Page): TreeNode {
+  invariant(page.isLeaf || page.count > 0, 'a branch has a child');
   const slots: number[] = [];
   for (let i = 0; i < page.count; i++) slots.push(i);
   if (!page.isLeaf) return new BranchNode(page, slots);

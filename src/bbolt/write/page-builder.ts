@@ -37,6 +37,8 @@ export class PageBuilder {
   highWater: number;
   /** Pages built, overflow pages included. */
   pagesBuilt = 0;
+  /** Pages allocated; each is built before the commit ends. */
+  pagesAllocated = 0;
   readonly pager: Pager;
   readonly #freelist: Freelist;
   #dirty: DirtyPage[] = [];
@@ -46,6 +48,7 @@ export class PageBuilder {
   #slabUsed = 0;
 
   constructor(pager: Pager, freelist: Freelist, highWater: number) {
+    invariant(highWater === pager.highWater, 'a commit goes on from the newest state');
     this.pager = pager;
     this.#freelist = freelist;
     this.highWater = highWater;
@@ -89,6 +92,7 @@ export class PageBuilder {
 
   /** `count` pages side by side, from free space or at the end. */
   allocate(count: number): number {
+    this.pagesAllocated += count;
     const free = this.#freelist.allocate(count);
     if (free > 0) {
       invariant(
@@ -98,6 +102,7 @@ export class PageBuilder {
       return free;
     }
     const id = this.highWater;
+    invariant(id >= this.pager.highWater, 'new pages lie behind those of the last commit');
     this.highWater += count;
     if (this.highWater * this.pager.pageSize > COUNT_MAX) {
       throw new TetcdError(
@@ -110,15 +115,26 @@ export class PageBuilder {
 
   /** Adds a page; `bytes` are its own and its overflow pages. Pages of trees come by {@link leaf}. */
   add(id: number, bytes: Uint8Array): void {
+    const pages = bytes.length / this.pager.pageSize;
+    invariant(
+      Number.isInteger(pages) && pages > 0,
+      'a page with its overflow is made of whole pages',
+    );
+    invariant(
+      id >= 2 && id + pages <= this.highWater,
+      'a built page lies below the high-water mark',
+    );
     this.#dirty.push({ id, bytes });
     this.#dirtyBytes += bytes.length;
-    this.pagesBuilt += bytes.length / this.pager.pageSize;
+    this.pagesBuilt += pages;
+    invariant(this.pagesBuilt <= this.pagesAllocated, 'a page is built where it was allocated');
   }
 
   /** Writes the pages built so far into the operating system's cache. */
   async flush(): Promise<void> {
     const { pager } = this;
     const dirty = this.#dirty;
+    const dirtyBytes = this.#dirtyBytes;
     this.#dirty = [];
     this.#dirtyBytes = 0;
     if (dirty.length === 0) return;
@@ -126,6 +142,7 @@ export class PageBuilder {
     const last = dirty[dirty.length - 1]!;
     await this.#growFile(last.id * pager.pageSize + last.bytes.length);
     let next = 2;
+    let written = 0;
     for (let from = 0; from < dirty.length; ) {
       const chunks: Uint8Array[] = [];
       const start = dirty[from]!.id;
@@ -139,13 +156,18 @@ export class PageBuilder {
         next += bytes.length / pager.pageSize;
         from++;
       }
+      invariant(size === (next - start) * pager.pageSize, 'pages side by side go into one write');
+      written += next - start;
       await pager.file.write(chunks, start * pager.pageSize);
     }
+    invariant(written * pager.pageSize === dirtyBytes, 'every page that was built is written');
   }
 
   async #growFile(needed: number): Promise<void> {
     if (needed <= this.pager.file.size()) return;
-    await this.pager.file.truncate(grownFileSize(needed));
+    const size = grownFileSize(needed);
+    invariant(size >= needed, 'the file grows to what is needed at least');
+    await this.pager.file.truncate(size);
   }
 
   #slabPage(): Uint8Array {
@@ -154,6 +176,7 @@ export class PageBuilder {
       this.#slab = allocatePageBytes(SLAB_BYTES);
       this.#slabUsed = 0;
     }
+    invariant(this.#slabUsed + pageSize <= this.#slab.length, 'a slab holds the page');
     const bytes = this.#slab.subarray(this.#slabUsed, this.#slabUsed + pageSize);
     this.#slabUsed += pageSize;
     return bytes;
@@ -165,6 +188,10 @@ export class PageBuilder {
     // Cached before the commit: no reader reaches the id yet, and the writer reads nothing back.
     // Branches count as used; most leaves of a large commit are not needed soon.
     const page = new Page(id, bytes);
+    invariant(
+      (page.overflow + 1) * this.pager.pageSize === bytes.length,
+      'the header of a page counts its overflow pages',
+    );
     this.pager.cache.put(page, !page.isLeaf);
   }
 }

@@ -1,7 +1,7 @@
 // Writing an edited tree as pages, from the leaves up: nodes are cut into pages of the wanted
 // fullness, and each page's id and first key go into the branch above.
 
-import { EMPTY_BYTES, invariant, type Slices } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant, type Slices, verify } from '../../base/index.ts';
 import { PAGE_HEADER_SIZE } from '../file/layout.ts';
 import type { EditTree } from './edit-tree.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type TreeNode,
 } from './node.ts';
 import type { PageBuilder } from './page-builder.ts';
+import { verifyNode } from './verify-tree.ts';
 
 export interface SpillTarget {
   readonly builder: PageBuilder;
@@ -28,10 +29,18 @@ export async function spillTree(
   invariant(tree.root !== undefined, 'there is something to write');
   const { pageSize } = tree.pager;
   const fullness = Math.floor(pageSize * Math.min(Math.max(fillPercent, 0.1), 1));
+  invariant(fullness > PAGE_HEADER_SIZE && fullness <= pageSize, 'a page has room for an entry');
   const cut: Cut = { pageSize, fullness, builder: target.builder };
   let top = await spillNode(tree.root, cut, target);
-  while (top.length > 1) top = cutBranch(new BranchNode(undefined, top), cut);
-  return top[0]!.childId;
+  while (top.length > 1) {
+    const below = top.length;
+    top = cutBranch(new BranchNode(undefined, top), cut);
+    invariant(top.length < below, 'a level of branches is shorter than the one below');
+  }
+  const root = top[0];
+  invariant(root !== undefined, 'a tree has a root page');
+  invariant(root.childId < target.builder.highWater, 'the root page lies in the file');
+  return root.childId;
 }
 
 /** How nodes are cut into pages. */
@@ -71,7 +80,10 @@ async function spillChildren(
       await slices.next();
     }
   }
-  return new BranchNode(branch.base, slots);
+  invariant(slots.length >= branch.count, 'every child has a page at least');
+  const written = new BranchNode(branch.base, slots);
+  if (verify.all) verifyNode(written);
+  return written;
 }
 
 function cutLeaf(leaf: LeafNode, cut: Cut): BranchEntry[] {
@@ -91,12 +103,14 @@ function cutLeaf(leaf: LeafNode, cut: Cut): BranchEntry[] {
         to++;
       } while (to < count && joinsLeaf(size, leaf.sizeOf(to), cut));
     }
+    invariant(to > from || count === 0, 'a leaf page has an entry, unless the leaf has none');
+    invariant(size <= remaining, 'a page takes no more than what remains');
     const id = cut.builder.leaf(leaf, from, to, size);
     pages.push(entryFor(id, from < count ? leaf.entry(from) : undefined));
     remaining -= size;
     from = to;
   } while (from < count);
-  invariant(remaining === 0, 'the pages of a leaf hold all of it');
+  invariant(remaining === 0 && from === count, 'the pages of a leaf hold all of it');
   return pages;
 }
 
@@ -131,12 +145,14 @@ function cutBranch(branch: BranchNode, cut: Cut): BranchEntry[] {
         (to < from + 2 || PAGE_HEADER_SIZE + size + branch.sizeOf(to) <= cut.fullness)
       );
     }
+    invariant(to - from >= 2 || count === 1, 'a branch page has two children at least');
+    invariant(size <= remaining, 'a page takes no more than what remains');
     const id = cut.builder.branch(branch, from, to, size);
     pages.push(entryFor(id, branch.entry(from)));
     remaining -= size;
     from = to;
   }
-  invariant(remaining === 0, 'the pages of a branch hold all of it');
+  invariant(remaining === 0 && from === count, 'the pages of a branch hold all of it');
   return pages;
 }
 

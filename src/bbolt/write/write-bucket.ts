@@ -6,6 +6,7 @@ import {
   invariant,
   latin1FromBytes,
   TetcdError,
+  verify,
 } from '../../base/index.ts';
 import type { WriteBucket, WriteCursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG, PAGE_HEADER_SIZE } from '../file/layout.ts';
@@ -113,7 +114,10 @@ export class EditBucket implements WriteBucket {
   }
 
   createBucketIfNotExists(name: Uint8Array): EditBucket {
-    return this.#existing(name) ? this.bucket(name)! : this.#insertBucket(name);
+    if (!this.#existing(name)) return this.#insertBucket(name);
+    const child = this.bucket(name);
+    invariant(child !== undefined, 'a bucket that is there can be opened');
+    return child;
   }
 
   deleteBucket(name: Uint8Array): void {
@@ -149,18 +153,22 @@ export class EditBucket implements WriteBucket {
    * undefined if nothing has changed. Only a nested bucket may be written inline.
    */
   async spill(target: SpillTarget, nested: boolean): Promise<Uint8Array | undefined> {
+    invariant(!this.#deleted, 'a deleted bucket is not written');
     const { tree } = this;
     for (const [text, child] of this.#children) {
       const value = await child.spill(target, true);
       if (value === undefined) continue;
       const name = bytesFromLatin1(text);
+      if (verify.all) {
+        invariant(findEntry(tree, name) && found.isBucket, 'a bucket that is open has an element');
+      }
       tree.put(new LeafEntry(name, 0, name.length, value, 0, value.length, BUCKET_ELEMENT_FLAG));
     }
     await rebalance(tree, target.slices);
     const { root } = tree;
     if (root === undefined) return undefined;
     if (nested && fitsInline(root, tree.pager.pageSize)) {
-      tree.rootId = 0;
+      invariant(tree.rootId === 0, 'an inline bucket has no page');
       return encodeInlineBucket(root, this.#sequenceValue);
     }
     tree.rootId = await spillTree(tree, this.fillPercent, target);
@@ -169,6 +177,7 @@ export class EditBucket implements WriteBucket {
 
   /** Marks every page of the bucket and of those in it as freed. */
   #dropTree(): void {
+    invariant(!this.#deleted, 'a bucket is deleted once');
     this.#deleted = true;
     for (const [text, child] of this.#children) {
       // Its element still refers to its old pages. With its leaf under edit, `#dropNested` skips it.
@@ -176,6 +185,7 @@ export class EditBucket implements WriteBucket {
       child.#dropTree();
     }
     const { root, inline, rootId } = this.tree;
+    invariant(root === undefined || rootId === 0, 'a root under edit has given up its page');
     if (root === undefined) {
       if (inline === undefined) this.#owner.freeTree(rootId);
       return;
@@ -197,6 +207,7 @@ export class EditBucket implements WriteBucket {
 
   #dropNested(entry: LeafEntry): void {
     const { key, keyOffset, keyLength, value, valueOffset, valueLength } = entry;
+    invariant(entry.flags === BUCKET_ELEMENT_FLAG, 'what is dropped with its pages is a bucket');
     if (this.#children.has(latin1FromBytes(key, keyOffset, keyOffset + keyLength))) return;
     const header = decodeBucketValue(this.tree.pager, 0, value, valueOffset, valueLength);
     if (header.inline === undefined) this.#owner.freeTree(header.rootId);

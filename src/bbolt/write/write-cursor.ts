@@ -1,7 +1,7 @@
 // The cursor of a write transaction, over pages and nodes alike. Moves go by the key it stands on:
 // when the tree has changed since the last move, the position is searched again. Not a hot path.
 
-import { ERROR_CODES, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { WriteCursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
@@ -95,6 +95,10 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
   }
 
   #push(view: View): void {
+    invariant(
+      this.#views.length === this.#indexes.length,
+      'a level is entered by an element above',
+    );
     this.#tree.pager.checkDepth(this.#views.length, this.#tree.rootId);
     this.#views.push(view);
   }
@@ -110,6 +114,10 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
             ? view.search(key, 0, key.length)
             : (view as Page).searchLeaf(key);
         this.#indexes.push(index < 0 ? -1 - index : index);
+        invariant(
+          this.#indexes.length === this.#views.length,
+          'a place has an index on each level',
+        );
         return index >= 0;
       }
       const index =
@@ -128,6 +136,7 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
       const index = toFirst ? 0 : view.count - 1;
       this.#indexes.push(index);
       if (view.isLeaf) return;
+      invariant(index >= 0, 'a branch has a child');
       this.#push(this.#child(view, index));
     }
   }
@@ -135,6 +144,7 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
   /** Stands on the entry at the current place, or on the nearest one forward or backward. */
   #landOr(forward: boolean): boolean {
     const { pager } = this.#tree;
+    invariant(this.#changes === this.#tree.changes, 'a place is that of the tree as it stands');
     let pagesVisited = 0;
     for (;;) {
       const leaf = this.#views[this.#views.length - 1]!;
@@ -167,11 +177,14 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
 
   #child(view: View, index: number): View {
     const { pager } = this.#tree;
+    invariant(index >= 0 && index < view.count, 'a child is one of its branch');
     if (!(view instanceof BranchNode)) return pager.page((view as Page).childId(index));
     return view.childOf(index) ?? pager.page(view.childIdOf(index));
   }
 
   #load(view: View, index: number): boolean {
+    invariant(view.isLeaf, 'entries are in leaves');
+    invariant(index >= 0 && index < view.count, 'an entry is one of its leaf');
     if (view instanceof LeafNode) {
       const entry = view.entry(index);
       this.keyBytes = entry.key;

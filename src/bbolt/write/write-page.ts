@@ -28,6 +28,7 @@ export function writeLeaf(
   overflow: number,
   target: Uint8Array,
 ): number {
+  invariant(from <= to && to <= node.count, 'the elements of a page are those of its node');
   writePageHeader(target, id, PAGE_FLAGS.LEAF, to - from, overflow);
   const { slots, base } = node;
   let element = PAGE_HEADER_SIZE;
@@ -36,7 +37,8 @@ export function writeLeaf(
     const slot = slots[i]!;
     if (typeof slot === 'number') {
       const run = baseRun(node, i, to);
-      data = writeBaseRun(base!, slot, run, target, element, data);
+      invariant(base !== undefined, 'an index refers to the base page');
+      data = writeBaseRun(base, slot, run, target, element, data);
       element += run * ELEMENT_SIZE;
       i += run;
       continue;
@@ -50,6 +52,10 @@ export function writeLeaf(
     element += ELEMENT_SIZE;
     i++;
   }
+  invariant(
+    element === PAGE_HEADER_SIZE + (to - from) * ELEMENT_SIZE,
+    'a leaf page has a header for each of its elements',
+  );
   target.fill(0, data);
   return data;
 }
@@ -57,8 +63,9 @@ export function writeLeaf(
 /** How many elements from index `from` on follow one another in the base page without a gap. */
 function baseRun(node: LeafNode, from: number, to: number): number {
   const { slots } = node;
-  const base = node.base!;
-  const first = slots[from] as number;
+  const { base } = node;
+  const first = slots[from];
+  invariant(base !== undefined && typeof first === 'number', 'a run begins in the base page');
   let end = base.keyOffset(first) + base.keyLength(first) + base.valueLength(first);
   let count = 1;
   while (from + count < to && slots[from + count] === first + count) {
@@ -79,6 +86,7 @@ function writeBaseRun(
   elementStart: number,
   dataStart: number,
 ): number {
+  invariant(count > 0 && first + count <= base.count, 'a run lies in the base page');
   let element = elementStart;
   let data = dataStart;
   for (let i = first; i < first + count; i++) {
@@ -116,6 +124,7 @@ export function writeBranch(
   overflow: number,
   target: Uint8Array,
 ): number {
+  invariant(from < to && to <= node.count, 'the elements of a page are those of its node');
   writePageHeader(target, id, PAGE_FLAGS.BRANCH, to - from, overflow);
   let element = PAGE_HEADER_SIZE;
   let data = element + (to - from) * ELEMENT_SIZE;
@@ -125,9 +134,12 @@ export function writeBranch(
     const key = isBase ? node.base!.bytes : slot.key;
     const keyOffset = isBase ? node.base!.keyOffset(slot) : slot.keyOffset;
     const keyLength = isBase ? node.base!.keyLength(slot) : slot.keyLength;
+    const childId = node.childIdOf(i);
+    invariant(childId >= 2 && childId !== id, 'a child is written before its branch');
+    invariant(keyLength > 0, 'an element of a branch has the first key of its child');
     writeU32(target, element, data - element);
     writeU32(target, element + 4, keyLength);
-    writeU64(target, element + 8, node.childIdOf(i));
+    writeU64(target, element + 8, childId);
     copyBytes(key, keyOffset, keyLength, target, data);
     data += keyLength;
     element += ELEMENT_SIZE;
@@ -138,6 +150,7 @@ export function writeBranch(
 
 /** The value of an inline bucket: header, then the leaf as a page of its own with id 0. */
 export function encodeInlineBucket(leaf: LeafNode, sequence: bigint): Uint8Array {
+  invariant(leaf.count > 0 || leaf.size === 0, 'an empty leaf has no size');
   const value = new Uint8Array(BUCKET_HEADER_SIZE + PAGE_HEADER_SIZE + leaf.size);
   writeBigU64(value, 8, sequence);
   const end = writeLeaf(leaf, 0, leaf.count, 0, 0, value.subarray(BUCKET_HEADER_SIZE));

@@ -71,6 +71,7 @@ export class Writer implements WriteTransaction, BucketOwner {
   #state: (typeof STATES)[keyof typeof STATES] = STATES.OPEN;
 
   constructor(host: WriteHost, base: Meta) {
+    invariant(base.highWater === host.pager.highWater, 'a writer begins with the newest commit');
     this.#host = host;
     this.pager = host.pager;
     this.#base = base;
@@ -100,10 +101,15 @@ export class Writer implements WriteTransaction, BucketOwner {
 
   freePage(page: Page): void {
     invariant(page.id >= 2, 'the meta pages are never freed');
+    invariant(
+      page.id + page.overflow < this.#base.highWater,
+      'a page that is freed is one of the last commit',
+    );
     pushRun(this.#freed, page.id, page.overflow + 1);
   }
 
   freeTree(rootId: number): void {
+    invariant(rootId >= 2 && rootId < this.#base.highWater, 'a tree that is freed is in the file');
     this.#freedTrees.push(rootId);
   }
 
@@ -139,11 +145,21 @@ export class Writer implements WriteTransaction, BucketOwner {
         file.size() >= built.meta.highWater * pageSize,
         'the file reaches up to the high-water mark',
       );
+      invariant(
+        built.builder.pagesBuilt === built.builder.pagesAllocated,
+        'every page that was allocated is built',
+      );
+      invariant(this.txid === this.#base.txid + 1, 'the meta page of the last commit stays');
       encodeMeta(built.meta, this.txid % 2, host.metaPage);
       await file.write([host.metaPage], (this.txid % 2) * pageSize);
       if (!host.noSync) await file.sync();
       host.freelist.commit(this.txid, this.#freed);
       host.freelistPages = built.list;
+      invariant(
+        host.freelist.freeCount + host.freelist.pendingCount + built.builder.pagesBuilt <=
+          built.meta.highWater - 2,
+        'a page is in a tree, free or pending',
+      );
       host.publish(built.meta);
       return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
     } catch (error) {
@@ -185,6 +201,10 @@ export class Writer implements WriteTransaction, BucketOwner {
       txid: this.txid,
     };
     invariant(meta.highWater >= base.highWater, 'the high-water mark never goes back');
+    invariant(
+      meta.highWater <= base.highWater + builder.pagesAllocated,
+      'the file grows by new pages',
+    );
     return { builder, meta, list };
   }
 
@@ -198,6 +218,8 @@ export class Writer implements WriteTransaction, BucketOwner {
     const id = builder.allocate(pages);
     const unused = freelist.unused();
     addAll(unused, this.#freed);
+    invariant(unused.count <= bound, 'the list is as long as was counted, or shorter');
+    invariant(!unused.has(id), 'the page of the free list is in use');
 
     const bytes = allocatePageBytes(pages * pageSize);
     bytes.fill(0);
@@ -214,12 +236,14 @@ export class Writer implements WriteTransaction, BucketOwner {
       at += PAGE_ID_SIZE;
       if (at % 65_536 === 0 && slices.isOver) await slices.next();
     }
+    invariant(at === freelistSize(unused.count), 'the list has every unused page');
     invariant(at <= bytes.length, 'the free list fits the pages that were counted for it');
     builder.add(id, bytes);
     return [id, pages];
   }
 
   #end(): void {
+    invariant(this.#state !== STATES.ENDED, 'a transaction ends once');
     this.#state = STATES.ENDED;
     this.#host.releaseWriter();
   }
