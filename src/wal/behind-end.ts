@@ -6,7 +6,7 @@
 // a hard state: a single one is recognized by its form. Frames begin at multiples of 8, so every such
 // offset is tried.
 
-import { equalBytes, TetcdError } from '../base/index.ts';
+import { equalBytes, invariant, TetcdError } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 import { FRAME_ALIGNMENT, LENGTH_WORD_SIZE } from './limits.ts';
 import type { OpenSegment } from './log-reader.ts';
@@ -26,6 +26,7 @@ export async function findBehindEnd(
   end: number,
   zerosFrom: number,
 ): Promise<BehindEnd> {
+  invariant(zerosFrom >= end, 'a log ends before the zeros that follow it');
   const bytes = new Uint8Array(zerosFrom - end);
   await segment.file.read(bytes, end);
   let reach = 0;
@@ -39,6 +40,7 @@ export async function findBehindEnd(
       at += FRAME_ALIGNMENT;
       continue;
     }
+    invariant(chain.end - end > at, 'a record ends behind its beginning');
     at = chain.end - end;
     reach = at;
     commit = Math.max(commit, chain.commit);

@@ -1,7 +1,7 @@
 // Creates a log so that it is there wholly or not at all: the first segment is made in a staging
 // directory beside the final one, which is then renamed.
 
-import { ERROR_CODES, hasCode, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import { raftpb, walpb } from '../protocol/index.ts';
 import { FrameBuffer } from './frame-buffer.ts';
@@ -56,7 +56,9 @@ export async function createWal(
   }
   await makeNameDurable(env, directory, file, options);
 
-  const name = parseSegmentName(FIRST_NAME)!;
+  const name = parseSegmentName(FIRST_NAME);
+  invariant(name?.sequence === 0 && name.firstIndex === 0, 'the first segment begins the log');
+  invariant(file.size() >= frames.length, 'the first segment holds its head');
   const segment = { name, path: `${directory}/${FIRST_NAME}`, file };
   return new Wal(
     env,

@@ -1,7 +1,7 @@
 // Reads encoded entries at boot, a million and more. Hot: for an entry that is skipped (it is before
 // the snapshot) it makes no object; measured, 0.05 us against 1 us of decoding.
 
-import { COUNT_MAX, EMPTY_BYTES, ERROR_CODES, hasCode } from '../base/index.ts';
+import { COUNT_MAX, EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../base/index.ts';
 import { raftpb } from '../protocol/index.ts';
 
 const ENTRY_TYPE_MAX = raftpb.EntryType.EntryConfChangeV2;
@@ -77,6 +77,11 @@ export class EntryScanner {
   /** The entry that was scanned; its data are a view. */
   entry(): raftpb.Entry {
     const { type, term, index } = this;
+    invariant(
+      term <= COUNT_MAX && index <= COUNT_MAX,
+      'an entry that was scanned has exact numbers',
+    );
+    invariant(this.#dataStart <= this.#dataEnd, 'the data of an entry lie in it');
     const data =
       this.#dataStart === this.#dataEnd
         ? EMPTY_BYTES

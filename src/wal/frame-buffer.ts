@@ -73,6 +73,7 @@ export class FrameBuffer {
 
   hardState(state: raftpb.HardState): void {
     const size = raftpb.HardStateCodec.write(state, scratch, 0);
+    invariant(size > 0 && size <= scratch.length, 'a hard state fits the scratch array');
     this.#frame(RECORD_TYPES.STATE, size, NO_BYTES);
   }
 
@@ -90,6 +91,7 @@ export class FrameBuffer {
     this.#reserve(FRAME_OVERHEAD_MAX + dataSize);
     const { bytes } = this;
     const start = this.length;
+    invariant(start % FRAME_ALIGNMENT === 0, 'a frame begins at a multiple of 8');
     let at = start + LENGTH_WORD_SIZE;
     bytes[at++] = 0x08;
     bytes[at++] = type;
@@ -105,6 +107,7 @@ export class FrameBuffer {
       at += tail.length;
     }
     const recordSize = at - start - LENGTH_WORD_SIZE;
+    invariant(recordSize > dataSize, 'a record has its type and checksum beside its data');
     const padding = -recordSize & (FRAME_ALIGNMENT - 1);
     for (let i = 0; i < padding; i++) bytes[at++] = 0;
     invariant(at <= bytes.length, 'a frame lies within its buffer');
@@ -118,11 +121,13 @@ export class FrameBuffer {
     const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
+    invariant(needed <= this.bytes.length, 'the buffer has room for the frame');
   }
 }
 
 function putLengthWord(size: number, padding: number, target: Uint8Array, at: number): void {
   invariant(size < 2 ** 31, 'a record is smaller than 2 GiB');
+  invariant((size + padding) % FRAME_ALIGNMENT === 0, 'a frame is padded to a multiple of 8');
   target[at] = size;
   target[at + 1] = size >>> 8;
   target[at + 2] = size >>> 16;

@@ -10,8 +10,10 @@ import {
   equalBytes,
   fail,
   hasCode,
+  invariant,
   type LogIndex,
   TetcdError,
+  verify,
 } from '../base/index.ts';
 import type { DiskFile } from '../env/index.ts';
 import { raftpb, walpb } from '../protocol/index.ts';
@@ -63,6 +65,7 @@ export class LogReader {
   }
 
   async read(segments: readonly OpenSegment[]): Promise<void> {
+    invariant(segments.length > 0, 'a log has a segment');
     for (const [i, segment] of segments.entries()) {
       const isLast = i === segments.length - 1;
       await this.readSegment(segment, { isFirst: i === 0, isLast });
@@ -87,7 +90,9 @@ export class LogReader {
       else break;
     }
     this.ending = await reader.judge();
+    invariant(isLast || this.ending === 'end', 'only the last segment may be torn');
     this.path = path;
+    invariant(reader.offset <= file.size(), 'a log ends within its last segment');
     this.offset = reader.offset;
     this.crc = reader.crc;
     if (this.#recordsInSegment < 2) {
@@ -165,6 +170,8 @@ export class LogReader {
       throw this.#corrupt(reader, `entry ${index} has term ${term}, the one before ${termBefore}`);
     }
     entries.push(scanner.entry());
+    invariant(entries.length === position + 1, 'entries are kept without a gap');
+    if (verify.all) invariant(entries[position]!.index === index, 'an entry is kept at its index');
   }
 
   #acceptState(reader: SegmentReader): void {

@@ -65,7 +65,9 @@ export async function openWal(
     assertComplete(reader, directory, position);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
+    invariant(tail.path === reader.path, 'a log ends in its last segment');
     const zerosFrom = await findZeros(tail.file, offset);
+    invariant(zerosFrom >= offset, 'zeros follow the end of the log');
     approve(await foundLog(reader, tail, zerosFrom));
     await removePrepared(env, directory);
     const torn = reader.ending === 'torn';
@@ -144,6 +146,7 @@ export async function summarizeWal(env: WalEnv, directory: string): Promise<WalS
     new LogReader(nowhere, { keepEntries: false }),
   );
   const { hardState, snapshots } = reader;
+  invariant(reader.entries.length === 0, 'a summary keeps no entries');
   const validSnapshots = snapshots.filter((snapshot) => snapshot.index <= hardState.commit);
   return { metadata: metadataOf(reader), hardState, validSnapshots };
 }
@@ -209,6 +212,7 @@ async function zeroTail(
   options: WalOptions,
 ): Promise<void> {
   if (zerosFrom === offset) return;
+  invariant(zerosFrom <= file.size(), 'what is zeroed is in the file');
   await file.zeroFill(offset, zerosFrom);
   await syncFile(env, file, options);
 }

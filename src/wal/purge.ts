@@ -1,6 +1,6 @@
 // Removes old segments.
 
-import { ERROR_CODES, hasCode } from '../base/index.ts';
+import { ERROR_CODES, hasCode, invariant } from '../base/index.ts';
 import { OPEN_MODES } from '../env/index.ts';
 import { listSegments } from './segments.ts';
 import type { WalEnv, WalObserver } from './types.ts';
@@ -16,6 +16,7 @@ export async function purgeSegments(
   keep: number,
   observer?: WalObserver,
 ): Promise<number> {
+  invariant(keep >= 0, 'a number of segments is not negative');
   const segments = await listSegments(env, wal.directory);
   let removed = 0;
   while (removed < segments.length - keep) {
@@ -38,5 +39,6 @@ export async function purgeSegments(
     observer?.purged?.(path);
     removed++;
   }
+  invariant(removed < segments.length, 'the newest segment is never removed');
   return removed;
 }

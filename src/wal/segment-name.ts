@@ -3,7 +3,7 @@
 //
 //   0000000000000003-00000000000004d2.wal    the fourth segment; it begins with entry 1234
 
-import { COUNT_MAX, ERROR_CODES, type LogIndex, TetcdError } from '../base/index.ts';
+import { COUNT_MAX, ERROR_CODES, invariant, type LogIndex, TetcdError } from '../base/index.ts';
 
 const SEGMENT_SUFFIX = '.wal';
 
@@ -14,11 +14,13 @@ export interface SegmentName {
 }
 
 export function segmentName(sequence: number, firstIndex: LogIndex): string {
+  invariant(sequence >= 0 && firstIndex >= 0, 'the numbers in a name are not negative');
   return `${hex16(sequence)}-${hex16(firstIndex)}${SEGMENT_SUFFIX}`;
 }
 
 /** 16 hexadecimal digits, as in all of etcd's file names. */
 export function hex16(value: number): string {
+  invariant(value <= COUNT_MAX, 'a number in a name is exact');
   return value.toString(16).padStart(16, '0');
 }
 

@@ -24,6 +24,7 @@ export class SegmentPreparer {
   #stopped = false;
 
   constructor(env: WalEnv, directory: string, size: number, options: WalOptions) {
+    invariant(size > 0, 'a segment has a size');
     this.#env = env;
     this.#directory = directory;
     this.#size = size;
@@ -48,7 +49,10 @@ export class SegmentPreparer {
     this.start();
     this.#hurried = true;
     this.#filler?.hurry();
-    const file = await this.#file!;
+    const preparing = this.#file;
+    invariant(preparing !== undefined, 'a preparation that has begun has its file');
+    const file = await preparing;
+    invariant(this.#file === preparing, 'one cut at a time takes the file');
     invariant(file.size() >= this.#size, 'a prepared segment has its full size');
     this.#file = undefined;
     this.#count++;
@@ -57,6 +61,7 @@ export class SegmentPreparer {
 
   /** Removes what was prepared. */
   async stop(): Promise<void> {
+    invariant(!this.#stopped, 'a preparer is stopped once');
     this.#stopped = true;
     this.#filler?.stop();
     const file = await this.#file?.catch(() => undefined);

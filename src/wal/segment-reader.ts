@@ -134,6 +134,10 @@ export class SegmentReader {
       if (crc !== this.storedCrc) return this.#stop('checksum mismatch');
       this.crc = crc;
     }
+    invariant(
+      this.dataStart <= this.dataEnd && this.dataEnd <= end,
+      'the data of a record lie in it',
+    );
     this.recordOffset = offset;
     this.offset = offset + frameSize;
     return STEPS.RECORD;
@@ -199,12 +203,14 @@ export class SegmentReader {
   }
 
   #stop(trouble: Trouble): Step {
+    invariant(this.offset <= this.#size, 'a segment ends within its file');
     this.#trouble = trouble;
     return STEPS.STOP;
   }
 
   /** Whether the block has `count` bytes from `offset` on. */
   #has(count: number): boolean {
+    invariant(this.offset >= this.#blockStart, 'frames are read in order');
     if (this.offset + count <= this.#blockStart + this.#blockLength) return true;
     this.#wanted = count;
     return false;
@@ -213,6 +219,7 @@ export class SegmentReader {
   /** A new block that begins at `offset`; entries may still use the old one. */
   async #load(count: number): Promise<void> {
     const wanted = Math.min(count, this.#size - this.offset);
+    invariant(wanted >= 0, 'a block begins within the file');
     this.#block = new Uint8Array(wanted);
     this.#blockStart = this.offset;
     this.#blockLength = await this.#file.read(this.#block, this.offset);
@@ -274,6 +281,7 @@ export class SegmentReader {
   /** Whether one of the sectors that the record touches has only zeros where it should be. */
   #hasZeroSector(): boolean {
     const end = this.#frameSize;
+    invariant(end <= this.#blockLength, 'a frame that is judged is in the block');
     let at = LENGTH_WORD_SIZE;
     while (at < end) {
       const sectorLeft = SECTOR_SIZE - ((this.offset + at) % SECTOR_SIZE);

@@ -1,7 +1,7 @@
 // The segment files of a directory.
 
 import { dirname } from 'node:path';
-import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../base/index.ts';
 import { type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { OpenSegment } from './log-reader.ts';
 import { parseSegmentName, type SegmentName } from './segment-name.ts';
@@ -56,6 +56,7 @@ export function selectSegments(
   }
   const selected = all.slice(first);
   assertContiguous(selected, directory);
+  invariant(selected.length > 0, 'what follows a position has a segment');
   return selected;
 }
 
@@ -91,6 +92,7 @@ export async function openSegments(
     await closeAll(files);
     throw error;
   }
+  invariant(files.length === names.length, 'all segments are open, or none is');
   return names.map((name, i) => ({
     name,
     path: `${directory}/${name.name}`,

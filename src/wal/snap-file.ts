@@ -223,5 +223,6 @@ export async function purgeSnapFiles(
       removed++;
     }
   }
+  invariant(removed <= names.length, 'files that are removed were listed');
   return removed;
 }

@@ -41,6 +41,7 @@ import { RECORD_TYPES } from './record-types.ts';
 import { segmentName } from './segment-name.ts';
 import { SegmentPreparer } from './segment-preparer.ts';
 import type { WalAppend, WalEnv, WalOptions, WalSnapshot } from './types.ts';
+import { verifyFrames } from './verify-frames.ts';
 import { ZeroFiller } from './zero-filler.ts';
 
 /** Where appending continues. */
@@ -108,6 +109,14 @@ export class Wal {
     this.#preparer = new SegmentPreparer(env, directory, this.#segmentSize, options);
     this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
     invariant(this.#segments.length > 0, 'wal: a log has a segment');
+    invariant(
+      this.#segments.every(({ name }, i) => name.sequence === this.oldestHeld + i),
+      'wal: segments are held without a gap',
+    );
+    invariant(
+      this.#offset > 0 && this.#offset % 8 === 0,
+      'wal: a segment has a head of whole frames',
+    );
     invariant(this.#offset <= this.#tail.file.size(), 'wal: a log ends within its last segment');
     this.#filler = new ZeroFiller(env, this.#tail.file, this.#segmentSize, options);
     this.#filling = this.#fill();
@@ -147,6 +156,7 @@ export class Wal {
     mustBeReadable(append);
     this.#waiting.push(append);
     if (this.#pumping) return;
+    invariant(this.waitingAppends === 1, 'wal: without a pump nothing has waited');
     this.#pumping = true;
     // In a microtask: `complete` is never called from within `append`, and whatever the caller appends
     // before it awaits shares the write.
@@ -189,6 +199,10 @@ export class Wal {
     const kept = following === -1 ? this.#segments.length - 1 : Math.max(0, following - 1);
     const released = this.#segments.splice(0, kept);
     invariant(this.#segments.length > 0, 'wal: the newest segment is never released');
+    invariant(
+      released.length === 0 || this.#segments[0]!.name.firstIndex < index,
+      'wal: the segment that may hold the index is kept',
+    );
     for (const segment of released) await segment.file.close();
   }
 
@@ -204,6 +218,7 @@ export class Wal {
     synced.catch(() => {});
     this.#closing = true;
     await this.#pumped;
+    invariant(this.waitingAppends === 0, 'wal: a log that closes has completed its appends');
     await this.#locking.catch(() => {});
     this.#filler.stop();
     await this.#filling;
@@ -237,7 +252,11 @@ export class Wal {
         this.#fail(error);
       }
     }
-    if (this.#failure !== undefined) this.#completeTo(this.#waiting.length, this.#failure);
+    // Again, if appends were made by those that are completed.
+    while (this.#failure !== undefined && this.waitingAppends > 0) {
+      this.#completeTo(this.#waiting.length, this.#failure);
+    }
+    invariant(this.waitingAppends === 0, 'wal: the pump ends when nothing waits');
     this.#pumping = false;
   };
 
@@ -248,6 +267,7 @@ export class Wal {
   #encodeBatch(): number {
     const frames = this.#frames;
     frames.clear();
+    const crcBefore = frames.crc;
     this.#mustSync = false;
     let at = this.#waitingFrom;
     invariant(at < this.#waiting.length, 'wal: a batch has at least one append');
@@ -261,7 +281,15 @@ export class Wal {
       }
       if (append.mustSync) this.#mustSync = true;
     }
+    invariant(at > this.#waitingFrom, 'wal: a batch takes an append');
+    if (verify.all) this.#verifyBatch(crcBefore);
     return at;
+  }
+
+  #verifyBatch(crcBefore: number): void {
+    const { bytes, length, crc: crcAfter } = this.#frames;
+    const lastIndex = this.#lastIndex;
+    verifyFrames(bytes.subarray(0, length), { crcBefore, crcAfter, lastIndex });
   }
 
   #encodeEntries(entries: readonly raftpb.Entry[]): void {
@@ -271,12 +299,22 @@ export class Wal {
     if (verify.all) verifyEntries(entries);
     for (let i = 0; i < entries.length; i++) this.#frames.entry(entries[i]!);
     this.#lastIndex = first + entries.length - 1;
+    invariant(
+      entries[entries.length - 1]!.index === this.#lastIndex,
+      'wal: the last entry of an append has the last index',
+    );
   }
 
   #encodeHardState(state: raftpb.HardState): void {
     if (isEmpty(state)) return;
     invariant(state.term >= this.#hardState.term, 'wal: the term of the hard state goes back');
     invariant(state.commit >= this.#hardState.commit, 'wal: the commit index goes back');
+    invariant(
+      state.term > this.#hardState.term ||
+        this.#hardState.vote === 0n ||
+        state.vote === this.#hardState.vote,
+      'wal: a vote is given once in a term',
+    );
     this.#hardState.term = state.term;
     this.#hardState.vote = state.vote;
     this.#hardState.commit = state.commit;
@@ -284,6 +322,10 @@ export class Wal {
   }
 
   #encodeSnapshot(snapshot: WalSnapshot): void {
+    invariant(
+      snapshot.index === 0 || snapshot.confState !== undefined,
+      'wal: a snapshot record has the members',
+    );
     this.#frames.record(RECORD_TYPES.SNAPSHOT, walpb.SnapshotCodec.encode(snapshot));
     this.#lastIndex = Math.max(this.#lastIndex, snapshot.index);
   }
@@ -300,6 +342,7 @@ export class Wal {
     if (size <= WRITE_SYNC_SIZE_MAX) file.writeSync(bytes, this.#offset);
     else await file.write([bytes], this.#offset);
     this.#offset += size;
+    invariant(this.#offset <= file.size(), 'wal: what is written is in the file');
     const { observer } = this.#options;
     observer?.wrote?.(size, (this.#env.clock.monotonicMs() - startMs) / 1000);
     this.#maybePrepare();
@@ -307,8 +350,11 @@ export class Wal {
 
   async #sync(): Promise<void> {
     if (!this.#unsynced) return;
-    await syncFile(this.#env, this.#tail.file, this.#options);
+    const offset = this.#offset;
+    // Before the sync: zeros that are filled while it runs need another one.
     this.#unsynced = false;
+    await syncFile(this.#env, this.#tail.file, this.#options);
+    invariant(this.#offset === offset, 'wal: nothing is written during a sync');
   }
 
   /** Completes the appends before `end` and forgets them. */
@@ -363,6 +409,10 @@ export class Wal {
       this.#unsynced = true;
     }
     await this.#sync();
+    invariant(
+      tail.file.size() === this.#offset,
+      'wal: a segment that is left ends with its records',
+    );
 
     const prepared = await this.#preparer.take();
     const frames = this.#frames;
@@ -370,6 +420,7 @@ export class Wal {
     putSegmentHead(frames, this.#metadata);
     if (!isEmpty(this.#hardState)) frames.hardState(this.#hardState);
     const headSize = frames.length;
+    invariant(headSize > 0 && headSize % 8 === 0, 'wal: a segment has a head of whole frames');
     await prepared.write([frames.bytes.subarray(0, headSize)], 0);
     await syncFile(this.#env, prepared, this.#options);
 
@@ -380,6 +431,7 @@ export class Wal {
     await syncNames(this.#env, this.directory, this.#options);
 
     const firstIndex = this.#lastIndex + 1;
+    invariant(tail === this.#tail, 'wal: a segment follows the newest one');
     this.#segments.push({ name: { name, sequence, firstIndex }, path, file });
     this.#offset = headSize;
     this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
@@ -424,6 +476,10 @@ function mustBeReadable(append: WalAppend): void {
   const { entries, hardState } = append;
   // Indexes and terms only grow: what holds for the last one holds for all.
   const last = entries[entries.length - 1];
+  invariant(
+    last === undefined || (last.index > 0 && last.term > 0),
+    'wal: an entry has an index and a term',
+  );
   mustBeCounts(last?.term ?? 0, last?.index ?? 0);
   mustBeCounts(hardState?.term ?? 0, hardState?.commit ?? 0);
   if (append instanceof ControlAppend && append.snapshot !== undefined) {

@@ -27,6 +27,7 @@ export class ZeroFiller {
 
   /** The file becomes `size` bytes long; what it has is filled. */
   constructor(env: WalEnv, file: DiskFile, size: number, { fillSize }: WalOptions) {
+    invariant(size > 0, 'a segment has a size');
     this.#env = env;
     this.#file = file;
     this.#size = size;
@@ -85,12 +86,18 @@ export class ZeroFiller {
   async #fillNext(): Promise<void> {
     invariant(!this.isDone, 'ZeroFiller: nothing is left to fill');
     const end = Math.min(this.#size, this.#filledTo + this.#chunkSize);
-    await this.#file.zeroFill(this.#filledTo, end);
+    const start = this.#filledTo;
+    invariant(end > start && end <= this.#size, 'a chunk lies behind what is filled');
+    await this.#file.zeroFill(start, end);
+    invariant(this.#filledTo === start, 'one chunk is filled at a time');
     this.#filledTo = end;
+    invariant(this.#file.size() >= end, 'the file is as long as what is filled');
   }
 
   async #rest(durationMs: number): Promise<void> {
     if (this.#hurried || this.#stopped) return;
+    invariant(this.#endRest === undefined, 'a filler has one rest at a time');
+    invariant(durationMs >= 0, 'a rest has a length');
     await new Promise<void>((resolve) => {
       const timer = this.#env.timers.after(durationMs, resolve);
       this.#endRest = () => {
