@@ -6,7 +6,7 @@ import { FRAME_ALIGNMENT, LENGTH_WORD_SIZE } from './limits.ts';
 import { RECORD_TYPES } from './record-types.ts';
 
 /** What a batch is checked against. */
-export interface FrameBounds {
+interface FrameBounds {
   /** Running checksum before the first frame, and after the last. */
   readonly crcBefore: number;
   readonly crcAfter: number;
