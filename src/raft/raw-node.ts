@@ -330,6 +330,15 @@ export class RawNode {
       entries.length > 0 ||
       raft.term !== this.#hardState.term ||
       raft.vote !== this.#hardState.vote;
+    invariant(
+      entries.length === 0 || entries[entries.length - 1]!.index === raft.log.lastIndex(),
+      'what is written reaches the end of the log',
+    );
+    invariant(
+      committedEntries.length === 0 ||
+        committedEntries[committedEntries.length - 1]!.index <= raft.log.committed,
+      'only committed entries are applied',
+    );
     const { messages, readStates } = raft;
     if (this.#async) {
       const append = storageAppend(raft, { entries, hardState, snapshot });
@@ -349,6 +358,8 @@ export class RawNode {
     if (readStates.length > 0) raft.readStates = [];
     raft.log.unstable.acceptInProgress();
     if (committedEntries.length > 0) raft.log.acceptApplying(committedEntries, allowUnstable);
+    invariant(!raft.log.unstable.hasEntriesToWrite(), 'a Ready takes every entry to write');
+    invariant(raft.log.unstable.snapshotToWrite() === undefined, 'a Ready takes the snapshot');
     this.#check();
     return {
       softState,

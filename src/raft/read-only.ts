@@ -41,6 +41,8 @@ export class ReadOnly implements AckedIndexes {
   }
 
   add(read: WaitingRead): void {
+    const last = this.#waiting[this.#waiting.length - 1];
+    invariant(last === undefined || last.index <= read.index, 'the index of reads never goes back');
     this.#waiting.push(read);
   }
 
@@ -51,6 +53,7 @@ export class ReadOnly implements AckedIndexes {
   heartbeatContext(): Uint8Array {
     if (this.#waiting.length === 0) return EMPTY_BYTES;
     const number = this.#confirmed + this.#waiting.length;
+    invariant(number > this.#confirmed, 'a heartbeat carries the number of a waiting read');
     const bytes = new Uint8Array(CONTEXT_BYTES);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, number % TWO_TO_32, true);
@@ -82,6 +85,7 @@ export class ReadOnly implements AckedIndexes {
     const taken = this.#waiting.slice(0, confirmed - this.#confirmed);
     this.#waiting = this.#waiting.slice(taken.length);
     this.#confirmed += taken.length;
+    invariant(this.#confirmed === confirmed, 'every read that a quorum confirmed is taken out');
     return taken;
   }
 }

@@ -5,6 +5,7 @@
 //                                   MsgStorageAppendResp to this one
 //         └─ MsgStorageApply ───> apply thread: apply, then deliver MsgStorageApplyResp
 
+import { invariant } from '../base/index.ts';
 import type { Raft } from './core/raft.ts';
 import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD } from './ids.ts';
 import type { Snapshot } from './raftpb.ts';
@@ -36,6 +37,10 @@ export function storageAppend(raft: Raft, work: StorageWork): Message | undefine
   // The leader's own acknowledgements come before MsgStorageAppendResp: while they are handled, the
   // unstable part still knows the terms of the new entries.
   const response = storageAppendResponse(raft, snapshot);
+  invariant(
+    entries.length === 0 || response !== undefined,
+    'a write of entries is reported when it is done',
+  );
   message.responses = waiting;
   if (response !== undefined) message.responses.push(response);
   return message;
@@ -69,6 +74,7 @@ export function storageAppendResponse(
   response.term = raft.term;
   if (unstableEntries) {
     const last = raft.log.lastEntryId();
+    invariant(last.term <= raft.term, 'no entry is of a later term than the node');
     response.index = last.index;
     response.logTerm = last.term;
   }
@@ -78,6 +84,7 @@ export function storageAppendResponse(
 
 /** Entries are applied under no particular term. */
 export function storageApply(raft: Raft, entries: Entry[]): Message {
+  invariant(entries.length > 0, 'there is something to apply');
   const message = newMessage(MessageType.MsgStorageApply, LOCAL_APPLY_THREAD);
   message.from = raft.id;
   message.entries = entries;

@@ -4,6 +4,7 @@
 // A simple change moves at most one voter and takes effect at once. Anything larger goes through a
 // joint configuration, entered by one entry and left by another (Raft thesis, sections 4.1, 4.3).
 
+import { invariant } from '../../base/index.ts';
 import { NONE, type NodeId } from '../ids.ts';
 import { symmetricDifferenceCount } from '../quorum/index.ts';
 import { type ConfChangeSingle, ConfChangeType } from '../raftpb.ts';
@@ -91,6 +92,8 @@ function applyAll(draft: Draft, changes: readonly ConfChangeSingle[]): string | 
 
 function accepted(draft: Draft, autoLeave: boolean): ChangeOutcome {
   const config = draft.finish(autoLeave);
+  invariant(config.voters.incoming.length > 0, 'a configuration has a voter');
+  invariant(!autoLeave || isJoint(config), 'only a joint configuration is left by itself');
   checkConfiguration(config);
   return { ok: true, config, kept: draft.kept };
 }

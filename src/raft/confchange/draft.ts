@@ -1,7 +1,7 @@
 // A configuration under change. The operations are those of one membership change; the result is
 // checked before it is adopted, so that a refused change has no effect.
 
-import { compareUint64 } from '../../base/index.ts';
+import { compareUint64, invariant } from '../../base/index.ts';
 import type { NodeId } from '../ids.ts';
 import { EMPTY_ID_SET, hasId, type IdSet, withId, withoutId } from '../quorum/index.ts';
 import { type Configuration, membersOf } from '../tracker/index.ts';
@@ -30,6 +30,7 @@ export class Draft {
     this.learners = withoutId(this.learners, id);
     this.learnersNext = withoutId(this.learnersNext, id);
     this.incoming = withId(this.incoming, id);
+    invariant(!hasId(this.learners, id), 'a voter is no learner');
   }
 
   /**
@@ -41,6 +42,7 @@ export class Draft {
     this.incoming = withoutId(this.incoming, id);
     if (hasId(this.outgoing, id)) this.learnersNext = withId(this.learnersNext, id);
     else this.learners = withId(this.learners, id);
+    invariant(!hasId(this.incoming, id), 'a learner is no voter');
   }
 
   /** Removes `id`; an outgoing voter remains one until the transition ends. */
@@ -48,16 +50,19 @@ export class Draft {
     this.incoming = withoutId(this.incoming, id);
     this.learners = withoutId(this.learners, id);
     this.learnersNext = withoutId(this.learnersNext, id);
+    invariant(!hasId(this.incoming, id), 'a member that is removed votes in no new configuration');
     if (!hasId(this.outgoing, id)) this.kept.delete(id);
   }
 
   /** The transition begins: today's voters are the outgoing ones. */
   enterJoint(): void {
+    invariant(this.outgoing.length === 0, 'a transition begins when no other runs');
     this.outgoing = this.incoming;
   }
 
   /** The transition ends: staged learners become learners, outgoing voters leave. */
   leaveJoint(): void {
+    invariant(this.outgoing.length > 0, 'a transition that ends had begun');
     this.learners = [...this.learners, ...this.learnersNext].sort(compareUint64);
     this.learnersNext = EMPTY_ID_SET;
     this.outgoing = EMPTY_ID_SET;

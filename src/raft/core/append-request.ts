@@ -1,13 +1,16 @@
 // A follower's side of replication: appends and heartbeats from the leader.
 
-import type { LogIndex, Term } from '../../base/index.ts';
+import { invariant, type LogIndex, type Term } from '../../base/index.ts';
 import { hexId } from '../ids.ts';
 import type { EntryId } from '../log/index.ts';
 import { type Entry, type Message, MessageType } from '../raftpb.ts';
-import type { Raft } from './raft.ts';
+import { type Raft, ROLES } from './raft.ts';
 
 export function answerAppend(raft: Raft, request: Message): void {
   const { log } = raft;
+  invariant(raft.role === ROLES.FOLLOWER, 'appends are for a follower');
+  invariant(raft.lead === request.from, 'appends come from the leader of the term');
+  const committed = log.committed;
   const response = raft.messageTo(request.from, MessageType.MsgAppResp);
   if (request.index < log.committed) {
     // Reordered or repeated: everything up to the commit index equals the leader's log.
@@ -18,6 +21,8 @@ export function answerAppend(raft: Raft, request: Message): void {
   const prev = { term: request.logTerm, index: request.index };
   const last = log.maybeAppend({ prev, entries: request.entries }, request.commit);
   if (last !== undefined) {
+    invariant(log.committed >= committed, 'the commit index never goes back');
+    invariant(log.lastIndex() >= last, 'what is acknowledged is in the log');
     response.index = last;
     raft.send(response);
     return;
@@ -32,6 +37,7 @@ export function answerAppend(raft: Raft, request: Message): void {
   // the leader's at that place, since terms never fall along a log. That skips the whole uncommitted
   // tail of another leader at once.
   const hint = log.findConflictByTerm(Math.min(request.index, log.lastIndex()), request.logTerm);
+  invariant(hint.index <= request.index, 'a hint is not after the rejected place');
   response.index = request.index;
   response.reject = true;
   response.rejectHint = hint.index;
@@ -40,6 +46,7 @@ export function answerAppend(raft: Raft, request: Message): void {
 }
 
 export function answerHeartbeat(raft: Raft, request: Message): void {
+  invariant(raft.role === ROLES.FOLLOWER, 'heartbeats are for a follower');
   raft.log.commitTo(request.commit);
   const response = raft.messageTo(request.from, MessageType.MsgHeartbeatResp);
   response.context = request.context;

@@ -1,6 +1,7 @@
 // The leader's side of responses: acknowledgements, rejections, heartbeat responses, and the reports
 // of the transport.
 
+import { invariant } from '../../base/index.ts';
 import { hexId, type NodeId } from '../ids.ts';
 import type { Message } from '../raftpb.ts';
 import { PROGRESS_STATES, type Progress } from '../tracker/index.ts';
@@ -13,6 +14,7 @@ import { sendTimeoutNow } from './transfer.ts';
 const { PROBE, REPLICATE, SNAPSHOT } = PROGRESS_STATES;
 
 export function onAppendResponse(raft: Raft, response: Message, progress: Progress): void {
+  invariant(raft.role === ROLES.LEADER, 'acknowledgements are for a leader');
   progress.recentActive = true;
   if (response.reject) onRejection(raft, response, progress);
   else onAcknowledgement(raft, response, progress);
@@ -42,14 +44,18 @@ function onRejection(raft: Raft, response: Message, progress: Progress): void {
   if (!progress.maybeDecreaseTo(index, base)) return;
   raft.debug(() => `${raft.name} decreased progress of ${hexId(from)} to [${progress.describe()}]`);
   if (progress.state === REPLICATE) progress.becomeProbe();
+  invariant(progress.state !== REPLICATE, 'a rejection ends the stream of appends');
+  invariant(progress.next > progress.match, 'a probe is after what is known to match');
   sendAppend(raft, from);
 }
 
 function onAcknowledgement(raft: Raft, response: Message, progress: Progress): void {
   const { from, index } = response;
   // In PROBE a repeated acknowledgement counts too: it ends the probe.
+  invariant(index <= raft.log.lastIndex(), 'no follower acknowledges what the leader lacks');
   const resumes = progress.match === index && progress.state === PROBE;
   if (!progress.maybeUpdate(index) && !resumes) return;
+  invariant(progress.match >= index, 'an acknowledgement is known to match');
   leaveWaitingState(raft, response, progress);
   const own = from === raft.id;
   if (maybeCommit(raft)) {
@@ -81,6 +87,7 @@ function leaveWaitingState(raft: Raft, response: Message, progress: Progress): v
         );
         progress.becomeProbe();
         progress.becomeReplicate();
+        invariant(progress.pendingSnapshot === 0, 'a stream of appends has no snapshot before it');
       }
       break;
     case REPLICATE:

@@ -1,6 +1,6 @@
 // The leader's commit index, and the shell's reports of what is applied.
 
-import type { LogIndex } from '../../base/index.ts';
+import { invariant, type LogIndex } from '../../base/index.ts';
 import { snapshotIndex } from '../log/index.ts';
 import { EntryType, type Snapshot } from '../raftpb.ts';
 import { describeConfiguration } from '../tracker/index.ts';
@@ -10,7 +10,10 @@ import { STEP_RESULTS } from './step-results.ts';
 
 /** Advances the commit index to what a quorum has acknowledged. Whether it moved. */
 export function maybeCommit(raft: Raft): boolean {
-  return raft.log.maybeCommit(raft.tracker.committedIndex(), raft.term);
+  invariant(raft.role === ROLES.LEADER, 'a quorum is counted by the leader');
+  const moved = raft.log.maybeCommit(raft.tracker.committedIndex(), raft.term);
+  invariant(!moved || committedInCurrentTerm(raft), 'a leader commits by an entry of its term');
+  return moved;
 }
 
 /** Whether an entry of this term is committed: before, a leader's commit index may be outdated. */
@@ -22,6 +25,7 @@ export function committedInCurrentTerm(raft: Raft): boolean {
 export function appliedTo(raft: Raft, index: LogIndex, size: number): void {
   const applied = Math.max(index, raft.log.applied);
   raft.log.appliedTo(applied, size);
+  invariant(raft.log.applied === applied, 'what was reported is applied');
   if (raft.role !== ROLES.LEADER || !raft.tracker.config.autoLeave) return;
   if (applied < raft.pendingConfIndex) return;
   // The joint configuration is applied: propose leaving it. An empty change is never refused for its
@@ -42,6 +46,7 @@ export function appliedTo(raft: Raft, index: LogIndex, size: number): void {
 /** The shell has stored and applied `snapshot`. */
 export function appliedSnapshot(raft: Raft, snapshot: Snapshot): void {
   const index = snapshotIndex(snapshot);
+  invariant(index <= raft.log.committed, 'a snapshot that is applied is committed');
   raft.log.unstable.stableSnapshotTo(index);
   appliedTo(raft, index, 0);
 }

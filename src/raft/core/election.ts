@@ -1,6 +1,6 @@
 // Elections: campaigning, requesting votes, granting them, counting them.
 
-import { bytesFromUtf8, equalBytes, fail } from '../../base/index.ts';
+import { bytesFromUtf8, equalBytes, fail, invariant } from '../../base/index.ts';
 import { describeMessageType } from '../describe.ts';
 import { hexId, NONE } from '../ids.ts';
 import { jointIds, VOTE_RESULTS } from '../quorum/index.ts';
@@ -62,6 +62,8 @@ function runCampaign(raft: Raft, campaign: Campaign): void {
   else becomeCandidate(raft);
   // A pre-vote is about the term that the election would have.
   const term = asksFirst ? raft.term + 1 : raft.term;
+  invariant(asksFirst || raft.vote === raft.id, 'a candidate votes for itself');
+  invariant(raft.lead === NONE, 'a candidate follows no leader');
   const type = asksFirst ? MessageType.MsgPreVote : MessageType.MsgVote;
   const last = raft.log.lastEntryId();
   for (const id of jointIds(raft.tracker.config.voters)) {
@@ -133,6 +135,8 @@ export function answerVoteRequest(raft: Raft, request: Message): void {
     response.term = request.term;
     raft.send(response);
     if (request.type === MessageType.MsgVote) {
+      invariant(request.term === raft.term, 'a vote is given in its own term');
+      invariant(raft.vote === NONE || raft.vote === request.from, 'one vote per term');
       raft.electionElapsed = 0;
       raft.vote = request.from;
     }
@@ -151,6 +155,10 @@ export function countVote(raft: Raft, response: Message): void {
     () =>
       `${raft.name} received ${type}${response.reject ? ' rejection' : ''} ` +
       `from ${hexId(response.from)} at term ${raft.term}`,
+  );
+  invariant(
+    raft.role === ROLES.CANDIDATE || raft.role === ROLES.PRE_CANDIDATE,
+    'votes are counted by a candidate',
   );
   raft.tracker.recordVote(response.from, !response.reject);
   const tally = raft.tracker.tallyVotes();

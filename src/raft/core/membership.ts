@@ -67,6 +67,10 @@ function switchTo(raft: Raft, config: Configuration, kept: ReadonlySet<NodeId>):
   raft.tracker.adopt(config, kept, raft.log.lastIndex());
   raft.info(() => `${raft.name} switched to configuration ${describeConfiguration(config)}`);
   raft.isLearner = hasId(config.learners, raft.id);
+  invariant(
+    raft.isLearner === (raft.ownProgress()?.isLearner ?? false),
+    'a node and its progress agree whether it is a learner',
+  );
   const confState = confStateOf(config);
   if (raft.role !== ROLES.LEADER) return confState;
   if (raft.ownProgress() === undefined || raft.isLearner) {

@@ -23,6 +23,7 @@ export interface Proposal {
 
 /** Appends `proposals` to the leader's log, all or none, in this order. */
 export function proposeAsLeader(raft: Raft, proposals: readonly Proposal[]): StepResult {
+  invariant(raft.role === ROLES.LEADER, 'only a leader appends proposals');
   if (proposals.length === 0) return STEP_RESULTS.MALFORMED;
   // A removed leader continues until it learns of its successor, and takes no new proposals.
   if (raft.ownProgress() === undefined) return STEP_RESULTS.PROPOSAL_DROPPED;
@@ -67,6 +68,7 @@ export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boole
     const { type, data } = proposals[i]!;
     raft.log.push(newEntry(type, raft.term, ++index, data ?? EMPTY_BYTES));
   }
+  invariant(raft.log.lastIndex() === index, 'the log ends with what was proposed');
   if (!raft.config.deferAppends) acknowledgeOwnAppend(raft);
   else raft.appendsDeferred = true;
   return true;
@@ -78,12 +80,14 @@ export function appendEntries(raft: Raft, proposals: readonly Proposal[]): boole
  */
 export function acknowledgeOwnAppend(raft: Raft): void {
   const ack = raft.messageTo(raft.id, MessageType.MsgAppResp);
+  invariant(raft.role === ROLES.LEADER, 'a leader counts its own log');
   ack.index = raft.log.lastIndex();
   raft.send(ack);
 }
 
 /** Entries of this size are committed and applied. */
 export function reduceUncommittedSize(raft: Raft, size: number): void {
+  invariant(size >= 0 && raft.uncommittedSize >= 0, 'uncommitted bytes are not negative');
   // Entries of earlier terms were never counted: do not go below zero for them.
   raft.uncommittedSize = Math.max(raft.uncommittedSize - size, 0);
 }
@@ -115,6 +119,10 @@ function checkConfChanges(
       raft.pendingConfIndex = raft.log.lastIndex() + i + 1;
     }
   }
+  invariant(
+    checked === undefined || checked.length === proposals.length,
+    'each proposal keeps its index',
+  );
   return checked ?? proposals;
 }
 

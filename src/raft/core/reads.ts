@@ -2,14 +2,14 @@
 // commit index, confirms its leadership with a round of heartbeats, and answers with that index; the
 // requesting member serves the read once it has applied that index.
 
-import type { LogIndex } from '../../base/index.ts';
+import { invariant, type LogIndex } from '../../base/index.ts';
 import { READ_ONLY_MODES } from '../config.ts';
 import { hexId, NONE } from '../ids.ts';
 import { PENDING_READS_MAX } from '../limits.ts';
 import { type Message, MessageType } from '../raftpb.ts';
 import { isVoter } from '../tracker/index.ts';
 import { committedInCurrentTerm } from './commit.ts';
-import type { Raft } from './raft.ts';
+import { type Raft, ROLES } from './raft.ts';
 import { broadcastHeartbeats } from './replication.ts';
 
 /** MsgReadIndex on the leader, of its own shell or forwarded by a follower. */
@@ -35,6 +35,7 @@ export function releasePendingReads(raft: Raft): void {
     );
     return;
   }
+  invariant(raft.role === ROLES.LEADER, 'only a leader has pending reads');
   const requests = raft.pendingReads;
   raft.pendingReads = [];
   for (const request of requests) beginRead(raft, request);
@@ -64,6 +65,7 @@ export function onReadResponse(raft: Raft, response: Message): void {
 
 function beginRead(raft: Raft, request: Message): void {
   const index = raft.log.committed;
+  invariant(committedInCurrentTerm(raft), 'a read waits for an entry of the term of its leader');
   // A single voter that is this node: no other can have been elected. (A leader that was removed may
   // still lead a group whose single voter is another node.)
   const alone = raft.tracker.isSingleton() && isVoter(raft.tracker.config, raft.id);
@@ -77,6 +79,8 @@ function beginRead(raft: Raft, request: Message): void {
 }
 
 function answerRead(raft: Raft, request: Message, index: LogIndex): void {
+  invariant(index <= raft.log.committed, 'a read index is committed');
+  invariant(request.entries.length === 1, 'a read has one context');
   if (request.from === NONE || request.from === raft.id) {
     raft.readStates.push({ index, context: request.entries[0]!.data });
     return;

@@ -6,7 +6,7 @@ import { isEmptySnapshot, payloadsSize, snapshotIndex, snapshotTerm } from '../l
 import { type Entry, MessageType, NO_ENTRIES } from '../raftpb.ts';
 import { PROGRESS_STATES, type Progress } from '../tracker/index.ts';
 import { acknowledgeOwnAppend } from './proposal.ts';
-import type { Raft } from './raft.ts';
+import { type Raft, ROLES } from './raft.ts';
 
 /**
  * A run of entries read once for all followers that stand at the same place. Lives for one
@@ -35,6 +35,7 @@ export function broadcastAppends(raft: Raft): void {
  */
 export function flushDeferredAppends(raft: Raft): void {
   if (!raft.appendsDeferred) return;
+  invariant(raft.role === ROLES.LEADER, 'only a leader defers appends');
   raft.appendsDeferred = false;
   acknowledgeOwnAppend(raft);
   sendPendingAppends(raft);
@@ -42,6 +43,7 @@ export function flushDeferredAppends(raft: Raft): void {
 
 /** Sends every follower the entries that it lacks, and the commit index if it may lack that. */
 export function sendPendingAppends(raft: Raft): void {
+  invariant(raft.role === ROLES.LEADER, 'only a leader sends appends');
   raft.commitDeferred = false;
   const { ids, all } = raft.tracker;
   const shared: SharedRun = { from: 0, entries: NO_ENTRIES, payload: 0 };
@@ -126,12 +128,17 @@ function sendAppendTo(
     'an append begins at the next index of its follower',
   );
   const append = raft.messageTo(to, MessageType.MsgApp);
+  invariant(prevIndex + entries.length <= raft.log.lastIndex(), 'a leader sends what it has');
   append.index = prevIndex;
   append.logTerm = prevTerm;
   append.entries = entries;
   append.commit = raft.log.committed;
   raft.send(append);
   progress.sentEntries(entries.length, payload);
+  invariant(
+    progress.next <= raft.log.lastIndex() + 1,
+    'the next index is in the log or right after it',
+  );
   progress.sentCommit(raft.log.committed);
   return true;
 }
@@ -160,6 +167,7 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean 
       `to ${hexId(to)} [${progress.describe()}]`,
   );
   progress.becomeSnapshot(index);
+  invariant(progress.isPaused(), 'a snapshot pauses appends');
   raft.debug(
     () =>
       `${raft.name} paused sending replication messages to ${hexId(to)} ` +
@@ -173,6 +181,7 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean 
 
 /** A heartbeat to every follower; it carries the reads that wait for confirmation. */
 export function broadcastHeartbeats(raft: Raft): void {
+  invariant(raft.role === ROLES.LEADER, 'only a leader sends heartbeats');
   const context = raft.readOnly.heartbeatContext();
   const { ids, all } = raft.tracker;
   for (let i = 0; i < ids.length; i++) {
@@ -180,6 +189,7 @@ export function broadcastHeartbeats(raft: Raft): void {
     const progress = all[i]!;
     // The follower may lack entries, or hold others: only what is known to match may be committed.
     const commit = Math.min(progress.match, raft.log.committed);
+    invariant(commit <= raft.log.committed, 'a heartbeat commits what is committed');
     const heartbeat = raft.messageTo(ids[i]!, MessageType.MsgHeartbeat);
     heartbeat.commit = commit;
     heartbeat.context = context;

@@ -65,8 +65,11 @@ function plausible(message: Message): boolean {
       return message.entries.length === 1;
     case MessageType.MsgApp: {
       const prev = { term: message.logTerm, index: message.index };
-      return wellFormed(message.entries, prev, message.term);
+      return message.term !== 0 && wellFormed(message.entries, prev, message.term);
     }
+    case MessageType.MsgHeartbeat:
+    case MessageType.MsgSnap:
+      return message.term !== 0;
     case MessageType.MsgVote:
     case MessageType.MsgPreVote:
       return message.term !== 0;

@@ -1,5 +1,6 @@
 // Reports of the storage threads: what is written and what is applied.
 
+import { invariant } from '../../base/index.ts';
 import { entriesSize, isEmptySnapshot, payloadsSize } from '../log/index.ts';
 import type { Message } from '../raftpb.ts';
 import { appliedSnapshot, appliedTo } from './commit.ts';
@@ -8,6 +9,7 @@ import type { Raft } from './raft.ts';
 
 /** Entries up to (index, logTerm), and possibly a snapshot, are on disk. */
 export function onAppendStored(raft: Raft, response: Message): void {
+  invariant(response.term === raft.term, 'entries count as stable in the term of their write');
   if (response.index !== 0) raft.log.unstable.stableTo(response.index, response.logTerm);
   const { snapshot } = response;
   if (snapshot !== undefined && !isEmptySnapshot(snapshot)) appliedSnapshot(raft, snapshot);

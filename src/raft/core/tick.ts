@@ -1,5 +1,6 @@
 // Time, counted in ticks: election timeouts, heartbeats, CheckQuorum.
 
+import { invariant } from '../../base/index.ts';
 import { NONE } from '../ids.ts';
 import { promotable, standForElection } from './election.ts';
 import { type Raft, ROLES } from './raft.ts';
@@ -21,6 +22,7 @@ function tickElection(raft: Raft): void {
 }
 
 function tickLeader(raft: Raft): void {
+  invariant(raft.lead === raft.id, 'a leader follows itself');
   raft.heartbeatElapsed++;
   raft.electionElapsed++;
   if (raft.electionElapsed >= raft.config.electionTicks) {

@@ -1,14 +1,16 @@
 // Leadership transfer (thesis, section 3.10): bring the transferee up to date, then send MsgTimeoutNow,
 // which makes it campaign without waiting. Proposals are dropped until the transfer ends.
 
+import { invariant } from '../../base/index.ts';
 import { hexId, NONE, type NodeId } from '../ids.ts';
 import { MessageType } from '../raftpb.ts';
 import type { Progress } from '../tracker/index.ts';
-import type { Raft } from './raft.ts';
+import { type Raft, ROLES } from './raft.ts';
 import { sendAppend } from './replication.ts';
 
 /** The leader begins a transfer to `to`, whose progress is `progress`. */
 export function beginTransfer(raft: Raft, to: NodeId, progress: Progress): void {
+  invariant(raft.role === ROLES.LEADER, 'only a leader transfers leadership');
   const name = hexId(to);
   if (progress.isLearner) {
     raft.debug(() => `${raft.name} is learner. Ignored transferring leadership`);

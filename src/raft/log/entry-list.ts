@@ -8,7 +8,7 @@
 //
 // Dropped places are overwritten, so that the payloads can be collected.
 
-import { EMPTY_BYTES, invariant, type LogIndex } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant, type LogIndex, verify } from '../../base/index.ts';
 import { type Entry, EntryType } from '../raftpb.ts';
 import { entrySize } from './entry-size.ts';
 
@@ -87,6 +87,7 @@ export class EntryList {
     const chunkCount = Math.ceil(places / CHUNK_ENTRIES);
     this.#chunks.length = chunkCount;
     this.#chunks[chunkCount - 1]!.length = places - (chunkCount - 1) * CHUNK_ENTRIES;
+    if (verify.all) this.#verify();
   }
 
   /** Drops every entry before `first`. */
@@ -104,6 +105,8 @@ export class EntryList {
     this.#head = left;
     this.#count -= first - this.#first;
     this.#first = first;
+    invariant(left < CHUNK_ENTRIES, 'entry list: the first entry is in the first chunk');
+    if (verify.all) this.#verify();
   }
 
   /** Drops everything; the entry appended next must have index `first`. */
@@ -115,6 +118,26 @@ export class EntryList {
     this.#head = 0;
     this.#count = 0;
     this.#first = first;
+    invariant(this.next === first, 'entry list: an empty list has no end of its own');
+  }
+
+  /** The places in the chunks are those of the entries, and both ends have their index. */
+  #verify(): void {
+    const places = this.#head + this.#count;
+    let held = 0;
+    for (const chunk of this.#chunks) held += chunk.length;
+    invariant(held === places, 'entry list: the chunks hold the entries and nothing behind them');
+    invariant(
+      this.#chunks.every(
+        ({ length }, i) => length === CHUNK_ENTRIES || i === this.#chunks.length - 1,
+      ),
+      'entry list: every chunk but the last is full',
+    );
+    invariant(this.at(this.#first).index === this.#first, 'entry list: first entry out of place');
+    invariant(
+      this.at(this.next - 1).index === this.next - 1,
+      'entry list: last entry out of place',
+    );
   }
 
   /** The entries [from, to) in an array that the caller owns. */
@@ -133,6 +156,7 @@ export class EntryList {
       const count = c === lastChunk ? end - c * CHUNK_ENTRIES : CHUNK_ENTRIES;
       for (let i = 0; i < count; i++) entries.push(chunk[i]!);
     }
+    invariant(entries.length === to - from, 'entry list: a slice has every entry of its range');
     return entries;
   }
 
@@ -141,6 +165,7 @@ export class EntryList {
    * `sizeMax`; at least one entry, however large, unless the range is empty.
    */
   limit(from: LogIndex, to: LogIndex, sizeMax: number): LogIndex {
+    invariant(from <= to, 'entry list: a range does not end before it begins');
     if (sizeMax === Number.POSITIVE_INFINITY || to - from <= 1) return to;
     let size = entrySize(this.at(from));
     for (let index = from + 1; index < to; index++) {

@@ -85,6 +85,10 @@ export class MemoryStorage implements Storage {
     }
     if (start < this.#entries.next) this.#entries.truncateTo(start);
     this.#entries.append(entries, skipped);
+    invariant(
+      this.lastIndex() === from + entries.length - 1,
+      'the log ends with what was appended',
+    );
   }
 
   /** Replaces everything by `snapshot`. */
@@ -96,6 +100,7 @@ export class MemoryStorage implements Storage {
     this.#snapshot = snapshot;
     this.#entries.clear(index + 1);
     this.#baseTerm = snapshotTerm(snapshot);
+    invariant(this.lastIndex() === index, 'a log that is replaced ends with its snapshot');
     return STORAGE_OUTCOMES.DONE;
   }
 
@@ -133,7 +138,10 @@ export class MemoryStorage implements Storage {
       fail(`compact ${index} is out of bound lastindex(${this.lastIndex()})`);
     }
     this.#baseTerm = this.#entries.at(index).term;
+    const last = this.lastIndex();
     this.#entries.dropBefore(index + 1);
+    invariant(this.firstIndex() === index + 1, 'a compacted log begins after the index');
+    invariant(this.lastIndex() === last, 'a compaction keeps the end of the log');
     return STORAGE_OUTCOMES.DONE;
   }
 }

@@ -49,6 +49,8 @@ export class RaftLog {
     this.applyingSizeMax = applyingSizeMax;
     this.unstable = new Unstable(storage.lastIndex() + 1, logger);
     const base = storage.firstIndex() - 1;
+    invariant(base >= 0, 'a log begins with index 1 or later');
+    invariant(base <= storage.lastIndex(), 'a log ends at its base or after it');
     this.committed = base;
     this.applying = base;
     this.applied = base;
@@ -102,6 +104,7 @@ export class RaftLog {
   maybeAppend(slice: LogSlice, committed: LogIndex): LogIndex | undefined {
     if (!this.matches(slice.prev.index, slice.prev.term)) return undefined;
     const last = slice.prev.index + slice.entries.length;
+    const lastBefore = this.lastIndex();
     const conflict = this.findConflict(slice.entries);
     if (conflict !== 0) {
       if (conflict <= this.committed) {
@@ -110,6 +113,10 @@ export class RaftLog {
       this.unstable.truncateAndAppend(slice.entries, conflict - (slice.prev.index + 1));
     }
     invariant(this.lastIndex() >= last, 'the log reaches the end of what a leader sent');
+    invariant(
+      this.lastIndex() === (conflict === 0 ? lastBefore : last),
+      'the log is cut off only where it conflicts with the leader',
+    );
     if (verify.all) this.#checkMatches(slice);
     this.commitTo(Math.min(committed, last));
     return last;
@@ -172,6 +179,7 @@ export class RaftLog {
   maybeCommit(index: LogIndex, term: Term): boolean {
     if (index <= this.committed || term === 0 || !this.matches(index, term)) return false;
     this.commitTo(index);
+    invariant(this.committed === index, 'what a quorum holds is committed');
     return true;
   }
 
@@ -190,6 +198,8 @@ export class RaftLog {
     }
     this.committed = snapshotIndex(snapshot);
     this.unstable.restore(snapshot);
+    invariant(this.lastIndex() === this.committed, 'a restored log ends with its snapshot');
+    invariant(this.firstIndex() === this.committed + 1, 'a restored log has no entries');
   }
 
   /** The newest snapshot, unstable or stored; undefined while the storage is preparing one. */
@@ -219,6 +229,7 @@ export class RaftLog {
       fail(`slice[${from},${to}) out of bound [${this.firstIndex()},${this.lastIndex()}]`);
     }
     if (from === to) return [];
+    invariant(sizeMax >= 0, 'a size limit is not negative');
     const offset = this.unstable.offset;
     if (from >= offset) return this.unstable.slice(from, to, sizeMax);
     const cut = Math.min(to, offset);
@@ -251,6 +262,7 @@ export class RaftLog {
     if (typeof entries === 'number') {
       return fail(`unexpected gap when getting unapplied entries (${entries})`);
     }
+    invariant(entries.length > 0, 'where there is something to apply, an entry is handed out');
     return entries;
   }
 
@@ -262,6 +274,14 @@ export class RaftLog {
       'entries are applied in order, none left out',
     );
     invariant(last <= this.committed, 'only committed entries are applied');
+    invariant(
+      last - this.applying === entries.length,
+      'entries that are handed out follow one another',
+    );
+    invariant(
+      last <= this.maxAppliable(allowUnstable),
+      'an entry is applied after it is stable, where that is asked for',
+    );
     this.applying = last;
     this.#applyingSize += entriesSize(entries);
     // Pause when the limit is reached, and also when it cut this run short: the next entry would
@@ -282,6 +302,7 @@ export class RaftLog {
     this.applying = Math.max(this.applying, index);
     this.#applyingSize = Math.max(this.#applyingSize - size, 0);
     this.#applyingPaused = this.#applyingSize >= this.applyingSizeMax;
+    invariant(this.applied <= this.applying, 'log: applied <= applying');
   }
 
   /** Whether a membership change is committed but not applied; reads page by page. */
@@ -326,7 +347,10 @@ export class RaftLog {
 
   /** The highest index that may be handed out for application. */
   maxAppliable(allowUnstable: boolean): LogIndex {
-    return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
+    if (allowUnstable) return this.committed;
+    const stable = this.unstable.offset - 1;
+    invariant(stable >= 0, 'stable entries end at index 0 or later');
+    return Math.min(this.committed, stable);
   }
 
   /** Log matching: after an append this log equals the leader's from `prev` on. */
@@ -347,9 +371,19 @@ export class RaftLog {
     const size = entriesSize(stored);
     if (size >= sizeMax) return stored;
     const more = this.unstable.slice(this.unstable.offset, to, sizeMax - size);
+    invariant(more.length > 0, 'a slice goes on with an unstable entry');
     // The first entry is returned at any size; only then can the limit be crossed.
     if (more.length === 1 && size + entrySize(more[0]!) > sizeMax) return stored;
     for (let i = 0; i < more.length; i++) stored.push(more[i]!);
+    if (verify.all) verifyRun(stored);
     return stored;
+  }
+}
+
+/** A run of entries as the log holds it: indexes without a gap, terms that never fall. */
+function verifyRun(entries: readonly Entry[]): void {
+  for (let i = 1; i < entries.length; i++) {
+    invariant(entries[i]!.index === entries[i - 1]!.index + 1, 'entries of a log have no gap');
+    invariant(entries[i]!.term >= entries[i - 1]!.term, 'terms never fall along the log');
   }
 }

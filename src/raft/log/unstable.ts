@@ -24,6 +24,7 @@ export class Unstable {
   readonly #logger: RaftLogger;
 
   constructor(offset: LogIndex, logger: RaftLogger) {
+    invariant(offset >= 1, 'the first entry of a log has index 1');
     this.#entries = new EntryList(offset);
     this.#nextToWrite = offset;
     this.#logger = logger;
@@ -75,7 +76,12 @@ export class Unstable {
 
   /** Entries not handed out for writing yet. */
   entriesToWrite(): Entry[] {
-    return this.#entries.slice(this.#nextToWrite, this.#entries.next);
+    const entries = this.#entries.slice(this.#nextToWrite, this.#entries.next);
+    invariant(
+      this.#nextToWrite + entries.length === this.#entries.next,
+      'what was not written yet is written to the end',
+    );
+    return entries;
   }
 
   /** The snapshot, unless there is none or it is being written already. */
@@ -85,6 +91,7 @@ export class Unstable {
 
   /** Everything here has been handed out for writing. */
   acceptInProgress(): void {
+    invariant(this.#nextToWrite <= this.#entries.next, 'entries are handed out once');
     this.#nextToWrite = this.#entries.next;
     if (this.#snapshot !== undefined) this.#snapshotInProgress = true;
   }
@@ -114,11 +121,14 @@ export class Unstable {
     }
     this.#entries.dropBefore(index + 1);
     this.#nextToWrite = Math.max(this.#nextToWrite, index + 1);
+    invariant(this.#entries.first === index + 1, 'unstable entries begin after the stable ones');
+    invariant(this.#nextToWrite <= this.#entries.next, 'entries are handed out once');
   }
 
   /** The snapshot that ends at `index` is on disk. */
   stableSnapshotTo(index: LogIndex): void {
     if (this.#snapshot === undefined || snapshotIndex(this.#snapshot) !== index) return;
+    invariant(this.#snapshotInProgress, 'a snapshot is on disk after it was handed out');
     this.#snapshot = undefined;
     this.#snapshotInProgress = false;
   }
@@ -126,6 +136,7 @@ export class Unstable {
   /** The log is now `snapshot` and nothing after it. */
   restore(snapshot: Snapshot): void {
     const next = snapshotIndex(snapshot) + 1;
+    invariant(next > 1, 'a snapshot that is restored covers an entry');
     this.#entries.clear(next);
     this.#nextToWrite = next;
     this.#snapshot = snapshot;
@@ -147,7 +158,9 @@ export class Unstable {
       this.#entries.truncateTo(from);
       this.#nextToWrite = Math.min(this.#nextToWrite, from);
     }
+    invariant(this.#nextToWrite <= from, 'entries that are replaced are written again');
     this.#entries.append(entries, skip);
+    invariant(this.#entries.next === from + entries.length - skip, 'the log ends with what came');
   }
 
   /** Appends one entry at the end. */

@@ -2,7 +2,7 @@
 // smaller and faster than a `Set`, iterates in the order in which ids are printed, and, being
 // immutable, can be shared between an old configuration and the next.
 
-import { compareUint64 } from '../../base/index.ts';
+import { compareUint64, invariant, verify } from '../../base/index.ts';
 import { hexId, type NodeId } from '../ids.ts';
 
 /** Ascending, no duplicates, never changed. */
@@ -21,12 +21,18 @@ export function hasId(set: IdSet, id: NodeId): boolean {
 
 /** `set` itself if it has `id` already. */
 export function withId(set: IdSet, id: NodeId): IdSet {
-  return hasId(set, id) ? set : [...set, id].sort(compareUint64);
+  if (hasId(set, id)) return set;
+  const grown = [...set, id].sort(compareUint64);
+  if (verify.all) verifyAscending(grown);
+  return grown;
 }
 
 /** `set` itself if it does not have `id`. */
 export function withoutId(set: IdSet, id: NodeId): IdSet {
-  return hasId(set, id) ? set.filter((other) => other !== id) : set;
+  if (!hasId(set, id)) return set;
+  const rest = set.filter((other) => other !== id);
+  invariant(rest.length === set.length - 1, 'an id is in a set once');
+  return rest;
 }
 
 export function unionOf(...sets: readonly IdSet[]): IdSet {
@@ -48,4 +54,8 @@ export function equalIdSets(a: IdSet, b: IdSet): boolean {
 /** Such as `(1 2 3)`, in hexadecimal. */
 export function describeIdSet(set: IdSet): string {
   return `(${set.map(hexId).join(' ')})`;
+}
+
+function verifyAscending(set: IdSet): void {
+  for (let i = 1; i < set.length; i++) invariant(set[i - 1]! < set[i]!, 'the ids of a set ascend');
 }

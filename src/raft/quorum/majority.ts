@@ -3,7 +3,7 @@
 // An empty set agrees to everything. That makes a joint configuration whose second half is empty
 // behave like its first half alone.
 
-import type { LogIndex } from '../../base/index.ts';
+import { invariant, type LogIndex } from '../../base/index.ts';
 import { hexId, type NodeId } from '../ids.ts';
 import type { IdSet } from './id-set.ts';
 
@@ -57,6 +57,8 @@ export function majorityVoteResult(voters: IdSet, votes: ReadonlyMap<NodeId, boo
     else if (vote) yes++;
   }
   const quorum = Math.floor(voters.length / 2) + 1;
+  invariant(yes + missing <= voters.length, 'a voter votes once');
+  invariant(quorum * 2 > voters.length, 'two quorums have a voter in common');
   if (yes >= quorum) return VOTE_RESULTS.WON;
   return yes + missing >= quorum ? VOTE_RESULTS.PENDING : VOTE_RESULTS.LOST;
 }

@@ -59,6 +59,7 @@ export class Inflights {
       invariant(this.#lastIndexes[before]! < lastIndex, 'messages in flight ascend');
     }
     this.#lastIndexes[at] = lastIndex;
+    invariant(bytes >= 0, 'a message has no negative size');
     this.#bytes[at] = bytes;
     this.#count++;
     this.#bytesTotal += bytes;
@@ -72,6 +73,7 @@ export class Inflights {
       this.#head = (this.#head + 1) % capacity;
       this.#count--;
     }
+    invariant(this.#bytesTotal >= 0, 'bytes that leave the window were counted');
     if (this.#count > 0) return;
     invariant(this.#bytesTotal === 0, 'an empty window holds no bytes');
     this.#head = 0;
@@ -91,6 +93,7 @@ export class Inflights {
     copy.#head = this.#head;
     copy.#count = this.#count;
     copy.#bytesTotal = this.#bytesTotal;
+    invariant(copy.full() === this.full(), 'a copy of a window is as full');
     return copy;
   }
 
@@ -98,6 +101,7 @@ export class Inflights {
   #grow(): void {
     const old = this.#lastIndexes.length;
     const capacity = Math.min(Math.max(old * 2, CAPACITY_FIRST), this.countMax);
+    invariant(capacity > this.#count, 'a grown ring has room for a message');
     const lastIndexes: number[] = new Array<number>(capacity).fill(0);
     const bytes: number[] = new Array<number>(capacity).fill(0);
     for (let i = 0; i < this.#count; i++) {

@@ -7,7 +7,7 @@
 //            replicate ------------------------------+
 //            a stream of appends, bounded by `inflights`
 
-import { fail, invariant, type LogIndex } from '../../base/index.ts';
+import { fail, invariant, type LogIndex, verify } from '../../base/index.ts';
 import { Inflights } from './inflights.ts';
 
 export const PROGRESS_STATES = {
@@ -83,11 +83,13 @@ export class Progress {
     this.#enter(PROBE);
     this.next = base + 1;
     this.#sentCommit = Math.min(this.#sentCommit, base);
+    invariant(this.match < this.next, 'progress: match < next');
   }
 
   becomeReplicate(): void {
     this.#enter(REPLICATE);
     this.next = this.match + 1;
+    invariant(this.inflights.count === 0, 'progress: a stream begins with nothing in flight');
   }
 
   /** A snapshot that ends at `index` has been sent. */
@@ -118,6 +120,7 @@ export class Progress {
       case REPLICATE:
         if (count > 0) {
           this.next += count;
+          invariant(this.next > this.match + count, 'progress: what is sent is not known to match');
           this.inflights.add(this.next - 1, bytes);
         }
         // A full window pauses: this was its last message, or an empty append past it.
@@ -149,6 +152,7 @@ export class Progress {
     if (index <= this.match) return false;
     this.match = index;
     this.next = Math.max(this.next, index + 1);
+    invariant(this.match < this.next, 'progress: match < next');
     this.appendsPaused = false;
     return true;
   }
@@ -168,6 +172,7 @@ export class Progress {
       this.appendsPaused = false;
     }
     this.#sentCommit = Math.min(this.#sentCommit, this.next - 1);
+    invariant(this.match < this.next, 'progress: match < next');
     return true;
   }
 
@@ -190,6 +195,7 @@ export class Progress {
     copy.pendingSnapshot = this.pendingSnapshot;
     copy.appendsPaused = this.appendsPaused;
     copy.inflights = this.inflights.clone();
+    if (verify.all) copy.check();
     return copy;
   }
 
@@ -212,5 +218,6 @@ export class Progress {
     this.pendingSnapshot = 0;
     this.state = state;
     this.inflights.reset();
+    invariant(!this.inflights.full(), 'progress: a new state begins with an open window');
   }
 }

@@ -1,10 +1,11 @@
 // The configuration together with the progress of everyone in it, and the votes of the current
 // election.
 
-import { compareUint64, fail, invariant, type LogIndex } from '../../base/index.ts';
+import { compareUint64, fail, invariant, type LogIndex, verify } from '../../base/index.ts';
 import type { NodeId } from '../ids.ts';
 import {
   type AckedIndexes,
+  hasId,
   jointCommittedIndex,
   jointVoteResult,
   VOTE_RESULTS,
@@ -70,7 +71,9 @@ export class Tracker implements AckedIndexes {
 
   /** The highest index that the voters' acknowledgements commit. */
   committedIndex(): LogIndex {
-    return jointCommittedIndex(this.#config.voters, this);
+    const index = jointCommittedIndex(this.#config.voters, this);
+    if (verify.all) this.#verifyCommitted(index);
+    return index;
   }
 
   /** Whether one voter alone decides. */
@@ -104,6 +107,11 @@ export class Tracker implements AckedIndexes {
     }
     this.#config = config;
     this.#replaceProgress(progress);
+    invariant(
+      this.#ids.length === membersOf(config).length,
+      'tracker: every member has its progress',
+    );
+    if (verify.all) this.#verifyMembers();
   }
 
   /** A new term: no follower's log is known. The local node matches its own. */
@@ -115,7 +123,9 @@ export class Tracker implements AckedIndexes {
       if (id === local) entry.match = lastIndex;
       progress.set(id, entry);
     }
+    const count = this.#ids.length;
     this.#replaceProgress(progress);
+    invariant(this.#ids.length === count, 'tracker: a new term keeps the members');
   }
 
   /** Begins a new count of votes. */
@@ -137,6 +147,7 @@ export class Tracker implements AckedIndexes {
       if (vote === true) granted++;
       else if (vote === false) rejected++;
     }
+    invariant(granted + rejected <= this.#votes.size, 'tracker: a vote is counted once');
     return { granted, rejected, result: jointVoteResult(this.#config.voters, this.#votes) };
   }
 
@@ -154,6 +165,32 @@ export class Tracker implements AckedIndexes {
       inflightCountMax: this.limits.inflightCountMax,
       inflightBytesMax: this.limits.inflightBytesMax,
     });
+  }
+
+  /** Counts, as the naive twin of the quorum: each half has a majority that holds the index. */
+  #verifyCommitted(index: LogIndex): void {
+    for (const voters of [this.#config.voters.incoming, this.#config.voters.outgoing]) {
+      if (voters.length === 0) continue;
+      const holding = voters.filter((id) => (this.ackedIndex(id) ?? 0) >= index).length;
+      invariant(holding * 2 > voters.length, 'tracker: a majority holds what is committed');
+    }
+  }
+
+  #verifyMembers(): void {
+    const { voters, learners } = this.#config;
+    for (let i = 0; i < this.#ids.length; i++) {
+      const id = this.#ids[i]!;
+      const { isLearner } = this.#all[i]!;
+      invariant(isLearner === hasId(learners, id), 'tracker: a learner has the progress of one');
+      invariant(
+        isLearner || hasId(voters.incoming, id) || hasId(voters.outgoing, id),
+        'tracker: who is no learner votes',
+      );
+      invariant(
+        i === 0 || this.#ids[i - 1]! < id,
+        'tracker: members are in the order of their ids',
+      );
+    }
   }
 
   #replaceProgress(progress: Map<NodeId, Progress>): void {
