@@ -65,6 +65,7 @@ export class ApplyLoop {
 
   deliver(message: Message): void {
     if (this.#stopped) return;
+    invariant(message.entries.length > 0, 'a message to apply has entries');
     this.#queue.push(message);
     if (!this.#running) this.#run();
   }
@@ -97,6 +98,7 @@ export class ApplyLoop {
 
   /** Runs until there is nothing to do or the slice is over. */
   #run(): void {
+    invariant(!this.#open || this.#queue.length > 0, 'an entry that is open belongs to a message');
     this.#running = true;
     let wait: Promise<void> | undefined;
     try {
@@ -114,6 +116,7 @@ export class ApplyLoop {
   }
 
   #settle(): void {
+    invariant(this.#running, 'the loop ends once');
     this.#running = false;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
@@ -135,6 +138,7 @@ export class ApplyLoop {
         if (wait !== undefined) return wait;
         this.#next++;
         this.#beganMs = now;
+        invariant(entry.index > this.#openIndex, 'entries are applied in their order');
         this.#openIndex = entry.index;
         this.#open = entry.index > applier.appliedIndex && !applier.begin(entry);
       }
@@ -158,6 +162,7 @@ export class ApplyLoop {
   #finishMessage(): void {
     const message = this.#queue[0];
     invariant(message !== undefined, 'an entry that ends belongs to a message');
+    invariant(!this.#open, 'an entry ends once');
     if (this.#next < message.entries.length) return;
     this.#queue.shift();
     this.#next = 0;

@@ -166,6 +166,7 @@ export class Proposals {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
     const sinceMs = this.#parts.env.clock.monotonicMs();
     const pending = new Pending(proposal, sinceMs, idLow, this.#pending);
+    invariant(!this.#stopped, 'a member that stops takes no proposals');
     this.#pending.set(idLow, pending);
     return pending;
   }
@@ -175,7 +176,7 @@ export class Proposals {
     if (idHigh !== this.#ids.high) return undefined;
     const pending = this.#pending.get(idLow);
     if (pending === undefined) return undefined;
-    this.#pending.delete(idLow);
+    invariant(this.#pending.delete(idLow), 'a proposal is taken once');
     return pending.proposal;
   }
 
@@ -207,7 +208,9 @@ export class Proposals {
   /** The member stops: fails every waiting proposal. */
   stop(): void {
     this.#stopped = true;
-    for (const { proposal } of this.#pending.values()) proposal.fail('STOPPED');
+    const failed = [...this.#pending.values()];
     this.#pending.clear();
+    for (const { proposal } of failed) proposal.fail('STOPPED');
+    invariant(this.#pending.size === 0, 'nothing is proposed while the member stops');
   }
 }

@@ -6,7 +6,7 @@
 //
 //     waiting ──nextContext──► round ──ReadState(index)──► confirmed ──applied >= index──► served
 
-import { equalBytes } from '../../base/index.ts';
+import { equalBytes, invariant } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ReadState } from '../../raft/index.ts';
@@ -109,6 +109,7 @@ export class ReadIndexQueue {
     const context = (): Uint8Array => contextOf(this.#parts.requestIds.nextWhole());
     if (this.#round === undefined) {
       if (this.#waiting.length === 0) return undefined;
+      invariant(this.#waiting.length <= this.#held, 'reads that wait are among those held');
       this.#round = {
         contexts: [context()],
         reads: this.#waiting,
@@ -132,6 +133,7 @@ export class ReadIndexQueue {
       const round = this.#round;
       if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
       this.#round = undefined;
+      invariant(round.reads.length > 0, 'a round has a read');
       this.#confirmed.push({ index, reads: round.reads, bytes: round.bytes });
       if (this.#waiting.length > 0) this.#parts.loop.schedule();
     }
@@ -146,6 +148,7 @@ export class ReadIndexQueue {
       const { reads, bytes } = this.#confirmed.shift()!;
       this.#held -= reads.length;
       this.#heldBytes -= bytes;
+      invariant(this.#held >= 0 && this.#heldBytes >= 0, 'a read that leaves was held');
       for (const read of reads) read.serve();
     }
   }
@@ -178,7 +181,10 @@ export class ReadIndexQueue {
     for (const { reads } of this.#confirmed.splice(0))
       for (const read of reads) read.fail('STOPPED');
     for (const read of this.#waiting.splice(0)) read.fail('STOPPED');
+    invariant(this.#round === undefined, 'no round is left when the member stops');
     this.#held = 0;
+    this.#heldBytes = 0;
+    this.#waitingBytes = 0;
   }
 
   #failRound(error: EtcdErrorName): void {
@@ -188,6 +194,7 @@ export class ReadIndexQueue {
     this.failedCount++;
     this.#held -= round.reads.length;
     this.#heldBytes -= round.bytes;
+    invariant(this.#held >= 0 && this.#heldBytes >= 0, 'a read that leaves was held');
     for (const read of round.reads) read.fail(error);
     if (this.#waiting.length > 0 && !this.#stopped) this.#parts.loop.schedule();
   }

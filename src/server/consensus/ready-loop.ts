@@ -21,7 +21,7 @@
 //     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
 //     5 raft gets the response, the leader its acknowledgement, and the state machine is replaced
 
-import { ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
+import { ERROR_CODES, hasCode, invariant, verify } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import {
@@ -101,6 +101,11 @@ class Append implements WalAppend {
     hardState: HardState | undefined,
     mustSync: boolean,
   ) {
+    invariant(message.to === LOCAL_APPEND_THREAD, 'an append is for the log');
+    invariant(
+      mustSync || message.snapshot === undefined,
+      'a snapshot is synced with the commit index that covers it',
+    );
     this.#loop = loop;
     this.sequence = loop.nextSequence();
     this.message = message;
@@ -176,6 +181,7 @@ export class ReadyLoop {
     this.#proposals.push(payload);
     this.#proposers.push(proposer);
     this.#proposalBytes += payload.length;
+    invariant(this.#proposers.length === this.#proposals.length, 'each payload has its proposer');
     this.schedule();
   }
 
@@ -202,6 +208,7 @@ export class ReadyLoop {
       this.#proposalBytes -= this.#proposals[count++]!.length;
     }
     if (count > 0) this.#dropProposals(count);
+    invariant(this.#proposalBytes >= 0, 'the bytes of a proposal are counted once');
     while (this.#confChanges.length > 0 && this.#confChanges[0]!.sinceMs <= madeBefore) {
       this.#confChanges.shift();
     }
@@ -279,7 +286,12 @@ export class ReadyLoop {
 
   /** Numbers the appends in the order in which they go to the log. */
   nextSequence(): number {
-    return ++this.#appendsMade;
+    this.#appendsMade++;
+    invariant(
+      this.#appendsMade > this.#appendsCompleted,
+      'an append is made before it is completed',
+    );
+    return this.#appendsMade;
   }
 
   /** The WAL has made an append durable, or has failed. */
@@ -293,6 +305,10 @@ export class ReadyLoop {
     const { snapshot, entries, responses, to } = append.message;
     invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
     invariant(append.sequence === ++this.#appendsCompleted, 'the log completes appends in order');
+    invariant(
+      this.#appendsCompleted <= this.#appendsMade,
+      'an append is made before it is completed',
+    );
     if (snapshot !== undefined) {
       const outcome = storage.applySnapshot(snapshot);
       invariant(
@@ -303,6 +319,10 @@ export class ReadyLoop {
       store.install(snapshot);
     }
     storage.append(entries);
+    invariant(
+      entries.length === 0 || storage.lastIndex() === entries[entries.length - 1]!.index,
+      'raft reads what the log has, and nothing behind it',
+    );
     if (append.hardState !== undefined) storage.setHardState(append.hardState);
     this.#deliver(responses);
     this.#run();
@@ -311,11 +331,13 @@ export class ReadyLoop {
   /** The state machine has applied all entries of a message. */
   acceptApplied(message: Message): void {
     if (this.#stopped) return;
+    invariant(message.to === LOCAL_APPLY_THREAD, 'the state machine applies only what is for it');
     this.#deliver(message.responses);
     this.schedule();
   }
 
   readonly #runScheduled = (): void => {
+    invariant(this.#scheduled, 'a Ready at the end of a turn was scheduled');
     this.#scheduled = false;
     this.#run();
   };
@@ -327,6 +349,10 @@ export class ReadyLoop {
       this.#feed();
       const { node } = this.#parts;
       while (node.hasReady() && !this.#stopped) this.#take();
+      invariant(
+        this.#held.length <= this.#appendsMade - this.#appendsCompleted,
+        'appends that are held back are in progress',
+      );
       if (node.hasUnsentCommit) this.#sendCommitSoon();
       if (node.failure !== undefined) this.#fail(node.failure);
     } catch (error) {
@@ -342,6 +368,7 @@ export class ReadyLoop {
     this.#proposeAsLeader();
     this.#dropUnwanted();
     if (this.#leader !== NONE) this.#propose();
+    invariant(this.#leaderProposals.length === 0, 'a proposal of the leader is made or dropped');
     const context = reads.nextContext();
     if (context !== undefined) node.readIndex(context);
   }
@@ -360,8 +387,10 @@ export class ReadyLoop {
 
   #propose(): void {
     const { node } = this.#parts;
+    invariant(this.#leader !== NONE, 'without a leader proposals wait');
     while (this.#proposals.length > 0) {
       const batch = this.#nextBatch();
+      invariant(batch.length > 0, 'a batch has a proposal');
       if (!isTaken(node.proposeBatch(batch))) return;
       for (const payload of batch) this.#proposalBytes -= payload.length;
       this.#dropProposals(batch.length);
@@ -378,6 +407,14 @@ export class ReadyLoop {
     const isAll = count === this.#proposals.length;
     this.#proposals = isAll ? [] : this.#proposals.slice(count);
     this.#proposers = isAll ? [] : this.#proposers.slice(count);
+    invariant(!isAll || this.#proposalBytes === 0, 'the bytes counted are those that wait');
+    if (verify.all) this.#verifyBytes();
+  }
+
+  #verifyBytes(): void {
+    let bytes = 0;
+    for (const payload of this.#proposals) bytes += payload.length;
+    invariant(bytes === this.#proposalBytes, 'the bytes counted are those that wait');
   }
 
   /** Removes unwanted proposals, in place. */
@@ -401,6 +438,7 @@ export class ReadyLoop {
     proposals.length = kept;
     proposers.length = kept;
     invariant(kept > 0 || this.#proposalBytes === 0, 'the bytes counted are those that wait');
+    if (verify.all) this.#verifyBytes();
   }
 
   #proposeAsLeader(): void {
@@ -432,6 +470,11 @@ export class ReadyLoop {
       ready.snapshot === undefined || ready.committedEntries.length === 0,
       'nothing is applied beside a snapshot that is yet to be installed',
     );
+    invariant(
+      ready.entries.length === 0 || ready.mustSync,
+      'entries are synced before they are acknowledged',
+    );
+    if (verify.all) verifyMessages(ready.messages);
     if (ready.hardState !== undefined) reports.acceptHardState(ready.hardState);
     if (ready.softState !== undefined) {
       const hadLeader = this.#leader !== NONE;
@@ -449,6 +492,7 @@ export class ReadyLoop {
     } else if (message.to === LOCAL_APPLY_THREAD) {
       this.#parts.store.deliver(message);
     } else {
+      invariant(message.to !== this.#parts.node.id, 'a member sends itself nothing');
       this.#parts.peers.send(message);
     }
   }
@@ -460,10 +504,15 @@ export class ReadyLoop {
   #prepareAppend(message: Message, hardState: HardState | undefined, mustSync: boolean): void {
     if (hardState !== undefined) this.#unwritten = hardState;
     const { entries, snapshot, responses } = message;
+    invariant(
+      hardState === undefined || snapshotCovered(hardState, snapshot),
+      'the commit index that is written with a snapshot covers it',
+    );
     const writes = mustSync || entries.length > 0 || snapshot !== undefined;
     if (!writes && responses.length === 0) return;
     const state = writes ? this.#unwritten : undefined;
     if (writes) this.#unwritten = undefined;
+    invariant(snapshot === undefined || state !== undefined, 'a snapshot raises the commit index');
     // The record of a snapshot counts only with a commit index that covers it, and the response reports
     // the snapshot durable: with a snapshot the commit index must be synced.
     this.#append(new Append(this, message, state, mustSync || snapshot !== undefined));
@@ -474,6 +523,11 @@ export class ReadyLoop {
       this.#parts.wal.append(append);
       return;
     }
+    const before = this.#held.at(-1);
+    invariant(
+      before === undefined || before.sequence < append.sequence,
+      'appends that are held back keep their order',
+    );
     this.#held.push(append);
     if (this.#held.length === 1) void this.#appendHeld();
   }
@@ -487,7 +541,7 @@ export class ReadyLoop {
         const { snapshot } = append.message;
         if (snapshot !== undefined) await snapshotter.saveReceived(snapshot);
         if (this.#stopped) return;
-        this.#held.shift();
+        invariant(this.#held.shift() === append, 'an append waits until its snapshot is written');
         wal.append(append);
       }
     } catch (error) {
@@ -516,6 +570,17 @@ export class ReadyLoop {
     this.#stopped = true;
     this.#parts.life.fail(hasCode(error, ERROR_CODES.CLOSED) ? undefined : error);
   }
+}
+
+function snapshotCovered({ commit }: HardState, snapshot: Snapshot | undefined): boolean {
+  return commit >= (snapshot?.metadata?.index ?? 0);
+}
+
+/** The messages of a Ready: at most one write and one run of entries to apply. */
+function verifyMessages(messages: readonly Message[]): void {
+  const countTo = (target: NodeId): number => messages.filter(({ to }) => to === target).length;
+  invariant(countTo(LOCAL_APPEND_THREAD) <= 1, 'a Ready has one write');
+  invariant(countTo(LOCAL_APPLY_THREAD) <= 1, 'a Ready has one run of entries to apply');
 }
 
 /** False if raft has no room or no leader any more: the proposals wait. */

@@ -1,7 +1,7 @@
 // The state machine of a member: applies committed entries, and is replaced by a leader's snapshot. Read
 // `machine` each time: an earlier one may be retired.
 
-import type { LogIndex } from '../../base/index.ts';
+import { invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type Cluster,
@@ -153,6 +153,7 @@ export class StateMachineOwner {
     }
     log.info('applySnapshot: opened snapshot backend');
     const before = this.#machine;
+    invariant(store.backend !== before.backend, 'a snapshot has a database of its own');
     if (store.restore.auth.revision !== before.auth.state.revision) authEvents.onReplaced();
     const machine = this.#createMachine(store, cluster, confState, before);
     store.backend.captureMembership(() => this.#capture(machine));
