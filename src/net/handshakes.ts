@@ -59,6 +59,8 @@ export class Handshakes {
   readonly #waiting = new Set<Pending>();
   #begunThisTurn = 0;
   #isTurnScheduled = false;
+  /** The source has been asked in this turn: it looks at files. */
+  #isFresh = false;
 
   /** Throws what is wrong with the settings as they are now. */
   constructor(options: HandshakesOptions) {
@@ -126,6 +128,7 @@ export class Handshakes {
 
   readonly #nextTurn = (): void => {
     this.#isTurnScheduled = false;
+    this.#isFresh = false;
     this.#begunThisTurn = 0;
     for (const pending of this.#waiting) {
       if (this.#begunThisTurn >= HANDSHAKES_PER_TURN_MAX) break;
@@ -135,9 +138,16 @@ export class Handshakes {
   };
 
   #refresh(): Server {
-    const { tls, timeoutMs, alpn } = this.#options;
+    const { tls } = this.#options;
+    if (this.#server !== undefined && this.#isFresh) return this.#server;
     const current = tls.current();
-    if (this.#server !== undefined && current === this.#current) return this.#server;
+    if (this.#server === undefined || current !== this.#current) this.#make(current);
+    this.#isFresh = this.#isTurnScheduled;
+    return this.#server!;
+  }
+
+  #make(current: TlsOptions): void {
+    const { timeoutMs, alpn } = this.#options;
     const server = createServer({
       ...current,
       secureOptions: (current.secureOptions ?? 0) | SECURE_OPTIONS,
@@ -153,7 +163,6 @@ export class Handshakes {
     trustEach(server, current);
     this.#current = current;
     this.#server = server;
-    return server;
   }
 
   #accept(socket: TLSSocket): void {

@@ -9,7 +9,7 @@ import type { PeerIdentity } from './identity.ts';
  */
 export interface TlsSource<Options> {
   /**
-   * Asked for every handshake, so a source keeps what it has read and makes a new object only when
+   * Asked for every handshake, by a port once for all of one turn, so a source keeps what it has read and makes a new object only when
    * something has changed: the same object means the same settings. A throw fails this handshake alone.
    */
   current(): Options;

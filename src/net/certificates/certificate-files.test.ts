@@ -67,7 +67,9 @@ async function serve(files: CertificateFiles, checkAddress = false): Promise<Ser
     onHandshakeFailure: ({ error }) => served.failures.push(error.message),
     http2: {
       accept: (stream, { peer }) => {
-        served.peers.push(peer);
+        // As it is when the connection begins: the certificate is read while there is one.
+        const { address, encrypted, certificate } = peer;
+        served.peers.push({ address, encrypted, certificate });
         stream.handler = {
           onData: (bytes) => void stream.write(Uint8Array.from(bytes)),
           onDrain: () => {},
