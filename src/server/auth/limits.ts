@@ -33,6 +33,9 @@ export const KEY_FILE_BYTES_MAX: number = 1024 * 1024;
  */
 export const PASSWORD_THREADS_MAX = 4;
 
+/** Nice value of such a thread: beside a busy event loop on one core it gets a tenth of it. */
+export const PASSWORD_THREAD_PRIORITY = 10;
+
 /**
  * Passwords that wait for such a thread: at cost 10 what one thread gets done within the time of a request.
  * Reached: logins and new passwords get `etcdserver: too many requests`.
