@@ -56,6 +56,8 @@ export const LOADER: { readonly name: string; readonly password: string } = {
   name: 'loader',
   password: passwordOf('loader'),
 };
+/** Users without a role. */
+export const OTHERS: readonly string[] = Array.from({ length: 10 }, (_, i) => `user-${i}`);
 const KEYS = { key: '/', range_end: '0' } as const;
 
 /** Where the loader's calls go. Turns authentication on first, if there are to be users. */
@@ -69,6 +71,7 @@ export async function targetOf(endpoint: string, secure: Security | undefined): 
     await must('RoleAdd', { name: ROOT });
     await must('UserGrantRole', { user: ROOT, role: ROOT });
     await must('UserAdd', LOADER);
+    for (const name of OTHERS) await must('UserAdd', { name, password: passwordOf(name) });
     await must('RoleAdd', { name: 'loader' });
     await must('RoleGrantPermission', { name: 'loader', perm: { permType: 2, ...KEYS } });
     await must('UserGrantRole', { user: LOADER.name, role: 'loader' });

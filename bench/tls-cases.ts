@@ -13,7 +13,7 @@ import {
 } from './cases.ts';
 import { countElections, withCluster } from './cluster-cases.ts';
 import type { Target } from './loader/target.ts';
-import { LOADER, type Security, security, targetOf } from './security.ts';
+import { LOADER, OTHERS, type Security, security, targetOf } from './security.ts';
 import { load, MeasuredServer } from './servers.ts';
 
 /** Made when a case first needs them. */
@@ -88,10 +88,10 @@ const logins =
       ...{ kind: 'logins', endpoint, tls, users, perSecond: sizes.logins, forMs: sizes.stormMs },
     });
 
-const WRONG = Array.from({ length: 500 }, (_, i) => ({
-  name: `user-${i}`,
-  password: `guess ${i}`,
-}));
+const guessesFor = (names: readonly string[]) =>
+  names.map((name) => ({ name, password: `a guess at that of ${name}` }));
+
+const UNKNOWN = Array.from({ length: 500 }, (_, i) => `nobody-${i}`);
 
 const STORM_HANDSHAKES_AT_A_TIME = 200;
 
@@ -176,8 +176,11 @@ export const TLS_CASES: readonly Case[] = [
   one('storm-logins', 'Puts in a storm of logins of one user', latency(), (...given) =>
     runStorm(mutualWithUsers(), logins([LOADER]), ...given),
   ),
-  one('storm-guesses', 'Puts in a storm of wrong passwords', latency(), (...given) =>
-    runStorm(mutualWithUsers(), logins(WRONG), ...given),
+  one('storm-guesses', 'Puts in a storm of wrong passwords of users', latency(), (...given) =>
+    runStorm(mutualWithUsers(), logins(guessesFor(OTHERS)), ...given),
+  ),
+  one('storm-unknown', 'Puts in a storm of logins of nobody', latency(), (...given) =>
+    runStorm(mutualWithUsers(), logins(guessesFor(UNKNOWN)), ...given),
   ),
   one('storm-handshakes', 'Puts in a storm of handshakes, RSA-2048', latency(), (...given) =>
     runStorm(mutualRsa(), handshakes, ...given),
