@@ -9,8 +9,9 @@ import type { PeerIdentity } from './identity.ts';
  */
 export interface TlsSource<Options> {
   /**
-   * Asked for every handshake, by a port once for all of one turn, so a source keeps what it has read and makes a new object only when
-   * something has changed: the same object means the same settings. A throw fails this handshake alone.
+   * Asked for every handshake, by a port once for all of one turn, so a source keeps what it has read
+   * and makes a new object only when something has changed: the same object means the same settings. A
+   * throw fails this handshake alone.
    */
   current(): Options;
 }
