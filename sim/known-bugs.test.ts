@@ -2,9 +2,9 @@
 // says what they were; each test has been seen to fail with its bug planted.
 
 import { expect, test } from 'vitest';
-import { op } from '../src/client/index.ts';
+import { type Client, op } from '../src/client/index.ts';
 import { PURGE_INTERVAL_MS } from '../src/server/limits.ts';
-import type { SimNode } from './node.ts';
+import { type SimNode, SNAP_DIR } from './node.ts';
 import type { Scenario } from './scenario.fixture.ts';
 import { runScenario } from './scenario.fixture.ts';
 
@@ -280,6 +280,77 @@ test('18055: a snapshot arrives while the one before it is being installed', asy
     expect(linesOf(node!, 'applied snapshot')).toBe(2);
     await restartFollower(scenario, node!);
     await caughtUp(scenario);
+  });
+});
+
+// 14571: the member that got the snapshot went on with the permissions that it had put together before.
+test('14571: a member that gets a snapshot permits what the others do', async () => {
+  const auth = { token: 'simple', simpleTokenTtlMs: 300_000, bcryptCost: 4 };
+  const operator = { user: 'root', password: 'root' };
+  await runScenario({ settings: { ...SHORT_LOG.settings, auth }, operator }, async (scenario) => {
+    const { leader, cluster } = scenario;
+    const [node] = others(scenario, leader);
+    const root = scenario.clientOf(leader);
+    await turnAuthOn(scenario, root);
+    const uma = cluster.client([node!], { user: 'uma', password: 'uma' });
+    await uma.kv.put('a', 'by uma');
+    await expect(uma.kv.put('b', 'by uma')).rejects.toThrow('permission denied');
+    await cutOff(scenario, node!);
+    await root.auth.roleRevokePermission('r', 'a');
+    await root.auth.roleGrantPermission('r', 'readwrite', 'b');
+    await puts(scenario, leader, 'c', 30);
+    cluster.world.network.heal();
+    await caughtUp(scenario);
+    expect(linesOf(node!, 'applied snapshot')).toBe(1);
+    // The entry is applied alike everywhere, and so are reads that this member decides by itself.
+    await uma.kv.put('b', 'by uma');
+    await expect(uma.kv.put('a', 'again')).rejects.toThrow('permission denied');
+    await expect(uma.kv.get('a', { serializable: true })).rejects.toThrow('permission denied');
+    expect((await uma.kv.get('b', { serializable: true })).count).toBe(1);
+    await caughtUp(scenario);
+    uma.close();
+  });
+});
+
+async function turnAuthOn({ cluster }: Scenario, { auth }: Client): Promise<void> {
+  // Until the cluster's version says that all members know the requests.
+  const isAdded = () => auth.userAdd('root', 'root').then(Boolean, () => false);
+  for (let i = 0; i < 100 && !(await isAdded()); i++) await cluster.sleep(100);
+  await auth.userGrantRole('root', 'root');
+  await auth.roleAdd('r');
+  await auth.roleGrantPermission('r', 'readwrite', 'a');
+  await auth.userAdd('uma', 'uma');
+  await auth.userGrantRole('uma', 'r');
+  await auth.enable();
+}
+
+// 20271: the one wrote pages of the file that the other had put in the place of its own.
+test('20271: a member whose database was replaced by a snapshot is defragmented', async () => {
+  await runScenario(SHORT_LOG, async (scenario) => {
+    const { leader, cluster } = scenario;
+    const [node] = others(scenario, leader);
+    const { maintenance } = scenario.clientOf(node!);
+    await cutOff(scenario, node!);
+    await puts(scenario, leader, 'a', 30);
+    // Amid the installation: the received database takes long to become durable.
+    node!.env.disk.extraLatencyMs = ({ kind, path }) =>
+      kind === 'sync' && /\/[0-9a-f]{16}\.snap\.db$/.test(path) ? 500 : 0;
+    cluster.world.network.heal();
+    expect(await cluster.until(() => linesOf(node!, 'applying snapshot') === 1, 20_000)).toBe(true);
+    await maintenance.defragment({ timeoutMs: 10_000 }).catch(() => undefined);
+    node!.env.disk.extraLatencyMs = undefined;
+    await caughtUp(scenario);
+    expect(linesOf(node!, 'applied snapshot')).toBe(1);
+    // And after it. What is written then is in the file that the member starts from.
+    await maintenance.defragment({ timeoutMs: 10_000 });
+    await puts(scenario, leader, 'b', 30);
+    await caughtUp(scenario);
+    await restartFollower(scenario, node!);
+    await caughtUp(scenario);
+    const databases = (await node!.env.disk.list(SNAP_DIR)).filter(
+      (name) => !name.endsWith('.snap'),
+    );
+    expect(databases).toEqual(['db']);
   });
 });
 

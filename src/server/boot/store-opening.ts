@@ -168,16 +168,12 @@ export function openReceived(
 }
 
 /**
- * Renames the received database to its final name. Only once it is durable with the index of its
- * snapshot: from then on the member boots from it.
+ * Gives the received database its final name: from then on the member boots from it, and what exchanges
+ * its file later does so under that name. Only once it is durable with the index of its snapshot.
  */
-export async function adoptReceived(
-  { env }: Pick<StoreOptions, 'env'>,
-  directory: DataDirectory,
-  base: Base,
-): Promise<void> {
-  await env.disk.rename(snapDatabasePath(directory.snap, base.index), directory.database);
-  await env.disk.syncDirectory(directory.snap);
+export async function adoptReceived(backend: Backend, directory: DataDirectory): Promise<void> {
+  await backend.commit();
+  await backend.rename(directory.database);
 }
 
 /**
@@ -199,7 +195,10 @@ export async function takeReceivedDatabase(
     if (appliedIndex >= base.index) return false;
   }
   const { backend } = await openReceived(options, directory, base);
-  await backend.close();
-  await adoptReceived(options, directory, base);
+  try {
+    await adoptReceived(backend, directory);
+  } finally {
+    await backend.close();
+  }
   return true;
 }

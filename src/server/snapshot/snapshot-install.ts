@@ -53,8 +53,7 @@ export async function adoptSnapshot(
     const received = { store, cluster, confState };
     options.prepare(received);
     writeMembershipRows(store.backend, rows);
-    await store.backend.commit();
-    await adoptReceived(options, directory, base);
+    await adoptReceived(store.backend, directory);
     return received;
   } catch (error) {
     await store.backend.close().catch(() => undefined);

@@ -391,6 +391,12 @@ export class Backend {
     }
   }
 
+  /** Gives the file another name, durably; whatever had that name is replaced. */
+  async rename(path: string): Promise<void> {
+    invariant(this.#exchange === undefined, 'a file that is being exchanged keeps its name');
+    await this.#db.rename(path);
+  }
+
   /**
    * Refuses exchanges from now on, since another database is about to take the file's name. Resolves
    * when one in progress has ended, successfully or not.
