@@ -1,17 +1,26 @@
 // Bugs, planted on purpose: a proof that finds none of them proves nothing. Classes of members are
 // wrapped for the time of one run; what ships knows nothing of it.
 
+import { type Access, AuthState } from '../src/auth/index.ts';
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
+import { Callers } from '../src/server/auth/callers.ts';
 import { ReadIndexQueue } from '../src/server/consensus/read-index-queue.ts';
+import { PermissionApplier } from '../src/store/apply/permission-applier.ts';
 import { Overlay } from '../src/store/backend/overlay.ts';
+import { REQUEST_KIND } from '../src/store/index.ts';
 import { META_KEY } from '../src/store/schema/schema.ts';
 import { Wal } from '../src/wal/index.ts';
 import type { SimCluster } from './cluster.ts';
+import type { PlanKind } from './plan.ts';
 
 export interface Canary {
   readonly name: string;
   /** The faults that bring it to light; others would only take time. */
   readonly faults: readonly string[];
+  /** The kind of runs that it is about; by default chosen by the seed. */
+  readonly kind?: PlanKind;
+  /** Of each run; by default that of any run. */
+  readonly durationMs?: number;
   /** It must be found within so many seeds. */
   readonly seeds: number;
   /** Returns what takes it out again. */
@@ -121,9 +130,77 @@ const earlyIndex: Canary = {
     ),
 };
 
+/** Whoever reads is not asked whether it may: the check before a read. */
+const uncheckedReads: Canary = {
+  name: 'unchecked-reads',
+  faults: ['kill'],
+  kind: 'users',
+  durationMs: 5_000,
+  seeds: 3,
+  plant: () =>
+    wrap(
+      Callers.prototype,
+      'check',
+      () =>
+        function (this: Callers, _call, _refusalOf, then) {
+          then(undefined);
+        },
+    ),
+};
+
+/** A put is applied in whosever name it comes: one of the checks of the state machine. */
+const uncheckedPuts: Canary = {
+  name: 'unchecked-puts',
+  faults: ['kill'],
+  kind: 'users',
+  durationMs: 5_000,
+  seeds: 3,
+  plant: () =>
+    wrap(
+      PermissionApplier.prototype,
+      'begin',
+      (begin) =>
+        function (this: PermissionApplier, operation, user, awaited) {
+          const isPut = operation.kind === REQUEST_KIND.PUT;
+          return begin.call(this, operation, isPut ? ROOT : user, awaited);
+        },
+    ),
+};
+const ROOT = { username: 'root', authRevision: Number.MAX_SAFE_INTEGER };
+
+/** What a user may do is found out once, and not again when users and roles have changed. */
+const keptPermissions: Canary = {
+  name: 'kept-permissions',
+  faults: ['kill', 'snapshot-moment'],
+  kind: 'users',
+  durationMs: 5_000,
+  seeds: 3,
+  plant: () => {
+    const kept = new WeakMap<AuthState, Map<string, Access>>();
+    return wrap(
+      AuthState.prototype,
+      'accessOf',
+      (accessOf) =>
+        function (this: AuthState, info) {
+          const access = accessOf.call(this, info);
+          const own = kept.get(this) ?? new Map<string, Access>();
+          kept.set(this, own);
+          const isOld = info === undefined || info.authRevision < this.revision;
+          if (!this.enabled || isOld) return access;
+          const { username } = info;
+          if (!own.has(username)) own.set(username, access);
+          return own.get(username)!;
+        },
+    );
+  },
+};
+
 export const CANARIES: readonly Canary[] = [
   acknowledgeBeforeSync,
   staleRead,
   droppedEvent,
   earlyIndex,
+  uncheckedReads,
+  uncheckedPuts,
+  keptPermissions,
 ];

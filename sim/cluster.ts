@@ -4,7 +4,10 @@
 import { hasCode, InvariantError } from '../src/base/index.ts';
 import { Client, EtcdError } from '../src/client/index.ts';
 import { type SimEnv, SimWorld } from '../src/env/sim/index.ts';
+import type { raftpb } from '../src/protocol/index.ts';
 import type { ServerConfig } from '../src/server/config/index.ts';
+import type { StateMachine } from '../src/store/index.ts';
+import { AuthStates } from './check/auth-states.ts';
 import { type ChangeLog, type MergedLogs, mergeChangeLogs } from './check/change-log.ts';
 import type { Violation } from './check/history.ts';
 import { changeLogOfMember } from './check/member-rows.ts';
@@ -18,6 +21,8 @@ export interface ClusterOptions {
   readonly size: number;
   readonly settings: Partial<ServerConfig>;
   readonly walSegmentSize: number;
+  /** The operator makes its calls as this user. */
+  readonly operator?: { readonly user: string; readonly password: string } | undefined;
   /** What happens, as lines with the time. */
   readonly log: (line: string) => void;
 }
@@ -44,6 +49,8 @@ export class SimCluster {
   readonly world: SimWorld;
   readonly recorder: Recorder;
   readonly safety: RaftSafety = new RaftSafety();
+  /** Users and roles, as they follow from the log. */
+  readonly authStates: AuthStates = new AuthStates();
   readonly violations: Violation[] = [];
   /** How often what has happened: faults, and what members log of it. */
   readonly events = new Map<string, number>();
@@ -61,7 +68,10 @@ export class SimCluster {
     this.world = new SimWorld({ seed: options.seed, autoRun: false });
     this.#clientEnv = this.world.machine('client');
     this.recorder = new Recorder(this.clock);
-    observeWorld(this.world, (observation) => this.safety.observe(observation));
+    observeWorld(this.world, {
+      onRaft: (observation) => this.safety.observe(observation),
+      onApply: (member, machine, entry) => this.#onApply(member, machine, entry),
+    });
     const names = Array.from({ length: options.size }, (_, i) => `m${i + 1}`);
     for (let i = 0; i < options.size; i++) this.newNode('new', names);
   }
@@ -116,6 +126,7 @@ export class SimCluster {
         settings: this.#options.settings,
         walSegmentSize: this.#options.walSegmentSize,
         onLog: (from, line) => this.#onLog(from, line),
+        onStarting: ({ name: from }) => this.authStates.began(from, this.recorder.moment().order),
         onStarted: (from) => this.log(`${from.name} serves`),
         onDeath: (from, death) => this.#onDeath(from, death),
       },
@@ -154,8 +165,16 @@ export class SimCluster {
     this.wrong(rule, `${node.name}: ${text}\n${node.log.slice(-10).join('\n')}`);
   }
 
-  count(event: string): void {
-    this.events.set(event, (this.events.get(event) ?? 0) + 1);
+  count(event: string, times = 1): void {
+    this.events.set(event, (this.events.get(event) ?? 0) + times);
+  }
+
+  #onApply(member: string, machine: StateMachine, entry: raftpb.Entry): void {
+    const known = this.authStates.applies(member, entry, this.recorder.moment().order);
+    const { enabled, revision } = machine.auth.state;
+    if (revision === known.revision && enabled === known.enabled) return;
+    const text = `${member} is at auth revision ${revision} (${enabled}), the log at ${known.revision}`;
+    this.wrong('same auth state', `before entry ${entry.index} ${text} (${known.enabled})`);
   }
 
   #onLog(node: SimNode, line: string): void {
@@ -183,10 +202,15 @@ export class SimCluster {
     return nodes.map(({ name }) => ({ host: name, port: CLIENT_PORT }));
   }
 
-  client(nodes: readonly SimNode[] = this.nodes): Client {
+  /** As the operator unless `auth` names another user. */
+  client(
+    nodes: readonly SimNode[] = this.nodes,
+    auth: ClusterOptions['operator'] = this.#options.operator,
+  ): Client {
     const endpoints = nodes.map(({ name }) => `${name}:${CLIENT_PORT}`);
     const { runtime } = this;
-    return new Client({ endpoints, runtime, timeoutMs: CALL_TIMEOUT_MS, connectTimeoutMs: 1000 });
+    const limits = { timeoutMs: CALL_TIMEOUT_MS, connectTimeoutMs: 1000 };
+    return new Client({ endpoints, runtime, auth, ...limits });
   }
 
   /** One call of an operator; undefined if it failed, which is logged. */

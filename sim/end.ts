@@ -1,7 +1,8 @@
 // The end of a run: every harm is put right, the cluster must come to rest by itself, and then what
 // its members hold is compared.
 
-import type { Random } from '../src/base/index.ts';
+import { latin1FromBytes, type Random } from '../src/base/index.ts';
+import { BUCKET } from '../src/store/schema/schema.ts';
 import { checkWal } from '../src/wal/index.ts';
 import { clientTarget } from './check/client-target.ts';
 import type { SimCluster } from './cluster.ts';
@@ -119,6 +120,7 @@ export async function checkMembers(cluster: SimCluster): Promise<void> {
   if (compacted.size > 1) {
     cluster.wrong('equal content', `compacted at ${[...compacted].join(' and ')}`);
   }
+  compareUsers(cluster);
   const log = cluster.changeLog();
   for (const node of cluster.running) {
     const { backend, kv } = node.member!.parts.store.machine;
@@ -135,6 +137,32 @@ export async function checkMembers(cluster: SimCluster): Promise<void> {
     for (const text of await checkWal(node.env, WAL_DIR)) {
       cluster.wrong('log', `${node.name}: ${text}`);
     }
+  }
+}
+
+/** Users and roles: the same rows on every member, and those that follow from the log. */
+function compareUsers(cluster: SimCluster): void {
+  const { enabled, revision, users, roles } = cluster.authStates.newest;
+  const names = (list: readonly (readonly [string, unknown])[]) =>
+    list.map(([name]) => name).sort();
+  const expected = JSON.stringify([enabled, revision, names(users), names(roles)]);
+  const [first, ...others] = cluster.running.map(({ name, member }) => {
+    const { backend, auth } = member!.parts.store.machine;
+    const { state } = auth;
+    const told = [state.enabled, state.revision, state.userNames(), state.roleNames()];
+    if (JSON.stringify(told) !== expected) {
+      cluster.wrong('equal users', `${name} has ${JSON.stringify(told)}, the log ${expected}`);
+    }
+    const rows = [BUCKET.AUTH, BUCKET.AUTH_USERS, BUCKET.AUTH_ROLES].flatMap((bucket) =>
+      [...backend.entries(bucket)].map(
+        ([key, value]) => `${bucket} ${key} ${latin1FromBytes(value)}`,
+      ),
+    );
+    return { name, rows: rows.sort().join('\n') };
+  });
+  for (const { name, rows } of others) {
+    if (rows === first!.rows) continue;
+    cluster.wrong('equal users', `${first!.name} has\n${first!.rows}\n${name}\n${rows}`);
   }
 }
 

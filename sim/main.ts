@@ -1,5 +1,5 @@
 // npm run sim -- [--seed n] [--seconds 60] [--duration ms] [--faults kill,split] [--canary name]
-//   [--verbose] [--save directory]
+//   [--kind keys|users] [--verbose] [--save directory]
 //
 // With a seed: that run, exactly. Without: one seed after the other, from a random one on (or --from),
 // until the time is over or something is wrong (--keep: and then on). TETCD_VERIFY=all turns the
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { verify } from '../src/base/index.ts';
 import { CANARIES } from './canaries.ts';
 import { historyToJson } from './check/history.ts';
+import { PLAN_KINDS } from './plan.ts';
 import { runSim, type SimOptions, type SimReport } from './run.ts';
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     duration: { type: 'string' },
     faults: { type: 'string' },
     canary: { type: 'string' },
+    kind: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     save: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -27,7 +29,7 @@ const { values } = parseArgs({
 });
 
 function commandOf(seed: number): string {
-  const rest = (['duration', 'faults', 'canary'] as const).flatMap((name) =>
+  const rest = (['duration', 'faults', 'canary', 'kind'] as const).flatMap((name) =>
     values[name] === undefined ? [] : [`--${name} ${values[name]}`],
   );
   return ['npm run sim --', `--seed ${seed}`, ...rest].join(' ');
@@ -38,9 +40,14 @@ function optionsOf(seed: number): SimOptions {
   if (values.canary !== undefined && canary === undefined) {
     throw new Error(`no such canary; there are ${CANARIES.map((each) => each.name).join(', ')}`);
   }
+  const kind = PLAN_KINDS.find((each) => each === values.kind) ?? canary?.kind;
+  if (values.kind !== undefined && kind !== values.kind) {
+    throw new Error(`no such kind; there are ${PLAN_KINDS.join(', ')}`);
+  }
   const faults = values.faults?.split(',') ?? canary?.faults;
   return {
     seed,
+    kind,
     command: commandOf(seed),
     ...(values.duration === undefined ? {} : { durationMs: Number(values.duration) }),
     ...(faults === undefined ? {} : { faults }),

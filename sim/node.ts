@@ -38,6 +38,8 @@ export interface NodeOptions {
   readonly walSegmentSize: number;
   /** Each line that a member logs. */
   readonly onLog: (node: SimNode, line: string) => void;
+  /** A process begins. */
+  readonly onStarting: (node: SimNode) => void;
   /** It has begun to serve. */
   readonly onStarted: (node: SimNode) => void;
   readonly onDeath: (node: SimNode, death: Death) => void;
@@ -102,6 +104,7 @@ export class SimNode {
   start(): void {
     if (this.#status !== 'down' && this.#status !== 'dead') return;
     this.#status = 'starting';
+    this.#options.onStarting(this);
     const generation = ++this.#generation;
     const env = this.#env;
     const isCurrent = (): boolean => generation === this.#generation;

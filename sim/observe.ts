@@ -8,8 +8,12 @@ import type { raftpb } from '../src/protocol/index.ts';
 import { Backend, StateMachine } from '../src/store/index.ts';
 import type { RaftObservation } from './check/raft-safety.ts';
 
-/** Told of every observation on the machines of one world. */
-export type Observer = (observation: RaftObservation) => void;
+/** Told of what happens on the machines of one world. */
+export interface Observer {
+  readonly onRaft: (observation: RaftObservation) => void;
+  /** A member begins to apply an entry to this machine. */
+  readonly onApply: (member: string, machine: StateMachine, entry: raftpb.Entry) => void;
+}
 
 const observers = new WeakMap<object, Observer>();
 const environments = new WeakMap<Backend, SimEnv>();
@@ -43,10 +47,11 @@ function observe(machine: StateMachine, entry: raftpb.Entry): void {
   const member = env.name;
   if (!begun.has(machine)) {
     begun.add(machine);
-    observer({ kind: 'started', member });
+    observer.onRaft({ kind: 'started', member });
   }
   const { index, term, type, data } = entry;
   // Complete, since entries are applied one after the other.
-  observer({ kind: 'state', member, index: index - 1, hash: machine.kv.currentRev });
-  observer({ kind: 'committed', member, index, term, hash: crc32c(type, data) });
+  observer.onRaft({ kind: 'state', member, index: index - 1, hash: machine.kv.currentRev });
+  observer.onRaft({ kind: 'committed', member, index, term, hash: crc32c(type, data) });
+  observer.onApply(member, machine, entry);
 }

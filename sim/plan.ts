@@ -7,8 +7,13 @@ import type { ServerConfig } from '../src/server/config/index.ts';
 import type { TrafficMix } from './check/traffic.ts';
 import { FAULTS, type Fault } from './faults.ts';
 
+export const PLAN_KINDS = ['keys', 'users'] as const;
+/** With `users`, authentication is on, and an administrator changes what clients may do. */
+export type PlanKind = (typeof PLAN_KINDS)[number];
+
 export interface Plan {
   readonly seed: number;
+  readonly kind: PlanKind;
   readonly size: number;
   readonly durationMs: number;
   readonly settings: Partial<ServerConfig>;
@@ -27,6 +32,8 @@ export interface PlanOptions {
   readonly durationMs?: number;
   /** Names of the faults; by default chosen by the seed. */
   readonly faults?: readonly string[];
+  /** By default chosen by the seed. */
+  readonly kind?: PlanKind | undefined;
 }
 
 const DURATION_MS = 30_000;
@@ -35,8 +42,25 @@ const KIB = 1024;
 export function planOf(options: PlanOptions): Plan {
   const random = seededRandom(options.seed);
   const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
+  const plan = keysPlan(options, random);
+  const kind = options.kind ?? pick('keys', 'keys', 'users');
+  if (kind === 'keys') return plan;
+  const { maxClusterVersion } = plan.settings;
+  // What releases up to 3.4 would not apply alike is refused.
+  const minor = Math.max(5, maxClusterVersion?.minor ?? 5);
+  const auth = { token: 'simple', simpleTokenTtlMs: pick(300_000, 2_000), bcryptCost: 4 };
+  return {
+    ...plan,
+    kind,
+    settings: { ...plan.settings, maxClusterVersion: { major: 3, minor }, auth },
+  };
+}
+
+function keysPlan(options: PlanOptions, random: Random): Plan {
+  const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
   return {
     seed: options.seed,
+    kind: 'keys',
     size: pick(3, 3, 3, 5),
     durationMs: options.durationMs ?? DURATION_MS,
     settings: {

@@ -2,7 +2,10 @@
 
 import { type Random, seededRandom } from '../src/base/index.ts';
 import type { Client } from '../src/client/index.ts';
+import { etcdserverpb } from '../src/protocol/index.ts';
+import { OPERATOR, RunUsers } from './auth-traffic.ts';
 import type { Canary } from './canaries.ts';
+import { checkAuth, countAuth } from './check/auth-guarantees.ts';
 import { checkHistory } from './check/check-history.ts';
 import { clientTarget } from './check/client-target.ts';
 import { ClientWatch } from './check/client-watch.ts';
@@ -50,7 +53,8 @@ export async function runSim(options: SimOptions): Promise<SimReport> {
   const plan = planOf(options);
   const log = options.log ?? (() => {});
   const { seed, size, settings, walSegmentSize } = plan;
-  const cluster = new SimCluster({ seed, size, settings, walSegmentSize, log });
+  const operator = plan.kind === 'users' ? OPERATOR : undefined;
+  const cluster = new SimCluster({ seed, size, settings, walSegmentSize, operator, log });
   const unplant = options.canary?.plant(cluster);
   const run = new Run(cluster, plan);
   const { scheduler } = cluster.world;
@@ -87,6 +91,7 @@ class Run {
   readonly #clients: Client[] = [];
   readonly #watches: RawWatch[] = [];
   readonly #clientWatches: ClientWatch[] = [];
+  readonly #users: RunUsers | undefined;
   /** Set when all has come to rest, so that the record can be judged. */
   #isComplete = false;
   faults = 0;
@@ -96,6 +101,7 @@ class Run {
     this.#plan = plan;
     // Not that of the world, so that faults do not depend on how many numbers the members draw.
     this.#random = seededRandom(plan.seed ^ 0x5eed);
+    this.#users = plan.kind === 'users' ? new RunUsers(cluster, plan.seed) : undefined;
   }
 
   async all(): Promise<void> {
@@ -107,13 +113,18 @@ class Run {
       cluster.wrong('starts', `the cluster has not begun to serve: ${states}`);
       return;
     }
+    if ((await this.#users?.begin()) === false) {
+      cluster.wrong('starts', 'authentication has not been turned on');
+      return;
+    }
     this.#openWatches();
     const endMs = cluster.clock.monotonicMs() + this.#plan.durationMs;
-    await Promise.all([this.#traffic(endMs), this.#nemesis(endMs)]);
+    await Promise.all([this.#traffic(endMs), this.#nemesis(endMs), this.#users?.administer(endMs)]);
     cluster.log('calm');
     if (!(await settle(cluster, this.#random))) return;
     await this.#closeWatches();
     for (const client of this.#clients) client.close();
+    this.#users?.close();
     await checkMembers(cluster);
     this.#isComplete = true;
   }
@@ -134,8 +145,13 @@ class Run {
 
   check(history: History): Violation[] {
     if (!this.#isComplete) return [];
-    const log = this.#cluster.changeLog();
-    return checkHistory(history, { log, drift: DRIFT_PERCENT_MAX / 100 + 0.001 });
+    const cluster = this.#cluster;
+    const log = cluster.changeLog();
+    const violations = checkHistory(history, { log, drift: DRIFT_PERCENT_MAX / 100 + 0.001 });
+    const evidence = this.#users?.evidence;
+    if (evidence === undefined) return violations;
+    for (const [what, count] of countAuth(history, evidence)) cluster.count(`[${what}]`, count);
+    return [...violations, ...checkAuth(history, evidence)];
   }
 
   // --- Clients -----------------------------------------------------------------------------------
@@ -146,6 +162,7 @@ class Run {
     const targets = Array.from({ length: clients }, (_, i) => {
       // Some know all members, others one each.
       const nodes = i % 2 === 0 ? cluster.nodes : [cluster.nodes[(i >> 1) % cluster.nodes.length]!];
+      if (this.#users !== undefined) return this.#users.targetOf(`c${i}`, nodes);
       const client = cluster.client(nodes);
       this.#clients.push(client);
       return clientTarget(client, { timeoutMs: REQUEST_MS });
@@ -179,7 +196,9 @@ class Run {
       };
       const nodes = i % 2 === 0 ? cluster.nodes : [cluster.nodes[i % cluster.nodes.length]!];
       const endpoints = cluster.endpoints(nodes);
-      this.#watches.push(new RawWatch({ recorder, runtime, endpoints, client: `w${i}`, request }));
+      const token = this.#plan.kind === 'users' ? this.#operatorToken : undefined;
+      const options = { recorder, runtime, endpoints, client: `w${i}`, request };
+      this.#watches.push(new RawWatch(token === undefined ? options : { ...options, token }));
     }
     for (let i = 0; i < CLIENT_WATCHES; i++) {
       const client = cluster.client();
@@ -191,6 +210,15 @@ class Run {
       );
     }
   }
+
+  readonly #operatorToken = async (): Promise<string | undefined> => {
+    const { authenticate } = etcdserverpb.AuthService.methods;
+    const { user: name, password } = OPERATOR;
+    const answer = await this.#cluster.call('log in', (client) =>
+      client.call(authenticate, { name, password }),
+    );
+    return answer?.token;
+  };
 
   /** Everything must arrive now: watches of a member that is gone move elsewhere. */
   async #closeWatches(): Promise<void> {

@@ -13,6 +13,8 @@ export interface ScenarioOptions {
   /** Default 3. */
   readonly size?: number;
   readonly settings?: Partial<ServerConfig>;
+  /** Whose calls those of `clientOf` are. */
+  readonly operator?: { readonly user: string; readonly password: string };
 }
 
 const START_MS_MAX = 10_000;
@@ -86,10 +88,12 @@ export async function runScenario(
   options: ScenarioOptions,
   body: (scenario: Scenario) => Promise<void>,
 ): Promise<void> {
-  const { size = 3, settings = {} } = options;
+  const { size = 3, settings = {}, operator } = options;
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
-  const cluster = new SimCluster({ seed: 1, size, settings, walSegmentSize: 65_536, log });
+  const cluster = new SimCluster({
+    ...{ seed: 1, size, settings, walSegmentSize: 65_536, operator, log },
+  });
   const scenario = new Scenario(cluster);
   await cluster.world.scheduler.run(async () => {
     for (const node of cluster.nodes) node.start();

@@ -11,7 +11,7 @@ import { planOf } from './plan.ts';
 import { BUSY_RULE, runSim } from './run.ts';
 
 const SEED = Number(process.env['SIM_SEED'] ?? 1);
-const SECONDS = Number(process.env['SIM_SECONDS'] ?? 60);
+const SECONDS = Number(process.env['SIM_SECONDS'] ?? 45);
 const DURATION_MS = 15_000;
 
 test('clusters keep their promises under faults', {
@@ -50,8 +50,8 @@ test('every kind of fault is in some plan', () => {
 describe('the checkers find', () => {
   test.each(CANARIES)('$name within $seeds seeds', { timeout: 180_000 }, async (canary) => {
     for (let seed = SEED; seed < SEED + canary.seeds; seed++) {
-      const { faults } = canary;
-      const report = await runSim({ seed, durationMs: DURATION_MS, canary, faults });
+      const { faults, kind, durationMs = DURATION_MS } = canary;
+      const report = await runSim({ seed, durationMs, canary, faults, kind });
       // That it is found by what it breaks, not by the noise that it makes.
       if (report.violations.some(({ rule }) => rule !== BUSY_RULE)) return;
     }

@@ -32,18 +32,24 @@ import type { Reply, Target } from './recorder.ts';
 
 /** Errors that say that the request had no effect. */
 const REFUSALS: ReadonlySet<string> = new Set([
+  'AUTH_FAILED',
+  'AUTH_OLD_REVISION',
   'COMPACTED',
   'DUPLICATE_KEY',
   'EMPTY_KEY',
   'FUTURE_REV',
+  'INVALID_AUTH_TOKEN',
   'KEY_NOT_FOUND',
   'LEASE_EXIST',
   'LEASE_NOT_FOUND',
   'LEASE_TTL_TOO_LARGE',
   'NO_SPACE',
+  'PERMISSION_DENIED',
   'REQUEST_TOO_LARGE',
   'REQUEST_TOO_MANY_REQUESTS',
   'TOO_MANY_OPS',
+  'USER_EMPTY',
+  'USER_NOT_FOUND',
 ]);
 
 export interface ClientTargetOptions {

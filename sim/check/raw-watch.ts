@@ -35,6 +35,8 @@ export interface RawWatchOptions {
   readonly request: WatchRequest;
   /** Pause before a broken watch is taken up again. Default 100. */
   readonly retryMs?: number;
+  /** Asked each time that it is opened; undefined while no token is needed. */
+  readonly token?: () => Promise<string | undefined>;
 }
 
 export class RawWatch {
@@ -51,7 +53,7 @@ export class RawWatch {
     const { runtime, endpoints } = options;
     this.#channel = createChannel({ endpoints, ...runtime });
     this.#next = options.request.startRevision;
-    this.#open();
+    this.#begin();
   }
 
   /** Everything before this revision has arrived. */
@@ -86,7 +88,13 @@ export class RawWatch {
     this.#channel.close();
   }
 
-  #open(): void {
+  #begin(): void {
+    const { token } = this.#options;
+    if (token === undefined) this.#open(undefined);
+    else void token().then((known) => (this.#closed ? undefined : this.#open(known)));
+  }
+
+  #open(token: string | undefined): void {
     const { recorder, client, request } = this.#options;
     const recording = recorder.beginWatch(client, { ...request, startRevision: this.#next });
     this.#recording = recording;
@@ -99,7 +107,7 @@ export class RawWatch {
         onStatus: (status) => this.#onStatus(recording, status),
         onDrain: () => {},
       },
-      { waitForReady: true },
+      { waitForReady: true, ...(token === undefined ? {} : { metadata: { token } }) },
     );
     this.#stream.write(WatchRequestCodec, {
       requestUnion: { case: 'createRequest', value: this.#createRequest() },
@@ -152,7 +160,7 @@ export class RawWatch {
     this.#recording = undefined;
     if (this.#closed) return;
     this.#options.runtime.timers.after(this.#options.retryMs ?? 100, () => {
-      if (!this.#closed) this.#open();
+      if (!this.#closed) this.#begin();
     });
   }
 }

@@ -29,6 +29,12 @@ export class NaiveAuth {
   /** User, roles. */
   users: [string, string[]][] = [];
   roles: [string, NaivePermission[]][] = [];
+  readonly #keys: readonly string[];
+
+  /** Every range that is asked about holds one of these, if it holds a key that matters. */
+  constructor(keys: readonly string[] = KEYS) {
+    this.#keys = keys;
+  }
 
   #user(name: string): string[] | undefined {
     return this.users.find(([one]) => one === name)?.[1];
@@ -131,7 +137,7 @@ export class NaiveAuth {
 
   /** Undefined if the range holds no key: what etcd says then is not decided by its keys. */
   may(name: string, revision: number, to: 'read' | 'write', key: string, end: string) {
-    const wanted = KEYS.filter((candidate) => isIn(candidate, key, end));
+    const wanted = this.#keys.filter((candidate) => isIn(candidate, key, end));
     if (wanted.length === 0) return undefined;
     if (!this.enabled) return 'yes';
     if (revision === 0) return 'USER_EMPTY';
