@@ -146,8 +146,13 @@ describe('a strict program of somebody else', () => {
   });
 });
 
+interface Running {
+  readonly log: () => string;
+  readonly stop: () => Promise<void>;
+}
+
 /** Starts `npx tetcd`, whose shells pass no signal on: it is ended with all that it started. */
-async function npxTetcd(flags: readonly string[]): Promise<() => Promise<void>> {
+async function npxTetcd(flags: readonly string[]): Promise<Running> {
   const child = spawn('npx', ['--no-install', 'tetcd', ...flags], {
     ...{ cwd: project, detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
   });
@@ -162,8 +167,10 @@ async function npxTetcd(flags: readonly string[]): Promise<() => Promise<void>> 
     log += `${line}\n`;
     if (!line.includes('ready to serve client requests')) continue;
     clearTimeout(timer);
-    child.stderr!.resume();
-    return stop;
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+    return { log: () => log, stop };
   }
   clearTimeout(timer);
   throw new Error(`npx tetcd did not start:\n${log}`);
@@ -173,7 +180,7 @@ test('npx tetcd serves, to its first put', async () => {
   const [client, peer] = [await freePort(), await freePort()].map(
     (port) => `http://127.0.0.1:${port}`,
   );
-  const stop = await npxTetcd([
+  const { log, stop } = await npxTetcd([
     ...[`--data-dir=${join(directory, 'data')}`, `--initial-cluster=default=${peer}`],
     ...[`--listen-client-urls=${client}`, `--advertise-client-urls=${client}`],
     ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`],
@@ -183,7 +190,18 @@ test('npx tetcd serves, to its first put', async () => {
     expect(await succeed([...ctl, 'put', 'greeting', 'hello'], { cwd: project })).toBe('OK\n');
     const get = [...ctl, 'get', 'greeting', '--print-value-only'];
     expect(await succeed(get, { cwd: project })).toBe('hello\n');
+    // Passwords are hashed in a thread, whose file lies beside the one that starts it.
+    const direct = [join(project, 'node_modules/.bin/tetcdctl'), `--endpoints=${client}`];
+    for (const args of ['user add root:secret', 'user grant-role root root', 'auth enable']) {
+      await succeed([...direct, ...args.split(' ')]);
+    }
+    const as = (user: string) => [...direct, `--user=${user}`, 'get', 'greeting'];
+    expect(await succeed(as('root:secret'))).toBe('greeting\nhello\n');
+    const wrong = await run(as('root:wrong'));
+    expect(wrong.stderr).toContain('authentication failed, invalid user ID or password');
   } finally {
     await stop();
   }
+  expect(log()).toContain('enabled authentication');
+  expect(log()).not.toMatch(/no thread can be started/);
 });
