@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Client } from '../../src/client/index.ts';
 import { TestAuthority } from '../../src/net/testing/authority.fixture.ts';
 import { CertificateFiles } from '../helpers/certificate-files.ts';
-import { Member, realProgram } from '../helpers/member.ts';
-import { describeWith, type Found, need, type RealEtcd, realEtcd } from '../helpers/real-etcd.ts';
+import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
+import { describeWith, type Found, need, realEtcd } from '../helpers/real-etcd.ts';
 import type { RunResult } from '../helpers/run.ts';
 import { AUTH_STEPS, type AuthStep } from './auth-steps.ts';
 import { type Known, normalForm } from './normal-form.ts';
@@ -50,12 +50,12 @@ class Side {
   }
 
   static async start(
-    real: RealEtcd,
+    program: Program,
     tool: Tool,
     files: CertificateFiles,
     paths: Paths,
   ): Promise<Side> {
-    const member = await Member.start(realProgram(real), { tls: files.server() });
+    const member = await Member.start(program, { tls: files.server(), flags: ['--bcrypt-cost=4'] });
     const client = new Client({ endpoints: member.clientUrl, tls: { ca: files.authority.cert } });
     const { header } = await client.cluster.memberList();
     client.close();
@@ -104,16 +104,23 @@ class Side {
   }
 }
 
-function compareWith(release: '3.5' | '3.7', found: Found<RealEtcd>): void {
-  describeWith(`tetcdctl beside etcdctl ${release}, over TLS`, [found], () => {
+interface Pair {
+  readonly title: string;
+  readonly release: '3.5' | '3.7';
+  readonly needs: readonly Found<unknown>[];
+  /** What is tried, and what it is compared with. */
+  sides(): readonly (readonly [program: Program, tool: Tool])[];
+}
+
+function compare({ title, release, needs, sides: sidesOf }: Pair): void {
+  describeWith(title, needs, () => {
     const files = new CertificateFiles();
     let sides: readonly Side[] = [];
 
     beforeAll(async () => {
-      const real = need(found);
       const paths = writeFiles(files);
       sides = await Promise.all(
-        [ours, theirs(real.etcdctl)].map((tool) => Side.start(real, tool, files, paths)),
+        sidesOf().map(([program, tool]) => Side.start(program, tool, files, paths)),
       );
     });
 
@@ -143,5 +150,19 @@ function compareWith(release: '3.5' | '3.7', found: Found<RealEtcd>): void {
   });
 }
 
-compareWith('3.5', realEtcd('3.5'));
-compareWith('3.7', realEtcd('3.7'));
+const [old, real, server] = [realEtcd('3.5'), realEtcd('3.7'), serverUnderTest()];
+compare({
+  title: 'tetcdctl beside etcdctl 3.5, at etcd 3.5 over TLS',
+  release: '3.5',
+  needs: [old],
+  sides: () => [ours, theirs(need(old).etcdctl)].map((tool) => [realProgram(need(old)), tool]),
+});
+compare({
+  title: 'tetcdctl at tetcd beside etcdctl 3.7 at etcd 3.7, over TLS',
+  release: '3.7',
+  needs: [server, real],
+  sides: () => [
+    [need(server), ours],
+    [realProgram(need(real)), theirs(need(real).etcdctl)],
+  ],
+});
