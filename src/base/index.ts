@@ -1,6 +1,7 @@
 export * from './bytes.ts';
 export * from './crc32c.ts';
 export * from './errors.ts';
+export * from './failpoints.ts';
 export * from './go-duration.ts';
 export * from './go-quote.ts';
 export * from './human-bytes.ts';

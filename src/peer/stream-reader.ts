@@ -1,6 +1,6 @@
 // The reading end of one kind of stream from one member: dials, with retries, and reads frames.
 
-import { type Counter, TetcdError, utf8FromBytes } from '../base/index.ts';
+import { type Counter, failpoints, TetcdError, utf8FromBytes } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import { hostOfUrl } from './address.ts';
@@ -139,7 +139,7 @@ export class StreamReader {
   readonly #onMessage = (message: raftpb.Message, size: number): void => {
     const { context, status } = this.#options;
     // An earlier message of the same piece may have stopped this link.
-    if (this.#stopped) return;
+    if (this.#stopped || failpoints.active?.hit('raftDropHeartbeat') !== undefined) return;
     this.#received!.value += size;
     const receipt = context.host.receive(message);
     if (receipt === RECEIPTS.ACCEPTED) return;

@@ -17,6 +17,7 @@
 import {
   COUNT_MAX,
   ERROR_CODES,
+  failpoints,
   hasCode,
   invariant,
   type LogIndex,
@@ -353,7 +354,9 @@ export class Wal {
     const offset = this.#offset;
     // Before the sync: zeros that are filled while it runs need another one.
     this.#unsynced = false;
+    if (failpoints.active !== undefined) await failpoints.active.hold('walBeforeSync');
     await syncFile(this.#env, this.#tail.file, this.#options);
+    if (failpoints.active !== undefined) await failpoints.active.hold('walAfterSync');
     invariant(this.#offset === offset, 'wal: nothing is written during a sync');
   }
 

@@ -9,6 +9,7 @@ import {
   EMPTY_BYTES,
   ERROR_CODES,
   fail,
+  failpoints,
   invariant,
   TetcdError,
   verify,
@@ -165,6 +166,8 @@ export class PageBuilder {
 
   async #growFile(needed: number): Promise<void> {
     if (needed <= this.pager.file.size()) return;
+    const failure = failpoints.active?.failure('resizeFileError');
+    if (failure !== undefined) throw new TetcdError(ERROR_CODES.DISK_FAILED, failure);
     const size = grownFileSize(needed);
     invariant(size >= needed, 'the file grows to what is needed at least');
     await this.pager.file.truncate(size);

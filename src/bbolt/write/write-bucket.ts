@@ -3,6 +3,7 @@
 import {
   bytesFromLatin1,
   ERROR_CODES,
+  failpoints,
   invariant,
   latin1FromBytes,
   TetcdError,
@@ -91,6 +92,7 @@ export class EditBucket implements WriteBucket {
     valueLength: number,
   ): void {
     this.#assertUsable();
+    failpoints.active?.hit('beforeBucketPut');
     if (keyLength === 0) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'key required');
     if (keyLength > KEY_BYTES_MAX)
       throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'key too large');

@@ -10,7 +10,15 @@
 // A full disk in 1 or 2 is harmless: what was written lies in free space. After a failure in 3 or later
 // it is unknown which of the two states the disk holds: the database refuses further writers.
 
-import { ERROR_CODES, hasCode, invariant, type Slices, TetcdError } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  failpoints,
+  hasCode,
+  invariant,
+  type Slices,
+  TetcdError,
+} from '../../base/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
 import { freeTrees } from '../file/free-trees.ts';
 import {
@@ -134,11 +142,13 @@ export class Writer implements WriteTransaction, BucketOwner {
     // Whether a failure leaves open what the disk holds.
     let uncertain = false;
     try {
+      failAt('lackOfDiskSpace', ERROR_CODES.DISK_FULL);
       const built = await this.#build(always);
       if (built === undefined) return { txid: this.#base.txid, pagesWritten: 0 };
       await built.builder.flush();
       const { file, pageSize } = host.pager;
       uncertain = true;
+      if (failpoints.active !== undefined) await failpoints.active.hold('beforeSyncDataPages');
       if (!host.noSync) await file.sync();
       invariant(built.builder.unwritten === 0, 'the meta page follows every page that it reaches');
       invariant(
@@ -150,8 +160,10 @@ export class Writer implements WriteTransaction, BucketOwner {
         'every page that was allocated is built',
       );
       invariant(this.txid === this.#base.txid + 1, 'the meta page of the last commit stays');
+      failAt('beforeWriteMetaError', ERROR_CODES.DISK_FAILED);
       encodeMeta(built.meta, this.txid % 2, host.metaPage);
       await file.write([host.metaPage], (this.txid % 2) * pageSize);
+      if (failpoints.active !== undefined) await failpoints.active.hold('beforeSyncMetaPage');
       if (!host.noSync) await file.sync();
       host.freelist.commit(this.txid, this.#freed);
       host.freelistPages = built.list;
@@ -247,4 +259,9 @@ export class Writer implements WriteTransaction, BucketOwner {
     this.#state = STATES.ENDED;
     this.#host.releaseWriter();
   }
+}
+
+function failAt(name: 'beforeWriteMetaError' | 'lackOfDiskSpace', code: ErrorCode): void {
+  const text = failpoints.active?.failure(name);
+  if (text !== undefined) throw new TetcdError(code, text);
 }

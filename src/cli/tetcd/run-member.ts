@@ -35,14 +35,24 @@ export function logRefusal({ notes, exitCode }: RefusedConfig): void {
   process.exitCode = exitCode;
 }
 
+/** `ETCD_VERIFY` turns on etcd's assertions; those here come together. */
+function isVerified({ ETCD_VERIFY, TETCD_VERIFY }: NodeJS.ProcessEnv): boolean {
+  return TETCD_VERIFY === 'all' || ETCD_VERIFY === 'all' || ETCD_VERIFY === 'assert';
+}
+
+function wantsFailpoints({ GOFAIL_FAILPOINTS, GOFAIL_HTTP }: NodeJS.ProcessEnv): boolean {
+  return (GOFAIL_FAILPOINTS ?? '') !== '' || (GOFAIL_HTTP ?? '') !== '';
+}
+
 /** Runs a member until a signal, its removal or a failure ends the process. */
 export async function runMember(
   { config, notes }: AcceptedConfig,
   receiveStopSignals: ReceiveStopSignals,
 ): Promise<void> {
-  verify.all = process.env['TETCD_VERIFY'] === 'all';
+  verify.all = isVerified(process.env);
   const plainEnv = createNodeEnv();
   const { clock, timers } = plainEnv;
+  if (wantsFailpoints(process.env)) await (await import('./failpoints.ts')).arm(plainEnv);
   const log = createLogger(config.log, openOutputs(config.log, clock), clock, CALLER);
   logNotes(log, notes);
   log.info('Running: ', { args: process.argv.slice(1) });

@@ -1,7 +1,7 @@
 // Lease renewals and time-to-live requests. Only the leader's lessor has the expiries; other members
 // forward these requests to it, without the log.
 
-import { latin1FromBytes } from '../../base/index.ts';
+import { failpoints, latin1FromBytes } from '../../base/index.ts';
 import { type PeerEnv, requestPeer } from '../../peer/index.ts';
 import { type EtcdErrorName, etcdserverpb, leasepb } from '../../protocol/index.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
@@ -91,6 +91,8 @@ export class LeaseRenewals {
         case 'notPrimary':
           return renewal;
         case 'checkpointed':
+          if (failpoints.active !== undefined)
+            await failpoints.active.hold('beforeCheckpointInLeaseRenew');
           if (!(await this.#clearCheckpoint(id))) return { kind: 'notPrimary' };
           break;
         case 'expiring':

@@ -1,7 +1,13 @@
 // HTTP requests of other members, apart from raft's messages: the member list, versions, lease renewals,
 // promotions, hashes. Responses are etcd's, to the byte.
 
-import { bytesFromLatin1, bytesFromUtf8, ERROR_CODES, hasCode } from '../../base/index.ts';
+import {
+  bytesFromLatin1,
+  bytesFromUtf8,
+  ERROR_CODES,
+  failpoints,
+  hasCode,
+} from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { formatId, formatStoredVersion, writeMembers } from '../../membership/index.ts';
 import type { PeerRequest, PeerResponse } from '../../peer/index.ts';
@@ -231,6 +237,7 @@ async function renewLease(parts: PeerRequestParts, { body }: PeerRequest): Promi
   const request = decoded(() => etcdserverpb.LeaseKeepAliveRequestCodec.decode(body));
   if (request === undefined) return httpError(400, 'error unmarshalling request');
   if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  if (failpoints.active !== undefined) await failpoints.active.hold('beforeServeHTTPLeaseRenew');
   const renewal = await parts.leaseRenewals.renewHere(request.id);
   switch (renewal.kind) {
     case 'renewed':
@@ -253,6 +260,8 @@ async function timeToLive(parts: PeerRequestParts, { body }: PeerRequest): Promi
   const asked = request?.leaseTimeToLiveRequest;
   if (asked === undefined) return httpError(400, 'error unmarshalling request');
   if (!(await parts.appliedWaits.whenCaughtUp(APPLY_TIMEOUT_MS))) return NOT_CAUGHT_UP;
+  if (failpoints.active !== undefined)
+    await failpoints.active.hold('beforeLookupWhenForwardLeaseTimeToLive');
   const { lessor } = parts.store.machine.leases;
   const lease = lessor.lookup(asked.id);
   if (lease === undefined) return httpError(404, 'lease not found');

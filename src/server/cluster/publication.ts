@@ -1,6 +1,7 @@
 // Publication of a member through the log after each start: its name and client URLs; alone in its
 // cluster, also the cluster version. In the dialect of the cluster version.
 
+import { failpoints } from '../../base/index.ts';
 import {
   type ClusterVersion,
   compareVersions,
@@ -58,6 +59,7 @@ interface PublicationParts extends RepeatedLogParts {
 
 /** Retries until it is applied: as in etcd, a member is ready once it is published. */
 export async function publishAttributes(parts: PublicationParts): Promise<void> {
+  if (failpoints.active !== undefined) await failpoints.active.hold('beforePublishing');
   await logUntilApplied(parts, ownAttributes(parts, await formsVersion(parts)));
 }
 

@@ -5,8 +5,9 @@
 // at the previous revision and sockets are then served. Order is kept: no entry begins before the previous
 // one has ended.
 
-import { invariant } from '../../base/index.ts';
+import { failpoints, invariant } from '../../base/index.ts';
 import type { Clock, Timers } from '../../env/index.ts';
+import { raftpb } from '../../protocol/index.ts';
 import type { Message } from '../../raft/index.ts';
 import { APPLY_SLICE_MS } from '../limits.ts';
 
@@ -49,6 +50,8 @@ export class ApplyLoop {
   #open = false;
   #openIndex = 0;
   #beganMs = 0;
+  /** Of the last entry at which a failpoint was passed. */
+  #heldIndex = 0;
   #running = false;
   #stopped = false;
   /** Number of unreleased calls of {@link hold}: while above 0 no entry begins. */
@@ -136,6 +139,8 @@ export class ApplyLoop {
         if (entry === undefined) return undefined;
         const wait = applier.whenReady();
         if (wait !== undefined) return wait;
+        const held = failpoints.active === undefined ? undefined : this.#holdBefore(entry);
+        if (held !== undefined) return held;
         this.#next++;
         this.#beganMs = now;
         invariant(entry.index > this.#openIndex, 'entries are applied in their order');
@@ -150,6 +155,16 @@ export class ApplyLoop {
       }
       if (now >= sliceEnd) return timers.nextTurn();
     }
+  }
+
+  /** Once for each entry. */
+  #holdBefore({ index, type }: Entry): Promise<void> | undefined {
+    if (index <= this.#options.applier.appliedIndex || index === this.#heldIndex) return undefined;
+    this.#heldIndex = index;
+    const isChange = type !== raftpb.EntryType.EntryNormal;
+    return failpoints.active?.hold(
+      isChange ? 'beforeApplyOneConfChange' : 'beforeApplyOneEntryNormal',
+    );
   }
 
   #nextEntry(): Entry | undefined {

@@ -21,7 +21,7 @@
 //     4 hard state (commit ≥ the snapshot) and entries in the log, synced; appends behind it wait for 2
 //     5 raft gets the response, the leader its acknowledgement, and the state machine is replaced
 
-import { ERROR_CODES, hasCode, invariant, verify } from '../../base/index.ts';
+import { ERROR_CODES, failpoints, hasCode, invariant, verify } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import {
@@ -51,6 +51,8 @@ import {
   LOOP_PROPOSALS_MAX,
   RAFT_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
+import { hitBeforeSend } from './send-failpoint.ts';
+import { verifyMessages } from './verify-messages.ts';
 
 interface ReadyLoopParts {
   readonly node: RawNode;
@@ -309,12 +311,15 @@ export class ReadyLoop {
       this.#appendsCompleted <= this.#appendsMade,
       'an append is made before it is completed',
     );
+    failpoints.active?.hit('raftAfterSave');
     if (snapshot !== undefined) {
+      failpoints.active?.hit('raftBeforeApplySnap');
       const outcome = storage.applySnapshot(snapshot);
       invariant(
         outcome === STORAGE_OUTCOMES.DONE,
         'a received snapshot is newer than the stored one',
       );
+      failpoints.active?.hit('raftAfterApplySnap');
       // Before raft gets the response, after which it delivers entries that follow the snapshot.
       store.install(snapshot);
     }
@@ -324,6 +329,8 @@ export class ReadyLoop {
       'raft reads what the log has, and nothing behind it',
     );
     if (append.hardState !== undefined) storage.setHardState(append.hardState);
+    if (failpoints.active !== undefined) hitBeforeSend(this.#parts.node, responses);
+    failpoints.active?.hit('raftBeforeAdvance');
     this.#deliver(responses);
     this.#run();
   }
@@ -482,6 +489,7 @@ export class ReadyLoop {
       reports.acceptSoftState(ready.softState);
       if (!hadLeader && this.#leader !== NONE) this.schedule();
     }
+    if (failpoints.active !== undefined) hitBeforeSend(node, ready.messages);
     for (const message of ready.messages) this.#dispatch(message, ready.hardState, ready.mustSync);
     if (ready.readStates.length > 0) reads.acceptStates(ready.readStates);
   }
@@ -520,6 +528,7 @@ export class ReadyLoop {
 
   #append(append: Append): void {
     if (this.#held.length === 0 && append.message.snapshot === undefined) {
+      failpoints.active?.hit('raftBeforeSave');
       this.#parts.wal.append(append);
       return;
     }
@@ -542,6 +551,7 @@ export class ReadyLoop {
         if (snapshot !== undefined) await snapshotter.saveReceived(snapshot);
         if (this.#stopped) return;
         invariant(this.#held.shift() === append, 'an append waits until its snapshot is written');
+        failpoints.active?.hit('raftBeforeSave');
         wal.append(append);
       }
     } catch (error) {
@@ -574,13 +584,6 @@ export class ReadyLoop {
 
 function snapshotCovered({ commit }: HardState, snapshot: Snapshot | undefined): boolean {
   return commit >= (snapshot?.metadata?.index ?? 0);
-}
-
-/** The messages of a Ready: at most one write and one run of entries to apply. */
-function verifyMessages(messages: readonly Message[]): void {
-  const countTo = (target: NodeId): number => messages.filter(({ to }) => to === target).length;
-  invariant(countTo(LOCAL_APPEND_THREAD) <= 1, 'a Ready has one write');
-  invariant(countTo(LOCAL_APPLY_THREAD) <= 1, 'a Ready has one run of entries to apply');
 }
 
 /** False if raft has no room or no leader any more: the proposals wait. */

@@ -1,7 +1,7 @@
 // The state machine of a member: applies committed entries, and is replaced by a leader's snapshot. Read
 // `machine` each time: an earlier one may be retired.
 
-import { invariant, type LogIndex } from '../../base/index.ts';
+import { failpoints, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   type Cluster,
@@ -134,6 +134,7 @@ export class StateMachineOwner {
     });
     // The received file is about to get the name of this one.
     await this.#machine.backend.refuseExchanges();
+    if (failpoints.active !== undefined) await failpoints.active.hold('applyBeforeOpenSnapshot');
     const { store, cluster, confState } = await adoptSnapshot(
       {
         ...storeOptions,
@@ -152,6 +153,7 @@ export class StateMachineOwner {
       return;
     }
     log.info('applySnapshot: opened snapshot backend');
+    if (failpoints.active !== undefined) await failpoints.active.hold('applyAfterOpenSnapshot');
     const before = this.#machine;
     invariant(store.backend !== before.backend, 'a snapshot has a database of its own');
     if (store.restore.auth.revision !== before.auth.state.revision) authEvents.onReplaced();
@@ -161,6 +163,7 @@ export class StateMachineOwner {
     void before.retire(machine);
     this.#resumeCompaction(store);
     await this.#wal.releaseTo(index);
+    if (failpoints.active !== undefined) await failpoints.active.hold('raftAfterWALRelease');
     metrics.server.snapshotInstalls.value--;
     log.info('applied snapshot', { 'snapshot-index': index, revision: machine.kv.currentRev });
     reports.acceptInstalled(index);

@@ -1,6 +1,6 @@
 // etcdserverpb.Lease.
 
-import { bytesFromLatin1 } from '../../base/index.ts';
+import { bytesFromLatin1, failpoints } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type { StreamHandler } from '../../grpc/index.ts';
 import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
@@ -183,6 +183,8 @@ async function timeToLiveResponse(
     failWith(call, 'TIMEOUT_WAIT_APPLIED_INDEX');
     return undefined;
   }
+  if (failpoints.active !== undefined)
+    await failpoints.active.hold('beforeLookupWhenLeaseTimeToLive');
   const { lessor } = parts.store.machine.leases;
   const lease = lessor.lookup(id);
   if (lease === undefined) {

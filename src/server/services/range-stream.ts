@@ -2,7 +2,7 @@
 // of Range: only the last one carries header, count and `more`.
 
 import { rangeRefusal } from '../../auth/index.ts';
-import { latin1FromBytes, Slices } from '../../base/index.ts';
+import { failpoints, latin1FromBytes, Slices } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { STATUS, type StatusCode, type StreamHandler } from '../../grpc/index.ts';
 import {
@@ -176,6 +176,7 @@ class RangeStream implements StreamHandler, Read {
     let sent = 0;
     while (!this.#ended) {
       if (!this.#call.hasRoom) await this.#room();
+      if (failpoints.active !== undefined) await failpoints.active.hold('beforeRangeStreamChunk');
       run.start(kv, { ...request, key, limit }, result, false);
       let complete = run.step(PIECE_STEP_KEYS);
       // Ends the piece when it is large enough; the next piece continues after it.

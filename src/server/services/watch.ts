@@ -6,7 +6,7 @@
 // is room again. Requests are not read until then either, so that responses are not queued without bound.
 
 import { rangeRefusal } from '../../auth/index.ts';
-import { invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
+import { failpoints, invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import { type Encoder, type StreamHandler, statusName } from '../../grpc/index.ts';
 import {
@@ -348,6 +348,7 @@ class WatchCall implements StreamHandler, WatchSink {
   // --- The stream --------------------------------------------------------------------------------
 
   #send(response: WatchResponse): void {
+    failpoints.active?.hit('beforeSendWatchResponse');
     if (this.#ended || this.#call.write(this.#encoder, response) || this.#full) return;
     this.#fill();
   }

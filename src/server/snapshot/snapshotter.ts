@@ -11,7 +11,7 @@
 // S is the durable index, never the applied one: only a finished commit of the backend makes one. While the
 // log is behind a backend that was found ahead of it, there is no S.
 
-import { ERROR_CODES, hasCode, invariant, type LogIndex } from '../../base/index.ts';
+import { ERROR_CODES, failpoints, hasCode, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { writeV2Store } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
@@ -105,10 +105,13 @@ export class Snapshotter {
   async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
     const { env, directory, wal } = this.#parts;
     const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
+    if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeSaveSnap');
     await writeSnapFile(env.disk, directory.snap, snapshot);
     this.#diskIndex = Math.max(this.#diskIndex, index);
     this.#memoryIndex = Math.max(this.#memoryIndex, index);
+    if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeWALSaveSnaphot');
     await wal.saveSnapshot({ index, term, confState });
+    if (failpoints.active !== undefined) await failpoints.active.hold('raftAfterSaveSnap');
   }
 
   /** Starts no more snapshots; resolves when a running one has ended. */
@@ -132,6 +135,7 @@ export class Snapshotter {
     // A leader's snapshot may have been installed since; records must not go back.
     if (index <= this.#diskIndex) return;
     loop.writeCommit();
+    if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeWALSaveSnaphot');
     await wal.saveSnapshot({ index, term, confState });
     this.#diskIndex = Math.max(this.#diskIndex, index);
     await wal.releaseTo(index);

@@ -6,7 +6,7 @@
 //           disk full ▼    │ after a pause
 //                     waiting                 any state ──failure, stop──► stopped
 
-import { ERROR_CODES, hasCode, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, failpoints, hasCode, invariant, TetcdError } from '../../base/index.ts';
 import type { Database } from '../../bbolt/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import { DISK_FULL_RETRY_MS } from '../limits.ts';
@@ -96,7 +96,9 @@ export class Committer {
   }
 
   async #commit(batch: Batch): Promise<void> {
+    if (failpoints.active !== undefined) await failpoints.active.hold('beforeStartDBTxn');
     const transaction = await this.#database.beginWrite();
+    if (failpoints.active !== undefined) await failpoints.active.hold('afterStartDBTxn');
     try {
       await writeOverlay(this.#env, transaction, batch.overlay, {
         allBuckets: !this.#hasBuckets,
@@ -104,7 +106,9 @@ export class Committer {
           if (this.#state.kind === 'stopped') throw new TetcdError(ERROR_CODES.CLOSED, 'replaced');
         },
       });
+      if (failpoints.active !== undefined) await failpoints.active.hold('beforeCommit');
       await transaction.commit();
+      if (failpoints.active !== undefined) await failpoints.active.hold('afterCommit');
     } catch (error) {
       transaction.rollback();
       throw error;

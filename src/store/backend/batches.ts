@@ -7,7 +7,7 @@
 // A cut that is not possible yet (an entry is open, the batch before is not in the file, the batches are
 // paused) is remembered and made as soon as possible.
 
-import { invariant, type LogIndex, type Term } from '../../base/index.ts';
+import { failpoints, invariant, type LogIndex, type Term } from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';
 import { BUCKET, META_KEY, uint64Bytes } from '../schema/schema.ts';
 import { Batch } from './batch.ts';
@@ -122,7 +122,9 @@ export class Batches {
     }
     this.#cutWanted = false;
     const batch = this.live;
+    failpoints.active?.hit('commitBeforePreCommitHook');
     batch.membership = this.#beforeFreeze?.();
+    failpoints.active?.hit('commitAfterPreCommitHook');
     // After `beforeFreeze`, whose changes belong to this batch but start the interval.
     this.#stopInterval();
     batch.overlay.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(batch.index));

@@ -2,7 +2,7 @@
 // pinned commit, then exchanged for the old one (`file-exchange.ts`). Until the exchange nothing has
 // changed, whatever fails.
 
-import { ERROR_CODES, humanBytes, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, failpoints, humanBytes, TetcdError } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import { COMPACTED_SHARE, DEFRAGMENT_CHECK_MS, DEFRAGMENT_RESERVE_BYTES } from '../limits.ts';
 import type { Backend } from './backend.ts';
@@ -26,6 +26,7 @@ export async function defragment(
 ): Promise<void> {
   const room = new Room(env, backend);
   await room.check(0);
+  failAt('defragOpenFileError');
   await backend.exchange({
     path: `${backend.database.path}.tmp.defragment`,
     fill: async (commit, target) => {
@@ -35,12 +36,19 @@ export async function defragment(
         return copiedBytes;
       });
       try {
+        if (failpoints.active !== undefined) await failpoints.active.hold('defragBeforeCopy');
+        failAt('defragdbFail');
         await Promise.race([backend.database.compactInto(target, commit), watched.isShort]);
       } finally {
         watched.end();
       }
     },
   });
+}
+
+function failAt(name: 'defragOpenFileError' | 'defragdbFail'): void {
+  const text = failpoints.active?.failure(name);
+  if (text !== undefined) throw new TetcdError(ERROR_CODES.DISK_FAILED, text);
 }
 
 /** Of the disk, for a second file and for what is written meanwhile. */

@@ -13,6 +13,7 @@
 
 import {
   ERROR_CODES,
+  failpoints,
   hasCode,
   invariant,
   type LogIndex,
@@ -181,6 +182,7 @@ export class Exchange {
       invariant(index === port.durableIndex(), 'the new file holds what is durable');
       invariant(this.#notes!.changeCount === 0, 'nothing was committed behind it');
       this.#phase = RENAMING;
+      if (failpoints.active !== undefined) await failpoints.active.hold('defragBeforeRename');
       await this.#rename(target);
       this.#notes = undefined;
       this.#target = undefined;

@@ -8,7 +8,15 @@
 //
 // An interrupted compaction is run again at boot. One runs at a time; others wait.
 
-import { ERROR_CODES, invariant, type Revision, Slices, TetcdError } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  type Failpoints,
+  failpoints,
+  invariant,
+  type Revision,
+  Slices,
+  TetcdError,
+} from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { type IndexCompaction, revisionKey, SlicedSort } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
@@ -227,7 +235,11 @@ export class Compactor {
     const { env, backend, kv, metrics, onFinished } = this.#options;
     // No new view below it can be pinned: reads there are refused since it was accepted.
     await kv.unpinnedBelow(job.rev);
+    if (failpoints.active !== undefined)
+      await failpoints.active.hold('compactBeforeCommitScheduledCompact');
     await backend.commit();
+    if (failpoints.active !== undefined)
+      await failpoints.active.hold('compactAfterCommitScheduledCompact');
     if (this.#stopped) return;
     const began = env.clock.monotonicMs();
     const compaction = kv.index.startCompaction(job.rev);
@@ -235,7 +247,11 @@ export class Compactor {
     const dropped = await this.#compactIndex(compaction);
     await this.#removeRows(dropped);
     if (this.#stopped) return;
+    if (failpoints.active !== undefined)
+      await failpoints.active.hold('compactBeforeSetFinishedCompact');
     backend.set(BUCKET.META, META_KEY.FINISHED_COMPACT, revisionKey(job.rev, 0));
+    if (failpoints.active !== undefined)
+      await failpoints.active.hold('compactAfterSetFinishedCompact');
     if (this.#queue.length === 0) this.#finished = true;
     const tookMs = env.clock.monotonicMs() - began;
     metrics.mvcc.dbCompactionTotalMs.observe(tookMs);
@@ -268,14 +284,24 @@ export class Compactor {
     const slices = new Slices(env);
     while (!dropped.sort(INDEX_STEP_KEYS)) if (slices.isOver) await slices.next();
     for (let start = 0; start < dropped.size && !this.#stopped; start += batchRows) {
+      if (failpoints.active !== undefined)
+        await failpoints.active.hold('compactAfterAcquiredBatchTxLock');
       const pauseBegan = env.clock.monotonicMs();
       const end = Math.min(dropped.size, start + batchRows);
       for (let i = start; i < end; i++) backend.removeRow(dropped.keyAt(i));
       metrics.mvcc.dbCompactionKeys.value += end - start;
       metrics.mvcc.dbCompactionPauseMs.observe(env.clock.monotonicMs() - pauseBegan);
+      if (failpoints.active !== undefined) await this.#commitBatch(failpoints.active);
       await new Promise<void>((resolve) => env.timers.after(sleepMs, resolve));
       await backend.whenRoom();
     }
+  }
+
+  /** Only for the two moments: otherwise a batch is committed with what else has changed. */
+  async #commitBatch(active: Failpoints): Promise<void> {
+    await active.hold('compactBeforeCommitBatch');
+    await this.#options.backend.commit();
+    await active.hold('compactAfterCommitBatch');
   }
 
   #keepFinished(hash: KvHash | undefined): void {
