@@ -7,7 +7,7 @@ import { type SimEnv, SimWorld } from '../src/env/sim/index.ts';
 import type { raftpb } from '../src/protocol/index.ts';
 import type { ServerConfig } from '../src/server/config/index.ts';
 import type { StateMachine } from '../src/store/index.ts';
-import { AuthStates } from './check/auth-states.ts';
+import { AuthStates, requestIn } from './check/auth-states.ts';
 import { type ChangeLog, type MergedLogs, mergeChangeLogs } from './check/change-log.ts';
 import type { Violation } from './check/history.ts';
 import { changeLogOfMember } from './check/member-rows.ts';
@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly walSegmentSize: number;
   /** The operator makes its calls as this user. */
   readonly operator?: { readonly user: string; readonly password: string } | undefined;
+  /** Compactions are the cluster's own, and become part of the history. */
+  readonly recordsCompactions?: boolean;
   /** What happens, as lines with the time. */
   readonly log: (line: string) => void;
 }
@@ -62,6 +64,7 @@ export class SimCluster {
   #changeLogs: ChangeLog[] = [];
   #conflicts: string[] = [];
   #names = 0;
+  #newestApplied = 0;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -170,11 +173,34 @@ export class SimCluster {
   }
 
   #onApply(member: string, machine: StateMachine, entry: raftpb.Entry): void {
+    if (entry.index > this.#newestApplied) {
+      this.#newestApplied = entry.index;
+      if (this.#options.recordsCompactions === true) this.#recordCompaction(machine, entry);
+    }
     const known = this.authStates.applies(member, entry, this.recorder.moment().order);
     const { enabled, revision } = machine.auth.state;
     if (revision === known.revision && enabled === known.enabled) return;
     const text = `${member} is at auth revision ${revision} (${enabled}), the log at ${known.revision}`;
     this.wrong('same auth state', `before entry ${entry.index} ${text} (${known.enabled})`);
+  }
+
+  /** One of the cluster's own, which no client has asked for: it takes effect from here on. */
+  #recordCompaction(machine: StateMachine, entry: raftpb.Entry): void {
+    const { kv } = machine;
+    const revision = requestIn(entry)?.compaction?.revision ?? 0;
+    if (revision <= Math.max(0, kv.compactedRev) || revision > kv.currentRev) return;
+    this.count('(automatic compaction)');
+    this.#saveRowsOf(machine);
+    const [called, returned] = [this.recorder.moment(), this.recorder.moment()];
+    this.recorder.note({
+      client: 'cluster',
+      request: { kind: 'compact', revision },
+      ...{ called, returned },
+      outcome: {
+        ...{ kind: 'ok', revision: kv.currentRev, member: '', term: entry.term },
+        result: { kind: 'empty' },
+      },
+    });
   }
 
   #onLog(node: SimNode, line: string): void {
@@ -237,8 +263,11 @@ export class SimCluster {
   /** Remembers the rows of a member, as long as it has them. */
   saveRows(node: SimNode): void {
     const { member } = node;
-    if (member === undefined) return;
-    this.#changeLogs.push(changeLogOfMember(member.parts.store.machine));
+    if (member !== undefined) this.#saveRowsOf(member.parts.store.machine);
+  }
+
+  #saveRowsOf(machine: StateMachine): void {
+    this.#changeLogs.push(changeLogOfMember(machine));
     if (this.#changeLogs.length >= MERGE_AT) this.#changeLogs = [this.#merge().log];
   }
 

@@ -4,6 +4,7 @@
 
 import { type Random, seededRandom } from '../src/base/index.ts';
 import type { ServerConfig } from '../src/server/config/index.ts';
+import { REVISION_COMPACTION_INTERVAL_MS } from '../src/server/limits.ts';
 import type { TrafficMix } from './check/traffic.ts';
 import { FAULTS, type Fault } from './faults.ts';
 
@@ -16,6 +17,8 @@ export interface Plan {
   readonly kind: PlanKind;
   readonly size: number;
   readonly durationMs: number;
+  /** How long nothing happens after traffic and faults. */
+  readonly idleMs: number;
   readonly settings: Partial<ServerConfig>;
   readonly walSegmentSize: number;
   readonly faults: readonly Fault[];
@@ -38,20 +41,41 @@ export interface PlanOptions {
 
 const DURATION_MS = 30_000;
 const KIB = 1024;
+/** Automatic compaction keeps the history of so long, or so many revisions. */
+const PERIOD_MS = 3_000;
+const REVISIONS_KEPT = 20;
 
 export function planOf(options: PlanOptions): Plan {
   const random = seededRandom(options.seed);
   const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
   const plan = keysPlan(options, random);
   const kind = options.kind ?? pick('keys', 'keys', 'users');
-  if (kind === 'keys') return plan;
+  const withUsers = kind === 'keys' ? plan : usersPlan(plan, random);
+  const compaction = pick('none', 'none', 'none', 'periodic', 'periodic', 'revision');
+  return compaction === 'none' ? withUsers : compactedPlan(withUsers, compaction);
+}
+
+/** The cluster compacts itself, and no client does. */
+function compactedPlan(plan: Plan, mode: 'periodic' | 'revision'): Plan {
+  const autoCompaction = { mode, retention: mode === 'periodic' ? PERIOD_MS : REVISIONS_KEPT };
+  return {
+    ...plan,
+    settings: { ...plan.settings, autoCompaction },
+    mix: { ...plan.mix, compact: 0 },
+    // By revision, a member looks every five minutes.
+    idleMs: mode === 'revision' ? REVISION_COMPACTION_INTERVAL_MS : 0,
+  };
+}
+
+function usersPlan(plan: Plan, random: Random): Plan {
   const { maxClusterVersion } = plan.settings;
   // What releases up to 3.4 would not apply alike is refused.
   const minor = Math.max(5, maxClusterVersion?.minor ?? 5);
-  const auth = { token: 'simple', simpleTokenTtlMs: pick(300_000, 2_000), bcryptCost: 4 };
+  const simpleTokenTtlMs = random.below(2) === 0 ? 300_000 : 2_000;
+  const auth = { token: 'simple', simpleTokenTtlMs, bcryptCost: 4 };
   return {
     ...plan,
-    kind,
+    kind: 'users',
     settings: { ...plan.settings, maxClusterVersion: { major: 3, minor }, auth },
   };
 }
@@ -63,6 +87,7 @@ function keysPlan(options: PlanOptions, random: Random): Plan {
     kind: 'keys',
     size: pick(3, 3, 3, 5),
     durationMs: options.durationMs ?? DURATION_MS,
+    idleMs: 0,
     settings: {
       // The forms of older releases in log and database, too.
       maxClusterVersion: { major: 3, minor: pick(7, 7, 7, 6, 5, 4) },

@@ -54,7 +54,10 @@ export async function runSim(options: SimOptions): Promise<SimReport> {
   const log = options.log ?? (() => {});
   const { seed, size, settings, walSegmentSize } = plan;
   const operator = plan.kind === 'users' ? OPERATOR : undefined;
-  const cluster = new SimCluster({ seed, size, settings, walSegmentSize, operator, log });
+  const cluster = new SimCluster({
+    ...{ seed, size, settings, walSegmentSize, operator, log },
+    recordsCompactions: settings.autoCompaction !== undefined,
+  });
   const unplant = options.canary?.plant(cluster);
   const run = new Run(cluster, plan);
   const { scheduler } = cluster.world;
@@ -121,6 +124,7 @@ class Run {
     const endMs = cluster.clock.monotonicMs() + this.#plan.durationMs;
     await Promise.all([this.#traffic(endMs), this.#nemesis(endMs), this.#users?.administer(endMs)]);
     cluster.log('calm');
+    await cluster.sleep(this.#plan.idleMs);
     if (!(await settle(cluster, this.#random))) return;
     await this.#closeWatches();
     for (const client of this.#clients) client.close();

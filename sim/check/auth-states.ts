@@ -118,9 +118,9 @@ export class AuthStates {
     return this.#states[before]!.model;
   }
 
-  #apply({ index, type, data }: raftpb.Entry, order: number): void {
-    if (type !== raftpb.EntryType.EntryNormal || data.length === 0) return;
-    const request = requestIn(data);
+  #apply(entry: raftpb.Entry, order: number): void {
+    const { index } = entry;
+    const request = requestIn(entry);
     const change = request && changeOf(request);
     if (request === undefined || change === undefined) return;
     const model = this.newest.copy();
@@ -174,8 +174,12 @@ function lowestOf(places: readonly Place[], called: number, returned: number): n
   return Math.min(Number.POSITIVE_INFINITY, ...known.map(({ state }) => state));
 }
 
-/** Undefined for the bare requests of releases up to 3.4, which are about members only. */
-function requestIn(data: Uint8Array): etcdserverpb.InternalRaftRequest | undefined {
+/** Undefined for what changes the membership, and for the bare requests of releases up to 3.4. */
+export function requestIn({
+  type,
+  data,
+}: raftpb.Entry): etcdserverpb.InternalRaftRequest | undefined {
+  if (type !== raftpb.EntryType.EntryNormal || data.length === 0) return undefined;
   try {
     return etcdserverpb.InternalRaftRequestCodec.decode(data);
   } catch {

@@ -74,6 +74,11 @@ export class Recorder {
     return outcome;
   }
 
+  /** What happened without a client, in the place of a request. */
+  note(operation: Operation): void {
+    this.#operations.push(operation);
+  }
+
   noteRevision(revision: number): void {
     this.#highestRevision = Math.max(this.#highestRevision, revision);
   }
