@@ -68,7 +68,7 @@ export class MetricFamily<Metric> {
     this.#make = make;
   }
 
-  /** The record of these label values, in the order of the names; made when first asked for. */
+  /** The record of these label values, in the order of the names; made at the first call. */
   with(...labels: readonly string[]): Metric {
     invariant(labels.length === this.#labelCount, 'a label value for every label name');
     // Each part says its length, so that no two lists of labels join to the same key.

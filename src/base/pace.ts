@@ -1,7 +1,7 @@
-// Transfer rate of another side, counted only while it is its turn: one that waits for our disk
-// is not slow.
+// Transfer rate of another side, counted only during its turn: a sender that waits for our disk is
+// not slow.
 
-/** After so much waiting the past counts half. */
+/** Half-life of the past, in milliseconds of waiting. */
 const WAITED_MS_HALVED = 10_000;
 
 export class Pace {

@@ -21,7 +21,7 @@ export interface Timers {
   after(delayMs: number, callback: () => void): Timer;
   /**
    * Runs `callback` once after all input that this turn of the event loop delivers. The ready loop
-   * and the connections use it to do once per turn what many events asked for.
+   * and the connections use it to do work once per turn for many events.
    */
   atEndOfTurn(callback: () => void): void;
   /** Resolves in a later turn, after input and timers had their chance: the seam between slices. */

@@ -49,7 +49,7 @@ export interface ByteStreamHandler {
 
 /** A listening socket; connections go to the `accept` of {@link Network.listen} until it is closed. */
 export interface Listener {
-  /** Where it really listens; the chosen port if 0 was asked for. */
+  /** The address that it listens at, with the chosen port in place of 0. */
   readonly address: StreamAddress;
   /** Stops accepting. Streams already accepted stay open. */
   close(): Promise<void>;
@@ -59,7 +59,7 @@ export interface Listener {
 export interface Network {
   /** Calls `accept` with each new stream. ALREADY_EXISTS if the address is taken. */
   listen(address: StreamAddress, accept: (stream: ByteStream) => void): Promise<Listener>;
-  /** A connected stream; UNAVAILABLE if it cannot be had within `timeoutMs`. */
+  /** A connected stream; UNAVAILABLE without one within `timeoutMs`. */
   connect(address: StreamAddress, timeoutMs: number): Promise<ByteStream>;
   /**
    * The IP address of a host name, the preferred one if it has several; that of an IP address is

@@ -1,5 +1,5 @@
-// When leases with a long TTL are to be checkpointed: how much of the TTL is left goes into the log, so
-// that a new leader does not start them afresh. All wait equally long, so a queue is in order of time.
+// When leases with a long TTL are checkpointed: the rest of the TTL goes into the log, so that a new leader
+// does not grant the whole TTL again. All wait equally long, so a queue is in order of time.
 
 import type { Lease } from './lease.ts';
 import { CHECKPOINT_INTERVAL_SEC } from './limits.ts';
@@ -20,7 +20,7 @@ export class CheckpointQueue {
     return this.#waiting.size;
   }
 
-  /** Has the lease checkpointed one interval from now, unless its TTL is too short or it waits. */
+  /** Schedules a checkpoint one interval from now, unless the TTL is too short or one is scheduled. */
   maybeAdd(lease: Lease, nowMs: number): void {
     if (lease.effectiveSec <= CHECKPOINT_INTERVAL_SEC || this.#waiting.has(lease)) return;
     this.#waiting.add(lease);
@@ -41,7 +41,7 @@ export class CheckpointQueue {
     }
   }
 
-  /** The lease is gone. Its entry is passed over when its time comes. */
+  /** The lease is gone. Its entry is skipped when it is due. */
   remove(lease: Lease): void {
     this.#waiting.delete(lease);
   }

@@ -1,5 +1,5 @@
-// Leases by the time at which they are to be looked at: a binary heap in which each lease knows its
-// place, so that a renewal moves it without a search.
+// Leases by the time of their next check: a binary heap in which each lease knows its place, so that a
+// renewal moves it without a search.
 
 import { invariant } from '../base/index.ts';
 import type { Lease } from './lease.ts';

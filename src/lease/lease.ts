@@ -14,7 +14,7 @@ export class Lease {
   expiryMs: number = Number.POSITIVE_INFINITY;
   readonly keys: KeySet = new KeySet();
 
-  /** When the expiry heap has it looked at, and its place there. Moved by the heap. */
+  /** Time of its next check, and its place in the expiry heap. Written by the heap. */
   dueMs = 0;
   heapIndex: number = NOT_IN_HEAP;
 

@@ -3,7 +3,7 @@
 //
 // Grants, revokes and checkpoints come from the log and are the same on every member. Expiry is not:
 // only the primary (the leader) lets leases expire, and then only proposes to revoke them. A lease
-// may live longer than its TTL, never shorter: a new primary starts every lease afresh.
+// may live longer than its TTL, never shorter: a new primary grants every lease its full TTL again.
 //
 // Behaviour: etcd v3.7.1 `server/lease/lessor.go`.
 
@@ -32,7 +32,7 @@ export interface LeaseRow {
 type Renewal =
   | { readonly kind: 'renewed'; readonly ttlSec: number }
   | { readonly kind: 'missing' }
-  /** Expired and about to be revoked: ask again when it is gone. */
+  /** Expired and about to be revoked: retry when it is gone. */
   | { readonly kind: 'expiring' }
   /**
    * A rest of its TTL is checkpointed, which a new leader would count from: propose a checkpoint of 0
@@ -155,7 +155,7 @@ export class Lessor {
 
   // --- As primary --------------------------------------------------------------------------------
 
-  /** This member leads: every lease starts its TTL afresh, `extendMs` later. */
+  /** This member leads: every lease expires its full TTL, and `extendMs`, from now. */
   promote(nowMs: number, extendMs: number): void {
     this.#primary = true;
     for (const lease of this.#leases.values()) {
@@ -207,7 +207,7 @@ export class Lessor {
   /**
    * Checkpoints to be proposed, at most {@link CHECKPOINT_BATCH_MAX}; empty while not primary and
    * where checkpoints are off. A lease that was renewed just now needs none for another interval; one
-   * that is handed out has its next one an interval after {@link checkpoint} has been told.
+   * that is handed out has its next one an interval after the call of {@link checkpoint}.
    */
   takeCheckpoints(nowMs: number): LeaseRest[] {
     const rests: LeaseRest[] = [];

@@ -3,10 +3,10 @@
 /** Longest TTL, seconds. Longer: `etcdserver: too large lease TTL`. */
 export const LEASE_TTL_SEC_MAX = 9_000_000_000;
 
-/** Leases revoked per second at most; the rest wait for the next look. */
+/** Leases revoked per second at most; the rest wait for the next check. */
 export const LEASE_REVOKES_PER_SEC_MAX = 1000;
 
-/** Expired leases handed out per look, at two looks per second. */
+/** Expired leases handed out per check, at two checks per second. */
 export const EXPIRED_BATCH_MAX: number = LEASE_REVOKES_PER_SEC_MAX / 2;
 
 /** A lease that was handed out as expired is handed out again if it still exists after this. */

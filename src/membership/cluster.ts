@@ -271,7 +271,7 @@ export class Cluster {
     return rows;
   }
 
-  /** Whether enough members have started for one more voter not to endanger the quorum. */
+  /** Whether the quorum survives one more voter that has not started. */
   isReadyToAddVoter(): boolean {
     const voters = this.votingMembers();
     const started = voters.filter(isStarted).length;

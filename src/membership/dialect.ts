@@ -1,5 +1,5 @@
-// Which forms are written at which cluster version: the one place that knows. Reading is not
-// decided here, since every form is read at every version. The table is in README.md.
+// Which forms are written at which cluster version, in one place. Reading is not decided here:
+// every form is read at every version. The table is in README.md.
 
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import { type Attributes, formatId, type MemberId } from './member.ts';
@@ -38,7 +38,7 @@ export function writtenForms(version: ClusterVersion): WrittenForms {
   };
 }
 
-/** The version that a cluster of this member alone takes: its own release, or the one held at. */
+/** The version of a cluster of this member alone: its own release, or the one held at. */
 export function targetVersion(maxClusterVersion: ClusterVersion | undefined): ClusterVersion {
   return maxClusterVersion ?? SERVER_VERSION;
 }

@@ -5,7 +5,7 @@
 //   WatcherHub      EventHistory {Queue {Events, Size, Front, Back, Capacity}, StartIndex,
 //                   LastIndex}: a ring of exactly 1000 slots with the store's latest changes;
 //                   readers up to 3.5 go on filling it, a shorter array crashes them
-//   CurrentIndex    number of changes so far
+//   CurrentIndex    number of changes
 //   Stats           16 counters of the old HTTP API
 //   CurrentVersion  2
 //

@@ -32,7 +32,7 @@ export const HISTORY_SLAB_RECORDS = 8192;
 /** Entries of a block of the change log: sorting one takes about 0.5 ms, walking it 0.03 ms. */
 export const CHANGE_BLOCK_ENTRIES = 1024;
 
-/** Blocks that one count sorts, 4 ms; it walks the others, and the next count sorts more. */
+/** Blocks that one count sorts, 4 ms; it walks the other blocks, and later counts sort them. */
 export const CHANGE_BLOCKS_SORTED_PER_COUNT = 8;
 
 /**
@@ -47,7 +47,7 @@ export const CHANGE_BLOCKS_MAX = 4096;
  */
 export const CURSOR_LEAVES_MAX = 64;
 
-/** Watchers that are looked at to choose those of a pass. */
+/** Watchers among which those of a pass are chosen. */
 export const WATCH_PASS_LOOKS_MAX = 2048;
 
 /**

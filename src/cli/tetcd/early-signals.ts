@@ -1,4 +1,4 @@
-// What is arranged before anything else is loaded, which is why this file imports nothing.
+// Signal handlers, installed before anything else is loaded: this file imports nothing.
 //
 // SIGUSR1 would open Node's debugger, to which every user of the machine could connect, and SIGUSR2 would
 // end the process. Neither may do anything to a server.
@@ -9,10 +9,10 @@
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Has stop signals received by `receive`, in place of who received them before. */
+/** Passes stop signals to `receive`, in place of the previous receiver. */
 export type ReceiveStopSignals = (receive: (signal: StopSignal) => void) => void;
 
-/** Until the first call of what it returns, the signals do what they do to every process. */
+/** Until the first call of what it returns, the signals have their default effect. */
 export function takeEarlySignals(): ReceiveStopSignals {
   for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
   let receiver: ((signal: StopSignal) => void) | undefined;

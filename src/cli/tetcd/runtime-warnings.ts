@@ -1,5 +1,5 @@
-// What in a process's surroundings makes a Node server less safe than etcd would be there. It takes effect
-// without a word, so it is named in the log.
+// Settings of Node in the environment that make a server less safe than etcd. They take effect silently, so
+// the log names them.
 
 import { close, url } from 'node:inspector';
 import type { Logger } from '../../server/index.ts';

@@ -4,15 +4,15 @@
 // One request may arrive twice: ctrl-C reaches npm and its child, and npm passes it on; timeout(1) signals
 // its child and then its process group. The same signal again within a moment is therefore the same request.
 //
-// Until a member is about to start, the signals do what they do to every process: they end it.
+// Until a member is about to start, the signals have their default effect: they end the process.
 
 import type { Timers } from '../../env/index.ts';
 import type { Logger } from '../../server/index.ts';
 import { type ReceiveStopSignals, STOP_SIGNALS, type StopSignal } from './early-signals.ts';
 
-/** For a member that has not served yet; etcd's ends at once then. */
+/** For a member that has not served yet; etcd ends at once then. */
 const START_LIMIT_MS = 2000;
-/** For a member that serves: calls under way, leadership and the last commit take their time. */
+/** For a member that serves: it ends its calls, hands over leadership and commits. */
 const STOP_LIMIT_MS = 30_000;
 /** For the second copy of one request. */
 const REPEAT_MS = 500;
@@ -46,7 +46,7 @@ export class StopSignals {
   }
 
   /**
-   * Ends the process as the signal would have, so that its sender sees it: not by `exit`, which waits for
+   * Ends the process by the signal itself, so that its sender sees it: not by `exit`, which waits for
    * threads that may be stuck in a call of the operating system. The kernel does not end the first process of
    * a container in that way.
    */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `tetcd`. Its signals first: a member's code takes a while to load. `--version`, which
-// scripts ask again and again, needs nothing more.
+// scripts run often, needs nothing more.
 
 import { versionText } from '../../server/index.ts';
 import { ABOUT } from './about.ts';

@@ -1,5 +1,5 @@
-// A disk in memory: for tests and for members whose data may end with the process. Everything
-// written is there at once, and all is gone when nothing refers to the disk any more.
+// A disk in memory: for tests and for members whose data may end with the process. Writes
+// are visible at once, and all data ends with the last reference to the disk.
 
 import {
   bytesFromUtf8,

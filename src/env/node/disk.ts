@@ -191,7 +191,7 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** What the file system gives to who is not root; a quota on top of it is not known. */
+/** Free bytes for users other than root; quotas are not known. */
 function freeBytes(directory: string): Promise<number> {
   return new Promise((resolve, reject) => {
     statfs(directory, (error: NodeJS.ErrnoException | null, found: StatsFs) => {
@@ -205,7 +205,7 @@ class NodeFile implements DiskFile {
   #path: string;
   /** -1 once closed. The number is reused by the system at once: no call may use an old one. */
   #descriptor: number;
-  /** Asynchronous calls under way; `close` waits for them, or they would hit another file. */
+  /** Asynchronous calls in progress; `close` waits for them, since the descriptor is reused. */
   #callsUnderWay = 0;
   #onIdle: (() => void) | undefined;
   #closing = false;

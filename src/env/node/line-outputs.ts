@@ -1,4 +1,4 @@
-// Lines of text to a terminal, a pipe, a socket or a file, without ever waiting for who reads it.
+// Lines of text to a terminal, a pipe, a socket or a file, without waiting for its reader.
 //
 // A write that would block (the pipe is not read, the terminal is stopped) or fails (the reader is
 // gone, the disk is full) is tried again later; meanwhile lines wait, up to a bound, and then get
@@ -50,7 +50,7 @@ function descriptorOf(name: string): number {
 
 /**
  * A descriptor of the same pipe, terminal or socket that does not block. Opened again it is ours
- * alone, and who shares the old one (the shell, say) keeps its way of writing. What cannot be opened
+ * alone, and other processes that share the old one (a shell) still block. What cannot be opened
  * again (a socket, a pipe of another user) is made non-blocking itself, which Node undoes at exit,
  * except for a terminal, which other processes share.
  */

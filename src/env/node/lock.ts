@@ -15,7 +15,7 @@
 // name before the file is renamed, and `held-locks.ts` lets both files share it.
 //
 // What this cannot stop: on Linux, an etcd that opens only log segments (`etcdutl` on a directory in
-// use); on Windows, a real etcd, which locks in a way of its own; a process in another container or
+// use); on Windows, a real etcd, which has its own kind of lock; a process in another container or
 // machine whose locks the file system does not share (some NFS mounts), and there `/proc/locks`
 // shows nothing either.
 

@@ -9,7 +9,7 @@ import { fstat, readFile } from 'node:fs';
 
 /**
  * Other holders of a lock on the open file, in words; undefined if there are none or the platform
- * cannot tell. `ignoreFlock`: leave out locks of the flock kind, for one who holds that lock itself.
+ * cannot tell. `ignoreFlock`: leave out locks of the flock kind, for a caller that holds that lock.
  */
 export async function foreignLock(
   descriptor: number,

@@ -63,7 +63,7 @@ export class Names {
     return node;
   }
 
-  /** The directory that has or would have the path's last name. Throws NOT_FOUND. */
+  /** The parent directory of the path. Throws NOT_FOUND. */
   parentOf(path: string, operation: string): { directory: DirectoryNode; name: string } {
     const parts = partsOf(path);
     const name = parts.pop();
@@ -86,8 +86,8 @@ export class Names {
   }
 
   /**
-   * What a sync of the directory that begins now covers. An operation on two directories takes along
-   * the earlier ones of the other, since a name must not go back to an older meaning.
+   * What a sync of the directory that begins now covers. An operation on two directories includes
+   * the earlier ones of the other: a name must not go back to an older meaning.
    */
   coveredBySync(directory: DirectoryNode): ReadonlySet<Operation> {
     const involved = new Set([directory]);

@@ -4,7 +4,7 @@
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
 import { TRACE_LENGTH_MAX } from './limits.ts';
 
-/** What a disk can be asked for. */
+/** The operations of a disk. */
 export type OperationKind =
   | 'create'
   | 'write'
@@ -37,7 +37,7 @@ export interface DiskOperation {
 /** DISK_FULL, or DISK_FAILED. A write that fails has written any part of its bytes. */
 export type DiskFault = 'full' | 'failed';
 
-/** Calls back after that much simulated time. */
+/** Calls back after a simulated delay. */
 export type Schedule = (delayMs: number, callback: () => void) => void;
 
 /** Simulated time of an operation without faults: below this, by chance, in hundredths of a ms. */
@@ -99,7 +99,7 @@ export class Operations {
 
   /**
    * Completes an operation later: `action`, done then, gives the result. Rejects if the disk has
-   * crashed by then.
+   * crashed in between.
    */
   later<T>(operation: DiskOperation, action: () => T): Promise<T> {
     const delayMs =

@@ -1,5 +1,5 @@
-// Simulated time: one queue of events, ordered by time and then by the order in which they were asked
-// for, and the turns of a simulated event loop.
+// Simulated time: one queue of events, ordered by time and then by the order of the requests, and the
+// turns of a simulated event loop.
 //
 // A turn is what a real event loop does in one go: it delivers every event that is due when the turn
 // begins (timers, completed disk operations, arrived bytes), then runs what was asked for with
@@ -15,8 +15,8 @@
 // Two ways to drive it:
 // - `run(body)` and its kin pump until the body's promise settles, and report a body that waits for
 //   an event that will never come.
-// - On its own (`autoRun`, the default) an event that is asked for while no `run` is under way starts
-//   a pump of its own, so that plain awaits in a plain test work. It stops when no event is left;
+// - On its own (`autoRun`, the default) an event that is requested outside of `run` starts its own
+//   pump, so that plain awaits in a plain test work. It stops when no event is left;
 //   with periodic timers call `stop()` at the end.
 
 import { fail, invariant } from '../../base/index.ts';
@@ -54,7 +54,7 @@ export class Scheduler implements Timers {
   #endingNext = 0;
   /** Callbacks for the end of this turn, or of the next one while one is ending. */
   #asked: (() => void)[] = [];
-  /** Events with a lower sequence were asked for before this turn began. */
+  /** Events with a lower sequence were requested before this turn began. */
   #turnSequence = 0;
   readonly #autoRun: boolean;
   #pumping = false;
@@ -71,12 +71,12 @@ export class Scheduler implements Timers {
     return this.#nowMs;
   }
 
-  /** Events so far. */
+  /** Number of events that have run. */
   get eventCount(): number {
     return this.#eventCount;
   }
 
-  /** Of everything that has happened so far: two runs with equal ones went the same way. */
+  /** Hash over all events that have run: equal for two equal runs. */
   get fingerprint(): number {
     return this.#fingerprint >>> 0;
   }
@@ -126,7 +126,7 @@ export class Scheduler implements Timers {
     await this.#pump(() => this.#nowMs >= endMs, '');
   }
 
-  /** Pumps until no event is left; only without periodic timers does that come true. */
+  /** Pumps until no event is left; never ends with periodic timers. */
   async settle(): Promise<void> {
     await this.#pump(() => false, undefined);
   }
@@ -201,7 +201,7 @@ export class Scheduler implements Timers {
     this.#turnSequence = this.#sequence;
   }
 
-  /** Starts the pump of its own, if that is wanted and nothing else pumps. */
+  /** Starts its own pump, with `autoRun` and unless another one runs. */
   #wake(): void {
     if (!this.#autoRun || this.#pumping || this.#autoStepArmed || this.#stopped) return;
     this.#autoStepArmed = true;

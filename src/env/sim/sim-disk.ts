@@ -75,12 +75,12 @@ export class SimDisk implements Disk {
 
   // --- for tests ---------------------------------------------------------------------------------
 
-  /** Effects so far. */
+  /** Number of effects. */
   get effectCount(): number {
     return this.#operations.effectCount;
   }
 
-  /** Whether the crash has come. */
+  /** Whether the disk has crashed. */
   get dead(): boolean {
     return this.#operations.dead;
   }
@@ -139,7 +139,7 @@ export class SimDisk implements Disk {
     );
   }
 
-  /** From now on operations are remembered. */
+  /** Starts the trace of operations. */
   startTrace(): void {
     this.#operations.trace = [];
   }

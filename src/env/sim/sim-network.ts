@@ -35,7 +35,7 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1'])
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
 const EPHEMERAL_PORT_FIRST = 49_152;
 const IP_ADDRESS = /^[\d.]+$|^[\da-fA-F:.]*:[\da-fA-F:.]*$/;
-/** Time that the name service takes. */
+/** Delay of the name service. */
 const LOOKUP_MS = 1;
 
 interface SimListener {
@@ -67,7 +67,7 @@ export class SimNetwork implements StreamWorld {
 
   // --- faults ------------------------------------------------------------------------------------
 
-  /** For every pair of machines without options of its own. */
+  /** The options of every pair of machines that has none set. */
   setDefaults(options: Partial<LinkOptions>): void {
     this.#defaults = { ...this.#defaults, ...options };
   }
@@ -77,7 +77,7 @@ export class SimNetwork implements StreamWorld {
     this.#links.set(pairKey(from, to), { ...this.#defaults, ...options });
   }
 
-  /** Nothing gets from `from` to `to` any more. One direction only: cut twice for both. */
+  /** Cuts the way from `from` to `to`. One direction only: cut twice for both. */
   cut(from: string, to: string): void {
     this.#cuts.add(pairKey(from, to));
   }

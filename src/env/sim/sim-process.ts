@@ -1,4 +1,4 @@
-// A process: everything that calls its code goes through here, so that it can be paused and killed.
+// A process: every callback into its code goes through here, so that it can be paused and killed.
 
 import type { Timer, Timers } from '../index.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -52,7 +52,7 @@ export class SimProcess implements Timers, Callable {
   }
 
   /**
-   * What was held comes one by one, each in an event of its own, so that the code it wakes runs before
+   * What was held comes one by one, each in its own event, so that the code it wakes runs before
    * the next; what falls due meanwhile queues up behind it.
    */
   #catchUp(): void {

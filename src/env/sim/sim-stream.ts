@@ -5,7 +5,7 @@
 //
 // The window is what two sockets' buffers hold: a reader that pauses fills it, and then the writer's
 // queue grows. Pieces arrive in order, cut at random places, in a buffer that is overwritten after
-// `onData`, so that a handler that keeps a view of it is found out.
+// `onData`, so that a handler that keeps a view of it fails its test.
 
 import {
   ERROR_CODES,
@@ -86,7 +86,7 @@ export class SimStream implements ByteStream {
   #flushArmed = false;
 
   #closed = false;
-  /** The process is gone: nothing is called any more. */
+  /** The process is gone: no callback runs any more. */
   #abandoned = false;
 
   constructor(world: StreamWorld, end: StreamEnd, remoteAddress: string) {

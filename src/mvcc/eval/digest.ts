@@ -8,8 +8,8 @@
 // 28 ns among 100 digests, where the usual loop took 45 to 80.
 //
 // The search is blind: whether the key begins with the shared chars is not looked at. The result is
-// right for every key that does, and wrong otherwise, so who searches compares the key with its
-// neighbours in the end, and searches by strings alone if it does not fit between them.
+// right for every key that does, and wrong otherwise, so the caller compares the key with its
+// neighbours at the end, and searches by strings alone if it does not fit between them.
 //
 //   keys     "/pods/a"  "/pods/abc"  "/pods/b"        shared chars: 6
 //   digests  "a"        "abc"        "b"              (as numbers, padded with zero chars)

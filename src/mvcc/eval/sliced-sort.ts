@@ -20,7 +20,7 @@ export class SlicedSort {
   #width = 0;
   /** Next place to sort or merge at. */
   #at = 0;
-  /** The merge under way: next of the left run and its end, next of the right run and its end. */
+  /** The current merge: next of the left run and its end, next of the right run and its end. */
   #left = 0;
   #middle = 0;
   #right = 0;

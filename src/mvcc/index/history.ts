@@ -48,7 +48,7 @@ export function packSub(sub: number, tombstone: boolean): number {
 export class History {
   /** Records in use. */
   used = 0;
-  /** Everything cut so far is at or before this revision; reads are at or after it. */
+  /** Every record that was cut is at or before this revision; reads are at or after it. */
   cutRev: Revision = -1;
 
   #floats: Float64Array[] = [];
@@ -190,7 +190,7 @@ export class History {
     return handle;
   }
 
-  /** After a burst the memory goes back: nothing refers to any record any more. */
+  /** Frees the memory of a burst once no record is in use. */
   #dropSlabs(): void {
     this.#floats = [];
     this.#integers = [];

@@ -17,7 +17,7 @@ type DropRevision = (main: Revision, sub: number, tombstone: boolean) => void;
 
 export class IndexCompaction {
   readonly rev: Revision;
-  /** Revisions handed out so far. */
+  /** Number of revisions handed out. */
   dropped = 0;
   done = false;
 

@@ -2,8 +2,8 @@
 // survives writes and compaction between two calls of `next`: it continues after its last key.
 //
 // Between two keys that exist there may be a million that do not (deleted, not compacted yet). Leaves
-// without any live key are skipped where that answers the question; otherwise a cursor can be told to
-// pause after so many leaves.
+// without any live key are skipped where that answers the question; otherwise a cursor may have a
+// bound of leaves at which it pauses.
 
 import { invariant, type Revision } from '../../base/index.ts';
 import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
@@ -17,9 +17,9 @@ export class IndexCursor {
   /** What it says at the revision of the cursor. */
   readonly state: KeyState = new KeyState();
 
-  /** Leaves that one call of `next` looks through at most. */
+  /** Bound of the leaves that one call of `next` reads. */
   leavesMax: number = Number.POSITIVE_INFINITY;
-  /** Whether `next` said false only since it looked through `leavesMax` leaves: call it again. */
+  /** Whether `next` returned false at its bound, `leavesMax` leaves: call it again. */
   paused = false;
 
   readonly #index: KeyIndex;

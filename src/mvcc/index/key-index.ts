@@ -53,7 +53,7 @@ export class KeyIndex {
   /** Keys with at least one revision, dead ones that are not compacted included. */
   keyCount = 0;
 
-  /** The compaction under way. */
+  /** The running compaction. */
   compaction: IndexCompaction | undefined = undefined;
 
   /** Main revision of the newest change. */

@@ -143,7 +143,7 @@ export class KeyTree {
     this.locate(key);
   }
 
-  /** Hangs `right`, split off `left`, into the node of the path at `level`. */
+  /** Inserts `right`, split off `left`, into the node of the path at `level`. */
   #insertChild(level: number, separator: string, left: Child, right: Child): void {
     this.#pathValid = false;
     const rightLive = liveOf(right);

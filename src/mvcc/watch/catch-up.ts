@@ -1,4 +1,4 @@
-// Reading what happened, for watchers that are behind.
+// Reading past events from the store, for watchers that are behind (etcd's unsynced).
 
 import { invariant, type Revision } from '../../base/index.ts';
 import type { ReadView } from '../eval/range.ts';
@@ -16,7 +16,7 @@ export interface RowCursor {
   readonly value: ByteSlice;
   /** Moves to the next row; false behind the last one. */
   next(): boolean;
-  /** Lets go of what the cursor holds. */
+  /** Releases what the cursor holds. */
   close(): void;
 }
 
@@ -121,7 +121,7 @@ export class RowReaderOfAll implements WindowReader {
   }
 }
 
-/** Revisions that one look into the index covers; doubled while little is found. */
+/** Revisions that one search of the index covers; doubled while it finds little. */
 const SPAN_MIN = 1024;
 const SPAN_MAX = 2 ** 30;
 

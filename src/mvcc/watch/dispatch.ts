@@ -14,7 +14,7 @@ import {
   WITH_PREVIOUS,
 } from './watcher.ts';
 
-/** What becomes of watchers that did not take their batch. */
+/** Takes watchers whose stream refused the batch. */
 type Refused = (watcher: Watcher) => void;
 
 /** One window at a time: `start`, then `step` until it says true. */
@@ -32,14 +32,14 @@ export class Dispatch {
   #touched: WatchRange[] = [];
   #rangeAt = 0;
   #variant = 0;
-  /** The group under way: its changes, how many are encoded, its watchers, how many were offered. */
+  /** The current group: its changes, how many are encoded, its watchers, how many were offered. */
   #changes: number[] = [];
   #encoded = 0;
   #watchers: readonly Watcher[] = [];
   #offered = 0;
   #batch: EventBatch | undefined;
 
-  /** Whether a window is under way. */
+  /** Whether a window is being dispatched. */
   get busy(): boolean {
     return this.#busy;
   }
@@ -76,7 +76,7 @@ export class Dispatch {
     return false;
   }
 
-  /** Gives up the window under way, if any; its set must not be dispatched to again. */
+  /** Drops the current window, if any; its set must not be dispatched to again. */
   abandon(): void {
     this.#busy = false;
   }
@@ -153,7 +153,7 @@ export class Dispatch {
     return left;
   }
 
-  /** The group's batch, or one of its own for a watcher that begins within the window. */
+  /** The group's batch, or a separate one for a watcher that begins within the window. */
   #batchFor(watcher: Watcher): EventBatch | undefined {
     const { mains } = this.#window;
     const withPrevious = (this.#variant & WITH_PREVIOUS) !== 0;

@@ -2,7 +2,7 @@
 //
 // A window holds the changes of one or more whole revisions, in order. What is offered to a watcher
 // is a batch: the numbers of the changes that it wants to see. Each change is encoded once in a
-// window (and once more with the previous pair, if anybody wants that), as the field `events` of a
+// window (and once more with the previous pair, if a watcher asks for it), as the field `events` of a
 // WatchResponse, tag and length included, so that a response is an envelope followed by those bytes:
 //
 //   5a <length of event>  08 01 (only a deletion)  12 <length> KeyValue  1a <length> previous KeyValue
@@ -231,7 +231,7 @@ export class EventBatch {
     return this.#copy(target, offset, from, to);
   }
 
-  /** The events one after the other: put together once, copied for every watcher of the batch. */
+  /** All events, encoded one after the other once, and copied for every watcher of the batch. */
   #whole(): Uint8Array {
     if (this.#bytes !== undefined) return this.#bytes;
     const { buffers, offsets, lengths } = this.encoded;

@@ -52,7 +52,7 @@ type WatchAnswer =
   | { readonly ok: true; readonly watcher: Watcher }
   | { readonly ok: false; readonly reason: 'empty range' | 'duplicate id' };
 
-/** A number of watchers that are caught up together. */
+/** Watchers that catch up together. */
 interface Pass {
   readonly set: WatchSet;
   readonly watchers: Set<Watcher>;
@@ -63,7 +63,7 @@ interface Pass {
 }
 
 export class WatchHub {
-  /** Newest revision that synced watchers were told of. */
+  /** Newest revision that synced watchers were notified of. */
   currentRev: Revision;
 
   readonly #synced = new WatchSet();
@@ -329,7 +329,7 @@ export class WatchHub {
     this.#waiting.add(watcher);
   }
 
-  /** Takes a watcher out of wherever it is. */
+  /** Removes a watcher from its set or queue. */
   #leave(watcher: Watcher): void {
     switch (watcher.state) {
       case WATCHER_STATE.SYNCED:

@@ -5,12 +5,12 @@ import type { EventBatch } from './event-batch.ts';
 
 /**
  * Where a watcher stands.
- *   SYNCED    it has seen everything so far; new events are offered as they happen (etcd's synced)
+ *   SYNCED    it has seen every event; new ones are offered as they happen (etcd's synced)
  *   WAITING   it is behind and waits for the next pass over the store (etcd's unsynced)
  *   PASSING   a pass is catching it up (unsynced too)
  *   BLOCKED   its stream took no more; it waits for the stream to resume (etcd's victim)
- *   COMPACTED what it wants to see is gone; the stream was told, and it never sees an event again
- *   CANCELED  the stream does not know it any more
+ *   COMPACTED its revisions are compacted; the stream knows, and it gets no further event
+ *   CANCELED  removed from its stream
  */
 export const WATCHER_STATE = {
   SYNCED: 0,
@@ -24,7 +24,7 @@ type WatcherState = (typeof WATCHER_STATE)[keyof typeof WATCHER_STATE];
 
 /**
  * What the stream's owner does with events. Its methods may close their own stream, if it breaks
- * under them, and call nothing else of the hub.
+ * meanwhile, and call nothing else of the hub.
  */
 export interface WatchSink {
   /**
@@ -33,7 +33,7 @@ export interface WatchSink {
    * by a sink whose buffer is empty, of any size. Batches of a watcher come in revision order.
    */
   offer(watcher: Watcher, batch: EventBatch): boolean;
-  /** The watcher is over: revisions it has not seen are compacted. Never refused. */
+  /** The watcher ends: revisions it has not seen are compacted. Never refused. */
   compacted(watcher: Watcher, compactedRev: Revision): void;
 }
 

@@ -1,11 +1,11 @@
-// An encoded message as JSON while its bytes come, for answers that are never whole in memory. It takes
-// what encoders of ours write: fields in the order of their numbers, no scalar twice.
+// An encoded message as JSON, piece by piece, for answers that are never whole in memory. It takes
+// what our encoders write: fields in the order of their numbers, no scalar twice.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { FieldInfo, MessageInfo } from '../descriptor.ts';
 import { jsonFromWire } from './json.ts';
 
-/** A nested message of more bytes is printed while it comes; a shorter one when it is there. */
+/** A longer nested message is printed piece by piece; a shorter one once it is complete. */
 const WHOLE_BYTES_MAX = 16 * 1024;
 
 /** A message that has begun. */
@@ -142,7 +142,7 @@ export class JsonPrinter {
     this.#text += '}';
   }
 
-  /** Undefined if it is not all there. */
+  /** Undefined if it is not complete. */
   #varint(from: number): { readonly value: number; readonly end: number } | undefined {
     let value = 0;
     for (let at = from, factor = 1; at < this.#bytes.length; at++, factor *= 128) {

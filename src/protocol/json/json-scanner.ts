@@ -1,6 +1,6 @@
 // Where JSON values begin and end in bytes that come piece by piece, and what is no JSON at all, in the words
 // of Go's encoding/json, which reads the bodies of etcd's gateway. What it lets pass holds to the grammar;
-// whether strings are text is for who reads them.
+// whether strings are text is the reader's to check.
 
 import { ERROR_CODES, goQuote, TetcdError } from '../../base/index.ts';
 import { JSON_DEPTH_MAX } from '../limits.ts';

@@ -13,9 +13,9 @@ export function wasPlain(): boolean {
   return reader.wasPlain;
 }
 
-/** Bytes cut up at a time for short messages: a buffer of its own costs each about 0.5 us. */
+/** Size of the slab that short messages share: a separate buffer costs about 0.5 us. */
 const SLAB_BYTES = 16_384;
-/** Longer messages get a buffer of their own, so that one kept for long keeps no large rest alive. */
+/** Longer messages get separate buffers, so that one that is kept keeps no large slab alive. */
 const SLAB_SHARE_MAX = 2_048;
 
 let slab = new Uint8Array(0);

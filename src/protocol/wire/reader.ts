@@ -98,7 +98,7 @@ export class Reader {
     this.limit = end;
   }
 
-  /** Lets go of the buffer. */
+  /** Releases the buffer. */
   close(): void {
     this.#bytes = EMPTY_BYTES;
     if (this.#later.length > 0) this.#later = [];

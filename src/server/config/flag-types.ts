@@ -41,7 +41,7 @@ export interface Flag<T> {
   readonly deprecation?: string;
   /** The value is a number of milliseconds, its text a duration with a unit. */
   readonly isDuration?: true;
-  /** `before` is the value so far: the default, or that of an earlier occurrence. */
+  /** `before` is the previous value: the default, or that of an earlier occurrence. */
   parse(text: string, before: T): Parsed<T>;
 }
 

@@ -80,7 +80,7 @@ function flagOf(option: string): string | undefined {
   return laterFlag(name) && name;
 }
 
-/** The text that the flag would have. */
+/** The value as the text of its flag. */
 function textOf(option: string, flag: Flag<unknown>, value: unknown): string {
   const wanted = (what: string): TetcdError =>
     invalid(`option ${option} must be ${what}, not ${shown(value)}`);

@@ -1,4 +1,4 @@
-// What the command prints about its flags.
+// The text of `--help`.
 
 import { FLAG_GROUPS } from './flag-types.ts';
 import { FLAGS } from './flags.ts';

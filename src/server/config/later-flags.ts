@@ -1,7 +1,7 @@
 // Flags of etcd 3.7 whose feature this release lacks. A value that asks for nothing (the default,
-// "off", a setting of something that another flag would have to switch on) is taken without effect,
+// "off", a setting of a feature that another flag switches on) is taken without effect,
 // so that command lines written for etcd work. Any other value is refused by name: a flag that is
-// silently ignored could mean a server without the TLS it was told to use.
+// silently ignored could mean a server without the TLS that was asked for.
 
 import {
   clampToNumber,
@@ -14,7 +14,7 @@ import {
   parseInteger,
 } from './values.ts';
 
-/** What becomes of a value. */
+/** The outcome for a value. */
 type LaterOutcome =
   | 'nothing asked'
   | 'not implemented'

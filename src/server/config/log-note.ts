@@ -1,4 +1,4 @@
-// Lines to log once there is a logger: reading the configuration has no effects of its own.
+// Lines to log once there is a logger: reading the configuration has no effects.
 
 export interface LogNote {
   readonly level: 'info' | 'warn' | 'fatal';

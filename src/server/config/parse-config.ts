@@ -55,7 +55,7 @@ function failure(before: readonly LogNote[], error: string): ParsedConfig {
   return { kind: 'fail', notes: [...before, note], exitCode: 1 };
 }
 
-/** Warnings about flags that are on their way out. */
+/** Warnings about deprecated flags. */
 function givenNotes(given: ReadonlySet<string>): LogNote[] {
   const notes: LogNote[] = [];
   for (const name of [...given].sort()) {

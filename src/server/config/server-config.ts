@@ -61,14 +61,14 @@ export interface EndpointTls {
   /** Shown by the side that connects, in place of `certFile`. */
   readonly clientCertFile: string;
   readonly clientKeyFile: string;
-  /** Who connects must have a certificate; with `trustedCaFile` also without this. */
+  /** Clients must have a certificate; implied by `trustedCaFile`. */
   readonly clientCertAuth: boolean;
   readonly trustedCaFile: string;
   readonly crlFile: string;
   /** Empty: any. Not together with `allowedHostnames`. */
   readonly allowedCommonNames: readonly string[];
   readonly allowedHostnames: readonly string[];
-  /** There are no files: the member makes a certificate of its own. */
+  /** Without files: the member makes its own certificate. */
   readonly generates: boolean;
   /** The names in a peer's certificate are not compared with its address. */
   readonly skipsSanVerification: boolean;
@@ -76,7 +76,7 @@ export interface EndpointTls {
 
 /** What holds for TLS everywhere. */
 interface TlsLimits {
-  /** Go's names; empty: what is good. */
+  /** Go's names; empty: Node's secure suites. */
   readonly cipherSuites: readonly string[];
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;

@@ -124,7 +124,7 @@ function generationProblem(values: FlagValues): string | undefined {
   return 'selfSignedCertValidity is invalid,it should be greater than 0';
 }
 
-/** etcd forgets these flags then, and with them what they were to keep out. */
+/** etcd ignores these flags then, and so lets in the clients that they exclude. */
 function lonelyProblem(tls: EndpointTls): string | undefined {
   const { clientCertAuth, trustedCaFile, crlFile, allowedCommonNames, allowedHostnames } = tls;
   const asks =
@@ -173,7 +173,7 @@ function isSecure({ scheme }: ParsedUrl): boolean {
   return scheme === 'https' || scheme === 'unixs';
 }
 
-/** What is not an error and yet not what was meant: URLs in plaintext beside settings of TLS. */
+/** Warnings: URLs in plaintext beside settings of TLS. */
 export function tlsNotes(values: FlagValues): LogNote[] {
   const { clientTls, peerTls } = assembleTls(values);
   const served = [...values['listen-client-urls'], ...values['listen-client-http-urls']];

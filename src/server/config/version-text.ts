@@ -1,4 +1,4 @@
-// What the command prints about itself; a file of its own, so that this needs nothing else.
+// The text of `--version`, apart from the rest: it loads nothing else.
 
 import { SERVER_RELEASE } from '../../membership/index.ts';
 
