@@ -123,7 +123,15 @@ class Group {
           busy = true;
         }
       }
+      if (!busy) busy = this.sendCommits();
     }
+  }
+
+  /** The commit index that a leader has not sent with an append; a shell does this after a delay. */
+  sendCommits() {
+    const leaders = this.members.filter(({ node }) => node.hasUnsentCommit);
+    for (const { node } of leaders) node.sendCommit();
+    return leaders.length > 0;
   }
 
   elect() {

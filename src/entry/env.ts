@@ -25,10 +25,14 @@ export {
   type Timers,
 } from '../env/index.ts';
 export {
+  type CertificateSubject,
   type ClientTls,
   createNodeEnv,
   createNodeNetwork,
+  type HandshakeFailure,
   type NetworkTls,
+  type PeerIdentity,
+  type SecuredConnection,
   type ServerTls,
   type TlsSource,
 } from '../net/index.ts';

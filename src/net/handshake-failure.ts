@@ -14,7 +14,7 @@ export interface HandshakeFailure {
   /** Undefined unless it was verified, and refused for what it says. */
   readonly certificate: CertificateSubject | undefined;
   readonly error: Error;
-  /** The other side left without a word: no mistake of anybody. */
+  /** The other side closed the connection without an alert: no error of either side. */
   readonly isEof: boolean;
 }
 

@@ -26,4 +26,10 @@ export {
 export { createNodeEnv } from './node-env.ts';
 export { createNodeNetwork, type NetworkTls } from './node-network.ts';
 export { SocketStream, type SocketStreamOptions } from './socket-stream.ts';
-export { type ClientTls, fixedTls, type ServerTls, type TlsSource } from './tls.ts';
+export {
+  type ClientTls,
+  fixedTls,
+  type SecuredConnection,
+  type ServerTls,
+  type TlsSource,
+} from './tls.ts';

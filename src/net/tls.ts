@@ -22,7 +22,7 @@ export interface SecuredConnection {
   readonly peer: PeerIdentity;
   /** IP address of the other side; undefined for a Unix socket. */
   readonly ip: string | undefined;
-  /** It was given up meanwhile; what a check still does for it is in vain. */
+  /** Whether it has closed: the result of a check then has no effect. */
   readonly closed: boolean;
   /** Of the certificates of its chain, its own first: hexadecimal digits in upper case. */
   serialNumbers(): readonly string[];

@@ -65,6 +65,9 @@ export {
   type Configuration,
   describeConfiguration,
   describeProgressMap,
+  type Inflights,
   isVoter,
+  PROGRESS_STATES,
   Progress,
+  type ProgressState,
 } from './tracker/index.ts';

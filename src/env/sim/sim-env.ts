@@ -1,8 +1,9 @@
 // A simulated world: machines that share one time and one network, each with its own disk.
 //
 // A `SimEnv` is one process on one machine. When it crashes it is dead: its timers, streams and disk
-// operations never call back, so that code of the dead process stops at its `await`. `crash()` returns the env of the next process on that machine, with the disk as it is
-// found. While it is paused nothing calls back either; what was due then comes when it resumes.
+// operations never call back, so that code of the dead process stops at its `await`. `crash()`
+// returns the env of the next process on that machine, with the disk as it is found. While it is
+// paused nothing calls back either; what was due then comes when it resumes.
 
 import { type Random, seededRandom } from '../../base/index.ts';
 import type { Entropy, Env, Network, Timers } from '../index.ts';

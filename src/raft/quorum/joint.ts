@@ -13,6 +13,7 @@ import {
   type VoteResult,
 } from './majority.ts';
 
+/** The voters of a configuration: two sets while it is joint. */
 export interface JointVoters {
   /** The voters, or those that will be the voters when the transition is over. */
   readonly incoming: IdSet;

@@ -13,6 +13,7 @@ import { invariant, type LogIndex } from '../../base/index.ts';
 
 const CAPACITY_FIRST = 4;
 
+/** The appends in flight to one follower. */
 export class Inflights {
   /** Most messages in the window. */
   readonly countMax: number;

@@ -10,6 +10,7 @@
 import { fail, invariant, type LogIndex, verify } from '../../base/index.ts';
 import { Inflights } from './inflights.ts';
 
+/** The states of a follower's progress, by the names that etcd prints. */
 export const PROGRESS_STATES = {
   /** The follower's last index is not known: at most one append per heartbeat interval. */
   PROBE: 'StateProbe',
@@ -19,6 +20,7 @@ export const PROGRESS_STATES = {
   SNAPSHOT: 'StateSnapshot',
 } as const;
 
+/** One of {@link PROGRESS_STATES}. */
 export type ProgressState = (typeof PROGRESS_STATES)[keyof typeof PROGRESS_STATES];
 
 const { PROBE, REPLICATE, SNAPSHOT } = PROGRESS_STATES;
