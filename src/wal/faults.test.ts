@@ -137,6 +137,22 @@ test('room that comes back before the cut is used', async () => {
   expect((await readWal(env, DIRECTORY, START)).entries).toHaveLength(150);
 });
 
+test('an append made while a failure is reported fails as well', async () => {
+  const env = await newEnv(6);
+  const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 100_000 });
+  const hardState = state(1, 0);
+  const second = new Promise<unknown>((resolve) => {
+    const again = { entries: [], hardState, mustSync: true, complete: resolve };
+    const complete = (): void => wal.append(again);
+    env.disk.failAtEffect(env.disk.effectCount + 1, 'failed');
+    wal.append({ entries: [entry(1, 1)], hardState, mustSync: true, complete });
+  });
+  expect(await second).toBe(wal.failure);
+  expect(wal.failure?.code).toBe('DISK_FAILED');
+  expect(wal.waitingAppends).toBe(0);
+  await wal.close().catch(() => {});
+});
+
 test('slow syncs hold back completions, not appends; the queue has a bound', async () => {
   const env = await newEnv(4);
   const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 1_000_000 });
