@@ -125,3 +125,15 @@ export function compareKeys(
   }
   return aLength - bLength;
 }
+
+/** A key where it lies: `bytes[offset, offset + length)`. Not for hot paths, which pass the three apart. */
+export interface KeyPlace {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** As {@link compareKeys}. */
+export function comparePlaces(a: KeyPlace, b: KeyPlace): number {
+  return compareKeys(a.bytes, a.offset, a.length, b.bytes, b.offset, b.length);
+}

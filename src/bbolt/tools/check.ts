@@ -12,7 +12,8 @@ import type { Violation } from '../api.ts';
 import type { Freelist } from '../file/freelist.ts';
 import {
   BUCKET_HEADER_SIZE,
-  compareKeys,
+  comparePlaces,
+  type KeyPlace,
   PAGE_HEADER_SIZE,
   readU32,
   readU64,
@@ -25,14 +26,8 @@ import { readFreelist } from '../file/read-freelist.ts';
 import { BUCKET_DEPTH_MAX, TREE_DEPTH_MAX, VIOLATIONS_MAX } from '../limits.ts';
 import { validateInline } from '../read/bucket-value.ts';
 
-/** A key as part of a page; `length` 0 stands for "no bound". */
-interface Bound {
-  readonly bytes: Uint8Array;
-  readonly offset: number;
-  readonly length: number;
-}
-
-const NO_BOUND: Bound = { bytes: EMPTY_BYTES, offset: 0, length: 0 };
+/** Of a tree without a bound: no key is empty. */
+const NO_BOUND: KeyPlace = { bytes: EMPTY_BYTES, offset: 0, length: 0 };
 
 /** The violations in the state `meta`, which the caller has pinned; VIOLATIONS_MAX at most. */
 export async function checkDatabase(
@@ -91,8 +86,8 @@ class Check {
     id: number,
     depth: number,
     bucketDepth: number,
-    min: Bound,
-    max: Bound,
+    min: KeyPlace,
+    max: KeyPlace,
   ): Promise<void> {
     if (depth >= TREE_DEPTH_MAX) return this.#report(id, 'the tree is too deep');
     if (this.violations.length >= VIOLATIONS_MAX) return;
@@ -162,17 +157,17 @@ class Check {
     }
   }
 
-  #keyOrder(page: Page, id: number, min: Bound, max: Bound): void {
+  #keyOrder(page: Page, id: number, min: KeyPlace, max: KeyPlace): void {
     let previous = min;
     for (let i = 0; i < page.count; i++) {
       const key = keyAt(page, i);
-      const order = previous.length === 0 ? -1 : compareBounds(previous, key);
+      const order = previous.length === 0 ? -1 : comparePlaces(previous, key);
       if (i === 0 && order > 0) {
         this.#report(id, `key 0 (${hex(key)}) is below its key in the branch (${hex(min)})`);
       } else if (i > 0 && order >= 0) {
         this.#report(id, `key ${i} (${hex(key)}) is not above the one before (${hex(previous)})`);
       }
-      if (max.length > 0 && compareBounds(key, max) >= 0) {
+      if (max.length > 0 && comparePlaces(key, max) >= 0) {
         this.#report(id, `key ${i} (${hex(key)}) reaches the next key of the branch (${hex(max)})`);
       }
       previous = key;
@@ -223,16 +218,12 @@ class Check {
   }
 }
 
-function keyAt(page: Page, index: number): Bound {
+function keyAt(page: Page, index: number): KeyPlace {
   return { bytes: page.bytes, offset: page.keyOffset(index), length: page.keyLength(index) };
 }
 
-function compareBounds(a: Bound, b: Bound): number {
-  return compareKeys(a.bytes, a.offset, a.length, b.bytes, b.offset, b.length);
-}
-
 /** The start of a key, for a text. */
-function hex(key: Bound): string {
+function hex(key: KeyPlace): string {
   const text = latin1FromBytes(key.bytes, key.offset, key.offset + Math.min(key.length, 32));
   let digits = '';
   for (const char of text) digits += char.charCodeAt(0).toString(16).padStart(2, '0');

@@ -2,15 +2,8 @@
 // count as sound: the scan at opening has read them.
 
 import { invariant } from '../../base/index.ts';
-import { compareKeys } from '../file/layout.ts';
+import { comparePlaces, type KeyPlace } from '../file/layout.ts';
 import { type BranchNode, LeafEntry, type LeafNode, type TreeNode } from './node.ts';
-
-/** A key as a part of some bytes; undefined stands for no bound. */
-interface Bound {
-  readonly bytes: Uint8Array;
-  readonly offset: number;
-  readonly length: number;
-}
 
 /** Checks one node: order, sizes, the relation to its base page. */
 export function verifyNode(node: TreeNode): void {
@@ -23,7 +16,7 @@ export function verifyNode(node: TreeNode): void {
     last = slot;
   }
   for (let i = 1; i < node.count; i++) {
-    invariant(compareBounds(keyAt(node, i - 1), keyAt(node, i)) < 0, 'the keys of a node ascend');
+    invariant(comparePlaces(keyAt(node, i - 1), keyAt(node, i)) < 0, 'the keys of a node ascend');
   }
   if (!node.isLeaf) return;
   let size = 0;
@@ -49,8 +42,8 @@ class TreeCheck {
     this.#balanced = balanced;
   }
 
-  /** `node` holds keys of [min, max). */
-  node(node: TreeNode, depth: number, min: Bound | undefined, max: Bound | undefined): void {
+  /** `node` holds keys of [min, max); undefined stands for no bound. */
+  node(node: TreeNode, depth: number, min: KeyPlace | undefined, max: KeyPlace | undefined): void {
     invariant(!this.#seen.has(node), 'a node is reached once');
     this.#seen.add(node);
     verifyNode(node);
@@ -58,7 +51,7 @@ class TreeCheck {
     else this.#children(node, depth, min, max);
   }
 
-  #leaf(leaf: LeafNode, depth: number, min: Bound | undefined, max: Bound | undefined): void {
+  #leaf(leaf: LeafNode, depth: number, min: KeyPlace | undefined, max: KeyPlace | undefined): void {
     if (this.#leafDepth < 0) this.#leafDepth = depth;
     invariant(depth === this.#leafDepth, 'the leaves of a tree are on one level');
     if (leaf.count === 0) {
@@ -66,11 +59,11 @@ class TreeCheck {
       return;
     }
     invariant(
-      min === undefined || compareBounds(min, keyAt(leaf, 0)) <= 0,
+      min === undefined || comparePlaces(min, keyAt(leaf, 0)) <= 0,
       'the keys of a leaf are not below its key in the branch',
     );
     invariant(
-      max === undefined || compareBounds(keyAt(leaf, leaf.count - 1), max) < 0,
+      max === undefined || comparePlaces(keyAt(leaf, leaf.count - 1), max) < 0,
       'the keys of a leaf are below the next key of the branch',
     );
   }
@@ -78,8 +71,8 @@ class TreeCheck {
   #children(
     branch: BranchNode,
     depth: number,
-    min: Bound | undefined,
-    max: Bound | undefined,
+    min: KeyPlace | undefined,
+    max: KeyPlace | undefined,
   ): void {
     invariant(branch.count > 0, 'a branch has a child');
     for (let i = 0; i < branch.count; i++) {
@@ -97,7 +90,7 @@ class TreeCheck {
   }
 }
 
-function keyAt(node: TreeNode, index: number): Bound {
+function keyAt(node: TreeNode, index: number): KeyPlace {
   const slot = node.slots[index]!;
   if (typeof slot !== 'number') {
     invariant(!node.isLeaf || slot instanceof LeafEntry, 'a leaf holds entries');
@@ -106,8 +99,4 @@ function keyAt(node: TreeNode, index: number): Bound {
   const { base } = node;
   invariant(base !== undefined, 'an index refers to the base page');
   return { bytes: base.bytes, offset: base.keyOffset(slot), length: base.keyLength(slot) };
-}
-
-function compareBounds(a: Bound, b: Bound): number {
-  return compareKeys(a.bytes, a.offset, a.length, b.bytes, b.offset, b.length);
 }
