@@ -13,11 +13,13 @@ export interface SliceEnv {
 /** The time slices of one piece of work; the first begins with the constructor. */
 export class Slices {
   readonly #env: SliceEnv;
+  readonly #sliceMs: number;
   #endMs: number;
 
-  constructor(env: SliceEnv) {
+  constructor(env: SliceEnv, sliceMs: number = SLICE_MS) {
     this.#env = env;
-    this.#endMs = env.clock.monotonicMs() + SLICE_MS;
+    this.#sliceMs = sliceMs;
+    this.#endMs = env.clock.monotonicMs() + sliceMs;
   }
 
   /** Whether the slice has used up its time: then await {@link next}. */
@@ -33,6 +35,6 @@ export class Slices {
 
   /** Begins a slice without a turn: after any other `await`, which has let others run already. */
   restart(): void {
-    this.#endMs = this.#env.clock.monotonicMs() + SLICE_MS;
+    this.#endMs = this.#env.clock.monotonicMs() + this.#sliceMs;
   }
 }

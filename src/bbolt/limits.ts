@@ -41,6 +41,12 @@ export const WRITERS_WAITING_MAX = 1024;
 export const NODE_ENTRIES_MAX = 4096;
 export const NODE_BYTES_MAX = 1024 * 1024;
 
+/**
+ * Pages, overflow included, of a leaf with several elements that each need more than one: joined they
+ * waste less, but a read of one of them reads all.
+ */
+export const JOINED_PAGES_MAX = 4;
+
 /** Built pages that may wait for their write, bytes; then the commit writes before it builds on. */
 export const DIRTY_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -49,6 +55,9 @@ export const SLAB_BYTES = 64 * 1024;
 
 /** Bytes of one read of the read-ahead, of one chunk of a copy, and of one write of a commit. */
 export const TRANSFER_BYTES_MAX = 1024 * 1024;
+
+/** Bytes of the pages that a walk has in memory at once, of which two may be: the last page may exceed it. */
+export const WALK_BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 
 /** Bytes between two wanted pages that the read-ahead reads along: cheaper than a second read. */
 export const READ_GAP_BYTES_MAX = 64 * 1024;
@@ -60,9 +69,16 @@ export const READ_ALONG_PAGES_MAX = 16;
 export const GROWTH_STEP_BYTES = 16 * 1024 * 1024;
 export const GROWTH_START_BYTES = 32 * 1024;
 
-/** Keys and bytes of one transaction of a compaction: etcd's defragmentation limit; memory. */
-export const COMPACTION_KEYS_MAX = 10_000;
-export const COMPACTION_BYTES_MAX = 16 * 1024 * 1024;
+/** The part of a page that a bucket may take to be kept inline, bbolt's rule. */
+export const INLINE_SHARE: number = 1 / 4;
+
+/**
+ * Bytes of a compaction between two syncs: what others' syncs of the same disk may have to wait for.
+ */
+export const COMPACTION_SYNC_BYTES: number = 4 * 1024 * 1024;
+
+/** Milliseconds of CPU that a compaction takes in one turn of the event loop. */
+export const COMPACTION_SLICE_MS = 1;
 
 /** Violations that a check lists before it stops. */
 export const VIOLATIONS_MAX = 10_000;

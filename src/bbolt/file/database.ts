@@ -193,7 +193,7 @@ export class FileDatabase implements Database, WriteHost {
   }
 
   async writer(): Promise<Writer> {
-    this.#assertWritable();
+    this.assertWritable();
     if (this.#writing) {
       if (this.#waiting.length >= WRITERS_WAITING_MAX) {
         throw new TetcdError(
@@ -241,7 +241,7 @@ export class FileDatabase implements Database, WriteHost {
     else next.resolve();
   }
 
-  #assertWritable(): void {
+  assertWritable(): void {
     this.pager.assertOpen();
     if (this.readOnly) {
       throw new TetcdError(

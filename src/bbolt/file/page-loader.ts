@@ -15,9 +15,14 @@ export function batchPagesMax(pager: Pager): number {
 /**
  * The pages with these ids, in that order, each validated, with their overflow pages. Their bytes are
  * views of a few large buffers, which live as long as any page of theirs does. The caller pins the
- * commit that the pages belong to, and passes `batchPagesMax` ids at most.
+ * commit that the pages belong to, and passes `batchPagesMax` ids at most. Only the first pages come if
+ * together they have `bytesMax` bytes.
  */
-export async function loadPages(pager: Pager, ids: readonly number[]): Promise<Page[]> {
+export async function loadPages(
+  pager: Pager,
+  ids: readonly number[],
+  bytesMax: number = Number.POSITIVE_INFINITY,
+): Promise<Page[]> {
   invariant(ids.length <= batchPagesMax(pager), 'a batch is as long as one read at most');
   const gap = READ_GAP_BYTES_MAX / pager.pageSize;
   const lengthMax = batchPagesMax(pager);
@@ -38,14 +43,21 @@ export async function loadPages(pager: Pager, ids: readonly number[]): Promise<P
 
   const pages: Page[] = [];
   let buffer = buffers[0];
+  let size = 0;
   for (const id of ids) {
+    if (size >= bytesMax) break;
     if (buffer === undefined || !holds(pager, buffer, id)) {
       buffer = buffers.find((candidate) => holds(pager, candidate, id));
     }
     invariant(buffer !== undefined, 'a wanted page is in one of the reads');
-    pages.push(await pageAt(pager, id, buffer.bytes, (id - buffer.start) * pager.pageSize));
+    const page = await pageAt(pager, id, buffer.bytes, (id - buffer.start) * pager.pageSize);
+    pages.push(page);
+    size += page.bytes.length;
   }
-  invariant(pages.length === ids.length, 'every wanted page is loaded');
+  invariant(
+    pages.length === ids.length || size >= bytesMax,
+    'every wanted page is loaded, unless they are too large together',
+  );
   return pages;
 }
 

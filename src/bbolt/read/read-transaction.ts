@@ -96,8 +96,9 @@ export class Snapshot implements ReadTransaction, CursorOwner {
     if (this.closed) throw new TetcdError(ERROR_CODES.CLOSED, 'tx closed');
   }
 
-  slices(): Slices {
-    return new Slices(this.#env);
+  /** Of `sliceMs` each; by default as long as background work may take. */
+  slices(sliceMs?: number): Slices {
+    return new Slices(this.#env, sliceMs);
   }
 }
 

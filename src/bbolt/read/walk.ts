@@ -13,6 +13,7 @@ import {
 import type { Page } from '../file/page.ts';
 import { batchPagesMax, loadPages } from '../file/page-loader.ts';
 import type { Pager } from '../file/pager.ts';
+import { WALK_BATCH_BYTES_MAX } from '../limits.ts';
 
 interface TreeVisitor {
   /** Every branch page, before what is below it. */
@@ -30,6 +31,8 @@ export class TreeWalk {
   readonly #visitor: TreeVisitor;
   /** Leaves before the first that may hold this key are left out. */
   readonly #from: Uint8Array | undefined;
+  /** Children that the next batch asks for: fewer where pages are large. */
+  #batchPages: number;
   #visited = 0;
   #lastLeaf: Page | undefined;
   /** Of all leaves, once one has been reached. */
@@ -40,6 +43,7 @@ export class TreeWalk {
     this.#slices = slices;
     this.#visitor = visitor;
     this.#from = from;
+    this.#batchPages = batchPagesMax(pager);
   }
 
   /** False if the visitor ended it. CORRUPT if a page is damaged or leaves are out of order. */
@@ -116,13 +120,20 @@ export class TreeWalk {
   }
 
   #load(branch: Page, index: number): Batch {
-    const end = Math.min(branch.count, index + batchPagesMax(this.#pager));
+    const end = Math.min(branch.count, index + this.#batchPages);
     const ids: number[] = [];
     for (let i = index; i < end; i++) ids.push(branch.childId(i));
     invariant(ids.length > 0, 'a batch has a page');
-    const batch = loadPages(this.#pager, ids);
+    const batch = this.#loadBatch(ids);
     batch.catch(() => undefined);
     return batch;
+  }
+
+  async #loadBatch(ids: readonly number[]): Promise<Page[]> {
+    const pages = await loadPages(this.#pager, ids, WALK_BATCH_BYTES_MAX);
+    const doubled = Math.min(2 * this.#batchPages, batchPagesMax(this.#pager));
+    this.#batchPages = pages.length < ids.length ? pages.length : doubled;
+    return pages;
   }
 
   /** A tree has at most as many pages as the file; more visits mean a cycle. */

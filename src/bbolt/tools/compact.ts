@@ -1,25 +1,29 @@
-// Compaction: the content of a snapshot, in key order, into a new database without free pages. Pages
-// are filled for a store that appends.
+// Compaction: the content of a snapshot, in key order, into a new database without free pages. Pages are
+// filled for a store that appends, and become the database's with one commit at the end.
+//
+// It gives way to what else the process does: short slices, small syncs, and a pause after each block.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
+import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
-import { BUCKET_DEPTH_MAX, COMPACTION_BYTES_MAX, COMPACTION_KEYS_MAX } from '../limits.ts';
-import { decodeBucketValue } from '../read/bucket-value.ts';
+import { BUCKET_DEPTH_MAX, COMPACTION_SLICE_MS, COMPACTION_SYNC_BYTES } from '../limits.ts';
+import { decodeBucketValue, encodeBucketHeader } from '../read/bucket-value.ts';
 import type { Snapshot } from '../read/read-transaction.ts';
 import { TreeWalk } from '../read/walk.ts';
-import type { EditBucket } from '../write/write-bucket.ts';
+import type { PageBuilder } from '../write/page-builder.ts';
+import { PageBlocks, TreeBuilder } from '../write/tree-builder.ts';
 import type { Writer } from '../write/write-transaction.ts';
 
 /** As etcd's defragmentation fills pages. */
 const FILL_PERCENT = 0.9;
 
 interface CompactionTarget {
+  readonly noSync: boolean;
   writer(): Promise<Writer>;
 }
 
 export async function compactInto(source: Snapshot, target: CompactionTarget): Promise<void> {
   const writer = await target.writer();
-  const compaction = new Compaction(source, target, writer);
   try {
     if (writer.cursor().first()) {
       throw new TetcdError(
@@ -27,104 +31,104 @@ export async function compactInto(source: Snapshot, target: CompactionTarget): P
         'the target of a compaction must be empty',
       );
     }
-    await compaction.root();
+    await writer.commitRoot((builder) => {
+      return new Compaction(source, writer, builder, target.noSync).run();
+    });
   } finally {
-    compaction.end();
+    writer.rollback();
   }
 }
 
 class Compaction {
   readonly #source: Snapshot;
-  readonly #target: CompactionTarget;
-  #writer: Writer;
-  /** Names of the buckets that are being copied, outermost first. */
-  readonly #path: Uint8Array[] = [];
-  /** The bucket at `path`, in the current transaction. */
-  #bucket: EditBucket | undefined;
-  #keys = 0;
-  #bytes = 0;
+  readonly #writer: Writer;
+  readonly #builder: PageBuilder;
+  readonly #blocks: PageBlocks;
+  readonly #noSync: boolean;
+  /** Buckets within buckets, as deep as the one that is being copied. */
+  #depth = 0;
+  /** Pages that were built when the file was synced last. */
+  #syncedPages = 0;
 
-  constructor(source: Snapshot, target: CompactionTarget, writer: Writer) {
+  constructor(source: Snapshot, writer: Writer, builder: PageBuilder, noSync: boolean) {
     this.#source = source;
-    this.#target = target;
     this.#writer = writer;
+    this.#builder = builder;
+    this.#blocks = new PageBlocks(builder);
+    this.#noSync = noSync;
   }
 
-  async root(): Promise<void> {
-    const { pager, meta } = this.#source;
-    const leaf = (page: Page): Promise<boolean> => this.#leaf(page);
-    await new TreeWalk(pager, this.#source.slices(), { leaf }).run(meta.rootPage);
-    invariant(this.#path.length === 0, 'every bucket is left again');
-    await this.#writer.commit();
+  /** The page id of the root bucket's tree. */
+  async run(): Promise<number> {
+    const root = new TreeBuilder(this.#blocks, FILL_PERCENT);
+    await this.#tree(this.#source.meta.rootPage, root);
+    const id = root.finish();
+    this.#blocks.end();
+    invariant(this.#depth === 0, 'every bucket is left again');
+    return id;
   }
 
-  /** Drops what has not been committed. */
-  end(): void {
-    this.#writer.rollback();
+  async #tree(rootId: number, into: TreeBuilder): Promise<void> {
+    const leaf = (page: Page): boolean | Promise<boolean> => this.#leaf(page, into);
+    const slices = this.#source.slices(COMPACTION_SLICE_MS);
+    await new TreeWalk(this.#source.pager, slices, { leaf }).run(rootId);
   }
 
-  async #leaf(page: Page): Promise<boolean> {
-    const { bytes } = page;
+  #leaf(page: Page, into: TreeBuilder): boolean | Promise<boolean> {
     for (let i = 0; i < page.count; i++) {
-      const key = page.keyOffset(i);
-      const keyLength = page.keyLength(i);
-      const value = key + keyLength;
-      const valueLength = page.valueLength(i);
-      if (this.#keys >= COMPACTION_KEYS_MAX || this.#bytes >= COMPACTION_BYTES_MAX) {
-        await this.#nextTransaction();
-      }
-      this.#keys++;
-      this.#bytes += keyLength + valueLength;
-      if (page.isBucket(i)) {
-        await this.#nested(page, i);
-      } else if (this.#bucket === undefined) {
-        throw this.#source.pager.corrupt(page.id, 'a plain value in the root bucket');
-      } else {
-        this.#bucket.putSlice(bytes, key, keyLength, bytes, value, valueLength);
-      }
+      if (page.isBucket(i) || this.#depth === 0) return this.#buckets(page, i, into);
+      into.add(page.bytes, page.keyOffset(i), page.keyLength(i), page.valueLength(i), 0);
     }
-    return true;
+    return this.#blocks.isFull ? this.#flush() : true;
   }
 
-  async #nested(page: Page, index: number): Promise<void> {
+  /** The elements from index `from` on, among which are buckets. */
+  async #buckets(page: Page, from: number, into: TreeBuilder): Promise<boolean> {
+    for (let i = from; i < page.count; i++) {
+      if (page.isBucket(i)) await this.#bucket(page, i, into);
+      else if (this.#depth === 0) {
+        throw this.#source.pager.corrupt(page.id, 'a plain value in the root bucket');
+      } else into.add(page.bytes, page.keyOffset(i), page.keyLength(i), page.valueLength(i), 0);
+    }
+    return this.#blocks.isFull ? await this.#flush() : true;
+  }
+
+  async #bucket(page: Page, index: number, into: TreeBuilder): Promise<void> {
     const { pager } = this.#source;
     const start = page.keyOffset(index);
-    const end = start + page.keyLength(index);
-    const name = page.bytes.slice(start, end);
-    const value = decodeBucketValue(pager, page.id, page.bytes, end, page.valueLength(index));
-    if (this.#path.length >= BUCKET_DEPTH_MAX)
-      throw pager.corrupt(page.id, 'buckets nest too deep');
-
-    const outer = this.#bucket;
-    const bucket = (outer ?? this.#writer).createBucket(name);
-    bucket.fillPercent = FILL_PERCENT;
-    if (value.sequence !== 0n) bucket.setSequence(value.sequence);
-    this.#path.push(name);
-    this.#bucket = bucket;
-    const leaf = (inner: Page): Promise<boolean> => this.#leaf(inner);
-    if (value.inline !== undefined) await leaf(value.inline);
-    else await new TreeWalk(pager, this.#source.slices(), { leaf }).run(value.rootId);
-    invariant(this.#path.pop() === name, 'buckets are left in the reverse of their order');
-    this.#bucket = this.#reopen();
+    const keyLength = page.keyLength(index);
+    const end = start + keyLength;
+    const { rootId, sequence, inline } = decodeBucketValue(
+      pager,
+      page.id,
+      page.bytes,
+      end,
+      page.valueLength(index),
+    );
+    if (this.#depth >= BUCKET_DEPTH_MAX) throw pager.corrupt(page.id, 'buckets nest too deep');
+    this.#depth++;
+    const tree = new TreeBuilder(this.#blocks, FILL_PERCENT);
+    if (inline === undefined) await this.#tree(rootId, tree);
+    else await this.#leaf(inline, tree);
+    this.#depth--;
+    const value = tree.inlineValue(sequence) ?? encodeBucketHeader(tree.finish(), sequence);
+    const element = new Uint8Array(keyLength + value.length);
+    element.set(page.bytes.subarray(start, end));
+    element.set(value, keyLength);
+    into.add(element, 0, keyLength, value.length, BUCKET_ELEMENT_FLAG);
   }
 
-  async #nextTransaction(): Promise<void> {
-    invariant(this.#keys > 0, 'a transaction of a compaction has a key');
-    await this.#writer.commit();
-    this.#writer = await this.#target.writer();
-    this.#keys = 0;
-    this.#bytes = 0;
-    this.#bucket = this.#reopen();
-  }
-
-  /** The bucket at `path`; undefined for the root. */
-  #reopen(): EditBucket | undefined {
-    let bucket: EditBucket | undefined;
-    for (const name of this.#path) {
-      bucket = (bucket ?? this.#writer).bucket(name);
-      invariant(bucket !== undefined, 'what was created before is there');
-      bucket.fillPercent = FILL_PERCENT;
+  /** Writes what is full, and syncs it now and then: the rest of the disk is others'. */
+  async #flush(): Promise<boolean> {
+    const { file, pageSize } = this.#builder.pager;
+    this.#writer.assertGoesOn();
+    await this.#blocks.flush();
+    const unsynced = (this.#builder.pagesBuilt - this.#syncedPages) * pageSize;
+    if (!this.#noSync && unsynced >= COMPACTION_SYNC_BYTES) {
+      await file.sync();
+      this.#syncedPages = this.#builder.pagesBuilt;
     }
-    return bucket;
+    this.#writer.assertGoesOn();
+    return true;
   }
 }

@@ -3,6 +3,7 @@
 
 import { EMPTY_BYTES, invariant, type Slices, verify } from '../../base/index.ts';
 import { PAGE_HEADER_SIZE } from '../file/layout.ts';
+import { JOINED_PAGES_MAX } from '../limits.ts';
 import type { EditTree } from './edit-tree.ts';
 import {
   BranchEntry,
@@ -121,7 +122,9 @@ function joinsLeaf(size: number, nextSize: number, cut: Cut): boolean {
   if (PAGE_HEADER_SIZE + nextSize <= cut.pageSize) return false;
   // An element that needs overflow pages anyway is joined if that saves a page.
   const { builder } = cut;
-  return builder.pagesFor(size + nextSize) < builder.pagesFor(size) + builder.pagesFor(nextSize);
+  const pages = builder.pagesFor(size + nextSize);
+  if (pages > JOINED_PAGES_MAX) return false;
+  return pages < builder.pagesFor(size) + builder.pagesFor(nextSize);
 }
 
 /** As `cutLeaf`, but with two elements per page at least: a branch with one child is useless. */

@@ -12,7 +12,7 @@ import {
 import type { WriteBucket, WriteCursor } from '../api.ts';
 import { BUCKET_ELEMENT_FLAG, PAGE_HEADER_SIZE } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
-import { KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts';
+import { INLINE_SHARE, KEY_BYTES_MAX, VALUE_BYTES_MAX } from '../limits.ts';
 import { decodeBucketValue, encodeBucketHeader } from '../read/bucket-value.ts';
 import { EditTree, findEntry, found, type TreeOwner } from './edit-tree.ts';
 import { emptyLeaf, LeafEntry, type LeafNode, type TreeNode } from './node.ts';
@@ -20,9 +20,6 @@ import { rebalance } from './rebalance.ts';
 import { type SpillTarget, spillTree } from './spill.ts';
 import { TreeCursor } from './write-cursor.ts';
 import { encodeInlineBucket } from './write-page.ts';
-
-/** The part of a page that a bucket may take to be kept inline, bbolt's rule. */
-const INLINE_SHARE = 1 / 4;
 
 const FILL_PERCENT_DEFAULT = 0.5;
 

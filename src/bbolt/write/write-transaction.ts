@@ -55,12 +55,21 @@ export interface WriteHost {
   /** Bytes of meta page to write; reused by all commits. */
   readonly metaPage: Uint8Array;
   slices(): Slices;
+  /** Throws CLOSED, or why it takes no writes any more. */
+  assertWritable(): void;
   /** Makes `meta` the state that new readers see. */
   publish(meta: Meta): void;
   /** Refuses all further writers, with this as the cause. */
   poison(reason: unknown): void;
   /** The writer is done, successfully or not. */
   releaseWriter(): void;
+}
+
+/** The pages of a commit, and the meta page to come. */
+interface Built {
+  readonly builder: PageBuilder;
+  readonly meta: Meta;
+  readonly list: PageRuns;
 }
 
 const STATES = { OPEN: 0, COMMITTING: 1, ENDED: 2 } as const;
@@ -135,7 +144,30 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   /** As `commit`; with `always`, a meta page is written even if nothing has changed. */
-  async commitWhole(always: boolean): Promise<CommitResult> {
+  commitWhole(always: boolean): Promise<CommitResult> {
+    return this.#commit(() => this.#build(always), [ERROR_CODES.DISK_FULL]);
+  }
+
+  /**
+   * Commits a root bucket whose pages `build` makes; returns its root's page id. The one before must be
+   * empty. What `build` reads elsewhere may fail without harm to this database.
+   */
+  commitRoot(build: (builder: PageBuilder) => Promise<number>): Promise<CommitResult> {
+    invariant(!this.#root.cursor().first(), 'a root bucket that is replaced is empty');
+    const { DISK_FULL, CORRUPT, CLOSED } = ERROR_CODES;
+    return this.#commit(() => this.#buildRoot(build), [DISK_FULL, CORRUPT, CLOSED]);
+  }
+
+  /** Throws CLOSED, or why the database takes no writes any more: for a long `build`. */
+  assertGoesOn(): void {
+    this.#host.assertWritable();
+  }
+
+  /** After an error with one of the `harmless` codes, before the first sync, nothing has changed. */
+  async #commit(
+    build: () => Promise<Built | undefined>,
+    harmless: readonly ErrorCode[],
+  ): Promise<CommitResult> {
     this.assertOpen();
     this.#state = STATES.COMMITTING;
     const host = this.#host;
@@ -143,7 +175,7 @@ export class Writer implements WriteTransaction, BucketOwner {
     let uncertain = false;
     try {
       failAt('lackOfDiskSpace', ERROR_CODES.DISK_FULL);
-      const built = await this.#build(always);
+      const built = await build();
       if (built === undefined) return { txid: this.#base.txid, pagesWritten: 0 };
       await built.builder.flush();
       const { file, pageSize } = host.pager;
@@ -175,7 +207,7 @@ export class Writer implements WriteTransaction, BucketOwner {
       host.publish(built.meta);
       return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
     } catch (error) {
-      if (uncertain || !hasCode(error, ERROR_CODES.DISK_FULL)) host.poison(error);
+      if (uncertain || !harmless.some((code) => hasCode(error, code))) host.poison(error);
       else host.freelist.rollback();
       throw error;
     } finally {
@@ -184,11 +216,7 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   /** Undefined if nothing has changed. */
-  async #build(
-    always: boolean,
-  ): Promise<
-    { readonly builder: PageBuilder; readonly meta: Meta; readonly list: PageRuns } | undefined
-  > {
+  async #build(always: boolean): Promise<Built | undefined> {
     const host = this.#host;
     const base = this.#base;
     const freed = this.#freed;
@@ -201,13 +229,30 @@ export class Writer implements WriteTransaction, BucketOwner {
     const rootChanged = (await this.#root.spill({ builder, slices }, false)) !== undefined;
     if (!rootChanged && !always) return undefined;
 
-    for (let i = 0; i < host.freelistPages.length; i += 2) {
-      pushRun(freed, host.freelistPages[i]!, host.freelistPages[i + 1]!);
+    return await this.#built(builder, rootChanged ? this.#root.tree.rootId : base.rootPage);
+  }
+
+  async #buildRoot(build: (builder: PageBuilder) => Promise<number>): Promise<Built> {
+    const host = this.#host;
+    const { rootPage, highWater } = this.#base;
+    pushRun(this.#freed, rootPage, 1);
+    const builder = new PageBuilder(host.pager, host.freelist, highWater);
+    host.freelist.begin(this.txid, 0);
+    return await this.#built(builder, await build(builder));
+  }
+
+  /** With the free list, if commits write one. */
+  async #built(builder: PageBuilder, rootPage: number): Promise<Built> {
+    const host = this.#host;
+    const base = this.#base;
+    const { freelistPages } = host;
+    for (let i = 0; i < freelistPages.length; i += 2) {
+      pushRun(this.#freed, freelistPages[i]!, freelistPages[i + 1]!);
     }
-    const list = host.noFreelistSync ? [] : await this.#buildFreelist(builder, slices);
+    const list = host.noFreelistSync ? [] : await this.#buildFreelist(builder, host.slices());
     const meta: Meta = {
       ...base,
-      rootPage: rootChanged ? this.#root.tree.rootId : base.rootPage,
+      rootPage,
       freelistPage: list[0],
       highWater: builder.highWater,
       txid: this.txid,

@@ -31,7 +31,7 @@ export async function defragment(
     path: `${backend.database.path}.tmp.defragment`,
     fill: async (commit, target) => {
       const watched = room.watch(() => {
-        const copiedBytes = target.size();
+        const copiedBytes = target.fileSize();
         onProgress?.({ copiedBytes, expectedBytes: Math.max(copiedBytes, room.copyBytes) });
         return copiedBytes;
       });

@@ -121,7 +121,7 @@ export class Exchange {
     if (this.#phase.kind !== 'preparing') return;
     this.#phase = { kind: 'abandoned', error };
     this.#endWaiting();
-    // A `fill` in progress fails at its next transaction.
+    // A `fill` in progress fails at its next block.
     void this.#closeTarget();
     this.#port.resumeBatches();
   }
