@@ -62,8 +62,11 @@ export function normalise(text: string, endpoint: string, kept: ReadonlyMap<stri
       .replace(/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":N')
       .replace(/"(RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse)" : \d+/g, '"$1" : N')
       .replace(/\b[0-9a-f]{14,16}\b/g, 'ID')
-      .replace(/http:\/\/127\.0\.0\.1:\d+/g, 'URL')
+      .replace(/https?:\/\/127\.0\.0\.1:\d+/g, 'URL')
+      // A client's own port.
+      .replace(/(LocalAddr: '127\.0\.0\.1):\d+/g, '$1')
       .replace(/[0-9.]+ [kM]?B\b/g, 'SIZE')
+      .replace(/\b\d+%/g, 'SHARE')
       // A table's widths follow its contents.
       .replace(/-{3,}/g, '---')
       .replace(/ {2,}/g, ' ')
@@ -81,12 +84,22 @@ function withoutIndexes(step: Step, text: string): string {
   return text.replace(/, \d+, \d+, $/gm, ', N, N, ').replace(/\| \d+ \| \d+ \| \|/g, '| N | N | |');
 }
 
-export async function takeTour(etcdctl: string, endpoint: string): Promise<Stop[]> {
+/** Where a tour goes, and in whose name. */
+export interface Destination {
+  /** `host:port`. */
+  readonly endpoint: string;
+  /** Flags of the first stop, the second and so on, then from the first again; default: none. */
+  readonly credentials?: readonly (readonly string[])[];
+}
+
+export async function takeTour(etcdctl: string, destination: Destination): Promise<Stop[]> {
+  const { endpoint, credentials = [[]] } = destination;
   const kept = new Map<string, string>();
   const stops: Stop[] = [];
-  for (const step of TOUR) {
+  for (const [index, step] of TOUR.entries()) {
+    const who = credentials[index % credentials.length]!;
     const args = step.args.map((arg) => arg.replace(/\$(\w+)/g, (_, name) => kept.get(name) ?? ''));
-    const command = [etcdctl, `--endpoints=${endpoint}`, '--command-timeout=5s', ...args];
+    const command = [etcdctl, `--endpoints=${endpoint}`, ...who, '--command-timeout=5s', ...args];
     let output: string;
     if (step.lines !== undefined) {
       output = await runForLines(command, step);
