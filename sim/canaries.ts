@@ -5,6 +5,8 @@ import { type Access, AuthState } from '../src/auth/index.ts';
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
 import { Callers } from '../src/server/auth/callers.ts';
 import { ReadIndexQueue } from '../src/server/consensus/read-index-queue.ts';
+import { CallerClient } from '../src/server/services/caller-client.ts';
+import { KeyQueue } from '../src/server/services/key-queue.ts';
 import { PermissionApplier } from '../src/store/apply/permission-applier.ts';
 import { Overlay } from '../src/store/backend/overlay.ts';
 import { REQUEST_KIND } from '../src/store/index.ts';
@@ -195,6 +197,44 @@ const keptPermissions: Canary = {
   },
 };
 
+/** Whoever has entered the queue of a lock is taken for the first. */
+const earlyTurn: Canary = {
+  name: 'early-turn',
+  faults: ['kill'],
+  kind: 'locks',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: () =>
+    wrap(KeyQueue.prototype, 'waitForTurn', () => async ({ header }) => ({ header })),
+};
+
+/** Of the deletions that those in a queue wait for, one in so many is not told. */
+const LOSE_EVERY = 2;
+
+const lostWakeUp: Canary = {
+  name: 'lost-wake-up',
+  faults: ['move-leader'],
+  kind: 'locks',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: () => {
+    let count = 0;
+    return wrap(
+      CallerClient.prototype,
+      'watch',
+      (watch) =>
+        function (this: CallerClient, requests, listener, options) {
+          const { onResponse } = listener;
+          listener.onResponse = (response) => {
+            const isLost = response.events.length > 0 && ++count % LOSE_EVERY === 0;
+            if (!isLost) onResponse.call(listener, response);
+          };
+          return watch.call(this, requests, listener, options);
+        },
+    );
+  },
+};
+
 export const CANARIES: readonly Canary[] = [
   acknowledgeBeforeSync,
   staleRead,
@@ -203,4 +243,6 @@ export const CANARIES: readonly Canary[] = [
   uncheckedReads,
   uncheckedPuts,
   keptPermissions,
+  earlyTurn,
+  lostWakeUp,
 ];

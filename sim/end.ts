@@ -14,8 +14,12 @@ const REST_MS_MAX = 120_000;
 const WRITE_MS = 3_000;
 const LEASE_MS_MAX = 60_000;
 
-/** False if the cluster does not come to rest; that is a violation. */
-export async function settle(cluster: SimCluster, random: Random): Promise<boolean> {
+/** False if the cluster does not come to rest; that is a violation. `clientsEnd`: when all works again. */
+export async function settle(
+  cluster: SimCluster,
+  random: Random,
+  clientsEnd: () => Promise<void> = async () => {},
+): Promise<boolean> {
   cluster.world.network.heal();
   for (const node of cluster.nodes) {
     if (node.paused) node.resume();
@@ -31,7 +35,9 @@ export async function settle(cluster: SimCluster, random: Random): Promise<boole
     await cluster.call('disarm', (client) => client.maintenance.disarm());
     await write(cluster);
     await cluster.sleep(500);
-    if (isLevel(cluster)) return await leasesEnd(cluster);
+    if (!isLevel(cluster)) continue;
+    await clientsEnd();
+    return await leasesEnd(cluster);
   }
   const states = cluster.nodes.map((node) => describe(node)).join('; ');
   cluster.wrong('recovers', `no rest ${REST_MS_MAX} ms after the last fault: ${states}`);

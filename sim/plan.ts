@@ -8,8 +8,11 @@ import { REVISION_COMPACTION_INTERVAL_MS } from '../src/server/limits.ts';
 import type { TrafficMix } from './check/traffic.ts';
 import { FAULTS, type Fault } from './faults.ts';
 
-export const PLAN_KINDS = ['keys', 'users'] as const;
-/** With `users`, authentication is on, and an administrator changes what clients may do. */
+export const PLAN_KINDS = ['keys', 'users', 'locks'] as const;
+/**
+ * With `users`, authentication is on, and an administrator changes what clients may do; with `locks`,
+ * clients contend for locks and elections, and do nothing else.
+ */
 export type PlanKind = (typeof PLAN_KINDS)[number];
 
 export interface Plan {
@@ -49,7 +52,8 @@ export function planOf(options: PlanOptions): Plan {
   const random = seededRandom(options.seed);
   const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
   const plan = keysPlan(options, random);
-  const kind = options.kind ?? pick('keys', 'keys', 'users');
+  const kind = options.kind ?? pick('keys', 'keys', 'keys', 'users', 'users', 'locks');
+  if (kind === 'locks') return { ...plan, kind };
   const withUsers = kind === 'keys' ? plan : usersPlan(plan, random);
   const compaction = pick('none', 'none', 'none', 'periodic', 'periodic', 'revision');
   return compaction === 'none' ? withUsers : compactedPlan(withUsers, compaction);

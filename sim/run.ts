@@ -9,12 +9,16 @@ import { checkAuth, countAuth } from './check/auth-guarantees.ts';
 import { checkHistory } from './check/check-history.ts';
 import { clientTarget } from './check/client-target.ts';
 import { ClientWatch } from './check/client-watch.ts';
+import { checkExclusion } from './check/exclusion.ts';
 import type { History, Violation } from './check/history.ts';
+import { checkLeases } from './check/leases.ts';
 import { RawWatch } from './check/raw-watch.ts';
 import { runTraffic } from './check/traffic.ts';
+import { checkWatches } from './check/watch-guarantees.ts';
 import { SimCluster } from './cluster.ts';
 import { checkMembers, compareHashes, settle } from './end.ts';
 import { DRIFT_PERCENT_MAX, type FaultKind } from './faults.ts';
+import { Contention } from './lock-traffic.ts';
 import { type Plan, type PlanOptions, planOf } from './plan.ts';
 
 export interface SimOptions extends PlanOptions {
@@ -95,6 +99,7 @@ class Run {
   readonly #watches: RawWatch[] = [];
   readonly #clientWatches: ClientWatch[] = [];
   readonly #users: RunUsers | undefined;
+  #contention: Contention | undefined = undefined;
   /** Set when all has come to rest, so that the record can be judged. */
   #isComplete = false;
   faults = 0;
@@ -125,7 +130,8 @@ class Run {
     await Promise.all([this.#traffic(endMs), this.#nemesis(endMs), this.#users?.administer(endMs)]);
     cluster.log('calm');
     await cluster.sleep(this.#plan.idleMs);
-    if (!(await settle(cluster, this.#random))) return;
+    const clientsEnd = async () => await this.#contention?.end();
+    if (!(await settle(cluster, this.#random, clientsEnd))) return;
     await this.#closeWatches();
     for (const client of this.#clients) client.close();
     this.#users?.close();
@@ -151,7 +157,17 @@ class Run {
     if (!this.#isComplete) return [];
     const cluster = this.#cluster;
     const log = cluster.changeLog();
-    const violations = checkHistory(history, { log, drift: DRIFT_PERCENT_MAX / 100 + 0.001 });
+    const drift = DRIFT_PERCENT_MAX / 100 + 0.001;
+    if (this.#contention !== undefined) {
+      // What locks do to keys no client has asked for: there is no order of requests to look for.
+      const { holds } = this.#contention;
+      return [
+        ...checkExclusion(holds, history, log, { drift }),
+        ...checkWatches(history, log),
+        ...checkLeases(history, undefined, { drift }),
+      ];
+    }
+    const violations = checkHistory(history, { log, drift });
     const evidence = this.#users?.evidence;
     if (evidence === undefined) return violations;
     for (const [what, count] of countAuth(history, evidence)) cluster.count(`[${what}]`, count);
@@ -163,6 +179,11 @@ class Run {
   async #traffic(endMs: number): Promise<void> {
     const cluster = this.#cluster;
     const { clients, mix, keys, pauseMs, seed } = this.#plan;
+    if (this.#plan.kind === 'locks') {
+      this.#contention = new Contention({ cluster, seed, clients, pauseMs });
+      this.#contention.begin(endMs);
+      return;
+    }
     const targets = Array.from({ length: clients }, (_, i) => {
       // Some know all members, others one each.
       const nodes = i % 2 === 0 ? cluster.nodes : [cluster.nodes[(i >> 1) % cluster.nodes.length]!];
