@@ -37,5 +37,5 @@ export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   net: ['asn1js', 'pkijs'],
   gateway: ['ws'],
   server: ['bcryptjs', 'jose', 'pino', 'prom-client'],
-  cli: ['commander', 'node-unix-socket'],
+  cli: ['commander', 'node-unix-socket', 'yaml'],
 };

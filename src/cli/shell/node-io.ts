@@ -113,7 +113,7 @@ export function createNodeIo(): NodeIo {
       writePending();
       return stdin.hidden(prompt);
     },
-    readFile,
+    readFile: async (path) => (await import('./read-file.ts')).readFile(path),
     wallMs: () => clock.wallMs(),
     monotonicNs: () => Math.round(clock.monotonicMs() * 1e6),
     sleep: (ms) =>
@@ -151,17 +151,6 @@ export async function argumentWords(argv: readonly string[]): Promise<Word[]> {
     const length = await file.read(bytes, 0);
     const all = wordFromBytes(bytes.subarray(0, length)).split('\0').slice(0, -1);
     return all.length < words.length ? words : all.slice(all.length - words.length);
-  } finally {
-    await file.close();
-  }
-}
-
-async function readFile(path: string): Promise<Uint8Array> {
-  const { createNodeDisk, OPEN_MODES } = await import('../../env/index.ts');
-  const file = await createNodeDisk().open(path, OPEN_MODES.READ);
-  try {
-    const bytes = new Uint8Array(file.size());
-    return bytes.subarray(0, await file.read(bytes, 0));
   } finally {
     await file.close();
   }

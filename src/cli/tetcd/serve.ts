@@ -1,11 +1,11 @@
 // The command line of `tetcd`: what only prints is done here, without loading a member.
 
-import { parseConfig } from '../../server/index.ts';
+import { type ConfigFromFile, parseConfig, parseConfigFile } from '../../server/index.ts';
 import { ABOUT } from './about.ts';
 import type { ReceiveStopSignals } from './early-signals.ts';
 
 export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void> {
-  const parsed = parseConfig(process.argv.slice(2), process.env, ABOUT);
+  const parsed = await parsedSettings();
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);
     process.stderr.write(parsed.stderr);
@@ -15,4 +15,11 @@ export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void
   const { logRefusal, runMember } = await import('./run-member.ts');
   if (parsed.kind === 'run') await runMember(parsed, receiveStopSignals);
   else logRefusal(parsed);
+}
+
+async function parsedSettings(): Promise<ConfigFromFile> {
+  const parsed = parseConfig(process.argv.slice(2), process.env, ABOUT);
+  if (parsed.kind !== 'file') return parsed;
+  const { readConfigFile } = await import('./config-file.ts');
+  return parseConfigFile(parsed.path, await readConfigFile(parsed.path));
 }

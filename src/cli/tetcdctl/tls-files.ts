@@ -4,6 +4,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { TlsOptions } from '../../client/index.ts';
 import { EXIT, ExitError } from '../shell/exit.ts';
 import type { Io } from '../shell/io.ts';
+import { readFailure } from '../shell/read-file.ts';
 
 interface TlsFlags {
   readonly cert: string;
@@ -88,21 +89,11 @@ function parsed<T>(parse: () => T): T {
   }
 }
 
-/** Go's words for what keeps a file from being read. */
-const READ_FAILURES: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  ENOTDIR: 'not a directory',
-};
-
 async function readText(io: Io, path: string): Promise<string> {
   try {
     return Buffer.from(await io.readFile(path)).toString();
   } catch (error) {
-    const { message, cause } = error as Error & { readonly cause?: { readonly code?: string } };
-    const reason = READ_FAILURES[cause?.code ?? ''];
-    if (cause?.code === 'EISDIR') throw wrong(`read ${path}: is a directory`);
-    throw wrong(reason === undefined ? message : `open ${path}: ${reason}`);
+    throw wrong(readFailure(path, error));
   }
 }
 

@@ -318,6 +318,10 @@ export const FLAGS = {
     help: 'Never wait for the disk. Data is lost when the machine stops.',
   }),
 
+  'config-file': stringFlag('', {
+    group: 'misc',
+    help: 'File with the settings, as YAML; other flags and the environment are ignored then.',
+  }),
   version: boolFlag(false, { group: 'misc', help: 'Print versions and exit.' }),
 } as const;
 

@@ -11,7 +11,13 @@ import { laterFlag } from './later-flags.ts';
 import { advertiseProblem, parseUrls } from './urls.ts';
 
 /** Flags of the command alone, or without effect. */
-const NO_OPTION = ['version', 'logger', 'socket-reuse-address', 'v2-deprecation'] as const;
+const NO_OPTION = [
+  'config-file',
+  'version',
+  'logger',
+  'socket-reuse-address',
+  'v2-deprecation',
+] as const;
 
 type CamelCase<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<CamelCase<Tail>>}`

@@ -1,14 +1,15 @@
 export { bootstrapProblem, mismatchText, ownInitialUrls } from './bootstrap-check.ts';
 export type { Built } from './build.ts';
 export { DEFAULT_QUOTA_BYTES } from './build.ts';
+export type { FileValue } from './config-file.ts';
 export type { ConfigOptions } from './config-options.ts';
 export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
 export { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
 export { configFromOptions } from './from-options.ts';
 export type { LogNote } from './log-note.ts';
-export type { ParsedConfig } from './parse-config.ts';
-export { parseConfig } from './parse-config.ts';
+export type { ConfigFromFile, ParsedConfig } from './parse-config.ts';
+export { parseConfig, parseConfigFile } from './parse-config.ts';
 export type {
   AuthConfig,
   EndpointTls,

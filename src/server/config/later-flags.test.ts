@@ -14,12 +14,12 @@ const ABOUT = { packageVersion: '0.1.0', nodeVersion: 'v20.19.0', platform: 'lin
 function outcomeOf(argv: readonly string[], env: Readonly<Record<string, string>> = {}): string {
   const parsed = parseConfig(argv, env, ABOUT);
   if (parsed.kind === 'print') return `${parsed.exitCode}: ${parsed.stderr.split('\n')[0]}`;
+  if (parsed.kind === 'file') return `file ${parsed.path}`;
   return parsed.kind === 'run' ? 'run' : `1: ${parsed.notes.at(-1)!.fields['error']}`;
 }
 
 const FALSE_WORDS = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
 const OFF = { nothing: FALSE_WORDS, lacking: ['true', '1', 'T'] };
-const PATH = { nothing: [''], lacking: ['/etc/x.pem'] };
 const SETTING_OF_SWITCHED_OFF = { nothing: ['', 'any text'], lacking: [] };
 const DURATION_OF_SWITCHED_OFF = { nothing: ['0', '2s', '-1h', '1h2m3s'], lacking: [] };
 const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
@@ -28,7 +28,6 @@ const TRUTH_OF_SWITCHED_OFF = { nothing: ['true', 'false'], lacking: [] };
 const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
   {
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
-    'config-file': PATH,
     'discovery-cacert': SETTING_OF_SWITCHED_OFF,
     'discovery-cert': SETTING_OF_SWITCHED_OFF,
     'discovery-dial-timeout': DURATION_OF_SWITCHED_OFF,

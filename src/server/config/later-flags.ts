@@ -72,7 +72,6 @@ const ANY_DURATION = later(parseDurationMs, always);
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
-  'config-file': UNSET,
   'discovery-cacert': ANY_TEXT,
   'discovery-cert': ANY_TEXT,
   'discovery-dial-timeout': ANY_DURATION,

@@ -31,6 +31,7 @@ function problemOf(argv: readonly string[], env: Readonly<Record<string, string>
   const parsed = parse(argv, env);
   if (parsed.kind === 'print') return `${parsed.exitCode}: ${parsed.stderr.split('\n')[0]}`;
   if (parsed.kind === 'run') return 'none';
+  if (parsed.kind === 'file') return `file ${parsed.path}`;
   const last = parsed.notes.at(-1)!;
   return `${parsed.exitCode}: ${last.fields['error'] ?? last.msg}`;
 }
@@ -401,15 +402,10 @@ test.each([
   ],
   [
     [],
-    { ETCD_CONFIG_FILE: 'x' },
-    '1: flag provided but not implemented by this release: -config-file (by ETCD_CONFIG_FILE)',
-  ],
-  [
-    [],
     { ETCD_LISTEN_CLIENT_URLS: 'http://127.0.0.1:1' },
     '1: --advertise-client-urls is required when --listen-client-urls is set explicitly',
   ],
-  [['--version'], { ETCD_NAME: 'x' }, '0: '],
+  [['--version', '--config-file=f'], { ETCD_NAME: 'x' }, '0: '],
 ] as const)('%j with %j', (argv, env, problem) => {
   expect(problemOf(argv, env)).toBe(problem);
 });
@@ -563,4 +559,15 @@ test.each([
   ['--cors=http://a', 'URL address does not have the form "host:port": http://a'],
 ])('%s is no list of origins', (flag, reason) => {
   expect(problemOf([flag])).toBe(`2: invalid value "${flag.slice(7)}" for flag -cors: ${reason}`);
+});
+
+test('a configuration file takes the place of flags and environment', () => {
+  expect(parse(['--name=', '--config-file=f', '--log-level=debug'])).toEqual({
+    kind: 'file',
+    path: 'f',
+  });
+  // Even of variables that are wrong.
+  const env = { ETCD_CONFIG_FILE: 'x', ETCD_SNAPSHOT_COUNT: 'x' };
+  expect(parse([], env)).toEqual({ kind: 'file', path: 'x' });
+  expect(parse(['--config-file=f'], env)).toEqual({ kind: 'file', path: 'f' });
 });

@@ -1,17 +1,27 @@
 // The settings of the `tetcd` command from its arguments and environment. Pure: what to print, to
-// log and with which code to exit is returned, not done.
+// log and with which code to exit is returned, not done. A configuration file takes their place: that
+// it is to be read is returned too.
 
 import { goQuote } from '../../base/index.ts';
 import { buildConfig } from './build.ts';
 import { FlagCollector, parseCommandLine } from './command-line.ts';
-import { applyEnvironment, type Environment } from './environment.ts';
+import { applyConfigFile, type FileValue } from './config-file.ts';
+import { applyEnvironment, type Environment, environmentName } from './environment.ts';
 import { FLAGS, IGNORED_FLAGS, isFlagName } from './flags.ts';
 import { helpText, USAGE } from './help.ts';
 import type { LogNote } from './log-note.ts';
 import type { ServerConfig } from './server-config.ts';
 import { type About, versionText } from './version-text.ts';
 
-export type ParsedConfig =
+export type ParsedConfig = ConfigFromFile | NamedFile;
+
+/** Read this file, and give what it holds to `parseConfigFile`. */
+interface NamedFile {
+  readonly kind: 'file';
+  readonly path: string;
+}
+
+export type ConfigFromFile =
   /** Log the notes with a logger made from `config.log`, then start. */
   | { readonly kind: 'run'; readonly config: ServerConfig; readonly notes: readonly LogNote[] }
   /** Write both texts as they are, then exit. */
@@ -39,18 +49,39 @@ export function parseConfig(argv: readonly string[], env: Environment, about: Ab
   if (result.commandLine.values.version) {
     return { kind: 'print', text: versionText(about), stderr: '', exitCode: 0 };
   }
+  const path = result.commandLine.values['config-file'] || env[environmentName('config-file')];
+  if (path) return { kind: 'file', path };
   const fromEnvironment = applyEnvironment(env, collector);
   const notes = [...fromEnvironment.notes];
   if (fromEnvironment.conflict) return { kind: 'fail', notes, exitCode: 1 };
   if (fromEnvironment.problem !== undefined) return failure(notes, fromEnvironment.problem);
-  if (collector.problem !== undefined) return failure(notes, collector.problem);
+  return checked(collector, notes);
+}
+
+const LOADED =
+  'loaded server configuration, other configuration command line flags and environment variables will be ' +
+  'ignored if provided';
+
+/** The settings of the file at `path`: what its YAML holds, or the text of why it cannot be read. */
+export function parseConfigFile(
+  path: string,
+  content: { readonly document: FileValue } | { readonly error: string },
+): ConfigFromFile {
+  const collector = new FlagCollector();
+  const error = 'error' in content ? content.error : applyConfigFile(content.document, collector);
+  if (error !== undefined) return failure([], error);
+  return checked(collector, [{ level: 'info', msg: LOADED, fields: { path } }]);
+}
+
+function checked(collector: FlagCollector, before: readonly LogNote[]): ConfigFromFile {
+  if (collector.problem !== undefined) return failure(before, collector.problem);
   const built = buildConfig(collector.values(), collector.given);
-  if (typeof built === 'string') return failure(notes, built);
-  notes.push(...built.notes, ...givenNotes(collector.given));
+  if (typeof built === 'string') return failure(before, built);
+  const notes = [...before, ...built.notes, ...givenNotes(collector.given)];
   return { kind: 'run', config: built.config, notes };
 }
 
-function failure(before: readonly LogNote[], error: string): ParsedConfig {
+function failure(before: readonly LogNote[], error: string): ConfigFromFile {
   const note: LogNote = { level: 'warn', msg: 'failed to verify flags', fields: { error } };
   return { kind: 'fail', notes: [...before, note], exitCode: 1 };
 }

@@ -19,6 +19,7 @@ function parse(argv: readonly string[], env: Readonly<Record<string, string>> = 
 function problemOf(argv: readonly string[]): unknown {
   const parsed = parse(argv);
   if (parsed.kind === 'print') return parsed.stderr.split('\n')[0];
+  if (parsed.kind === 'file') return `file ${parsed.path}`;
   return parsed.kind === 'run' ? 'none' : parsed.notes.at(-1)!.fields['error'];
 }
 
