@@ -1,10 +1,12 @@
 // The pages for operators: every command in them is run, in their order, on a member that is in the state
 // that the page is about. `etcdctl` is ours.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { FLAGS } from '../src/server/config/flags.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { until } from './cluster/until.ts';
 import { ApiClient } from './helpers/api.ts';
 import { Member, serverUnderTest } from './helpers/member.ts';
 import { describeWith, need, REPOSITORY, systemProgram } from './helpers/real-etcd.ts';
@@ -16,7 +18,9 @@ const VALUE = 'v'.repeat(500_000);
 const COMMAND_TIMEOUT_MS = 60_000;
 
 const members: Member[] = [];
+const clusters: Cluster[] = [];
 afterEach(async () => {
+  for (const cluster of clusters.splice(0)) await cluster.dispose();
   for (const member of members.splice(0)) await member.dispose();
 });
 
@@ -27,7 +31,7 @@ function blocksOf(page: string): string[] {
 }
 
 /** Runs a block as it stands, but for the member's address; its output. Fails as the shell does. */
-async function runBlock(member: Member, block: string): Promise<string> {
+async function runBlock(member: { readonly endpoint: string }, block: string): Promise<string> {
   const tool = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
   const script = [
     'set -euo pipefail',
@@ -59,16 +63,28 @@ async function fill(client: ApiClient, count: number): Promise<string> {
   return '';
 }
 
+/** Of the table that `endpoint hashkv` prints. */
+function hashesIn(text: string): string[] {
+  return [...text.matchAll(/127\.0\.0\.1:\d+\s+\S\s+(\d+)/g)].map((match) => match[1]!);
+}
+
 const ours = serverUnderTest();
 const curl = systemProgram('curl');
 
 test('every page is run here', () => {
-  expect(readdirSync(PAGES).sort()).toEqual(['defragment.md', 'space.md']);
+  expect(readdirSync(PAGES).sort()).toEqual(['corruption.md', 'defragment.md', 'space.md']);
 });
 
 test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
   const text = readFileSync(join(PAGES, page), 'utf8');
-  const ofTool = ['cluster', 'write-out', 'physical', 'command-timeout', 'max-old-space-size'];
+  const ofTool = [
+    'cluster',
+    'write-out',
+    'peer-urls',
+    'physical',
+    'command-timeout',
+    'max-old-space-size',
+  ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
   const known = [...Object.keys(FLAGS), ...ofTool];
@@ -95,6 +111,45 @@ describeWith('commands of', [ours, curl], () => {
     expect(page).toContain('etcd_disk_backend_defrag_duration_seconds_count 2\n');
     expect(page).toContain('tetcd_defrag_copied_bytes 0\n');
     client.close();
+  });
+
+  test('corruption.md', async () => {
+    const flags = ['--corrupt-check-time=300ms', '--strict-reconfig-check=false'];
+    const program = need(ours);
+    const cluster = await Cluster.start({ servers: Array(3).fill({ program }), flags });
+    clusters.push(cluster);
+    const leader = await cluster.leader();
+    const bad = cluster.members.find((member) => member !== leader)!;
+    await leader.client.must('KV/Put', { key: 'k', value: 'a value that changes' });
+    await cluster.caughtUp();
+    await bad.stop();
+    const path = join(bad.directory, 'member', 'snap', 'db');
+    const content = readFileSync(path);
+    const value = 'a value that changes';
+    for (let at = content.indexOf(value); at >= 0; at = content.indexOf(value)) content[at]! ^= 1;
+    writeFileSync(path, content);
+    await bad.restart();
+    const [looking, remove, add, disarm, metrics, ...more] = blocksOf('corruption.md');
+    expect(more).toEqual([]);
+    await leader.line(/same compact revision then hashes must match/);
+    await leader.line(/alarm raised|finished peer corruption check/);
+    const found = await runBlock(leader, looking!);
+    expect(found).toMatch(/^memberID:\d+ alarm:CORRUPT/);
+    expect(new Set(hashesIn(found)).size).toBe(2);
+    await runBlock(leader, remove!);
+    await until('the end of the member', () => !bad.isRunning || undefined);
+    rmSync(bad.directory, { recursive: true });
+    const url = new URL(bad.peerUrl).host;
+    const named = add!.replace('m9', bad.name).replace('127.0.0.1:2390', url);
+    await runBlock(leader, named);
+    const peers = cluster.members.map(({ name, peerUrl }) => [name, peerUrl] as const);
+    await bad.start({ peers, state: 'existing' }, flags);
+    const repaired = await runBlock(leader, disarm!);
+    expect(repaired).toContain('OK\n');
+    expect(hashesIn(repaired)).toHaveLength(3);
+    expect(await runBlock(leader, metrics!)).toMatch(
+      /^ok\n[\s\S]*hash_rev_duration_seconds_count [1-9]/,
+    );
   });
 
   test('space.md', async () => {
