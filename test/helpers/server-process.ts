@@ -1,6 +1,6 @@
 // One process of a server program: its log line by line, its end, and that it never outlives us.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { systemProgram } from './real-etcd.ts';
@@ -161,6 +161,18 @@ export class ServerProcess {
     return this.#child.exitCode ?? -1;
   }
 
+  /** kill -9 to it and to all that it has started and they have, also in groups of their own. */
+  async endAll(): Promise<void> {
+    const { pid } = this;
+    if (pid === undefined || !this.isRunning) return;
+    // Stopped first, so that it starts nothing more that the list lacks.
+    this.#child.kill('SIGSTOP');
+    const descendants = descendantsOf(pid);
+    const ended = this.end('SIGKILL');
+    for (const one of descendants) killIfThere(one);
+    await ended;
+  }
+
   #end(how: string): void {
     this.#ended ??= how;
     for (const waiter of [...this.#waiters]) waiter.reject(this.#refusal(how));
@@ -168,6 +180,24 @@ export class ServerProcess {
 
   #refusal(how: string): Error {
     return new Error(`${this.#name} ${how}:\n${this.#lines.slice(-TAIL_LINES).join('\n')}`);
+  }
+}
+
+function descendantsOf(pid: number): number[] {
+  const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  const rows = table.split('\n').map((row) => row.trim().split(/\s+/).map(Number));
+  const found = [pid];
+  for (const parent of found) {
+    for (const [child, of] of rows) if (of === parent) found.push(child!);
+  }
+  return found.slice(1);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { Client } from '../../src/client/index.ts';
+import { until } from '../cluster/until.ts';
 import { serverUnderTest, temporaryDirectory } from '../helpers/member.ts';
 import { describeWith, REPOSITORY } from '../helpers/real-etcd.ts';
 import { type RunResult, run } from '../helpers/run.ts';
@@ -14,8 +15,9 @@ const READY_TIMEOUT_MS = 60_000;
 const directory = temporaryDirectory();
 let running: ServerProcess | undefined;
 
+// Members are in groups of their own: without the script they would go on.
 afterEach(async () => {
-  await running?.end('SIGKILL');
+  await running?.endAll();
   running = undefined;
 });
 
@@ -71,6 +73,27 @@ describeWith('the script that starts a cluster', [serverUnderTest()], () => {
     await interrupt(cluster, 'SIGINT');
     await cluster.line(/^infra3 \| ended with/, READY_TIMEOUT_MS);
   });
+});
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+test('a process that is ended takes with it what it has started, also in a group of its own', async () => {
+  const options = `{ detached: true, stdio: 'inherit' }`;
+  const inner = `console.log('pid ' + process.pid); setInterval(() => {}, 60_000)`;
+  const outer = `require('child_process').spawn(process.execPath, ['-e', \`${inner}\`], ${options})`;
+  running = new ServerProcess('parent', [process.execPath, '-e', outer]);
+  const [, pid] = /pid (\d+)/.exec(await running.line(/pid/, READY_TIMEOUT_MS))!;
+  expect(isThere(Number(pid))).toBe(true);
+  // Its output ends when both are gone.
+  await running.endAll();
+  const gone = (): true | undefined => (isThere(Number(pid)) ? undefined : true);
+  await until('its end', gone);
 });
 
 describe('its flags', () => {
