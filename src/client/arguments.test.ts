@@ -281,6 +281,16 @@ const WRONG: readonly (readonly [
     'targetId must be a bigint, not 5',
   ],
   [
+    'an unknown action',
+    (c, w) => c.maintenance.downgrade(w('ENABLE'), '3.6'),
+    'action must be validate, enable or cancel, not ENABLE',
+  ],
+  [
+    'a downgrade to a number',
+    (c, w) => c.maintenance.downgrade('enable', w(3.6)),
+    'version must be a string, not 3.6',
+  ],
+  [
     'a snapshot with options that are none',
     (c, w) => c.maintenance.snapshot(w(5)).next(),
     'options must be an object',

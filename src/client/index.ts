@@ -37,7 +37,12 @@ export type {
   LeaseListResult,
   LeaseTimeToLiveResult,
 } from './lease/lease.ts';
-export type { AlarmSelection, EndpointOptions, MaintenanceClient } from './maintenance.ts';
+export type {
+  AlarmSelection,
+  DowngradeAction,
+  EndpointOptions,
+  MaintenanceClient,
+} from './maintenance.ts';
 export type {
   AuthOptions,
   CallOptions,

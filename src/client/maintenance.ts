@@ -2,10 +2,20 @@
 
 import { etcdserverpb } from '../protocol/index.ts';
 import { checkId, checkInteger, checkObject, checkText } from './arguments.ts';
+import { invalidArgument } from './errors.ts';
 import type { CallOptions } from './options.ts';
 import { printed, printedDeep } from './printed.ts';
 import type { Calls } from './transport/calls.ts';
 import { serverStream } from './transport/server-stream.ts';
+
+/** What a call about a downgrade asks for. */
+export type DowngradeAction = 'validate' | 'enable' | 'cancel';
+
+const DOWNGRADE_ACTIONS: Readonly<Record<DowngradeAction, etcdserverpb.DowngradeAction>> = {
+  validate: etcdserverpb.DowngradeAction.VALIDATE,
+  enable: etcdserverpb.DowngradeAction.ENABLE,
+  cancel: etcdserverpb.DowngradeAction.CANCEL,
+};
 
 const { methods } = etcdserverpb.MaintenanceService;
 
@@ -125,6 +135,28 @@ export class MaintenanceClient {
     const method = methods.moveLeader;
     const request = method.request.create({ targetID: targetId });
     return this.#at(options, (calls) => calls.unary(method, request, options, 'always'));
+  }
+
+  /**
+   * Whether the cluster may be downgraded to `version` (`3.6`, one minor version below its own), the begin
+   * of that, or its end before it is complete (`cancel`, without a version). The response has the cluster
+   * version, which follows within seconds. INVALID_DOWNGRADE_TARGET_VERSION, DOWNGRADE_IN_PROCESS.
+   */
+  async downgrade(
+    action: DowngradeAction,
+    version = '',
+    options: CallOptions = {},
+  ): Promise<etcdserverpb.DowngradeResponse> {
+    checkText(version, 'version');
+    const number = Object.hasOwn(DOWNGRADE_ACTIONS, action) ? DOWNGRADE_ACTIONS[action] : undefined;
+    if (number === undefined) {
+      throw invalidArgument(`action must be validate, enable or cancel, not ${String(action)}`);
+    }
+    const method = methods.downgrade;
+    const request = method.request.create({ action: number, version });
+    // A repeated begin could find the downgrade that it has begun itself.
+    const repeats = action === 'enable' ? 'unbegun' : 'always';
+    return printedDeep(await this.#calls.unary(method, request, options, repeats));
   }
 
   /** Yields the member's database file in pieces; the last 32 bytes are the SHA-256 of those before. */

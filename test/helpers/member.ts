@@ -143,6 +143,12 @@ export class Member {
     return this.#process?.log() ?? '';
   }
 
+  /** The first line since the last start with `pattern`, past or to come. */
+  line(pattern: RegExp, timeoutMs: number = START_TIMEOUT_MS): Promise<string> {
+    if (this.#process === undefined) throw this.#notRunning();
+    return this.#process.line(pattern, timeoutMs);
+  }
+
   /** SIGTERM; resolves with the exit code. A member that hangs is killed and the call rejects. */
   async stop(): Promise<number> {
     return this.#end('SIGTERM');

@@ -3,6 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { ApiClient } from '../helpers/api.ts';
 import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, type Found, need, realEtcd } from '../helpers/real-etcd.ts';
 import { fill, observe } from './contents.ts';
@@ -51,6 +52,7 @@ async function change(first: Owner, second: Owner, ending: 'stop' | 'kill'): Pro
 const ours = serverUnderTest();
 const real34 = realEtcd('3.4');
 const real35 = realEtcd('3.5');
+const real36 = realEtcd('3.6');
 const at = (version: string): readonly string[] => [`--max-cluster-version=${version}`];
 
 interface Way {
@@ -107,6 +109,28 @@ describeWith('from etcd 3.4 to ours held at 3.4 and back', [real34, ours], () =>
     await member.kill();
     await member.restart({ program: etcd34().program, flags: [SNAPSHOTS_OFTEN] });
     expect(await observe(member.endpoint)).toEqual(before);
+  });
+});
+
+describeWith('from ours, downgraded, to etcd 3.6 and back', [real36, ours], () => {
+  test('with all data, after kill -9 as soon as it is said', { timeout: TIMEOUT_MS }, async () => {
+    const member = await start(need(ours));
+    await fill(member.endpoint, 0);
+    const before = await observe(member.endpoint);
+    const client = new ApiClient(member.endpoint);
+    await client.must('Maintenance/Downgrade', { action: 1, version: '3.6' });
+    client.close();
+    await member.line(/The server is ready to downgrade/);
+    await member.kill();
+    const flags = [SNAPSHOTS_OFTEN, '--downgrade-check-time=1s'];
+    await member.restart({ program: realProgram(need(real36)), flags });
+    expect(await observe(member.endpoint)).toEqual(before);
+    await member.line(/the cluster has been downgraded/);
+    await fill(member.endpoint, 1);
+    const after = await observe(member.endpoint);
+    await member.kill();
+    await member.restart({ program: need(ours), flags });
+    expect(await observe(member.endpoint)).toEqual(after);
   });
 });
 

@@ -249,6 +249,27 @@ const MAINTENANCE: readonly Step[] = [
     watch a --rev 2 -w fields
     watch a --rev 2 -w protobuf`,
   ),
+  ...steps(
+    NEW,
+    `downgrade validate
+    downgrade enable
+    downgrade validate ''
+    downgrade enable 3.6 3.5
+    downgrade validate 3.6
+    downgrade validate 3.6.16
+    downgrade validate 3.6 -w json
+    downgrade validate 3.6 -w protobuf
+    downgrade validate 3.6 -w fields
+    downgrade validate 3.6 -w table
+    downgrade validate 3.5
+    downgrade enable 3.7
+    downgrade enable 3.x
+    downgrade enable v3.6
+    downgrade cancel
+    downgrade cancel 3.6
+    downgrade cancel -w json
+    downgrade nothing`,
+  ),
   { args: ['watch'], env: { ETCDCTL_WATCH_RANGE_END: 'x' } },
   { args: ['watch', 'a'], env: { ETCDCTL_WATCH_KEY: 'x' } },
   { args: ['watch', '-i'], input: 'foo\n\nwatch\nprogress x\n', like: NOT_34 },

@@ -7,7 +7,6 @@ import { EXIT, ExitError } from '../shell/exit.ts';
 export const MISSING_COMMANDS = [
   'check',
   'completion',
-  'downgrade',
   'elect',
   'lock',
   'make-mirror',

@@ -14,6 +14,7 @@ import { addAlarm } from './alarm/alarm.ts';
 import { addAuth } from './auth/auth.ts';
 import { addRole } from './auth/role.ts';
 import { addUser } from './auth/user.ts';
+import { addDowngrade } from './downgrade/downgrade.ts';
 import { addDefrag } from './endpoint/defrag.ts';
 import { addEndpoint } from './endpoint/endpoint.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
@@ -170,7 +171,8 @@ function buildTree(tree: CommandTree): Command {
   for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
     add(root, tree);
   }
-  for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag]) add(root, tree);
+  for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade])
+    add(root, tree);
   for (const add of [addAuth, addUser, addRole]) add(root, tree);
   for (const add of [addOptions, addVersion]) add(root, tree);
   addMissingCommands(root);

@@ -3,6 +3,7 @@
 
 import {
   type AuthStatusResult,
+  type DowngradeAction,
   etcdserverpb,
   type KeepAliveResponse,
   mvccpb,
@@ -178,6 +179,10 @@ export class JsonPrinter implements Printer {
 
   moveLeader(_leader: bigint, _target: bigint, response: etcdserverpb.MoveLeaderResponse): void {
     this.#print(jsonOfMessage(etcdserverpb.MoveLeaderResponseCodec.descriptor, response));
+  }
+
+  downgrade(_action: DowngradeAction, response: etcdserverpb.DowngradeResponse): void {
+    this.#print(jsonOfMessage(etcdserverpb.DowngradeResponseCodec.descriptor, response));
   }
 
   authStatus(result: AuthStatusResult): void {

@@ -2,6 +2,7 @@
 
 import type {
   AuthStatusResult,
+  DowngradeAction,
   etcdserverpb,
   KeepAliveResponse,
   RoleGetResult,
@@ -59,6 +60,7 @@ export interface Printer {
   endpointStatus(list: readonly EndpointStatus[]): void;
   endpointHashKv(list: readonly EndpointHashKv[]): void;
   moveLeader(leader: bigint, target: bigint, response: etcdserverpb.MoveLeaderResponse): void;
+  downgrade(action: DowngradeAction, response: etcdserverpb.DowngradeResponse): void;
   authStatus(result: AuthStatusResult): void;
   /** A change of users or roles, whose answer is a header alone; `text` tells people of it. */
   authChange(text: Word, header: etcdserverpb.ResponseHeader): void;
@@ -138,6 +140,9 @@ export class PartialPrinter implements Printer {
     this.#refuse();
   }
   moveLeader(_leader: bigint, _target: bigint, _response: etcdserverpb.MoveLeaderResponse): void {
+    this.#refuse();
+  }
+  downgrade(_action: DowngradeAction, _response: etcdserverpb.DowngradeResponse): void {
     this.#refuse();
   }
   authStatus(_result: AuthStatusResult): void {

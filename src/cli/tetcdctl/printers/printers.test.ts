@@ -200,8 +200,22 @@ describe('a change of membership', () => {
       expect(() => printed(form, (printer) => printer.memberAdd(response))).toThrow(refused);
       const moved = etcdserverpb.MoveLeaderResponseCodec.create();
       expect(() => printed(form, (printer) => printer.moveLeader(1n, 2n, moved))).toThrow(refused);
+      const downgrade = etcdserverpb.DowngradeResponseCodec.create();
+      expect(() => printed(form, (printer) => printer.downgrade('enable', downgrade))).toThrow(
+        refused,
+      );
     }
   });
+});
+
+test('downgrades', () => {
+  const response = etcdserverpb.DowngradeResponseCodec.create({ header, version: '3.7' });
+  expect(printed('simple', (printer) => printer.downgrade('cancel', response))).toBe(
+    'Downgrade cancel success, cluster version 3.7\n',
+  );
+  expect(printed('json', (printer) => printer.downgrade('enable', response))).toMatch(
+    /^\{"header":\{.*\},"version":"3\.7"\}\n$/,
+  );
 });
 
 test('alarms', () => {

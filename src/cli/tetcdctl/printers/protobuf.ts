@@ -2,6 +2,7 @@
 
 import {
   type AuthStatusResult,
+  type DowngradeAction,
   etcdserverpb,
   type KeepAliveResponse,
   mvccpb,
@@ -91,6 +92,9 @@ export class ProtobufPrinter extends PartialPrinter {
     response: etcdserverpb.MoveLeaderResponse,
   ): void {
     this.#io.out(etcdserverpb.MoveLeaderResponseCodec.encode(response));
+  }
+  override downgrade(_action: DowngradeAction, response: etcdserverpb.DowngradeResponse): void {
+    this.#io.out(etcdserverpb.DowngradeResponseCodec.encode(response));
   }
   override memberList(response: etcdserverpb.MemberListResponse): void {
     this.#io.out(etcdserverpb.MemberListResponseCodec.encode(response));

@@ -2,6 +2,7 @@
 
 import type {
   AuthStatusResult,
+  DowngradeAction,
   etcdserverpb,
   KeepAliveResponse,
   mvccpb,
@@ -176,6 +177,10 @@ export class SimplePrinter implements Printer {
 
   moveLeader(leader: bigint, target: bigint): void {
     this.#line(`Leadership transferred from ${leader.toString(16)} to ${target.toString(16)}`);
+  }
+
+  downgrade(action: DowngradeAction, { version }: etcdserverpb.DowngradeResponse): void {
+    this.#line(`Downgrade ${action} success, cluster version ${version}`);
   }
 
   authStatus({ enabled, authRevision }: AuthStatusResult): void {
