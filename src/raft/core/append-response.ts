@@ -52,7 +52,6 @@ function onRejection(raft: Raft, response: Message, progress: Progress): void {
 function onAcknowledgement(raft: Raft, response: Message, progress: Progress): void {
   const { from, index } = response;
   // In PROBE a repeated acknowledgement counts too: it ends the probe.
-  invariant(index <= raft.log.lastIndex(), 'no follower acknowledges what the leader lacks');
   const resumes = progress.match === index && progress.state === PROBE;
   if (!progress.maybeUpdate(index) && !resumes) return;
   invariant(progress.match >= index, 'an acknowledgement is known to match');
