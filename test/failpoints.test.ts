@@ -70,7 +70,7 @@ describeWith('a process', [ours], () => {
     return `${answer.status} ${allow === null ? '' : `(${allow}) `}${await answer.text()}`;
   }
 
-  // As gofail's runtime answered the same requests.
+  // Statuses and texts of gofail's `runtime/http.go`.
   test('lists, sets, tells and takes away', async () => {
     const list = await ask('GET', '');
     expect(list).toContain('\nbeforePublishing=1*print\n');

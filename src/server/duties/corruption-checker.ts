@@ -252,8 +252,11 @@ export class CorruptionChecker {
 
   /** Through the log. What fails is tried again by the next check. */
   #raise(memberID: bigint): void {
-    const { action, alarm } = { action: AlarmAction.ACTIVATE, alarm: AlarmType.CORRUPT };
-    const body = AlarmRequestCodec.encode({ action, memberID, alarm });
+    const body = AlarmRequestCodec.encode({
+      action: AlarmAction.ACTIVATE,
+      memberID,
+      alarm: AlarmType.CORRUPT,
+    });
     const { proposals } = this.#parts;
     proposals.propose(REQUEST_KIND.ALARM, undefined, body, 0, body.length, IGNORED);
   }
