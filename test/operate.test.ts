@@ -72,7 +72,12 @@ const ours = serverUnderTest();
 const curl = systemProgram('curl');
 
 test('every page is run here', () => {
-  expect(readdirSync(PAGES).sort()).toEqual(['corruption.md', 'defragment.md', 'space.md']);
+  expect(readdirSync(PAGES).sort()).toEqual([
+    'corruption.md',
+    'defragment.md',
+    'space.md',
+    'upgrade-and-downgrade.md',
+  ]);
 });
 
 test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
@@ -170,5 +175,23 @@ describeWith('commands of', [ours, curl], () => {
     );
     expect((await statusOf(client)).dbSize).toBeLessThan(QUOTA_BYTES / 4);
     client.close();
+  });
+
+  // With real programs of both versions: test/cluster/downgrade.test.ts.
+  test('upgrade-and-downgrade.md', async () => {
+    const member = await Member.start(need(ours));
+    members.push(member);
+    const [versions, health, enable, wait, cancel, ...more] = blocksOf('upgrade-and-downgrade.md');
+    expect(more).toEqual([]);
+    expect(await runBlock(member, versions!)).toMatch(/"etcdcluster":"3\.7\.0"/);
+    expect(await runBlock(member, health!)).toContain('is healthy');
+    expect(await runBlock(member, enable!)).toBe(
+      'Downgrade validate success, cluster version 3.7\n' +
+        'Downgrade enable success, cluster version 3.7\n',
+    );
+    await runBlock(member, wait!);
+    await member.line(/The server is ready to downgrade/);
+    expect(await runBlock(member, cancel!)).toBe('Downgrade cancel success, cluster version 3.6\n');
+    await member.line(/"from":"3.6","to":"3.7"/);
   });
 });
