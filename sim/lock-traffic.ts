@@ -162,9 +162,14 @@ class Contender {
 
   async #revoke(session: Session): Promise<void> {
     this.#drop(session);
-    const ended = this.#cluster.recorder.moment();
-    for (const hold of this.#holds) if (hold.lease === session.lease) hold.ended ??= ended;
+    this.#endHolds((hold) => hold.lease === session.lease);
     await this.#do({ kind: 'revoke', lease: session.lease });
+  }
+
+  /** All that are meant: a session may have won again what it held. */
+  #endHolds(isMeant: (hold: Hold) => boolean): void {
+    const ended = this.#cluster.recorder.moment();
+    for (const hold of this.#holds) if (isMeant(hold)) hold.ended ??= ended;
   }
 
   async #contend(session: Session): Promise<void> {
@@ -184,7 +189,11 @@ class Contender {
       : this.#lock(name, session, limits);
     const giveUp = await won.catch(() => undefined);
     this.waitsFor = undefined;
-    if (giveUp === undefined) return;
+    if (giveUp === undefined) {
+      // What was cancelled may delete the session's key some time later.
+      await this.#revoke(session);
+      return;
+    }
     await this.#sleep(HOLD_MS_MAX);
     const choice = this.#random.below(20);
     if (choice === 0) this.#drop(session);
@@ -204,7 +213,7 @@ class Contender {
     const { key, header } = await this.#client.call(lock, request, limits);
     const hold = this.#got(name, session, { key, revision: header?.revision ?? 0 });
     return async () => {
-      hold.ended ??= this.#cluster.recorder.moment();
+      this.#endHolds(({ key }) => key === hold.key);
       await this.#client.call(unlock, { key }, { timeoutMs: REQUEST_MS });
     };
   }
@@ -219,7 +228,7 @@ class Contender {
     const limited = { timeoutMs: REQUEST_MS };
     if (this.#random.below(2) === 0) await this.#client.call(proclaim, { leader, value }, limited);
     return async () => {
-      hold.ended ??= this.#cluster.recorder.moment();
+      this.#endHolds(({ key }) => key === hold.key);
       await this.#client.call(resign, { leader }, limited);
     };
   }
