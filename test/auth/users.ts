@@ -1,6 +1,6 @@
 // A cluster with authentication on: its users, and their tokens.
 
-import { ApiClient, type Message } from '../helpers/api.ts';
+import { ApiClient, type ClientPem, type Message } from '../helpers/api.ts';
 
 /** `uma` may read and write the keys that begin with `k`; `nora` has no role. */
 export const USERS = ['nora', 'uma', 'root'] as const;
@@ -16,8 +16,8 @@ export const passwordOf = (user: string): string => `${user}'s password`;
 export const UMAS_RANGE = { key: 'k', range_end: 'l' } as const;
 
 /** Makes the users and turns authentication on. */
-export async function enableAuth(endpoint: string): Promise<void> {
-  const api = new ApiClient(endpoint);
+export async function enableAuth(endpoint: string, tls?: ClientPem): Promise<void> {
+  const api = new ApiClient(endpoint, tls);
   const must = (rpc: string, request: Message = {}) => api.must(`Auth/${rpc}`, request);
   for (const name of USERS) await must('UserAdd', { name, password: passwordOf(name) });
   await must('RoleAdd', { name: 'root' });
