@@ -15,6 +15,8 @@ import type { ClientTls } from './tls.ts';
 export interface SocketConnectOptions extends Pick<SocketStreamOptions, 'gather'> {
   /** Without it, plaintext. */
   readonly tls?: ClientTls;
+  /** IP address of this machine that connections come from; without it, the system chooses. */
+  readonly localAddress?: string | undefined;
   /** Protocol that the server must select over TLS (ALPN); without it, none is negotiated. */
   readonly protocol?: 'h2' | 'http/1.1';
 }
@@ -90,7 +92,7 @@ function settled(opening: Opening, where: string, timeoutMs: number): Promise<So
 
 function openPlain(address: StreamAddress, options: SocketConnectOptions): Opening {
   const reads = new SharedReads();
-  const socket = connectPlain({ ...socketOptions(address), onread: reads.onread });
+  const socket = connectPlain({ ...socketOptions(address, options), onread: reads.onread });
   return {
     socket,
     connected: 'connect',
@@ -118,7 +120,7 @@ async function openTls(
   if (isIP(name) === 0) named.servername = name;
   const { servername: _, ...others } = settings;
   const socket = connect({
-    ...socketOptions(address),
+    ...socketOptions(address, options),
     ...named,
     ...others,
     ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
@@ -142,8 +144,10 @@ async function openTls(
 
 const PROTOCOL_NAMES = { h2: 'HTTP/2', 'http/1.1': 'HTTP/1.1' } as const;
 
-function socketOptions({ host, port, path }: StreamAddress) {
-  const where = path === undefined ? { host, port } : { path };
+function socketOptions({ host, port, path }: StreamAddress, options: SocketConnectOptions) {
+  const { localAddress } = options;
+  const from = localAddress === undefined ? {} : { localAddress };
+  const where = path === undefined ? { host, port, ...from } : { path };
   return {
     ...where,
     allowHalfOpen: true,

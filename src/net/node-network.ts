@@ -31,11 +31,13 @@ const GATHER = { gather: true } as const;
 
 /**
  * Byte streams over TCP and Unix sockets, encrypted where the address says so: without `tls`, with
- * nobody who connects, and with those who connect as Node does it.
+ * nobody who connects, and with those who connect as Node does it. Connections come from the IP address
+ * `localAddress`, if one is given.
  */
-export function createNodeNetwork(tls?: NetworkTls): Network {
-  const connectPlain = socketConnect(GATHER);
-  const connectSecure = socketConnect({ ...GATHER, tls: tls?.connect ?? fixedTls({}) });
+export function createNodeNetwork(tls?: NetworkTls, localAddress?: string): Network {
+  const options = { ...GATHER, localAddress };
+  const connectPlain = socketConnect(options);
+  const connectSecure = socketConnect({ ...options, tls: tls?.connect ?? fixedTls({}) });
   return {
     listen: (address, accept) =>
       address.secure === true ? listenSecure(address, accept, tls) : listenPlain(address, accept),

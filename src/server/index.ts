@@ -4,6 +4,7 @@ export * from './config/index.ts';
 export type { ClosedReason, RunningMember } from './embed/running-member.ts';
 export { type StartMemberOptions, startMember } from './embed/start-member.ts';
 export { Member } from './member.ts';
+export { memberLocalAddress } from './ports/local-address.ts';
 export {
   asError,
   createLogger,

@@ -267,8 +267,7 @@ const MAINTENANCE: readonly Step[] = [
     downgrade enable v3.6
     downgrade cancel
     downgrade cancel 3.6
-    downgrade cancel -w json
-    downgrade nothing`,
+    downgrade cancel -w json`,
   ),
   { args: ['watch'], env: { ETCDCTL_WATCH_RANGE_END: 'x' } },
   { args: ['watch', 'a'], env: { ETCDCTL_WATCH_KEY: 'x' } },

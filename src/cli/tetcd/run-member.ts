@@ -9,6 +9,7 @@ import {
   loadMemberTls,
   logProcessTrouble,
   Member,
+  memberLocalAddress,
   openOutputs,
   type parseConfig,
 } from '../../server/index.ts';
@@ -66,8 +67,8 @@ export async function runMember(
   let tls: Awaited<ReturnType<typeof loadMemberTls>>;
   try {
     tls = await loadMemberTls(config, { env: plainEnv, log });
-    const env =
-      tls === undefined ? plainEnv : { ...plainEnv, network: createNodeNetwork(tls.peers) };
+    const network = createNodeNetwork(tls?.peers, memberLocalAddress(config, log));
+    const env = { ...plainEnv, network };
     const member = await Member.start({
       ...{ config, env, log, tls },
       onFatal: die,

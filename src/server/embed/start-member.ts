@@ -13,6 +13,7 @@ import {
   type ServerConfig,
 } from '../config/index.ts';
 import { Member } from '../member.ts';
+import { memberLocalAddress } from '../ports/local-address.ts';
 import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
 import { isSecure, loadMemberTls, type MemberTls } from '../tls/member-tls.ts';
 import { bindDoors, type Doors, type NetworkClients, settingsAt } from './doors.ts';
@@ -62,7 +63,7 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   signal?.addEventListener('abort', giveUp);
   try {
     tls = await loadMemberTls(asked.config, { env: plainEnv, log });
-    const env = encryptedEnv(plainEnv, isForeign, tls);
+    const env = isForeign ? plainEnv : realEnv(plainEnv, asked.config, log, tls);
     doors = await bindDoors(asked.config, env, log, { isForeign, tls: tls?.clients });
     const { ports, clients } = doors;
     const built = await settingsAt(settings, asked.config, doors);
@@ -121,8 +122,9 @@ function assertNetworkAlone(config: ServerConfig): void {
 }
 
 /** The real network, encrypted between members where that is asked for. */
-function encryptedEnv(env: Env, isForeign: boolean, tls: MemberTls | undefined): Env {
-  return isForeign || tls === undefined ? env : { ...env, network: createNodeNetwork(tls.peers) };
+function realEnv(env: Env, config: ServerConfig, log: Logger, tls: MemberTls | undefined): Env {
+  const network = createNodeNetwork(tls?.peers, memberLocalAddress(config, log));
+  return { ...env, network };
 }
 
 function loggerOf(
