@@ -61,7 +61,7 @@ export class SocketAcceptor {
   }
 
   /** Undefined if the handshake fails; the client has been told then. */
-  async accept(request: IncomingMessage, head: Buffer): Promise<SocketExchange | undefined> {
+  async accept(request: IncomingMessage, head: Buffer): Promise<Exchange | undefined> {
     const { socket, headers } = request;
     // The token is no protocol, and may have characters that none has.
     if (headers['sec-websocket-protocol']?.startsWith(BEARER)) {

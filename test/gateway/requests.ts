@@ -252,6 +252,3 @@ function takes(field: FieldInfo, value: string): boolean {
   if (field.type === 'string') return value.startsWith('"') && value !== '"\\ud800"';
   return field.type === 'enum' && value === '"*"';
 }
-
-/** Methods that real etcd 3.7 alone serves; see docs/divergence.md. */
-export const NOT_YET: ReadonlySet<string> = new Set(['/etcdserverpb.Maintenance/Downgrade']);
