@@ -69,6 +69,7 @@ export function normalise(text: string, endpoint: string, kept: ReadonlyMap<stri
       .replace(/\b\d+%/g, 'SHARE')
       // A table's widths follow its contents.
       .replace(/-{3,}/g, '---')
+      .replace(/─{3,}/g, '───')
       .replace(/ {2,}/g, ' ')
       .replace(/\b3\.\d+\.\d+\b/g, 'VERSION')
       // A tool that ends in a panic prints addresses.
@@ -81,7 +82,9 @@ export function normalise(text: string, endpoint: string, kept: ReadonlyMap<stri
 /** In tables and lines of endpoint status, the raft index of this member. */
 function withoutIndexes(step: Step, text: string): string {
   if (step.args[0] !== 'endpoint' || step.args[1] !== 'status') return text;
-  return text.replace(/, \d+, \d+, $/gm, ', N, N, ').replace(/\| \d+ \| \d+ \| \|/g, '| N | N | |');
+  return text
+    .replace(/, \d+, \d+, (?=$|, )/gm, ', N, N, ')
+    .replace(/([|│]) \d+ \1 \d+ \1 \1/g, '$1 N $1 N $1 $1');
 }
 
 /** Where a tour goes, and in whose name. */
