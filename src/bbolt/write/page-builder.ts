@@ -222,7 +222,7 @@ export function grownFileSize(needed: number): number {
 }
 
 /** The check of pages that come from disk, before this one is written. */
-function verifyBuilt(id: number, bytes: Uint8Array, highWater: number): void {
+export function verifyBuilt(id: number, bytes: Uint8Array, highWater: number): void {
   const wrong = validatePage(bytes, highWater);
   if (wrong !== undefined) fail(`built page ${id}: ${wrong}`);
 }

@@ -5,7 +5,7 @@
 //               its first key and page id ──► branch under construction ──full──► block
 //                                               its first key and page id ──► the branch above
 
-import { COUNT_MAX, copyBytes, fail, invariant, verify } from '../../base/index.ts';
+import { copyBytes, invariant, verify } from '../../base/index.ts';
 import {
   allocatePageBytes,
   BUCKET_ELEMENT_FLAG,
@@ -18,9 +18,9 @@ import {
   writeU32,
   writeU64,
 } from '../file/layout.ts';
-import { validatePage } from '../file/page.ts';
 import { INLINE_SHARE, JOINED_PAGES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts';
-import type { PageBuilder } from './page-builder.ts';
+import { type PageBuilder, verifyBuilt } from './page-builder.ts';
+import { writeElement } from './write-page.ts';
 
 /** Pages in the order of the file, collected into blocks that the {@link PageBuilder} writes. */
 export class PageBlocks {
@@ -43,6 +43,11 @@ export class PageBlocks {
   /** Whether {@link flush} should be called before more elements are added. */
   get isFull(): boolean {
     return this.#builder.unwritten >= TRANSFER_BYTES_MAX;
+  }
+
+  /** First page id that is not used yet. */
+  get highWater(): number {
+    return this.#builder.highWater;
   }
 
   /** A page with room for elements of `size` bytes, zeroed behind them; the caller fills it at once. */
@@ -168,7 +173,7 @@ export class TreeBuilder {
     const count = this.#sources.length;
     const { id, bytes } = this.#blocks.page(PAGE_FLAGS.LEAF, count, this.#size);
     this.#writeElements(bytes);
-    if (verify.all) verifyBuilt(id, bytes);
+    if (verify.all) verifyBuilt(id, bytes, this.#blocks.highWater);
     this.#leaves++;
     if (count > 0)
       this.#addChild(0, id, this.#sources[0]!, this.#offsets[0]!, this.#keyLengths[0]!);
@@ -187,10 +192,7 @@ export class TreeBuilder {
     let data = element + count * ELEMENT_SIZE;
     for (let i = 0; i < count; i++) {
       const [keyLength, valueLength] = [this.#keyLengths[i]!, this.#valueLengths[i]!];
-      writeU32(page, element, this.#flags[i]!);
-      writeU32(page, element + 4, data - element);
-      writeU32(page, element + 8, keyLength);
-      writeU32(page, element + 12, valueLength);
+      writeElement(page, element, this.#flags[i]!, data - element, keyLength, valueLength);
       copyBytes(this.#sources[i]!, this.#offsets[i]!, keyLength + valueLength, page, data);
       data += keyLength + valueLength;
       element += ELEMENT_SIZE;
@@ -215,7 +217,7 @@ export class TreeBuilder {
     invariant(count >= 2, 'a branch has two children at least');
     const { id, bytes } = this.#blocks.page(PAGE_FLAGS.BRANCH, count, level.sizeOf(count));
     level.write(bytes, count);
-    if (verify.all) verifyBuilt(id, bytes);
+    if (verify.all) verifyBuilt(id, bytes, this.#blocks.highWater);
     const { keys, keyEnds } = level;
     this.#addChild(depth + 1, id, keys, 0, keyEnds[0]!);
     level.pages++;
@@ -276,10 +278,4 @@ class BranchLevel {
     this.keyEnds.splice(0, count);
     for (let i = 0; i < this.keyEnds.length; i++) this.keyEnds[i] = this.keyEnds[i]! - from;
   }
-}
-
-/** The check of pages that come from disk, before this one is written. */
-function verifyBuilt(id: number, bytes: Uint8Array): void {
-  const wrong = validatePage(bytes, COUNT_MAX);
-  if (wrong !== undefined) fail(`built page ${id}: ${wrong}`);
 }

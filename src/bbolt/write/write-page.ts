@@ -101,7 +101,8 @@ function writeBaseRun(
   return data;
 }
 
-function writeElement(
+/** The header of a leaf element; `pos` is how far behind it its key begins. */
+export function writeElement(
   target: Uint8Array,
   at: number,
   flags: number,

@@ -68,7 +68,7 @@ function readSection(
     const key = keyNamed(section, name);
     const value = mapping[name]!;
     if (key === undefined || value === null) continue;
-    const own = [...path, ...(key.owner === undefined ? [] : [key.owner]), key.name];
+    const own = [...path, key.name];
     const problem =
       key.section === undefined
         ? readValue(value, key.value!, section, own, into)
@@ -107,7 +107,7 @@ function readValue(
 ): string | undefined {
   const read = textOf(value, key.type);
   if ('kind' in read) return mistyped(read.kind, section, path, read.type);
-  into.push({ path: path.filter((name) => !/[A-Z]/.test(name)).join('.'), key, ...read });
+  into.push({ path: path.join('.'), key, ...read });
   return undefined;
 }
 
@@ -187,8 +187,9 @@ function jsonKind(value: FileValue): string {
 }
 
 function mistyped(kind: string, section: Section, path: readonly string[], type: string): string {
-  const owner = section.type.slice(section.type.indexOf('.') + 1);
-  return undecodable(`${kind} into Go struct field ${owner}.${path.join('.')} of type ${type}`);
+  const struct = section.type.slice(section.type.indexOf('.') + 1);
+  const field = [struct, FILE_KEYS[path[0]!]!.owner, ...path].join('.');
+  return undecodable(`${kind} into Go struct field ${field} of type ${type}`);
 }
 
 function undecodable(text: string): string {
