@@ -23,7 +23,8 @@ function plain(reply: Reply | readonly Message[]): unknown {
   const text = JSON.stringify(reply, (name, value: Value) =>
     name === 'cluster_id' || name === 'member_id' ? undefined : value,
   );
-  const granted = /(?<=\/)[0-9a-f]{16}\b|(?<="lease":")\d{17,}/g;
+  // A key has its lease's id in hexadecimal, without leading zeros.
+  const granted = /(?<=\/)[0-9a-f]{10,16}\b|(?<="lease":")\d{13,}/g;
   return JSON.parse(text.replace(granted, 'LEASE'));
 }
 

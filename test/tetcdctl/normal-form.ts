@@ -60,7 +60,10 @@ function withNames(text: string, known: Known): string {
       .replace(/ +/g, ' ')
       .replace(/ \d+ [kM]B | \d+% | \d{5,} /g, ' <n> ');
   }
-  for (const [name, port] of known.ports) result = result.replaceAll(String(port), `<${name}>`);
+  // Only behind an address: a size may be the same number.
+  for (const [name, port] of known.ports) {
+    result = result.replaceAll(new RegExp(`(?<=127\\.0\\.0\\.1:)${port}`, 'g'), `<${name}>`);
+  }
   return (
     result
       .replace(HEADER, '<header>')
