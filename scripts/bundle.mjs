@@ -23,6 +23,7 @@ const LOADER = join(dist, 'cli/shell/bundle-loader.js');
 const PARTS = [
   join(dist, 'cli/tetcd/serve.js'),
   join(dist, 'cli/tetcd/run-member.js'),
+  join(dist, 'cli/tetcd/proxy/run-proxy.js'),
   join(dist, 'cli/tetcdctl/main.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */

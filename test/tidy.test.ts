@@ -11,7 +11,19 @@ import { ALLOWANCES, LONG_FILES, PACKAGES } from './tidy-allowances.ts';
 /** A folder may import those before it; within a row (see ARCHITECTURE.md), those to its left. */
 const ORDER = [
   ...['base', 'protocol', 'raft', 'mvcc', 'lease', 'auth', 'membership', 'env', 'net', 'bbolt'],
-  ...['wal', 'grpc', 'rpc', 'gateway', 'store', 'peer', 'client', 'server', 'cli', 'entry'],
+  ...[
+    'wal',
+    'grpc',
+    'rpc',
+    'gateway',
+    'store',
+    'peer',
+    'client',
+    'proxy',
+    'server',
+    'cli',
+    'entry',
+  ],
 ];
 /** These have effects, but through `env` and `net` only. */
 const WITHOUT_PLATFORM = new Set(['grpc', 'rpc']);
