@@ -210,7 +210,46 @@ const USERS_AND_ROLES: readonly AuthStep[] = [
   ),
   ...steps(
     NEW,
-    `role grant-permission r1 read k -w bogus
+    `role add r4 -w protobuf
+    role add r5 -w table
+    role grant-permission r1 read k -w fields
+    role grant-permission r1 read k -w protobuf
+    role grant-permission r1 read k -w table
+    role revoke-permission r1 k -w json
+    role grant-permission r1 read k
+    role revoke-permission r1 k -w fields
+    role grant-permission r1 read k
+    role revoke-permission r1 k -w protobuf
+    role grant-permission r1 read k
+    role revoke-permission r1 k -w table
+    role delete r4 -w json
+    role delete r5 -w protobuf
+    role delete r1x -w table
+    user delete nobody -w table
+    user get root -w protobuf
+    user get root -w table
+    user list -w table
+    user grant-role a r1 -w protobuf
+    user grant-role a r1 -w table
+    user revoke-role a r1 -w fields
+    user revoke-role a r1 -w protobuf
+    user revoke-role a r1 -w table
+    user passwd root -w table --interactive=false
+    user passwd root -w fields --interactive=false
+    user passwd root -w protobuf --interactive=false
+    auth disable -w json
+    auth disable -w fields
+    auth disable -w table
+    auth disable -w protobuf
+    auth enable -w json
+    --user root:rootpw auth disable -w json
+    auth enable -w fields
+    --user root:rootpw auth disable -w fields
+    auth enable -w protobuf
+    --user root:rootpw auth disable -w protobuf
+    auth enable -w table
+    --user root:rootpw auth disable -w table
+    role grant-permission r1 read k -w bogus
     user add other --interactive=maybe
     user add \\xff:x`,
   ),

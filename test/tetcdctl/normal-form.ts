@@ -26,9 +26,17 @@ function withoutNoise(text: string): string {
   const isNoise = (line: string): boolean => /^\{"level":"warn"|^stty: /.test(line);
   const lines = text.split('\n').filter((line) => !isNoise(line));
   return lines
+    .map(withoutPlace)
     .join('\n')
     .replaceAll('tetcdctl', 'etcdctl')
     .replace(/\nUsage:[\s\S]*$/, '\n');
+}
+
+/** A last line of the log, without the time and where in the program it is from. */
+function withoutPlace(line: string): string {
+  if (!line.startsWith('{"level":"fatal"')) return line;
+  const { ts: _ts, caller: _caller, stacktrace: _stacktrace, ...rest } = JSON.parse(line);
+  return JSON.stringify(rest);
 }
 
 /** The line of a table, as latin1. */
@@ -67,6 +75,8 @@ function withNames(text: string, known: Known): string {
   return (
     result
       .replace(HEADER, '<header>')
+      // A size, which depends on the ids.
+      .replace(/larger than max \(\d+ vs/, 'larger than max (<n> vs')
       // Times, sizes and raft's counters.
       .replace(/\b\d+(\.\d+)?(ms|\xc2?\xb5s)/g, '<took>')
       .replace(/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse)":\d+/g, '"$1":<n>')

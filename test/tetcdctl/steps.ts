@@ -138,6 +138,9 @@ const KEYS: readonly Step[] = [
     put r1 1
     put r3 3
     del r1 r3 --range --prev-kv
+    put a 1 -w table
+    del a -w table
+    del a -w protobuf
     get a -x
     get a --no-such
     get a --limit
@@ -191,7 +194,21 @@ const LEASES: readonly Step[] = [
     lease revoke {3} -w fields
     get lk`,
   ),
-  ...steps(NEW, 'lease grant -1\nlease list -w protobuf'),
+  ...steps(
+    NEW,
+    `lease grant -1
+    lease list -w protobuf
+    lease list -w table
+    lease grant 100
+    lease timetolive {4} -w protobuf
+    lease timetolive {4} -w table
+    lease keep-alive --once {4} -w protobuf
+    lease keep-alive --once {4} -w table
+    lease revoke 5 -w protobuf
+    lease grant 100 -w protobuf
+    lease grant 100 -w table
+    lease revoke 5 -w table`,
+  ),
 ];
 
 const MAINTENANCE: readonly Step[] = [
@@ -242,12 +259,46 @@ const MAINTENANCE: readonly Step[] = [
     defrag x -w json
     defrag --cluster
     defrag --data-dir x
+    defrag -w fields
+    defrag -w table
+    defrag -w protobuf
+    endpoint hashkv -w protobuf
+    endpoint health -w table
+    endpoint health -w protobuf
+    member promote 1234 -w table
+    compaction 5 -w json
+    compaction 5 -w fields
+    compaction 5 -w table
+    compaction 5 -w protobuf
+    alarm list -w fields
+    alarm list -w table
+    alarm list -w protobuf
+    alarm disarm -w table
     alarm disarm -w json
     alarm disarm -w fields
     alarm disarm -w protobuf
     watch a --rev 2 -w json
     watch a --rev 2 -w fields
-    watch a --rev 2 -w protobuf`,
+    watch a --rev 2 -w protobuf
+    watch a --rev 2 -w table
+    watch a --rev 2 --prev-kv --progress-notify
+    help get nothing
+    help lease grant
+    help nothing
+    help -x
+    options -w bogus extra
+    get b --auth-jwt-token=x
+    get b --cacert=/nowhere/ca
+    get b --cert=/nowhere/cert --key=/nowhere/key
+    get b --insecure-skip-tls-verify=false
+    get b --insecure-transport=true
+    get b --keepalive-time=1s --keepalive-timeout=1s
+    get b --keepalive-time=1x
+    put big 0123456789012345678901234567890123456789 --max-request-bytes=10
+    get b --max-recv-bytes=10
+    get b --max-recv-bytes=x
+    get b --user= --password=x
+    get b --dial-timeout=1s`,
   ),
   ...steps(
     NEW,
@@ -267,12 +318,43 @@ const MAINTENANCE: readonly Step[] = [
     downgrade enable v3.6
     downgrade cancel
     downgrade cancel 3.6
-    downgrade cancel -w json`,
+    downgrade cancel -w json
+    downgrade cancel -w fields
+    downgrade cancel -w table
+    downgrade cancel -w protobuf
+    downgrade enable 3.7 -w json
+    downgrade enable 3.7 -w fields
+    downgrade enable 3.7 -w table
+    downgrade enable 3.7 -w protobuf`,
   ),
   { args: ['watch'], env: { ETCDCTL_WATCH_RANGE_END: 'x' } },
   { args: ['watch', 'a'], env: { ETCDCTL_WATCH_KEY: 'x' } },
   { args: ['watch', '-i'], input: 'foo\n\nwatch\nprogress x\n', like: NOT_34 },
+  { args: ['watch', '--interactive'], input: '', like: NOT_34 },
 ];
+
+/** Variables of the flags that every command takes. */
+const VARIABLES: readonly Step[] = [
+  { ETCDCTL_AUTH_JWT_TOKEN: 'x' },
+  { ETCDCTL_CACERT: '/nowhere/ca' },
+  { ETCDCTL_CERT: '/nowhere/cert', ETCDCTL_KEY: '/nowhere/key' },
+  { ETCDCTL_COMMAND_TIMEOUT: '10s' },
+  { ETCDCTL_COMMAND_TIMEOUT: 'soon' },
+  { ETCDCTL_DEBUG: 'false' },
+  { ETCDCTL_DIAL_TIMEOUT: '10s' },
+  { ETCDCTL_ENDPOINTS: '127.0.0.1:1' },
+  { ETCDCTL_HEX: 'true' },
+  { ETCDCTL_HEX: 'maybe' },
+  { ETCDCTL_INSECURE_SKIP_TLS_VERIFY: 'false' },
+  { ETCDCTL_INSECURE_TRANSPORT: 'true' },
+  { ETCDCTL_KEEPALIVE_TIME: '1s', ETCDCTL_KEEPALIVE_TIMEOUT: '1s' },
+  { ETCDCTL_MAX_RECV_BYTES: '10' },
+  { ETCDCTL_MAX_REQUEST_BYTES: '10' },
+  { ETCDCTL_PASSWORD: 'x' },
+  { ETCDCTL_USER: 'a:b' },
+  { ETCDCTL_WRITE_OUT: 'fields' },
+  { ETCDCTL_WRITE_OUT: 'bogus' },
+].map((env) => ({ args: ['get', 'b'], env, like: NEW }));
 
 /** Transactions, each printed in every form. */
 const TRANSACTIONS: ReadonlyArray<readonly [input: string, like?: readonly Like[]]> = [
@@ -307,13 +389,18 @@ const TRANSACTIONS: ReadonlyArray<readonly [input: string, like?: readonly Like[
   ['x'],
 ];
 
+const INTERACTIVE: Readonly<Record<string, string[]>> = {
+  simple: ['-i'],
+  fields: ['--interactive'],
+};
+
 function transactions(): Step[] {
   return TRANSACTIONS.flatMap(([input, like]) =>
-    ['simple', 'json', 'fields', 'protobuf'].map((form) => {
+    ['simple', 'json', 'fields', 'table', 'protobuf'].map((form) => {
       // The names in 3.4's JSON are others.
       const likeForm = like ?? (form === 'json' ? NOT_34 : undefined);
       return {
-        args: ['txn', '-w', form, ...(form === 'simple' ? ['-i'] : [])],
+        args: ['txn', '-w', form, ...(INTERACTIVE[form] ?? [])],
         input,
         ...(likeForm === undefined ? {} : { like: likeForm }),
       };
@@ -321,4 +408,10 @@ function transactions(): Step[] {
   );
 }
 
-export const STEPS: readonly Step[] = [...KEYS, ...LEASES, ...MAINTENANCE, ...transactions()];
+export const STEPS: readonly Step[] = [
+  ...KEYS,
+  ...LEASES,
+  ...MAINTENANCE,
+  ...VARIABLES,
+  ...transactions(),
+];

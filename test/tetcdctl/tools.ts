@@ -60,21 +60,7 @@ export function theirs(etcdctl: string): Tool {
     });
 }
 
-/** Real programs to compare with; 3.7 only where TETCD_ETCD_37_DIR names a directory with both. */
+/** The releases that tetcdctl is compared with; steps say which of them do the same. */
 export function realPrograms(): ReadonlyArray<readonly [Like, Found<RealEtcd>]> {
-  const programs: Array<readonly [Like, Found<RealEtcd>]> = [
-    ['3.4', realEtcd('3.4')],
-    ['3.5', realEtcd('3.5')],
-  ];
-  const newest = process.env['TETCD_ETCD_37_DIR'];
-  if (newest) {
-    const value = {
-      release: '3.5',
-      version: '3.7',
-      etcd: `${newest}/etcd`,
-      etcdctl: `${newest}/etcdctl`,
-    } as const;
-    programs.push(['3.7', { value }]);
-  }
-  return programs;
+  return (['3.4', '3.5', '3.7'] as const).map((release) => [release, realEtcd(release)]);
 }

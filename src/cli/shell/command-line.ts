@@ -108,7 +108,8 @@ function findCommand(
   return { command, path, rest: [...rest, ...argv.slice(at)] };
 }
 
-function subcommand(command: Command, word: Word): Command | undefined {
+/** The subcommand of this name, or the only one whose name begins so. */
+export function subcommand(command: Command, word: Word): Command | undefined {
   const exact = command.commands.find((each) => each.name() === word);
   if (exact !== undefined || word === '') return exact;
   const beginning = command.commands.filter((each) => each.name().startsWith(word));

@@ -18,6 +18,7 @@ import { addDowngrade } from './downgrade/downgrade.ts';
 import { addDefrag } from './endpoint/defrag.ts';
 import { addEndpoint } from './endpoint/endpoint.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
+import { addHelp } from './help-command.ts';
 import { addCompaction } from './kv/compaction.ts';
 import { addDel } from './kv/del.ts';
 import { addGet } from './kv/get.ts';
@@ -81,7 +82,7 @@ class Execution implements CommandTree {
   }
 
   async run(argv: readonly Word[]): Promise<void> {
-    const line = readCommandLine(this.root, helpFirst(argv));
+    const line = readCommandLine(this.root, argv);
     if (line.wantsHelp) {
       this.#io.out(helpText(line.command));
       return;
@@ -155,11 +156,6 @@ function withoutSecret({ long }: Flag, text: string): string {
   return isSecret && text !== '' ? '***' : text;
 }
 
-/** `help get` is `get --help`. */
-function helpFirst(argv: readonly Word[]): readonly Word[] {
-  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
-}
-
 function buildTree(tree: CommandTree): Command {
   const root = new Command(PROGRAM_NAME)
     .description('Talks to an etcd cluster from the command line.')
@@ -174,7 +170,7 @@ function buildTree(tree: CommandTree): Command {
   for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade])
     add(root, tree);
   for (const add of [addAuth, addUser, addRole]) add(root, tree);
-  for (const add of [addOptions, addVersion]) add(root, tree);
+  for (const add of [addHelp, addOptions, addVersion]) add(root, tree);
   addMissingCommands(root);
   return root;
 }
