@@ -166,6 +166,17 @@ export interface CommitResult {
   readonly txid: number;
   /** Pages written, the meta page not counted; 0 if the transaction changed nothing. */
   readonly pagesWritten: number;
+  readonly times: CommitTimes;
+}
+
+/**
+ * Parts of a commit's time, as in bbolt's statistics: merging what deletions left small, building pages,
+ * writing and syncing them. Other work of the event loop in between is included.
+ */
+export interface CommitTimes {
+  readonly rebalanceMs: number;
+  readonly spillMs: number;
+  readonly writeMs: number;
 }
 
 /** Result of a copy of the database: the transaction it is as of, and its size. */

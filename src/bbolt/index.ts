@@ -2,6 +2,7 @@ export type {
   Bucket,
   BucketVisitor,
   CommitResult,
+  CommitTimes,
   CopyResult,
   Cursor,
   Database,

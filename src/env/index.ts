@@ -21,3 +21,4 @@ export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
 export { LineOutputs } from './node/line-outputs.ts';
 export { networkError } from './node/node-error.ts';
+export { type ProcessUsage, readProcessUsage } from './node/process-usage.ts';

@@ -63,6 +63,9 @@ interface WrittenNode {
   readonly children: Map<string, WrittenNode> | undefined;
 }
 
+/** A change of the store, by its name in the old HTTP API. */
+type V2Action = 'create' | 'set';
+
 /** Builds the tree change by change, counting as the old store counted. */
 class V2Writer {
   #index = 0;
@@ -71,11 +74,15 @@ class V2Writer {
   readonly #events: string[] = [];
   readonly #root = directory('/', 0);
 
-  constructor() {
+  readonly #onChange: ((action: V2Action) => void) | undefined;
+
+  constructor(onChange: ((action: V2Action) => void) | undefined) {
+    this.#onChange = onChange;
     for (const path of ['/0', '/1']) this.#root.children?.set(path.slice(1), directory(path, 0));
   }
 
-  add(action: 'create' | 'set', path: string, value: string): void {
+  add(action: V2Action, path: string, value: string): void {
+    this.#onChange?.(action);
     this.#index++;
     if (action === 'create') this.#creates++;
     else this.#sets++;
@@ -150,10 +157,14 @@ function writeChildren(children: ReadonlyMap<string, WrittenNode> | undefined): 
 
 /**
  * The data of a raft snapshot for this membership; a fresh array. Equal contents give equal bytes:
- * members and removed ids must come sorted, as `Cluster.state` has them.
+ * members and removed ids must come sorted, as `Cluster.state` has them. `onChange` is told of each change
+ * that makes the store.
  */
-export function writeV2Store(contents: V2Contents): Uint8Array {
-  const writer = new V2Writer();
+export function writeV2Store(
+  contents: V2Contents,
+  onChange?: (action: V2Action) => void,
+): Uint8Array {
+  const writer = new V2Writer(onChange);
   for (const member of contents.members) {
     const path = `${MEMBERS_PATH}/${formatId(member.id)}`;
     writer.add('create', `${path}/raftAttributes`, writeRaftAttributes(member));

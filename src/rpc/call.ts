@@ -38,6 +38,6 @@ export interface UnaryCall extends Call, Pick<GrpcUnaryCall, UnaryAnswers> {
   onCancel: (() => void) | undefined;
 }
 
-type StreamAnswers = 'write' | 'hasRoom' | 'end' | 'pause' | 'resume';
+type StreamAnswers = 'write' | 'hasRoom' | 'end' | 'endUnreadable' | 'pause' | 'resume';
 
 export interface StreamCall extends Call, Pick<GrpcStreamCall, StreamAnswers> {}

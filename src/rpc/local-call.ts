@@ -84,6 +84,11 @@ export abstract class LocalCall implements Call {
     this.#stats.bytesReceived += bytes;
   }
 
+  /** What the client sent cannot be read. */
+  protected countReceiveFailure(): void {
+    if (this.#stats !== undefined) this.#stats.receiveFailures++;
+  }
+
   /** The handler gives a message of so many bytes. */
   protected countSent(bytes: number): void {
     if (this.#stats === undefined) return;

@@ -121,6 +121,12 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
     this.#toClient.end();
   }
 
+  endUnreadable(message: string): void {
+    if (this.ended) return;
+    this.countReceiveFailure();
+    this.end(STATUS.INTERNAL, message);
+  }
+
   pause(): void {
     this.#toHandler.pause();
   }

@@ -36,10 +36,7 @@ export function failMalformed(call: UnaryCall, error: unknown): void {
 
 /** {@link failMalformed} for a stream; its handler releases what it holds. */
 export function endMalformed(call: StreamCall, error: unknown): void {
-  call.end(
-    STATUS.INTERNAL,
-    `grpc: failed to unmarshal the received message: ${malformation(error)}`,
-  );
+  call.endUnreadable(`grpc: failed to unmarshal the received message: ${malformation(error)}`);
 }
 
 function malformation(error: unknown): string {

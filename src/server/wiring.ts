@@ -241,6 +241,7 @@ export class MemberParts {
     const peers = new Peers({
       ...{ env, log, metrics, memberId, clusterId, transfer },
       electionMs: config.electionMs,
+      heartbeatMs: config.heartbeatMs,
       ioTimeoutMs: config.peerIoTimeoutMs,
       ports: peerPorts,
       ownUrls: () => store.machine.cluster.member(memberId)?.peerURLs ?? config.advertisePeerUrls,

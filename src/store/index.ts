@@ -17,6 +17,7 @@ export {
   type StateMachineHost,
 } from './apply/state-machine.ts';
 export { Backend, type BackendOptions } from './backend/backend.ts';
+export type { CommitTook } from './backend/batch-commit.ts';
 export { DatabaseCopy } from './backend/database-copy.ts';
 export { type DefragmentProgress, defragment } from './backend/defragmentation.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';

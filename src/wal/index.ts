@@ -24,6 +24,7 @@ export {
   removeSnapDatabases,
   type SnapName,
   type SnapObserver,
+  type SnapTimer,
   snapDatabasePath,
   snapName,
   writeSnapFile,

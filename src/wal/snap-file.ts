@@ -35,6 +35,13 @@ export interface SnapObserver {
   removed?(path: string): void;
 }
 
+/** Measures the writing of a file. */
+export interface SnapTimer {
+  nowMs(): number;
+  /** The file was encoded, and written and synced, in so many milliseconds. */
+  wrote(marshalMs: number, syncMs: number): void;
+}
+
 /** A parsed name of a `.snap` file. */
 export interface SnapName {
   readonly name: string;
@@ -60,7 +67,9 @@ export async function writeSnapFile(
   disk: Disk,
   directory: string,
   snapshot: raftpb.Snapshot,
+  timer?: SnapTimer,
 ): Promise<string> {
+  const beganMs = timer?.nowMs() ?? 0;
   const { metadata } = snapshot;
   invariant(metadata !== undefined && metadata.index > 0, 'a snapshot file needs an index');
   const data = raftpb.SnapshotCodec.encode(snapshot);
@@ -68,6 +77,7 @@ export async function writeSnapFile(
   const name = snapName(metadata.term, metadata.index);
   const path = `${directory}/${name}`;
   const temporary = `${directory}/${TEMPORARY_PREFIX}-${name}`;
+  const encodedMs = timer?.nowMs() ?? 0;
   const file = await disk.open(temporary, OPEN_MODES.OPEN_OR_CREATE, PERMISSIONS);
   try {
     await file.truncate(0);
@@ -81,6 +91,7 @@ export async function writeSnapFile(
   await file.close();
   await disk.rename(temporary, path);
   await disk.syncDirectory(directory);
+  timer?.wrote(encodedMs - beganMs, timer.nowMs() - encodedMs);
   return path;
 }
 

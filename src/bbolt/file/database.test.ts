@@ -276,7 +276,7 @@ test('a transaction that changes nothing writes nothing', async () => {
   const { effectCount } = disk;
   const tx = await database.beginWrite();
   tx.createBucketIfNotExists(b('key')).delete(b('none'));
-  expect(await tx.commit()).toEqual({ txid: 2, pagesWritten: 0 });
+  expect(await tx.commit()).toMatchObject({ txid: 2, pagesWritten: 0 });
   expect(disk.effectCount).toBe(effectCount);
 });
 

@@ -212,6 +212,10 @@ export class FileDatabase implements Database, WriteHost {
     return new Writer(this, this.#meta);
   }
 
+  get clock(): BboltEnv['clock'] {
+    return this.#env.clock;
+  }
+
   slices(): Slices {
     return new Slices(this.#env);
   }

@@ -4,6 +4,7 @@
 import { EMPTY_BYTES, invariant, type Slices, verify } from '../../base/index.ts';
 import { PAGE_HEADER_SIZE } from '../file/layout.ts';
 import { JOINED_PAGES_MAX } from '../limits.ts';
+import type { CommitClock } from './commit-clock.ts';
 import type { EditTree } from './edit-tree.ts';
 import {
   BranchEntry,
@@ -19,6 +20,7 @@ import { verifyNode } from './verify-tree.ts';
 export interface SpillTarget {
   readonly builder: PageBuilder;
   readonly slices: Slices;
+  readonly clock: CommitClock;
 }
 
 /** Builds the pages of everything under edit; the root's page id. */
@@ -75,7 +77,7 @@ async function spillChildren(
     const pages = child.isLeaf ? cutLeaf(child, cut) : await spillNode(child, cut, target);
     for (const page of pages) slots.push(page);
     if (builder.full) {
-      await builder.flush();
+      await target.clock.writing(() => builder.flush());
       slices.restart();
     } else if (slices.isOver) {
       await slices.next();

@@ -163,7 +163,7 @@ export class EditBucket implements WriteBucket {
       }
       tree.put(new LeafEntry(name, 0, name.length, value, 0, value.length, BUCKET_ELEMENT_FLAG));
     }
-    await rebalance(tree, target.slices);
+    await target.clock.rebalancing(() => rebalance(tree, target.slices));
     const { root } = tree;
     if (root === undefined) return undefined;
     if (nested && fitsInline(root, tree.pager.pageSize)) {

@@ -19,6 +19,7 @@ import {
   type Slices,
   TetcdError,
 } from '../../base/index.ts';
+import type { Clock } from '../../env/index.ts';
 import type { CommitResult, Cursor, WriteTransaction } from '../api.ts';
 import { freeTrees } from '../file/free-trees.ts';
 import {
@@ -41,6 +42,7 @@ import {
 import { encodeMeta, type Meta } from '../file/meta.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
+import { CommitClock } from './commit-clock.ts';
 import { PageBuilder } from './page-builder.ts';
 import { type BucketOwner, EditBucket } from './write-bucket.ts';
 
@@ -55,6 +57,7 @@ export interface WriteHost {
   /** Bytes of meta page to write; reused by all commits. */
   readonly metaPage: Uint8Array;
   slices(): Slices;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Throws CLOSED, or why it takes no writes any more. */
   assertWritable(): void;
   /** Makes `meta` the state that new readers see. */
@@ -145,7 +148,7 @@ export class Writer implements WriteTransaction, BucketOwner {
 
   /** As `commit`; with `always`, a meta page is written even if nothing has changed. */
   commitWhole(always: boolean): Promise<CommitResult> {
-    return this.#commit(() => this.#build(always), [ERROR_CODES.DISK_FULL]);
+    return this.#commit((clock) => this.#build(always, clock), [ERROR_CODES.DISK_FULL]);
   }
 
   /**
@@ -165,7 +168,7 @@ export class Writer implements WriteTransaction, BucketOwner {
 
   /** After an error with one of the `harmless` codes, before the first sync, nothing has changed. */
   async #commit(
-    build: () => Promise<Built | undefined>,
+    build: (clock: CommitClock) => Promise<Built | undefined>,
     harmless: readonly ErrorCode[],
   ): Promise<CommitResult> {
     this.assertOpen();
@@ -173,10 +176,14 @@ export class Writer implements WriteTransaction, BucketOwner {
     const host = this.#host;
     // Whether a failure leaves open what the disk holds.
     let uncertain = false;
+    const clock = new CommitClock(host.clock);
     try {
       failAt('lackOfDiskSpace', ERROR_CODES.DISK_FULL);
-      const built = await build();
-      if (built === undefined) return { txid: this.#base.txid, pagesWritten: 0 };
+      const built = await build(clock);
+      clock.built();
+      if (built === undefined) {
+        return { txid: this.#base.txid, pagesWritten: 0, times: clock.times() };
+      }
       await built.builder.flush();
       const { file, pageSize } = host.pager;
       uncertain = true;
@@ -205,7 +212,8 @@ export class Writer implements WriteTransaction, BucketOwner {
         'a page is in a tree, free or pending',
       );
       host.publish(built.meta);
-      return { txid: this.txid, pagesWritten: built.builder.pagesBuilt };
+      const { pagesBuilt: pagesWritten } = built.builder;
+      return { txid: this.txid, pagesWritten, times: clock.times() };
     } catch (error) {
       if (uncertain || !harmless.some((code) => hasCode(error, code))) host.poison(error);
       else host.freelist.rollback();
@@ -216,7 +224,7 @@ export class Writer implements WriteTransaction, BucketOwner {
   }
 
   /** Undefined if nothing has changed. */
-  async #build(always: boolean): Promise<Built | undefined> {
+  async #build(always: boolean, clock: CommitClock): Promise<Built | undefined> {
     const host = this.#host;
     const base = this.#base;
     const freed = this.#freed;
@@ -226,7 +234,7 @@ export class Writer implements WriteTransaction, BucketOwner {
     // Most freed pages are written again; new content adds to them.
     const pagesPut = Math.ceil(this.bytesPut / host.pager.pageSize);
     host.freelist.begin(this.txid, countRuns(freed) + pagesPut);
-    const rootChanged = (await this.#root.spill({ builder, slices }, false)) !== undefined;
+    const rootChanged = (await this.#root.spill({ builder, slices, clock }, false)) !== undefined;
     if (!rootChanged && !always) return undefined;
 
     return await this.#built(builder, rootChanged ? this.#root.tree.rootId : base.rootPage);

@@ -41,6 +41,7 @@ export class Routes {
       messagesSent: 0,
       bytesReceived: 0,
       bytesSent: 0,
+      receiveFailures: 0,
       ended: new Float64Array(STATUS_COUNT),
     };
     this.#services.add(parts[1]!);

@@ -199,6 +199,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
 
   onReceiveError(status: StatusCode, text: string): void {
     if (this.ended) return;
+    this.method.receiveFailures++;
     this.cancelled = true;
     this.finish(status, text);
     this.#tell();

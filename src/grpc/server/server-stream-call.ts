@@ -166,6 +166,12 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
     if (!this.ended) this.finish(status, message);
   }
 
+  endUnreadable(message: string): void {
+    if (this.ended) return;
+    this.method.receiveFailures++;
+    this.finish(STATUS.INTERNAL, message);
+  }
+
   pause(): void {
     this.pauseReading();
   }

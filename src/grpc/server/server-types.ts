@@ -24,6 +24,8 @@ export interface MethodStats {
   messagesSent: number;
   bytesReceived: number;
   bytesSent: number;
+  /** Calls that ended because what the client sent cannot be read. */
+  receiveFailures: number;
   /** Calls that ended, by status code. */
   readonly ended: Float64Array;
 }
@@ -129,6 +131,8 @@ export interface StreamCall extends Call {
   readonly bufferedBytes: number;
   /** Ends the call, by default with OK. Messages written before are sent first. */
   end(status?: StatusCode, message?: string): void;
+  /** Ends the call with INTERNAL: a message of the client is malformed. */
+  endUnreadable(message: string): void;
   /** No `onMessage` until `resume`: the client's flow-control window then closes. */
   pause(): void;
   resume(): void;

@@ -15,6 +15,7 @@ import {
 import type { raftpb } from '../../protocol/index.ts';
 import {
   Backend,
+  type CommitTook,
   checkReceivedDatabase,
   checkStorageVersion,
   KvStore,
@@ -33,7 +34,9 @@ export interface StoreOptions {
   readonly env: Env;
   readonly onBackendFailure: (error: unknown) => void;
   readonly onBackendDiskFull: (error: unknown) => void;
-  readonly onBackendCommit: (tookMs: number) => void;
+  readonly onBackendCommit: (took: CommitTook) => void;
+  /** A copy of the database, for a client or a member, was open for so long. */
+  readonly onBackendCopyClosed?: (openMs: number) => void;
 }
 
 /** A database file with its state in memory. */
@@ -76,7 +79,8 @@ export async function openStore(
       noSync: config.unsafeNoFsync,
       onFailure: options.onBackendFailure,
       onDiskFull: options.onBackendDiskFull,
-      onCommit: (_durable, tookMs) => options.onBackendCommit(tookMs),
+      onCommit: (_durable, took) => options.onBackendCommit(took),
+      onCopyClosed: (openMs) => options.onBackendCopyClosed?.(openMs),
       ...(received === undefined ? {} : { received }),
     },
     restore.rows,

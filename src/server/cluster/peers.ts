@@ -10,6 +10,7 @@ import type { PeerLinks } from '../consensus/peer-links.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { peerMetricsOf } from '../telemetry/peer-metrics.ts';
+import { HeartbeatTimes } from './heartbeat-times.ts';
 
 interface PeersOptions {
   readonly env: Env;
@@ -17,6 +18,7 @@ interface PeersOptions {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly electionMs: number;
+  readonly heartbeatMs: number;
   readonly ioTimeoutMs: number;
   readonly host: PeerHost;
   /** The peer ports of this member. */
@@ -36,9 +38,11 @@ export class Peers implements PeerLinks {
   readonly #options: PeersOptions;
   /** URLs of the members that the transport knows. */
   readonly #known = new Map<bigint, string>();
+  readonly #heartbeats: HeartbeatTimes;
 
   constructor(options: PeersOptions) {
     this.#options = options;
+    this.#heartbeats = new HeartbeatTimes(options.heartbeatMs);
     this.transport = createPeerTransport({
       env: options.env,
       memberId: options.memberId,
@@ -54,7 +58,9 @@ export class Peers implements PeerLinks {
 
   /** Sends a raft message, encoded before this returns; dropped if it cannot be sent. */
   send(message: raftpb.Message): void {
-    if (message.type === raftpb.MessageType.MsgSnap) this.#options.transfer.send(message);
+    const { MsgHeartbeat, MsgSnap } = raftpb.MessageType;
+    if (message.type === MsgHeartbeat) this.#noteHeartbeat(message);
+    if (message.type === MsgSnap) this.#options.transfer.send(message);
     else this.transport.send(message);
   }
 
@@ -78,7 +84,6 @@ export class Peers implements PeerLinks {
       });
       if (!isLinked) continue;
       this.#known.set(id, urls);
-      this.#markKnown(id, 1);
     }
   }
 
@@ -88,7 +93,7 @@ export class Peers implements PeerLinks {
       if (!cluster.isRemoved(id)) continue;
       this.#known.delete(id);
       this.transport.removePeer(id);
-      this.#markKnown(id, 0);
+      this.#heartbeats.forget(id);
     }
   }
 
@@ -140,8 +145,16 @@ export class Peers implements PeerLinks {
     }
   }
 
-  #markKnown(id: bigint, value: 0 | 1): void {
-    const { metrics, memberId } = this.#options;
-    metrics.network.knownPeers.with(formatId(memberId), formatId(id)).value = value;
+  #noteHeartbeat({ to, term }: raftpb.Message): void {
+    const { env, log, metrics, heartbeatMs } = this.#options;
+    const lateMs = this.#heartbeats.note(to, term, env.clock.monotonicMs());
+    if (lateMs === 0) return;
+    metrics.server.heartbeatSendFailures.value++;
+    log.warn('leader sent a heartbeat late; its process or disk is overloaded', {
+      to: formatId(to),
+      'heartbeat-interval-ms': heartbeatMs,
+      'expected-ms': 2 * heartbeatMs,
+      'exceeded-ms': Math.round(lateMs),
+    });
   }
 }

@@ -1,6 +1,7 @@
 // Reports of backends: a failure, a full disk, a commit. They come from every backend of the member, the
 // one of a leader's snapshot included; from the first even before the member's parts exist.
 
+import type { CommitTook } from '../../store/index.ts';
 import type { StoreOptions } from '../boot/store-opening.ts';
 import type { Snapshotter } from '../snapshot/snapshotter.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
@@ -38,7 +39,9 @@ export class BackendReports {
     return {
       onBackendFailure: (error) => this.#acceptFailure(error),
       onBackendDiskFull: (error) => this.#acceptDiskFull(error),
-      onBackendCommit: (tookMs) => this.#acceptCommit(tookMs),
+      onBackendCommit: (took) => this.#acceptCommit(took),
+      onBackendCopyClosed: (openMs) =>
+        this.#metrics.disk.backendSnapshotSeconds.observe(openMs / 1000),
     };
   }
 
@@ -58,8 +61,12 @@ export class BackendReports {
     noSpaceAlarm.raise(() => undefined);
   }
 
-  #acceptCommit(tookMs: number): void {
-    this.#metrics.disk.backendCommitSeconds.observe(tookMs / 1000);
+  #acceptCommit({ totalMs, rebalanceMs, spillMs, writeMs }: CommitTook): void {
+    const { disk } = this.#metrics;
+    disk.backendCommitSeconds.observe(totalMs / 1000);
+    disk.backendRebalanceSeconds.observe(rebalanceMs / 1000);
+    disk.backendSpillSeconds.observe(spillMs / 1000);
+    disk.backendWriteSeconds.observe(writeMs / 1000);
     if (this.#parts === undefined) return;
     const { quota, snapshotter, store } = this.#parts;
     if (quota.diskFull) {

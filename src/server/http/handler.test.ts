@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request } from 'node:http';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { createHttpHandler, createUpgradeHandler, type HttpSource } from './handler.ts';
@@ -10,7 +10,9 @@ const ALL = { hosts: ['*'], origins: ['*'] };
 const source = {
   health: { handle: () => false },
   versions: () => ({ server: '3.7.1', cluster: 'not_decided', storage: 'unknown' }),
-  metrics: async () => ({ contentType: 'text/plain', body: 'm 1\n' }),
+  metricsPage: {
+    answer: (_request: IncomingMessage, response: ServerResponse) => response.end('m 1\n'),
+  },
 } as unknown as HttpSource;
 
 const closers: (() => void)[] = [];

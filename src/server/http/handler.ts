@@ -7,6 +7,7 @@ import type { Versions } from '../cluster/own-versions.ts';
 import type { HealthHandler } from './health.ts';
 import type { HttpAccess } from './http-access.ts';
 import { PairEnd } from './http2-bridge.ts';
+import type { MetricsPage } from './metrics-page.ts';
 import { allowGet, redirect, respond, respondError, respondText } from './respond.ts';
 import { cleanPath, parseTarget, type Target } from './target.ts';
 import type { UpgradeHandler } from './upgrades.ts';
@@ -20,8 +21,7 @@ export interface HttpSource {
   readonly refusesNamedCertificates: boolean;
   /** What `/version` shows. */
   versions(): Versions;
-  /** Prometheus text and its content type. */
-  metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly metricsPage: MetricsPage;
 }
 
 /** Answers one HTTP/1.1 (or non-gRPC HTTP/2) request. */
@@ -54,7 +54,7 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
     const clean = cleanPath(target.path);
     if (clean !== undefined) redirect(request, response, encodeURI(clean) + target.search);
     else if (!metricsOnly && handleByGateway(source, request, response, target)) return;
-    else if (target.path === '/metrics') void answerMetrics(source, response);
+    else if (target.path === '/metrics') void source.metricsPage.answer(request, response);
     else if (source.health.handle(request, response, target)) return;
     else if (target.path === '/version' && !metricsOnly) answerVersion(source, request, response);
     else respondError(response, 404, '404 page not found');
@@ -119,9 +119,4 @@ function answerVersion(
   const { server, cluster, storage } = source.versions();
   const body = JSON.stringify({ etcdserver: server, etcdcluster: cluster, storage });
   respond(response, 200, 'application/json', body);
-}
-
-async function answerMetrics(source: HttpSource, response: ServerResponse): Promise<void> {
-  const { contentType, body } = await source.metrics();
-  respond(response, 200, contentType, body);
 }

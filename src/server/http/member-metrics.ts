@@ -40,6 +40,7 @@ export function collectMemberMetrics(metrics: Metrics, parts: MemberMetricsParts
     return [stats, registerMethod(metrics, stats, kind)] as const;
   });
   records.server.version.with(SERVER_RELEASE).value = 1;
+  records.server.runtimeVersion.with(process.version).value = 1;
   records.server.serverId.with(formatId(parts.memberId)).value = 1;
   for (const [name, { stage }] of Object.entries(FEATURE_GATES)) {
     const isOpen = parts.config.featureGates.enabled[name as FeatureGateName];
@@ -53,6 +54,7 @@ export function collectMemberMetrics(metrics: Metrics, parts: MemberMetricsParts
     let received = 0;
     for (const [stats, metric] of methods) {
       collectMethod(stats, metric);
+      collectStreamFailures(stats, records);
       sent += stats.bytesSent;
       received += stats.bytesReceived;
     }
@@ -78,6 +80,22 @@ function collectMethod(stats: MethodStats, metric: GrpcMethodMetrics): void {
   metric.handled.set(stats.ended);
 }
 
+/** etcd's names of the methods whose streams it watches for failures. */
+const WATCHED_STREAMS: Readonly<Record<string, string>> = {
+  '/etcdserverpb.Watch/Watch': 'watch',
+  '/etcdserverpb.Lease/LeaseKeepAlive': 'lease-keepalive',
+};
+
+/** Sending does not fail here: what a connection does not take waits, or ends with it. */
+function collectStreamFailures(
+  { path, receiveFailures }: MethodStats,
+  metrics: ServerMetrics,
+): void {
+  const api = WATCHED_STREAMS[path];
+  if (api === undefined || receiveFailures === 0) return;
+  metrics.network.streamFailures.with('receive', api).value = receiveFailures;
+}
+
 function collectServer(parts: MemberMetricsParts): void {
   const { raft, membership, proposals, quota, reads } = parts;
   const { machine } = parts.store;
@@ -96,10 +114,19 @@ function collectServer(parts: MemberMetricsParts): void {
   for (const { metric } of server.clusterVersion.children()) metric.value = 0;
   const { version } = machine.cluster;
   if (version !== undefined) server.clusterVersion.with(formatVersion(version)).value = 1;
+  collectMembers(parts);
   for (const { metric } of server.alarms.children()) metric.value = 0;
   for (const { memberID, alarm } of machine.alarms.list(etcdserverpb.AlarmType.NONE)) {
     server.alarms.with(formatId(memberID), alarmName(alarm)).value = 1;
   }
+}
+
+/** As in etcd this member is among them. */
+function collectMembers({ memberId, metrics: { network }, store }: MemberMetricsParts): void {
+  const { members, removed } = store.machine.cluster.state();
+  const local = formatId(memberId);
+  for (const { id } of members) network.knownPeers.with(local, formatId(id)).value = 1;
+  for (const id of removed) network.knownPeers.with(local, formatId(id)).value = 0;
 }
 
 function collectStore({ store, metrics }: MemberMetricsParts): void {

@@ -19,6 +19,7 @@ import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 import { HttpAccess } from './http-access.ts';
+import { MetricsPage } from './metrics-page.ts';
 
 interface HttpSourceParts {
   readonly callers: Pick<Callers, 'areAsked'>;
@@ -29,7 +30,7 @@ interface HttpSourceParts {
   readonly services: ServiceTable;
   readonly gatewayCalls: LocalCalls;
   readonly log: Logger;
-  readonly metrics: Pick<ServerMetrics, 'server'>;
+  readonly metrics: Pick<ServerMetrics, 'server' | 'scrapes'>;
   readonly raft: Pick<RaftState, 'leader'>;
   readonly membership: Pick<OwnMembership, 'isLearner'>;
   readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
@@ -46,7 +47,7 @@ export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSour
       return parts.config.clientTls.clientCertAuth && parts.callers.areAsked;
     },
     versions: () => ownVersions(parts),
-    metrics: () => metrics.render(),
+    metricsPage: new MetricsPage({ ...parts, log, render: () => metrics.render() }),
   };
 }
 

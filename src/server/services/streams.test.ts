@@ -43,6 +43,7 @@ function openStream(path: string, member: Member): OpenedStream {
     pause: () => {},
     resume: () => {},
     end: (status = STATUS.OK, message = '') => void ends.push({ status, message }),
+    endUnreadable: (message: string) => void ends.push({ status: STATUS.INTERNAL, message }),
   };
   return { handler: openerOf(member, path)(call as unknown as StreamCall), ends, written };
 }

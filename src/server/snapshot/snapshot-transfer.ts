@@ -33,7 +33,7 @@ interface SnapshotTransferParts {
   readonly env: Env;
   readonly log: Logger;
   readonly directory: DataDirectory;
-  readonly metrics: Pick<ServerMetrics, 'disk'>;
+  readonly metrics: Pick<ServerMetrics, 'disk' | 'v2Store'>;
   /** Read for the backend each time: a snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Backend } };
   readonly peers: {
@@ -107,13 +107,14 @@ export class SnapshotTransfer {
   }
 
   async #sendCopy(message: raftpb.Message, copy: DatabaseCopy): Promise<boolean> {
-    const { log, peers } = this.#parts;
+    const { log, metrics, peers } = this.#parts;
     const { index, term, membership } = copy.durable;
     invariant(membership !== undefined, 'a copy knows the membership');
     const asked = message.snapshot?.metadata?.index ?? 0;
     invariant(index >= asked, 'what is durable covers the snapshot that raft knows of');
     const { confState, cluster } = membership;
-    const data = writeV2Store(cluster);
+    const { writes } = metrics.v2Store;
+    const data = writeV2Store(cluster, (action) => void writes.with(action).value++);
     const fields = {
       'remote-peer-id': formatId(message.to),
       'snapshot-index': index,

@@ -17,7 +17,7 @@ import { writeV2Store } from '../../membership/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import type { MemoryStorage, RawNode } from '../../raft/index.ts';
 import type { Backend, DurableIndex } from '../../store/index.ts';
-import { type Wal, writeSnapFile } from '../../wal/index.ts';
+import { type SnapTimer, type Wal, writeSnapFile } from '../../wal/index.ts';
 import type { DataDirectory } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
@@ -29,7 +29,7 @@ interface SnapshotterParts {
   readonly env: Pick<Env, 'clock' | 'disk'>;
   readonly log: Logger;
   readonly directory: DataDirectory;
-  readonly metrics: Pick<ServerMetrics, 'disk'>;
+  readonly metrics: Pick<ServerMetrics, 'disk' | 'v2Store'>;
   /** Read for the backend each time: a leader's snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Backend } };
   /** Whether raft's log must not be compacted, for a member that continues from a snapshot. */
@@ -58,9 +58,11 @@ export class Snapshotter {
   #memoryIndex: LogIndex;
   #running: Promise<void> | undefined;
   #stopped = false;
+  readonly #timer: SnapTimer;
 
   constructor(parts: SnapshotterParts) {
     this.#parts = parts;
+    this.#timer = snapTimer(parts);
     this.#diskIndex = parts.snapshotIndex;
     this.#memoryIndex = parts.snapshotIndex;
   }
@@ -106,7 +108,7 @@ export class Snapshotter {
     const { env, directory, wal } = this.#parts;
     const { index = 0, term = 0, confState } = snapshot.metadata ?? {};
     if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeSaveSnap');
-    await writeSnapFile(env.disk, directory.snap, snapshot);
+    await writeSnapFile(env.disk, directory.snap, snapshot, this.#timer);
     this.#diskIndex = Math.max(this.#diskIndex, index);
     this.#memoryIndex = Math.max(this.#memoryIndex, index);
     if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeWALSaveSnaphot');
@@ -121,16 +123,15 @@ export class Snapshotter {
   }
 
   async #take(): Promise<void> {
-    const { env, log, directory, metrics, store, wal, loop } = this.#parts;
-    const began = env.clock.monotonicMs();
+    const { env, log, directory, store, wal, loop, metrics } = this.#parts;
     const durable = await store.machine.backend.commit();
     if (durable.index <= this.#diskIndex || !this.#isCovered(durable)) return;
     log.info('triggering snapshot', {
       'local-member-snapshot-index': this.#diskIndex,
       'local-member-applied-index': durable.index,
     });
-    const snapshot = snapshotOf(durable);
-    await writeSnapFile(env.disk, directory.snap, snapshot);
+    const snapshot = snapshotOf(durable, metrics.v2Store);
+    await writeSnapFile(env.disk, directory.snap, snapshot, this.#timer);
     const { index, term, confState } = snapshot.metadata!;
     // A leader's snapshot may have been installed since; records must not go back.
     if (index <= this.#diskIndex) return;
@@ -140,7 +141,6 @@ export class Snapshotter {
     this.#diskIndex = Math.max(this.#diskIndex, index);
     await wal.releaseTo(index);
     this.#compactLog(durable);
-    metrics.disk.snapSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
@@ -163,9 +163,21 @@ export class Snapshotter {
   }
 }
 
-function snapshotOf(durable: DurableIndex): raftpb.Snapshot {
+function snapTimer({ env, metrics: { disk } }: SnapshotterParts): SnapTimer {
+  return {
+    nowMs: () => env.clock.monotonicMs(),
+    wrote: (marshalMs, syncMs) => {
+      disk.snapMarshalSeconds.observe(marshalMs / 1000);
+      disk.snapFsyncSeconds.observe(syncMs / 1000);
+      disk.snapSaveSeconds.observe((marshalMs + syncMs) / 1000);
+    },
+  };
+}
+
+function snapshotOf(durable: DurableIndex, { writes }: ServerMetrics['v2Store']): raftpb.Snapshot {
   const { index, term, membership } = durable;
   invariant(membership !== undefined, 'a commit of this run knows the membership');
   const { confState, cluster } = membership;
-  return { data: writeV2Store(cluster), metadata: { confState, index, term } };
+  const data = writeV2Store(cluster, (action) => void writes.with(action).value++);
+  return { data, metadata: { confState, index, term } };
 }

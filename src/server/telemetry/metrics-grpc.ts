@@ -9,6 +9,17 @@ export const GRPC_HANDLING_BOUNDS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
+/** Services that etcd registers before its middleware sets up the counters of all methods. */
+const PREINITIALIZED: ReadonlySet<string> = new Set([
+  'etcdserverpb.KV',
+  'etcdserverpb.Watch',
+  'etcdserverpb.Lease',
+  'etcdserverpb.Cluster',
+  'etcdserverpb.Auth',
+  'etcdserverpb.Maintenance',
+  'grpc.health.v1.Health',
+]);
+
 /** Counters of one method, incremented by the code that serves calls. */
 export class GrpcMethodMetrics {
   /** Such as `etcdserverpb.KV`. */
@@ -20,6 +31,8 @@ export class GrpcMethodMetrics {
   readonly sent = new Counter();
   /** Calls ended, by status number. */
   readonly handled = new Float64Array(STATUS_COUNT);
+  /** As in etcd, a method of another service is shown once it was called. */
+  readonly shownFromStart: boolean;
   /** Seconds from start to end; only with `--metrics=extensive`. */
   readonly handlingSeconds: Histogram | undefined;
 
@@ -27,7 +40,12 @@ export class GrpcMethodMetrics {
     this.service = service;
     this.method = method;
     this.type = type;
+    this.shownFromStart = PREINITIALIZED.has(service);
     this.handlingSeconds = extensive ? new Histogram(GRPC_HANDLING_BOUNDS) : undefined;
+  }
+
+  get isShown(): boolean {
+    return this.shownFromStart || this.started.value > 0;
   }
 
   /** `seconds` is used only with `handlingSeconds`. */
@@ -38,7 +56,7 @@ export class GrpcMethodMetrics {
   }
 }
 
-/** The methods of a server. Every one is shown from the start, with zeros. */
+/** The methods of a server. */
 export class GrpcMetrics {
   readonly #methods = new Map<string, GrpcMethodMetrics>();
   readonly #extensive: boolean;
@@ -61,7 +79,8 @@ export class GrpcMetrics {
     if (this.#extensive) this.#methods.get(path.slice(1))?.handlingSeconds?.observe(seconds);
   }
 
-  methods(): Iterable<GrpcMethodMetrics> {
-    return this.#methods.values();
+  /** Those to be shown. */
+  shown(): GrpcMethodMetrics[] {
+    return [...this.#methods.values()].filter((method) => method.isShown);
   }
 }

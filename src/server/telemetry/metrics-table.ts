@@ -63,7 +63,9 @@ function histograms(
 const FROM_1_MS = exponentialBounds(0.001, 2, 14);
 const FROM_10_MS = exponentialBounds(0.01, 2, 15);
 const FROM_100_US = exponentialBounds(0.0001, 2, 16);
+const FROM_100_US_LONG = exponentialBounds(0.0001, 2, 20);
 const FROM_100_MS = exponentialBounds(0.1, 2, 10);
+const FROM_10_MS_LONG = exponentialBounds(0.01, 2, 17);
 const DEFRAG_SECONDS = exponentialBounds(0.1, 2, 13);
 const LEASE_TTL_SECONDS = exponentialBounds(1, 2, 24);
 const INDEX_PAUSE_MS = exponentialBounds(0.5, 2, 14);
@@ -92,12 +94,46 @@ const SERVER = {
     ['Reason'],
     'refused promotions by error text',
   ),
+  heartbeatSendFailures: counter(
+    'etcd_server_heartbeat_send_failures_total',
+    'late or failed leader heartbeats',
+  ),
+  /** Of requests that went through the log, and of reads. */
+  requestSeconds: histograms(
+    'etcd_server_request_duration_seconds',
+    ['type', 'success'],
+    FROM_1_MS,
+    'server side request time by kind',
+  ),
+  applySeconds: histograms(
+    'etcd_server_apply_duration_seconds',
+    ['version', 'op', 'success'],
+    FROM_100_US_LONG,
+    'apply time per operation',
+  ),
+  rangeSeconds: histograms(
+    'etcd_server_range_duration_seconds',
+    ['success'],
+    FROM_100_US_LONG,
+    'range execution time',
+  ),
+  clientRequests: counters(
+    'etcd_server_client_requests_total',
+    ['type', 'client_api_version'],
+    'calls by kind and client version metadata',
+  ),
   snapshotInstalls: gauge(
     'etcd_server_snapshot_apply_in_progress_total',
     '1 while applying received snapshot',
   ),
   quotaBackendBytes: gauge('etcd_server_quota_backend_bytes', 'active backend quota'),
   version: gauges('etcd_server_version', ['server_version'], '1 on running version label'),
+  /** Node's. */
+  runtimeVersion: gauges(
+    'etcd_server_go_version',
+    ['server_go_version'],
+    '1 on runtime version label',
+  ),
   serverId: gauges('etcd_server_id', ['server_id'], '1 on own hex member ID label'),
   featureEnabled: gauges('etcd_server_feature_enabled', ['name', 'stage'], 'gate state 1/0'),
   clusterVersion: gauges(
@@ -133,6 +169,11 @@ const NETWORK = {
   grpcReceivedBytes: counter(
     'etcd_network_client_grpc_received_bytes_total',
     'gRPC request payload bytes',
+  ),
+  streamFailures: counters(
+    'etcd_network_server_stream_failures_total',
+    ['Type', 'API'],
+    'server stream errors',
   ),
   // Members are named by their ids in hexadecimal.
   knownPeers: gauges(
@@ -225,6 +266,26 @@ const DISK = {
     FROM_1_MS,
     'database commit time',
   ),
+  backendRebalanceSeconds: histogram(
+    'etcd_debugging_disk_backend_commit_rebalance_duration_seconds',
+    FROM_1_MS,
+    'rebalance part of commit',
+  ),
+  backendSpillSeconds: histogram(
+    'etcd_debugging_disk_backend_commit_spill_duration_seconds',
+    FROM_1_MS,
+    'spill part of commit',
+  ),
+  backendWriteSeconds: histogram(
+    'etcd_debugging_disk_backend_commit_write_duration_seconds',
+    FROM_1_MS,
+    'write part of commit',
+  ),
+  backendSnapshotSeconds: histogram(
+    'etcd_disk_backend_snapshot_duration_seconds',
+    FROM_10_MS_LONG,
+    'time a backend snapshot stays open',
+  ),
   backendDefragSeconds: histogram(
     'etcd_disk_backend_defrag_duration_seconds',
     DEFRAG_SECONDS,
@@ -240,6 +301,16 @@ const DISK = {
     'etcd_snap_db_save_total_duration_seconds',
     FROM_100_MS,
     'time to store a received db',
+  ),
+  snapMarshalSeconds: histogram(
+    'etcd_debugging_snap_save_marshalling_duration_seconds',
+    FROM_1_MS,
+    'encoding time inside snap save',
+  ),
+  snapFsyncSeconds: histogram(
+    'etcd_snap_fsync_duration_seconds',
+    FROM_1_MS,
+    'fsync time of .snap files',
   ),
   snapSaveSeconds: histogram(
     'etcd_debugging_snap_save_total_duration_seconds',
@@ -258,6 +329,8 @@ const MVCC = {
   watchers: gauge('etcd_debugging_mvcc_watcher_total', 'open watchers'),
   slowWatchers: gauge('etcd_debugging_mvcc_slow_watcher_total', 'unsynced watchers'),
   events: counter('etcd_debugging_mvcc_events_total', 'events delivered'),
+  /** Of responses in the buffers of streams that are full. */
+  pendingEvents: gauge('etcd_debugging_mvcc_pending_events_total', 'events queued'),
   indexCompactionPauseMs: histogram(
     'etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds',
     INDEX_PAUSE_MS,
@@ -294,6 +367,41 @@ const MVCC = {
   totalPutBytes: gauge('etcd_debugging_mvcc_total_put_size_in_bytes', 'key plus value bytes put'),
 } as const;
 
+/** Times within the service, without what the connection's buffer still holds. */
+const WATCH = {
+  responseSeconds: histogram(
+    'etcd_debugging_server_watch_send_loop_watch_stream_duration_seconds',
+    FROM_1_MS,
+    'time to send one watch batch',
+  ),
+  eventSeconds: histogram(
+    'etcd_debugging_server_watch_send_loop_watch_stream_duration_per_event_seconds',
+    FROM_1_MS,
+    'that time divided by events',
+  ),
+  controlSeconds: histogram(
+    'etcd_debugging_server_watch_send_loop_control_stream_duration_seconds',
+    FROM_1_MS,
+    'time to send a watch control reply',
+  ),
+  progressSeconds: histogram(
+    'etcd_debugging_server_watch_send_loop_progress_duration_seconds',
+    FROM_1_MS,
+    'time to send progress notices',
+  ),
+} as const;
+
+/**
+ * The v2 store, which is only a form of the membership in `.snap` files: as in etcd 3.7 it has no keys of
+ * clients and no watchers.
+ */
+const V2_STORE = {
+  writes: counters('etcd_debugging_store_writes_total', ['action'], 'v2 store writes by action'),
+  expires: counter('etcd_debugging_store_expires_total', 'v2 keys expired'),
+  watchRequests: counter('etcd_debugging_store_watch_requests_total', 'v2 watches opened'),
+  watchers: gauge('etcd_debugging_store_watchers', 'v2 watches now open'),
+} as const;
+
 const LEASE = {
   granted: counter('etcd_debugging_lease_granted_total', 'leases granted'),
   revoked: counter('etcd_debugging_lease_revoked_total', 'leases revoked'),
@@ -309,6 +417,34 @@ const LEASE = {
 const OS = {
   fdUsed: gauge('os_fd_used', 'open file descriptors'),
   fdLimit: gauge('os_fd_limit', 'file descriptor ceiling'),
+} as const;
+
+/** Of the handler of `/metrics`, by the names of Go's library. */
+const SCRAPES = {
+  inFlight: gauge('promhttp_metric_handler_requests_in_flight', 'scrapes being served'),
+  /** By HTTP status. */
+  answered: counters('promhttp_metric_handler_requests_total', ['code'], 'scrapes by status'),
+} as const;
+
+/** Of the process, where the numbers of Go's library have a counterpart in Node. */
+const RUNTIME = {
+  info: gauges('go_info', ['version'], '1 on runtime version label'),
+  threads: gauge('go_threads', 'threads of the operating system'),
+  allocatedBytes: gauge('go_memstats_alloc_bytes', 'heap bytes in use'),
+  heapAllocatedBytes: gauge('go_memstats_heap_alloc_bytes', 'heap bytes in use'),
+  heapInUseBytes: gauge('go_memstats_heap_inuse_bytes', 'heap bytes in use'),
+  heapIdleBytes: gauge('go_memstats_heap_idle_bytes', 'heap bytes reserved and not in use'),
+  heapTotalBytes: gauge('go_memstats_heap_sys_bytes', 'heap bytes reserved'),
+  totalBytes: gauge('go_memstats_sys_bytes', 'bytes reserved, buffers outside the heap included'),
+  virtualMemoryMaxBytes: gauge('process_virtual_memory_max_bytes', 'limit of the address space'),
+  networkReceivedBytes: counter(
+    'process_network_receive_bytes_total',
+    'bytes received by the network namespace',
+  ),
+  networkSentBytes: counter(
+    'process_network_transmit_bytes_total',
+    'bytes sent by the network namespace',
+  ),
 } as const;
 
 /** Metrics without a name in etcd. */
@@ -349,8 +485,12 @@ export const METRICS = {
   network: NETWORK,
   disk: DISK,
   mvcc: MVCC,
+  watch: WATCH,
+  v2Store: V2_STORE,
   lease: LEASE,
   os: OS,
+  scrapes: SCRAPES,
+  runtime: RUNTIME,
   own: OWN,
   tls: TLS,
 } as const;

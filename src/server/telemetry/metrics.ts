@@ -12,6 +12,7 @@ import {
   type MetricType,
   type ServerMetrics,
 } from './metrics-table.ts';
+import { collectRuntime, registerRuntime } from './runtime-metrics.ts';
 
 interface MetricsOptions {
   /** Adds the latency histogram of every gRPC method. */
@@ -25,8 +26,8 @@ export interface Metrics {
   readonly grpc: GrpcMetrics;
   /** Adds a callback that runs before each scrape and sets gauges. */
   onCollect(update: () => void): void;
-  /** The page, families sorted by name. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The page in Prometheus' text format 0.0.4, families sorted by name. */
+  render(): Promise<string>;
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -40,7 +41,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     }
   }
   registerGrpc(registry, grpc, options.extensive);
-  if (options.runtime) prometheus.collectDefaultMetrics({ register: registry });
+  if (options.runtime) registerRuntime(registry);
   const updates: (() => void)[] = [];
   return {
     records,
@@ -48,10 +49,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onCollect: (update) => void updates.push(update),
     render: async () => {
       for (const update of updates) update();
-      await copyDescriptorCounts(registry, records);
-      // As in etcd: names have no characters that need escaping.
-      const contentType = `${registry.contentType}; escaping=underscores`;
-      return { contentType, body: await page(registry) };
+      if (options.runtime) await collectRuntime(records);
+      return await page(registry);
     },
   };
 }
@@ -140,7 +139,7 @@ function registerGrpc(registry: Registry, grpc: GrpcMetrics, extensive: boolean)
     read: (method: GrpcMethodMetrics, labels: Record<string, string>) => Sample[],
   ): void =>
     register(registry, { name, type, help }, () =>
-      [...grpc.methods()].flatMap((method) => read(method, grpcLabels(method))),
+      grpc.shown().flatMap((method) => read(method, grpcLabels(method))),
     );
   family('grpc_server_started_total', 'counter', 'calls begun', (method, labels) => [
     { labels, value: method.started.value },
@@ -155,7 +154,7 @@ function registerGrpc(registry: Registry, grpc: GrpcMetrics, extensive: boolean)
     STATUS_NAMES.map((name, code) => ({
       labels: { grpc_code: name, ...labels },
       value: method.handled[code]!,
-    })),
+    })).filter(({ value }) => method.shownFromStart || value > 0),
   );
   if (!extensive) return;
   const name = 'grpc_server_handling_seconds';
@@ -168,17 +167,6 @@ function registerGrpc(registry: Registry, grpc: GrpcMetrics, extensive: boolean)
 
 function grpcLabels(method: GrpcMethodMetrics): Record<string, string> {
   return { grpc_method: method.method, grpc_service: method.service, grpc_type: method.type };
-}
-
-/** Copies two numbers of prom-client to etcd's names for them. */
-async function copyDescriptorCounts(registry: Registry, records: ServerMetrics): Promise<void> {
-  for (const [name, gauge] of [
-    ['process_open_fds', records.os.fdUsed],
-    ['process_max_fds', records.os.fdLimit],
-  ] as const) {
-    const found = await registry.getSingleMetric(name)?.get();
-    gauge.value = found?.values[0]?.value ?? gauge.value;
-  }
 }
 
 /** A family without a sample is left out. */

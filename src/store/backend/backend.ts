@@ -31,7 +31,7 @@ import {
 } from '../limits.ts';
 import { BUCKET, type BucketId, META_KEY, uint64Bytes } from '../schema/schema.ts';
 import { Batch } from './batch.ts';
-import { Committer } from './batch-commit.ts';
+import { type CommitTook, Committer } from './batch-commit.ts';
 import { Batches } from './batches.ts';
 import { type BackendSnapshot, CommittedView, nameOf } from './committed-view.ts';
 import { DatabaseCopy } from './database-copy.ts';
@@ -60,7 +60,9 @@ export interface BackendOptions {
   /** The disk is full; the batch will be tried again. */
   readonly onDiskFull?: (error: unknown) => void;
   /** A commit finished. */
-  readonly onCommit?: (durable: DurableIndex, tookMs: number) => void;
+  readonly onCommit?: (durable: DurableIndex, took: CommitTook) => void;
+  /** A copy of the file ({@link Backend.openCopy}) was closed, after so long. */
+  readonly onCopyClosed?: (openMs: number) => void;
 }
 
 /** Whether the file is open, and for whom. */
@@ -106,7 +108,7 @@ export class Backend {
     const { received } = options;
     invariant(received === undefined || index <= received.index, 'a received file is not beyond');
     this.#committer = new Committer(env, db, {
-      committed: (batch, tookMs) => this.#acceptCommit(batch, tookMs),
+      committed: (batch, took) => this.#acceptCommit(batch, took),
       failed: (error) => this.#acceptFailure(error),
       diskFull: (error) => {
         // A replacement file that is being written is given up first, which frees disk space.
@@ -215,7 +217,11 @@ export class Backend {
       await this.#commitLive();
     }
     // In one turn, so that the tree is the commit of the durable index.
-    return new DatabaseCopy(this.#tree.transaction.fork(), this.#durable);
+    const { clock } = this.#env;
+    const beganMs = clock.monotonicMs();
+    return new DatabaseCopy(this.#tree.transaction.fork(), this.#durable, () =>
+      this.#options.onCopyClosed?.(clock.monotonicMs() - beganMs),
+    );
   }
 
   get database(): Database {
@@ -338,7 +344,7 @@ export class Backend {
     return done;
   }
 
-  #acceptCommit(batch: Batch, tookMs: number): void {
+  #acceptCommit(batch: Batch, took: CommitTook): void {
     invariant(this.#lifecycle.kind !== 'retired', 'a retired file gets no commit');
     invariant(batch.index >= this.#durable.index, 'the durable index never goes back');
     this.#tree.transaction.close();
@@ -347,7 +353,7 @@ export class Backend {
     this.#durable = durable;
     this.#exchange?.noteCommit(batch.overlay);
     this.#batches.committed(batch, durable);
-    this.#options.onCommit?.(durable, tookMs);
+    this.#options.onCommit?.(durable, took);
     this.#batches.cutIfWanted();
   }
 

@@ -7,15 +7,20 @@
 //                     waiting                 any state ──failure, stop──► stopped
 
 import { ERROR_CODES, failpoints, hasCode, invariant, TetcdError } from '../../base/index.ts';
-import type { Database } from '../../bbolt/index.ts';
+import type { CommitTimes, Database } from '../../bbolt/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import { DISK_FULL_RETRY_MS } from '../limits.ts';
 import type { Batch } from './batch.ts';
 import { writeOverlay } from './write-overlay.ts';
 
+/** How long a commit took, begin of the transaction included, and its parts. */
+export interface CommitTook extends CommitTimes {
+  readonly totalMs: number;
+}
+
 interface CommitEvents {
   /** The batch is synced in the file. */
-  committed(batch: Batch, tookMs: number): void;
+  committed(batch: Batch, took: CommitTook): void;
   /** What the file holds is unknown. */
   failed(error: unknown): void;
   /** The file is as it was; the batch will be written again. */
@@ -90,12 +95,15 @@ export class Committer {
     this.#state = { kind: 'writing', batch };
     const began = this.#env.clock.monotonicMs();
     this.#attempt = this.#commit(batch).then(
-      () => this.#accept(batch, this.#env.clock.monotonicMs() - began),
+      (times) => {
+        const totalMs = this.#env.clock.monotonicMs() - began;
+        this.#accept(batch, { totalMs, ...times });
+      },
       (error: unknown) => this.#acceptFailure(batch, error),
     );
   }
 
-  async #commit(batch: Batch): Promise<void> {
+  async #commit(batch: Batch): Promise<CommitTimes> {
     if (failpoints.active !== undefined) await failpoints.active.hold('beforeStartDBTxn');
     const transaction = await this.#database.beginWrite();
     if (failpoints.active !== undefined) await failpoints.active.hold('afterStartDBTxn');
@@ -107,15 +115,16 @@ export class Committer {
         },
       });
       if (failpoints.active !== undefined) await failpoints.active.hold('beforeCommit');
-      await transaction.commit();
+      const { times } = await transaction.commit();
       if (failpoints.active !== undefined) await failpoints.active.hold('afterCommit');
+      return times;
     } catch (error) {
       transaction.rollback();
       throw error;
     }
   }
 
-  #accept(batch: Batch, tookMs: number): void {
+  #accept(batch: Batch, took: CommitTook): void {
     // After `stop` the file may be replaced: its durable index would be false.
     if (this.#state.kind === 'stopped') return;
     invariant(
@@ -124,7 +133,7 @@ export class Committer {
     );
     this.#state = IDLE;
     this.#hasBuckets = true;
-    this.#events.committed(batch, tookMs);
+    this.#events.committed(batch, took);
   }
 
   /** A full disk leaves the file as it was. After any other failure what it holds is unknown. */

@@ -13,12 +13,14 @@ export class DatabaseCopy {
   /** Bytes of the copy. */
   readonly size: number;
   readonly #transaction: ReadTransaction;
+  readonly #onClosed: () => void;
   #taken = false;
   #closed = false;
 
   /** @internal Takes over the transaction, which is the commit that made `durable`. */
-  constructor(transaction: ReadTransaction, durable: DurableIndex) {
+  constructor(transaction: ReadTransaction, durable: DurableIndex, onClosed: () => void) {
     this.#transaction = transaction;
+    this.#onClosed = onClosed;
     this.durable = durable;
     this.size = transaction.size;
     const inside = new CommittedView(transaction).get(BUCKET.META, META_KEY.CONSISTENT_INDEX);
@@ -43,5 +45,6 @@ export class DatabaseCopy {
     if (this.#closed) return;
     this.#closed = true;
     this.#transaction.close();
+    this.#onClosed();
   }
 }
