@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { ApiClient, type ClientPem, type Message } from '../test/helpers/api.ts';
 import { CertificateFiles } from '../test/helpers/certificate-files.ts';
-import type { ClientPortFiles } from '../test/helpers/member.ts';
+import type { PortFiles } from '../test/helpers/member.ts';
 import type { Target } from './loader/target.ts';
 
 export interface Security {
-  readonly files: ClientPortFiles;
+  readonly files: PortFiles;
   readonly client: ClientPem;
   /** Authentication is on, and calls carry a token. */
   readonly hasUsers: boolean;

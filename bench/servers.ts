@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type ClientPortFiles, Member, type Program } from '../test/helpers/member.ts';
+import { Member, type PortFiles, type Program } from '../test/helpers/member.ts';
 import { REPOSITORY, systemProgram } from '../test/helpers/real-etcd.ts';
 import { run } from '../test/helpers/run.ts';
 import type { Job, JobResult } from './loader/main.ts';
@@ -51,7 +51,7 @@ export class MeasuredServer {
   static async start(
     program: Program,
     directory: string,
-    options: { readonly turns?: boolean; readonly tls?: ClientPortFiles | undefined } = {},
+    options: { readonly turns?: boolean; readonly tls?: PortFiles | undefined } = {},
   ): Promise<MeasuredServer> {
     const isNode = program.command[0] === process.execPath;
     const observations = isNode ? `${directory}.observed` : undefined;

@@ -1,16 +1,13 @@
 // Users, tokens and permissions in clusters of ours and of real etcd: every member knows the same.
 
-import { join } from 'node:path';
 import { afterEach, expect, onTestFailed, test } from 'vitest';
-import { bytesFromLatin1, latin1FromBytes } from '../../src/base/index.ts';
-import { openDatabase } from '../../src/bbolt/index.ts';
-import { createNodeEnv } from '../../src/net/index.ts';
 import { Cluster } from '../cluster/cluster.ts';
 import type { ClusterMember, Server } from '../cluster/cluster-member.ts';
 import { clusterVersion } from '../cluster/scenarios.ts';
 import { until } from '../cluster/until.ts';
 import { realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
+import { authRows } from './rows.ts';
 import { enableAuth, logIn, passwordOf, tokensOf } from './users.ts';
 
 const clusters: Cluster[] = [];
@@ -28,23 +25,6 @@ async function start(servers: readonly Server[], flags: readonly string[] = COST
   onTestFailed(() => console.error(cluster.logs()));
   await cluster.leader();
   return cluster;
-}
-
-/** Every row of the buckets of authentication. */
-async function authRows({ directory }: ClusterMember): Promise<string[]> {
-  const path = join(directory, 'member', 'snap', 'db');
-  const database = await openDatabase(createNodeEnv(), path, { readOnly: true });
-  const tx = database.beginRead();
-  const rows: string[] = [];
-  for (const name of ['auth', 'authUsers', 'authRoles']) {
-    const cursor = tx.bucket(bytesFromLatin1(name))!.cursor();
-    for (let on = cursor.first(); on; on = cursor.next()) {
-      rows.push(`${name} ${latin1FromBytes(cursor.key())} ${latin1FromBytes(cursor.value())}`);
-    }
-  }
-  tx.close();
-  await database.close();
-  return rows;
 }
 
 /** As each member applies it. */
@@ -150,7 +130,7 @@ for (const { name, needs, servers } of mixes) {
       await clusterVersion(cluster, held ? '3.5.0' : '3.7.0');
       await useTogether(cluster);
       for (const member of cluster.members) await member.stop();
-      const rows = await Promise.all(cluster.members.map(authRows));
+      const rows = await Promise.all(cluster.members.map(({ directory }) => authRows(directory)));
       expect(rows[0]!.length).toBeGreaterThan(6);
       expect(rows[1]).toEqual(rows[0]);
       expect(rows[2]).toEqual(rows[0]);

@@ -3,9 +3,9 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ApiClient, type ClientPem, type Message } from '../helpers/api.ts';
+import { ApiClient, type ClientPem, type Login, type Message } from '../helpers/api.ts';
 import {
-  type ClientPortFiles,
+  type PortFiles,
   type Program,
   READY,
   temporaryDirectory,
@@ -19,7 +19,14 @@ export interface Server {
   readonly program: Program;
   readonly flags?: readonly string[];
   /** Its clients are served over TLS, those of the tests among them. */
-  readonly tls?: { readonly files: ClientPortFiles; readonly client: ClientPem };
+  readonly tls?: ServerTls;
+}
+
+export interface ServerTls {
+  readonly files: PortFiles;
+  /** Of the port for members, which is otherwise in the clear. */
+  readonly peerFiles?: PortFiles;
+  readonly client: ClientPem;
 }
 
 /** What a member is started with besides its own name, ports and directory. */
@@ -71,6 +78,7 @@ export class ClusterMember {
   #process: ServerProcess | undefined;
   #paused = false;
   #client: ApiClient | undefined;
+  #login: Login | undefined;
   /** Ends of the logs of earlier processes. */
   readonly #history: string[] = [];
 
@@ -79,7 +87,7 @@ export class ClusterMember {
     this.#server = server;
     this.name = place.name;
     this.endpoint = `127.0.0.1:${place.clientPort}`;
-    this.peerUrl = `http://127.0.0.1:${place.advertisedPort}`;
+    this.peerUrl = `${schemeOf(server.tls?.peerFiles)}://127.0.0.1:${place.advertisedPort}`;
     this.directory = join(temporaryDirectory(), 'data');
   }
 
@@ -104,8 +112,21 @@ export class ClusterMember {
 
   /** A client of this member alone, the same each time. */
   get client(): ApiClient {
-    this.#client ??= new ApiClient(this.endpoint, this.#server.tls?.client);
+    this.#client ??= this.connect();
     return this.#client;
+  }
+
+  /** A client of its own, which the caller closes; in the name of `login`, or as {@link logInAs}. */
+  connect(login: Login | undefined = this.#login): ApiClient {
+    const client = new ApiClient(this.endpoint, this.#server.tls?.client);
+    if (login !== undefined) client.logInAs(login);
+    return client;
+  }
+
+  /** From now on its clients call in this name. */
+  logInAs(login: Login): void {
+    this.#login = login;
+    this.client.logInAs(login);
   }
 
   /** Starts the process; resolves when it serves clients, for which it may need the others. */
@@ -211,19 +232,21 @@ export class ClusterMember {
 
   #arguments(): string[] {
     const { tls } = this.#server;
-    const client = `${tls === undefined ? 'http' : 'https'}://${this.endpoint}`;
+    const client = `${schemeOf(tls?.files)}://${this.endpoint}`;
+    const peer = `${schemeOf(tls?.peerFiles)}://127.0.0.1:${this.#place.peerPort}`;
     const { peers, state } = this.#membership;
     return [
       `--name=${this.name}`,
       `--data-dir=${this.directory}`,
       `--listen-client-urls=${client}`,
       `--advertise-client-urls=${client}`,
-      `--listen-peer-urls=http://127.0.0.1:${this.#place.peerPort}`,
+      `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${this.peerUrl}`,
       `--initial-cluster=${peers.map(([name, url]) => `${name}=${url}`).join(',')}`,
       `--initial-cluster-state=${state}`,
       ...(this.#server.program.release === '3.4' ? ['--logger=zap'] : []),
       ...tlsFlags(tls?.files),
+      ...tlsFlags(tls?.peerFiles, 'peer-'),
       ...this.#flags,
       ...(this.#server.flags ?? []),
     ];
@@ -244,3 +267,5 @@ export class ClusterMember {
     this.#history.push(`--- ${this.name}, ${this.#server.program.name}`, ...lines);
   }
 }
+
+const schemeOf = (files: PortFiles | undefined): string => (files === undefined ? 'http' : 'https');

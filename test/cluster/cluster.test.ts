@@ -33,7 +33,7 @@ describeWith('a cluster of processes', [real35], () => {
   test('grows, shrinks, changes leaders and loses no write', async () => {
     const cluster = await start();
     const load = new Load(cluster);
-    const watch = new WatchLog(cluster.members[1]!.endpoint, 2);
+    const watch = new WatchLog(cluster.members[1]!.connect(), 2);
     const learner = await cluster.add(cluster.members[0]!.server, { learner: true });
     expect((await learner.status()).isLearner).toBe(true);
     await cluster.promote(learner);

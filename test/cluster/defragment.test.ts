@@ -34,7 +34,7 @@ async function defragmentAll(servers: readonly Server[]): Promise<void> {
   await client.must('KV/Compact', { revision: await cluster.revision(), physical: true });
   await cluster.caughtUp();
   const from = (await cluster.revision()) + 1;
-  const watches = cluster.members.map((one) => new WatchLog(one.endpoint, from));
+  const watches = cluster.members.map((one) => new WatchLog(one.connect(), from));
   const load = new Load(cluster);
   for (const member of cluster.members) {
     const before = await sizesOf(member);

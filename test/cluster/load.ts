@@ -1,43 +1,77 @@
 // Writers that continue when single members fail, and know afterwards what must be there.
 
-import { ApiClient, type Message } from '../helpers/api.ts';
+import type { ApiClient, Login, Message } from '../helpers/api.ts';
 import type { Cluster } from './cluster.ts';
-import { pause } from './until.ts';
+import type { ClusterMember } from './cluster-member.ts';
+import { pause, until } from './until.ts';
 
 const ATTEMPT_TIMEOUT_MS = 5_000;
 const PAUSE_MS = 4;
-const PREFIX = 'load/';
-const PREFIX_END = 'load0';
+const WRITERS = 4;
+const KEYS_PER_WRITER = 25;
+/** Within what the user `uma` of `test/auth/users.ts` may write. */
+const PREFIX = 'kept/';
 const WRONG_MAX = 10;
+/** Of `Compare`: the version of a key, equal. */
+const VERSION_EQUALS = { target: 0, result: 0 } as const;
+
+/** A key that one writer alone writes. */
+interface Kept {
+  readonly key: string;
+  /** How many of its writes are known to be done, each of which made the next version. */
+  version: number;
+  /** The answer to an attempt at the next one was lost. */
+  isInDoubt: boolean;
+}
 
 /**
- * Each writer puts one key after the other, each through the next member that is up, again until
- * it is acknowledged.
+ * Each writer writes its keys in turn, each write through the next member that is up, until it is
+ * acknowledged. A write is a transaction that requires the version that the one before it left: one that
+ * was acknowledged and is lost, or was done twice, makes the next fail.
  */
 export class Load {
+  static #count = 0;
+  /** Of its keys; each load has its own. */
+  readonly #prefix = `${PREFIX}${++Load.#count}/`;
   readonly #cluster: Cluster;
-  readonly #clients = new Map<string, ApiClient>();
-  /** Acknowledged writes of each writer: its keys are numbered from 0 without a gap. */
-  readonly #counts: number[];
+  readonly #login: Login | undefined;
+  readonly #clients = new Map<ClusterMember, ApiClient>();
+  readonly #kept: readonly (readonly Kept[])[];
   readonly #wrong: string[] = [];
   readonly #writers: Promise<void>[];
+  #acknowledged = 0;
   #stopping = false;
   #lastAt = performance.now();
   #longestGapMs = 0;
 
-  constructor(cluster: Cluster, writers = 4) {
+  /** In the name of `login`, or as the cluster's own clients. */
+  constructor(cluster: Cluster, login?: Login) {
     this.#cluster = cluster;
-    this.#counts = Array.from({ length: writers }, () => 0);
-    this.#writers = this.#counts.map((_, writer) => this.#write(writer));
+    this.#login = login;
+    this.#kept = Array.from({ length: WRITERS }, (_, writer) =>
+      Array.from({ length: KEYS_PER_WRITER }, (_, i) => ({
+        ...{ key: `${this.#prefix}${writer}/${i}`, version: 0, isInDoubt: false },
+      })),
+    );
+    this.#writers = this.#kept.map((keys, writer) => this.#write(keys, writer));
   }
 
   get acknowledged(): number {
-    return this.#counts.reduce((sum, count) => sum + count, 0);
+    return this.#acknowledged;
   }
 
   /** The longest time in which no write was acknowledged. */
   get longestGapMs(): number {
     return this.#longestGapMs;
+  }
+
+  /** Resolves when so many more writes are acknowledged, or one was seen to be wrong. */
+  async goesOn(writes = 40): Promise<void> {
+    const goal = this.#acknowledged + writes;
+    await until(
+      `${writes} writes`,
+      () => this.#acknowledged >= goal || this.#stopping || undefined,
+    );
   }
 
   async stop(): Promise<void> {
@@ -49,43 +83,72 @@ export class Load {
 
   /** Everything acknowledged that `client` does not have, and what else was seen to be wrong. */
   async missing(client: ApiClient): Promise<string[]> {
-    const counts = [...this.#counts];
-    const range = { key: PREFIX, range_end: PREFIX_END, keys_only: true };
+    const expected = this.#kept.flat().map((one) => ({ ...one }));
+    const range = { key: this.#prefix, range_end: this.#prefix.replace(/\/$/, '0') };
     const reply = await client.must('KV/Range', range);
-    const found = new Set((reply['kvs'] as readonly Message[]).map((one) => String(one['key'])));
-    const missing = counts.flatMap((count, writer) =>
-      Array.from({ length: count }, (_, i) => keyOf(writer, i)).filter((key) => !found.has(key)),
-    );
-    return [...this.#wrong, ...missing.map((key) => `${key} was acknowledged and is lost`)].slice(
-      0,
-      WRONG_MAX,
-    );
+    const pairs = reply['kvs'] as readonly Message[];
+    const found = new Map(pairs.map((one) => [String(one['key']), Number(one['version'])]));
+    const missing = expected
+      .filter(({ key, version }) => (found.get(key) ?? 0) < version)
+      .map(({ key, version }) => `version ${version} of ${key} was acknowledged and is lost`);
+    const tooMany = expected
+      .filter(({ key, version, isInDoubt }) => (found.get(key) ?? 0) > version + Number(isInDoubt))
+      .map(({ key, version }) => `${key} has more than the ${version} versions written`);
+    // While writers write, there may be more than was known when the read began.
+    return [...this.#wrong, ...missing, ...(this.#stopping ? tooMany : [])].slice(0, WRONG_MAX);
   }
 
-  async #write(writer: number): Promise<void> {
+  async #write(keys: readonly Kept[], writer: number): Promise<void> {
     let revision = 0;
     let turn = writer;
-    while (!this.#stopping) {
-      const count = this.#counts[writer]!;
+    for (let i = 0; !this.#stopping; ) {
       const up = this.#cluster.running;
       const member = up[turn++ % Math.max(1, up.length)];
-      if (member === undefined) {
-        await pause(PAUSE_MS);
-        continue;
-      }
-      const request = { key: keyOf(writer, count), value: `value ${count}` };
-      const reply = await this.#client(member.endpoint).call('KV/Put', request, {
-        timeoutMs: ATTEMPT_TIMEOUT_MS,
-      });
-      if (reply.message !== undefined) {
-        const at = Number((reply.message['header'] as Message)['revision']);
-        if (at <= revision) this.#wrong.push(`${request.key} at ${at}, after ${revision}`);
-        revision = at;
-        this.#counts[writer] = count + 1;
-        this.#noteTime();
+      if (member !== undefined) {
+        const one = keys[i % keys.length]!;
+        const at = await this.#attempt(one, member);
+        if (at !== undefined) {
+          if (at <= revision) this.#wrong.push(`${one.key} at ${at}, after ${revision}`);
+          revision = at;
+          i++;
+          this.#acknowledged++;
+          this.#noteTime();
+        }
       }
       await pause(PAUSE_MS);
     }
+  }
+
+  /** The revision of the write if it is now known to be done. */
+  async #attempt(one: Kept, member: ClusterMember): Promise<number | undefined> {
+    const { key, version } = one;
+    const value = `value ${version + 1}`;
+    const request = {
+      compare: [{ key, ...VERSION_EQUALS, version: String(version) }],
+      success: [{ request_put: { key, value } }],
+      failure: [{ request_range: { key } }],
+    };
+    const options = { timeoutMs: ATTEMPT_TIMEOUT_MS };
+    const { message } = await this.#client(member).call('KV/Txn', request, options);
+    if (message === undefined) {
+      one.isInDoubt = true;
+      return undefined;
+    }
+    let at = Number((message['header'] as Message)['revision']);
+    if (message['succeeded'] !== true) {
+      const [answer] = message['responses'] as readonly { response_range: Message }[];
+      const [pair] = answer!.response_range['kvs'] as readonly Message[];
+      const isOwn = pair?.['version'] === String(version + 1) && pair['value'] === value;
+      if (!one.isInDoubt || !isOwn) {
+        this.#wrong.push(`${key} ${JSON.stringify(pair)} instead of version ${version}`);
+        this.#stopping = true;
+        return undefined;
+      }
+      at = Number(pair['mod_revision']);
+    }
+    one.version = version + 1;
+    one.isInDoubt = false;
+    return at;
   }
 
   #noteTime(): void {
@@ -94,17 +157,15 @@ export class Load {
     this.#lastAt = now;
   }
 
-  #client(endpoint: string): ApiClient {
-    let client = this.#clients.get(endpoint);
+  #client(member: ClusterMember): ApiClient {
+    let client = this.#clients.get(member);
     if (client === undefined) {
-      client = new ApiClient(endpoint);
-      this.#clients.set(endpoint, client);
+      client = member.connect(this.#login);
+      this.#clients.set(member, client);
     }
     return client;
   }
 }
-
-const keyOf = (writer: number, i: number): string => `${PREFIX}${writer}/${i}`;
 
 /** So many puts, many at a time, all acknowledged. */
 export async function putMany(client: ApiClient, prefix: string, count: number): Promise<void> {

@@ -15,18 +15,10 @@ import {
   replaceInPlace,
   useTogether,
 } from './scenarios.ts';
+import { KEPT, SNAPSHOT_COUNT, snapshotsOften } from './snapshots-often.ts';
 import { until } from './until.ts';
 
 const TIMEOUT_MS = 60_000;
-const SNAPSHOT_COUNT = 100;
-/** Entries that a member which cuts its log often still has; 3.4 cannot be told. */
-const KEPT: Readonly<Record<Release, number>> = { '3.4': 5_000, '3.5': 50, '3.6': 50, '3.7': 50 };
-const KEPT_FLAG: Readonly<Record<Release, readonly string[]>> = {
-  '3.4': [],
-  '3.5': [`--experimental-snapshot-catchup-entries=${KEPT['3.5']}`],
-  '3.6': [`--snapshot-catchup-entries=${KEPT['3.6']}`],
-  '3.7': [`--snapshot-catchup-entries=${KEPT['3.7']}`],
-};
 
 const clusters: Cluster[] = [];
 afterEach(async () => {
@@ -38,11 +30,6 @@ async function start(servers: readonly Server[], options: Partial<ClusterOptions
   clusters.push(cluster);
   onTestFailed(() => console.error(cluster.logs()));
   return cluster;
-}
-
-function snapshotsOften({ program, flags = [] }: Server): Server {
-  const often = [`--snapshot-count=${SNAPSHOT_COUNT}`, ...KEPT_FLAG[program.release]];
-  return { program, flags: [...flags, ...often] };
 }
 
 const ours = serverUnderTest();
@@ -91,10 +78,15 @@ for (const release of ['3.5', '3.4'] as const satisfies readonly Release[]) {
       await catchUpBySnapshot(cluster, one!, real!, missed(one!));
     });
 
-    test('is replaced by ours and back, in place', { timeout: 2 * TIMEOUT_MS }, async () => {
-      const cluster = await start([theirs(), theirs(), theirs()].map(snapshotsOften));
-      await replaceInPlace(cluster, [held(), theirs()].map(snapshotsOften));
-    });
+    // Of 3.5 with users and certificates: `secured.test.ts`.
+    test.skipIf(release === '3.5')(
+      'is replaced by ours and back, in place',
+      { timeout: 2 * TIMEOUT_MS },
+      async () => {
+        const cluster = await start([theirs(), theirs(), theirs()].map(snapshotsOften));
+        await replaceInPlace(cluster, [held(), theirs()].map(snapshotsOften));
+      },
+    );
 
     test('is replaced by fresh ones of ours and back', { timeout: 2 * TIMEOUT_MS }, async () => {
       // That check wants every member to be connected for five seconds before each change.

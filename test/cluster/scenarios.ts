@@ -2,7 +2,7 @@
 // something is not as in a cluster of one program.
 
 import { expect } from 'vitest';
-import type { Message } from '../helpers/api.ts';
+import type { Login, Message } from '../helpers/api.ts';
 import type { Cluster } from './cluster.ts';
 import type { ClusterMember, Server } from './cluster-member.ts';
 import { Load, putMany } from './load.ts';
@@ -44,7 +44,7 @@ export async function clusterVersion(cluster: Cluster, version: string): Promise
 export async function useTogether(cluster: Cluster, leader: ClusterMember): Promise<void> {
   await cluster.moveLeader(leader);
   const from = (await cluster.revision()) + 1;
-  const watches = cluster.members.map((one) => new WatchLog(one.endpoint, from));
+  const watches = cluster.members.map((one) => new WatchLog(one.connect(), from));
   await writeAndRead(cluster, leader.name);
   await useLeases(cluster);
   await compact(cluster);
@@ -214,8 +214,7 @@ export async function catchUpBySnapshot(
   const from = (await cluster.revision()) + 1;
   const watches = cluster.members.map(
     // A member of 3.4 that has received a snapshot tells its watchers everything again.
-    ({ endpoint, server }) =>
-      new WatchLog(endpoint, from, { mayRepeat: server.program.release === '3.4' }),
+    (one) => new WatchLog(one.connect(), from, { mayRepeat: one.server.program.release === '3.4' }),
   );
   await sender.client.must('KV/Put', { key: 'first', value: receiver.name });
   for (const watch of watches) await watch.upTo(from);
@@ -245,20 +244,36 @@ export async function catchUpBySnapshot(
 
 async function expectNothingLost(cluster: Cluster, load: Load): Promise<void> {
   await load.stop();
-  expect(load.acknowledged).toBeGreaterThan(100);
   for (const member of cluster.members) expect(await load.missing(member.client)).toEqual([]);
+  expect(load.acknowledged).toBeGreaterThan(100);
   expect(load.longestGapMs).toBeLessThan(GAP_MS_MAX);
 }
 
+export interface Replacing {
+  /** In whose name is written; without one, as the cluster's own clients do. */
+  readonly writer?: Login;
+  /** Called with each member that has ended. */
+  readonly down?: (member: ClusterMember) => Promise<void>;
+  /** Called when a member has continued. */
+  readonly up?: () => Promise<void>;
+}
+
 /** Under load, one member after the other continues with the next of `servers` on its directory. */
-export async function replaceInPlace(cluster: Cluster, servers: readonly Server[]): Promise<void> {
-  const load = new Load(cluster);
-  const watches = cluster.members.map((one) => new WatchLog(one.endpoint, 2));
+export async function replaceInPlace(
+  cluster: Cluster,
+  servers: readonly Server[],
+  { writer, down, up }: Replacing = {},
+): Promise<void> {
+  const load = new Load(cluster, writer);
+  const watches = cluster.members.map((one) => new WatchLog(one.connect(), 2));
   for (const [step, server] of servers.entries()) {
     for (const [i, member] of cluster.members.entries()) {
       await ((step + i) % 2 === 0 ? member.stop() : member.kill());
+      await down?.(member);
       await member.restart(server);
+      await load.goesOn();
       await cluster.expectEqualHashes();
+      await up?.();
     }
     await expectSameMembers(cluster);
   }
@@ -278,7 +293,7 @@ export async function replaceByFresh(cluster: Cluster, servers: readonly Server[
     }
     await expectSameMembers(cluster);
   }
-  const watches = cluster.members.map((one) => new WatchLog(one.endpoint, 2));
+  const watches = cluster.members.map((one) => new WatchLog(one.connect(), 2));
   await expectNothingLost(cluster, load);
   await expectSameEvents(watches, await cluster.caughtUp());
 }

@@ -2,16 +2,13 @@
 // to that member; checks as events come that none is
 // missing, twice or out of order: there, every revision has an event.
 
-import {
-  type ApiClient,
-  type ApiStream,
-  type Message,
-  ApiClient as NewClient,
-} from '../helpers/api.ts';
+import type { ApiClient, ApiStream, Message } from '../helpers/api.ts';
 import { pause, until } from './until.ts';
 
 const ALL = { key: '\0', range_end: '\0' } as const;
 const RETRY_MS = 50;
+/** The member that issued the token has been started again. */
+const TOKEN_REFUSED = /invalid auth token/;
 const COMPLETE_TIMEOUT_MS = 30_000;
 
 export class WatchLog {
@@ -27,9 +24,12 @@ export class WatchLog {
   readonly #mayRepeat: boolean;
   readonly #running: Promise<void>;
 
-  /** Events from `revision` on; the ones repeated are left out where that is no mistake. */
-  constructor(endpoint: string, revision: number, options: { readonly mayRepeat?: boolean } = {}) {
-    this.#client = new NewClient(endpoint);
+  /**
+   * Events from `revision` on; the ones repeated are left out where that is no mistake. `client` is
+   * closed at the end.
+   */
+  constructor(client: ApiClient, revision: number, options: { readonly mayRepeat?: boolean } = {}) {
+    this.#client = client;
     this.#mayRepeat = options.mayRepeat === true;
     this.#revision = revision - 1;
     this.#running = this.#run();
@@ -52,7 +52,12 @@ export class WatchLog {
 
   async #run(): Promise<void> {
     while (!this.#stopping) {
-      const stream = this.#client.stream('Watch/Watch');
+      const token = await this.#client.token().catch((error: Error) => error);
+      if (token instanceof Error) {
+        await pause(RETRY_MS);
+        continue;
+      }
+      const stream = this.#client.stream('Watch/Watch', token);
       this.#stream = stream;
       this.opened++;
       const start = String(this.#revision + 1);
@@ -69,6 +74,11 @@ export class WatchLog {
   #take(response: Message): void {
     if (response['canceled'] === true) {
       const { compact_revision: compacted, cancel_reason: reason } = response;
+      if (TOKEN_REFUSED.test(String(reason))) {
+        this.#client.forgetToken();
+        this.#stream?.cancel();
+        return;
+      }
       this.wrong.push(`canceled at ${this.#revision}: ${reason}, compacted ${compacted}`);
       this.#stopping = true;
       return;

@@ -152,8 +152,20 @@ function credentialsOf(tls: ClientPem | undefined): ChannelCredentials {
   return credentials.createSsl(ca as Buffer, key as Buffer | null, cert as Buffer | null);
 }
 
+/** In whose name a client calls. */
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** Not every method of 3.5 has a code for it. */
+const TOKEN_REFUSED = /invalid auth token$/;
+
 export class ApiClient {
   readonly #client: GrpcClient;
+  #login: Login | undefined;
+  /** The answer to the newest login, which calls share until its token is refused. */
+  #session: Promise<Reply> | undefined;
 
   /** Over TLS if there is an authority to trust. */
   constructor(endpoint: string, tls?: ClientPem) {
@@ -169,13 +181,58 @@ export class ApiClient {
     });
   }
 
+  /** From now on calls without a token are in this name; it logs in whenever it has to. */
+  logInAs(login: Login): void {
+    this.#login = login;
+    this.#session = undefined;
+  }
+
+  /** The token for a stream, nothing without {@link logInAs}; rejects when the login fails. */
+  async token(): Promise<string | undefined> {
+    if (this.#login === undefined) return undefined;
+    const { message, code, details } = await this.#logIn(this.#login, {});
+    if (message === undefined) throw new Error(`login of ${this.#login.name}: ${code} ${details}`);
+    return String(message['token']);
+  }
+
+  /** The next call logs in: the token was refused. */
+  forgetToken(): void {
+    this.#session = undefined;
+  }
+
   /** Resolves with any outcome; after `timeoutMs` (30 s) with code 4. */
   call(rpc: string, request: Message, options: CallOptions = {}): Promise<Reply> {
     return this.callRaw(rpc, encode(methodOf(rpc).requestType, request), options);
   }
 
   /** As `call`, with the request's bytes as they are. */
-  callRaw(rpc: string, request: Buffer, options: CallOptions = {}): Promise<Reply> {
+  async callRaw(rpc: string, request: Buffer, options: CallOptions = {}): Promise<Reply> {
+    const login = this.#login;
+    if (login === undefined || options.token !== undefined) {
+      return this.#send(rpc, request, options);
+    }
+    for (let attempt = 1; ; attempt++) {
+      const session = await this.#logIn(login, options);
+      if (session.message === undefined) return session;
+      const token = String(session.message['token']);
+      const reply = await this.#send(rpc, request, { ...options, token });
+      // A simple token ends with the process that issued it.
+      if (!TOKEN_REFUSED.test(reply.details) || attempt === 2) return reply;
+      if ((await this.#session) === session) this.#session = undefined;
+    }
+  }
+
+  async #logIn(login: Login, { timeoutMs, signal }: CallOptions): Promise<Reply> {
+    const options = { ...(timeoutMs && { timeoutMs }), ...(signal && { signal }) };
+    const request = encode('AuthenticateRequest', { ...login });
+    this.#session ??= this.#send('Auth/Authenticate', request, options);
+    const session = this.#session;
+    const reply = await session;
+    if (reply.message === undefined && this.#session === session) this.#session = undefined;
+    return reply;
+  }
+
+  #send(rpc: string, request: Buffer, options: CallOptions): Promise<Reply> {
     const { path, responseType } = methodOf(rpc);
     const deadline = Date.now() + (options.timeoutMs ?? 30_000);
     return new Promise((resolve) => {

@@ -31,11 +31,11 @@ export function serverUnderTest(): Found<Program> {
   return { value: { name: 'tetcd', release: '3.7', command: [process.execPath, TETCD_MAIN] } };
 }
 
-/** Paths of the files with which clients are served over TLS. */
-export interface ClientPortFiles {
+/** Paths of the files with which a port is served over TLS. */
+export interface PortFiles {
   readonly cert: string;
   readonly key: string;
-  /** With it, clients must show certificates of this authority. */
+  /** With it, who connects must show a certificate of this authority. */
   readonly clientAuthority?: string;
 }
 
@@ -50,7 +50,7 @@ export interface MemberOptions {
   readonly name?: string;
   readonly startTimeoutMs?: number;
   /** Clients are served over TLS. */
-  readonly tls?: ClientPortFiles | undefined;
+  readonly tls?: PortFiles | undefined;
 }
 
 interface Ports {
@@ -70,13 +70,13 @@ export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'tetcd-test-'));
 }
 
-/** Without files none: plaintext. */
-export function tlsFlags(tls: ClientPortFiles | undefined): string[] {
+/** Of the port for clients, or with `peer-` for members. Without files none: plaintext. */
+export function tlsFlags(tls: PortFiles | undefined, prefix: '' | 'peer-' = ''): string[] {
   if (tls === undefined) return [];
-  const { cert, key, clientAuthority } = tls;
-  const own = [`--cert-file=${cert}`, `--key-file=${key}`];
-  if (clientAuthority === undefined) return own;
-  return [...own, `--trusted-ca-file=${clientAuthority}`, '--client-cert-auth'];
+  const { cert, key, clientAuthority: authority } = tls;
+  const own = [`--${prefix}cert-file=${cert}`, `--${prefix}key-file=${key}`];
+  if (authority === undefined) return own;
+  return [...own, `--${prefix}trusted-ca-file=${authority}`, `--${prefix}client-cert-auth`];
 }
 
 export class Member {

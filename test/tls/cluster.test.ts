@@ -5,9 +5,10 @@ import { afterEach, expect, test } from 'vitest';
 import { type Client, connect } from '../../src/client/index.ts';
 import { type Issued, TestAuthority } from '../../src/net/testing/authority.fixture.ts';
 import { until } from '../cluster/until.ts';
+import { httpsGet } from '../helpers/https-get.ts';
 import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
-import { etcdctl, httpsGet, LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
+import { etcdctl, LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
 
 const ours = serverUnderTest();
 const members: SecureMember[] = [];

@@ -4,10 +4,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { httpsGet } from '../helpers/https-get.ts';
 import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { run } from '../helpers/run.ts';
-import { httpsGet, SecureMember, securePorts } from './secure-member.ts';
+import { SecureMember, securePorts } from './secure-member.ts';
 
 const ours = serverUnderTest();
 const theirs = realEtcd('3.5');

@@ -5,10 +5,11 @@ import { request } from 'node:http';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { TestAuthority } from '../../src/net/testing/authority.fixture.ts';
+import { httpsGet } from '../helpers/https-get.ts';
 import { serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
 import { freePort } from '../helpers/server-process.ts';
-import { etcdctl, httpsGet, LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
+import { etcdctl, LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
 
 const ours = serverUnderTest();
 const authority = new TestAuthority('authority');

@@ -1,9 +1,7 @@
 // Members of any program whose ports are encrypted, with certificates in files that a test replaces.
 
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
 import { join } from 'node:path';
-import type { ConnectionOptions } from 'node:tls';
 import type { Issued, TestAuthority } from '../../src/net/testing/authority.fixture.ts';
 import { type Program, READY, temporaryDirectory } from '../helpers/member.ts';
 import { type RunResult, run } from '../helpers/run.ts';
@@ -153,24 +151,4 @@ export function etcdctl(
   });
   const command = [program, `--endpoints=${endpoints}`, ...tls, '--dial-timeout=3s', ...args];
   return run(command, { env: { ETCDCTL_API: '3' } });
-}
-
-/** Status and body over HTTP/1.1; rejects if the connection does. */
-export function httpsGet(
-  port: number,
-  path: string,
-  tls: ConnectionOptions,
-): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, agent: false, ...tls };
-    const asked = request(options, (response) => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => {
-        body += text;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on('error', reject);
-    });
-    asked.on('error', reject).end();
-  });
 }

@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { TestAuthority } from '../../src/net/testing/authority.fixture.ts';
+import { httpsGet } from '../helpers/https-get.ts';
 import { serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need } from '../helpers/real-etcd.ts';
-import { httpsGet, LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
+import { LOOPBACK, SecureMember, securePorts } from './secure-member.ts';
 
 const SILENT = { client: 5_000, peer: 1_000, metrics: 1_000 } as const;
 const CONNECTED_AT_ONCE = 200;

@@ -18,9 +18,10 @@ import {
   SETTINGS,
 } from '../../src/grpc/testing/raw-peer.fixture.ts';
 import { type Issued, TestAuthority } from '../../src/net/testing/authority.fixture.ts';
+import { httpsGet } from '../helpers/https-get.ts';
 import { type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, type Found, need, realEtcd } from '../helpers/real-etcd.ts';
-import { etcdctl, httpsGet, LOOPBACK, Pem, SecureMember, securePorts } from './secure-member.ts';
+import { etcdctl, LOOPBACK, Pem, SecureMember, securePorts } from './secure-member.ts';
 
 const ours = serverUnderTest();
 const tools = realEtcd('3.5');
