@@ -1,7 +1,6 @@
 // The interface by which a command's file adds its command.
 
 import type { Command } from 'commander';
-import type { Session } from '../tetcdctl/session.ts';
 import type { Flag } from './flags.ts';
 import type { Io } from './io.ts';
 import type { Word } from './words.ts';
@@ -14,16 +13,10 @@ export interface Invocation<Options> {
   readonly words: readonly Word[];
   /** How many of them came before `--`; undefined without one. */
   readonly wordsBeforeDash: number | undefined;
-  /**
-   * Client and printer, by the global flags; made on the first call. Afterwards `options` include flags of
-   * the parent groups that the environment sets.
-   */
-  session(): Promise<Session>;
-  /** As `session`, without a client: for commands that make one for each endpoint. */
-  sessionOfEndpoints(): Promise<Session>;
 }
 
-export interface CommandInit<Options> {
+/** `Context` is what all commands of a program get besides. */
+export interface CommandInit<Options, Context> {
   readonly name: string;
   /** What follows the name in the usage line. */
   readonly usage: string;
@@ -32,21 +25,20 @@ export interface CommandInit<Options> {
   readonly description?: string;
   readonly group?: string;
   readonly flags?: readonly Flag[];
+  /** Names of flags without which the command line is refused, as cobra refuses it. */
+  readonly requiredFlags?: readonly string[];
+  /** How many words there must be, no more and no fewer; without it the command decides. */
+  readonly wordCount?: number;
+  /** The only words that are taken. */
+  readonly allowedWords?: readonly Word[];
   /** Without it the command is a group of others. */
-  readonly run?: (invocation: Invocation<Options>) => Promise<void> | void;
+  readonly run?: (invocation: Invocation<Options> & Context) => Promise<void> | void;
 }
 
 /** Adds commands to commander's tree and runs them. */
-export interface CommandTree {
+export interface CommandTree<Context> {
   add<Options = Readonly<Record<string, never>>>(
     parent: Command,
-    init: CommandInit<Options>,
+    init: CommandInit<Options, Context>,
   ): Command;
 }
-
-export const GROUPS = {
-  KV: 'Keys and values:',
-  CLUSTER: 'Cluster maintenance:',
-  AUTHENTICATION: 'Authentication:',
-  UTILITY: 'Utilities:',
-} as const;

@@ -3,7 +3,13 @@
 
 import { Option } from 'commander';
 import { goDuration } from '../../base/index.ts';
-import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
+import {
+  type Parsed,
+  parseGoBool,
+  parseGoDuration,
+  parseGoInt,
+  parseGoUint,
+} from './go-numbers.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];
@@ -17,7 +23,7 @@ interface FlagInit<Value> {
 
 /** A commander option that knows pflag's kind of its value. */
 export class Flag extends Option {
-  readonly kind: 'bool' | 'int' | 'duration' | 'string' | 'strings';
+  readonly kind: 'bool' | 'int' | 'uint' | 'duration' | 'string' | 'strings';
   /** Reads a word; the reason is what pflag's message ends with. */
   readonly read: (word: Word) => Parsed<FlagValue>;
 
@@ -78,6 +84,13 @@ export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: 
 /** An int64; the value is a bigint. */
 export function intFlag(init: Omit<FlagInit<bigint>, 'initial'>): Flag {
   return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(textOfWord(word), 0));
+}
+
+/** A uint64; the value is a bigint. */
+export function uintFlag(init: Omit<FlagInit<bigint>, 'initial'> & { initial?: bigint }): Flag {
+  return new Flag('uint', { ...init, initial: init.initial ?? 0n }, (word) =>
+    parseGoUint(textOfWord(word), 0),
+  );
 }
 
 /** In milliseconds. */

@@ -30,9 +30,10 @@ export function parseGoInt(text: string, base: 0 | 10 | 16): Parsed<bigint> {
   return { value };
 }
 
-/** `strconv.ParseUint(text, 16, 64)`: no sign. */
-export function parseGoUint(text: string, base: 16): Parsed<bigint> {
-  const value = /^[+-]/.test(text) ? undefined : plainInt(text, base);
+/** `strconv.ParseUint(text, base, 64)`: no sign; base 0 takes the base from a prefix. */
+export function parseGoUint(text: string, base: 0 | 16): Parsed<bigint> {
+  const unsigned = base === 0 ? prefixedInt : (digits: string) => plainInt(digits, base);
+  const value = /^[+-]/.test(text) ? undefined : unsigned(text);
   if (value === undefined) return failed('ParseUint', text, 'invalid syntax');
   if (value > UINT64_MAX) return failed('ParseUint', text, 'value out of range');
   return { value };

@@ -1,5 +1,5 @@
 // Help in cobra's form: description, usage, subcommands, own flags, and flags inherited from the group.
-// The global flags are listed by `options` only.
+// The flags of all commands are listed by `options` only, where a program has that command.
 
 import type { Command } from 'commander';
 import { isMissing } from '../tetcdctl/missing-commands.ts';
@@ -22,14 +22,20 @@ export function usageText(command: Command): string {
   const sections = [`Usage:\n  ${path} ${isGroup ? '[command]' : `${words}[flags]`}`];
   sections.push(...commandSections(command));
   const own = flagsOf(command).filter((flag) => command.options.includes(flag));
+  if (command.parent === null && !hasOptions(command)) {
+    sections.push(`Flags:\n${flagLines(own, command.name())}`);
+  }
   if (command.parent !== null) {
     sections.push(`Flags:\n${flagLines(own, command.name())}`);
     const inherited = flagsOf(command.parent).filter((flag) => !isOfAll(command, flag));
     if (inherited.length > 0) sections.push(`Global Flags:\n${flagLines(inherited)}`);
   }
   const ends = isGroup ? [`"${path} [command] --help" says more about a command.`] : [];
-  ends.push(`"${rootOf(command).name()} options" lists the flags that every command takes.`);
-  return `${sections.join('\n\n')}\n\n${ends.join('\n')}\n`;
+  if (hasOptions(command)) {
+    ends.push(`"${rootOf(command).name()} options" lists the flags that every command takes.`);
+  }
+  if (ends.length > 0) sections.push(ends.join('\n'));
+  return `${sections.join('\n\n')}\n`;
 }
 
 function pathOf(command: Command): string {
@@ -40,8 +46,13 @@ function rootOf(command: Command): Command {
   return command.parent === null ? command : rootOf(command.parent);
 }
 
+/** Whether the program lists the flags of all its commands by a command of its own. */
+function hasOptions(command: Command): boolean {
+  return rootOf(command).commands.some((each) => each.name() === 'options');
+}
+
 function isOfAll(command: Command, flag: Flag): boolean {
-  return rootOf(command).options.includes(flag);
+  return hasOptions(command) && rootOf(command).options.includes(flag);
 }
 
 /** Subcommands by group, sorted by name. */

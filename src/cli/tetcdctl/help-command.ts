@@ -1,10 +1,10 @@
 // `tetcdctl help`: what `--help` of a command prints.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../shell/command.ts';
 import { subcommand } from '../shell/command-line.ts';
 import { helpText, usageText } from '../shell/help.ts';
 import { textOfWord, type Word } from '../shell/words.ts';
+import { type CommandTree, GROUPS } from './command.ts';
 import { refuseMissing } from './missing-commands.ts';
 
 export function addHelp(root: Command, tree: CommandTree): void {

@@ -1,9 +1,9 @@
 // `tetcdctl options`: the global flags.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../shell/command.ts';
 import { flagsOf } from '../shell/command-line.ts';
 import { flagLines } from '../shell/help.ts';
+import { type CommandTree, GROUPS } from './command.ts';
 
 export function addOptions(parent: Command, tree: CommandTree): void {
   tree.add(parent, {

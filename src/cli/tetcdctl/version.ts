@@ -1,7 +1,7 @@
 // `tetcdctl version`.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../shell/command.ts';
+import { type CommandTree, GROUPS } from './command.ts';
 import { VERSION_TEXT } from './release.ts';
 
 export function addVersion(parent: Command, tree: CommandTree): void {

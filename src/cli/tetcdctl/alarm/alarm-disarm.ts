@@ -1,8 +1,8 @@
 // `tetcdctl alarm disarm`: ends all alarms.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 
 export function addAlarmDisarm(parent: Command, tree: CommandTree): void {
   tree.add(parent, {

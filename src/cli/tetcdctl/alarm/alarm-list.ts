@@ -1,8 +1,8 @@
 // `tetcdctl alarm list`: alarms that are raised.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 
 export function addAlarmList(parent: Command, tree: CommandTree): void {
   tree.add(parent, {

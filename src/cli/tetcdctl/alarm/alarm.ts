@@ -1,7 +1,7 @@
 // `tetcdctl alarm`: the group of commands about alarms.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { addAlarmDisarm } from './alarm-disarm.ts';
 import { addAlarmList } from './alarm-list.ts';
 

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { type AuthClient, type CallOptions, isEtcdError } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { exactWords } from './names.ts';
 
 export function addAuth(parent: Command, tree: CommandTree): void {

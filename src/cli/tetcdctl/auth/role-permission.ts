@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import { type PermissionType, prefixEnd } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag } from '../../shell/flags.ts';
 import { bytesOfWord, textOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
+import type { CommandTree } from '../command.ts';
 import { nameOf } from './names.ts';
 
 interface RangeFlags {

@@ -1,8 +1,8 @@
 // `tetcdctl role`: the group of commands about roles.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import type { Word } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { exactWords, nameOf } from './names.ts';
 import { addRoleGrantPermission, addRoleRevokePermission } from './role-permission.ts';
 

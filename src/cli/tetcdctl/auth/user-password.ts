@@ -1,11 +1,11 @@
 // `tetcdctl user add` and `user passwd`: users and their passwords, which are asked for.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag, stringFlag } from '../../shell/flags.ts';
 import type { Io } from '../../shell/io.ts';
 import { textOfWord, type Word, wordFromText } from '../../shell/words.ts';
+import type { CommandTree } from '../command.ts';
 import { exactWords, nameOf } from './names.ts';
 
 interface PasswordOptions {

@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import type { UserGetResult } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { boolFlag } from '../../shell/flags.ts';
 import { type Word, wordFromText } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import type { Session } from '../session.ts';
 import { exactWords, nameOf } from './names.ts';
 import { addUserAdd, addUserPasswd } from './user-password.ts';

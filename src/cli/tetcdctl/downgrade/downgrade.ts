@@ -1,9 +1,9 @@
 // `tetcdctl downgrade`: whether the cluster may go down one minor version, the begin and the end of it.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { textOfWord, type Word } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 
 export function addDowngrade(parent: Command, tree: CommandTree): void {
   const downgrade = tree.add(parent, {

@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import { goDuration } from '../../../base/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, SilentExit } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
 
 export function addDefrag(parent: Command, tree: CommandTree): void {

@@ -1,11 +1,11 @@
 // `tetcdctl endpoint hashkv`: the hash of each member's keys and their history.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { intFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
+import type { CommandTree } from '../command.ts';
 import type { EndpointHashKv } from '../printers/printer.ts';
 import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
 

@@ -3,9 +3,9 @@
 import type { Command } from 'commander';
 import { goDuration } from '../../../base/index.ts';
 import { type Client, isEtcdError } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 import type { EndpointHealth } from '../printers/printer.ts';
 import { alarmName } from '../printers/simple.ts';
 import type { Session } from '../session.ts';

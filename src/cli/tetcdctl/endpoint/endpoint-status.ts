@@ -1,9 +1,9 @@
 // `tetcdctl endpoint status`: the status of each member.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, SilentExit } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 import type { EndpointStatus } from '../printers/printer.ts';
 import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
 

@@ -1,8 +1,8 @@
 // `tetcdctl endpoint`: the group of commands about single members.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { boolFlag } from '../../shell/flags.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { addEndpointHashKv } from './endpoint-hashkv.ts';
 import { addEndpointHealth } from './endpoint-health.ts';
 import { addEndpointStatus } from './endpoint-status.ts';

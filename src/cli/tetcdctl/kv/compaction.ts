@@ -1,10 +1,10 @@
 // `tetcdctl compaction`: compacts old revisions.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
 import { clampedNumber, parseGoInt } from '../../shell/go-numbers.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 
 interface CompactionOptions {
   readonly physical: boolean;

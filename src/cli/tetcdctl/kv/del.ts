@@ -3,11 +3,11 @@
 import type { Command } from 'commander';
 import { goQuote } from '../../../base/index.ts';
 import { etcdserverpb } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag } from '../../shell/flags.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { rangeOfArguments } from './range-arguments.ts';
 
 export interface DelOptions {

@@ -2,11 +2,11 @@
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag, intFlag, stringFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { isSerializable } from './consistency.ts';
 import { rangeOfArguments } from './range-arguments.ts';
 

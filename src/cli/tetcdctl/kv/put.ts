@@ -3,11 +3,11 @@
 import type { Command } from 'commander';
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { etcdserverpb } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag, stringFlag } from '../../shell/flags.ts';
 import { parseGoInt } from '../../shell/go-numbers.ts';
 import { bytesOfWord, type Word } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 
 export interface PutOptions {
   readonly lease: string;

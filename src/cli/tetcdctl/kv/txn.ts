@@ -4,7 +4,6 @@ import { Command } from 'commander';
 import { EMPTY_BYTES } from '../../../base/index.ts';
 import { etcdserverpb } from '../../../client/index.ts';
 import { argify } from '../../shell/argify.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import {
   type CommandLine,
   ownOptions,
@@ -15,6 +14,7 @@ import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag, type Flag } from '../../shell/flags.ts';
 import type { Io } from '../../shell/io.ts';
 import { textOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { type DelOptions, deleteRequestOf, delFlags } from './del.ts';
 import { type GetOptions, getFlags, rangeRequestOf } from './get.ts';
 import { type PutOptions, putFlags, putRequestOf } from './put.ts';

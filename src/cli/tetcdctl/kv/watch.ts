@@ -8,7 +8,6 @@ import type {
   WatchResponse,
 } from '../../../client/index.ts';
 import { argify } from '../../shell/argify.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { ownOptions, readCommandLine, UsageError } from '../../shell/command-line.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError, SilentExit } from '../../shell/exit.ts';
@@ -16,6 +15,7 @@ import { boolFlag, type Flag, intFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
 import { bytesOfWord, textOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import type { Session } from '../session.ts';
 import { type WatchArguments, watchOfArguments } from './watch-arguments.ts';
 

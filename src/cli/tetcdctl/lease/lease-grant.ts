@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { clampedNumber, parseGoInt } from '../../shell/go-numbers.ts';
+import type { CommandTree } from '../command.ts';
 
 export function addLeaseGrant(parent: Command, tree: CommandTree): void {
   tree.add(parent, {

@@ -2,11 +2,11 @@
 
 import type { Command } from 'commander';
 import { isEtcdError } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
 import { goHex16 } from '../../shell/go-numbers.ts';
+import type { CommandTree } from '../command.ts';
 import { leaseOfWords } from './lease-id.ts';
 
 interface KeepAliveOptions {

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 
 export function addLeaseList(parent: Command, tree: CommandTree): void {
   tree.add(parent, {

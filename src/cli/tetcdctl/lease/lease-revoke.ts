@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT } from '../../shell/exit.ts';
+import type { CommandTree } from '../command.ts';
 import { leaseOfWords } from './lease-id.ts';
 
 export function addLeaseRevoke(parent: Command, tree: CommandTree): void {

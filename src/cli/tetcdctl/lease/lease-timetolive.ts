@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander';
 import { etcdserverpb } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
+import type { CommandTree } from '../command.ts';
 import { leaseOfWords } from './lease-id.ts';
 
 interface TimeToLiveOptions {

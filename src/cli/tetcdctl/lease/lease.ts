@@ -1,7 +1,7 @@
 // `tetcdctl lease`: the group of commands about leases.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { addLeaseGrant } from './lease-grant.ts';
 import { addLeaseKeepAlive } from './lease-keep-alive.ts';
 import { addLeaseList } from './lease-list.ts';

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import { goQuote } from '../../../base/index.ts';
 import type { etcdserverpb } from '../../../client/index.ts';
-import type { CommandTree } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
 import { bytesOfWord, textOfWord, type Word } from '../../shell/words.ts';
+import type { CommandTree } from '../command.ts';
 import { type PeerUrlsOptions, peerUrlsFlag, peerUrlsOf } from './peer-urls.ts';
 
 interface MemberAddOptions extends PeerUrlsOptions {

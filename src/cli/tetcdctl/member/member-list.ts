@@ -1,8 +1,8 @@
 // `tetcdctl member list`: the members of the cluster.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
 import { stringFlag } from '../../shell/flags.ts';
+import type { CommandTree } from '../command.ts';
 import { isSerializable } from '../kv/consistency.ts';
 
 interface MemberListOptions {

@@ -1,7 +1,7 @@
 // `tetcdctl member promote`: makes a learner a voting member.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
+import type { CommandTree } from '../command.ts';
 import { memberIdOf } from './member-id.ts';
 
 export function addMemberPromote(parent: Command, tree: CommandTree): void {

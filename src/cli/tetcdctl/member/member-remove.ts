@@ -1,7 +1,7 @@
 // `tetcdctl member remove`: removes a member from the cluster.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
+import type { CommandTree } from '../command.ts';
 import { memberIdOf } from './member-id.ts';
 
 export function addMemberRemove(parent: Command, tree: CommandTree): void {

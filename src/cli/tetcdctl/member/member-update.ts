@@ -1,7 +1,7 @@
 // `tetcdctl member update`: changes the peer URLs of a member.
 
 import type { Command } from 'commander';
-import type { CommandTree } from '../../shell/command.ts';
+import type { CommandTree } from '../command.ts';
 import { memberIdOf } from './member-id.ts';
 import { type PeerUrlsOptions, peerUrlsFlag, peerUrlsOf } from './peer-urls.ts';
 

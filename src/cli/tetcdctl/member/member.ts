@@ -1,7 +1,7 @@
 // `tetcdctl member`: the group of commands about members.
 
 import type { Command } from 'commander';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import { addMemberAdd } from './member-add.ts';
 import { addMemberList } from './member-list.ts';
 import { addMemberPromote } from './member-promote.ts';

@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import type { CallOptions, Client } from '../../../client/index.ts';
-import { type CommandTree, GROUPS } from '../../shell/command.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { parseGoUint } from '../../shell/go-numbers.ts';
 import { textOfWord } from '../../shell/words.ts';
+import { type CommandTree, GROUPS } from '../command.ts';
 import type { Session } from '../session.ts';
 
 export function addMoveLeader(parent: Command, tree: CommandTree): void {

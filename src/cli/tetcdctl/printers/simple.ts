@@ -14,6 +14,7 @@ import type {
 } from '../../../client/index.ts';
 import { goHex16 } from '../../shell/go-numbers.ts';
 import type { Io } from '../../shell/io.ts';
+import type { Rows } from '../../shell/table-text.ts';
 import { bytesOfWord, type Word, wordFromBytes } from '../../shell/words.ts';
 import type {
   EndpointHashKv,
@@ -22,7 +23,7 @@ import type {
   Printer,
   WatchOutput,
 } from './printer.ts';
-import { hashKvRows, memberRows, type Rows, statusRows } from './table-rows.ts';
+import { hashKvRows, memberRows, statusRows } from './table-rows.ts';
 
 type KeyAndValue = Pick<mvccpb.KeyValue, 'key' | 'value'>;
 

@@ -2,12 +2,8 @@
 
 import { humanBytes } from '../../../base/index.ts';
 import type { etcdserverpb } from '../../../client/index.ts';
+import type { Rows } from '../../shell/table-text.ts';
 import type { EndpointHashKv, EndpointHealth, EndpointStatus } from './printer.ts';
-
-export interface Rows {
-  readonly head: readonly string[];
-  readonly rows: ReadonlyArray<readonly string[]>;
-}
 
 export function memberRows({ members }: etcdserverpb.MemberListResponse): Rows {
   return {
