@@ -18,13 +18,18 @@ const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(repository, 'dist');
 const target = join(dist, 'bin');
 
-const COMMANDS = [join(dist, 'cli/tetcd/tetcd.js'), join(dist, 'cli/tetcdctl/tetcdctl.js')];
+const COMMANDS = [
+  join(dist, 'cli/tetcd/tetcd.js'),
+  join(dist, 'cli/tetcdctl/tetcdctl.js'),
+  join(dist, 'cli/tetcdutl/tetcdutl.js'),
+];
 const LOADER = join(dist, 'cli/shell/bundle-loader.js');
 const PARTS = [
   join(dist, 'cli/tetcd/serve.js'),
   join(dist, 'cli/tetcd/run-member.js'),
   join(dist, 'cli/tetcd/proxy/run-proxy.js'),
   join(dist, 'cli/tetcdctl/main.js'),
+  join(dist, 'cli/tetcdutl/run.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
 const PACKAGES = ['jose', 'pkijs', 'asn1js', 'ws'];

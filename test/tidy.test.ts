@@ -20,6 +20,7 @@ const ORDER = [
     'peer',
     'client',
     'proxy',
+    'offline',
     'server',
     'cli',
     'entry',

@@ -10,6 +10,7 @@
 
 import type { Env } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
+import type { DataDirectory } from '../offline/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
 import type { LocalCalls, ServiceTable } from '../rpc/index.ts';
 import type { Wal } from '../wal/index.ts';
@@ -22,7 +23,6 @@ import { PasswordThreads } from './auth/password-threads.ts';
 import { Passwords } from './auth/passwords.ts';
 import type { TokenProvider } from './auth/token-provider.ts';
 import type { Booted } from './boot/boot.ts';
-import type { DataDirectory } from './boot/data-directory.ts';
 import type { StoreOptions } from './boot/store-opening.ts';
 import { ClusterVersionMonitor } from './cluster/cluster-version.ts';
 import { LeaseRenewals } from './cluster/lease-renewals.ts';

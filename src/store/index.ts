@@ -17,12 +17,20 @@ export {
   type StateMachineHost,
 } from './apply/state-machine.ts';
 export { Backend, type BackendOptions } from './backend/backend.ts';
+
 export type { CommitTook } from './backend/batch-commit.ts';
+export { CommittedView } from './backend/committed-view.ts';
+
 export { DatabaseCopy } from './backend/database-copy.ts';
 export { type DefragmentProgress, defragment } from './backend/defragmentation.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
-export type { SnapshotPosition } from './backend/file-pass.ts';
+export {
+  type RowVisitor,
+  type SnapshotPosition,
+  visitorsOf,
+} from './backend/file-pass.ts';
 export type { KvHash } from './kv/compactor.ts';
+export { hashKv } from './kv/hash.ts';
 export { KvStore, PinnedView } from './kv/kv-store.ts';
 export { AlarmStore } from './schema/alarm-store.ts';
 export { confStateOfMembers, encodeConfState } from './schema/conf-state.ts';
@@ -38,4 +46,5 @@ export {
 } from './schema/migration.ts';
 export { checkReceivedDatabase } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
-export { BUCKET, META_KEY } from './schema/schema.ts';
+export { RowGate } from './schema/row-gate.ts';
+export { BUCKET, BUCKET_NAMES, META_KEY } from './schema/schema.ts';

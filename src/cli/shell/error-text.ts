@@ -5,9 +5,9 @@ import {
   GrpcStatusError,
   STATUS,
   statusName,
-  TetcdError,
   WatchCompactedError,
 } from '../../client/index.ts';
+import { messageOf } from './exit.ts';
 
 export function errorText(error: unknown): string {
   if (error instanceof WatchCompactedError || error instanceof EtcdError) return error.message;
@@ -15,6 +15,5 @@ export function errorText(error: unknown): string {
     if (error.code === STATUS.DEADLINE_EXCEEDED) return 'context deadline exceeded';
     return `rpc error: code = ${statusName(error.code)} desc = ${error.details}`;
   }
-  if (error instanceof TetcdError) return error.message;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -34,3 +34,8 @@ export class SilentExit extends Error {
     this.code = code;
   }
 }
+
+/** The text of an error that needs no other words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

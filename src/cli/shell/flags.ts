@@ -3,13 +3,7 @@
 
 import { Option } from 'commander';
 import { goDuration } from '../../base/index.ts';
-import {
-  type Parsed,
-  parseGoBool,
-  parseGoDuration,
-  parseGoInt,
-  parseGoUint,
-} from './go-numbers.ts';
+import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];
@@ -19,6 +13,8 @@ interface FlagInit<Value> {
   readonly flag: string;
   readonly help: string;
   readonly initial: Value;
+  /** What the shell completes the value to; others may be taken too. */
+  readonly values?: readonly string[];
 }
 
 /** A commander option that knows pflag's kind of its value. */
@@ -26,6 +22,8 @@ export class Flag extends Option {
   readonly kind: 'bool' | 'int' | 'uint' | 'duration' | 'string' | 'strings';
   /** Reads a word; the reason is what pflag's message ends with. */
   readonly read: (word: Word) => Parsed<FlagValue>;
+  /** All values of which it makes sense to name some; undefined where they are any. */
+  readonly values: readonly string[] | undefined;
 
   constructor(
     kind: Flag['kind'],
@@ -38,6 +36,7 @@ export class Flag extends Option {
     this.negate = false;
     this.kind = kind;
     this.read = read;
+    this.values = init.values;
     this.default(init.initial, shownDefault(kind, init.initial));
     this.argParser((word: string) => {
       const parsed = read(word);
@@ -84,13 +83,6 @@ export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: 
 /** An int64; the value is a bigint. */
 export function intFlag(init: Omit<FlagInit<bigint>, 'initial'>): Flag {
   return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(textOfWord(word), 0));
-}
-
-/** A uint64; the value is a bigint. */
-export function uintFlag(init: Omit<FlagInit<bigint>, 'initial'> & { initial?: bigint }): Flag {
-  return new Flag('uint', { ...init, initial: init.initial ?? 0n }, (word) =>
-    parseGoUint(textOfWord(word), 0),
-  );
 }
 
 /** In milliseconds. */

@@ -34,11 +34,6 @@ export async function runProgram<Context>(
   }
 }
 
-/** The tree of a program's commands, none of which is run. */
-export function treeOf<Context>(program: Program<Context>, io: Io): Command {
-  return new Execution(program, io).root;
-}
-
 function reportFailure<Context>(program: Program<Context>, error: unknown, io: Io): number {
   if (error instanceof SilentExit) return error.code;
   if (error instanceof ExitError) {

@@ -13,7 +13,6 @@ export interface Sessions {
   sessionOfEndpoints(): Promise<Session>;
 }
 
-export type Invocation<Options> = shell.Invocation<Options> & Sessions;
 export type CommandTree = shell.CommandTree<Sessions>;
 
 export const GROUPS = {

@@ -5,6 +5,7 @@ import { type CommandLine, flagsOf } from '../shell/command-line.ts';
 import { flagsFromEnvironment, variableOf } from '../shell/environment.ts';
 import { errorText } from '../shell/error-text.ts';
 import type { Flag, FlagValue } from '../shell/flags.ts';
+import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
 import { type Program, runProgram } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
@@ -12,12 +13,11 @@ import { addAlarm } from './alarm/alarm.ts';
 import { addAuth } from './auth/auth.ts';
 import { addRole } from './auth/role.ts';
 import { addUser } from './auth/user.ts';
-import type { CommandTree, Sessions } from './command.ts';
+import { type CommandTree, GROUPS, type Sessions } from './command.ts';
 import { addDowngrade } from './downgrade/downgrade.ts';
 import { addDefrag } from './endpoint/defrag.ts';
 import { addEndpoint } from './endpoint/endpoint.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
-import { addHelp } from './help-command.ts';
 import { addCompaction } from './kv/compaction.ts';
 import { addDel } from './kv/del.ts';
 import { addGet } from './kv/get.ts';
@@ -99,7 +99,8 @@ class Tetcdctl implements Program<Sessions> {
     for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade])
       add(root, tree);
     for (const add of [addAuth, addUser, addRole]) add(root, tree);
-    for (const add of [addHelp, addOptions, addVersion]) add(root, tree);
+    for (const add of [addOptions, addVersion]) add(root, tree);
+    addHelp(root, tree, GROUPS.UTILITY);
     addMissingCommands(root);
   }
 }

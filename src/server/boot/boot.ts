@@ -24,6 +24,7 @@ import {
   formatId,
   type Member,
 } from '../../membership/index.ts';
+import { type DataDirectory, dataDirectoryOf, FirstFiles } from '../../offline/index.ts';
 import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
 import { MemoryStorage, type Peer, RawNode } from '../../raft/index.ts';
 import { type Backend, confStateOfMembers, writeMembershipRows } from '../../store/index.ts';
@@ -50,10 +51,8 @@ import {
 import type { Logger } from '../telemetry/log.ts';
 import { raftLogger } from '../telemetry/raft-logger.ts';
 import { logBooted, logStart } from '../telemetry/start-log.ts';
-import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { type DefragmentParts, defragmentAtStart } from './defragment-backend.ts';
 import { warnOfOpenDirectories } from './directory-permissions.ts';
-import { FirstFiles } from './first-files.ts';
 import { type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
 import {

@@ -12,6 +12,7 @@ import {
   readRows,
   readV2Store,
 } from '../../membership/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import {
   Backend,
@@ -27,7 +28,6 @@ import {
 } from '../../store/index.ts';
 import { snapDatabasePath } from '../../wal/index.ts';
 import { electionTicks, type ServerConfig } from '../config/index.ts';
-import type { DataDirectory } from './data-directory.ts';
 
 export interface StoreOptions {
   readonly config: ServerConfig;

@@ -9,6 +9,7 @@ import {
   formatStoredVersion,
   SERVER_RELEASE,
 } from '../../membership/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import {
   type Backend,
   isMigrated,
@@ -18,7 +19,6 @@ import {
   readStorageVersion,
 } from '../../store/index.ts';
 import { readWal, validSnapshots } from '../../wal/index.ts';
-import type { DataDirectory } from '../boot/data-directory.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import { spokenVersion } from '../member-versions.ts';
 import type { Snapshotter } from '../snapshot/snapshotter.ts';

@@ -1,8 +1,8 @@
 // Periodic removal of old log segments and `.snap` files.
 
 import type { Env } from '../../env/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import { purgeSegments, purgeSnapFiles, type Wal } from '../../wal/index.ts';
-import type { DataDirectory } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import { asError, type Logger } from '../telemetry/log.ts';

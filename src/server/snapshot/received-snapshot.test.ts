@@ -7,10 +7,10 @@ import { openDatabase, type WriteTransaction } from '../../bbolt/index.ts';
 import { OPEN_MODES } from '../../env/index.ts';
 import { type SimEnv, SimWorld } from '../../env/sim/index.ts';
 import { emptyState, writeV2Store } from '../../membership/index.ts';
+import { dataDirectoryOf } from '../../offline/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import { AlarmStore, META_KEY } from '../../store/index.ts';
 import { uint64Bytes } from '../../store/schema/schema.ts';
-import { dataDirectoryOf } from '../boot/data-directory.ts';
 import {
   checkReceived,
   openStore,

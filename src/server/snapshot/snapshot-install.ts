@@ -11,9 +11,9 @@
 // Entries delivered before, which the snapshot covers, are skipped.
 
 import type { Cluster } from '../../membership/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import { writeMembershipRows } from '../../store/index.ts';
-import type { DataDirectory } from '../boot/data-directory.ts';
 import {
   adoptReceived,
   type Base,

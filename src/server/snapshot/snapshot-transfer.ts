@@ -14,12 +14,12 @@
 import { ERROR_CODES, hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
 import { type Env, OPEN_MODES } from '../../env/index.ts';
 import { formatId, writeV2Store } from '../../membership/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import type { OutgoingSnapshot } from '../../peer/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import type { RawNode } from '../../raft/index.ts';
 import type { Backend, DatabaseCopy } from '../../store/index.ts';
 import { removeSnapDatabases, snapDatabasePath } from '../../wal/index.ts';
-import type { DataDirectory } from '../boot/data-directory.ts';
 import { checkReceived } from '../boot/store-opening.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from '../limits.ts';

@@ -14,11 +14,12 @@
 import { ERROR_CODES, failpoints, hasCode, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import { writeV2Store } from '../../membership/index.ts';
+import type { DataDirectory } from '../../offline/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import type { MemoryStorage, RawNode } from '../../raft/index.ts';
 import type { Backend, DurableIndex } from '../../store/index.ts';
+
 import { type SnapTimer, type Wal, writeSnapFile } from '../../wal/index.ts';
-import type { DataDirectory } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';

@@ -14,9 +14,9 @@ import {
   SimWorld,
 } from '../../env/sim/index.ts';
 import { formatVersion } from '../../membership/index.ts';
+import { dataDirectoryOf } from '../../offline/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import { checkWal } from '../../wal/index.ts';
-import { dataDirectoryOf } from '../boot/data-directory.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { type Attempt, Journal, type Write } from './crash-journal.fixture.ts';
 import {

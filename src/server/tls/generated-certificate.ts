@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { bytesFromLatin1 } from '../../base/index.ts';
 import { type Disk, type Env, OPEN_MODES } from '../../env/index.ts';
 import { createSelfSigned, expiryOf } from '../../net/index.ts';
-import { FirstFiles } from '../boot/first-files.ts';
+import { FirstFiles } from '../../offline/index.ts';
 import type { ListenUrl } from '../config/index.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { timestamp } from '../telemetry/log-format.ts';

@@ -12,6 +12,7 @@ import {
   crc32c,
   latin1FromBytes,
   type Revision,
+  type SliceEnv,
   Slices,
 } from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
@@ -28,7 +29,7 @@ import { BUCKET, BUCKET_NAMES, HASH_IGNORED } from '../schema/schema.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
 
 interface HashKvInput {
-  readonly env: Env;
+  readonly env: SliceEnv;
   /** Holds every row up to the revision, synced; stays open until the hash is done. */
   readonly tree: ReadTransaction;
   /** Not compacted above the revision until the hash is done. */

@@ -6,7 +6,7 @@
 // raft runs, and others may count on this member's votes.
 
 import { dirname } from 'node:path';
-import type { Disk } from '../../env/index.ts';
+import type { Disk } from '../env/index.ts';
 
 export class FirstFiles {
   readonly #disk: Disk;

@@ -1,18 +1,19 @@
-// `tetcdctl help`: what `--help` of a command prints.
+// `help`: what `--help` of a command prints.
 
 import type { Command } from 'commander';
-import { subcommand } from '../shell/command-line.ts';
-import { helpText, usageText } from '../shell/help.ts';
-import { textOfWord, type Word } from '../shell/words.ts';
-import { type CommandTree, GROUPS } from './command.ts';
-import { refuseMissing } from './missing-commands.ts';
+import { refuseMissing } from '../tetcdctl/missing-commands.ts';
+import type { CommandTree } from './command.ts';
+import { subcommand } from './command-line.ts';
+import { helpText, usageText } from './help.ts';
+import { textOfWord, type Word } from './words.ts';
 
-export function addHelp(root: Command, tree: CommandTree): void {
+/** `group`: where the help of the program lists it. */
+export function addHelp<Context>(root: Command, tree: CommandTree<Context>, group?: string): void {
   tree.add(root, {
     name: 'help',
     usage: '[command]',
     summary: 'say more about a command',
-    group: GROUPS.UTILITY,
+    ...(group === undefined ? {} : { group }),
     run: ({ io, words }) => {
       const command = commandOf(root, words);
       if (command === root && words.length > 0) {

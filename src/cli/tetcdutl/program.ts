@@ -1,0 +1,43 @@
+// The command `tetcdutl`: its tree of commands.
+
+import type { Command } from 'commander';
+import type { CommandLine } from '../shell/command-line.ts';
+import { messageOf } from '../shell/exit.ts';
+import { addHelp } from '../shell/help-command.ts';
+import type { Io } from '../shell/io.ts';
+import { type Program, runProgram } from '../shell/run-program.ts';
+import type { Word } from '../shell/words.ts';
+import { type CommandTree, type Tools, toolsOf } from './command.ts';
+import { addCompletion } from './completion.ts';
+import { addDefrag } from './defrag.ts';
+import { type GlobalOptions, globalFlags } from './global-flags.ts';
+import { addHashKv } from './hashkv.ts';
+import { addSnapshot } from './snapshot.ts';
+import { addVersion } from './version.ts';
+
+/** Runs one command line; resolves with the exit code. `argv` is without program and script. */
+export function runTetcdutl(argv: readonly Word[], io: Io): Promise<number> {
+  return runProgram(new Tetcdutl(io), argv, io);
+}
+
+class Tetcdutl implements Program<Tools> {
+  readonly name = 'tetcdutl';
+  readonly description = 'Works on data directories and database files that no member uses.';
+  readonly errorText: (error: unknown) => string = messageOf;
+  readonly #io: Io;
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  context(_command: Command, _line: CommandLine, options: Record<string, unknown>): Tools {
+    return toolsOf(this.#io, options as unknown as GlobalOptions);
+  }
+
+  build(root: Command, tree: CommandTree): void {
+    for (const flag of globalFlags()) root.addOption(flag);
+    for (const add of [addCompletion, addDefrag, addHashKv, addSnapshot, addVersion])
+      add(root, tree);
+    addHelp(root, tree);
+  }
+}

@@ -1,0 +1,9 @@
+// What works on a directory or file without a member. Nothing here knows a running server.
+
+export { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
+export { type LockOptions, mustBeFile } from './database-file.ts';
+export { defragmentFile } from './defragment-file.ts';
+export { FirstFiles } from './first-files.ts';
+export { hashOfDatabase } from './hash-kv.ts';
+export { type SnapshotStatus, snapshotStatus } from './snapshot-status.ts';
+export type { OfflineEnv, Report } from './types.ts';

@@ -1,0 +1,4 @@
+// The bounds of this folder.
+
+/** A lock that another process has is tried again after so long; etcd's tools do the same. */
+export const LOCK_RETRY_MS = 50;
