@@ -36,6 +36,7 @@ export const LONG_FILES: readonly Allowance[] = [
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   net: ['asn1js', 'pkijs'],
   gateway: ['ws'],
+  proxy: ['prom-client'],
   server: ['bcryptjs', 'jose', 'pino', 'prom-client'],
   cli: ['commander', 'node-unix-socket', 'yaml'],
 };

@@ -5,3 +5,34 @@ export const ENDPOINT_CONNECT_TIMEOUT_MS = 5000;
 
 /** Connections through the gateway, at two descriptors each. Reached: one more is closed at once. */
 export const GATEWAY_CONNECTIONS_MAX = 20_000;
+
+/** Attempts at a call that changes nothing, over connections that are lost. Reached: UNAVAILABLE. */
+export const PASSED_ATTEMPTS_MAX = 5;
+
+/** Largest request that a client may send; grpc-go's default, which etcd's proxy keeps. */
+export const REQUEST_BYTES_MAX: number = 4 * 1024 * 1024;
+
+/** Time for one member to accept a connection. Reached: it counts as failed until the next attempt. */
+export const MEMBER_CONNECT_TIMEOUT_MS = 5000;
+
+/** Waits between attempts to connect to a member that fails; each is longer than the one before. */
+export const MEMBER_BACKOFF_MS_MIN = 100;
+export const MEMBER_BACKOFF_MS_MAX = 5000;
+
+/** Time for a health check's read; etcd's. Reached: unhealthy. */
+export const HEALTH_TIMEOUT_MS = 1000;
+
+/** Bytes of a member's metrics page that are passed on. Reached: the request fails. */
+export const METRICS_PAGE_BYTES_MAX: number = 16 * 1024 * 1024;
+
+/** Time without a byte of that page. Reached: the request fails. */
+export const METRICS_TIMEOUT_MS = 5000;
+
+/** Headers of a request over HTTP/1; Go's. Reached: it is refused. */
+export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
+
+/** Time for a health check's watch to open; etcd's. Reached: unhealthy. */
+export const HEALTH_WATCH_TIMEOUT_MS = 3000;
+
+/** Time for the member list that endpoints are taken from. Reached: they stay until the next time. */
+export const SYNC_TIMEOUT_MS = 5000;

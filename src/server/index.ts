@@ -12,4 +12,5 @@ export {
   openOutputs,
 } from './telemetry/log.ts';
 export { logProcessTrouble } from './telemetry/log-process.ts';
+export { generatedCertificate } from './tls/generated-certificate.ts';
 export { loadMemberTls } from './tls/member-tls.ts';

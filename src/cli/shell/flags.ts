@@ -3,7 +3,13 @@
 
 import { Option } from 'commander';
 import { goDuration } from '../../base/index.ts';
-import { type Parsed, parseGoBool, parseGoDuration, parseGoInt } from './go-numbers.ts';
+import {
+  type Parsed,
+  parseGoBool,
+  parseGoDuration,
+  parseGoInt,
+  parseGoUint,
+} from './go-numbers.ts';
 import { textOfWord, type Word } from './words.ts';
 
 export type FlagValue = boolean | bigint | number | string | readonly string[];
@@ -19,7 +25,7 @@ interface FlagInit<Value> {
 
 /** A commander option that knows pflag's kind of its value. */
 export class Flag extends Option {
-  readonly kind: 'bool' | 'int' | 'uint' | 'duration' | 'string' | 'strings';
+  readonly kind: 'bool' | 'int' | 'uint' | 'uint32' | 'duration' | 'string' | 'strings';
   /** Reads a word; the reason is what pflag's message ends with. */
   readonly read: (word: Word) => Parsed<FlagValue>;
   /** All values of which it makes sense to name some; undefined where they are any. */
@@ -70,7 +76,7 @@ function shown(kind: Flag['kind'], value: FlagValue): string {
 }
 
 function shownDefault(kind: Flag['kind'], initial: FlagValue): string | undefined {
-  if (initial === false || initial === 0n || initial === '') return undefined;
+  if (!initial || (Array.isArray(initial) && initial.length === 0)) return undefined;
   return kind === 'string' ? JSON.stringify(initial) : shown(kind, initial);
 }
 
@@ -81,8 +87,16 @@ export function boolFlag(init: Omit<FlagInit<boolean>, 'initial'> & { initial?: 
 }
 
 /** An int64; the value is a bigint. */
-export function intFlag(init: Omit<FlagInit<bigint>, 'initial'>): Flag {
-  return new Flag('int', { ...init, initial: 0n }, (word) => parseGoInt(textOfWord(word), 0));
+export function intFlag(init: Omit<FlagInit<bigint>, 'initial'> & { initial?: bigint }): Flag {
+  return new Flag('int', { ...init, initial: init.initial ?? 0n }, (word) =>
+    parseGoInt(textOfWord(word), 0),
+  );
+}
+
+/** An unsigned integer; the value is a bigint. */
+export function uintFlag(kind: 'uint' | 'uint32', init: FlagInit<bigint>): Flag {
+  const bits = kind === 'uint' ? 64 : 32;
+  return new Flag(kind, init, (word) => parseGoUint(textOfWord(word), 0, bits));
 }
 
 /** In milliseconds. */

@@ -8,7 +8,6 @@ export type Parsed<T> =
   | { readonly reason: string };
 
 const INT64_MAX = 2n ** 63n - 1n;
-const UINT64_MAX = 2n ** 64n - 1n;
 const INT64_MIN = -(2n ** 63n);
 const CLAMP = 2n ** 53n;
 
@@ -30,12 +29,12 @@ export function parseGoInt(text: string, base: 0 | 10 | 16): Parsed<bigint> {
   return { value };
 }
 
-/** `strconv.ParseUint(text, base, 64)`: no sign; base 0 takes the base from a prefix. */
-export function parseGoUint(text: string, base: 0 | 16): Parsed<bigint> {
+/** `strconv.ParseUint(text, base, bits)`: no sign; base 0 takes the base from a prefix. */
+export function parseGoUint(text: string, base: 0 | 16, bits: 32 | 64 = 64): Parsed<bigint> {
   const unsigned = base === 0 ? prefixedInt : (digits: string) => plainInt(digits, base);
   const value = /^[+-]/.test(text) ? undefined : unsigned(text);
   if (value === undefined) return failed('ParseUint', text, 'invalid syntax');
-  if (value > UINT64_MAX) return failed('ParseUint', text, 'value out of range');
+  if (value >> BigInt(bits) !== 0n) return failed('ParseUint', text, 'value out of range');
   return { value };
 }
 

@@ -5,7 +5,7 @@ import { ABOUT } from './about.ts';
 import type { ReceiveStopSignals } from './early-signals.ts';
 
 /** First words that are not about a member. */
-const PROXY_COMMANDS: ReadonlySet<string> = new Set(['gateway']);
+const PROXY_COMMANDS: ReadonlySet<string> = new Set(['gateway', 'grpc-proxy']);
 
 export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void> {
   const argv = process.argv.slice(2);

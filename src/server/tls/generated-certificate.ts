@@ -22,7 +22,7 @@ interface GenerationOptions {
   readonly log: Logger;
   /** Made if it is missing. */
   readonly directory: string;
-  readonly urls: readonly ListenUrl[];
+  readonly urls: readonly Pick<ListenUrl, 'host'>[];
   readonly years: number;
 }
 
@@ -94,7 +94,7 @@ async function hasExpired(disk: Disk, path: string, nowMs: number): Promise<bool
 }
 
 /** As in etcd, the hosts that are listened on; a Unix socket is `localhost`. */
-function hostsOf(urls: readonly ListenUrl[]): string[] {
+function hostsOf(urls: GenerationOptions['urls']): string[] {
   return [...new Set(urls.map(({ host }) => (host === '' ? 'localhost' : host)))];
 }
 

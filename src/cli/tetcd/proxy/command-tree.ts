@@ -6,12 +6,14 @@ import type { Flag } from '../../shell/flags.ts';
 import { flagLines } from '../../shell/help.ts';
 import type { Word } from '../../shell/words.ts';
 import { type GatewayFlags, gatewayFlags } from './gateway-flags.ts';
+import { type GrpcProxyFlags, grpcProxyFlags } from './grpc-proxy-flags.ts';
 
 /** What a command line asks for. `text` ends with what etcd prints there. */
 export type ProxyCommand =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'refuse'; readonly text: string }
-  | { readonly kind: 'gateway'; readonly flags: GatewayFlags };
+  | { readonly kind: 'gateway'; readonly flags: GatewayFlags }
+  | { readonly kind: 'grpc-proxy'; readonly flags: GrpcProxyFlags };
 
 /** `argv` is without program and script; its first word is a group's name. */
 export function readProxyCommand(argv: readonly Word[]): ProxyCommand {
@@ -19,7 +21,9 @@ export function readProxyCommand(argv: readonly Word[]): ProxyCommand {
     const line = readCommandLine(tree(), argv);
     const { command } = line;
     if (line.wantsHelp) return { kind: 'print', text: helpOf(command) };
-    return { kind: 'gateway', flags: ownOptions<GatewayFlags>(line) };
+    return command.parent?.name() === 'gateway'
+      ? { kind: 'gateway', flags: ownOptions<GatewayFlags>(line) }
+      : { kind: 'grpc-proxy', flags: ownOptions<GrpcProxyFlags>(line) };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     const { message, command } = error;
@@ -31,6 +35,8 @@ function tree(): Command {
   const root = new Command('tetcd');
   const gateway = add(root, 'gateway', 'commands about the gateway');
   add(gateway, 'start', 'start a TCP proxy before a cluster', gatewayFlags());
+  const proxy = add(root, 'grpc-proxy', 'commands about the gRPC proxy');
+  add(proxy, 'start', 'start a gRPC proxy before a cluster', grpcProxyFlags());
   return root;
 }
 

@@ -1,5 +1,6 @@
 // A proxy as a process: its command line, its log, its start and its end.
 
+import type { Env } from '../../../env/index.ts';
 import { createNodeEnv } from '../../../net/index.ts';
 import {
   asError,
@@ -14,13 +15,14 @@ import { StopSignals } from '../stop-signals.ts';
 import { ServiceManager } from '../systemd.ts';
 import { type ProxyCommand, readProxyCommand } from './command-tree.ts';
 import { startGateway } from './gateway-start.ts';
+import { startProxy } from './grpc-proxy-start.ts';
 import { SettingsError } from './settings-error.ts';
 
 const CALLER = 'cli/tetcd/proxy/run-proxy.ts';
 
 type Started = Exclude<ProxyCommand, { readonly kind: 'print' | 'refuse' }>;
 
-/** Runs `tetcd gateway …` until a signal ends it. */
+/** Runs `tetcd gateway …` or `tetcd grpc-proxy …` until a signal ends it. */
 export async function runProxy(
   argv: readonly string[],
   receiveStopSignals: ReceiveStopSignals,
@@ -36,13 +38,14 @@ export async function runProxy(
 async function serve(command: Started, receiveStopSignals: ReceiveStopSignals): Promise<void> {
   const env = createNodeEnv();
   const sink = openOutputs({ format: 'json', outputs: ['stderr'] }, env.clock);
-  const log = createLogger({ level: 'info', format: 'json' }, sink, env.clock, CALLER);
-  log.info('Running: ', { args: process.argv.slice(1) });
+  const level = command.kind === 'grpc-proxy' && command.flags.debug ? 'debug' : 'info';
+  const log = createLogger({ level, format: 'json' }, sink, env.clock, CALLER);
+  if (command.kind === 'gateway') log.info('Running: ', { args: process.argv.slice(1) });
   logProcessTrouble(process, log, () => process.exit(1));
   const stopping = new StopSignals(log, env.timers, receiveStopSignals);
   const manager = new ServiceManager(log, env.timers, process.env['NOTIFY_SOCKET']);
   try {
-    const close = await startGateway(command.flags, env, log);
+    const close = await start(command, env, log);
     stopping.acceptServing();
     void manager.notify('READY=1');
     await stopping.whenRequested;
@@ -51,6 +54,12 @@ async function serve(command: Started, receiveStopSignals: ReceiveStopSignals): 
   } catch (error) {
     refuse(error, log);
   }
+}
+
+function start(command: Started, env: Env, log: Logger): Promise<() => Promise<void>> {
+  return command.kind === 'gateway'
+    ? startGateway(command.flags, env, log)
+    : startProxy(command.flags, env, log);
 }
 
 /** As etcd: what is wrong with the settings on standard output, all else on standard error. */

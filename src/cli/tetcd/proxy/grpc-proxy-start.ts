@@ -1,0 +1,107 @@
+// `tetcd grpc-proxy start`: the settings of a gRPC proxy, checked as etcd does.
+
+import type { Env, StreamAddress } from '../../../env/index.ts';
+import type { ServerTls } from '../../../net/index.ts';
+import { startGrpcProxy } from '../../../proxy/index.ts';
+import type { Logger } from '../../../server/index.ts';
+import type { GrpcProxyFlags } from './grpc-proxy-flags.ts';
+import { checkTlsFlags, clusterTls, listenTls } from './grpc-proxy-tls.ts';
+
+/** Flags of etcd that this release has not, with how to tell that one is given. */
+const MISSING: ReadonlyArray<readonly [name: string, isGiven: (flags: GrpcProxyFlags) => boolean]> =
+  [
+    ['discovery-srv', (flags) => flags.discoverySrv !== ''],
+    ['enable-pprof', (flags) => flags.enablePprof],
+    ['namespace', (flags) => flags.namespace !== ''],
+    ['resolver-prefix', (flags) => flags.resolverPrefix !== ''],
+    ['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== ''],
+    ['experimental-serializable-ordering', (flags) => flags.experimentalSerializableOrdering],
+    ['experimental-enable-grpc-logging', (flags) => flags.experimentalEnableGrpcLogging],
+  ];
+
+/** Resolves when it listens, with what closes it. Rejects with the text for standard error. */
+export async function startProxy(
+  flags: GrpcProxyFlags,
+  env: Env,
+  log: Logger,
+): Promise<() => Promise<void>> {
+  check(flags);
+  const missing = MISSING.find(([, isGiven]) => isGiven(flags));
+  if (missing !== undefined) {
+    throw new Error(`flag provided but not implemented by this release: --${missing[0]}`);
+  }
+  const serving = await listenTls(flags, env, log);
+  const proxy = await startGrpcProxy({
+    env,
+    log,
+    listen: addressOf(flags.listenAddr),
+    listenTls: serving,
+    listenMetrics: metricsAddress(flags.metricsAddr, serving),
+    keepalive: keepaliveOf(flags),
+    maxConcurrentStreams: Number(flags.maxConcurrentStreams),
+    endpoints: flags.endpoints,
+    upstreamTls: await clusterTls(flags, log),
+    upstreamKeepalive: upstreamKeepaliveOf(flags),
+    endpointsSyncMs: flags.endpointsAutoSyncInterval,
+    sendBytesMax: limitOf(flags.maxSendBytes, 2 * 1024 * 1024),
+    receiveBytesMax: limitOf(flags.maxRecvBytes, 2 ** 31 - 1),
+    advertisedUrl: flags.advertiseClientUrl,
+  });
+  log.info('started gRPC proxy', { address: flags.listenAddr });
+  return () => proxy.close();
+}
+
+function check(flags: GrpcProxyFlags): void {
+  const { resolverPrefix, resolverTtl, advertiseClientUrl } = flags;
+  if (resolverPrefix !== '' && resolverTtl < 1n)
+    throw new Error(`invalid resolver-ttl ${resolverTtl}`);
+  if (resolverPrefix === '' && resolverTtl > 0n) throw new Error('invalid resolver-prefix ""');
+  if (resolverPrefix !== '' && advertiseClientUrl === '') {
+    throw new Error('invalid advertise-client-url ""');
+  }
+  checkTlsFlags(flags);
+  if (flags.endpoints.length === 0) throw new Error('etcdclient: no available endpoints');
+}
+
+/** As in etcd's client, 0 means its default. */
+function limitOf(given: bigint, otherwise: number): number {
+  const limit = given > 0n ? Number(given) : otherwise;
+  return Math.min(limit, 2 ** 31 - 1);
+}
+
+function addressOf(text: string): StreamAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) throw new Error(`listen tcp: invalid address ${text}`);
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+function metricsAddress(text: string, tls: ServerTls | undefined): StreamAddress | undefined {
+  if (text === '') return undefined;
+  const match = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i.exec(text);
+  if (match === null) throw new Error(`cannot parse "${text}"`);
+  const secure = match[1] === 'https';
+  if (secure && tls === undefined) {
+    throw new Error(`cannot listen on TLS for ${match[2]}: KeyFile and CertFile are not presented`);
+  }
+  return { ...addressOf(match[2]!), secure };
+}
+
+function keepaliveOf(flags: GrpcProxyFlags) {
+  const { grpcKeepaliveMinTime, grpcKeepaliveInterval, grpcKeepaliveTimeout } = flags;
+  return {
+    ...(grpcKeepaliveMinTime > 0 ? { minTimeMs: grpcKeepaliveMinTime } : {}),
+    ...(grpcKeepaliveInterval > 0 && grpcKeepaliveTimeout > 0
+      ? { intervalMs: grpcKeepaliveInterval, timeoutMs: grpcKeepaliveTimeout }
+      : {}),
+  };
+}
+
+function upstreamKeepaliveOf(flags: GrpcProxyFlags) {
+  const { dialKeepaliveTime, dialKeepaliveTimeout, permitWithoutStream } = flags;
+  return {
+    permitWithoutStream,
+    ...(dialKeepaliveTime > 0 ? { intervalMs: dialKeepaliveTime } : {}),
+    ...(dialKeepaliveTimeout > 0 ? { timeoutMs: dialKeepaliveTimeout } : {}),
+  };
+}

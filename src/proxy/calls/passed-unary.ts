@@ -1,0 +1,110 @@
+// A unary call, passed on. Hot: this object, the metadata and the channel's own record are all that is
+// made per call.
+
+import {
+  BYTES_ENCODER,
+  type CallOptions,
+  type CallStatus,
+  type ClientCall,
+  type RoomWaiter,
+  STATUS,
+  type UnarySink,
+} from '../../grpc/index.ts';
+import { etcdErrorOfMessage } from '../../protocol/index.ts';
+import type { UnaryCall } from '../../rpc/index.ts';
+import { PASSED_ATTEMPTS_MAX } from '../limits.ts';
+import type { Upstream } from './upstream.ts';
+
+/** What a service of the proxy does with the answer, beside passing it on. */
+interface UnaryHooks {
+  /**
+   * Sees the answer before the client does, valid during the call; the answer to send instead, or
+   * undefined for the same one.
+   */
+  onReply?(reply: Uint8Array): Uint8Array | undefined;
+  onFailure?(status: CallStatus): void;
+}
+
+interface Passing {
+  /** Whether an attempt may be repeated though a member may have executed it. Default false. */
+  readonly repeatable?: boolean;
+  readonly hooks?: UnaryHooks | undefined;
+}
+
+/** Answers `call` with what the cluster answers to `bytes`, the encoded request. */
+export function passUnary(
+  upstream: Upstream,
+  call: UnaryCall,
+  bytes: Uint8Array,
+  { repeatable = false, hooks }: Passing = {},
+): void {
+  const refusal = upstream.sizeRefusal(bytes);
+  if (refusal === undefined) new PassedUnary(upstream, call, hooks).start(bytes, repeatable);
+  else call.fail(refusal.status, refusal.message);
+}
+
+class PassedUnary implements UnarySink, RoomWaiter {
+  readonly #upstream: Upstream;
+  readonly #call: UnaryCall;
+  readonly #hooks: UnaryHooks | undefined;
+  readonly #options: CallOptions;
+  #passed: ClientCall | undefined;
+  /** For another attempt; undefined if there is none. */
+  #kept: Uint8Array | undefined;
+  #attempts = 0;
+  /** An answer for which the client has no room yet. */
+  #reply: Uint8Array | undefined;
+
+  constructor(upstream: Upstream, call: UnaryCall, hooks: UnaryHooks | undefined) {
+    this.#upstream = upstream;
+    this.#call = call;
+    this.#hooks = hooks;
+    this.#options = upstream.optionsOf(call);
+  }
+
+  start(bytes: Uint8Array, repeatable: boolean): void {
+    if (repeatable) this.#kept = Uint8Array.from(bytes);
+    this.#call.onCancel = () => this.#passed?.cancel();
+    this.#attempt(bytes);
+  }
+
+  #attempt(bytes: Uint8Array): void {
+    this.#attempts++;
+    const { channel } = this.#upstream;
+    this.#passed = channel.unary(this.#call.path, BYTES_ENCODER, bytes, this, this.#options);
+  }
+
+  onReply(reply: Uint8Array): void {
+    const call = this.#call;
+    if (call.ended) return;
+    const answer = this.#hooks?.onReply?.(reply) ?? reply;
+    if (!call.isBehind) {
+      call.reply(BYTES_ENCODER, answer);
+      return;
+    }
+    this.#reply = Uint8Array.from(answer);
+    call.holdMemory(answer.length);
+    call.whenRoom(this);
+  }
+
+  onRoom(): void {
+    this.#call.reply(BYTES_ENCODER, this.#reply!);
+  }
+
+  onFailure(status: CallStatus): void {
+    const call = this.#call;
+    if (call.ended) return;
+    if (this.#mayRepeat(status) && call.isWanted()) {
+      this.#attempt(this.#kept!);
+      return;
+    }
+    this.#hooks?.onFailure?.(status);
+    call.fail(status.code, status.message);
+  }
+
+  /** A lost connection, and not what a member says of itself. */
+  #mayRepeat({ code, message }: CallStatus): boolean {
+    if (this.#kept === undefined || this.#attempts >= PASSED_ATTEMPTS_MAX) return false;
+    return code === STATUS.UNAVAILABLE && etcdErrorOfMessage(message) === undefined;
+  }
+}

@@ -1,0 +1,207 @@
+// The gRPC proxy: one port, the table of its services, and one channel to the cluster.
+
+import { createServer as createHttpServer } from 'node:http';
+import type { Clock, Entropy, StreamAddress, Timers } from '../env/index.ts';
+import {
+  type ClientKeepalive,
+  type Connect,
+  createChannel,
+  createServer,
+  type Endpoint,
+  type Server,
+  type ServerKeepalive,
+} from '../grpc/index.ts';
+import {
+  bind,
+  type ClientTls,
+  type PortListener,
+  type ServerTls,
+  socketConnect,
+} from '../net/index.ts';
+import { LocalCalls, ServiceTable, serveGrpc } from '../rpc/index.ts';
+import { Upstream } from './calls/upstream.ts';
+import { registerClusterService } from './cluster/cluster-service.ts';
+import { EndpointSync, endpointsOf } from './cluster/endpoint-sync.ts';
+import { clusterCheck, proxyCheck } from './http/health-checks.ts';
+import { fetchMetrics } from './http/member-metrics.ts';
+import { proxyHttp } from './http/proxy-http.ts';
+import {
+  HTTP_HEADERS_BYTES_MAX,
+  MEMBER_BACKOFF_MS_MAX,
+  MEMBER_BACKOFF_MS_MIN,
+  MEMBER_CONNECT_TIMEOUT_MS,
+  REQUEST_BYTES_MAX,
+} from './limits.ts';
+import type { ProxyLog } from './log.ts';
+import { metricsPages, ProxyMetrics } from './metrics.ts';
+import { passTheRest } from './services.ts';
+
+interface GrpcProxyOptions {
+  readonly env: {
+    readonly clock: Clock;
+    readonly timers: Timers;
+    readonly entropy: Entropy;
+  };
+  readonly log: ProxyLog;
+  /** The side of the clients. */
+  readonly listen: StreamAddress;
+  /** Without it, plaintext. */
+  readonly listenTls?: ServerTls | undefined;
+  /** Another port for metrics and health; `secure` with `listenTls`. */
+  readonly listenMetrics?: StreamAddress | undefined;
+  readonly keepalive: Partial<ServerKeepalive>;
+  /** Streams that a client may have open on one connection. */
+  readonly maxConcurrentStreams: number;
+  /** The side of the cluster: at least one, as etcd's tools take them. */
+  readonly endpoints: readonly string[];
+  /** For encrypted endpoints; those without a scheme are, if it is given. */
+  readonly upstreamTls?: ClientTls | undefined;
+  readonly upstreamKeepalive: Partial<ClientKeepalive>;
+  /** Interval at which the endpoints are replaced by those of the member list; 0: never. */
+  readonly endpointsSyncMs: number;
+  readonly sendBytesMax: number;
+  readonly receiveBytesMax: number;
+  /** Where clients reach this proxy, for the member list; empty: it lists members. */
+  readonly advertisedUrl: string;
+}
+
+interface GrpcProxy {
+  /** Where it listens, with the chosen port in place of 0. */
+  readonly address: StreamAddress;
+  readonly metricsAddress: StreamAddress | undefined;
+  /** Ends all calls and closes all connections. */
+  close(): Promise<void>;
+}
+
+/** Rejects as `bind` does; the cluster need not be there yet. */
+export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcProxy> {
+  const { env, log, listen, listenTls, listenMetrics } = options;
+  const endpoints = endpointsOf(options.endpoints, options.upstreamTls !== undefined);
+  // Bound first: what cannot be is told before anything else happens.
+  const port = await bindAt(options, listen, listenTls);
+  const metricsPort = await bindMetrics(options, port);
+  const channel = channelOf(options, endpoints);
+  const metrics = new ProxyMetrics();
+  const table = new ServiceTable();
+  const server = serverOf(options);
+  const upstream = new Upstream({ channel, ...env, sendBytesMax: options.sendBytesMax });
+  registerClusterService(table, {
+    upstream,
+    advertisedUrl: options.advertisedUrl,
+    registered: () => [],
+  });
+  passTheRest(table, upstream);
+  serveGrpc(table, server);
+  const sync = syncOf(options, channel);
+  const onHandlerError = logsHandlerErrors(log);
+  const http = createHttpServer(
+    { maxHeaderSize: HTTP_HEADERS_BYTES_MAX },
+    proxyHttp({
+      log,
+      checkCluster: clusterCheck(channel),
+      checkProxy: proxyCheck(new LocalCalls({ table, env, onHandlerError }), env),
+      memberMetrics: () => fetchMetrics(oneOf(endpoints, env.entropy), tlsOf(options)),
+      proxyMetrics: await metricsPages({ metrics, table, methods: server.methods }),
+    }),
+  );
+  port.serve({ http2: server, http });
+  metricsPort?.serve({ http });
+  return {
+    address: port.address,
+    metricsAddress: listenMetrics === undefined ? undefined : metricsPort?.address,
+    close: async () => {
+      await Promise.all([port.close(), metricsPort?.close()]);
+      sync?.stop();
+      server.close();
+      http.closeAllConnections();
+      channel.close();
+    },
+  };
+}
+
+function bindAt(
+  { log }: GrpcProxyOptions,
+  address: StreamAddress,
+  tls: ServerTls | undefined,
+): Promise<PortListener> {
+  return bind({
+    address,
+    ...(tls === undefined ? {} : { tls }),
+    onConnectionError: (remote, error) => log.debug('a connection failed', { remote, error }),
+  });
+}
+
+async function bindMetrics(
+  options: GrpcProxyOptions,
+  port: PortListener,
+): Promise<PortListener | undefined> {
+  const { listenMetrics, listenTls } = options;
+  if (listenMetrics === undefined) return undefined;
+  try {
+    const tls = listenMetrics.secure === true ? listenTls : undefined;
+    return await bindAt(options, listenMetrics, tls);
+  } catch (error) {
+    await port.close();
+    throw error;
+  }
+}
+
+function channelOf(options: GrpcProxyOptions, endpoints: readonly Endpoint[]) {
+  const plain = socketConnect();
+  const encrypted = socketConnect({ tls: tlsOf(options), protocol: 'h2' });
+  const connect: Connect = (endpoint, timeoutMs) =>
+    (endpoint.scheme === 'https' ? encrypted : plain)(endpoint, timeoutMs);
+  return createChannel({
+    endpoints,
+    connect,
+    ...options.env,
+    userAgent: 'tetcd-grpc-proxy',
+    keepalive: options.upstreamKeepalive,
+    limits: {
+      receiveBytesMax: options.receiveBytesMax,
+      connectTimeoutMs: MEMBER_CONNECT_TIMEOUT_MS,
+      backoffMsMin: MEMBER_BACKOFF_MS_MIN,
+      backoffMsMax: MEMBER_BACKOFF_MS_MAX,
+    },
+  });
+}
+
+/** Without settings, the system's authorities say who is trusted. */
+function tlsOf({ upstreamTls }: GrpcProxyOptions): ClientTls {
+  return upstreamTls ?? { current: () => ({}) };
+}
+
+function serverOf({ env, log, keepalive, maxConcurrentStreams }: GrpcProxyOptions): Server {
+  return createServer({
+    ...env,
+    limits: { receiveBytesMax: REQUEST_BYTES_MAX, maxConcurrentStreams },
+    keepalive,
+    onHandlerError: logsHandlerErrors(log),
+    onConnectionError: (peer, error) =>
+      log.debug('closed a connection', { address: peer.address, error }),
+  });
+}
+
+function logsHandlerErrors(log: ProxyLog) {
+  return (call: { readonly path: string }, error: unknown): void =>
+    log.error('a request failed unexpectedly', { method: call.path, error: error as Error });
+}
+
+function syncOf(
+  { env, log, endpointsSyncMs, upstreamTls }: GrpcProxyOptions,
+  channel: ReturnType<typeof channelOf>,
+): EndpointSync | undefined {
+  if (endpointsSyncMs <= 0) return undefined;
+  const hasTls = upstreamTls !== undefined;
+  return new EndpointSync({
+    channel,
+    timers: env.timers,
+    log,
+    intervalMs: endpointsSyncMs,
+    hasTls,
+  });
+}
+
+function oneOf(endpoints: readonly Endpoint[], entropy: Entropy): Endpoint {
+  return endpoints[entropy.bytes(1)[0]! % endpoints.length]!;
+}
