@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-// Two groups, one after the other: what computes, side by side; then what starts real programs, one file at
-// a time, since those programs compete for the same cores and some measure time.
+// Three groups, one after the other: what computes, and what starts programs, two files at a time;
+// then, alone, what measures time or needs every core.
+const TIMED = ['bench/**/*.test.ts', 'test/faults/**/*.test.ts', 'test/process/**/*.test.ts'];
 const COMPUTED = ['sim/**/*.test.ts', 'test/tidy.test.ts'];
 
 export default defineConfig({
@@ -25,11 +26,20 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'programs',
-          include: ['test/**/*.test.ts', 'bench/**/*.test.ts'],
-          exclude: COMPUTED,
+          include: ['test/**/*.test.ts'],
+          exclude: [...TIMED, ...COMPUTED],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'timed',
+          include: TIMED,
           maxWorkers: 1,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

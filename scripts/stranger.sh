@@ -103,7 +103,7 @@ else
   step "npm test -- test/tidy.test.ts ${suites[*]}"
   npm test -- --project=units test/tidy.test.ts "${suites[@]}" </dev/null
   step "every suite that starts programs can be loaded"
-  npx vitest list --project=programs >"$temporary/suites" 2>&1 || { cat "$temporary/suites"; exit 1; }
+  npx vitest list --project=programs --project=timed >"$temporary/suites" 2>&1 || { cat "$temporary/suites"; exit 1; }
 fi
 
 step "the same from an archive, without git"
