@@ -303,6 +303,12 @@ export const CASES: readonly Case[] = [
     { workload: 'range-1000', connections: 4, calls: 1 },
     cpu(2.5),
   ),
+  unary(
+    'range-10000',
+    'Range of 10,000 keys',
+    { workload: 'range-all', connections: 4, calls: 1 },
+    cpu(5),
+  ),
   unary('txn-mix', 'Mixed transactions', { workload: 'txn-mix', connections: 10, calls: 10 }),
   watch('watch', 'Watch fan-out, per event', true),
   watch('watch-burst', 'Watch fan-out in a burst, per event', false),

@@ -43,6 +43,7 @@ export type WorkloadName =
   | 'range-one'
   | 'range-one-serializable'
   | 'range-1000'
+  | 'range-all'
   | 'page-now'
   | 'page-past'
   | 'txn-mix';
@@ -89,6 +90,8 @@ export function makeWorkload(options: WorkloadOptions): Workload {
       return range(() => ({ key: anyKey(), serializable: true }), VALUE_BYTES);
     case 'range-1000':
       return range(() => thousand(random, options.keys), rangeBytes(options.keys), 1000);
+    case 'range-all':
+      return range(() => EVERYTHING, options.keys * VALUE_BYTES, 1);
     case 'page-now':
       return range(() => page(random, options), rangeBytes(options.keys), 1000);
     case 'page-past': {
@@ -99,6 +102,8 @@ export function makeWorkload(options: WorkloadOptions): Workload {
       return transactions(random, list, anyKey);
   }
 }
+
+const EVERYTHING: Message = { key: '/registry/pods/', range_end: '/registry/pods0' };
 
 const rangeBytes = (keys: number): number => Math.min(1000, keys / 10) * VALUE_BYTES;
 

@@ -155,7 +155,7 @@ class KvService {
     const result = this.#rangeResult;
     try {
       run.start(store.machine.kv, request, result);
-      if (run.step(RANGE_STEP_KEYS)) {
+      if (run.step(RANGE_STEP_KEYS) || this.#endsInThisTurn(run)) {
         const bytes = result.byteCount();
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
           call.reply(this.encoders.range, result);
@@ -175,6 +175,13 @@ class KvService {
       return;
     }
     void this.#serveLargeRange(call, request);
+  }
+
+  /** Goes on with a range that is longer than a step, for a slice. */
+  #endsInThisTurn(run: RangeRun): boolean {
+    const slice = new Slices(this.parts.env);
+    while (!slice.isOver) if (run.step(RANGE_STEP_KEYS)) return true;
+    return false;
   }
 
   /** In slices, at the revision of the first one; further rows are read while the answer is sent. */

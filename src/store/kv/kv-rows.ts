@@ -12,7 +12,7 @@ interface RowFinder {
   findRow(main: Revision, sub: number, into: ByteSlice): boolean;
 }
 
-export function readRowFrom(finder: RowFinder, main: Revision, sub: number, into: ByteSlice): void {
+function readRowFrom(finder: RowFinder, main: Revision, sub: number, into: ByteSlice): void {
   if (finder.findRow(main, sub, into)) return;
   throw new TetcdError(
     ERROR_CODES.CORRUPT,
@@ -42,6 +42,11 @@ export class KvRows implements RowWriter {
     const { buffer, offset, length } = into;
     if (!this.#cache.reserve(main, sub, length, into)) return;
     into.buffer.set(buffer.subarray(offset, offset + length), into.offset);
+  }
+
+  /** As {@link readRow}, of a pinned view, whose scans leave the cache as it is. */
+  readPinnedRow(pinned: RowFinder, main: Revision, sub: number, into: ByteSlice): void {
+    if (!this.#cache.find(main, sub, into)) readRowFrom(pinned, main, sub, into);
   }
 
   appendRow(

@@ -19,7 +19,7 @@ import type { RowVisitor } from '../backend/file-pass.ts';
 import type { PinnedRows } from '../backend/pinned-rows.ts';
 import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { RowGate } from '../schema/row-gate.ts';
-import { KvRows, readRowFrom } from './kv-rows.ts';
+import { KvRows } from './kv-rows.ts';
 import type { StoredRow } from './stored-row.ts';
 
 /** The revision of a store without any write. */
@@ -91,7 +91,8 @@ export class PinnedView implements ReadView, RowReader {
   readonly currentRev: Revision;
   readonly index: KeyIndex;
   readonly rows: RowReader = this;
-  readonly #rows: PinnedRows;
+  readonly #pinned: PinnedRows;
+  readonly #stored: KvRows;
   readonly #onRelease: (view: PinnedView) => void;
   readonly #timer: Timer;
   /** Lowest revision that may be read: the index is not compacted above it. */
@@ -101,7 +102,7 @@ export class PinnedView implements ReadView, RowReader {
   /** @internal */
   constructor(
     store: KvStore,
-    rows: PinnedRows,
+    pinned: PinnedRows,
     floorRev: Revision,
     env: Env,
     onRelease: (view: PinnedView) => void,
@@ -109,7 +110,8 @@ export class PinnedView implements ReadView, RowReader {
     this.currentRev = store.currentRev;
     this.index = store.index;
     this.floorRev = floorRev;
-    this.#rows = rows;
+    this.#pinned = pinned;
+    this.#stored = store.rows;
     this.#onRelease = onRelease;
     this.#timer = env.timers.after(PIN_MS_MAX, () => this.#end('expired'));
   }
@@ -119,10 +121,11 @@ export class PinnedView implements ReadView, RowReader {
   }
 
   readRow(main: Revision, sub: number, into: ByteSlice): void {
+    invariant(this.#state !== 'released', 'a released view is not read');
     if (this.#state === 'expired') {
       throw new TetcdError(ERROR_CODES.TIMEOUT, 'a view of the store was held for too long');
     }
-    readRowFrom(this.#rows, main, sub, into);
+    this.#stored.readPinnedRow(this.#pinned, main, sub, into);
   }
 
   release(): void {
@@ -133,7 +136,7 @@ export class PinnedView implements ReadView, RowReader {
     if (this.#state !== 'held') return;
     this.#state = state;
     this.#timer.cancel();
-    this.#rows.release();
+    this.#pinned.release();
     this.#onRelease(this);
   }
 }
