@@ -3,7 +3,7 @@
 import type { Program } from '../test/helpers/member.ts';
 import { residentMebibytes } from './loader/process-stats.ts';
 import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
-import type { WorkloadName } from './loader/workloads.ts';
+import { LARGE_BYTES, type WorkloadName } from './loader/workloads.ts';
 import { type Security, targetOf } from './security.ts';
 import { load, MeasuredServer, type PreparedDirectories } from './servers.ts';
 
@@ -99,6 +99,8 @@ export interface UnaryShape {
   readonly connections: number;
   readonly calls: number;
   readonly large?: boolean;
+  /** A directory of so many keys with values of LARGE_BYTES. */
+  readonly largeValues?: number;
   readonly requests?: number;
   /** For calls that take long. */
   readonly measureTimes?: number;
@@ -112,9 +114,10 @@ export async function runUnaryCase(
   context: Context,
 ): Promise<Measurement> {
   const { directories, sizes } = context;
-  const keys = shape.large ? sizes.keysMany : sizes.keysFew;
+  const keys = shape.largeValues ?? (shape.large ? sizes.keysMany : sizes.keysFew);
   const changes = shape.large ? sizes.changes : 0;
-  const prepared = await directories.get(program, keys, changes);
+  const valueBytes = shape.largeValues === undefined ? undefined : LARGE_BYTES;
+  const prepared = await directories.get(program, keys, changes, valueBytes);
   // The large one is only read.
   const directory = shape.large ? prepared : directories.copy(prepared);
   const server = await MeasuredServer.start(program, directory, { tls: shape.security?.files });
@@ -308,6 +311,13 @@ export const CASES: readonly Case[] = [
     'Range of 10,000 keys',
     { workload: 'range-all', connections: 4, calls: 1 },
     cpu(5),
+  ),
+  unary('put-large', 'Put 100 KB', { workload: 'put-large', connections: 4, calls: 1 }, cpu(1.2)),
+  unary(
+    'page-large',
+    'A page of 200 values of 100 KB',
+    { workload: 'page-large', connections: 2, calls: 1, largeValues: 200 },
+    cpu(1.5),
   ),
   unary('txn-mix', 'Mixed transactions', { workload: 'txn-mix', connections: 10, calls: 10 }),
   watch('watch', 'Watch fan-out, per event', true),

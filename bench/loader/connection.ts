@@ -22,6 +22,7 @@ const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4, PADDED: 8, PRIORITY: 0x20 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const WINDOW = 1 << 30;
 const WINDOW_DEFAULT = 65_535;
+const SETTING_WINDOW = 4;
 const FRAME_BYTES_MAX = 16_384;
 const OUT_BYTES = 1 << 20;
 const STREAM_ID_MAX = 0x7fff_fff0;
@@ -36,6 +37,22 @@ class Call {
   partBytes = 0;
 
   constructor(slot: Slot) {
+    this.slot = slot;
+  }
+}
+
+/** A message that the windows do not let through at once. */
+class Request {
+  readonly message: Buffer;
+  readonly slot: Slot;
+  /** 0 before its headers are sent. */
+  stream = 0;
+  /** Bytes of the message that are sent, and that the stream's window still takes. */
+  sent = 0;
+  window = 0;
+
+  constructor(message: Buffer, slot: Slot) {
+    this.message = message;
     this.slot = slot;
   }
 }
@@ -64,8 +81,10 @@ export class LoadConnection {
   #firstHeaders: Buffer | undefined;
   #timeoutCounter = 0;
   #sendWindow = WINDOW_DEFAULT;
-  /** Requests that wait for the send window. */
-  readonly #waiting: { readonly message: Buffer; readonly slot: Slot }[] = [];
+  /** What the server lets a new stream send. */
+  #streamWindow = WINDOW_DEFAULT;
+  /** Requests that wait for the send window; the first may have been sent in part. */
+  readonly #waiting: Request[] = [];
   #unacknowledged = 0;
   // Reading: the frame header, then its payload; DATA is taken as it comes, the rest is collected.
   readonly #header = Buffer.alloc(9);
@@ -110,11 +129,15 @@ export class LoadConnection {
 
   /** Starts a call; `message` is a gRPC message with its prefix. Sent by `flush` or by itself. */
   call(message: Buffer, slot: Slot): void {
-    if (this.#waiting.length > 0 || message.length > this.#sendWindow) {
-      this.#waiting.push({ message, slot });
+    if (
+      this.#waiting.length === 0 &&
+      message.length <= Math.min(this.#sendWindow, this.#streamWindow)
+    ) {
+      this.#start(message, slot, true);
       return;
     }
-    this.#start(message, slot, true);
+    this.#waiting.push(new Request(message, slot));
+    this.#sendWaiting();
   }
 
   /** As `call`, with the sending side left open for `send`. Returns the stream. */
@@ -125,7 +148,7 @@ export class LoadConnection {
   /** A further message on a stream that `open` made. */
   send(stream: number, message: Buffer): void {
     this.#room(message.length + 400);
-    this.#writeData(stream, message, false);
+    this.#writeData(stream, message, 0, message.length, false);
   }
 
   flush(): void {
@@ -147,19 +170,17 @@ export class LoadConnection {
     if (stream > STREAM_ID_MAX) throw new Error('stream ids are used up');
     this.#room(400 + (message?.length ?? 0));
     this.#writeHeaders(stream);
-    if (message !== undefined) {
-      this.#writeData(stream, message, end);
-    }
+    if (message !== undefined) this.#writeData(stream, message, 0, message.length, end);
     this.#calls.set(stream, new Call(slot));
     this.active++;
     return stream;
   }
 
-  /** There is room. Messages are smaller than a stream's window. */
-  #writeData(stream: number, message: Buffer, end: boolean): void {
-    this.#sendWindow -= message.length;
-    for (let at = 0; at < message.length; at += FRAME_BYTES_MAX) {
-      const to = Math.min(message.length, at + FRAME_BYTES_MAX);
+  /** Sends `message[start, stop)`; there is room, and the windows take it. */
+  #writeData(stream: number, message: Buffer, start: number, stop: number, end: boolean): void {
+    this.#sendWindow -= stop - start;
+    for (let at = start; at < stop; at += FRAME_BYTES_MAX) {
+      const to = Math.min(stop, at + FRAME_BYTES_MAX);
       const last = end && to === message.length;
       this.#frame(to - at, FRAME.DATA, last ? FLAG.END_STREAM : 0, stream);
       this.#outEnd += message.copy(this.#out, this.#outEnd, at, to);
@@ -191,7 +212,7 @@ export class LoadConnection {
     // No push; a window per stream that nothing exhausts.
     for (const [id, value] of [
       [2, 0],
-      [4, WINDOW],
+      [SETTING_WINDOW, WINDOW],
     ] as const) {
       this.#out.writeUInt16BE(id, this.#outEnd);
       this.#out.writeUInt32BE(value, this.#outEnd + 2);
@@ -358,10 +379,7 @@ export class LoadConnection {
         this.#reset(this.#stream, bytes.readUInt32BE(start));
         return;
       case FRAME.SETTINGS:
-        if ((this.#flags & FLAG.ACK) === 0) {
-          this.#room(9);
-          this.#frame(0, FRAME.SETTINGS, FLAG.ACK, 0);
-        }
+        if ((this.#flags & FLAG.ACK) === 0) this.#settings(bytes, start, end);
         return;
       case FRAME.PING:
         if ((this.#flags & FLAG.ACK) === 0) {
@@ -371,18 +389,49 @@ export class LoadConnection {
         }
         return;
       case FRAME.WINDOW:
-        if (this.#stream === 0) this.#widen(bytes.readUInt32BE(start));
+        this.#widen(this.#stream, bytes.readUInt32BE(start));
         return;
       case FRAME.GOAWAY:
         throw new Error(`the server says goodbye: ${bytes.toString('latin1', start + 4, end)}`);
     }
   }
 
-  #widen(increment: number): void {
-    this.#sendWindow += increment;
-    while (this.#waiting.length > 0 && this.#waiting[0]!.message.length <= this.#sendWindow) {
-      const { message, slot } = this.#waiting.shift()!;
-      this.#start(message, slot, true);
+  #settings(bytes: Buffer, start: number, end: number): void {
+    for (let at = start; at < end; at += 6) {
+      if (bytes.readUInt16BE(at) !== SETTING_WINDOW) continue;
+      const window = bytes.readUInt32BE(at + 2);
+      const first = this.#waiting[0];
+      if (first !== undefined) first.window += window - this.#streamWindow;
+      this.#streamWindow = window;
+    }
+    this.#room(9);
+    this.#frame(0, FRAME.SETTINGS, FLAG.ACK, 0);
+    this.#sendWaiting();
+  }
+
+  #widen(stream: number, increment: number): void {
+    const first = this.#waiting[0];
+    if (stream === 0) this.#sendWindow += increment;
+    else if (first?.stream === stream) first.window += increment;
+    this.#sendWaiting();
+  }
+
+  /** Sends what the windows take, one message after the other. */
+  #sendWaiting(): void {
+    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (first.stream === 0) {
+        first.stream = this.#start(undefined, first.slot, false);
+        first.window = this.#streamWindow;
+      }
+      const { message, sent, window } = first;
+      const bytes = Math.min(message.length - sent, window, this.#sendWindow);
+      if (bytes <= 0) return;
+      this.#room(bytes + 9 * Math.ceil(bytes / FRAME_BYTES_MAX));
+      this.#writeData(first.stream, message, sent, sent + bytes, true);
+      first.sent += bytes;
+      first.window -= bytes;
+      if (first.sent < message.length) return;
+      this.#waiting.shift();
     }
   }
 

@@ -3,7 +3,7 @@
 import { seededRandom } from '../../src/base/index.ts';
 import { LoadConnection, type Slot } from './connection.ts';
 import type { Target } from './target.ts';
-import { grpcMessage, keyOf, randomValue } from './workloads.ts';
+import { grpcMessage, keyOf, randomValue, VALUE_BYTES } from './workloads.ts';
 
 export interface FillOptions extends Target {
   readonly keys: number;
@@ -13,6 +13,7 @@ export interface FillOptions extends Target {
 }
 
 const KEYS_PER_TXN = 100;
+const BYTES_PER_TXN = 400_000;
 const CALLS_AT_A_TIME = 32;
 const VALUES = 1_000;
 
@@ -20,10 +21,14 @@ export async function runFill(options: FillOptions): Promise<void> {
   const random = seededRandom(20);
   const values = Array.from({ length: VALUES }, () => randomValue(random, options.valueBytes));
   const put = (i: number, value: number) => ({ key: keyOf(i), value: values[value % VALUES]! });
-  const txns = Math.ceil(options.keys / KEYS_PER_TXN);
+  const keysPerTxn = Math.min(
+    KEYS_PER_TXN,
+    Math.floor(BYTES_PER_TXN / (options.valueBytes ?? VALUE_BYTES)),
+  );
+  const txns = Math.ceil(options.keys / keysPerTxn);
   await all(options, '/etcdserverpb.KV/Txn', txns, (n) => {
-    const first = n * KEYS_PER_TXN;
-    const count = Math.min(KEYS_PER_TXN, options.keys - first);
+    const first = n * keysPerTxn;
+    const count = Math.min(keysPerTxn, options.keys - first);
     const success = Array.from({ length: count }, (_, i) => ({
       request_put: put(first + i, first + i),
     }));

@@ -4,6 +4,8 @@ import { type Random, seededRandom } from '../../src/base/index.ts';
 import { encode, type Message } from '../../test/helpers/api.ts';
 
 export const VALUE_BYTES = 256;
+/** Of a large value. */
+export const LARGE_BYTES = 100_000;
 
 /** Key number `i` of a prepared directory: of the length and form of a Kubernetes object's. */
 export function keyOf(i: number): string {
@@ -40,10 +42,12 @@ export const NOW = { revision: 0, back: 0 } as const;
 
 export type WorkloadName =
   | 'put'
+  | 'put-large'
   | 'range-one'
   | 'range-one-serializable'
   | 'range-1000'
   | 'range-all'
+  | 'page-large'
   | 'page-now'
   | 'page-past'
   | 'txn-mix';
@@ -84,6 +88,17 @@ export function makeWorkload(options: WorkloadOptions): Workload {
         raises: () => 1,
         responseBytesMin: 10,
       };
+    case 'put-large':
+      return {
+        path: '/etcdserverpb.KV/Put',
+        messages: list(
+          () =>
+            grpcMessage('PutRequest', { key: anyKey(), value: randomValue(random, LARGE_BYTES) }),
+          100,
+        ),
+        raises: () => 1,
+        responseBytesMin: 10,
+      };
     case 'range-one':
       return range(() => ({ key: anyKey() }), VALUE_BYTES);
     case 'range-one-serializable':
@@ -92,6 +107,8 @@ export function makeWorkload(options: WorkloadOptions): Workload {
       return range(() => thousand(random, options.keys), rangeBytes(options.keys), 1000);
     case 'range-all':
       return range(() => EVERYTHING, options.keys * VALUE_BYTES, 1);
+    case 'page-large':
+      return range(() => EVERYTHING, options.keys * LARGE_BYTES, 1);
     case 'page-now':
       return range(() => page(random, options), rangeBytes(options.keys), 1000);
     case 'page-past': {

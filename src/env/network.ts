@@ -24,6 +24,8 @@ export interface ByteStream {
    * high-water mark: the caller should wait for `onDrain`, though nothing is refused.
    */
   write(bytes: Uint8Array): boolean;
+  /** As {@link write} of all `pieces`, in order, which go out together where the platform can do that. */
+  writeAll(pieces: readonly Uint8Array[]): boolean;
   /** Bytes queued by `write` that the operating system has not yet taken. */
   readonly bufferedBytes: number;
   /** Stops and restarts `onData`; how a slow consumer is felt by the other side. */

@@ -115,8 +115,21 @@ export class SocketStream implements ByteStream {
       process.nextTick(this.#uncork);
     }
     socket.write(bytes);
+    return this.#hasRoom();
+  }
+
+  writeAll(pieces: readonly Uint8Array[]): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) return true;
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
+    return this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
     // Bytes that the system took synchronously are not in `writableLength`, though `write` counts them.
-    if (socket.writableLength < HIGH_WATER_BYTES) return true;
+    if (this.#socket.writableLength < HIGH_WATER_BYTES) return true;
     this.#needsDrain = true;
     return false;
   }

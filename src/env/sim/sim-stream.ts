@@ -128,6 +128,12 @@ export class SimStream implements ByteStream {
     return false;
   }
 
+  writeAll(pieces: readonly Uint8Array[]): boolean {
+    let hasRoom = true;
+    for (const piece of pieces) hasRoom = this.write(piece);
+    return hasRoom;
+  }
+
   pause(): void {
     this.#paused = true;
   }

@@ -5,6 +5,8 @@
 //     slab   [ flushed, owned by the stream | pending | free ]
 //                                           ^start    ^at
 //
+// Large payloads are not copied: they are passed on between slices of the slab, as one gathered write.
+//
 // Flushed bytes are never written again. The free rest is reused by this connection or another: a
 // connection with nothing pending holds no slab.
 
@@ -16,6 +18,8 @@ const SLAB_BYTES = 65_536;
 /** A slab with fewer free bytes than this is dropped. */
 const SLAB_WORTH_KEEPING = 4_096;
 const SLABS_KEPT_MAX = 64;
+/** Bytes passed on without a copy that are gathered before they are written. */
+const GATHERED_BYTES = 65_536;
 /** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
 const PIECE_COPIED_MAX = 4_096;
 
@@ -50,6 +54,9 @@ export class Output {
   readonly #pool: SlabPool;
   /** False after a write of the stream returned false; the owner sets it again on drain. */
   writable = true;
+  /** Slices of slabs and payloads that are written together, in order. */
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
 
   constructor(stream: ByteStream, pool: SlabPool) {
     this.#stream = stream;
@@ -58,7 +65,7 @@ export class Output {
 
   /** Bytes not yet handed to the stream. */
   get pendingBytes(): number {
-    return this.at - this.#start;
+    return this.#gatheredBytes + this.at - this.#start;
   }
 
   /** Makes room for `count` bytes in one piece at `bytes[at]`. */
@@ -83,6 +90,27 @@ export class Output {
     this.at += end - start;
   }
 
+  /** As {@link copy}, of bytes that never change any more: they are written from where they are. */
+  pass(source: Uint8Array, start: number, end: number): void {
+    if (this.at > this.#start) this.#gather(this.bytes.subarray(this.#start, this.at));
+    this.#start = this.at;
+    this.#gather(source.subarray(start, end));
+    if (this.#gatheredBytes >= GATHERED_BYTES) this.#writeGathered();
+  }
+
+  #gather(piece: Uint8Array): void {
+    this.#gathered.push(piece);
+    this.#gatheredBytes += piece.length;
+  }
+
+  #writeGathered(): void {
+    const pieces = this.#gathered;
+    this.handedBytes += this.#gatheredBytes;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (!this.#stream.writeAll(pieces)) this.writable = false;
+  }
+
   /** Writes the pending bytes to the stream and returns the free rest of the slab. */
   flush(): void {
     const { bytes, at } = this;
@@ -93,7 +121,11 @@ export class Output {
       this.at = 0;
       this.#start = 0;
     }
-    if (at > start) {
+    if (this.#gatheredBytes > 0) {
+      if (at > start) this.#gather(bytes.subarray(start, at));
+      this.#pool.give(bytes.subarray(at));
+      this.#writeGathered();
+    } else if (at > start) {
       const piece = bytes.subarray(start, at);
       if (piece.length <= PIECE_COPIED_MAX && this.#stream.bufferedBytes > 0) {
         this.#pool.give(bytes.subarray(start));

@@ -22,6 +22,9 @@ import {
 } from './protocol.ts';
 import { type Http2Stream, QueuedData } from './stream.ts';
 
+/** Queued bytes are copied up to here; beyond it a gathered write costs less. */
+const PASSED_BYTES_MIN = 8_192;
+
 /** One connection sends no more DATA than this in one turn, so that others have their share. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
@@ -144,9 +147,9 @@ export class Sender {
     invariant(count > 0, 'a stream in the ring has bytes and a window for them');
     const last = count === stream.queuedBytes;
     const flags = last && stream.endAfterQueue ? FLAG.END_STREAM : 0;
-    this.#output.reserve(FRAME_HEADER_BYTES + count);
+    this.#output.reserve(FRAME_HEADER_BYTES + Math.min(count, PASSED_BYTES_MIN));
     this.#output.frameHeader(count, FRAME.DATA, flags, stream.id);
-    this.#copyFromQueue(stream, count);
+    this.#takeFromQueue(stream, count);
     this.wrote(stream, count);
     this.#countQueued(-count);
     if (last || stream.sendWindow <= 0) this.#leaveRing(stream);
@@ -164,12 +167,16 @@ export class Sender {
     }
   }
 
-  #copyFromQueue(stream: Http2Stream, count: number): void {
+  #takeFromQueue(stream: Http2Stream, count: number): void {
     let left = count;
     while (left > 0) {
       const head = stream.queueHead!;
       const take = Math.min(left, head.bytes.length - head.at);
-      this.#output.copy(head.bytes, head.at, head.at + take);
+      if (take >= PASSED_BYTES_MIN) this.#output.pass(head.bytes, head.at, head.at + take);
+      else {
+        this.#output.reserve(take);
+        this.#output.copy(head.bytes, head.at, head.at + take);
+      }
       head.at += take;
       left -= take;
       if (head.at === head.bytes.length) {

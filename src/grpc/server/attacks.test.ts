@@ -427,6 +427,7 @@ describe('too many', () => {
       bufferedBytes: 0,
       remoteAddress: 'x',
       write: () => true,
+      writeAll: () => true,
       pause: () => {},
       resume: () => {},
       end: () => {},

@@ -96,6 +96,12 @@ export class FakeStream implements ByteStream {
     return this.bufferedBytes < this.highWater;
   }
 
+  writeAll(pieces: readonly Uint8Array[]): boolean {
+    let hasRoom = true;
+    for (const piece of pieces) hasRoom = this.write(piece);
+    return hasRoom;
+  }
+
   unblock(): void {
     this.blocked = false;
     this.bufferedBytes = 0;

@@ -38,6 +38,9 @@ import {
 /** Bytes of a piece, unless a single pair is larger. */
 const PIECE_BYTES: number = 64 * 1024;
 
+/** A row from this size on is sent from where it is, without a copy. */
+const ROW_PASSED_MIN: number = PIECE_BYTES / 2;
+
 type Parts = Generator<Uint8Array, void, undefined>;
 
 /** A message, or the content of one. */
@@ -228,13 +231,22 @@ function fixedHeader(header: ResponseHeaders, revision: Revision): HeaderWriter 
   };
 }
 
-/** The pairs of a result as fields, each part about a piece. */
+/** The pairs of a result as fields: large ones where they are, small ones joined to about a piece. */
 function* resultParts(tag: number, result: RangeResult): Parts {
   const { buffers, offsets, lengths } = result;
   for (let next = 0; next < buffers.length; ) {
+    if (lengths[next]! >= ROW_PASSED_MIN) {
+      const length = lengths[next]!;
+      yield fieldHead(tag, length);
+      yield buffers[next]!.subarray(offsets[next]!, offsets[next]! + length);
+      next++;
+      continue;
+    }
     const first = next;
     let size = 0;
-    while (next < buffers.length && size < PIECE_BYTES) size += fieldSize(lengths[next++]!);
+    while (next < buffers.length && size < PIECE_BYTES && lengths[next]! < ROW_PASSED_MIN) {
+      size += fieldSize(lengths[next++]!);
+    }
     const part = Buffer.allocUnsafe(size);
     let at = 0;
     for (let i = first; i < next; i++) {

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { seededRandom } from '../../base/index.ts';
+import { FakeStream } from '../testing/raw-peer.fixture.ts';
+import { Output, SlabPool } from './output.ts';
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('copied and passed bytes leave in order, seed %i', (seed) => {
+  const random = seededRandom(seed);
+  const stream = new FakeStream();
+  const output = new Output(stream, new SlabPool());
+  const expected: Uint8Array[] = [];
+  for (let step = 0; step < 300; step++) {
+    const bytes = Buffer.alloc(random.below(20_000), step);
+    const start = random.below(bytes.length + 1);
+    const end = start + random.below(bytes.length - start + 1);
+    const kind = random.below(8);
+    if (kind === 0) output.flush();
+    else if (kind < 4) output.pass(bytes, start, end);
+    else {
+      output.reserve(end - start);
+      output.copy(bytes, start, end);
+    }
+    if (kind !== 0) expected.push(bytes.subarray(start, end));
+    const handed = stream.written.reduce((sum, piece) => sum + piece.length, 0);
+    expect(output.handedBytes).toBe(handed);
+    const all = expected.reduce((sum, piece) => sum + piece.length, 0);
+    expect(output.pendingBytes).toBe(all - handed);
+  }
+  output.flush();
+  expect(Buffer.concat(stream.written).equals(Buffer.concat(expected))).toBe(true);
+  expect(output.pendingBytes).toBe(0);
+});
+
+test('what is passed is written from where it is, and a full stream is noticed', () => {
+  const stream = new FakeStream();
+  const passed: Uint8Array[] = [];
+  stream.writeAll = (pieces) => {
+    passed.push(...pieces);
+    return false;
+  };
+  const output = new Output(stream, new SlabPool());
+  const bytes = Buffer.alloc(100_000, 7);
+  output.reserve(1);
+  output.copy(bytes, 0, 1);
+  output.pass(bytes, 10, 90_000);
+  expect(passed.map((piece) => piece.length)).toEqual([1, 89_990]);
+  expect(passed[1]!.buffer).toBe(bytes.buffer);
+  expect(output.writable).toBe(false);
+});
