@@ -9,9 +9,18 @@ import type { ServerMetrics } from './metrics-table.ts';
 
 type RuntimeRecords = Pick<ServerMetrics, 'os' | 'runtime'>;
 
+/**
+ * How often the lag of the event loop is measured. At the default of 10 ms this was nine tenths of what
+ * an idle member wakes up for.
+ */
+const LAG_MEASURED_MS = 200;
+
 /** Registers those of prom-client: once per process. */
 export function registerRuntime(registry: Registry): void {
-  prometheus.collectDefaultMetrics({ register: registry });
+  prometheus.collectDefaultMetrics({
+    register: registry,
+    eventLoopMonitoringPrecision: LAG_MEASURED_MS,
+  });
 }
 
 /** Reads the others, at a scrape. */
