@@ -45,7 +45,8 @@ function copyTypes(entries, target) {
 
 async function bundleClient(target) {
   const entry = join(dist, 'entry/client');
-  await bundle({ index: `${entry}.js` }, target, []);
+  // Reached by what the bundle drops, as a test of the package checks.
+  await bundle({ index: `${entry}.js` }, target, Object.keys(main.optionalDependencies));
   copyTypes([`${entry}.d.ts`], join(target, 'types'));
   const { version, license, type, sideEffects, engines, homepage, repository: source, bugs } = main;
   const manifest = {
@@ -75,7 +76,7 @@ export async function bundleLibrary() {
   const input = Object.fromEntries(names.map((name) => [name, join(dist, `entry/${name}.js`)]));
   const declarations = names.map((name) => join(dist, `entry/${name}.d.ts`));
   const lib = join(dist, 'lib');
-  const installed = Object.keys(main.dependencies);
+  const installed = Object.keys({ ...main.dependencies, ...main.optionalDependencies });
   const output = await bundle(input, lib, installed);
   await bundleWorker(join(dist, 'server/auth/password-worker.js'), lib, output, {
     external: installed,

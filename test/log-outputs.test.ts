@@ -1,12 +1,21 @@
 // A log that nobody reads, whose reader goes away, or whose disk is full, must not be felt by anybody
 // but who reads the log.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { Agent, request } from 'node:http';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ApiClient } from './helpers/api.ts';
 import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
@@ -163,6 +172,51 @@ describeWith('a member whose log', [ours], () => {
     expect(execFileSync('sh', shell, { encoding: 'utf8', timeout: 60_000 })).toBe('ended with 1\n');
     expect(performance.now() - began).toBeLessThan(30_000);
     closeSync(reader);
+  });
+
+  test('rotates keeps the newest former files, compressed, and loses no line', async () => {
+    const logs = join(directory, 'logs');
+    const rotation = { maxsize: 1, maxbackups: 5, compress: true };
+    const member = await Member.start(need(ours), {
+      flags: [
+        `--log-outputs=stderr,${join(logs, 'etcd.log')}`,
+        ...['--log-level=debug', '--enable-log-rotation'],
+        `--log-rotation-config-json=${JSON.stringify(rotation)}`,
+      ],
+    });
+    members.push(member);
+    await causeLines(member, 600);
+    await expectToServe(member);
+    await member.stop();
+    const names = readdirSync(logs).sort();
+    expect(names.pop()).toBe('etcd.log');
+    expect(names.length).toBeGreaterThanOrEqual(2);
+    const texts = names.map((name) => {
+      expect(name).toMatch(/^etcd-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log(\.gz)?$/);
+      const bytes = readFileSync(join(logs, name));
+      return (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+    });
+    for (const text of texts) expect(text.length).toBeLessThanOrEqual(1024 * 1024);
+    expect(names.some((name) => name.endsWith('.gz'))).toBe(true);
+    const all = [...texts, readFileSync(join(logs, 'etcd.log'), 'utf8')].join('');
+    const whole = (text: string): string[] =>
+      text
+        .split('\n')
+        .filter((line) => line !== '')
+        .sort();
+    // Not compared by `toEqual`, whose report would be megabytes.
+    expect(whole(all).join() === whole(member.log()).join()).toBe(true);
+  });
+
+  test('cannot be opened does not start', async () => {
+    const path = join(directory, 'missing', 'etcd.log');
+    const shell = [...need(ours).command, `--log-outputs=${path}`];
+    const run = spawnSync(shell[0]!, shell.slice(1), { encoding: 'utf8', timeout: 30_000 });
+    expect(run.status).toBe(1);
+    expect(JSON.parse(run.stderr.trimEnd().split('\n').at(-1)!)).toMatchObject({
+      msg: 'failed to verify flags',
+      error: expect.stringContaining(path),
+    });
   });
 
   test('is flooded by a stranger at the peer port gets a few lines of that', async () => {

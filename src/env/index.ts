@@ -17,8 +17,10 @@ export type {
   StreamAddress,
 } from './network.ts';
 export { createNodeClock, createNodeTimers } from './node/clock.ts';
+export { openDatagramTarget } from './node/datagram-target.ts';
 export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
-export { LineOutputs } from './node/line-outputs.ts';
+export { LineOutputs, type LineTarget } from './node/line-outputs.ts';
 export { networkError } from './node/node-error.ts';
 export { type ProcessUsage, readProcessUsage } from './node/process-usage.ts';
+export { type FileRotation, RotatingFile } from './node/rotating-file.ts';

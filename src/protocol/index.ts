@@ -37,6 +37,7 @@ export {
   wireFromJsonValue,
 } from './json/json.ts';
 export { JsonPrinter } from './json/json-printer.ts';
+export { JsonScanner } from './json/json-scanner.ts';
 export { JsonSplitter } from './json/json-splitter.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';

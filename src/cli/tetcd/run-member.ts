@@ -4,6 +4,7 @@ import { verify } from '../../base/index.ts';
 import { createNodeClock } from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
+  asError,
   createLogger,
   type Logger,
   loadMemberTls,
@@ -29,9 +30,12 @@ function logNotes(log: Logger, notes: RefusedConfig['notes']): void {
 }
 
 /** Logs why the command line is refused, and sets the exit code. */
-export function logRefusal({ notes, exitCode }: RefusedConfig): void {
+export async function logRefusal({
+  notes,
+  exitCode,
+}: Pick<RefusedConfig, 'notes' | 'exitCode'>): Promise<void> {
   const clock = createNodeClock();
-  const sink = openOutputs({ format: 'json', outputs: ['stderr'] }, clock);
+  const sink = await openOutputs({ format: 'json', outputs: ['stderr'] }, clock);
   logNotes(createLogger({ level: 'info', format: 'json' }, sink, clock, CALLER), notes);
   process.exitCode = exitCode;
 }
@@ -54,7 +58,18 @@ export async function runMember(
   const plainEnv = createNodeEnv();
   const { clock, timers } = plainEnv;
   if (wantsFailpoints(process.env)) await (await import('./failpoints.ts')).arm(plainEnv);
-  const log = createLogger(config.log, openOutputs(config.log, clock), clock, CALLER);
+  let outputs: Awaited<ReturnType<typeof openOutputs>>;
+  try {
+    outputs = await openOutputs(config.log, clock);
+  } catch (error) {
+    const fields = { error: asError(error).message };
+    await logRefusal({
+      notes: [{ level: 'warn', msg: 'failed to verify flags', fields }],
+      exitCode: 1,
+    });
+    return;
+  }
+  const log = createLogger(config.log, outputs, clock, CALLER);
   logNotes(log, notes);
   log.info('Running: ', { args: process.argv.slice(1) });
   const die = (): void => {

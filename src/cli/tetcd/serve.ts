@@ -23,7 +23,7 @@ export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void
   }
   const { logRefusal, runMember } = await import('./run-member.ts');
   if (parsed.kind === 'run') await runMember(parsed, receiveStopSignals);
-  else logRefusal(parsed);
+  else await logRefusal(parsed);
 }
 
 async function parsedSettings(): Promise<ConfigFromFile> {

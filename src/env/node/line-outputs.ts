@@ -19,7 +19,7 @@ export const WAITING_BYTES_MAX: number = 1024 * 1024;
 export const URGENT_BYTES_MAX: number = 64 * 1024;
 
 /** Linux's PIPE_BUF: bytes that a pipe takes as a whole or not at all, so other writers cut no line. */
-const CHUNK_BYTES = 4096;
+export const CHUNK_BYTES = 4096;
 
 /** Bytes of one turn that do not wait for its end. */
 const TURN_BYTES_MAX: number = 64 * 1024;
@@ -33,6 +33,30 @@ export const END_WAIT_MS = 500;
 const END_POLL_MS = 5;
 
 const STANDARD = { stdout: 1, stderr: 2 } as const;
+
+/** Where the lines of an output go. */
+export interface LineTarget {
+  /** Lines of together so many bytes at most are handed over as one chunk; 0: each on its own. */
+  readonly chunkBytes: number;
+  /** The form in which it takes a line. */
+  encode(line: string): Buffer;
+  /**
+   * Takes the first bytes of a chunk and returns how many, without waiting. Throws an error with a code:
+   * EAGAIN to be asked again soon, EMSGSIZE for a chunk that it will never take, another to be asked later.
+   */
+  write(chunk: Buffer): number;
+  /** Nothing waits to be written. */
+  rest?(): void;
+}
+
+function descriptorTarget(name: string): LineTarget {
+  const descriptor = descriptorOf(name);
+  return {
+    chunkBytes: CHUNK_BYTES,
+    encode: (line) => Buffer.from(line),
+    write: (chunk) => writeSync(descriptor, chunk),
+  };
+}
 
 /** Names `stdout` and `stderr`; all others are paths, appended to. */
 function descriptorOf(name: string): number {
@@ -80,12 +104,12 @@ export class LineOutputs {
   readonly #outputs: readonly LineOutput[];
 
   /**
-   * Opens `stdout`, `stderr` or files. Throws the system's error if one cannot be opened. `lossLine`
-   * makes the line that stands where `count` are missing. What waits at the exit of the process is
-   * written then; call {@link end} before it is ended by a signal.
+   * Opens `stdout`, `stderr` or files by their names; targets are open. Throws the system's error if one
+   * cannot be opened. `lossLine` makes the line that stands where `count` are missing. What waits at the
+   * exit of the process is written then; call {@link end} before it is ended by a signal.
    */
-  constructor(names: readonly string[], lossLine: (count: number) => string) {
-    this.#outputs = [...new Set(names)].map((name) => new LineOutput(name, lossLine));
+  constructor(targets: readonly (string | LineTarget)[], lossLine: (count: number) => string) {
+    this.#outputs = [...new Set(targets)].map((target) => new LineOutput(target, lossLine));
     process.once('exit', () => this.end());
   }
 
@@ -106,7 +130,7 @@ export class LineOutputs {
 }
 
 class LineOutput {
-  readonly #descriptor: number;
+  readonly #target: LineTarget;
   readonly #lossLine: (count: number) => string;
   /** Whole lines, but for the first, of which a part may be written. */
   readonly #chunks: Buffer[] = [];
@@ -117,8 +141,8 @@ class LineOutput {
   #flushDue = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(name: string, lossLine: (count: number) => string) {
-    this.#descriptor = descriptorOf(name);
+  constructor(target: string | LineTarget, lossLine: (count: number) => string) {
+    this.#target = typeof target === 'string' ? descriptorTarget(target) : target;
     this.#lossLine = lossLine;
   }
 
@@ -127,7 +151,7 @@ class LineOutput {
   }
 
   write(line: string, urgent: boolean): void {
-    const bytes = Buffer.from(line);
+    const bytes = this.#target.encode(line);
     const room = WAITING_BYTES_MAX + (urgent ? URGENT_BYTES_MAX : 0) - this.#waitingBytes;
     if ((this.#lost > 0 && !urgent) || bytes.length > room) {
       this.#lost++;
@@ -153,12 +177,13 @@ class LineOutput {
   #push(bytes: Buffer): void {
     const last = this.#chunks.at(-1);
     this.#waitingBytes += bytes.length;
-    if (last === undefined || last.length + bytes.length > CHUNK_BYTES) this.#chunks.push(bytes);
+    if (last === undefined || last.length + bytes.length > this.#target.chunkBytes)
+      this.#chunks.push(bytes);
     else this.#chunks[this.#chunks.length - 1] = Buffer.concat([last, bytes]);
   }
 
   #noteLoss(): void {
-    this.#push(Buffer.from(this.#lossLine(this.#lost)));
+    this.#push(this.#target.encode(this.#lossLine(this.#lost)));
     this.#lost = 0;
   }
 
@@ -188,12 +213,27 @@ class LineOutput {
     try {
       for (;;) {
         const first = this.#chunks[0];
-        if (first !== undefined) this.#accept(first, writeSync(this.#descriptor, first));
+        if (first !== undefined) this.#accept(first, this.#take(first));
         else if (this.#lost > 0) this.#noteLoss();
-        else return undefined;
+        else {
+          this.#target.rest?.();
+          return undefined;
+        }
       }
     } catch (error) {
       return errnoOf(error) ?? String(error);
+    }
+  }
+
+  /** Bytes that need not wait any more, of a chunk that is too large because it is lost. */
+  #take(chunk: Buffer): number {
+    try {
+      return this.#target.write(chunk);
+    } catch (error) {
+      if (errnoOf(error) !== 'EMSGSIZE') throw error;
+      this.#lost++;
+      this.#lostEver++;
+      return chunk.length;
     }
   }
 

@@ -2,13 +2,16 @@
 // the rules that settings must keep together. The texts of refusals are etcd's.
 
 import { goDuration, goQuote } from '../../base/index.ts';
+import type { FileRotation } from '../../env/index.ts';
 import { parseAutoCompaction } from './auto-compaction.ts';
 import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
 import type { LogNote } from './log-note.ts';
+import { parseLogRotation } from './log-rotation.ts';
 import {
   type AuthConfig,
   type InitialMember,
+  JOURNAL_OUTPUT,
   type ListenUrl,
   LOG_FORMATS,
   LOG_LEVELS,
@@ -86,12 +89,31 @@ function buildLog(values: FlagValues): LogConfig | string {
   if (outputs.length > 1 && outputs.includes('default')) {
     return 'multi logoutput for "default" is not supported yet';
   }
-  if (outputs.includes('systemd/journal')) {
-    return '--log-outputs systemd/journal is not implemented by this release';
+  const rotation = values['enable-log-rotation'] ? buildRotation(values) : undefined;
+  if (typeof rotation === 'string') return rotation;
+  if (outputs.includes(JOURNAL_OUTPUT) && outputs.length > 1) {
+    const listed = [...outputs].sort().map(goQuote).join(' ');
+    return (
+      `running with systemd/journal but other '--log-outputs' values ([${listed}]) are configured ` +
+      `with 'default'; override 'default' value with something else`
+    );
   }
   if (outputs.includes('')) return '--log-outputs must not contain an empty name';
-  if (outputs.includes('/dev/null')) return { level, format, outputs: ['/dev/null'] };
-  return { level, format, outputs: outputs.map((name) => (name === 'default' ? 'stderr' : name)) };
+  if (outputs.includes('/dev/null')) return { level, format, outputs: ['/dev/null'], rotation };
+  const named = outputs.map((name) => (name === 'default' ? 'stderr' : name));
+  return { level, format, outputs: named, rotation };
+}
+
+const STANDARD_OUTPUTS: ReadonlySet<string> = new Set(['default', 'stderr', 'stdout']);
+
+/** As in etcd, the journal counts as a file, and two standard outputs without one are no mistake. */
+function buildRotation(values: FlagValues): FileRotation | string {
+  const outputs = values['log-outputs'];
+  const files = outputs.filter((name) => !STANDARD_OUTPUTS.has(name)).length;
+  if (files > 1 || (files === 0 && outputs.length === 1)) {
+    return '--log-outputs requires a single file path when --log-rotate-config-json is defined';
+  }
+  return parseLogRotation(values['log-rotation-config-json']);
 }
 
 function urlProblem(values: FlagValues): string | undefined {

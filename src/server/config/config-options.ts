@@ -186,8 +186,12 @@ export interface ConfigOptions {
   readonly logLevel?: LogLevel | undefined;
   /** `json` (default), or `console` for people. */
   readonly logFormat?: LogFormat | undefined;
-  /** Where to log: `stderr`, `stdout` or paths of files. Default: nowhere. */
+  /** Where to log: `stderr`, `stdout` or paths of files, or `systemd/journal` alone. Default: nowhere. */
   readonly logOutputs?: readonly string[] | undefined;
+  /** Replaces the one file of `logOutputs` when it is full. Default false. */
+  readonly enableLogRotation?: boolean | undefined;
+  /** When, and which former files are kept, as `--log-rotation-config-json` has it. */
+  readonly logRotationConfigJson?: string | undefined;
   /** An entry that takes longer to apply is logged; milliseconds. Default 100. */
   readonly warningApplyDuration?: number | undefined;
   /** A request that takes longer is logged; milliseconds. Default 300. */

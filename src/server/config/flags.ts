@@ -26,6 +26,7 @@ import {
   uintFlag,
   urlsFlag,
 } from './flag-types.ts';
+import { DEFAULT_LOG_ROTATION } from './log-rotation.ts';
 import { TLS_FLAGS } from './tls-flags.ts';
 import type { Parsed } from './values.ts';
 
@@ -220,7 +221,9 @@ export const FLAGS = {
   }),
   'log-outputs': stringsFlag('default', {
     group: 'logging',
-    help: "Where to log: 'stderr' (or 'default'), 'stdout', or paths of files, comma separated.",
+    help:
+      "Where to log: 'stderr' (or 'default'), 'stdout', or paths of files, comma separated; or " +
+      "'systemd/journal' alone.",
   }),
   'log-level': stringFlag('info', {
     group: 'logging',
@@ -229,6 +232,16 @@ export const FLAGS = {
   'log-format': stringFlag('json', {
     group: 'logging',
     help: "'json' for one JSON object per line, 'console' for people.",
+  }),
+  'enable-log-rotation': boolFlag(false, {
+    group: 'logging',
+    help: 'Replaces the file of --log-outputs when it is full, and keeps former ones. One file at most.',
+  }),
+  'log-rotation-config-json': stringFlag(DEFAULT_LOG_ROTATION, {
+    group: 'logging',
+    help:
+      'maxsize: megabytes of the file; maxage, maxbackups: days and number of former ones that are ' +
+      'kept (0: all); localtime: in their names; compress: with gzip.',
   }),
   'warning-unary-request-duration': durationFlag('300ms', {
     group: 'logging',

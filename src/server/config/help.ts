@@ -22,9 +22,12 @@ const INDENT = '    ';
 export function helpText(): string {
   const parts = Object.entries(FLAG_GROUPS).map(([group, title]) => {
     const rows = Object.entries(FLAGS).filter(([, flag]) => flag.group === group);
-    const lines = rows.map(
-      ([name, flag]) => `  --${name} '${flag.defaultText}'\n${wrap(flag.help)}`,
-    );
+    const lines = rows.map(([name, flag]) => {
+      const head = `  --${name} '${flag.defaultText}'`;
+      const fits = head.length <= LINE_WIDTH;
+      const shown = fits ? head : `  --${name}\n${INDENT}'${flag.defaultText}'`;
+      return `${shown}\n${wrap(flag.help)}`;
+    });
     return `${title}:\n${lines.join('\n')}\n`;
   });
   const note =

@@ -22,7 +22,7 @@ export type {
   LogLevel,
   ServerConfig,
 } from './server-config.ts';
-export { electionTicks, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
+export { electionTicks, JOURNAL_OUTPUT, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';
 export { parseDurationMs } from './values.ts';
 export type { About } from './version-text.ts';

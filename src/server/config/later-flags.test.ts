@@ -49,9 +49,7 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'distributed-tracing-sampling-rate': { nothing: ['0', '1000000', '-5'], lacking: [] },
     'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
     'enable-distributed-tracing': OFF,
-    'enable-log-rotation': OFF,
     'enable-pprof': OFF,
-    'log-rotation-config-json': SETTING_OF_SWITCHED_OFF,
     'memory-mlock': OFF,
     'socket-reuse-port': OFF,
   };

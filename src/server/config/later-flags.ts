@@ -93,9 +93,7 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'distributed-tracing-sampling-rate': ANY_INT,
   'distributed-tracing-service-name': ANY_TEXT,
   'enable-distributed-tracing': OFF,
-  'enable-log-rotation': OFF,
   'enable-pprof': OFF,
-  'log-rotation-config-json': ANY_TEXT,
   'memory-mlock': OFF,
   'socket-reuse-port': OFF,
 };

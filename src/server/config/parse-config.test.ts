@@ -226,9 +226,18 @@ test.each([
   [['--log-format=x'], '1: unknown log format: x, supported values json, console'],
   [['--log-outputs=stderr,default'], '1: multi logoutput for "default" is not supported yet'],
   [
-    ['--log-outputs=systemd/journal'],
-    '1: --log-outputs systemd/journal is not implemented by this release',
+    ['--log-outputs=systemd/journal,stderr'],
+    "1: running with systemd/journal but other '--log-outputs' values " +
+      '(["stderr" "systemd/journal"]) are configured with \'default\'; override \'default\' ' +
+      'value with something else',
   ],
+  ...['', '--log-outputs=stdout', '--log-outputs=a.log,b.log'].map(
+    (outputs) =>
+      [
+        ['--enable-log-rotation', outputs].filter((flag) => flag !== ''),
+        '1: --log-outputs requires a single file path when --log-rotate-config-json is defined',
+      ] as [string[], string],
+  ),
   [
     ['--feature-gates=PriorityRequest=true'],
     '1: feature gate PriorityRequest is not implemented by this release',
@@ -272,6 +281,7 @@ test('values that stand for others', () => {
   expect(configOf(['--metrics=all']).metrics).toBe('basic');
   expect(configOf(['--log-outputs=stdout,a.log,stdout']).log.outputs).toEqual(['stdout', 'a.log']);
   expect(configOf(['--log-outputs=stdout,/dev/null']).log.outputs).toEqual(['/dev/null']);
+  expect(configOf(['--log-outputs=systemd/journal']).log.outputs).toEqual(['systemd/journal']);
   expect(configOf(['--listen-metrics-urls=']).listenMetricsUrls).toEqual([]);
   expect(configOf(['--listen-peer-urls=']).listenPeerUrls).toHaveLength(1);
   expect(configOf(['--max-cluster-version=3.4']).maxClusterVersion).toEqual({ major: 3, minor: 4 });
@@ -434,7 +444,9 @@ test('help names every flag, usage goes to stderr; the version has four lines', 
     const parsed = parse(argv) as Extract<ParsedConfig, { kind: 'print' }>;
     expect(parsed).toMatchObject({ kind: 'print', exitCode: 0 });
     expect(parsed.stderr).toMatch(/^Usage:/);
-    for (const name of Object.keys(FLAGS)) expect(parsed.text).toContain(`\n  --${name} '`);
+    for (const name of Object.keys(FLAGS)) {
+      expect(parsed.text).toMatch(new RegExp(`\n  --${name}\\s+'`));
+    }
     for (const line of parsed.text.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
   }
   expect(parse(['--version', '--name=x'])).toMatchObject({

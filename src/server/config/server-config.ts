@@ -1,6 +1,7 @@
 // The settings of one member, checked and immutable. `parseConfig` makes them from flags and
 // environment, `configFromOptions` from the options of a program that embeds the server.
 
+import type { FileRotation } from '../../env/index.ts';
 import type { ClusterVersion } from '../../membership/index.ts';
 import type { FeatureGates } from './feature-gates.ts';
 
@@ -31,11 +32,18 @@ export const LOG_FORMATS = ['json', 'console'] as const;
 /** How lines of the log are written: JSON, or columns for people. */
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
+/** The output that is systemd's journal. */
+export const JOURNAL_OUTPUT = 'systemd/journal';
+
 export interface LogConfig {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** `stderr`, `stdout` or file paths; `default` has become `stderr`. Never empty. */
+  /**
+   * `stderr`, `stdout` or file paths, or `JOURNAL_OUTPUT` alone; `default` has become `stderr`. Never empty.
+   */
   readonly outputs: readonly string[];
+  /** How the one file rotates, if it does. */
+  readonly rotation: FileRotation | undefined;
 }
 
 export interface GrpcConfig {

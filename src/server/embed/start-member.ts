@@ -14,7 +14,8 @@ import {
 } from '../config/index.ts';
 import { Member } from '../member.ts';
 import { memberLocalAddress } from '../ports/local-address.ts';
-import { createLogger, type Logger, openOutputs } from '../telemetry/log.ts';
+import { createLogger, type Logger } from '../telemetry/log.ts';
+import { openOutputs } from '../telemetry/log-outputs.ts';
 import { isSecure, loadMemberTls, type MemberTls } from '../tls/member-tls.ts';
 import { bindDoors, type Doors, type NetworkClients, settingsAt } from './doors.ts';
 import { type ClosedReason, deferred, RunningMember } from './running-member.ts';
@@ -53,7 +54,7 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   if (replaced.disk !== undefined && (clientTls.generates || peerTls.generates)) {
     throw invalid('options autoTls and peerAutoTls need the real disk, not the one given with env');
   }
-  const log = loggerOf(asked, settings, plainEnv, line);
+  const log = await loggerOf(asked, settings, plainEnv, line);
   const ended = deferred<ClosedReason>();
   let fatal: { readonly error: unknown } | undefined;
   let doors: Doors | undefined;
@@ -127,18 +128,18 @@ function realEnv(env: Env, config: ServerConfig, log: Logger, tls: MemberTls | u
   return { ...env, network };
 }
 
-function loggerOf(
+async function loggerOf(
   { config: { log } }: Built,
   options: ConfigOptions,
   { clock }: Env,
   line: StartMemberOptions['log'],
-): Logger {
+): Promise<Logger> {
   if (line !== undefined && typeof line !== 'function') {
     throw invalid(`option log must be a function, not ${String(line)}`);
   }
   if (options.logOutputs !== undefined) {
     if (line !== undefined) throw invalid('options log and logOutputs contradict each other');
-    return createLogger(log, openOutputs(log, clock), clock, CALLER);
+    return createLogger(log, await openOutputs(log, clock), clock, CALLER);
   }
   const sink = { write: line ?? (() => undefined) };
   const level = line === undefined ? 'fatal' : log.level;

@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { describeWith, need, realEtcd } from '../../../test/helpers/real-etcd.ts';
 import type { LogConfig } from '../config/index.ts';
-import { createLogger, type Logger, openOutputs } from './log.ts';
+import { createLogger, type Logger } from './log.ts';
 import { timestamp } from './log-format.ts';
+import { openOutputs } from './log-outputs.ts';
 import { logProcessTrouble } from './log-process.ts';
 
 const AT_MS = Date.UTC(2026, 0, 2, 15, 4, 5, 999) + 0.9995;
@@ -115,13 +116,14 @@ test('the time carries the local zone unless it is UTC', () => {
   expect(timestamp(Date.UTC(2026, 0, 1))).toBe('2026-01-01T00:00:00.000000Z');
 });
 
-test('several files get every line, appended; one that cannot be opened is an error', () => {
+test('several files get every line, appended; one that cannot be opened is an error', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tetcd-log-'));
-  const config = { level: 'info', format: 'json' } as const;
+  const config = { level: 'info', format: 'json', rotation: undefined } as const;
   try {
     const outputs = [join(directory, 'a.log'), join(directory, 'b.log')];
     for (const msg of ['one', 'two']) {
-      const log = createLogger(config, openOutputs({ ...config, outputs }, clock), clock, 'x');
+      const opened = await openOutputs({ ...config, outputs }, clock);
+      const log = createLogger(config, opened, clock, 'x');
       log.info(msg);
       log.end();
     }
@@ -130,18 +132,19 @@ test('several files get every line, appended; one that cannot be opened is an er
       expect(lines.map((line) => JSON.parse(line).msg)).toEqual(['one', 'two']);
     }
     const missing = [join(directory, 'missing', 'c.log')];
-    expect(() => openOutputs({ ...config, outputs: missing }, clock)).toThrow(/ENOENT/);
+    await expect(openOutputs({ ...config, outputs: missing }, clock)).rejects.toThrow(/ENOENT/);
   } finally {
     rmSync(directory, { recursive: true });
   }
 });
 
-test('a fatal line is written before the call returns, others with the rest of their turn', () => {
+test('a fatal line is written before the call returns, others with the rest of their turn', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'tetcd-log-'));
   try {
     const path = join(directory, 'a.log');
-    const config = { level: 'info', format: 'console', outputs: [path] } as const;
-    const log = createLogger(config, openOutputs(config, clock), clock, 'x');
+    const outputs = [path];
+    const config = { level: 'info', format: 'console', outputs, rotation: undefined } as const;
+    const log = createLogger(config, await openOutputs(config, clock), clock, 'x');
     log.info('one');
     expect(readFileSync(path, 'utf8')).toBe('');
     log.fatal('two');

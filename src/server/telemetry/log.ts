@@ -9,7 +9,7 @@
 // that the server handles; `error` a failed operation of a caller; `fatal` the member stops.
 
 import pino from 'pino';
-import { type Clock, LineOutputs } from '../../env/index.ts';
+import type { Clock } from '../../env/index.ts';
 import type { LogConfig, LogLevel } from '../config/index.ts';
 import { LOG_TEXT_CHARS_MAX } from '../limits.ts';
 import { consoleLine, timestamp } from './log-format.ts';
@@ -66,7 +66,6 @@ const LEVEL_NUMBERS: Readonly<Record<LogLevel, number>> = {
 };
 
 const NO_FIELDS: LogFields = {};
-const LOSS_CALLER = 'server/telemetry/log.ts';
 
 /** Shared by a logger and its children. */
 interface Root {
@@ -190,23 +189,6 @@ function destinationOf(sink: LogSink, format: LogConfig['format']): pino.Destina
     },
   };
   return destination;
-}
-
-/**
- * Opens `stderr`, `stdout` or files. Throws the system's error if a file cannot be opened. An output that
- * fails or is not read later loses lines, which a later line reports; the member is not affected.
- */
-export function openOutputs(
-  config: Pick<LogConfig, 'format' | 'outputs'>,
-  clock: Clock,
-): LineOutputs {
-  return new LineOutputs(config.outputs, (count) => {
-    const lines: string[] = [];
-    const sink = { write: (line: string) => void lines.push(line) };
-    const log = createLogger({ level: 'warn', format: config.format }, sink, clock, LOSS_CALLER);
-    log.warn('dropped log lines that the output did not take', { count });
-    return lines.join('');
-  });
 }
 
 /** Any thrown value as an error for a log field. */

@@ -37,7 +37,7 @@ export async function runProxy(
 
 async function serve(command: Started, receiveStopSignals: ReceiveStopSignals): Promise<void> {
   const env = createNodeEnv();
-  const sink = openOutputs({ format: 'json', outputs: ['stderr'] }, env.clock);
+  const sink = await openOutputs({ format: 'json', outputs: ['stderr'] }, env.clock);
   const level = command.kind === 'grpc-proxy' && command.flags.debug ? 'debug' : 'info';
   const log = createLogger({ level, format: 'json' }, sink, env.clock, CALLER);
   if (command.kind === 'gateway') log.info('Running: ', { args: process.argv.slice(1) });
