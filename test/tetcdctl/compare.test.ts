@@ -2,6 +2,9 @@
 //
 // Where releases differ, tetcdctl follows 3.7; steps say which releases do the same.
 
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Member, type Program, realProgram } from '../helpers/member.ts';
@@ -16,11 +19,20 @@ class Side {
   readonly leases: bigint[] = [];
   readonly #member: Member;
   readonly #tool: Tool;
+  /** For files that commands write; a file `file` and a directory `directory` are there. */
+  readonly #directory: string;
   #ids: { readonly clusterId: bigint; readonly memberId: bigint } | undefined;
 
   constructor(member: Member, tool: Tool) {
     this.#member = member;
     this.#tool = tool;
+    this.#directory = mkdtempSync(join(tmpdir(), 'steps-'));
+    writeFileSync(join(this.#directory, 'file'), 'x');
+    mkdirSync(join(this.#directory, 'directory'));
+  }
+
+  dispose(): void {
+    rmSync(this.#directory, { recursive: true });
   }
 
   async take(step: Step): Promise<RunResult> {
@@ -29,6 +41,7 @@ class Side {
     const args = step.args.map((word) =>
       word
         .replaceAll('{ep}', endpoint)
+        .replaceAll('{dir}', this.#directory)
         .replace(/\{(\d)\}/g, (_all, digit: string) => this.#lease(Number(digit))),
     );
     const hasEndpoints = args.some((word) => word.startsWith('--endpoints'));
@@ -37,7 +50,13 @@ class Side {
       step,
     );
     this.#noteLease(step, result.stdout);
-    return normalForm(isHelp(step) ? flagsOnly(result) : result, this.#known());
+    const known = normalForm(isHelp(step) ? flagsOnly(result) : result, this.#known());
+    const withoutDirectory = (text: string) => text.replaceAll(this.#directory, '<dir>');
+    return {
+      ...known,
+      stdout: withoutDirectory(known.stdout),
+      stderr: withoutDirectory(known.stderr),
+    };
   }
 
   #lease(number: number): string {
@@ -77,8 +96,9 @@ class Side {
 }
 
 /** Prints help alone, which is ours in our words. */
-function isHelp({ args }: Step): boolean {
-  return args[0] === 'help' || args[0] === 'options';
+function isHelp({ args: [first, second] }: Step): boolean {
+  const isGroup = first === 'snapshot' && second !== 'save';
+  return first === 'help' || first === 'options' || isGroup;
 }
 
 function flagsOnly(result: RunResult): RunResult {
@@ -99,6 +119,7 @@ function compareWith(like: Like, found: Found<RealEtcd>): void {
     });
 
     afterAll(async () => {
+      for (const side of sides) side.dispose();
       await Promise.all(members.map((member) => member.dispose()));
     });
 

@@ -23,7 +23,8 @@ export function normalForm({ code, stdout, stderr }: RunResult, known: Known): R
  * which is ours in our words.
  */
 function withoutNoise(text: string): string {
-  const isNoise = (line: string): boolean => /^\{"level":"warn"|^stty: /.test(line);
+  const isNoise = (line: string): boolean =>
+    /^\{"level":"(warn|error)"|^\{.*"logger":"client"|^stty: /.test(line);
   const lines = text.split('\n').filter((line) => !isNoise(line));
   return lines
     .map(withoutPlace)
@@ -32,9 +33,9 @@ function withoutNoise(text: string): string {
     .replace(/\nUsage:[\s\S]*$/, '\n');
 }
 
-/** A last line of the log, without the time and where in the program it is from. */
+/** A line of the log, without the time and where in the program it is from. */
 function withoutPlace(line: string): string {
-  if (!line.startsWith('{"level":"fatal"')) return line;
+  if (!line.startsWith('{"level":')) return line;
   const { ts: _ts, caller: _caller, stacktrace: _stacktrace, ...rest } = JSON.parse(line);
   return JSON.stringify(rest);
 }

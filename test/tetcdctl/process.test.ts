@@ -1,8 +1,10 @@
 // The command as a process: standard input and output, programs that it runs, and how it ends.
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Member, serverUnderTest } from '../helpers/member.ts';
@@ -137,6 +139,20 @@ describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {
     watch.child.stdin.end();
     expect(await watch.closed).toBe(3);
     expect(watch.stderr).toMatch(/Error: error reading watch request line: EOF\n$/);
+  });
+
+  test('saves a snapshot as a file that only its owner reads, and that ends with its SHA-256', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'snapshot-'));
+    const path = join(directory, 'saved');
+    const { code, stdout, stderr } = await ctl(member.endpoint, ['snapshot', 'save', path]);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toBe(`Snapshot saved at ${path}\nServer version 3.7.0\n`);
+    const bytes = readFileSync(path);
+    const sum = createHash('sha256').update(bytes.subarray(0, -32)).digest();
+    expect(bytes.subarray(-32)).toEqual(sum);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual(['saved']);
+    rmSync(directory, { recursive: true });
   });
 
   test('keeps a lease alive until it is revoked', async () => {

@@ -2,7 +2,10 @@
 // of its own. Their exit codes and output must be equal.
 
 export interface Step {
-  /** Words; `{1}` is the first lease that was granted, `{ep}` the member's endpoint. */
+  /**
+   * Words; `{1}` is the first lease that was granted, `{ep}` the member's endpoint, `{dir}` a directory with
+   * a file `file` and a directory `directory`.
+   */
   readonly args: readonly string[];
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -333,6 +336,33 @@ const MAINTENANCE: readonly Step[] = [
   { args: ['watch', '--interactive'], input: '', like: NOT_34 },
 ];
 
+const SNAPSHOTS: readonly Step[] = [
+  ...steps(
+    NOT_34,
+    `--endpoints={ep},{ep} snapshot save {dir}/none
+    snapshot save {dir}/missing/none
+    snapshot save {dir}/file/none`,
+  ),
+  ...steps(
+    NEW,
+    `snapshot save
+    snapshot save {dir}/a {dir}/b
+    snapshot save {dir}/saved
+    snapshot save {dir}/saved
+    snapshot save {dir}/file
+    snapshot save {dir}/directory
+    snapshot save {dir}/json -w json
+    snapshot save {dir}/fields -w fields
+    snapshot save {dir}/table -w table
+    snapshot save {dir}/protobuf -w protobuf --command-timeout=10s
+    snapshot save {dir}/none -w bogus
+    snapshot save {dir}/none --command-timeout=0
+    --endpoints=127.0.0.1:1 snapshot save {dir}/none --command-timeout=300ms
+    snapshot
+    snapshot restore`,
+  ),
+];
+
 /** Variables of the flags that every command takes. */
 const VARIABLES: readonly Step[] = [
   { ETCDCTL_AUTH_JWT_TOKEN: 'x' },
@@ -412,6 +442,7 @@ export const STEPS: readonly Step[] = [
   ...KEYS,
   ...LEASES,
   ...MAINTENANCE,
+  ...SNAPSHOTS,
   ...VARIABLES,
   ...transactions(),
 ];

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';
 import { wordFromText } from '../../src/cli/shell/words.ts';
 import { runTetcdctl } from '../../src/cli/tetcdctl/program.ts';
-import { createNodeDisk, OPEN_MODES } from '../../src/env/index.ts';
+import { createNodeDisk, type Disk, OPEN_MODES } from '../../src/env/index.ts';
 import type { Found, RealEtcd } from '../helpers/real-etcd.ts';
 import { realEtcd } from '../helpers/real-etcd.ts';
 import type { RunResult } from '../helpers/run.ts';
@@ -20,8 +20,12 @@ export interface ToolInput {
 /** Output as latin1: it may hold any bytes. */
 export type Tool = (args: readonly string[], input: ToolInput) => Promise<RunResult>;
 
-/** Everything in memory, but for the files that flags name. */
+/** Everything in memory, but for the files. */
 class DiskIo extends MemoryIo {
+  override async disk(): Promise<Disk> {
+    return createNodeDisk();
+  }
+
   override async readFile(path: string): Promise<Uint8Array> {
     const file = await createNodeDisk().open(path, OPEN_MODES.READ);
     try {

@@ -6,6 +6,7 @@ import { flagsOf } from './command-line.ts';
 import { EXIT, SilentExit } from './exit.ts';
 import type { Flag, FlagValue } from './flags.ts';
 import type { Io } from './io.ts';
+import { logLine } from './log-line.ts';
 import { type Word, wordFromText } from './words.ts';
 
 const PREFIX = 'ETCDCTL_';
@@ -40,26 +41,21 @@ export function flagsFromEnvironment(
     if (!variable.startsWith(PREFIX) || OTHERS.has(variable)) continue;
     const flag = flags.get(variable);
     if (flag !== undefined && given.has(flag.long!.slice(2))) {
-      note(io, 'fatal', CONFLICT, { 'environment-variable': variable });
+      logLine(io, 'fatal', CONFLICT, { 'environment-variable': variable });
       throw new SilentExit(EXIT.ERROR);
     }
     if (flag === undefined || value === '') {
       const fields = { 'environment-variable': `${variable}=${value}` };
-      note(io, 'warn', 'unrecognized environment variable', fields);
+      logLine(io, 'warn', 'unrecognized environment variable', fields);
       continue;
     }
     const parsed = flag.read(wordFromText(value));
     if (parsed.reason === undefined) found.set(flag, parsed.value);
     else {
       const fields = { 'environment-variable': `${variable}=${value}`, error: parsed.reason };
-      note(io, 'warn', 'environment variable without a valid value', fields);
+      logLine(io, 'warn', 'environment variable without a valid value', fields);
       if (flag.kind === 'bool') found.set(flag, false);
     }
   }
   return found;
-}
-
-function note(io: Io, level: string, msg: string, fields: Readonly<Record<string, string>>): void {
-  const ts = new Date(io.wallMs()).toISOString();
-  io.err(`${JSON.stringify({ level, ts, caller: 'environment', msg, ...fields })}\n`);
 }

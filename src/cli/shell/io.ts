@@ -1,5 +1,7 @@
 // The effects of a command on its process.
 
+import type { Disk } from '../../env/index.ts';
+
 /** Exit of a program that a command started. */
 export interface ExecResult {
   /** Null if a signal ended it, or if it could not be started. */
@@ -27,10 +29,16 @@ export interface Io {
   askHidden(prompt: string): Promise<string>;
   /** Rejects with a text that names the file; an errno, as `ENOENT`, is the `code` of its cause. */
   readFile(path: string): Promise<Uint8Array>;
+  /** The disk of the process; paths may be relative. */
+  disk(): Promise<Disk>;
+  /** Columns of the terminal that standard error is; undefined if it is none. */
+  readonly terminalColumns: number | undefined;
   wallMs(): number;
   /** Nanoseconds since an arbitrary start. */
   monotonicNs(): number;
   sleep(ms: number): Promise<void>;
+  /** Calls `tick` at this interval until the returned function is called. */
+  every(ms: number, tick: () => void): () => void;
   /** Runs a program with these variables added; it inherits standard output and error. */
   exec(command: readonly string[], env: Readonly<Record<string, string>>): Promise<ExecResult>;
 }

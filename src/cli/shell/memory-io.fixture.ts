@@ -1,11 +1,18 @@
 // A process in memory, to run commands in a test.
 
+import { createMemoryDisk, type Disk } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
 
 export class MemoryIo implements Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr: string[] = [];
   readonly slept: number[] = [];
+  /** Called by the test. */
+  readonly ticks = new Set<() => void>();
+  /** Undefined: standard error is no terminal. */
+  terminalColumns: number | undefined = undefined;
+  /** What `monotonicNs` returns; undefined: the real time. */
+  nowNs: number | undefined = undefined;
   readonly files = new Map<string, Uint8Array>();
   readonly executed: Array<{ readonly command: readonly string[]; readonly env: object }> = [];
   /** What `exec` answers. */
@@ -98,7 +105,18 @@ export class MemoryIo implements Io {
   }
 
   monotonicNs(): number {
-    return performance.now() * 1e6;
+    return this.nowNs ?? performance.now() * 1e6;
+  }
+
+  readonly #disk = createMemoryDisk();
+
+  async disk(): Promise<Disk> {
+    return this.#disk;
+  }
+
+  every(_ms: number, tick: () => void): () => void {
+    this.ticks.add(tick);
+    return () => this.ticks.delete(tick);
   }
 
   async sleep(ms: number): Promise<void> {

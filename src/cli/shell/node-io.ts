@@ -114,12 +114,23 @@ export function createNodeIo(): NodeIo {
       return stdin.hidden(prompt);
     },
     readFile: async (path) => (await import('./read-file.ts')).readFile(path),
+    disk: async () => (await import('../../env/index.ts')).createNodeDisk(),
+    get terminalColumns() {
+      return process.stderr.isTTY ? process.stderr.columns : undefined;
+    },
     wallMs: () => clock.wallMs(),
     monotonicNs: () => Math.round(clock.monotonicMs() * 1e6),
     sleep: (ms) =>
       new Promise((resolve) => {
         timers.after(ms, resolve);
       }),
+    every(ms, tick) {
+      let timer = timers.after(ms, function again() {
+        timer = timers.after(ms, again);
+        tick();
+      });
+      return () => timer.cancel();
+    },
     exec: (command, env) => {
       writePending();
       return exec(command, env);

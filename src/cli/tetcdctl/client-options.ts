@@ -66,8 +66,8 @@ function isEncrypted(
   return says.includes(true) || (isAsked && says.includes(undefined));
 }
 
-/** BAD_ARGS for a flag of a file, among those `given` on the command line, that names none. */
-export function checkFileFlags(options: GlobalOptions, given: ReadonlyMap<string, unknown>): void {
+/** BAD_ARGS for a flag of a file, among those `given`, that names none. */
+export function checkFileFlags(options: GlobalOptions, given: ReadonlySet<string>): void {
   for (const name of ['cert', 'key', 'cacert'] as const) {
     if (options[name] === '' && given.has(name)) {
       throw new ExitError(EXIT.BAD_ARGS, `empty string is passed to --${name} option`);

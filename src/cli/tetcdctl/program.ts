@@ -30,6 +30,7 @@ import { addMoveLeader } from './member/move-leader.ts';
 import { addMissingCommands } from './missing-commands.ts';
 import { addOptions } from './options.ts';
 import type { Session } from './session.ts';
+import { addSnapshot } from './snapshot/snapshot.ts';
 import { addVersion } from './version.ts';
 
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
@@ -71,14 +72,16 @@ class Tetcdctl implements Program<Sessions> {
     options: Record<string, unknown>,
   ): Promise<Session> {
     if (this.session !== undefined) return this.session;
+    const names = new Set(given.keys());
     for (const [flag, value] of flagsFromEnvironment(command, given, this.#io)) {
       options[flag.attributeName()] = value;
+      names.add(flag.long!.slice(2));
     }
     const globals = options as unknown as GlobalOptions;
     if (globals.debug) this.#showSettings(command, options);
     // Loaded only by commands that connect to a server.
     const { Session } = await import('./session.ts');
-    this.session = await Session.open(this.#io, globals, given);
+    this.session = await Session.open(this.#io, globals, names);
     return this.session;
   }
 
@@ -96,7 +99,7 @@ class Tetcdctl implements Program<Sessions> {
     for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
       add(root, tree);
     }
-    for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade])
+    for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade, addSnapshot])
       add(root, tree);
     for (const add of [addAuth, addUser, addRole]) add(root, tree);
     for (const add of [addOptions, addVersion]) add(root, tree);
@@ -110,3 +113,33 @@ function withoutSecret({ long }: Flag, text: string): string {
   const isSecret = long === '--password' || long === '--auth-jwt-token';
   return isSecret && text !== '' ? '***' : text;
 }
+<<<<<<< HEAD
+=======
+
+function buildTree(tree: CommandTree): Command {
+  const root = new Command(PROGRAM_NAME)
+    .description('Talks to an etcd cluster from the command line.')
+    .usage('[command]')
+    .helpOption(false)
+    .helpCommand(false)
+    .exitOverride();
+  for (const flag of globalFlags()) root.addOption(flag);
+  for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
+    add(root, tree);
+  }
+  for (const add of [
+    addEndpoint,
+    addMember,
+    addMoveLeader,
+    addAlarm,
+    addDefrag,
+    addDowngrade,
+    addSnapshot,
+  ])
+    add(root, tree);
+  for (const add of [addAuth, addUser, addRole]) add(root, tree);
+  for (const add of [addHelp, addOptions, addVersion]) add(root, tree);
+  addMissingCommands(root);
+  return root;
+}
+>>>>>>> 7349efb (tetcdctl: snapshot save, with etcdctl's texts, log lines and exit codes)

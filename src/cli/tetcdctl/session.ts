@@ -5,6 +5,7 @@ import { type CallOptions, Client, GrpcStatusError, STATUS } from '../../client/
 import { errorText } from '../shell/error-text.ts';
 import { EXIT, ExitError } from '../shell/exit.ts';
 import type { Io } from '../shell/io.ts';
+import { logLine } from '../shell/log-line.ts';
 import {
   type Credentials,
   checkFileFlags,
@@ -23,28 +24,38 @@ const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
   ['discoverySrvName', '--discovery-srv-name'],
 ];
 
+interface Parts {
+  readonly options: GlobalOptions;
+  readonly printer: Printer;
+  readonly credentials: Credentials;
+  readonly given: ReadonlySet<string>;
+}
+
 export class Session {
   readonly io: Io;
   readonly options: GlobalOptions;
   readonly printer: Printer;
   readonly #credentials: Credentials;
+  readonly #given: ReadonlySet<string>;
   readonly #clients: Client[] = [];
   #client: Client | undefined;
 
-  private constructor(io: Io, options: GlobalOptions, printer: Printer, credentials: Credentials) {
+  private constructor(io: Io, { options, printer, credentials, given }: Parts) {
     this.io = io;
+    this.#given = given;
     this.options = options;
     this.printer = printer;
     this.#credentials = credentials;
   }
 
   /**
-   * BAD_FEATURE, BAD_ARGS if a global flag makes no sense. `given`: flags of the command line, by name.
+   * BAD_FEATURE, BAD_ARGS if a global flag makes no sense. `given`: names of the flags that the command
+   * line or the environment sets.
    */
   static async open(
     io: Io,
     options: GlobalOptions,
-    given: ReadonlyMap<string, unknown> = new Map(),
+    given: ReadonlySet<string> = new Set(),
   ): Promise<Session> {
     for (const [name, flag] of NOT_YET) {
       if (options[name] !== '') {
@@ -55,7 +66,8 @@ export class Session {
     checkFileFlags(options, given);
     const auth = await readAuth(io, options);
     const printer = makePrinter(io, options.writeOut, options.hex);
-    return new Session(io, options, printer, { auth, tls: await readTls(io, options) });
+    const credentials = { auth, tls: await readTls(io, options) };
+    return new Session(io, { options, printer, credentials, given });
   }
 
   /** Makes `client`. As `clientOf`. */
@@ -102,6 +114,11 @@ export class Session {
     return { timeoutMs: this.options.commandTimeout };
   }
 
+  /** For a call that may be long: no timeout, unless one was set. */
+  get limitsIfSet(): CallOptions {
+    return this.#given.has('command-timeout') ? this.limits : {};
+  }
+
   /** For several calls that share one time limit: what is left of it. */
   readonly limitsInAll = (): (() => CallOptions) => {
     const endNs = this.io.monotonicNs() + this.options.commandTimeout * 1e6;
@@ -126,10 +143,8 @@ export class Session {
   /** Prints to standard error why there was no connection in time, as etcdctl logs it. */
   noteFailure(error: unknown): void {
     if (!(error instanceof GrpcStatusError) || error.code !== STATUS.DEADLINE_EXCEEDED) return;
-    const ts = new Date(this.io.wallMs()).toISOString();
     const text = `rpc error: code = DeadlineExceeded desc = ${error.details}`;
-    const line = { level: 'warn', ts, logger: 'etcd-client', msg: 'call failed', error: text };
-    this.io.err(`${JSON.stringify(line)}\n`);
+    logLine(this.io, 'warn', 'call failed', { logger: 'etcd-client', error: text });
   }
 
   close(): void {
