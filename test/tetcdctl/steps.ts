@@ -290,6 +290,9 @@ const MAINTENANCE: readonly Step[] = [
     help nothing
     help -x
     options -w bogus extra
+    completion
+    completion tcsh
+    completion bash zsh
     get b --auth-jwt-token=x
     get b --cacert=/nowhere/ca
     get b --cert=/nowhere/cert --key=/nowhere/key

@@ -78,7 +78,7 @@ describe('a command line', () => {
   });
 
   test('a beginning of a name that a missing command has too is not unambiguous', async () => {
-    expect((await run(['compl', 'x'])).err).toContain('"completion" is not implemented');
+    expect((await run(['lo', 'x'])).err).toContain('"lock" is not implemented');
     for (const beginning of ['e', 'l', 'de']) {
       expect((await run([beginning])).err).toContain(`unknown command "${beginning}"`);
     }

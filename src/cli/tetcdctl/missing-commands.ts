@@ -4,7 +4,7 @@
 import { Command } from 'commander';
 import { EXIT, ExitError } from '../shell/exit.ts';
 
-export const MISSING_COMMANDS = ['check', 'completion', 'elect', 'lock', 'make-mirror'] as const;
+export const MISSING_COMMANDS = ['check', 'elect', 'lock', 'make-mirror'] as const;
 
 class MissingCommand extends Command {}
 

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { type CommandLine, flagsOf } from '../shell/command-line.ts';
+import { addCompletion } from '../shell/completion-command.ts';
 import { flagsFromEnvironment, variableOf } from '../shell/environment.ts';
 import { errorText } from '../shell/error-text.ts';
 import type { Flag, FlagValue } from '../shell/flags.ts';
@@ -99,11 +100,20 @@ class Tetcdctl implements Program<Sessions> {
     for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
       add(root, tree);
     }
-    for (const add of [addEndpoint, addMember, addMoveLeader, addAlarm, addDefrag, addDowngrade, addSnapshot])
+    for (const add of [
+      addEndpoint,
+      addMember,
+      addMoveLeader,
+      addAlarm,
+      addDefrag,
+      addDowngrade,
+      addSnapshot,
+    ])
       add(root, tree);
     for (const add of [addAuth, addUser, addRole]) add(root, tree);
     for (const add of [addOptions, addVersion]) add(root, tree);
     addHelp(root, tree, GROUPS.UTILITY);
+    addCompletion(root, tree, GROUPS.UTILITY);
     addMissingCommands(root);
   }
 }
@@ -113,33 +123,3 @@ function withoutSecret({ long }: Flag, text: string): string {
   const isSecret = long === '--password' || long === '--auth-jwt-token';
   return isSecret && text !== '' ? '***' : text;
 }
-<<<<<<< HEAD
-=======
-
-function buildTree(tree: CommandTree): Command {
-  const root = new Command(PROGRAM_NAME)
-    .description('Talks to an etcd cluster from the command line.')
-    .usage('[command]')
-    .helpOption(false)
-    .helpCommand(false)
-    .exitOverride();
-  for (const flag of globalFlags()) root.addOption(flag);
-  for (const add of [addGet, addPut, addDel, addTxn, addWatch, addLease, addCompaction]) {
-    add(root, tree);
-  }
-  for (const add of [
-    addEndpoint,
-    addMember,
-    addMoveLeader,
-    addAlarm,
-    addDefrag,
-    addDowngrade,
-    addSnapshot,
-  ])
-    add(root, tree);
-  for (const add of [addAuth, addUser, addRole]) add(root, tree);
-  for (const add of [addHelp, addOptions, addVersion]) add(root, tree);
-  addMissingCommands(root);
-  return root;
-}
->>>>>>> 7349efb (tetcdctl: snapshot save, with etcdctl's texts, log lines and exit codes)

@@ -2,13 +2,13 @@
 
 import type { Command } from 'commander';
 import type { CommandLine } from '../shell/command-line.ts';
+import { addCompletion } from '../shell/completion-command.ts';
 import { messageOf } from '../shell/exit.ts';
 import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
 import { type Program, runProgram } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
 import { type CommandTree, type Tools, toolsOf } from './command.ts';
-import { addCompletion } from './completion.ts';
 import { addDefrag } from './defrag.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { addHashKv } from './hashkv.ts';
@@ -36,8 +36,8 @@ class Tetcdutl implements Program<Tools> {
 
   build(root: Command, tree: CommandTree): void {
     for (const flag of globalFlags()) root.addOption(flag);
-    for (const add of [addCompletion, addDefrag, addHashKv, addSnapshot, addVersion])
-      add(root, tree);
+    addCompletion(root, tree);
+    for (const add of [addDefrag, addHashKv, addSnapshot, addVersion]) add(root, tree);
     addHelp(root, tree);
   }
 }
