@@ -35,6 +35,7 @@ import {
 import type { ProxyLog } from './log.ts';
 import { metricsPages, ProxyMetrics } from './metrics.ts';
 import { passTheRest } from './services.ts';
+import { registerWatchService } from './watch/watch-service.ts';
 
 interface GrpcProxyOptions {
   readonly env: {
@@ -90,6 +91,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
     advertisedUrl: options.advertisedUrl,
     registered: () => [],
   });
+  const countSharing = registerWatchService(table, { upstream, metrics, log });
   passTheRest(table, upstream);
   serveGrpc(table, server);
   const sync = syncOf(options, channel);
@@ -101,7 +103,12 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
       checkCluster: clusterCheck(channel),
       checkProxy: proxyCheck(new LocalCalls({ table, env, onHandlerError }), env),
       memberMetrics: () => fetchMetrics(oneOf(endpoints, env.entropy), tlsOf(options)),
-      proxyMetrics: await metricsPages({ metrics, table, methods: server.methods }),
+      proxyMetrics: await metricsPages({
+        metrics,
+        table,
+        methods: server.methods,
+        update: countSharing,
+      }),
     }),
   );
   port.serve({ http2: server, http });

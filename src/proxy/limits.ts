@@ -36,3 +36,26 @@ export const HEALTH_WATCH_TIMEOUT_MS = 3000;
 
 /** Time for the member list that endpoints are taken from. Reached: they stay until the next time. */
 export const SYNC_TIMEOUT_MS = 5000;
+
+/**
+ * Newest events that a watch of the cluster keeps for watchers that are late or slow, in bytes and in
+ * responses. Reached: the oldest are dropped, and who needs them asks the cluster.
+ */
+export const RECENT_BYTES_MAX: number = 1024 * 1024;
+export const RECENT_RUNS_MAX = 1024;
+
+/** The same over all watches. Reached: the watch that adds to them keeps nothing of its own. */
+export const RECENT_BYTES_TOTAL_MAX: number = 64 * 1024 * 1024;
+
+/** Watchers of all clients, at about half a KiB each. Reached: another one is refused. */
+export const WATCHERS_MAX = 1_000_000;
+
+/** Creations of one stream that wait for the cluster. Reached: no further requests are read. */
+export const CREATIONS_MAX = 1024;
+
+/** Size from which a watch response is sent in fragments, to those who take them; etcd's. */
+export const FRAGMENT_BYTES: number = 2 * 1024 * 1024;
+
+/** Waits before a lost stream that clients share is opened again. */
+export const STREAM_RETRY_MS_MIN = 50;
+export const STREAM_RETRY_MS_MAX = 2000;

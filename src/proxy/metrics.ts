@@ -78,6 +78,8 @@ interface Sources {
   readonly table: ServiceTable;
   /** Counters of the gRPC server. */
   readonly methods: readonly MethodStats[];
+  /** Sets levels that are counted only for a page. */
+  readonly update: () => void;
 }
 
 /** Gives the text of a page; `process` and `nodejs` families are added. */
@@ -87,10 +89,11 @@ export async function metricsPages(
   const { default: prometheus } = await import('prom-client');
   const registry = new prometheus.Registry();
   prometheus.collectDefaultMetrics({ register: registry });
-  return async () => ({
-    contentType: registry.contentType,
-    body: `${await registry.metrics()}\n${proxyText(sources.metrics)}${grpcText(sources)}`,
-  });
+  return async () => {
+    sources.update();
+    const own = `${proxyText(sources.metrics)}${grpcText(sources)}`;
+    return { contentType: registry.contentType, body: `${await registry.metrics()}\n${own}` };
+  };
 }
 
 function head({ name, help, type }: Family): string {

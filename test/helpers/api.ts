@@ -335,6 +335,15 @@ export class ApiStream {
     if ('write' in this.#stream) this.#stream.write(encode(this.#requestType, message));
   }
 
+  /** Reads no more until `resume`, so that the sender's window closes. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
   /** Resolves true when `holds()` does, looking after each message; false after `timeoutMs`. */
   async until(holds: () => boolean, timeoutMs = 10_000): Promise<boolean> {
     let late = false;

@@ -7,7 +7,7 @@ import { freePort, ServerProcess } from '../helpers/server-process.ts';
 export const START_TIMEOUT_MS = 30_000;
 const READY = /started gRPC proxy|ready to proxy client requests/;
 
-export interface Proxy {
+export interface StartedProxy {
   /** `host:port`. */
   readonly endpoint: string;
   readonly process: ServerProcess;
@@ -23,7 +23,7 @@ export class Proxies {
     endpoints: readonly string[],
     flags: readonly string[] = [],
     real?: RealEtcd,
-  ): Promise<Proxy> {
+  ): Promise<StartedProxy> {
     const endpoint = `127.0.0.1:${await freePort()}`;
     const program: Pick<Program, 'command'> =
       real === undefined ? need(serverUnderTest()) : { command: [real.etcd] };

@@ -16,6 +16,9 @@ const OF_TRANSPORT: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** The fields that say who calls, and what a stream needs: those that several clients may share. */
+const OF_CALLER = ['token', 'authorization', 'hasleader'] as const;
+
 /** Undefined if there is nothing to pass on. */
 export function passedMetadata(metadata: Metadata): MetadataInit | undefined {
   let passed: Record<string, string | Uint8Array | (string | Uint8Array)[]> | undefined;
@@ -29,4 +32,23 @@ export function passedMetadata(metadata: Metadata): MetadataInit | undefined {
     passed[name] = before === undefined ? value : [before, value].flat();
   }
   return passed;
+}
+
+/** As {@link passedMetadata}, of who calls only. */
+export function callerMetadata(metadata: Metadata): MetadataInit {
+  const passed: Record<string, string> = {};
+  for (const name of OF_CALLER) {
+    const value = metadata.get(name);
+    if (value !== undefined) passed[name] = value;
+  }
+  return passed;
+}
+
+/** Callers of the same key may share what runs upstream. */
+export function callerKey(metadata: Metadata): string {
+  return OF_CALLER.map((name) => metadata.get(name) ?? '').join('\n');
+}
+
+export function requiresLeader(metadata: Metadata): boolean {
+  return metadata.get('hasleader') === 'true';
 }
