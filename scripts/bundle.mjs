@@ -30,6 +30,7 @@ const PARTS = [
   join(dist, 'cli/tetcd/proxy/run-proxy.js'),
   join(dist, 'cli/tetcdctl/main.js'),
   join(dist, 'cli/tetcdutl/run.js'),
+  join(dist, 'server/debug/pprof-pages.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
 const PACKAGES = ['jose', 'pkijs', 'asn1js', 'ws'];

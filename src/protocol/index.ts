@@ -23,6 +23,7 @@ export * as health from './gen/health.ts';
 export * as leasepb from './gen/leasepb.ts';
 export * as membershippb from './gen/membershippb.ts';
 export * as mvccpb from './gen/mvccpb.ts';
+export * as pprof from './gen/pprof.ts';
 export * as raftpb from './gen/raftpb.ts';
 export * as snappb from './gen/snappb.ts';
 export * as v3electionpb from './gen/v3electionpb.ts';

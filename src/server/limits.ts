@@ -114,6 +114,11 @@ export const HTTP_IDLE_TIMEOUT_MS: number = 5 * 60 * 1000;
 /** Bytes of the headers of an HTTP/1 request, Go's limit; more are answered 431. */
 export const HTTP_HEADERS_BYTES_MAX: number = 1024 * 1024;
 
+/** Duration of a profile if none is asked for; that of Go. */
+export const PROFILE_SECONDS_DEFAULT = 30;
+/** Longest profile: what is sampled stays in memory until its end. A longer one is answered 400. */
+export const PROFILE_SECONDS_MAX = 600;
+
 /** Timeout of the connect that checks whether a Unix socket is in use. */
 export const SOCKET_PROBE_TIMEOUT_MS = 1000;
 

@@ -13,7 +13,8 @@ import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/
 import type { ServerConfig } from './config/index.ts';
 import { BackendReports } from './consensus/backend-reports.ts';
 import { campaignIfOnlyVoter, hastenFirstElection } from './consensus/first-election.ts';
-import { createHttpHandler, createUpgradeHandler } from './http/handler.ts';
+import { openDebugPages } from './debug/open-pages.ts';
+import { createHttpHandler, createUpgradeHandler, type DebugPages } from './http/handler.ts';
 import { collectMemberMetrics } from './http/member-metrics.ts';
 import { httpSourceOf } from './http/member-source.ts';
 import { STOP_GRACE_MS } from './limits.ts';
@@ -35,6 +36,7 @@ export class Member implements MemberLife {
   readonly #options: MemberOptions;
   readonly #metrics: Metrics;
   readonly #listeners: Listeners | undefined;
+  #debug: readonly DebugPages[] = [];
   #stopping: Promise<void> | undefined;
 
   /** Boots, serves, and resolves when the member is ready: published and listening. */
@@ -118,11 +120,12 @@ export class Member implements MemberLife {
     const { config, env, log, memberId, clusterId, store, peers, loop } = parts;
     store.resumeCompaction();
     await this.#checkFirst();
-    const source = httpSourceOf(parts, this.#metrics);
     if (this.#listeners !== undefined) {
+      this.#debug = await openDebugPages(parts);
       collectMemberMetrics(this.#metrics, parts);
       collectTlsMetrics(this.#metrics, this.#options.tls, env.clock);
     }
+    const source = httpSourceOf(parts, this.#metrics, this.#debug);
     this.#listeners?.serveMetrics(createHttpHandler(source, true));
     peers.listen(config.listenPeerUrls);
     parts.membership.follow();
@@ -205,6 +208,7 @@ export class Member implements MemberLife {
     parts.tokens.disable();
     parts.transfer.stop();
     parts.grpc.close();
+    for (const pages of this.#debug) pages.close();
     store.machine.watch.stop();
     await store.stop();
     // Concurrently: on a full disk a snapshot may wait for a commit that only closing ends.

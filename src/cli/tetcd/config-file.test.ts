@@ -187,7 +187,10 @@ peer-transport-security:
     ['a: *b', /^error converting YAML to JSON: yaml: /],
     ['listen-client-urls: foo', /^unexpected error setting up listen-client-urls: URL scheme must/],
     ['cors: foo', /^invalid value "foo" for cors: URL scheme must be http, https, unix, or unixs/],
-    ['enable-pprof: true', /^enable-pprof: flag provided but not implemented by this release/],
+    [
+      'enable-distributed-tracing: true',
+      /^enable-distributed-tracing: flag provided but not implemented by this release/,
+    ],
     [
       'client-transport-security:\n  allowed-cn: [a]',
       /^client-transport-security.allowed-cn in a configuration file is not implemented/,

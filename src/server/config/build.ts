@@ -334,6 +334,7 @@ function assemble(
       keepaliveTimeoutMs: Math.max(0, values['grpc-keepalive-timeout']),
     },
     auth: authConfigOf(values),
+    enablePprof: values['enable-pprof'],
     metrics: values.metrics === 'extensive' ? 'extensive' : 'basic',
     featureGates: values['feature-gates'],
     maxClusterVersion: values['max-cluster-version'],

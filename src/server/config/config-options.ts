@@ -182,6 +182,8 @@ export interface ConfigOptions {
 
   /** `extensive` adds a latency histogram of every gRPC method. Default `basic`. */
   readonly metrics?: 'basic' | 'extensive' | undefined;
+  /** Serve profiles under `/debug/pprof/` of the client addresses. Default false. */
+  readonly enablePprof?: boolean | undefined;
   /** Least important level that is logged. Default `info`. */
   readonly logLevel?: LogLevel | undefined;
   /** `json` (default), or `console` for people. */

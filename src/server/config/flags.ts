@@ -203,6 +203,11 @@ export const FLAGS = {
     help: 'More addresses that serve /metrics and /health, and nothing else.',
   }),
 
+  'enable-pprof': boolFlag(false, {
+    group: 'monitoring',
+    help: 'Whether client addresses serve profiles, under /debug/pprof/.',
+  }),
+
   ...TLS_FLAGS,
   cors: originsFlag({
     group: 'security',

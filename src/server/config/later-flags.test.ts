@@ -49,7 +49,6 @@ const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: rea
     'distributed-tracing-sampling-rate': { nothing: ['0', '1000000', '-5'], lacking: [] },
     'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
     'enable-distributed-tracing': OFF,
-    'enable-pprof': OFF,
     'memory-mlock': OFF,
     'socket-reuse-port': OFF,
   };
@@ -83,8 +82,8 @@ test.each(rows)('--%s is refused by name where it asks for something', (name, { 
 test.each([
   [['--auto-tls=maybe'], '2: invalid boolean value "maybe" for -auto-tls: parse error'],
   [
-    ['--enable-pprof', 'false'],
-    '2: flag provided but not implemented by this release: -enable-pprof',
+    ['--enable-distributed-tracing', 'false'],
+    '2: flag provided but not implemented by this release: -enable-distributed-tracing',
   ],
   [
     ['--cors=x,*'],
@@ -113,12 +112,16 @@ test.each([
 });
 
 test('a flag and its variable at once are a conflict, of these flags too', () => {
-  const parsed = parseConfig(['--enable-pprof=false'], { ETCD_ENABLE_PPROF: 'false' }, ABOUT);
+  const parsed = parseConfig(
+    ['--enable-distributed-tracing=false'],
+    { ETCD_ENABLE_DISTRIBUTED_TRACING: 'false' },
+    ABOUT,
+  );
   expect(parsed).toMatchObject({ kind: 'fail', exitCode: 1 });
   const last = parsed.kind === 'fail' ? parsed.notes.at(-1) : undefined;
   expect(last).toMatchObject({
     level: 'fatal',
-    fields: { 'environment-variable': 'ETCD_ENABLE_PPROF' },
+    fields: { 'environment-variable': 'ETCD_ENABLE_DISTRIBUTED_TRACING' },
   });
 });
 

@@ -93,7 +93,6 @@ export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'distributed-tracing-sampling-rate': ANY_INT,
   'distributed-tracing-service-name': ANY_TEXT,
   'enable-distributed-tracing': OFF,
-  'enable-pprof': OFF,
   'memory-mlock': OFF,
   'socket-reuse-port': OFF,
 };

@@ -85,6 +85,7 @@ test('without flags, the defaults of etcd', () => {
         keepaliveTimeoutMs: 20_000,
       },
       metrics: 'basic',
+      enablePprof: false,
       log: { level: 'info', format: 'json', outputs: ['stderr'] },
       maxClusterVersion: undefined,
     },
@@ -175,7 +176,10 @@ test.each([
     ['--max-cluster-version=3'],
     '2: invalid value "3" for flag -max-cluster-version: must be MAJOR.MINOR from 3.4 to 3.7',
   ],
-  [['--enable-pprof'], '2: flag provided but not implemented by this release: -enable-pprof'],
+  [
+    ['--enable-distributed-tracing'],
+    '2: flag provided but not implemented by this release: -enable-distributed-tracing',
+  ],
   [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
   [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
   [
@@ -407,8 +411,8 @@ test.each([
   [[], { ETCD_SNAPSHOT_COUNT: 'x' }, '1: invalid value "x" for ETCD_SNAPSHOT_COUNT: parse error'],
   [
     [],
-    { ETCD_ENABLE_PPROF: 'true' },
-    '1: flag provided but not implemented by this release: -enable-pprof (by ETCD_ENABLE_PPROF)',
+    { ETCD_ENABLE_DISTRIBUTED_TRACING: 'true' },
+    '1: flag provided but not implemented by this release: -enable-distributed-tracing (by ETCD_ENABLE_DISTRIBUTED_TRACING)',
   ],
   [
     [],

@@ -201,6 +201,8 @@ export interface ServerConfig {
   readonly auth: AuthConfig;
   /** `extensive` adds the latency histogram of every gRPC method. */
   readonly metrics: 'basic' | 'extensive';
+  /** Whether client addresses serve profiles under `/debug/pprof/`. */
+  readonly enablePprof: boolean;
   readonly log: LogConfig;
   readonly featureGates: FeatureGates;
   /** Ours: hold the cluster version at this release; undefined: no limit but our own release. */

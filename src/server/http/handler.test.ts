@@ -13,6 +13,7 @@ const source = {
   metricsPage: {
     answer: (_request: IncomingMessage, response: ServerResponse) => response.end('m 1\n'),
   },
+  debug: [],
 } as unknown as HttpSource;
 
 const closers: (() => void)[] = [];

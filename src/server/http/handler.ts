@@ -12,9 +12,19 @@ import { allowGet, redirect, respond, respondError, respondText } from './respon
 import { cleanPath, parseTarget, type Target } from './target.ts';
 import type { UpgradeHandler } from './upgrades.ts';
 
+/** Pages for who looks into a running member. */
+export interface DebugPages {
+  /** Answers, now or later; false if no page has this path. */
+  handle(request: IncomingMessage, response: ServerResponse, target: Target): boolean;
+  /** Nothing is answered afterwards. */
+  close(): void;
+}
+
 export interface HttpSource {
   readonly access: HttpAccess;
   readonly health: HealthHandler;
+  /** In the order in which they are asked; none unless they are switched on. */
+  readonly debug: readonly DebugPages[];
   /** Undefined if it is switched off. */
   readonly gateway: JsonGateway | undefined;
   /** Whether the gateway is closed to who shows a certificate with a name, which would not be the user. */
@@ -54,6 +64,8 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
     const clean = cleanPath(target.path);
     if (clean !== undefined) redirect(request, response, encodeURI(clean) + target.search);
     else if (!metricsOnly && handleByGateway(source, request, response, target)) return;
+    else if (!metricsOnly && source.debug.some((pages) => pages.handle(request, response, target)))
+      return;
     else if (target.path === '/metrics') void source.metricsPage.answer(request, response);
     else if (source.health.handle(request, response, target)) return;
     else if (target.path === '/version' && !metricsOnly) answerVersion(source, request, response);

@@ -16,7 +16,7 @@ import { alarmName } from '../services/maintenance.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
-import type { HttpSource } from './handler.ts';
+import type { DebugPages, HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 import { HttpAccess } from './http-access.ts';
 import { MetricsPage } from './metrics-page.ts';
@@ -37,7 +37,11 @@ interface HttpSourceParts {
   readonly store: StoreView<'alarms' | 'kv'> & OwnVersionsParts['store'];
 }
 
-export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSource {
+export function httpSourceOf(
+  parts: HttpSourceParts,
+  metrics: Metrics,
+  debug: readonly DebugPages[],
+): HttpSource {
   const log = parts.log.child('http');
   return {
     access: new HttpAccess(parts.config.http, log),
@@ -46,6 +50,7 @@ export function httpSourceOf(parts: HttpSourceParts, metrics: Metrics): HttpSour
     get refusesNamedCertificates() {
       return parts.config.clientTls.clientCertAuth && parts.callers.areAsked;
     },
+    debug,
     versions: () => ownVersions(parts),
     metricsPage: new MetricsPage({ ...parts, log, render: () => metrics.render() }),
   };

@@ -8,7 +8,7 @@ export function respond(
   response: ServerResponse,
   status: number,
   contentType: string,
-  body: string,
+  body: string | Uint8Array,
   headers: Readonly<Record<string, string>> = {},
 ): void {
   response.writeHead(status, {

@@ -12,6 +12,7 @@ import type { Env, StreamAddress } from '../../env/index.ts';
 import type { Server } from '../../grpc/index.ts';
 import { bind, type PortListener, type ServerTls } from '../../net/index.ts';
 import type { ListenUrl, ServerConfig } from '../config/index.ts';
+import { PPROF_PATH } from '../debug/paths.ts';
 import type { HttpHandler } from '../http/handler.ts';
 import { bridged } from '../http/http2-bridge.ts';
 import { serveUpgrades, type UpgradeHandler } from '../http/upgrades.ts';
@@ -54,6 +55,9 @@ export class Listeners {
     options.log.info('configuring client listeners', {
       'listen-client-urls': listenClientUrls.map(({ text }) => text),
     });
+    if (options.config.enablePprof) {
+      options.log.info('pprof is enabled', { path: PPROF_PATH });
+    }
     try {
       const http = { offersHttp2: false };
       await listeners.#bind(listenClientUrls, { tls: tls?.clients }, listeners.#clients);

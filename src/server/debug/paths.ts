@@ -1,0 +1,3 @@
+// Where the debug pages are.
+
+export const PPROF_PATH = '/debug/pprof';
