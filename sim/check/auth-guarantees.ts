@@ -40,8 +40,8 @@ const AUTH_ERRORS: ReadonlySet<string> = new Set([
   'USER_NOT_FOUND',
 ]);
 
-/** A request that takes longer has met a member without a leader, or none. */
-const CUT_OFF_MS = 1_000;
+/** Less than what a member takes that needs a snapshot. */
+const CATCH_UP_MS = 1_000;
 
 export function checkAuth({ operations }: History, evidence: AuthEvidence): Violation[] {
   const checker = new Checker(operations, evidence);
@@ -126,8 +126,9 @@ class Checker {
           .some((state) => state.enabled && !isPassword(state, user, password));
       }
       case 'INVALID_AUTH_TOKEN':
-        // A member that is cut off knows no token of members that are ahead, and says so in the end.
-        return applied.length > 1 || returned.atMs - called.atMs > CUT_OFF_MS;
+        // A member that was started again, or got a leader's database, knows no token of before; that takes
+        // a while.
+        return applied.length > 1 || returned.atMs - called.atMs > CATCH_UP_MS;
       default:
         return applied.length > 1;
     }

@@ -14,14 +14,14 @@ import type { Logger } from '../telemetry/log.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { TokenInfo, TokenOutcome, TokenProvider } from './token-provider.ts';
 
-/** Undefined: nobody. A text: why it cannot be told. */
-export type Identity = Caller | 'INVALID_AUTH_TOKEN' | 'REQUEST_TOO_MANY_REQUESTS' | undefined;
+/** Undefined: nobody. An error: why it cannot be told. */
+export type Identity = Caller | EtcdErrorName | undefined;
 
 interface CallersParts {
   readonly log: Logger;
   readonly store: StoreView<'auth'>;
   readonly raft: Pick<RaftState, 'appliedIndex'>;
-  readonly reads: Pick<ReadIndexQueue, 'request'>;
+  readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
   readonly tokens: TokenProvider;
   readonly config: { readonly clientTls: Pick<ServerConfig['clientTls'], 'clientCertAuth'> };
 }
@@ -74,12 +74,12 @@ export class Callers {
 
   /**
    * A token of a member that is ahead. Whatever has been answered anywhere by now is applied here after one
-   * linearizable read: a token that is not known then, however large its index, is made up.
+   * linearizable read: a token that is not known then, however large its index, is made up. When the read
+   * fails, as on a member that is cut off, its error is the answer: the token may be good.
    */
   async #identifyLater(token: string): Promise<Identity> {
-    await new Promise<void>((resolve) =>
-      this.#parts.reads.request({ serve: resolve, fail: () => resolve() }),
-    );
+    const failed = await this.#parts.reads.whenLinearizable();
+    if (failed !== undefined) return failed;
     return this.#identityOf(await this.#parts.tokens.info(token), token);
   }
 

@@ -3,12 +3,15 @@
 import { expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
-import { call } from '../testing/local-client.fixture.ts';
+import { call, open } from '../testing/local-client.fixture.ts';
 import { SimCluster, type SimHost } from '../testing/sim-cluster.fixture.ts';
 import { simConfig } from '../testing/sim-member.fixture.ts';
 import { auth, kv, reads, secure, shown, tokenOf, withToken } from './auth-calls.fixture.ts';
 
 const { leaseGrant, leaseTimeToLive } = etcdserverpb.LeaseService.methods;
+const { WatchCreateRequestCodec } = etcdserverpb;
+const watchMethod = etcdserverpb.WatchService.methods.watch;
+const INVALID_TOKEN = 'rpc error: code = Unauthenticated desc = etcdserver: invalid auth token';
 const THREE = ['m1', 'm2', 'm3'];
 const SETTINGS = { auth: simConfig().auth };
 
@@ -108,5 +111,41 @@ test('CVE-2023-32082, GHSA-3p4g-rcw5-8298: a lease shows its keys to whom may re
         keys: [bytesFromLatin1('a'), bytesFromLatin1('k')],
       });
     }
+  });
+});
+
+test('a member that is cut off says so of a token that it cannot know yet', async () => {
+  await SimCluster.run(async (cluster) => {
+    const hosts = await cluster.found(THREE, SETTINGS);
+    const { leader, followers } = await cluster.leaderOf(hosts);
+    const [behind] = followers as [SimHost];
+    await secure(leader.up.member);
+    await cluster.even(hosts);
+    const known = await tokenOf(leader.up.member, 'uma');
+    await cluster.even(hosts);
+    cluster.cutOff(behind.name);
+    for (const { name } of hosts) cluster.world.network.reset(behind.name, name);
+    await cluster.until('a leader', () => leader.leads);
+    const fresh = await tokenOf(leader.up.member, 'uma');
+    const made = `${'A'.repeat(16)}.${Number(fresh.split('.')[1]) + 1}`;
+    const { member } = behind.up;
+    expect(await reads(member, known)).toBe('OK');
+    for (const token of [fresh, made]) {
+      expect(await reads(member, token)).toMatch(/^request timed out/);
+      const value = WatchCreateRequestCodec.create({ key: bytesFromLatin1('k') });
+      const watch = open(
+        member,
+        watchMethod,
+        { requestUnion: { case: 'createRequest', value } },
+        withToken(token),
+      );
+      await cluster.until('an answer', () => watch.received.length > 0);
+      expect(watch.received[0]).toMatchObject({ canceled: true, cancelReason: INVALID_TOKEN });
+      watch.stream.cancel();
+    }
+    cluster.world.network.heal();
+    await cluster.even(hosts);
+    expect(await reads(member, fresh)).toBe('OK');
+    expect(await reads(member, made)).toBe('invalid auth token');
   });
 });

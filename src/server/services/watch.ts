@@ -8,7 +8,7 @@
 import { rangeRefusal } from '../../auth/index.ts';
 import { failpoints, invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
-import { type Encoder, type StreamHandler, statusName } from '../../grpc/index.ts';
+import { type Encoder, STATUS, type StreamHandler, statusName } from '../../grpc/index.ts';
 import {
   type EventBatch,
   FROM_KEY,
@@ -56,10 +56,16 @@ const TOLD_REFUSALS: ReadonlySet<EtcdErrorName> = new Set([
 
 /** Why there is no watch, as Go prints the status of an error. */
 function reasonOf(refusal: EtcdErrorName): string {
-  const { status, message } = statusOfError(
-    TOLD_REFUSALS.has(refusal) ? refusal : 'PERMISSION_DENIED',
-  );
+  const { status, message } = statusOfError(toldFor(refusal));
   return `rpc error: code = ${statusName(status)} desc = ${message}`;
+}
+
+function toldFor(refusal: EtcdErrorName): EtcdErrorName {
+  if (TOLD_REFUSALS.has(refusal)) return refusal;
+  const { status } = statusOfError(refusal);
+  const isForNow = status === STATUS.UNAVAILABLE || status === STATUS.RESOURCE_EXHAUSTED;
+  // It is not known yet whose the token is: at these words clients of etcd open another stream.
+  return isForNow ? 'INVALID_AUTH_TOKEN' : 'PERMISSION_DENIED';
 }
 
 export interface WatchParts {
