@@ -1,6 +1,8 @@
 // The gRPC proxy: one port, the table of its services, and one channel to the cluster.
 
 import { createServer as createHttpServer } from 'node:http';
+import { bytesFromUtf8 } from '../base/index.ts';
+import { Client } from '../client/index.ts';
 import type { Clock, Entropy, StreamAddress, Timers } from '../env/index.ts';
 import {
   type ClientKeepalive,
@@ -22,9 +24,13 @@ import { LocalCalls, ServiceTable, serveGrpc } from '../rpc/index.ts';
 import { Upstream } from './calls/upstream.ts';
 import { registerClusterService } from './cluster/cluster-service.ts';
 import { EndpointSync, endpointsOf } from './cluster/endpoint-sync.ts';
+import { Registration } from './cluster/registration.ts';
 import { clusterCheck, proxyCheck } from './http/health-checks.ts';
 import { fetchMetrics } from './http/member-metrics.ts';
 import { proxyHttp } from './http/proxy-http.ts';
+import { registerKvService } from './kv/kv-service.ts';
+import { Namespace } from './kv/namespace.ts';
+import { registerLeaseService } from './lease/lease-service.ts';
 import {
   HTTP_HEADERS_BYTES_MAX,
   MEMBER_BACKOFF_MS_MAX,
@@ -64,6 +70,10 @@ interface GrpcProxyOptions {
   readonly receiveBytesMax: number;
   /** Where clients reach this proxy, for the member list; empty: it lists members. */
   readonly advertisedUrl: string;
+  /** Put before all keys of clients; empty for none. */
+  readonly namespace: string;
+  /** Prefix of the keys by which proxies know of each other, and the seconds that they outlive one. */
+  readonly registration: { readonly prefix: string; readonly ttl: number } | undefined;
 }
 
 interface GrpcProxy {
@@ -89,12 +99,20 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
   registerClusterService(table, {
     upstream,
     advertisedUrl: options.advertisedUrl,
-    registered: () => [],
+    registered: () => registration?.proxies ?? [],
   });
-  const countSharing = registerWatchService(table, { upstream, metrics, log });
+  const namespace = options.namespace === '' ? undefined : namespaceOf(options.namespace);
+  const cache = registerKvService(table, { upstream, metrics, namespace });
+  const countSharing = registerWatchService(table, { upstream, metrics, log, namespace });
+  registerLeaseService(table, { upstream, namespace });
   passTheRest(table, upstream);
   serveGrpc(table, server);
   const sync = syncOf(options, channel);
+  const registration = registrationOf(options, endpoints);
+  const update = (): void => {
+    countSharing();
+    metrics.cacheKeys.value = cache.size;
+  };
   const onHandlerError = logsHandlerErrors(log);
   const http = createHttpServer(
     { maxHeaderSize: HTTP_HEADERS_BYTES_MAX },
@@ -107,7 +125,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
         metrics,
         table,
         methods: server.methods,
-        update: countSharing,
+        update,
       }),
     }),
   );
@@ -119,6 +137,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
     close: async () => {
       await Promise.all([port.close(), metricsPort?.close()]);
       sync?.stop();
+      await registration?.stop();
       server.close();
       http.closeAllConnections();
       channel.close();
@@ -154,13 +173,9 @@ async function bindMetrics(
 }
 
 function channelOf(options: GrpcProxyOptions, endpoints: readonly Endpoint[]) {
-  const plain = socketConnect();
-  const encrypted = socketConnect({ tls: tlsOf(options), protocol: 'h2' });
-  const connect: Connect = (endpoint, timeoutMs) =>
-    (endpoint.scheme === 'https' ? encrypted : plain)(endpoint, timeoutMs);
   return createChannel({
     endpoints,
-    connect,
+    connect: connectOf(options),
     ...options.env,
     userAgent: 'tetcd-grpc-proxy',
     keepalive: options.upstreamKeepalive,
@@ -171,6 +186,13 @@ function channelOf(options: GrpcProxyOptions, endpoints: readonly Endpoint[]) {
       backoffMsMax: MEMBER_BACKOFF_MS_MAX,
     },
   });
+}
+
+function connectOf(options: GrpcProxyOptions): Connect {
+  const plain = socketConnect();
+  const encrypted = socketConnect({ tls: tlsOf(options), protocol: 'h2' });
+  return (endpoint, timeoutMs) =>
+    (endpoint.scheme === 'https' ? encrypted : plain)(endpoint, timeoutMs);
 }
 
 /** Without settings, the system's authorities say who is trusted. */
@@ -206,6 +228,35 @@ function syncOf(
     log,
     intervalMs: endpointsSyncMs,
     hasTls,
+  });
+}
+
+function namespaceOf(prefix: string): Namespace {
+  return new Namespace(bytesFromUtf8(prefix));
+}
+
+/** With a client of its own, whose keys are below the namespace too. */
+function registrationOf(
+  options: GrpcProxyOptions,
+  endpoints: readonly Endpoint[],
+): Registration | undefined {
+  const { registration, namespace, advertisedUrl, env, log } = options;
+  if (registration === undefined) return undefined;
+  const client = new Client({
+    endpoints: endpoints.map(({ scheme, host, port, authority, path }) =>
+      path === undefined ? `${scheme}://${authority ?? `${host}:${port}`}` : `unix:${path}`,
+    ),
+    runtime: { ...env, connect: connectOf(options) },
+  });
+  const { prefix, ttl } = registration;
+  const keys = `${namespace}${prefix}`;
+  return new Registration({
+    client,
+    log,
+    ttl,
+    prefix: keys,
+    address: advertisedUrl,
+    timers: env.timers,
   });
 }
 

@@ -59,3 +59,17 @@ export const FRAGMENT_BYTES: number = 2 * 1024 * 1024;
 /** Waits before a lost stream that clients share is opened again. */
 export const STREAM_RETRY_MS_MIN = 50;
 export const STREAM_RETRY_MS_MAX = 2000;
+
+/** Answers in the cache; etcd's. Reached: the least recently used one is dropped. */
+export const CACHE_ENTRIES_MAX = 2048;
+/** Of them, answers about ranges at the newest revision, each of which every write is compared with. */
+export const CACHE_RANGES_MAX = 256;
+/** Bytes of all answers in the cache, and of one. Reached: as above; a larger one is not kept. */
+export const CACHE_BYTES_MAX: number = 64 * 1024 * 1024;
+export const CACHE_ANSWER_BYTES_MAX: number = 1024 * 1024;
+
+/** Renewals of one stream that wait for the cluster. Reached: no further requests are read. */
+export const RENEWALS_MAX = 10_000;
+
+/** Wait before a registration is tried again; etcd's. Also the time to end one. */
+export const REGISTRATION_RETRY_MS = 1000;

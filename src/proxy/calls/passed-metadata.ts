@@ -49,6 +49,11 @@ export function callerKey(metadata: Metadata): string {
   return OF_CALLER.map((name) => metadata.get(name) ?? '').join('\n');
 }
 
+/** Whether the call tells who makes it. */
+export function hasToken(metadata: Metadata): boolean {
+  return metadata.get('token') !== undefined || metadata.get('authorization') !== undefined;
+}
+
 export function requiresLeader(metadata: Metadata): boolean {
   return metadata.get('hasleader') === 'true';
 }

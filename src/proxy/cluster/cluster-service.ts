@@ -10,7 +10,7 @@ const { memberList } = etcdserverpb.ClusterService.methods;
 const { MemberCodec } = etcdserverpb;
 
 /** A proxy as a member: its name, and where clients reach it. */
-interface ListedProxy {
+export interface ListedProxy {
   readonly name: string;
   readonly url: string;
 }

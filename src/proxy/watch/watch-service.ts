@@ -4,6 +4,7 @@ import { etcdserverpb } from '../../protocol/index.ts';
 import type { ServiceTable } from '../../rpc/index.ts';
 import { callerKey, callerMetadata, requiresLeader } from '../calls/passed-metadata.ts';
 import type { Upstream } from '../calls/upstream.ts';
+import type { Namespace } from '../kv/namespace.ts';
 import type { ProxyLog } from '../log.ts';
 import type { ProxyMetrics } from '../metrics.ts';
 import { WatchClient } from './watch-client.ts';
@@ -13,10 +14,12 @@ interface WatchServiceParts {
   readonly upstream: Upstream;
   readonly metrics: ProxyMetrics;
   readonly log: ProxyLog;
+  readonly namespace: Namespace | undefined;
 }
 
 /** Serves watches; what it returns counts those that are shared, for metrics. */
 export function registerWatchService(table: ServiceTable, parts: WatchServiceParts): () => void {
+  const { namespace } = parts;
   const groups = new Map<string, WatchGroup>();
   table.stream(etcdserverpb.WatchService.methods.watch, (call) => {
     const { metadata } = call;
@@ -27,7 +30,7 @@ export function registerWatchService(table: ServiceTable, parts: WatchServicePar
         ...parts,
         metadata: callerMetadata(metadata),
         requiresLeader: requiresLeader(metadata),
-        change: undefined,
+        change: namespace && ((message) => namespace.watchResponse(message)),
       });
       groups.set(key, group);
     }
@@ -36,7 +39,7 @@ export function registerWatchService(table: ServiceTable, parts: WatchServicePar
       call,
       group,
       metrics: parts.metrics,
-      place: (first, end) => [first, end],
+      place: (first, end) => namespace?.range(first, end) ?? [first, end],
       onLeft: () => {
         if (joined.isEmpty && groups.get(key) === joined) groups.delete(key);
       },

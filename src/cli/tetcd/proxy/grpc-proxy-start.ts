@@ -12,8 +12,6 @@ const MISSING: ReadonlyArray<readonly [name: string, isGiven: (flags: GrpcProxyF
   [
     ['discovery-srv', (flags) => flags.discoverySrv !== ''],
     ['enable-pprof', (flags) => flags.enablePprof],
-    ['namespace', (flags) => flags.namespace !== ''],
-    ['resolver-prefix', (flags) => flags.resolverPrefix !== ''],
     ['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== ''],
     ['experimental-serializable-ordering', (flags) => flags.experimentalSerializableOrdering],
     ['experimental-enable-grpc-logging', (flags) => flags.experimentalEnableGrpcLogging],
@@ -46,6 +44,8 @@ export async function startProxy(
     sendBytesMax: limitOf(flags.maxSendBytes, 2 * 1024 * 1024),
     receiveBytesMax: limitOf(flags.maxRecvBytes, 2 ** 31 - 1),
     advertisedUrl: flags.advertiseClientUrl,
+    namespace: flags.namespace,
+    registration: registrationOf(flags),
   });
   log.info('started gRPC proxy', { address: flags.listenAddr });
   return () => proxy.close();
@@ -61,6 +61,11 @@ function check(flags: GrpcProxyFlags): void {
   }
   checkTlsFlags(flags);
   if (flags.endpoints.length === 0) throw new Error('etcdclient: no available endpoints');
+}
+
+function registrationOf({ resolverPrefix, resolverTtl }: GrpcProxyFlags) {
+  if (resolverPrefix === '') return undefined;
+  return { prefix: resolverPrefix.replace(/\/+$/, ''), ttl: Number(resolverTtl) };
 }
 
 /** As in etcd's client, 0 means its default. */
