@@ -10,10 +10,12 @@ export type { Entropy } from './entropy.ts';
 export type { Env } from './env.ts';
 export { createMemoryDisk } from './memory/memory-disk.ts';
 export type {
+  AddressOrder,
   ByteStream,
   ByteStreamHandler,
   Listener,
   Network,
+  ServiceHost,
   StreamAddress,
 } from './network.ts';
 export { createNodeClock, createNodeTimers } from './node/clock.ts';

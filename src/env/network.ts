@@ -57,6 +57,16 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** A host that offers a service: one SRV record of the DNS (RFC 2782). */
+export interface ServiceHost {
+  /** As in the record, without the dot at its end. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Which address counts as the first of a host that has several; see {@link Network.resolve}. */
+export type AddressOrder = 'verbatim' | 'ipv4first';
+
 /** Stream connections between processes. All methods reject with a `TetcdError`. */
 export interface Network {
   /** Calls `accept` with each new stream. ALREADY_EXISTS if the address is taken. */
@@ -65,7 +75,12 @@ export interface Network {
   connect(address: StreamAddress, timeoutMs: number): Promise<ByteStream>;
   /**
    * The IP address of a host name, the preferred one if it has several; that of an IP address is
-   * itself. UNAVAILABLE if there is none within `timeoutMs`.
+   * itself. UNAVAILABLE if there is none within `timeoutMs`. The order is the system's by default.
    */
-  resolve(host: string, timeoutMs: number): Promise<string>;
+  resolve(host: string, timeoutMs: number, order?: AddressOrder): Promise<string>;
+  /**
+   * Who offers a service, in the order of priority: SRV records of a name, its service and protocol
+   * included. Never empty: UNAVAILABLE if there is none, or no answer within `timeoutMs`.
+   */
+  resolveService(name: string, timeoutMs: number): Promise<readonly ServiceHost[]>;
 }

@@ -45,3 +45,7 @@ export const LOOKUPS_MAX = 1;
 /** A try at the names of an address; the second try is the last. */
 export const REVERSE_LOOKUP_TIMEOUT_MS = 2_000;
 export const REVERSE_LOOKUP_TRIES = 2;
+
+/** A question to one name server, and how often it is asked; then the next one, or none. Go's. */
+export const SERVICE_LOOKUP_TIMEOUT_MS = 5_000;
+export const SERVICE_LOOKUP_TRIES = 2;

@@ -21,11 +21,11 @@ describe('the real network', () => {
 
 /** Whose addresses are all secure. */
 function encrypted(tls: NetworkTls): Network {
-  const { listen, connect, resolve } = createNodeNetwork(tls);
+  const { listen, connect, ...names } = createNodeNetwork(tls);
   return {
     listen: (address, accept) => listen({ ...address, secure: true }, accept),
     connect: (address, timeoutMs) => connect({ ...address, secure: true }, timeoutMs),
-    resolve,
+    ...names,
   };
 }
 

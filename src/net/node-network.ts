@@ -4,6 +4,7 @@ import { lookup } from 'node:dns';
 import type { Socket } from 'node:net';
 import { ERROR_CODES, TetcdError } from '../base/index.ts';
 import {
+  type AddressOrder,
   type ByteStream,
   type Listener,
   type Network,
@@ -14,6 +15,7 @@ import { socketConnect } from './connect.ts';
 import type { HandshakeFailure } from './handshake-failure.ts';
 import { HANDSHAKE_TIMEOUT_MS } from './limits.ts';
 import { describeAddress, openServerSocket } from './server-socket.ts';
+import { resolveService } from './service-lookup.ts';
 import { SocketStream } from './socket-stream.ts';
 import { type ClientTls, fixedTls, type ServerTls } from './tls.ts';
 
@@ -46,6 +48,7 @@ export function createNodeNetwork(tls?: NetworkTls, localAddress?: string): Netw
         ? connectSecure(address, timeoutMs)
         : connectPlain(address, timeoutMs),
     resolve,
+    resolveService,
   };
 }
 
@@ -90,14 +93,18 @@ async function listenSecure(
   };
 }
 
-function resolve(host: string, timeoutMs: number): Promise<string> {
+function resolve(
+  host: string,
+  timeoutMs: number,
+  order: AddressOrder = 'verbatim',
+): Promise<string> {
   return new Promise((resolve, reject) => {
     // The system's lookup, which reads /etc/hosts; it cannot be cancelled.
     const timer = setTimeout(() => {
       const text = `lookup ${host}: no answer within ${timeoutMs} ms`;
       reject(new TetcdError(ERROR_CODES.UNAVAILABLE, text));
     }, timeoutMs);
-    lookup(host, { order: 'verbatim' }, (error, address) => {
+    lookup(host, { order }, (error, address) => {
       clearTimeout(timer);
       if (error === null) resolve(address);
       else reject(networkError(error, 'lookup', host));

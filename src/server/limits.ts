@@ -41,6 +41,22 @@ export const PUBLISH_RETRY_MS = 100;
  */
 export const FORMS_POLL_MS_MIN = 5;
 
+/** Time for one name of `--discovery-srv` to be looked up; then it counts as unknown. */
+export const NAME_LOOKUP_TIMEOUT_MS = 20_000;
+
+/**
+ * Pauses between requests to a discovery service that does not answer, each twice the one before; etcd's.
+ * It is asked without end.
+ */
+export const DISCOVERY_RETRY_MS_MIN = 2_000;
+export const DISCOVERY_RETRY_MS_MAX = 256_000;
+
+/** Time for a connection there where none is set; then the next address is tried. */
+export const DISCOVERY_DIAL_TIMEOUT_MS = 20_000;
+
+/** The longest time that a timer can wait; what is set to more waits so long. */
+export const DELAY_MS_MAX: number = 2 ** 31 - 1;
+
 /** Timeout of a request, added to two election timeouts: etcd's 5 s for disk and network. */
 export const REQUEST_TIMEOUT_BASE_MS = 5000;
 

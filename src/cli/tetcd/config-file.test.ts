@@ -150,6 +150,8 @@ client-transport-security:
   key-file: k
   trusted-ca-file: a
   client-cert-auth: true
+  allowed-cn: [a, b]
+  skip-client-san-verification: true
 peer-transport-security:
   cert-file: p
   key-file: q
@@ -157,7 +159,10 @@ peer-transport-security:
 `);
 
     const { clientTls, peerTls } = config;
-    expect(clientTls).toMatchObject({ certFile: 'c', clientCertAuth: true });
+    expect(clientTls).toMatchObject({
+      ...{ certFile: 'c', clientCertAuth: true },
+      ...{ allowedCommonNames: ['a', 'b'], skipsSanVerification: true },
+    });
     expect(peerTls).toMatchObject({ certFile: 'p', allowedCommonNames: ['m'] });
   });
 
@@ -190,10 +195,6 @@ peer-transport-security:
     [
       'enable-distributed-tracing: true',
       /^enable-distributed-tracing: flag provided but not implemented by this release/,
-    ],
-    [
-      'client-transport-security:\n  allowed-cn: [a]',
-      /^client-transport-security.allowed-cn in a configuration file is not implemented/,
     ],
   ])('%j is refused, and why is said', async (text, pattern) => {
     expect(await problemOf(text)).toMatch(pattern);

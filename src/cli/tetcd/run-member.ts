@@ -6,6 +6,7 @@ import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   asError,
   createLogger,
+  DiscoveryError,
   type Logger,
   loadMemberTls,
   logProcessTrouble,
@@ -101,6 +102,15 @@ export async function runMember(
     if (stopping.requested.aborted) {
       stopping.end();
       return;
+    }
+    if (error instanceof DiscoveryError) {
+      log.warn('failed to bootstrap; discovery token was already used', {
+        'discovery-token': config.serviceDiscovery?.token,
+        'discovery-endpoints': config.serviceDiscovery?.endpoints,
+        error,
+      });
+      log.warn('do not reuse discovery token; generate a new one to bootstrap a cluster');
+      process.exit(1);
     }
     log.fatal('failed to start etcd', { error: error instanceof Error ? error : String(error) });
     process.exit(1);

@@ -7,7 +7,7 @@
 // The names of machines have IP addresses, by which they are reached too; `setAddress` adds other names.
 
 import { ERROR_CODES, invariant, type Random, TetcdError } from '../../base/index.ts';
-import type { ByteStream, Listener, Network, StreamAddress } from '../index.ts';
+import type { ByteStream, Listener, Network, ServiceHost, StreamAddress } from '../index.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Callable } from './sim-process.ts';
 import { type Route, SimStream, type StreamWorld } from './sim-stream.ts';
@@ -57,6 +57,7 @@ export class SimNetwork implements StreamWorld {
   readonly #addresses = new Map<string, string>();
   /** Machines by IP address. */
   readonly #machines = new Map<string, string>();
+  readonly #services = new Map<string, readonly ServiceHost[]>();
   #defaults = LINK_DEFAULTS;
   #nextPort = EPHEMERAL_PORT_FIRST;
 
@@ -140,6 +141,30 @@ export class SimNetwork implements StreamWorld {
     else this.#addresses.set(name, address);
   }
 
+  /** The answer to {@link Network.resolveService} from now on; undefined: none. */
+  setService(name: string, hosts: readonly ServiceHost[] | undefined): void {
+    if (hosts === undefined) this.#services.delete(name);
+    else this.#services.set(name, hosts);
+  }
+
+  #resolveService(
+    owner: Callable,
+    name: string,
+    timeoutMs: number,
+  ): Promise<readonly ServiceHost[]> {
+    return new Promise((resolve, reject) => {
+      this.scheduler.after(Math.min(LOOKUP_MS, timeoutMs), () => {
+        const hosts = this.#services.get(name);
+        owner.enter(() => {
+          if (hosts !== undefined) resolve(hosts);
+          else {
+            reject(new TetcdError(ERROR_CODES.UNAVAILABLE, `lookup ${name}: no such host`));
+          }
+        });
+      });
+    });
+  }
+
   #machineAt(host: string, self: string): string {
     const address = this.#addresses.get(host) ?? host;
     return LOOPBACK.has(address) ? self : (this.#machines.get(address) ?? host);
@@ -167,6 +192,7 @@ export class SimNetwork implements StreamWorld {
     this.addressOf(machine);
     return {
       resolve: (host, timeoutMs) => this.#resolve(owner, host, timeoutMs),
+      resolveService: (name, timeoutMs) => this.#resolveService(owner, name, timeoutMs),
       listen: (address, accept) => this.#listen(machine, owner, address, accept),
       connect: (address, timeoutMs) => this.#connect(machine, owner, address, timeoutMs),
     };

@@ -48,6 +48,8 @@ export interface CertificateFilesOptions {
   readonly allowedHostnames?: readonly string[];
   /** Accept any certificate of the server. Default false. */
   readonly insecure?: boolean;
+  /** Name that a server's certificate must be for; undefined: the host connected to. */
+  readonly serverName?: string | undefined;
   /** Go's names; empty: what is secure. */
   readonly cipherSuites?: readonly string[];
   /** Default TLS 1.2. */
@@ -169,12 +171,13 @@ export class CertificateFiles {
   }
 
   #clientOptions(options: SecureContextOptions): ConnectionOptions {
-    const { paths, insecure = false } = this.#options;
+    const { paths, insecure = false, serverName } = this.#options;
     const client = { ...options, ca: options.ca ?? systemAuthorities() };
     const where = paths.clientCert ?? paths.cert ?? paths.trustedCa ?? 'TLS';
     return {
       secureContext: attempt(where, () => createSecureContext(client)),
       rejectUnauthorized: !insecure,
+      ...(serverName === undefined ? {} : { servername: serverName }),
       checkServerIdentity: (host, certificate) => this.#serverProblem(host, certificate),
     };
   }

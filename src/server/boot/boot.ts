@@ -53,8 +53,9 @@ import { raftLogger } from '../telemetry/raft-logger.ts';
 import { logBooted, logStart } from '../telemetry/start-log.ts';
 import { type DefragmentParts, defragmentAtStart } from './defragment-backend.ts';
 import { warnOfOpenDirectories } from './directory-permissions.ts';
-import { type FirstStart, firstStart, founders } from './first-start.ts';
+import { discovered, type FirstStart, firstStart, founders } from './first-start.ts';
 import { forceNewCluster } from './force-new-cluster.ts';
+import { withSrvCluster } from './srv-discovery.ts';
 import {
   type Base,
   checkMembership,
@@ -102,10 +103,14 @@ export interface Booted {
  * directory that cannot be served. A refused directory is unchanged, except for the copy that the repair
  * of a torn tail makes; so is one in which a first start fails.
  */
-export async function boot(options: BootOptions): Promise<Booted> {
-  const { config, env, log } = options;
-  const directory = dataDirectoryOf(config);
+export async function boot(given: BootOptions): Promise<Booted> {
+  const { env, log } = given;
+  const directory = dataDirectoryOf(given.config);
   const isInitialized = await walExists(env, directory.wal);
+  const config = isInitialized
+    ? given.config
+    : await unlessAborted(given.signal, withSrvCluster(given));
+  const options = { ...given, config };
   logStart(log, config, isInitialized);
   const own = [config.dataDir, dirname(directory.snap), directory.snap];
   await warnOfOpenDirectories(env.disk, own, log);
@@ -305,7 +310,14 @@ async function restart(
     reportRepair(options, opened);
     const recovered = recover();
     if (recovered === undefined) {
-      return startLocalMember(options, firstStartAgain(options, directory, opened), opened.wal);
+      const again = firstStartAgain(options, directory, opened);
+      const start = await unlessAborted(options.signal, again);
+      return startLocalMember(options, start, opened.wal);
+    }
+    if (config.serviceDiscovery !== undefined) {
+      const text =
+        'discovery token is ignored since cluster already initialized; valid logs are found';
+      options.log.warn(text, { 'wal-dir': directory.wal });
     }
     const { memberId, cluster, rows } = recovered;
     const applied = backend.appliedIndex;
@@ -418,16 +430,17 @@ function isUnfounded({ entries, hardState }: FoundLog): boolean {
 }
 
 /** Repeats the first start, with the identity in the log. */
-function firstStartAgain(
-  { config }: BootOptions,
+async function firstStartAgain(
+  options: BootOptions,
   directory: DataDirectory,
   { metadata }: OpenedWal,
-): FirstStart {
+): Promise<FirstStart> {
+  const config = await withSrvCluster(options);
   const { nodeID: memberId, clusterID: clusterId } = MetadataCodec.decode(metadata);
   if (config.initialClusterState === 'existing') {
     return { memberId, clusterId, members: [], founds: false };
   }
-  const start = founders(config);
+  const start = await discovered(options, founders(config));
   if (start.memberId === memberId && start.clusterId === clusterId) return start;
   const name = (member: bigint, cluster: bigint) =>
     `member ${formatId(member)} of cluster ${formatId(cluster)}`;

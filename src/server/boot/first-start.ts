@@ -1,7 +1,14 @@
 // The first start of a member: it founds a cluster with the other members in `--initial-cluster`, or
 // joins a running one. Rules and texts are etcd's.
 
-import { ERROR_CODES, latin1FromBytes, TetcdError, utf8FromBytes } from '../../base/index.ts';
+import {
+  ERROR_CODES,
+  goQuote,
+  latin1FromBytes,
+  TetcdError,
+  utf8FromBytes,
+} from '../../base/index.ts';
+import type { Env } from '../../env/index.ts';
 import {
   bootstrapClusterId,
   bootstrapMembers,
@@ -38,8 +45,9 @@ export interface FirstStart {
 
 interface FirstStartOptions {
   readonly config: ServerConfig;
-  readonly env: PeerEnv;
+  readonly env: PeerEnv & Pick<Env, 'entropy'>;
   readonly log: Logger;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -79,7 +87,40 @@ async function found(options: FirstStartOptions): Promise<FirstStart> {
       `member ${formatId(start.memberId)} has already been bootstrapped`,
     );
   }
-  return start;
+  return discovered(options, start);
+}
+
+/**
+ * The members that register at the discovery service, if one is set: `start` is this member alone then, with
+ * the id that it registers under. Rejects with a DiscoveryError.
+ */
+export async function discovered(
+  { config, env, log, signal }: FirstStartOptions,
+  start: FirstStart,
+): Promise<FirstStart> {
+  const { serviceDiscovery: discovery } = config;
+  if (discovery === undefined) return start;
+  log.info('Bootstrapping cluster using v3 discovery.');
+  // Loaded by those that find each other so.
+  const { joinCluster } = await import('./service-discovery.ts');
+  const self = pairsOf(config.initialCluster).join(',');
+  const initialCluster = await joinCluster({ discovery, env, log, signal }, start.memberId, self);
+  const pairs = pairsOf(initialCluster);
+  const refused = (text: string): TetcdError =>
+    new TetcdError(ERROR_CODES.INVALID_ARGUMENT, `discovery cluster ${pairs.join(',')} ${text}`);
+  if (new Set(initialCluster.flatMap(({ peerURLs }) => peerURLs)).size < pairs.length) {
+    throw refused('has duplicate url');
+  }
+  const members = bootstrapMembers(initialCluster, config.initialClusterToken);
+  // Members of one name would become one.
+  if (!members.some(({ id }) => id === start.memberId)) {
+    throw refused(`has several members of the name ${goQuote(config.name)}`);
+  }
+  return { ...start, clusterId: bootstrapClusterId(members), members };
+}
+
+function pairsOf(members: ServerConfig['initialCluster']): string[] {
+  return members.flatMap(({ name, peerURLs }) => peerURLs.map((url) => `${name}=${url}`));
 }
 
 async function join(options: FirstStartOptions): Promise<FirstStart> {

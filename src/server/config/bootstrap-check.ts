@@ -6,13 +6,14 @@ import type { ServerConfig } from './server-config.ts';
 
 /** Why a new member cannot start with these settings, in etcd's words; undefined if it can. */
 export function bootstrapProblem(config: ServerConfig): string | undefined {
-  if (config.initialCluster.length === 0) {
-    return 'initial cluster unset and no discovery endpoints found';
-  }
   if (!config.initialCluster.some((member) => member.name === nameOf(config))) {
     return `couldn't find local name ${goQuote(config.name)} in the initial cluster configuration`;
   }
-  return duplicate(config);
+  const twice = duplicate(config);
+  if (twice !== undefined) return twice;
+  return config.serviceDiscovery !== undefined && config.initialClusterState === 'existing'
+    ? 'discovery URL should not be set when joining existing initial cluster'
+    : undefined;
 }
 
 function nameOf(config: ServerConfig): string {

@@ -4,8 +4,15 @@
 import { goDuration, goQuote } from '../../base/index.ts';
 import type { FileRotation } from '../../env/index.ts';
 import { parseAutoCompaction } from './auto-compaction.ts';
+import {
+  discoveryProblem,
+  replacesInitialCluster,
+  serviceDiscoveryOf,
+  srvDiscoveryOf,
+} from './discovery-config.ts';
 import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
 import type { FlagValues } from './flags.ts';
+import { parseInitialCluster } from './initial-cluster.ts';
 import type { LogNote } from './log-note.ts';
 import { parseLogRotation } from './log-rotation.ts';
 import {
@@ -19,7 +26,7 @@ import {
   type ServerConfig,
 } from './server-config.ts';
 import { assembleTls, tlsNotes, tlsProblem } from './tls-config.ts';
-import { advertiseProblem, bindProblem, type ParsedUrl, parseUrls } from './urls.ts';
+import { advertiseProblem, bindProblem, type ParsedUrl } from './urls.ts';
 
 /** 2 GiB. */
 export const DEFAULT_QUOTA_BYTES = 2_147_483_648;
@@ -47,9 +54,16 @@ export interface Built {
 
 /** `given` holds the names of the flags that were set. Returns the reason if they contradict. */
 export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Built | string {
+  if (values['discovery-fallback'] === 'proxy') {
+    return `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`;
+  }
   const log = buildLog(values);
   if (typeof log === 'string') return log;
-  const problem = urlProblem(values) ?? timingProblem(values, given) ?? negativeProblem(values);
+  const problem =
+    urlProblem(values) ??
+    discoveryProblem(values, given) ??
+    timingProblem(values, given) ??
+    negativeProblem(values);
   if (problem !== undefined) return problem;
   if (given.has('listen-client-urls') && !given.has('advertise-client-urls')) {
     return '--advertise-client-urls is required when --listen-client-urls is set explicitly';
@@ -195,26 +209,14 @@ function buildInitialCluster(
   values: FlagValues,
   given: ReadonlySet<string>,
 ): readonly InitialMember[] | string {
-  const text = values['initial-cluster'];
   const name = values.name === '' ? DEFAULT_NAME : values.name;
-  const followsName = !given.has('initial-cluster') && name !== DEFAULT_NAME;
-  if (followsName) return [{ name, peerURLs: texts(values['initial-advertise-peer-urls']) }];
-  const urlsOf = new Map<string, string[]>();
-  for (const pair of text.split(',')) {
-    if (pair === '') continue;
-    const at = pair.indexOf('=');
-    const member = at < 0 ? pair : pair.slice(0, at);
-    const urls = urlsOf.get(member) ?? [];
-    urls.push(at < 0 ? '' : pair.slice(at + 1));
-    urlsOf.set(member, urls);
-  }
-  const members: InitialMember[] = [];
-  for (const [member, urls] of urlsOf) {
-    const parsed = parseUrls(urls.join(','));
-    if ('reason' in parsed) return `error setting up initial cluster: ${parsed.reason}`;
-    members.push({ name: member, peerURLs: texts(parsed.value) });
-  }
-  return members.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const alone = [{ name, peerURLs: texts(values['initial-advertise-peer-urls']) }];
+  if (values['discovery-endpoints'].length > 0) return alone;
+  const isGiven = given.has('initial-cluster');
+  if (!isGiven && replacesInitialCluster(values)) return [];
+  if (!isGiven && name !== DEFAULT_NAME) return alone;
+  const members = parseInitialCluster(values['initial-cluster']);
+  return typeof members === 'string' ? `error setting up initial cluster: ${members}` : members;
 }
 
 function buildNotes(values: FlagValues, given: ReadonlySet<string>): LogNote[] {
@@ -292,7 +294,9 @@ function assemble(
     ...assembleTls(values),
     ...parts,
     initialClusterState: values['initial-cluster-state'],
-    initialClusterToken: values['initial-cluster-token'],
+    initialClusterToken: values['discovery-token'] || values['initial-cluster-token'],
+    srvDiscovery: srvDiscoveryOf(values),
+    serviceDiscovery: serviceDiscoveryOf(values),
     forceNewCluster: values['force-new-cluster'],
     strictReconfigCheck: values['strict-reconfig-check'],
     maxLearners: values['max-learners'],

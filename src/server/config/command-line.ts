@@ -4,7 +4,15 @@
 
 import { goQuote, invariant } from '../../base/index.ts';
 import type { Flag } from './flag-types.ts';
-import { FLAGS, type FlagName, type FlagValues, IGNORED_FLAGS, isFlagName } from './flags.ts';
+import {
+  FLAGS,
+  type FlagValues,
+  IGNORED_FLAGS,
+  isFlagName,
+  isSettingName,
+  SETTINGS,
+  type SettingName,
+} from './flags.ts';
 import { laterFlag } from './later-flags.ts';
 
 interface CommandLine {
@@ -22,42 +30,31 @@ type CommandLineResult =
 
 /** The values while they are collected. */
 export class FlagCollector {
-  readonly #values = new Map<FlagName, unknown>();
+  readonly #values = new Map<SettingName, unknown>();
   readonly given = new Set<string>();
-  /** Flags whose value is refused once all settings are known, and why. */
-  readonly #problems = new Map<string, string>();
 
   /** Whether the flag alone means true; undefined if there is no such flag. */
   isBool(name: string): boolean | undefined {
     return isFlagName(name) ? FLAGS[name].isBool : laterFlag(name)?.isBool;
   }
 
-  /** Takes a value of a flag that exists; returns why if it is refused. */
+  /** Takes a value of a flag, or of a setting, that exists; returns why if it is refused. */
   set(name: string, text: string): Refusal | undefined {
     const later = laterFlag(name);
     if (later === undefined) {
-      invariant(isFlagName(name), 'FlagCollector: no such flag');
+      invariant(isSettingName(name), 'FlagCollector: no such setting');
       const reason = this.#setImplemented(name, text);
       return reason === undefined ? undefined : { reason };
     }
-    this.#problems.delete(name);
     const outcome = later.take(text);
     if (outcome === 'not implemented') return { message: notImplemented(name) };
-    if (outcome !== 'nothing asked') {
-      if ('reason' in outcome) return outcome;
-      this.#problems.set(name, outcome.problem);
-    }
+    if (outcome !== 'nothing asked') return outcome;
     this.given.add(name);
     return undefined;
   }
 
-  /** Why the settings are refused as they are, if so. */
-  get problem(): string | undefined {
-    return [...this.#problems.values()][0];
-  }
-
-  #setImplemented(name: FlagName, text: string): string | undefined {
-    const flag: Flag<unknown> = FLAGS[name];
+  #setImplemented(name: SettingName, text: string): string | undefined {
+    const flag: Flag<unknown> = SETTINGS[name];
     const before = this.#values.has(name) ? this.#values.get(name) : flag.byDefault;
     const parsed = flag.parse(text, before);
     if ('reason' in parsed) return parsed.reason;
@@ -67,9 +64,9 @@ export class FlagCollector {
   }
 
   values(): FlagValues {
-    const entries = Object.entries(FLAGS).map(([name, flag]) => {
-      const isSet = this.#values.has(name as FlagName);
-      return [name, isSet ? this.#values.get(name as FlagName) : flag.byDefault];
+    const entries = Object.entries(SETTINGS).map(([name, flag]) => {
+      const isSet = this.#values.has(name as SettingName);
+      return [name, isSet ? this.#values.get(name as SettingName) : flag.byDefault];
     });
     return Object.fromEntries(entries) as FlagValues;
   }

@@ -216,11 +216,6 @@ const EMPTY_IS_DEFAULT: ReadonlySet<string> = new Set([
 
 function take({ path, key, text, isEmpty }: Setting, collector: FlagCollector): string | undefined {
   const { flag } = key;
-  if (flag === undefined) {
-    return isEmpty
-      ? undefined
-      : `${path} in a configuration file is not implemented by this release`;
-  }
   if (isEmpty && (EMPTY_IS_DEFAULT.has(flag) || key.type === VALUE_TYPES.strings)) return undefined;
   if (key.type === VALUE_TYPES.v2Deprecation) {
     // Any text is one, and has no effect but the warning.

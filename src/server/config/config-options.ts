@@ -88,6 +88,39 @@ export interface ConfigOptions {
   readonly initialClusterState?: 'new' | 'existing' | undefined;
   /** Makes the ids of a new cluster differ from those of all others. Default `etcd-cluster`. */
   readonly initialClusterToken?: string | undefined;
+  /** Domain whose SRV records name the members, in place of `initialCluster`. For the first start. */
+  readonly discoverySrv?: string | undefined;
+  /** Suffix of the names of services in those records. */
+  readonly discoverySrvName?: string | undefined;
+  /**
+   * Client addresses of another cluster, where the members of a new one find each other, in place of
+   * `initialCluster`; with `discoveryToken`. For the first start.
+   */
+  readonly discoveryEndpoints?: readonly string[] | undefined;
+  /** Name of the new cluster there. */
+  readonly discoveryToken?: string | undefined;
+  /** Milliseconds for a connection there. Default 2,000. */
+  readonly discoveryDialTimeout?: number | undefined;
+  /** Milliseconds for a request there. Default 5,000. */
+  readonly discoveryRequestTimeout?: number | undefined;
+  /** Milliseconds of silence after which a connection there is probed, at least 10,000. */
+  readonly discoveryKeepaliveTime?: number | undefined;
+  /** Milliseconds after which a probed connection is given up. Default 6,000. */
+  readonly discoveryKeepaliveTimeout?: number | undefined;
+  /** No TLS unless certificates or `https://` addresses are given. Default true. */
+  readonly discoveryInsecureTransport?: boolean | undefined;
+  /** Take any certificate there. Default false. */
+  readonly discoveryInsecureSkipTlsVerify?: boolean | undefined;
+  /** Certificate shown there: a PEM file. */
+  readonly discoveryCert?: string | undefined;
+  /** Private key of `discoveryCert`. */
+  readonly discoveryKey?: string | undefined;
+  /** Authorities that vouch for the other cluster: a PEM file. */
+  readonly discoveryCacert?: string | undefined;
+  /** Name of a user there. */
+  readonly discoveryUser?: string | undefined;
+  /** Password of `discoveryUser`. */
+  readonly discoveryPassword?: string | undefined;
   /** Start alone with what the directory holds; the other members are removed. Default false. */
   readonly forceNewCluster?: boolean | undefined;
   /** Refuse a change of members that could cost the quorum. Default true. */

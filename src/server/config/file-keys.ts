@@ -19,8 +19,8 @@ export type ValueType = (typeof VALUE_TYPES)[keyof typeof VALUE_TYPES];
 /** A key with a value. */
 export interface ValueKey {
   readonly type: ValueType;
-  /** Undefined: no flag, and no effect here; a value other than the empty one is refused. */
-  readonly flag: string | undefined;
+  /** The flag, or the setting of a file alone. */
+  readonly flag: string;
 }
 
 /** A key with keys of its own. */
@@ -44,7 +44,7 @@ function flags(owner: string, type: ValueType, names: string): [string, FileKey]
     .map((name) => [name, { owner, value: { type, flag: name } }]);
 }
 
-type Row = readonly [type: ValueType, flag: string | undefined];
+type Row = readonly [type: ValueType, flag: string];
 
 function isSection(key: Row | Section): key is Section {
   return !Array.isArray(key);
@@ -61,8 +61,13 @@ function section(type: string, keys: Readonly<Record<string, Row | Section>>): S
 
 const { string, bool, uint, uint32, uint64, int, int64, duration, strings } = VALUE_TYPES;
 
+/** Keys whose flags have other names, or that no flag stands for. */
+type Others = Readonly<
+  Record<'allowed-cn' | 'allowed-hostname' | 'skip-client-san-verification', string>
+>;
+
 /** `prefix` is that of the side's flags. */
-function transportSecurity(prefix: '' | 'peer-', onlyInFiles: Readonly<Record<string, string>>) {
+function transportSecurity(prefix: '' | 'peer-', others: Others): Section {
   const flag = (name: string): string => `${prefix}${name}`;
   return section('embed.securityConfig', {
     'cert-file': [string, flag('cert-file')],
@@ -72,9 +77,9 @@ function transportSecurity(prefix: '' | 'peer-', onlyInFiles: Readonly<Record<st
     'client-cert-auth': [bool, flag('client-cert-auth')],
     'trusted-ca-file': [string, flag('trusted-ca-file')],
     'auto-tls': [bool, flag('auto-tls')],
-    'allowed-cn': [strings, onlyInFiles['allowed-cn']],
-    'allowed-hostname': [strings, onlyInFiles['allowed-hostname']],
-    'skip-client-san-verification': [bool, onlyInFiles['skip-client-san-verification']],
+    'allowed-cn': [strings, others['allowed-cn']],
+    'allowed-hostname': [strings, others['allowed-hostname']],
+    'skip-client-san-verification': [bool, others['skip-client-san-verification']],
   });
 }
 
@@ -86,20 +91,20 @@ const DISCOVERY = section('v3discovery.DiscoveryConfig', {
     'dial-timeout': [duration, 'discovery-dial-timeout'],
     'keepalive-time': [duration, 'discovery-keepalive-time'],
     'keepalive-timeout': [duration, 'discovery-keepalive-timeout'],
-    'max-request-bytes': [int, undefined],
-    'max-recv-bytes': [int, undefined],
+    'max-request-bytes': [int, 'discovery-config.client.max-request-bytes'],
+    'max-recv-bytes': [int, 'discovery-config.client.max-recv-bytes'],
     secure: section('clientv3.SecureConfig', {
       cert: [string, 'discovery-cert'],
       key: [string, 'discovery-key'],
       cacert: [string, 'discovery-cacert'],
-      'server-name': [string, undefined],
+      'server-name': [string, 'discovery-config.client.secure.server-name'],
       'insecure-transport': [bool, 'discovery-insecure-transport'],
       'insecure-skip-tls-verify': [bool, 'discovery-insecure-skip-tls-verify'],
     }),
     auth: section('clientv3.AuthConfig', {
       username: [string, 'discovery-user'],
       password: [string, 'discovery-password'],
-      token: [string, undefined],
+      token: [string, 'discovery-config.client.auth.token'],
     }),
   }),
 });
@@ -171,7 +176,11 @@ export const FILE_KEYS: Readonly<Record<string, FileKey>> = Object.fromEntries([
     'client-transport-security',
     {
       owner: TEXTS,
-      section: transportSecurity('', { 'allowed-hostname': 'client-cert-allowed-hostname' }),
+      section: transportSecurity('', {
+        'allowed-cn': 'client-transport-security.allowed-cn',
+        'allowed-hostname': 'client-cert-allowed-hostname',
+        'skip-client-san-verification': 'client-transport-security.skip-client-san-verification',
+      }),
     },
   ],
   [

@@ -143,6 +143,13 @@ export function listFlag(row: Row): Flag<readonly string[]> {
   }));
 }
 
+/** Comma separated, sorted, duplicates removed; none by default, one that is empty for an empty text. */
+export function uniqueStringsFlag(row: Row): Flag<readonly string[]> {
+  return flag<readonly string[]>(row, [], '', (text) => ({
+    value: [...new Set(text.split(','))].sort(),
+  }));
+}
+
 export function featureGatesFlag(byDefault: FeatureGates, row: Row): Flag<FeatureGates> {
   return flag(row, byDefault, '', (text) => {
     const parsed = parseFeatureGates(text);

@@ -10,7 +10,9 @@ import {
   parseVersion,
   SERVER_VERSION,
 } from '../../membership/index.ts';
+import { DISCOVERY_FLAGS } from './discovery-flags.ts';
 import { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES } from './feature-gates.ts';
+import { FILE_SETTINGS } from './file-settings.ts';
 import {
   boolFlag,
   choiceFlag,
@@ -170,6 +172,7 @@ export const FLAGS = {
     group: 'clustering',
     help: 'Addresses under which clients reach this member. Required with --listen-client-urls.',
   }),
+  ...DISCOVERY_FLAGS,
   'strict-reconfig-check': boolFlag(true, {
     group: 'clustering',
     help: 'Whether to refuse a change of members that could cost the quorum.',
@@ -343,11 +346,19 @@ export const FLAGS = {
   version: boolFlag(false, { group: 'misc', help: 'Print versions and exit.' }),
 } as const;
 
+/** With those of a configuration file alone. */
+export const SETTINGS = { ...FLAGS, ...FILE_SETTINGS } as const;
+
 export type FlagName = keyof typeof FLAGS;
-export type FlagValues = { readonly [Name in FlagName]: FlagValue<(typeof FLAGS)[Name]> };
+export type SettingName = keyof typeof SETTINGS;
+export type FlagValues = { readonly [Name in SettingName]: FlagValue<(typeof SETTINGS)[Name]> };
 
 export function isFlagName(name: string): name is FlagName {
   return Object.hasOwn(FLAGS, name);
+}
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
 }
 
 /** Names from etcd's past: taken as truth values, without effect. */

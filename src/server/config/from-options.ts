@@ -13,6 +13,7 @@ import { advertiseProblem, parseUrls } from './urls.ts';
 /** Flags of the command alone, or without effect. */
 const NO_OPTION = [
   'config-file',
+  'discovery-fallback',
   'version',
   'logger',
   'socket-reuse-address',
@@ -33,7 +34,6 @@ export function configFromOptions(options: ConfigOptions): Built {
   for (const [option, value] of Object.entries(withFollowing(options))) {
     if (value !== undefined) take(collector, option, value);
   }
-  if (collector.problem !== undefined) throw invalid(inOptionNames(collector.problem));
   const built = buildConfig(collector.values(), collector.given);
   if (typeof built === 'string') throw invalid(inOptionNames(built));
   return built;
@@ -47,7 +47,9 @@ function withFollowing(options: ConfigOptions): ConfigOptions {
   const { listenClientUrls, listenPeerUrls, name = FLAGS.name.byDefault } = options;
   const clients = options.advertiseClientUrls ?? reachable(listenClientUrls);
   const peers = options.initialAdvertisePeerUrls ?? reachable(listenPeerUrls);
-  const cluster = Array.isArray(peers) ? peers.map((url) => `${name}=${url}`).join(',') : undefined;
+  const isFound = options.discoverySrv !== undefined || options.discoveryEndpoints !== undefined;
+  const cluster =
+    Array.isArray(peers) && !isFound ? peers.map((url) => `${name}=${url}`).join(',') : undefined;
   return {
     ...options,
     advertiseClientUrls: clients,

@@ -321,7 +321,10 @@ test('the initial cluster follows the name, or is what the flag says', () => {
 });
 
 test.each([
-  [['--initial-cluster='], 'initial cluster unset and no discovery endpoints found'],
+  [
+    ['--initial-cluster='],
+    'couldn\'t find local name "default" in the initial cluster configuration',
+  ],
   [
     ['--name=c', '--initial-cluster=a=http://h:1'],
     `couldn't find local name "c" in the initial cluster configuration`,

@@ -74,7 +74,6 @@ export function parseConfigFile(
 }
 
 function checked(collector: FlagCollector, before: readonly LogNote[]): ConfigFromFile {
-  if (collector.problem !== undefined) return failure(before, collector.problem);
   const built = buildConfig(collector.values(), collector.given);
   if (typeof built === 'string') return failure(before, built);
   const notes = [...before, ...built.notes, ...givenNotes(collector.given)];

@@ -3,6 +3,7 @@
 
 import type { FileRotation } from '../../env/index.ts';
 import type { ClusterVersion } from '../../membership/index.ts';
+import type { ServiceDiscovery, SrvDiscovery } from './discovery-config.ts';
 import type { FeatureGates } from './feature-gates.ts';
 
 /** One address to listen on, taken from a URL flag. */
@@ -78,7 +79,7 @@ export interface EndpointTls {
   readonly allowedHostnames: readonly string[];
   /** Without files: the member makes its own certificate. */
   readonly generates: boolean;
-  /** The names in a peer's certificate are not compared with its address. */
+  /** The names in a certificate are not compared with the address: of a peer, or at metrics URLs. */
   readonly skipsSanVerification: boolean;
 }
 
@@ -144,8 +145,14 @@ export interface ServerConfig {
   readonly peerTls: EndpointTls;
   readonly tls: TlsLimits;
 
-  /** Used for the first start only. Sorted by name. */
+  /**
+   * Used for the first start only. Sorted by name. With `serviceDiscovery` this member alone, with
+   * `srvDiscovery` empty: the others are found at the start.
+   */
   readonly initialCluster: readonly InitialMember[];
+  /** Not together with `serviceDiscovery`. */
+  readonly srvDiscovery: SrvDiscovery | undefined;
+  readonly serviceDiscovery: ServiceDiscovery | undefined;
   readonly initialClusterState: 'new' | 'existing';
   readonly initialClusterToken: string;
   /** Go on alone with what is in the directory: every other member is removed. */

@@ -20,10 +20,10 @@ export function assembleTls(values: FlagValues): TlsParts {
       clientCertAuth: values['client-cert-auth'],
       trustedCaFile: values['trusted-ca-file'],
       crlFile: values['client-crl-file'],
-      allowedCommonNames: [],
+      allowedCommonNames: values['client-transport-security.allowed-cn'],
       allowedHostnames: values['client-cert-allowed-hostname'],
       generates: values['auto-tls'] && values['cert-file'] === '' && values['key-file'] === '',
-      skipsSanVerification: false,
+      skipsSanVerification: values['client-transport-security.skip-client-san-verification'],
     },
     peerTls: {
       certFile: values['peer-cert-file'],

@@ -15,6 +15,7 @@ export function logStart(log: Logger, config: ServerConfig, memberInitialized: b
     ...urlFields(config),
     ...clusterFields(config, memberInitialized),
     ...limitFields(config),
+    ...discoveryFields(config),
     ...ownFields(config),
   });
 }
@@ -118,6 +119,26 @@ function limitFields(config: ServerConfig): LogFields {
     'max-learners': config.maxLearners,
     'downgrade-check-interval': durationOf(config.downgradeCheckTimeMs),
     'v2-deprecation': 'write-only',
+  };
+}
+
+function discoveryFields({ serviceDiscovery: service, srvDiscovery }: ServerConfig): LogFields {
+  const { tls, auth } = service ?? {};
+  return {
+    'discovery-token': service?.token ?? '',
+    'discovery-endpoints': service?.endpoints.join(',') ?? '',
+    'discovery-dial-timeout': service && durationOf(service.dialTimeoutMs),
+    'discovery-request-timeout': service && durationOf(service.requestTimeoutMs),
+    'discovery-keepalive-time': service && durationOf(service.keepaliveTimeMs),
+    'discovery-keepalive-timeout': service && durationOf(service.keepaliveTimeoutMs),
+    'discovery-insecure-transport': tls?.insecureTransport,
+    'discovery-insecure-skip-tls-verify': tls?.insecureSkipVerify,
+    'discovery-cert': tls?.certFile,
+    'discovery-key': tls?.keyFile,
+    'discovery-cacert': tls?.trustedCaFile,
+    'discovery-user': service && (auth !== undefined && 'user' in auth ? auth.user : ''),
+    'discovery-srv': srvDiscovery?.domain,
+    'discovery-srv-name': srvDiscovery?.serviceName,
   };
 }
 

@@ -109,6 +109,7 @@ async function loadFiles(
       allowedHostnames: settings.allowedHostnames,
       // Each member has a certificate of its own making, which the others cannot know.
       insecure: settings.generates,
+      serverName: endpoint === 'peer' ? peerServerName(config) : undefined,
       ...{ cipherSuites, minVersion, maxVersion },
       onProblem: (error) => log.warn(`cannot use changed ${endpoint} certificate files`, { error }),
       onReload: () => log.info(`reloaded ${endpoint} certificate files`),
@@ -124,6 +125,11 @@ async function loadFiles(
       cause: error,
     });
   }
+}
+
+/** As in etcd, members that the DNS names are all for its domain, unless their authority is known. */
+function peerServerName({ srvDiscovery, peerTls }: ServerConfig): string | undefined {
+  return peerTls.trustedCaFile === '' ? srvDiscovery?.domain : undefined;
 }
 
 function pathsOf(settings: EndpointTls) {

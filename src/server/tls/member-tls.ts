@@ -58,7 +58,7 @@ export async function loadMemberTls(
     if (client === undefined && peer === undefined) return undefined;
     const endpoints = [client, peer].filter((one) => one !== undefined);
     return {
-      clients: client && clientPortsTls(client),
+      clients: client && clientPortsTls(config, client),
       peers: peer && networkTls(config, peer),
       endpoints,
       takeBack: async () => {
@@ -71,10 +71,13 @@ export async function loadMemberTls(
   }
 }
 
-function clientPortsTls({ files, onHandshakeFailure }: EndpointCertificates): ClientPortsTls {
+function clientPortsTls(
+  { clientTls }: ServerConfig,
+  { files, onHandshakeFailure }: EndpointCertificates,
+): ClientPortsTls {
   return {
     clients: files.serverTls({ checkAddress: false }),
-    metrics: files.serverTls({ checkAddress: true }),
+    metrics: files.serverTls({ checkAddress: !clientTls.skipsSanVerification }),
     onHandshakeFailure,
   };
 }
