@@ -25,6 +25,7 @@ export {
 } from './listener.ts';
 export { createNodeEnv } from './node-env.ts';
 export { createNodeNetwork, type NetworkTls } from './node-network.ts';
+export { resolveService } from './service-lookup.ts';
 export { SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 export {
   type ClientTls,

@@ -122,7 +122,6 @@ describe('refused before anything is sent', () => {
     [['member', 'add', 'a', '--peer-urls=1.2:1'], 1, 'path segment in URL cannot contain colon'],
     [['member', 'list', '--consistency', 'x'], 4, 'unknown consistency flag "x"'],
     [['get', 'a', '--endpoints', 'http://'], 128, 'endpoint "http://"'],
-    [['get', 'a', '--discovery-srv', 'x'], 4, '--discovery-srv is not implemented yet'],
     [['get', 'a', '--cert='], 128, 'empty string is passed to --cert option'],
     [['get', 'a', '--cert', 'x'], 128, 'KeyFile and CertFile must both be present'],
     [['get', 'a', '--cacert', '/no/such'], 128, 'open /no/such: no such file or directory'],

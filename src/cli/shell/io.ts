@@ -1,6 +1,6 @@
 // The effects of a command on its process.
 
-import type { Disk } from '../../env/index.ts';
+import type { Disk, ServiceHost } from '../../env/index.ts';
 
 /** Exit of a program that a command started. */
 export interface ExecResult {
@@ -33,6 +33,8 @@ export interface Io {
   disk(): Promise<Disk>;
   /** Columns of the terminal that standard error is; undefined if it is none. */
   readonly terminalColumns: number | undefined;
+  /** Hosts of a service in the DNS (SRV records). Rejects with a TetcdError if there are none. */
+  resolveService(name: string): Promise<readonly ServiceHost[]>;
   wallMs(): number;
   /** Nanoseconds since an arbitrary start. */
   monotonicNs(): number;

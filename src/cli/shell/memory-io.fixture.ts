@@ -1,6 +1,6 @@
 // A process in memory, to run commands in a test.
 
-import { createMemoryDisk, type Disk } from '../../env/index.ts';
+import { createMemoryDisk, type Disk, type ServiceHost } from '../../env/index.ts';
 import type { ExecResult, Io } from './io.ts';
 
 export class MemoryIo implements Io {
@@ -14,6 +14,8 @@ export class MemoryIo implements Io {
   /** What `monotonicNs` returns; undefined: the real time. */
   nowNs: number | undefined = undefined;
   readonly files = new Map<string, Uint8Array>();
+  /** What the DNS knows. */
+  readonly services = new Map<string, readonly ServiceHost[]>();
   readonly executed: Array<{ readonly command: readonly string[]; readonly env: object }> = [];
   /** What `exec` answers. */
   execResult: ExecResult = { code: 0, signal: null, error: undefined };
@@ -67,6 +69,12 @@ export class MemoryIo implements Io {
   err(text: string): void {
     this.stderr.push(text);
     this.onOut?.();
+  }
+
+  async resolveService(name: string): Promise<readonly ServiceHost[]> {
+    const hosts = this.services.get(name);
+    if (hosts === undefined) throw new Error(`lookup ${name}: no such host`);
+    return hosts;
   }
 
   async readAll(): Promise<Uint8Array> {

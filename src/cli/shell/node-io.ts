@@ -12,6 +12,9 @@ const EXIT_INTERRUPTED_PROMPT = 255;
 /** Output is buffered up to this: a large range is many small pieces. */
 const OUT_CHUNK_BYTES = 64 * 1024;
 
+/** Time for the DNS to answer. */
+const SERVICE_LOOKUP_TIMEOUT_MS = 20_000;
+
 /** Standard input, line by line and then the rest. */
 class StdinReader {
   #chunks: AsyncIterator<Uint8Array> | undefined;
@@ -118,6 +121,8 @@ export function createNodeIo(): NodeIo {
     get terminalColumns() {
       return process.stderr.isTTY ? process.stderr.columns : undefined;
     },
+    resolveService: async (name) =>
+      (await import('../../net/index.ts')).resolveService(name, SERVICE_LOOKUP_TIMEOUT_MS),
     wallMs: () => clock.wallMs(),
     monotonicNs: () => Math.round(clock.monotonicMs() * 1e6),
     sleep: (ms) =>

@@ -59,10 +59,15 @@ function keepaliveOptions({ keepaliveTime, keepaliveTimeout }: GlobalOptions): K
 function isEncrypted(
   { insecureTransport, cert, cacert }: GlobalOptions,
   endpoints: readonly string[],
-  { insecureSkipVerify }: TlsOptions,
+  { insecureSkipVerify, serverName }: TlsOptions,
 ): boolean {
   const says = endpoints.map((endpoint) => parseEndpoint(endpoint).secure);
-  const isAsked = cert !== '' || cacert !== '' || !insecureTransport || insecureSkipVerify === true;
+  const isAsked =
+    cert !== '' ||
+    cacert !== '' ||
+    serverName !== undefined ||
+    !insecureTransport ||
+    insecureSkipVerify === true;
   return says.includes(true) || (isAsked && says.includes(undefined));
 }
 
@@ -103,8 +108,11 @@ async function askedPassword(io: Io): Promise<string> {
 /** BAD_ARGS if a file cannot be read, or is not what it should be. */
 export async function readTls(io: Io, options: GlobalOptions): Promise<TlsOptions> {
   const { cert, key, cacert, insecureSkipTlsVerify: insecureSkipVerify } = options;
-  if (cert === '' && key === '' && cacert === '') return { insecureSkipVerify };
+  const { discoverySrv, insecureDiscovery } = options;
+  // Whoever trusts nothing in plaintext has servers show that they are of the domain.
+  const named = discoverySrv !== '' && !insecureDiscovery ? { serverName: discoverySrv } : {};
+  if (cert === '' && key === '' && cacert === '') return { insecureSkipVerify, ...named };
   // Loaded where there are files.
   const { readTlsFiles } = await import('./tls-files.ts');
-  return { ...(await readTlsFiles(io, options)), insecureSkipVerify };
+  return { ...(await readTlsFiles(io, options)), insecureSkipVerify, ...named };
 }

@@ -110,11 +110,11 @@ function security(): Flag[] {
     stringFlag({ flag: '--password', help: 'password of the user' }),
     stringFlag({
       flag: '-d, --discovery-srv',
-      help: 'domain whose SRV records name the endpoints (not available yet)',
+      help: 'domain whose SRV records name the endpoints',
     }),
     stringFlag({
       flag: '--discovery-srv-name',
-      help: 'service name in those records (not available yet)',
+      help: 'service name in those records',
     }),
   ];
 }

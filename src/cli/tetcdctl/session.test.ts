@@ -77,3 +77,69 @@ test('a file of authorities without one is refused', async () => {
   expect(await runTetcdctl([...flags, 'get', 'a'], io)).toBe(128);
   expect(io.errText).toBe('Error: TLS: ca holds no certificate in PEM\n');
 });
+
+test('endpoints come from the DNS', async () => {
+  const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
+  const { range } = etcdserverpb.KVService.methods;
+  server.unary(range.path, (call) =>
+    call.reply(range.response, range.response.create({ count: 7 })),
+  );
+  const listener = await listen({ address: { host: '127.0.0.1', port: 0 }, http2: server });
+  const { port } = listener.address;
+  const record = { host: 'localhost', port };
+  const ioWith = (...names: readonly string[]): MemoryIo => {
+    const io = new MemoryIo();
+    for (const name of names) io.services.set(`_${name}._tcp.example.com`, [record]);
+    return io;
+  };
+  const get = [
+    'get',
+    'a',
+    '-d',
+    'example.com',
+    '--endpoints=127.0.0.1:1',
+    '--command-timeout=300ms',
+  ];
+  expect(await runTetcdctl(get, ioWith('etcd-client'))).toBe(0);
+  const named = [...get, '--discovery-srv-name=blue'];
+  expect(await runTetcdctl(named, ioWith('etcd-client-blue'))).toBe(0);
+
+  // Real etcdctl says the same, dots included.
+  const none = ioWith();
+  expect(await runTetcdctl(named, none)).toBe(1);
+  expect(none.errText).toBe(
+    'Error: dns lookup errors: lookup _etcd-client-ssl-blue._tcp.example.com: no such host and ' +
+      'lookup _etcd-client-blue._tcp.example.com: no such host\n',
+  );
+  const strict = ioWith('etcd-client');
+  expect(await runTetcdctl([...get, '--insecure-discovery=false'], strict)).toBe(1);
+  expect(strict.errText).toContain(
+    `ignoring discovered insecure endpoint "http://localhost.:${port}"\n`,
+  );
+  server.close();
+  await listener.close();
+});
+
+test('whoever accepts no insecure endpoint has servers show the domain in their certificate', async () => {
+  const server = createServer({ clock: createNodeClock(), timers: createNodeTimers() });
+  const { range } = etcdserverpb.KVService.methods;
+  server.unary(range.path, (call) => call.reply(range.response, range.response.create({})));
+  const listener = await listen({
+    address: { host: '127.0.0.1', port: 0 },
+    http2: server,
+    tls: fixedTls({ key: SERVER_KEY, cert: SERVER_CERT }),
+  });
+  const { port } = listener.address;
+  const codeOf = async (domain: string, ...flags: readonly string[]) => {
+    const io = new MemoryIo();
+    io.files.set('ca', Buffer.from(CA_CERT));
+    io.services.set(`_etcd-client-ssl._tcp.${domain}`, [{ host: 'localhost', port }]);
+    const common = ['get', 'a', '--cacert=ca', '--command-timeout=1s', `-d=${domain}`];
+    return runTetcdctl([...common, ...flags], io);
+  };
+  expect(await codeOf('example.com')).toBe(0);
+  expect(await codeOf('example.com', '--insecure-discovery=false')).toBe(1);
+  expect(await codeOf('localhost', '--insecure-discovery=false')).toBe(0);
+  server.close();
+  await listener.close();
+});

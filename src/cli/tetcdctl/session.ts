@@ -18,17 +18,12 @@ import type { GlobalOptions } from './global-flags.ts';
 import { makePrinter } from './printers/index.ts';
 import type { Printer } from './printers/printer.ts';
 
-/** Options that are not implemented, refused by name. */
-const NOT_YET: ReadonlyArray<readonly [keyof GlobalOptions, string]> = [
-  ['discoverySrv', '--discovery-srv'],
-  ['discoverySrvName', '--discovery-srv-name'],
-];
-
 interface Parts {
   readonly options: GlobalOptions;
   readonly printer: Printer;
   readonly credentials: Credentials;
   readonly given: ReadonlySet<string>;
+  readonly found: readonly string[];
 }
 
 export class Session {
@@ -37,42 +32,42 @@ export class Session {
   readonly printer: Printer;
   readonly #credentials: Credentials;
   readonly #given: ReadonlySet<string>;
+  /** Endpoints by `--discovery-srv`. */
+  readonly #found: readonly string[];
   readonly #clients: Client[] = [];
   #client: Client | undefined;
 
-  private constructor(io: Io, { options, printer, credentials, given }: Parts) {
+  private constructor(io: Io, { options, printer, credentials, given, found }: Parts) {
     this.io = io;
     this.#given = given;
     this.options = options;
     this.printer = printer;
     this.#credentials = credentials;
+    this.#found = found;
   }
 
   /**
-   * BAD_FEATURE, BAD_ARGS if a global flag makes no sense. `given`: names of the flags that the command
-   * line or the environment sets.
+   * BAD_FEATURE, BAD_ARGS if a global flag makes no sense, ERROR if the DNS names no endpoint.
+   * `given`: names of the flags that the command line or the environment sets.
    */
   static async open(
     io: Io,
     options: GlobalOptions,
     given: ReadonlySet<string> = new Set(),
   ): Promise<Session> {
-    for (const [name, flag] of NOT_YET) {
-      if (options[name] !== '') {
-        throw new ExitError(EXIT.BAD_FEATURE, `${flag} is not implemented yet`);
-      }
-    }
     // In etcdctl's order: the first problem is the one reported.
+    const found = options.discoverySrv === '' ? [] : await foundEndpoints(io, options);
     checkFileFlags(options, given);
     const auth = await readAuth(io, options);
     const printer = makePrinter(io, options.writeOut, options.hex);
     const credentials = { auth, tls: await readTls(io, options) };
-    return new Session(io, { options, printer, credentials, given });
+    return new Session(io, { options, printer, credentials, given, found });
   }
 
   /** Makes `client`. As `clientOf`. */
   async connect(code: number = EXIT.BAD_CONNECTION): Promise<void> {
-    this.#client ??= await this.clientOf(this.endpoints, code);
+    const endpoints = this.#found.length > 0 ? this.#found : this.endpoints;
+    this.#client ??= await this.clientOf(endpoints, code);
   }
 
   /** A client of all endpoints. */
@@ -81,6 +76,7 @@ export class Session {
     return this.#client;
   }
 
+  /** Those of `--endpoints`. */
   get endpoints(): readonly string[] {
     return this.options.endpoints.map((endpoint) => endpoint.trim());
   }
@@ -150,4 +146,10 @@ export class Session {
   close(): void {
     for (const client of this.#clients) client.close();
   }
+}
+
+async function foundEndpoints(io: Io, options: GlobalOptions): Promise<readonly string[]> {
+  // Loaded by those that ask the DNS.
+  const { discoveredEndpoints } = await import('./discovered-endpoints.ts');
+  return discoveredEndpoints(io, options);
 }

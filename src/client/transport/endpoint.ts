@@ -46,7 +46,9 @@ function hostAndPort(place: string, text: string): Endpoint {
   if (port < 1 || port > 65_535) {
     throw invalidArgument(`endpoint ${shown(text)} has a port out of range`);
   }
-  return { host, port, authority: `${host.includes(':') ? `[${host}]` : host}:${port}` };
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  // As in Go, the dot at the end of a whole name is part of no name in /etc/hosts or in a certificate.
+  return { host: host.length > 1 ? host.replace(/\.$/, '') : host, port, authority };
 }
 
 /** The text for error messages, without a possible password. */
