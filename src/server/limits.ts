@@ -251,6 +251,9 @@ export const COMMIT_DELAY_MS = 1;
 export const LOG_KIND_LINES_AT_ONCE = 100;
 export const LOG_KIND_LINES_PER_SECOND = 10;
 
+/** A request that takes longer leaves a line that says where the time went; etcd's. */
+export const TRACE_THRESHOLD_MS = 100;
+
 /** Kinds of lines that are tracked. Reached: the oldest kind is forgotten. */
 export const LOG_KINDS_MAX = 1000;
 

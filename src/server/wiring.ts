@@ -59,11 +59,13 @@ import {
 } from './services/grpc-server.ts';
 import { ServingState } from './services/health.ts';
 import { ResponseHeaders } from './services/response-header.ts';
+import { sizeOfResult } from './services/responses.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
 import { Snapshotter } from './snapshot/snapshotter.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { ServerMetrics } from './telemetry/metrics-table.ts';
+import { SlowRequests } from './telemetry/slow-requests.ts';
 
 /** Start and stop, as the parts see them. */
 export interface MemberLife {
@@ -123,6 +125,7 @@ export class MemberParts {
   readonly loop: ReadyLoop;
   readonly reads: ReadIndexQueue;
   readonly proposals: Proposals;
+  readonly slow: SlowRequests;
   readonly appliedWaits: AppliedWaits;
   readonly leadership: Leadership;
   readonly ticker: Ticker;
@@ -182,6 +185,7 @@ export class MemberParts {
     this.throttle = new LoginThrottle(env);
     this.logins = new Logins(this);
 
+    this.slow = new SlowRequests({ config, env, log, metrics: this.metrics, sizeOfResult });
     this.raft = new RaftState(this);
     this.reports = new RaftReports(this);
     this.store = this.#createStore(materials);
@@ -227,12 +231,12 @@ export class MemberParts {
   }
 
   #createStore({ booted, storeOptions, life }: MemberMaterials): StateMachineOwner {
-    const { config, env, log, metrics, reports } = this;
+    const { config, env, log, metrics, reports, slow } = this;
     const host = new ApplyHost(this);
     const authEvents = new AuthEvents(this);
     return new StateMachineOwner({
       ...{ config, env, log, metrics, booted, storeOptions },
-      ...{ host, authEvents, reports, life },
+      ...{ host, authEvents, reports, life, slow },
     });
   }
 

@@ -16,6 +16,7 @@ import type { AnyConfChange, RawNode } from '../../raft/index.ts';
 import type { ApplyResult, StateMachineHost } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { SlowRequests } from '../telemetry/slow-requests.ts';
 import type { Proposals } from './proposals.ts';
 import type { RaftState } from './raft-state.ts';
 import type { ReadIndexQueue } from './read-index-queue.ts';
@@ -30,7 +31,8 @@ interface ApplyHostParts {
   readonly node: Pick<RawNode, 'applyConfChange'>;
   readonly raft: Pick<RaftState, 'leads'>;
   readonly store: StoreView<'leases'>;
-  readonly proposals: Pick<Proposals, 'isAwaited' | 'take' | 'takeWhole'>;
+  readonly proposals: Pick<Proposals, 'isAwaited' | 'take' | 'takenSinceMs' | 'takeWhole'>;
+  readonly slow: Pick<SlowRequests, 'acceptResult'>;
   readonly reads: Pick<ReadIndexQueue, 'acceptFirstCommit'>;
   readonly quota: Pick<StateMachineHost, 'hasRoomFor'>;
   /** Notified after a possible change of the membership. */
@@ -65,7 +67,13 @@ export class ApplyHost implements StateMachineHost {
   }
 
   onResult(idHigh: number, idLow: number, result: ApplyResult): void {
-    this.#parts.proposals.take(idHigh, idLow)?.complete(result);
+    const { proposals, slow } = this.#parts;
+    const proposal = proposals.take(idHigh, idLow);
+    slow.acceptResult(
+      proposal === undefined ? Number.POSITIVE_INFINITY : proposals.takenSinceMs,
+      result,
+    );
+    proposal?.complete(result);
   }
 
   applyConfChange(change: AnyConfChange, index: LogIndex): raftpb.ConfState {

@@ -52,8 +52,9 @@ function rig() {
       atEndOfTurn: () => {},
       nextTurn: () => new Promise<void>((resolve) => turns.push(resolve)),
     },
-    slowMs: SLOW_MS,
-    onSlow: (index, tookMs) => events.push(`slow ${index} ${tookMs}`),
+    onEntryEnd: ({ index }, beganMs, endMs) => {
+      if (endMs - beganMs > SLOW_MS) events.push(`slow ${index} ${endMs - beganMs}`);
+    },
     onApplied: (message) => events.push(`applied ${message.entries.at(-1)?.index}`),
     onFailure: (error) => failures.push(error),
   });

@@ -31,9 +31,8 @@ interface ApplyLoopOptions {
   readonly applier: EntryApplier;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** An entry that takes longer is logged. */
-  readonly slowMs: number;
-  readonly onSlow: (index: number, tookMs: number) => void;
+  /** The entry is applied; times are monotonic milliseconds. */
+  readonly onEntryEnd: (entry: Entry, beganMs: number, endMs: number) => void;
   /** All entries of a message are applied. */
   readonly onApplied: (message: Message) => void;
   /** An entry cannot be applied: the member must stop. */
@@ -48,6 +47,7 @@ export class ApplyLoop {
   #next = 0;
   /** The entry before `#next` has begun and not ended. */
   #open = false;
+  #openEntry: Entry | undefined;
   #openIndex = 0;
   #beganMs = 0;
   /** Of the last entry at which a failpoint was passed. */
@@ -126,7 +126,7 @@ export class ApplyLoop {
 
   /** The promise to wait for before continuing; undefined if all is done. */
   #applySome(): Promise<void> | undefined {
-    const { clock, timers, slowMs, onSlow } = this.#options;
+    const { clock, timers, onEntryEnd } = this.#options;
     const { applier } = this.#options;
     let now = clock.monotonicMs();
     const sliceEnd = now + APPLY_SLICE_MS;
@@ -145,12 +145,13 @@ export class ApplyLoop {
         this.#beganMs = now;
         invariant(entry.index > this.#openIndex, 'entries are applied in their order');
         this.#openIndex = entry.index;
+        this.#openEntry = entry;
         this.#open = entry.index > applier.appliedIndex && !applier.begin(entry);
       }
       now = clock.monotonicMs();
       if (!this.#open) {
-        const tookMs = now - this.#beganMs;
-        if (tookMs > slowMs) onSlow(this.#openIndex, tookMs);
+        onEntryEnd(this.#openEntry!, this.#beganMs, now);
+        this.#openEntry = undefined;
         this.#finishMessage();
       }
       if (now >= sliceEnd) return timers.nextTurn();

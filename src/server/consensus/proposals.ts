@@ -75,6 +75,8 @@ export class Proposals {
 
   /** Counters for the metrics of the same names. */
   failedCount = 0;
+  /** Since when the proposal waited that was taken last; monotonic milliseconds. */
+  takenSinceMs = 0;
 
   constructor(parts: ProposalsParts) {
     this.#parts = parts;
@@ -177,6 +179,7 @@ export class Proposals {
     const pending = this.#pending.get(idLow);
     if (pending === undefined) return undefined;
     invariant(this.#pending.delete(idLow), 'a proposal is taken once');
+    this.takenSinceMs = pending.sinceMs;
     return pending.proposal;
   }
 

@@ -24,6 +24,12 @@ function rig() {
         },
       },
     },
+    slow: {
+      get nowMs() {
+        return time.nowMs;
+      },
+      endReadIndex: () => {},
+    },
   });
   const ask = (name: string, bytes = 0) =>
     reads.request(

@@ -12,6 +12,7 @@ import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ReadState } from '../../raft/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { READ_RETRY_MS, READS_BYTES_MAX, READS_WAITING_MAX, requestTimeoutMs } from '../limits.ts';
+import type { SlowRequests } from '../telemetry/slow-requests.ts';
 import type { ReadyLoop } from './ready-loop.ts';
 import type { RequestIds } from './request-ids.ts';
 import type { StoreView } from './store-view.ts';
@@ -31,6 +32,7 @@ interface ReadIndexQueueParts {
   /** Calls {@link ReadIndexQueue.nextContext} at the end of a turn for which it was scheduled. */
   readonly loop: Pick<ReadyLoop, 'schedule'>;
   readonly store: StoreView<'appliedIndex'>;
+  readonly slow: Pick<SlowRequests, 'nowMs' | 'endReadIndex'>;
 }
 
 interface Round {
@@ -53,6 +55,10 @@ interface Confirmed {
   readonly index: number;
   readonly reads: Read[];
   readonly bytes: number;
+  /** When the round began, and its answer came; the index that was applied then. */
+  readonly beganMs: number;
+  readonly receivedMs: number;
+  readonly appliedThen: number;
 }
 
 export class ReadIndexQueue {
@@ -134,7 +140,13 @@ export class ReadIndexQueue {
       if (!round?.contexts.some((each) => equalBytes(each, context))) continue;
       this.#round = undefined;
       invariant(round.reads.length > 0, 'a round has a read');
-      this.#confirmed.push({ index, reads: round.reads, bytes: round.bytes });
+      const { slow, store } = this.#parts;
+      this.#confirmed.push({
+        ...{ index, reads: round.reads, bytes: round.bytes },
+        beganMs: round.deadlineMs - this.#timeoutMs,
+        receivedMs: slow.nowMs,
+        appliedThen: store.machine.appliedIndex,
+      });
       if (this.#waiting.length > 0) this.#parts.loop.schedule();
     }
     this.acceptApplied();
@@ -145,11 +157,17 @@ export class ReadIndexQueue {
     if (this.#confirmed.length === 0) return;
     const applied = this.#parts.store.machine.appliedIndex;
     while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
-      const { reads, bytes } = this.#confirmed.shift()!;
+      const { reads, bytes, ...round } = this.#confirmed.shift()!;
       this.#held -= reads.length;
       this.#heldBytes -= bytes;
       invariant(this.#held >= 0 && this.#heldBytes >= 0, 'a read that leaves was held');
       for (const read of reads) read.serve();
+      this.#parts.slow.endReadIndex(
+        round.beganMs,
+        round.receivedMs,
+        round.index,
+        round.appliedThen,
+      );
     }
   }
 

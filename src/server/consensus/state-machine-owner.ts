@@ -29,6 +29,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { adoptSnapshot } from '../snapshot/snapshot-install.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { SlowRequests } from '../telemetry/slow-requests.ts';
 import { ApplyLoop } from './apply-loop.ts';
 import type { RaftReports } from './raft-reports.ts';
 
@@ -42,6 +43,7 @@ interface StateMachineOwnerParts {
   readonly authEvents: AuthHost;
   /** Options of every backend, the one of a snapshot included. */
   readonly storeOptions: StoreOptions;
+  readonly slow: Pick<SlowRequests, 'endEntry'>;
   readonly reports: Pick<RaftReports, 'acceptApplied' | 'acceptInstalled'>;
   readonly life: { fail(error: unknown): void };
 }
@@ -63,7 +65,7 @@ export class StateMachineOwner {
   #stopped = false;
 
   constructor(parts: StateMachineOwnerParts) {
-    const { booted, config, env, log, metrics, reports, life } = parts;
+    const { booted, env, reports, life, slow } = parts;
     this.#parts = parts;
     this.#wal = booted.wal;
     const { store, cluster, confState } = booted;
@@ -76,15 +78,7 @@ export class StateMachineOwner {
       },
       clock: env.clock,
       timers: env.timers,
-      slowMs: config.warningApplyDurationMs,
-      onSlow: (index, tookMs) => {
-        metrics.server.slowApplies.value++;
-        log.warn('apply request took too long', {
-          index,
-          'took-ms': Math.round(tookMs),
-          'expected-ms': config.warningApplyDurationMs,
-        });
-      },
+      onEntryEnd: (entry, beganMs, endMs) => slow.endEntry(entry, beganMs, endMs),
       onApplied: (message) => reports.acceptApplied(message),
       onFailure: (error) => life.fail(error),
     });

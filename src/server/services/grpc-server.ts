@@ -1,5 +1,6 @@
 // The gRPC server of a member: limits from the flags, and the table of every service.
 
+import { goDuration } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import {
   createServer,
@@ -12,6 +13,7 @@ import type { ServerConfig } from '../config/index.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
+import { timestamp } from '../telemetry/log-format.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
 import { type AuthServiceParts, registerAuthService } from './auth.ts';
 import { type ClusterServiceParts, registerClusterService } from './cluster.ts';
@@ -85,17 +87,27 @@ export function createGatewayCalls(
   });
 }
 
+/** As etcd has it for requests of which it does not say more. */
+const UNKNOWN_CONTENT = {
+  'request count': -1,
+  'request size': -1,
+  'response count': -1,
+  'response size': -1,
+  'request content': '',
+};
+
 /** Duration of each call, and a line in the log about one that took long. */
-function observesCalls({ config, log }: GrpcServerParts, metrics: GrpcMetrics) {
+function observesCalls({ config, env, log }: GrpcServerParts, metrics: GrpcMetrics) {
   const expectedMs = config.warningUnaryRequestDurationMs;
   return ({ path, peer }: Pick<Call, 'path' | 'peer'>, { unary }: MethodStats, ms: number) => {
     metrics.observe(path, ms / 1000);
     if (ms <= expectedMs || !unary) return;
     log.warn('request stats', {
-      method: path,
+      'start time': timestamp(env.clock.wallMs() - ms),
+      'time spent': goDuration(ms * 1e6),
       remote: peer.address,
-      'took-ms': Math.round(ms),
-      'expected-ms': expectedMs,
+      'response type': path,
+      ...UNKNOWN_CONTENT,
     });
   };
 }

@@ -3,13 +3,7 @@
 
 import { type Access, rangeRefusal, txnRefusal } from '../../auth/index.ts';
 import { invariant, Slices } from '../../base/index.ts';
-import {
-  type Encoder,
-  GrpcStatusError,
-  type Pieces,
-  type RoomWaiter,
-  STATUS,
-} from '../../grpc/index.ts';
+import { type Encoder, GrpcStatusError, type Pieces, STATUS } from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
   checkPutRequest,
@@ -35,25 +29,28 @@ import {
 import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
-import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
+import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { SlowRequests } from '../telemetry/slow-requests.ts';
 import { readLargeRange } from './large-range.ts';
 import {
   bodyOf,
   deleteAnswer,
   type LongAnswer,
   type OpBody,
+  type RangeBody,
   rangeAnswer,
   txnAnswer,
 } from './long-answer.ts';
 import { type RangeStreamParts, registerRangeStream } from './range-stream.ts';
 import { readFailure } from './read-failure.ts';
 import type { ResponseHeaders } from './response-header.ts';
-import { type KvEncoders, kvEncoders } from './responses.ts';
+import { type KvEncoders, kvEncoders, sizeOfResult } from './responses.ts';
+import { ReadonlyTxn, WaitingRange } from './waiting-reads.ts';
 
 const methods = etcdserverpb.KVService.methods;
 
@@ -67,6 +64,7 @@ export interface KvParts extends RangeStreamParts {
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
   readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'backend' | 'kv'>;
+  readonly slow: Pick<SlowRequests, 'nowMs' | 'readMs' | 'endRange' | 'endTxn'>;
 }
 
 export function registerKvService(table: ServiceTable, parts: KvParts): void {
@@ -114,23 +112,33 @@ class KvService {
 
   range(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
     const { reads, callers } = this.parts;
-    if (request.serializable && !callers.areAsked) this.serveRange(call, request);
-    else {
+    if (request.serializable && !callers.areAsked) {
+      const { nowMs } = this.parts.slow;
+      this.serveRange(call, request, nowMs, nowMs);
+    } else {
       const read = new WaitingRange(this, call, request);
       if (request.serializable) read.onRoom();
       else reads.request(read, request.key.length + request.rangeEnd.length);
     }
   }
 
-  /** Evaluates and answers, in this turn unless the range is large or its caller not known at once. */
-  serveRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
+  /**
+   * Evaluates and answers, in this turn unless the range is large or its caller not known at once. It
+   * arrived at `sinceMs`, and may be evaluated since `agreedMs`.
+   */
+  serveRange(
+    call: UnaryCall,
+    request: etcdserverpb.RangeRequest,
+    sinceMs: number,
+    agreedMs: number,
+  ): void {
     if (!call.isWanted()) return;
-    if (!this.parts.callers.areAsked) this.#answerRange(call, request);
+    if (!this.parts.callers.areAsked) this.#answerRange(call, request, sinceMs, agreedMs);
     else {
       this.#whenPermitted(
         call,
         (access) => rangeRefusal(access, request),
-        () => this.#answerRange(call, request),
+        () => this.#answerRange(call, request, sinceMs, agreedMs),
       );
     }
   }
@@ -148,8 +156,13 @@ class KvService {
     });
   }
 
-  #answerRange(call: UnaryCall, request: etcdserverpb.RangeRequest): void {
-    const { store, metrics } = this.parts;
+  #answerRange(
+    call: UnaryCall,
+    request: etcdserverpb.RangeRequest,
+    sinceMs: number,
+    agreedMs: number,
+  ): void {
+    const { store, metrics, slow } = this.parts;
     metrics.mvcc.ranges.value++;
     const run = this.#rangeRun;
     const result = this.#rangeResult;
@@ -159,6 +172,11 @@ class KvService {
         const bytes = result.byteCount();
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
           call.reply(this.encoders.range, result);
+          if (agreedMs - sinceMs > slow.readMs) {
+            const size = sizeOfResult({ kind: 'range', range: result }) ?? bytes;
+            const answer = { count: result.lengths.length, revision: result.revision, size };
+            slow.endRange(request, { sinceMs, agreedMs, endMs: agreedMs }, answer, undefined);
+          }
           result.reset();
           return;
         }
@@ -174,7 +192,7 @@ class KvService {
       this.#failRead(call, error);
       return;
     }
-    void this.#serveLargeRange(call, request);
+    void this.#serveLargeRange(call, request, sinceMs, agreedMs);
   }
 
   /** Goes on with a range that is longer than a step, for a slice. */
@@ -185,14 +203,26 @@ class KvService {
   }
 
   /** In slices, at the revision of the first one; further rows are read while the answer is sent. */
-  async #serveLargeRange(call: UnaryCall, request: etcdserverpb.RangeRequest): Promise<void> {
-    const { kv } = this.parts.store.machine;
+  async #serveLargeRange(
+    call: UnaryCall,
+    request: etcdserverpb.RangeRequest,
+    sinceMs: number,
+    agreedMs: number,
+  ): Promise<void> {
+    const { slow, store } = this.parts;
+    const { kv } = store.machine;
     await this.#servePinned(
       call,
       kv.pin(request.revision > 0 ? request.revision : kv.currentRev),
       async (pin, slices) => {
         const body = await readLargeRange(pin, request, slices, call);
-        return body === undefined ? undefined : rangeAnswer(this.parts.header, body);
+        if (body === undefined) return undefined;
+        const endMs = slow.nowMs;
+        if (endMs - sinceMs > slow.readMs) {
+          const answer = { count: body.count, revision: body.revision, size: body.kvsSize };
+          slow.endRange(request, { sinceMs, agreedMs, endMs }, answer, undefined);
+        }
+        return rangeAnswer(this.parts.header, body);
       },
     );
   }
@@ -313,25 +343,40 @@ class KvService {
   }
 
   /** Evaluates and answers a transaction that only reads. */
-  serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
+  serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest, sinceMs: number): void {
     if (!call.isWanted()) return;
-    if (!this.parts.callers.areAsked) this.#answerReadonlyTxn(call, request);
+    const agreedMs = this.parts.slow.nowMs;
+    if (!this.parts.callers.areAsked) this.#answerReadonlyTxn(call, request, sinceMs, agreedMs);
     else {
       this.#whenPermitted(
         call,
         (access) => txnRefusal(access, request, []),
-        () => this.#answerReadonlyTxn(call, request),
+        () => this.#answerReadonlyTxn(call, request, sinceMs, agreedMs),
       );
     }
   }
 
-  #answerReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest): void {
+  #answerReadonlyTxn(
+    call: UnaryCall,
+    request: etcdserverpb.TxnRequest,
+    sinceMs: number,
+    agreedMs: number,
+  ): void {
+    const { slow } = this.parts;
     const { kv } = this.parts.store.machine;
+    const explain = (counts: readonly number[], revision: number, size: number): void => {
+      const times = { sinceMs, agreedMs, endMs: slow.nowMs };
+      slow.endTxn(request, times, { counts, revision, size }, isTxnSerializable(request));
+    };
     const run = new TxnRun();
     try {
       run.startReadonly(kv, request);
       if (run.step(RANGE_STEP_KEYS) && call.mayHold(this.encoders.txn.size(run.result))) {
         this.replyTxn(call, run.result);
+        if (agreedMs - sinceMs > slow.readMs) {
+          const { responses, revision } = run.result;
+          explain(responses.map(countOf), revision, this.encoders.txn.size(run.result));
+        }
         return;
       }
     } catch (error) {
@@ -340,7 +385,15 @@ class KvService {
     }
     // Evaluated again from the start, on a pinned view.
     void this.#servePinned(call, kv.pin(Math.max(kv.compactedRev, 0)), (pin, slices) =>
-      this.#readLargeTxn(call, request, pin, slices),
+      this.#readLargeTxn(call, request, pin, slices, (ranges) => {
+        if (slow.nowMs - sinceMs <= slow.readMs) return;
+        const size = ranges.reduce((sum, { kvsSize }) => sum + kvsSize, 0);
+        explain(
+          ranges.map(({ count }) => count),
+          pin.currentRev,
+          size,
+        );
+      }),
     );
   }
 
@@ -349,6 +402,7 @@ class KvService {
     request: etcdserverpb.TxnRequest,
     pin: PinnedView,
     slices: Slices,
+    onRead: (ranges: readonly RangeBody[]) => void,
   ): Promise<LongAnswer | undefined> {
     const run = new TxnRun();
     run.startReadonly(pin, request, true);
@@ -357,12 +411,15 @@ class KvService {
       if (call.ended) return undefined;
     }
     const ops: OpBody[] = [];
+    const ranges: RangeBody[] = [];
     for (const op of run.result.succeeded ? request.success : request.failure) {
       invariant(op.request?.case === 'requestRange', 'the transaction only reads');
       const range = await readLargeRange(pin, op.request.value, slices, call);
       if (range === undefined) return undefined;
       ops.push({ kind: 'body', range });
+      ranges.push(range);
     }
+    onRead(ranges);
     return txnAnswer(this.parts.header, run.result, ops);
   }
 
@@ -388,62 +445,11 @@ class KvService {
   }
 }
 
+function countOf(op: TxnResult['responses'][number]): number {
+  return op.kind === 'range' ? op.range.lengths.length : 0;
+}
+
 // --- What waits ------------------------------------------------------------------------------------
-
-/** Of its request it has a copy. */
-class WaitingRange implements Read, RoomWaiter {
-  readonly #service: KvService;
-  readonly #call: UnaryCall;
-  readonly #request: etcdserverpb.RangeRequest;
-
-  constructor(service: KvService, call: UnaryCall, request: etcdserverpb.RangeRequest) {
-    this.#service = service;
-    this.#call = call;
-    this.#request = request;
-    // Byte fields are views of the connection's buffer, which is reused after this turn.
-    request.key = Uint8Array.from(request.key);
-    request.rangeEnd = Uint8Array.from(request.rangeEnd);
-  }
-
-  serve(): void {
-    if (this.#call.isBehind) this.#call.whenRoom(this);
-    else this.onRoom();
-  }
-
-  onRoom(): void {
-    this.#service.serveRange(this.#call, this.#request);
-  }
-
-  fail(error: EtcdErrorName): void {
-    failWith(this.#call, error);
-  }
-}
-
-class ReadonlyTxn implements Read, RoomWaiter {
-  readonly #service: KvService;
-  readonly #call: UnaryCall;
-  readonly #request: etcdserverpb.TxnRequest;
-
-  constructor(service: KvService, call: UnaryCall, request: etcdserverpb.TxnRequest) {
-    this.#service = service;
-    this.#call = call;
-    // Decoded from a copy: the request's bytes are valid in this turn only.
-    this.#request = methods.txn.request.decode(methods.txn.request.encode(request));
-  }
-
-  serve(): void {
-    if (this.#call.isBehind) this.#call.whenRoom(this);
-    else this.onRoom();
-  }
-
-  onRoom(): void {
-    this.#service.serveReadonlyTxn(this.#call, this.#request);
-  }
-
-  fail(error: EtcdErrorName): void {
-    failWith(this.#call, error);
-  }
-}
 
 /** A call that is answered when its entry has been applied. */
 abstract class KvProposal implements Proposal {

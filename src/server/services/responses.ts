@@ -18,7 +18,7 @@ import type {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import type { ResponseHeaders } from './response-header.ts';
+import type { ApplyResult } from '../../store/index.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;
@@ -227,7 +227,7 @@ export interface KvEncoders {
   readonly txn: Encoder<TxnResult>;
 }
 
-export function kvEncoders(header: ResponseHeaders): KvEncoders {
+export function kvEncoders(header: HeaderWriter): KvEncoders {
   return {
     range: {
       size: (result) => rangeSize(header, result),
@@ -246,4 +246,22 @@ export function kvEncoders(header: ResponseHeaders): KvEncoders {
       write: (result, target, offset) => writeTxn(header, result, target, offset),
     },
   };
+}
+
+/** Bytes of the answer as the state machine makes it, with a revision alone in its header. */
+export function sizeOfResult(result: ApplyResult): number | undefined {
+  switch (result.kind) {
+    case 'put':
+      return putSize(INNER_HEADER, result.put);
+    case 'range':
+      return rangeSize(INNER_HEADER, result.range);
+    case 'deleteRange':
+      return deleteSize(INNER_HEADER, result.delete);
+    case 'txn':
+      return txnSize(INNER_HEADER, result.txn);
+    case 'compaction':
+      return INNER_HEADER.size(result.revision);
+    default:
+      return undefined;
+  }
 }

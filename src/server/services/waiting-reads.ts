@@ -1,0 +1,86 @@
+// Ranges and transactions that only read, which wait for their read index, or for the client to take
+// earlier answers: one small object each.
+
+import type { RoomWaiter } from '../../grpc/index.ts';
+import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { failWith, type UnaryCall } from '../../rpc/index.ts';
+import type { Read } from '../consensus/read-index-queue.ts';
+import type { SlowRequests } from '../telemetry/slow-requests.ts';
+
+const { TxnRequestCodec } = etcdserverpb;
+
+/** What evaluates them, with the times of their arrival and of the agreement; monotonic milliseconds. */
+interface ReadService {
+  readonly parts: { readonly slow: Pick<SlowRequests, 'nowMs'> };
+  serveRange(
+    call: UnaryCall,
+    request: etcdserverpb.RangeRequest,
+    sinceMs: number,
+    agreedMs: number,
+  ): void;
+  serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest, sinceMs: number): void;
+}
+
+/** Of its request it has a copy. */
+export class WaitingRange implements Read, RoomWaiter {
+  readonly #service: ReadService;
+  readonly #call: UnaryCall;
+  readonly #request: etcdserverpb.RangeRequest;
+  readonly #sinceMs: number;
+
+  constructor(service: ReadService, call: UnaryCall, request: etcdserverpb.RangeRequest) {
+    this.#service = service;
+    this.#sinceMs = service.parts.slow.nowMs;
+    this.#call = call;
+    this.#request = request;
+    // Byte fields are views of the connection's buffer, which is reused after this turn.
+    request.key = Uint8Array.from(request.key);
+    request.rangeEnd = Uint8Array.from(request.rangeEnd);
+  }
+
+  serve(): void {
+    if (this.#call.isBehind) this.#call.whenRoom(this);
+    else this.onRoom();
+  }
+
+  onRoom(): void {
+    this.#service.serveRange(
+      this.#call,
+      this.#request,
+      this.#sinceMs,
+      this.#service.parts.slow.nowMs,
+    );
+  }
+
+  fail(error: EtcdErrorName): void {
+    failWith(this.#call, error);
+  }
+}
+
+export class ReadonlyTxn implements Read, RoomWaiter {
+  readonly #service: ReadService;
+  readonly #call: UnaryCall;
+  readonly #request: etcdserverpb.TxnRequest;
+  readonly #sinceMs: number;
+
+  constructor(service: ReadService, call: UnaryCall, request: etcdserverpb.TxnRequest) {
+    this.#service = service;
+    this.#call = call;
+    this.#sinceMs = service.parts.slow.nowMs;
+    // Decoded from a copy: the request's bytes are valid in this turn only.
+    this.#request = TxnRequestCodec.decode(TxnRequestCodec.encode(request));
+  }
+
+  serve(): void {
+    if (this.#call.isBehind) this.#call.whenRoom(this);
+    else this.onRoom();
+  }
+
+  onRoom(): void {
+    this.#service.serveReadonlyTxn(this.#call, this.#request, this.#sinceMs);
+  }
+
+  fail(error: EtcdErrorName): void {
+    failWith(this.#call, error);
+  }
+}
