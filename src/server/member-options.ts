@@ -1,6 +1,6 @@
 // Options of `Member.start`.
 
-import type { Env } from '../env/index.ts';
+import type { ByteStream, Env } from '../env/index.ts';
 import type { PasswordRunner } from './auth/password-threads.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
@@ -28,6 +28,8 @@ export interface MemberOptions {
   readonly listen?: boolean;
   /** Its certificates; needed where a URL of `config` is encrypted. `env.network` has those for peers. */
   readonly tls?: MemberTls | undefined;
+  /** Takes the place of each connection of a gRPC client, to see the bytes that pass. */
+  readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
   /** Ports bound at the addresses of `config`, which `start` owns. Default: it binds them. */
   readonly ports?: Ports;
 }

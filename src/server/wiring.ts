@@ -216,7 +216,8 @@ export class MemberParts {
     this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);
     this.services = createServiceTable(this);
     this.localCalls = createLocalCalls(this, this.services);
-    this.grpc = createGrpcServer(this, this.services, metrics.grpc);
+    const { traceStream } = options;
+    this.grpc = createGrpcServer({ config, env, log, traceStream }, this.services, metrics.grpc);
     this.gatewayCalls = createGatewayCalls(this, this.services, this.grpc, metrics.grpc);
   }
 

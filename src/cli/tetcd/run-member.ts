@@ -1,7 +1,7 @@
 // One member as a process. It reports to a service manager when it serves and when it stops.
 
 import { verify } from '../../base/index.ts';
-import { createNodeClock } from '../../env/index.ts';
+import { type Clock, createNodeClock } from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   asError,
@@ -50,6 +50,13 @@ function wantsFailpoints({ GOFAIL_FAILPOINTS, GOFAIL_HTTP }: NodeJS.ProcessEnv):
   return (GOFAIL_FAILPOINTS ?? '') !== '' || (GOFAIL_HTTP ?? '') !== '';
 }
 
+/** As Go's net/http2 reads the variable. */
+async function http2TracerOf({ GODEBUG = '' }: NodeJS.ProcessEnv, clock: Clock) {
+  const level = GODEBUG.includes('http2debug=2') ? 2 : 1;
+  if (level === 1 && !GODEBUG.includes('http2debug=1')) return undefined;
+  return (await import('./http2-debug.ts')).http2Tracer(level, clock);
+}
+
 /** Runs a member until a signal, its removal or a failure ends the process. */
 export async function runMember(
   { config, notes }: AcceptedConfig,
@@ -86,7 +93,7 @@ export async function runMember(
     const network = createNodeNetwork(tls?.peers, memberLocalAddress(config, log));
     const env = { ...plainEnv, network };
     const member = await Member.start({
-      ...{ config, env, log, tls },
+      ...{ config, env, log, tls, traceStream: await http2TracerOf(process.env, clock) },
       onFatal: die,
       // As etcd: the member has done what the others asked for.
       onRemoved: () => process.exit(0),

@@ -197,6 +197,8 @@ export interface ServerOptions {
   readonly onHandlerError?: (call: Call, error: unknown) => void;
   /** A connection was closed for breaking the protocol or a limit; for debug logs. */
   readonly onConnectionError?: (peer: Peer, error: Error) => void;
+  /** Takes the place of each accepted stream, to see the bytes that pass. */
+  readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
 }
 
 /** A gRPC server without sockets of its own: `listen` or `accept` pass connections to it. */

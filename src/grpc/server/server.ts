@@ -105,10 +105,12 @@ export class ServerCore implements Server {
   }
 
   accept(stream: ByteStream, options: AcceptOptions = {}): void {
-    const connection = new ServerConnection(stream, this, options);
+    const { traceStream } = this.#options;
+    const shown = traceStream === undefined ? stream : traceStream(stream);
+    const connection = new ServerConnection(shown, this, options);
     this.#connections.add(connection);
     if (this.#stopped || this.#connections.size > this.limits.connectionsMax) {
-      stream.destroy();
+      shown.destroy();
       return;
     }
     this.lateness.start();

@@ -1,7 +1,7 @@
 // The gRPC server of a member: limits from the flags, and the table of every service.
 
 import { goDuration } from '../../base/index.ts';
-import type { Env } from '../../env/index.ts';
+import type { ByteStream, Env } from '../../env/index.ts';
 import {
   createServer,
   type MethodStats,
@@ -128,6 +128,8 @@ function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepali
 }
 
 interface GrpcServerParts {
+  /** See `ServerOptions`. */
+  readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
   readonly config: ServerConfig;
   readonly env: Pick<Env, 'clock' | 'timers'>;
   readonly log: Logger;
@@ -154,6 +156,7 @@ export function createGrpcServer(
     onHandlerError: logsHandlerErrors(log),
     onConnectionError: (peer, error) =>
       log.debug('closed a connection', { address: peer.address, error }),
+    traceStream: parts.traceStream,
   });
   serveGrpc(table, server);
   return server;
