@@ -8,7 +8,7 @@ import { FLAGS } from '../src/server/config/flags.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { until } from './cluster/until.ts';
 import { ApiClient } from './helpers/api.ts';
-import { Member, serverUnderTest } from './helpers/member.ts';
+import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
 import { describeWith, need, REPOSITORY, systemProgram } from './helpers/real-etcd.ts';
 import { run } from './helpers/run.ts';
 
@@ -75,6 +75,7 @@ test('every page is run here', () => {
   expect(readdirSync(PAGES).sort()).toEqual([
     'corruption.md',
     'defragment.md',
+    'logs.md',
     'space.md',
     'upgrade-and-downgrade.md',
   ]);
@@ -97,6 +98,42 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
 });
 
 describeWith('commands of', [ours, curl], () => {
+  test('logs.md', async () => {
+    const logs = temporaryDirectory();
+    // Full: it is replaced at the start.
+    writeFileSync(join(logs, 'etcd.log'), '{"level":"warn"}\n'.padStart(1024 * 1024, ' '));
+    const rotation = '{"maxsize": 1, "maxage": 7, "maxbackups": 5, "compress": true}';
+    const member = await Member.start(need(ours), {
+      flags: [
+        ...[`--log-outputs=stderr,${join(logs, 'etcd.log')}`, '--enable-log-rotation'],
+        ...[`--log-rotation-config-json=${rotation}`, '--warning-apply-duration=0s'],
+      ],
+    });
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    await client.must('KV/Put', { key: 'k', value: 'secret' });
+    await client.must('KV/Range', { key: 'k' });
+    client.close();
+    await until('compressed', () =>
+      Promise.resolve(readdirSync(logs).some((name) => name.endsWith('.gz')) || undefined),
+    );
+    const here = (block: string): string => block.replaceAll('/var/log/etcd', logs);
+    const [dropped, files, slow, traces, ...more] = blocksOf('logs.md').map(here);
+    expect(more).toEqual([]);
+    expect(await runBlock(member, dropped!)).toContain('{reason="output"} 0\n');
+    const [former, current, warnings] = (await runBlock(member, files!)).split('\n');
+    expect(former).toMatch(/^etcd-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log\.gz$/);
+    expect(current).toBe('etcd.log');
+    expect(Number(warnings)).toBeGreaterThan(2);
+    const lines = await runBlock(member, slow!);
+    expect(lines).toContain('put:<key:\\"k\\" value_size:6 >');
+    expect(lines).toContain('"prefix":"read-only range ","request":"key:\\"k\\""');
+    expect(lines).not.toContain('secret');
+    expect(lines).toMatch(/^etcd_server_slow_apply_total [1-9]/m);
+    expect(await runBlock(member, traces!)).not.toBe('');
+    rmSync(logs, { recursive: true });
+  });
+
   test('defragment.md', async () => {
     const member = await Member.start(need(ours));
     members.push(member);
