@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type JsonGateway, wantsWebSocket } from '../../gateway/index.ts';
 import { identityOf } from '../../net/index.ts';
 import type { Versions } from '../cluster/own-versions.ts';
+import { answerDebugVars, type DebugVarsParts } from './debug-vars.ts';
 import type { HealthHandler } from './health.ts';
 import type { HttpAccess } from './http-access.ts';
 import { PairEnd } from './http2-bridge.ts';
@@ -32,6 +33,7 @@ export interface HttpSource {
   /** What `/version` shows. */
   versions(): Versions;
   readonly metricsPage: MetricsPage;
+  readonly debugVars: DebugVarsParts;
 }
 
 /** Answers one HTTP/1.1 (or non-gRPC HTTP/2) request. */
@@ -68,6 +70,8 @@ export function createHttpHandler(source: HttpSource, metricsOnly = false): Http
       return;
     else if (target.path === '/metrics') void source.metricsPage.answer(request, response);
     else if (source.health.handle(request, response, target)) return;
+    else if (target.path === '/debug/vars' && !metricsOnly)
+      void answerDebugVars(source.debugVars, request, response);
     else if (target.path === '/version' && !metricsOnly) answerVersion(source, request, response);
     else respondError(response, 404, '404 page not found');
   };

@@ -16,12 +16,13 @@ import { alarmName } from '../services/maintenance.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { DebugVarsParts } from './debug-vars.ts';
 import type { DebugPages, HttpSource } from './handler.ts';
 import { HealthHandler, type HealthMetrics, type HealthSource } from './health.ts';
 import { HttpAccess } from './http-access.ts';
 import { MetricsPage } from './metrics-page.ts';
 
-interface HttpSourceParts {
+interface HttpSourceParts extends DebugVarsParts {
   readonly callers: Pick<Callers, 'areAsked'>;
   readonly config: Pick<ServerConfig, 'clientTls' | 'enableGrpcGateway' | 'http'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
@@ -51,6 +52,7 @@ export function httpSourceOf(
       return parts.config.clientTls.clientCertAuth && parts.callers.areAsked;
     },
     debug,
+    debugVars: parts,
     versions: () => ownVersions(parts),
     metricsPage: new MetricsPage({ ...parts, log, render: () => metrics.render() }),
   };
