@@ -76,6 +76,7 @@ test('every page is run here', () => {
     'corruption.md',
     'defragment.md',
     'logs.md',
+    'monitor.md',
     'space.md',
     'upgrade-and-downgrade.md',
   ]);
@@ -90,6 +91,7 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
     'physical',
     'command-timeout',
     'max-old-space-size',
+    'compressed',
   ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
@@ -192,6 +194,33 @@ describeWith('commands of', [ours, curl], () => {
     expect(await runBlock(leader, metrics!)).toMatch(
       /^ok\n[\s\S]*hash_rev_duration_seconds_count [1-9]/,
     );
+  });
+
+  test('monitor.md', async () => {
+    const member = await Member.start(need(ours));
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    expect(await fill(client, 2)).toBe('');
+    client.close();
+    const [page, durations, own, probes, raft, ...more] = blocksOf('monitor.md');
+    expect(more).toEqual([]);
+    expect(await runBlock(member, page!)).toBe(
+      `etcd_server_go_version{server_go_version="${process.version}"} 1\n` +
+        'etcd_server_has_leader 1\netcd_server_version{server_version="3.7.1"} 1\n',
+    );
+    const times = await runBlock(member, durations!);
+    expect(times).toMatch(/^etcd_disk_wal_fsync_duration_seconds_count [1-9]/m);
+    expect(times).toContain(
+      'etcd_server_request_duration_seconds_count{success="true",type="Put"} 2',
+    );
+    const named = await runBlock(member, own!);
+    expect(named).toContain('tetcd_backend_disk_full 0\n');
+    expect(named).toMatch(/^nodejs_heap_size_used_bytes [1-9]/m);
+    const checks = ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'];
+    expect(await runBlock(member, probes!)).toBe(
+      `ok\n${checks.map((check) => `[+]${check} ok\n`).join('')}ok\nok\n{"health":"true","reason":""}`,
+    );
+    expect(await runBlock(member, raft!)).toContain('"raftState":"StateLeader"');
   });
 
   test('space.md', async () => {

@@ -32,6 +32,11 @@ export class Histogram {
   }
 
   observe(value: number): void {
+    this.observeMany(value, 1);
+  }
+
+  /** Observes `value` so many times. */
+  observeMany(value: number, times: number): void {
     let low = 0;
     let high = this.bounds.length;
     while (low < high) {
@@ -39,8 +44,30 @@ export class Histogram {
       if (value <= this.bounds[middle]!) high = middle;
       else low = middle + 1;
     }
-    this.counts[low]!++;
-    this.sum += value;
+    this.counts[low]! += times;
+    this.sum += value * times;
+  }
+}
+
+/** Durations of one operation, by outcome. */
+export class OutcomeTimes {
+  readonly #make: (success: boolean) => Histogram;
+  #success: Histogram | undefined = undefined;
+  #failure: Histogram | undefined = undefined;
+
+  /** `make` gives the histogram of an outcome, in seconds; called at its first observation. */
+  constructor(make: (success: boolean) => Histogram) {
+    this.#make = make;
+  }
+
+  observe(success: boolean, ms: number): void {
+    if (success) {
+      this.#success ??= this.#make(true);
+      this.#success.observe(ms / 1000);
+    } else {
+      this.#failure ??= this.#make(false);
+      this.#failure.observe(ms / 1000);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
-// Metadata read from a header list on demand.
+// Metadata read from a header list on demand. Hot: a member looks at it for every request, so that
+// nothing is made but the view.
 
 import { FIELD_KINDS, type HeaderField } from './hpack/index.ts';
-import { decodeBinaryValue, type Metadata, PairMetadata } from './metadata.ts';
+import { decodeBinaryValue, type Metadata } from './metadata.ts';
 
 /** Whether a received field is metadata: not a pseudo-header, and not gRPC's own. */
 function isMetadata(field: HeaderField): boolean {
@@ -18,10 +19,36 @@ function isMetadata(field: HeaderField): boolean {
 }
 
 /** The metadata in a header list; `:authority`, `user-agent` and `content-type` are visible in it. */
-export function metadataFromFields(fields: readonly HeaderField[]): Metadata {
-  const pairs: Array<readonly [string, string]> = [];
-  for (const field of fields) if (isMetadata(field)) pairs.push([field.name, field.value]);
-  return new PairMetadata(pairs);
+export class FieldMetadata implements Metadata {
+  readonly #fields: readonly HeaderField[];
+
+  constructor(fields: readonly HeaderField[]) {
+    this.#fields = fields;
+  }
+
+  get(name: string): string | undefined {
+    const fields = this.#fields;
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i]!;
+      if (field.name === name && isMetadata(field)) return field.value;
+    }
+    return undefined;
+  }
+
+  getAll(name: string): readonly string[] {
+    return this.entries()
+      .filter((entry) => entry[0] === name)
+      .map((entry) => entry[1]);
+  }
+
+  getBytes(name: string): Uint8Array | undefined {
+    const text = this.get(name);
+    return text === undefined ? undefined : decodeBinaryValue(text);
+  }
+
+  entries(): ReadonlyArray<readonly [string, string]> {
+    return this.#fields.filter(isMetadata).map(({ name, value }) => [name, value] as const);
+  }
 }
 
 /** The first field whose binary value is not base64, if any. */

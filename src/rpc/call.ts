@@ -20,6 +20,8 @@ export interface Caller {
  */
 export interface Call
   extends Pick<GrpcCall, 'path' | 'peer' | 'metadata' | 'deadlineMs' | 'ended' | 'isWanted'> {
+  /** Whether a service makes it in the course of another call, instead of a client. */
+  readonly isInner?: boolean;
   /** Set by the guard that authenticates; undefined for an unauthenticated request. */
   caller: Caller | undefined;
 }

@@ -77,6 +77,10 @@ export abstract class LocalCall implements Call {
     return true;
   }
 
+  get isInner(): boolean {
+    return this.#meter === undefined;
+  }
+
   /** The handler gets a message of so many bytes. */
   countReceived(bytes: number): void {
     if (this.#stats === undefined) return;

@@ -8,7 +8,7 @@
 // refusal before all handlers in `services/guards.ts`; a background task in
 // `duties/duties.ts`.
 
-import type { Env } from '../env/index.ts';
+import type { Clock, Env } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import type { DataDirectory } from '../offline/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
@@ -62,9 +62,11 @@ import { ResponseHeaders } from './services/response-header.ts';
 import { sizeOfResult } from './services/responses.ts';
 import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
 import { Snapshotter } from './snapshot/snapshotter.ts';
+import { CoarseClock } from './telemetry/coarse-clock.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { ServerMetrics } from './telemetry/metrics-table.ts';
+import { RequestTimes } from './telemetry/request-times.ts';
 import { SlowRequests } from './telemetry/slow-requests.ts';
 
 /** Start and stop, as the parts see them. */
@@ -97,6 +99,9 @@ export class MemberParts {
   readonly memberId: bigint;
   readonly clusterId: bigint;
   readonly requestIds: RequestIds;
+  /** Read once per turn, for times that need not be exact. */
+  readonly turnClock: Clock;
+  readonly requestTimes: RequestTimes;
   /** Use of the JavaScript heap. */
   readonly heapUse: () => HeapUse;
 
@@ -169,6 +174,8 @@ export class MemberParts {
     this.memberId = booted.memberId;
     this.clusterId = booted.clusterId;
     this.requestIds = new RequestIds(this.memberId, env.clock.wallMs());
+    this.turnClock = new CoarseClock(env.clock, env.timers);
+    this.requestTimes = new RequestTimes(this);
     this.heapUse = options.heapUse ?? v8HeapUse;
 
     this.directory = booted.directory;
@@ -185,7 +192,10 @@ export class MemberParts {
     this.throttle = new LoginThrottle(env);
     this.logins = new Logins(this);
 
-    this.slow = new SlowRequests({ config, env, log, metrics: this.metrics, sizeOfResult });
+    const { turnClock } = this;
+    this.slow = new SlowRequests({
+      ...{ config, env, turnClock, log, metrics: this.metrics, sizeOfResult },
+    });
     this.raft = new RaftState(this);
     this.reports = new RaftReports(this);
     this.store = this.#createStore(materials);
@@ -217,7 +227,8 @@ export class MemberParts {
     this.services = createServiceTable(this);
     this.localCalls = createLocalCalls(this, this.services);
     const { traceStream } = options;
-    this.grpc = createGrpcServer({ config, env, log, traceStream }, this.services, metrics.grpc);
+    const grpcParts = { config, env, turnClock, log, traceStream };
+    this.grpc = createGrpcServer(grpcParts, this.services, metrics.grpc);
     this.gatewayCalls = createGatewayCalls(this, this.services, this.grpc, metrics.grpc);
   }
 

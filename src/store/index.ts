@@ -2,6 +2,7 @@
 
 export type { ApplyResult } from './apply/apply-result.ts';
 export type { AuthHost } from './apply/auth-host.ts';
+export { OperationTimes } from './apply/operation-times.ts';
 export { costOfPut, costOfTxn, LEASE_COST_BYTES } from './apply/request-cost.ts';
 export {
   encodeEnvelope,

@@ -1,6 +1,6 @@
 // Counters of the store. The server's registry names them.
 
-import type { Counter, Gauge, Histogram } from '../base/index.ts';
+import type { Counter, Gauge, Histogram, MetricFamily } from '../base/index.ts';
 
 export interface StoreMetrics {
   readonly mvcc: {
@@ -20,5 +20,13 @@ export interface StoreMetrics {
     readonly granted: Counter;
     readonly revoked: Counter;
     readonly ttlSeconds: Histogram;
+  };
+  readonly server: {
+    /** Labels: `v3`, the operation by etcd's name, `true` or `false`. */
+    readonly applySeconds: MetricFamily<Histogram>;
+  };
+  readonly watch: {
+    readonly responseSeconds: Histogram;
+    readonly eventSeconds: Histogram;
   };
 }

@@ -344,6 +344,11 @@ export class ApiStream {
     this.#stream.resume();
   }
 
+  /** A message as it stands, which may be none. */
+  sendRaw(bytes: Buffer): void {
+    if ('write' in this.#stream) this.#stream.write(bytes);
+  }
+
   /** Resolves true when `holds()` does, looking after each message; false after `timeoutMs`. */
   async until(holds: () => boolean, timeoutMs = 10_000): Promise<boolean> {
     let late = false;

@@ -1,7 +1,7 @@
 // One attempt at a call: the stream on one connection. A call that no server has processed may be
 // attempted again elsewhere; what outlives an attempt is in the call (`client-call.ts`).
 
-import { metadataFromFields } from '../field-metadata.ts';
+import { FieldMetadata } from '../field-metadata.ts';
 import { HTTP2_ERROR, http2ErrorName } from '../http2/protocol.ts';
 import type { Encoder } from '../message-encoder.ts';
 import { GrpcStream } from '../server/grpc-stream.ts';
@@ -77,7 +77,7 @@ export class ClientAttempt extends GrpcStream {
       return;
     }
     this.receiveEncoding = head.encoding;
-    this.call.onHead(metadataFromFields(head.fields));
+    this.call.onHead(new FieldMetadata(head.fields));
   }
 
   #takeTrailers(head: ResponseHead): void {

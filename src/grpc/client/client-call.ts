@@ -6,7 +6,7 @@
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
-import { metadataFromFields } from '../field-metadata.ts';
+import { FieldMetadata } from '../field-metadata.ts';
 import type { HeaderField } from '../hpack/index.ts';
 import { BYTES_ENCODER, type Encoder } from '../message-encoder.ts';
 import { EMPTY_METADATA, type Metadata, pairsFromInit } from '../metadata.ts';
@@ -174,7 +174,7 @@ export abstract class ClientCallRecord implements ClientCall, HasDeadline {
     this.attempt = undefined;
     this.#dropKept();
     this.channel.deadlines.remove(this);
-    const trailers = fields === undefined ? EMPTY_METADATA : metadataFromFields(fields);
+    const trailers = fields === undefined ? EMPTY_METADATA : new FieldMetadata(fields);
     this.tellStatus({ code, message, trailers, unprocessed });
   }
 

@@ -4,10 +4,11 @@
 // `:scheme`). A request that is not gRPC and goes on to an HTTP server must follow the RFC.
 
 import { ERROR_CODES, hasCode } from '../../base/index.ts';
+import { FieldMetadata } from '../field-metadata.ts';
 import { IDENTITY } from '../gzip.ts';
 import { FIELD_KINDS, type HeaderField } from '../hpack/index.ts';
 import { HELD_HEAD_BYTES_MIN } from '../limits.ts';
-import { base64ErrorAt, decodeBinaryValue } from '../metadata.ts';
+import { base64ErrorAt, decodeBinaryValue, type Metadata } from '../metadata.ts';
 import { STATUS, type StatusCode } from '../status.ts';
 import { parseTimeout } from '../timeout.ts';
 
@@ -50,8 +51,14 @@ export class RequestHead {
   message = '';
   /** The fields in order, pseudo-header fields included. */
   fields: readonly HeaderField[] = [];
+  #metadata: Metadata | undefined = undefined;
   /** Cache of the owner for the route of `path`. */
   route: unknown = undefined;
+
+  get metadata(): Metadata {
+    this.#metadata ??= new FieldMetadata(this.fields);
+    return this.#metadata;
+  }
 }
 
 /** Reads a header list. Never throws: errors are in the result. */

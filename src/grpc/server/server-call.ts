@@ -2,7 +2,6 @@
 
 import { invariant } from '../../base/index.ts';
 import type { HasDeadline } from '../deadlines.ts';
-import { metadataFromFields } from '../field-metadata.ts';
 import { GZIP } from '../gzip.ts';
 import { RESET_AGE_MS_FREE, RESET_DEADLINE_MS_NEAR, RESET_NEAR_DEADLINE_COST } from '../limits.ts';
 import type { Encoder } from '../message-encoder.ts';
@@ -36,7 +35,6 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   /** Status of the trailers, which are sent once the queue is empty. */
   #endStatus: StatusCode = STATUS.OK;
   #endMessage = '';
-  #metadata: Metadata | undefined = undefined;
 
   constructor(connection: ServerConnection, id: number, head: RequestHead, route: Route) {
     super(connection, id);
@@ -57,8 +55,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   }
 
   get metadata(): Metadata {
-    this.#metadata ??= metadataFromFields(this.head.fields);
-    return this.#metadata;
+    return this.head.metadata;
   }
 
   /** The connection's output has room again; see `ServerConnection.holdCall`. */

@@ -14,6 +14,7 @@ const SLOW_MS = 100;
 /** A loop over an applier whose entries take as many steps and as much time as the test says. */
 function rig() {
   const events: string[] = [];
+  const observed: number[] = [];
   const failures: unknown[] = [];
   const turns: (() => void)[] = [];
   const state = {
@@ -41,6 +42,7 @@ function rig() {
       if (open.left === 0) events.push(`end ${open.index}`);
       return open.left === 0;
     },
+    observe: (tookMs: number) => void observed.push(tookMs),
     whenReady: () => state.room,
     endTurn: () => events.push('turn'),
   } satisfies EntryApplier & { appliedIndex: number };
@@ -62,7 +64,7 @@ function rig() {
     for (const resolve of turns.splice(0)) resolve();
     await settled();
   };
-  return { loop, events, failures, turns, state, nextTurn };
+  return { loop, events, observed, failures, turns, state, nextTurn };
 }
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -95,7 +97,7 @@ describe('entries', () => {
   });
 
   test('that are large end before the next begins', async () => {
-    const { loop, events, state, nextTurn } = rig();
+    const { loop, events, observed, state, nextTurn } = rig();
     state.steps = (index) => (index === 2 ? 5 : 0);
     state.costMs = (index) => (index === 2 ? APPLY_SLICE_MS / 2 : 0);
     loop.deliver(messageOf(1, 3));
@@ -103,6 +105,7 @@ describe('entries', () => {
     expect(events.filter((event) => event !== 'turn')).toEqual([
       ...['begin 1', 'begin 2', 'end 2', 'begin 3', 'applied 3'],
     ]);
+    expect(observed).toEqual([0, 3 * APPLY_SLICE_MS, 0]);
   });
 
   test('wait while the backend has no room, and only then', async () => {

@@ -20,6 +20,8 @@ export interface EntryApplier {
   begin(entry: Entry): boolean;
   /** Continues the entry that `begin` left incomplete. */
   step(): boolean;
+  /** The entry that has ended took so long. */
+  observe(tookMs: number): void;
   /** Resolves when the backend takes more; undefined if it does now. */
   whenReady(): Promise<void> | undefined;
   /** No entry follows in this turn: sends what was collected over several entries. */
@@ -150,6 +152,7 @@ export class ApplyLoop {
       }
       now = clock.monotonicMs();
       if (!this.#open) {
+        applier.observe(now - this.#beganMs);
         onEntryEnd(this.#openEntry!, this.#beganMs, now);
         this.#openEntry = undefined;
         this.#finishMessage();

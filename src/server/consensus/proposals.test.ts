@@ -24,6 +24,7 @@ function rig() {
   const time = { nowMs: 1000 };
   const state = { hasRoom: true, backlog: 0, leads: true };
   const expired: number[] = [];
+  const observed: string[] = [];
   const proposals = new Proposals({
     memberId: 7n,
     requestIds: new RequestIds(7n, 1),
@@ -42,7 +43,10 @@ function rig() {
       expire: (madeBefore) => expired.push(madeBefore),
       proposeConfChange: (change) => confChanges.push(change),
     },
-    env: { clock: { monotonicMs: () => time.nowMs, wallMs: () => 0 } },
+    turnClock: { monotonicMs: () => time.nowMs },
+    requestTimes: {
+      observe: (kind, success, ms) => void observed.push(`${kind} ${success} ${ms}`),
+    },
     config: { electionMs: 1000, grpc: { maxRequestBytes: 1000 } },
     raft: {
       leader: 0n,
@@ -60,7 +64,7 @@ function rig() {
   });
   const propose = (name: string, body = BODY, start = 1, end = 4) =>
     proposals.propose(REQUEST_KIND.PUT, undefined, body, start, end, waiter(name));
-  return { proposals, proposed, expired, time, state, heard, propose, waiter };
+  return { proposals, proposed, expired, observed, time, state, heard, propose, waiter };
 }
 
 function envelopeOf(payload: Uint8Array): RequestEnvelope {
@@ -187,6 +191,35 @@ test('a member that stops tells everybody, and takes no more', () => {
   proposals.proposeV2(() => EMPTY_BYTES, waiter('v2'));
   expect(heard).toEqual(['a STOPPED', 'again STOPPED', 'late STOPPED', 'v2 STOPPED']);
   expect([proposed.length, proposals.pendingCount]).toEqual([2, 0]);
+});
+
+test('times of what went through the log: a refusal when it was applied is a success', () => {
+  const { proposals, proposed, observed, time, propose, state, waiter } = rig();
+  propose('a');
+  time.nowMs += 3;
+  proposals
+    .take(7, envelopeOf(proposed[0]!).idLow)
+    ?.complete({ kind: 'error', error: 'COMPACTED' });
+  propose('too large', new Uint8Array(1000), 0, 1000);
+  const gone = { ...waiter('gone'), isWanted: () => false };
+  proposals.propose(REQUEST_KIND.TXN, undefined, BODY, 1, 4, gone);
+  state.leads = false;
+  proposals.proposeAsLeader(REQUEST_KIND.LEASE_REVOKE, undefined, BODY, waiter('follower'));
+  state.hasRoom = false;
+  propose('full');
+  state.hasRoom = true;
+  propose('late');
+  proposals.proposeV2(() => BODY, waiter('v2'));
+  time.nowMs += 60_000;
+  proposals.expire();
+  const { PUT, TXN, LEASE_REVOKE } = REQUEST_KIND;
+  expect(observed).toEqual([
+    `${PUT} true 3`,
+    `${PUT} false 0`,
+    `${TXN} false 0`,
+    `${LEASE_REVOKE} false 0`,
+    `${PUT} false 60000`,
+  ]);
 });
 
 test('a v2 request is made for the id that it is awaited by', () => {

@@ -5,13 +5,19 @@
 // which they were made, which is the order of the map.
 
 import { invariant } from '../../base/index.ts';
-import type { Env } from '../../env/index.ts';
+import type { Clock } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
-import { encodeEnvelope, type RequestKind, type RequestUser } from '../../store/index.ts';
+import {
+  encodeEnvelope,
+  REQUEST_KIND,
+  type RequestKind,
+  type RequestUser,
+} from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { APPLY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
+import type { RequestTimes } from '../telemetry/request-times.ts';
 import type { RaftState } from './raft-state.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
@@ -28,14 +34,25 @@ export interface Proposal {
   isWanted?(): boolean;
 }
 
+const { NONE } = REQUEST_KIND;
+
 /** A proposal that waits for raft to take it, then for its entry to be applied. */
 class Pending implements Proposer {
+  /** NONE: it is not measured. */
+  readonly kind: RequestKind;
   readonly proposal: Proposal;
   readonly sinceMs: number;
   readonly #idLow: number;
-  readonly #all: Map<number, Pending>;
+  readonly #all: Proposals;
 
-  constructor(proposal: Proposal, sinceMs: number, idLow: number, all: Map<number, Pending>) {
+  constructor(
+    kind: RequestKind,
+    proposal: Proposal,
+    sinceMs: number,
+    idLow: number,
+    all: Proposals,
+  ) {
+    this.kind = kind;
     this.proposal = proposal;
     this.sinceMs = sinceMs;
     this.#idLow = idLow;
@@ -47,7 +64,7 @@ class Pending implements Proposer {
   }
 
   drop(): void {
-    this.#all.delete(this.#idLow);
+    this.#all.drop(this.#idLow);
   }
 }
 
@@ -55,7 +72,9 @@ interface ProposalsParts extends TimeoutErrorParts {
   readonly config: Pick<ServerConfig, 'electionMs'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
   };
-  readonly env: Pick<Env, 'clock'>;
+  /** Times of proposals tolerate that it stands still within a turn. */
+  readonly turnClock: Pick<Clock, 'monotonicMs'>;
+  readonly requestTimes: Pick<RequestTimes, 'observe'>;
   readonly requestIds: RequestIds;
   readonly loop: Pick<
     ReadyLoop,
@@ -110,10 +129,11 @@ export class Proposals {
     const idLow = ids.next();
     const payload = encodeEnvelope(kind, ids.high, idLow, body, start, end, caller);
     if (payload.length > config.grpc.maxRequestBytes) {
+      this.#parts.requestTimes.observe(kind, false, 0);
       proposal.fail('REQUEST_TOO_LARGE');
       return;
     }
-    loop.propose(payload, this.#wait(idLow, proposal));
+    loop.propose(payload, this.#wait(kind, idLow, proposal));
   }
 
   /**
@@ -133,8 +153,8 @@ export class Proposals {
     }
     const idLow = ids.next();
     const payload = encodeEnvelope(kind, ids.high, idLow, body, 0, body.length, caller);
-    this.#wait(idLow, proposal);
-    this.#parts.loop.proposeAsLeader(payload, () => this.take(ids.high, idLow)?.fail('NOT_LEADER'));
+    this.#wait(kind, idLow, proposal);
+    this.#parts.loop.proposeAsLeader(payload, () => this.drop(idLow)?.fail('NOT_LEADER'));
   }
 
   /** Proposes a payload of the v2 dialect, encoded with the request id that it gets. */
@@ -142,7 +162,7 @@ export class Proposals {
     if (this.#refuses(proposal)) return;
     const ids = this.#ids;
     const idLow = ids.next();
-    this.#parts.loop.propose(encode(ids.whole(idLow)), this.#wait(idLow, proposal));
+    this.#parts.loop.propose(encode(ids.whole(idLow)), this.#wait(NONE, idLow, proposal));
   }
 
   /** Proposes a membership change, with a new request id. */
@@ -152,7 +172,7 @@ export class Proposals {
     const idLow = ids.next();
     this.#parts.loop.proposeConfChange(
       { ...change, id: ids.whole(idLow) },
-      this.#wait(idLow, proposal).sinceMs,
+      this.#wait(NONE, idLow, proposal).sinceMs,
     );
   }
 
@@ -164,10 +184,10 @@ export class Proposals {
     return true;
   }
 
-  #wait(idLow: number, proposal: Proposal): Pending {
+  #wait(kind: RequestKind, idLow: number, proposal: Proposal): Pending {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
-    const sinceMs = this.#parts.env.clock.monotonicMs();
-    const pending = new Pending(proposal, sinceMs, idLow, this.#pending);
+    const sinceMs = this.#parts.turnClock.monotonicMs();
+    const pending = new Pending(kind, proposal, sinceMs, idLow, this);
     invariant(!this.#stopped, 'a member that stops takes no proposals');
     this.#pending.set(idLow, pending);
     return pending;
@@ -180,7 +200,23 @@ export class Proposals {
     if (pending === undefined) return undefined;
     invariant(this.#pending.delete(idLow), 'a proposal is taken once');
     this.takenSinceMs = pending.sinceMs;
+    this.#observe(pending, true);
     return pending.proposal;
+  }
+
+  /** Removes and returns a proposal that raft will not get. */
+  drop(idLow: number): Proposal | undefined {
+    const pending = this.#pending.get(idLow);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(idLow);
+    this.#observe(pending, false);
+    return pending.proposal;
+  }
+
+  #observe({ kind, sinceMs }: Pending, success: boolean): void {
+    if (kind === NONE) return;
+    const { requestTimes, turnClock } = this.#parts;
+    requestTimes.observe(kind, success, turnClock.monotonicMs() - sinceMs);
   }
 
   /** {@link take} by the whole id. */
@@ -198,22 +234,19 @@ export class Proposals {
    * taken are dropped.
    */
   expire(): void {
-    const madeBefore = this.#parts.env.clock.monotonicMs() - this.#timeoutMs;
+    const madeBefore = this.#parts.turnClock.monotonicMs() - this.#timeoutMs;
     this.#parts.loop.expire(madeBefore);
-    for (const [idLow, { proposal, sinceMs }] of this.#pending) {
+    for (const [idLow, { sinceMs }] of this.#pending) {
       if (sinceMs > madeBefore) return;
-      this.#pending.delete(idLow);
       this.failedCount++;
-      proposal.fail(timeoutErrorOf(this.#parts, sinceMs));
+      this.drop(idLow)!.fail(timeoutErrorOf(this.#parts, sinceMs));
     }
   }
 
   /** The member stops: fails every waiting proposal. */
   stop(): void {
     this.#stopped = true;
-    const failed = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { proposal } of failed) proposal.fail('STOPPED');
+    for (const idLow of [...this.#pending.keys()]) this.drop(idLow)!.fail('STOPPED');
     invariant(this.#pending.size === 0, 'nothing is proposed while the member stops');
   }
 }

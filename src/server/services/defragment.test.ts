@@ -220,6 +220,7 @@ describe('health', () => {
   /** What a watcher of the whole member's health is told. */
   function follow(member: SimMember, told: number[]): StreamHandler {
     const call = {
+      metadata: new Map(),
       write: (_: unknown, message: { status: number }) => {
         told.push(message.status);
         return true;

@@ -1,7 +1,7 @@
 // The gRPC server of a member: limits from the flags, and the table of every service.
 
 import { goDuration } from '../../base/index.ts';
-import type { ByteStream, Env } from '../../env/index.ts';
+import type { ByteStream, Clock, Env } from '../../env/index.ts';
 import {
   createServer,
   type MethodStats,
@@ -11,7 +11,6 @@ import {
 import { type Call, type CallMeter, LocalCalls, ServiceTable, serveGrpc } from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
-import { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import { timestamp } from '../telemetry/log-format.ts';
 import type { GrpcMetrics } from '../telemetry/metrics-grpc.ts';
@@ -132,6 +131,7 @@ interface GrpcServerParts {
   readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
   readonly config: ServerConfig;
   readonly env: Pick<Env, 'clock' | 'timers'>;
+  readonly turnClock: Clock;
   readonly log: Logger;
 }
 
@@ -146,7 +146,7 @@ export function createGrpcServer(
   const server = createServer({
     timers: env.timers,
     // Durations of calls are measured, precisely only if histograms are enabled.
-    clock: config.metrics === 'extensive' ? env.clock : new CoarseClock(env.clock, env.timers),
+    clock: config.metrics === 'extensive' ? env.clock : parts.turnClock,
     limits: {
       receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
       maxConcurrentStreams: config.grpc.maxConcurrentStreams,

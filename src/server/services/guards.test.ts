@@ -42,6 +42,7 @@ function ask(member: Member, state: State, metadata = new Map<string, string>())
     membership: { isLearner },
     raft: { leader },
     quota: { mayGrow: () => mayGrow },
+    metrics: member.parts.metrics,
   });
   const served: string[] = [];
   const messages = new Set<string>();
@@ -104,6 +105,7 @@ test('a learner serves ranges that are serializable', async () => {
       membership: { isLearner: true },
       raft: { leader: 1n },
       quota: { mayGrow: () => true },
+      metrics: member.parts.metrics,
     });
     const serves = (serializable: boolean) => {
       const request = KVService.methods.range.request.create({ serializable });
@@ -134,7 +136,10 @@ test('what clients ask for is proposed in the name of the caller', async () => {
     const failures: string[] = [];
     for (const caller of [root, undefined]) {
       for (const [path, bytes] of writes) {
-        const call = { caller, fail: (_: number, text: string) => failures.push(text) };
+        const call = {
+          ...{ caller, metadata: new Map() },
+          fail: (_: number, text: string) => failures.push(text),
+        };
         servingOf(member, path)(call as unknown as UnaryCall, bytes);
       }
     }

@@ -1,6 +1,6 @@
 // What a member refuses before any handler sees it, in the order in which it is asked.
 //
-//     learner ──► leader ──► memory ──► request ──► authentication ──► handler
+//     learner ──► client's version ──► leader ──► memory ──► request ──► authentication ──► handler
 
 import { STATUS } from '../../grpc/index.ts';
 import { ETCD_ERRORS, EtcdError } from '../../protocol/index.ts';
@@ -16,6 +16,8 @@ import type { OwnMembership } from '../cluster/own-membership.ts';
 import type { RaftState } from '../consensus/raft-state.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import type { Quota } from '../duties/quota.ts';
+import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import { countingClients } from './client-requests.ts';
 
 /** Error text when the heap is too full for another watcher, stream or lease. */
 export const TOO_MUCH_OPEN: string = ETCD_ERRORS.REQUEST_TOO_MANY_REQUESTS.message;
@@ -29,11 +31,18 @@ export interface GuardParts {
   readonly raft: Pick<RaftState, 'leader'>;
   readonly membership: Pick<OwnMembership, 'isLearner'>;
   readonly quota: Pick<Quota, 'mayGrow'>;
+  readonly metrics: Pick<ServerMetrics, 'server'>;
 }
 
 /** A new guard gets its place in this list. */
 export function memberGuards(parts: GuardParts): readonly Guard[] {
-  return [forLearner(parts), forLeader(parts), forMemory(parts), forRequest];
+  return [
+    forLearner(parts),
+    countingClients(parts.metrics),
+    forLeader(parts),
+    forMemory(parts),
+    forRequest,
+  ];
 }
 
 /** A learner serves only methods with the trait `servedByLearner`. */

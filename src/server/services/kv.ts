@@ -35,6 +35,7 @@ import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
+import type { RequestTimes } from '../telemetry/request-times.ts';
 import type { SlowRequests } from '../telemetry/slow-requests.ts';
 import { readLargeRange } from './large-range.ts';
 import {
@@ -64,6 +65,7 @@ export interface KvParts extends RangeStreamParts {
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
   readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'backend' | 'kv'>;
+  readonly requestTimes: Pick<RequestTimes, 'beginRange' | 'endRange' | 'dropRange' | 'endTxn'>;
   readonly slow: Pick<SlowRequests, 'nowMs' | 'readMs' | 'endRange' | 'endTxn'>;
 }
 
@@ -132,13 +134,14 @@ class KvService {
     sinceMs: number,
     agreedMs: number,
   ): void {
-    if (!call.isWanted()) return;
-    if (!this.parts.callers.areAsked) this.#answerRange(call, request, sinceMs, agreedMs);
+    const { callers, requestTimes } = this.parts;
+    if (!callers.areAsked && call.isWanted()) this.#answerRange(call, request, sinceMs, agreedMs);
     else {
       this.#whenPermitted(
         call,
         (access) => rangeRefusal(access, request),
         () => this.#answerRange(call, request, sinceMs, agreedMs),
+        () => requestTimes.dropRange(sinceMs),
       );
     }
   }
@@ -147,12 +150,18 @@ class KvService {
     call: UnaryCall,
     refusalOf: (access: Access) => EtcdErrorName | undefined,
     then: () => void,
+    otherwise: () => void,
   ): void {
     const { callers } = this.parts;
+    if (!call.isWanted()) {
+      otherwise();
+      return;
+    }
     callers.check(call, refusalOf, (refusal) => {
-      if (refusal !== undefined) failWith(call, refusal);
-      else if (callers.isOutdated(call)) failWith(call, 'AUTH_OLD_REVISION');
-      else if (call.isWanted()) then();
+      const failure = refusal ?? (callers.isOutdated(call) ? 'AUTH_OLD_REVISION' : undefined);
+      if (failure !== undefined) failWith(call, failure);
+      if (failure === undefined && call.isWanted()) then();
+      else otherwise();
     });
   }
 
@@ -162,8 +171,9 @@ class KvService {
     sinceMs: number,
     agreedMs: number,
   ): void {
-    const { store, metrics, slow } = this.parts;
+    const { store, metrics, slow, requestTimes } = this.parts;
     metrics.mvcc.ranges.value++;
+    const beganMs = requestTimes.beginRange();
     const run = this.#rangeRun;
     const result = this.#rangeResult;
     try {
@@ -171,6 +181,7 @@ class KvService {
       if (run.step(RANGE_STEP_KEYS) || this.#endsInThisTurn(run)) {
         const bytes = result.byteCount();
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
+          requestTimes.endRange(true, sinceMs, beganMs);
           call.reply(this.encoders.range, result);
           if (agreedMs - sinceMs > slow.readMs) {
             const size = sizeOfResult({ kind: 'range', range: result }) ?? bytes;
@@ -183,16 +194,18 @@ class KvService {
         // The result is used beyond this turn, so the next range gets another one.
         this.#rangeResult = new RangeResult();
         if (call.mayHold(bytes)) {
+          requestTimes.endRange(true, sinceMs, beganMs);
           call.holdMemory(bytes);
           this.#replyLong(call, rangeAnswer(this.parts.header, bodyOf(result)));
           return;
         }
       }
     } catch (error) {
+      requestTimes.endRange(false, sinceMs, beganMs);
       this.#failRead(call, error);
       return;
     }
-    void this.#serveLargeRange(call, request, sinceMs, agreedMs);
+    void this.#serveLargeRange(call, request, sinceMs, agreedMs, beganMs);
   }
 
   /** Goes on with a range that is longer than a step, for a slice. */
@@ -208,15 +221,18 @@ class KvService {
     request: etcdserverpb.RangeRequest,
     sinceMs: number,
     agreedMs: number,
+    beganMs: number,
   ): Promise<void> {
-    const { slow, store } = this.parts;
+    const { requestTimes, slow, store } = this.parts;
     const { kv } = store.machine;
+    let success = false;
     await this.#servePinned(
       call,
       kv.pin(request.revision > 0 ? request.revision : kv.currentRev),
       async (pin, slices) => {
         const body = await readLargeRange(pin, request, slices, call);
         if (body === undefined) return undefined;
+        success = true;
         const endMs = slow.nowMs;
         if (endMs - sinceMs > slow.readMs) {
           const answer = { count: body.count, revision: body.revision, size: body.kvsSize };
@@ -225,6 +241,7 @@ class KvService {
         return rangeAnswer(this.parts.header, body);
       },
     );
+    requestTimes.endRange(success, sinceMs, beganMs);
   }
 
   /** Answers from a view that is held until the last piece of the answer is made. */
@@ -344,14 +361,16 @@ class KvService {
 
   /** Evaluates and answers a transaction that only reads. */
   serveReadonlyTxn(call: UnaryCall, request: etcdserverpb.TxnRequest, sinceMs: number): void {
-    if (!call.isWanted()) return;
-    const agreedMs = this.parts.slow.nowMs;
-    if (!this.parts.callers.areAsked) this.#answerReadonlyTxn(call, request, sinceMs, agreedMs);
-    else {
+    const { callers, requestTimes, slow } = this.parts;
+    const agreedMs = slow.nowMs;
+    if (!callers.areAsked && call.isWanted()) {
+      this.#answerReadonlyTxn(call, request, sinceMs, agreedMs);
+    } else {
       this.#whenPermitted(
         call,
         (access) => txnRefusal(access, request, []),
         () => this.#answerReadonlyTxn(call, request, sinceMs, agreedMs),
+        () => requestTimes.endTxn(false, sinceMs),
       );
     }
   }
@@ -362,7 +381,7 @@ class KvService {
     sinceMs: number,
     agreedMs: number,
   ): void {
-    const { slow } = this.parts;
+    const { requestTimes, slow } = this.parts;
     const { kv } = this.parts.store.machine;
     const explain = (counts: readonly number[], revision: number, size: number): void => {
       const times = { sinceMs, agreedMs, endMs: slow.nowMs };
@@ -372,6 +391,7 @@ class KvService {
     try {
       run.startReadonly(kv, request);
       if (run.step(RANGE_STEP_KEYS) && call.mayHold(this.encoders.txn.size(run.result))) {
+        requestTimes.endTxn(true, sinceMs);
         this.replyTxn(call, run.result);
         if (agreedMs - sinceMs > slow.readMs) {
           const { responses, revision } = run.result;
@@ -380,12 +400,15 @@ class KvService {
         return;
       }
     } catch (error) {
+      requestTimes.endTxn(false, sinceMs);
       this.#failRead(call, error);
       return;
     }
     // Evaluated again from the start, on a pinned view.
+    let success = false;
     void this.#servePinned(call, kv.pin(Math.max(kv.compactedRev, 0)), (pin, slices) =>
       this.#readLargeTxn(call, request, pin, slices, (ranges) => {
+        success = true;
         if (slow.nowMs - sinceMs <= slow.readMs) return;
         const size = ranges.reduce((sum, { kvsSize }) => sum + kvsSize, 0);
         explain(
@@ -394,7 +417,7 @@ class KvService {
           size,
         );
       }),
-    );
+    ).then(() => requestTimes.endTxn(success, sinceMs));
   }
 
   async #readLargeTxn(

@@ -106,7 +106,10 @@ test('near the heap limit no stream, watcher or lease is added, and what is ther
       expect(ends).toHaveLength(1);
     }
     const failures: Ended[] = [];
-    const call = { fail: (status: number, message: string) => failures.push({ status, message }) };
+    const call = {
+      metadata: new Map(),
+      fail: (status: number, message: string) => failures.push({ status, message }),
+    };
     const grant = servingOf(member, GRANT);
     grant(call as unknown as UnaryCall, Uint8Array.of());
     expect(failures).toEqual([refusal]);

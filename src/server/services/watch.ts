@@ -72,9 +72,9 @@ export interface WatchParts {
   readonly config: Pick<ServerConfig, 'electionMs' | 'watchProgressNotifyIntervalMs'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
   };
-  readonly env: Pick<Env, 'entropy' | 'timers'>;
+  readonly env: Pick<Env, 'clock' | 'entropy' | 'timers'>;
   readonly log: Logger;
-  readonly metrics: Pick<ServerMetrics, 'mvcc'>;
+  readonly metrics: Pick<ServerMetrics, 'mvcc' | 'watch'>;
   readonly header: ResponseHeaders;
   readonly raft: Pick<RaftState, 'leader'>;
   readonly quota: Pick<Quota, 'mayGrow'>;
@@ -117,6 +117,8 @@ class WatchCall implements StreamHandler, WatchSink {
   readonly #fragmentBytesMax: number;
   /** Whether the connection is full: batches are refused, requests are not read. */
   #full = false;
+  /** Events in the responses with which it became full. */
+  #pendingEvents = 0;
   #ended = false;
   #progressTimer: Timer | undefined;
   #leaderTimer: Timer | undefined;
@@ -171,6 +173,7 @@ class WatchCall implements StreamHandler, WatchSink {
   onDrain(): void {
     if (this.#ended || !this.#full) return;
     this.#full = false;
+    this.#notePending(0);
     this.#call.resume();
     this.#parts.store.machine.watch.resume(this.#stream);
   }
@@ -232,7 +235,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#watches.set(answer.watcher, made);
     const response = this.#response.reset(kv.currentRev, made.idField);
     response.created = true;
-    this.#send(response);
+    this.#sendControl(response);
     watch.schedule();
   }
 
@@ -245,7 +248,7 @@ class WatchCall implements StreamHandler, WatchSink {
     response.created = true;
     response.canceled = true;
     response.cancelReason = reason;
-    this.#send(response);
+    this.#sendControl(response);
   }
 
   /** A watcher that the stream does not have is not answered, as in etcd. */
@@ -256,7 +259,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#watches.delete(watcher);
     const response = this.#response.reset(kv.currentRev, watchIdField(id));
     response.canceled = true;
-    this.#send(response);
+    this.#sendControl(response);
   }
 
   // --- From the hub ------------------------------------------------------------------------------
@@ -270,6 +273,9 @@ class WatchCall implements StreamHandler, WatchSink {
     const made = this.#watches.get(watcher);
     if (made === undefined) return true;
     made.quiet = false;
+    const { sends } = this.#parts.store.machine.watch;
+    sends.responses++;
+    sends.events += batch.size;
     this.#parts.metrics.mvcc.events.value += batch.size;
     const bytes = batch.byteCount();
     if (made.fragment && bytes >= this.#fragmentBytesMax && batch.size > 1) {
@@ -282,6 +288,7 @@ class WatchCall implements StreamHandler, WatchSink {
       response.eventBytes = bytes;
       this.#send(response);
     }
+    if (this.#full) this.#notePending(batch.size);
     return true;
   }
 
@@ -342,6 +349,13 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 
   #notifyProgress(): void {
+    const { env, metrics } = this.#parts;
+    const began = env.clock.monotonicMs();
+    this.#sendProgress();
+    metrics.watch.progressSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+  }
+
+  #sendProgress(): void {
     const { hub } = this.#parts.store.machine.watch;
     for (const [watcher, made] of this.#watches) {
       if (!made.progressNotify) continue;
@@ -357,6 +371,19 @@ class WatchCall implements StreamHandler, WatchSink {
     failpoints.active?.hit('beforeSendWatchResponse');
     if (this.#ended || this.#call.write(this.#encoder, response) || this.#full) return;
     this.#fill();
+  }
+
+  /** An answer to a request. */
+  #sendControl(response: WatchResponse): void {
+    const { env, metrics } = this.#parts;
+    const began = env.clock.monotonicMs();
+    this.#send(response);
+    metrics.watch.controlSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+  }
+
+  #notePending(events: number): void {
+    this.#parts.metrics.mvcc.pendingEvents.value += events - this.#pendingEvents;
+    this.#pendingEvents = events;
   }
 
   #fill(): void {
@@ -386,6 +413,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#leaderTimer?.cancel();
     this.#parts.store.machine.watch.hub.close(this.#stream);
     this.#watches.clear();
+    this.#notePending(0);
     this.#parts.metrics.mvcc.watchStreams.value--;
   }
 }

@@ -27,13 +27,9 @@ function rig() {
   const metrics = { server: { slowApplies: { value: 0 } } };
   const slow = new SlowRequests({
     config: { warningApplyDurationMs: 100 },
+    turnClock: clock,
     env: {
       clock,
-      timers: {
-        after: () => ({ cancel: () => {} }),
-        atEndOfTurn: (callback: () => void) => callback(),
-        nextTurn: () => Promise.resolve(),
-      },
       entropy: { bytes: () => Uint8Array.of(0, 0, 0, 200) },
     },
     log: createLogger({ level: 'info', format: 'json' }, sink, clock, 'x'),

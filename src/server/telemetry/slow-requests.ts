@@ -2,12 +2,11 @@
 // applies. Hot where nothing is slow: two comparisons for an entry, one for a read, and no object.
 
 import { goDuration, utf8FromBytes } from '../../base/index.ts';
-import type { Env } from '../../env/index.ts';
+import type { Clock, Env } from '../../env/index.ts';
 import { EtcdError, etcdserverpb, raftpb } from '../../protocol/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { TRACE_THRESHOLD_MS } from '../limits.ts';
-import { CoarseClock } from './coarse-clock.ts';
 import type { LogFields, Logger } from './log.ts';
 import { timestamp } from './log-format.ts';
 import type { ServerMetrics } from './metrics-table.ts';
@@ -15,7 +14,9 @@ import { entryText, rangeText, txnText } from './request-text.ts';
 
 interface SlowRequestsParts {
   readonly config: Pick<ServerConfig, 'warningApplyDurationMs'>;
-  readonly env: Pick<Env, 'clock' | 'timers' | 'entropy'>;
+  readonly env: Pick<Env, 'clock' | 'entropy'>;
+  /** Read once in a turn. */
+  readonly turnClock: Pick<Clock, 'monotonicMs'>;
   readonly log: Logger;
   readonly metrics: Pick<ServerMetrics, 'server'>;
   /** Bytes of the answer, without ids and term in its header; undefined where that is not known. */
@@ -47,7 +48,6 @@ const AGREEMENT = 'agreement among raft nodes before linearized reading';
 
 export class SlowRequests {
   readonly #parts: SlowRequestsParts;
-  readonly #clock: CoarseClock;
   readonly #warnMs: number;
   /** A read of a longer duration is given to {@link endRange} or {@link endTxn}. */
   readonly readMs: number;
@@ -58,14 +58,13 @@ export class SlowRequests {
 
   constructor(parts: SlowRequestsParts) {
     this.#parts = { ...parts, log: parts.log.child('server/telemetry/slow-requests.ts') };
-    this.#clock = new CoarseClock(parts.env.clock, parts.env.timers);
     this.#warnMs = parts.config.warningApplyDurationMs;
     this.readMs = Math.min(this.#warnMs, TRACE_THRESHOLD_MS);
   }
 
   /** Monotonic milliseconds, read once in a turn. */
   get nowMs(): number {
-    return this.#clock.monotonicMs();
+    return this.#parts.turnClock.monotonicMs();
   }
 
   /** The result of the entry that is being applied; it is not kept beyond it. */

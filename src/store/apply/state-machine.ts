@@ -33,6 +33,7 @@ import type { Backend } from '../backend/backend.ts';
 import { Compactor, type CompactorOptions, type KvHash } from '../kv/compactor.ts';
 import { hashBackend, hashKv } from '../kv/hash.ts';
 import type { KvStore } from '../kv/kv-store.ts';
+import { SendTimes } from '../kv/send-times.ts';
 import { WatchFeed } from '../kv/watch-feed.ts';
 import type { StoreMetrics } from '../metrics.ts';
 import { AlarmStore } from '../schema/alarm-store.ts';
@@ -47,6 +48,7 @@ import { KindApplier } from './kind-applier.ts';
 import { KvApplier } from './kv-applier.ts';
 import { LeaseApplier } from './lease-applier.ts';
 import { decodeOperation } from './operation.ts';
+import { OperationTimes } from './operation-times.ts';
 import { PermissionApplier } from './permission-applier.ts';
 import { AlarmApplier, QuotaApplier, type RequestApplier } from './request-applier.ts';
 import {
@@ -134,6 +136,10 @@ export class StateMachine {
   readonly #host: StateMachineHost;
   readonly #applier: RequestApplier;
   readonly #envelope = new RequestEnvelope();
+  readonly #times: OperationTimes;
+  /** Operation of the entry that has ended, and whether it was refused; NONE for one without. */
+  #endedKind: RequestKind = REQUEST_KIND.NONE;
+  #endedWell = true;
   /** The entry that is open. */
   #entry: raftpb.Entry | undefined;
   /** What has replaced this machine, and what it has replaced as long as that is read. */
@@ -144,6 +150,9 @@ export class StateMachine {
     const { env, backend, kv, cluster, host, metrics } = options;
     this.#env = env;
     this.#metrics = metrics;
+    this.#times = new OperationTimes((operation, success) =>
+      metrics.server.applySeconds.with('v3', applyLabel(operation), String(success)),
+    );
     this.#host = host;
     this.backend = backend;
     this.kv = kv;
@@ -155,7 +164,8 @@ export class StateMachine {
     });
     this.alarms = new AlarmStore(backend);
     if (options.watch === undefined) {
-      this.watch = new WatchFeed(env, backend, kv, options.compaction.onFailure);
+      const sends = new SendTimes(env.clock, metrics.watch);
+      this.watch = new WatchFeed(env, backend, kv, sends, options.compaction.onFailure);
     } else {
       this.watch = options.watch;
       this.watch.rehome(backend, kv);
@@ -243,6 +253,13 @@ export class StateMachine {
     return this.#applier.step() && this.#endRequest();
   }
 
+  /** The entry that has ended took so long. */
+  observe(tookMs: number): void {
+    if (this.#endedKind === REQUEST_KIND.NONE) return;
+    this.#times.observe(this.#endedKind, this.#endedWell, tookMs);
+    this.#endedKind = REQUEST_KIND.NONE;
+  }
+
   #begin(entry: raftpb.Entry): boolean {
     if (entry.type !== ENTRY_NORMAL) {
       const settle = this.#applyConfChange(entry);
@@ -278,6 +295,7 @@ export class StateMachine {
     if (operation === undefined) {
       this.#applyMembership(entry.index, kind, body.subarray(bodyStart, bodyEnd));
       this.#end();
+      this.#noteEnd(kind, APPLIED);
       this.#host.onResult(idHigh, idLow, APPLIED);
       return true;
     }
@@ -286,9 +304,17 @@ export class StateMachine {
 
   #endRequest(): true {
     this.#end();
-    const { idHigh, idLow } = this.#envelope;
-    this.#host.onResult(idHigh, idLow, this.#applier.result);
+    const { idHigh, idLow, kind } = this.#envelope;
+    const { result } = this.#applier;
+    this.#noteEnd(kind, result);
+    this.#host.onResult(idHigh, idLow, result);
     return true;
+  }
+
+  /** As in etcd, a compaction of what is compacted is no failure. */
+  #noteEnd(kind: RequestKind, result: ApplyResult): void {
+    this.#endedKind = kind;
+    this.#endedWell = result.kind !== 'error' || result.error === 'COMPACTED';
   }
 
   /** The entry's effects are complete. */
@@ -414,6 +440,11 @@ export class StateMachine {
       tree.close();
     }
   }
+}
+
+/** etcd leaves this one operation unnamed. */
+function applyLabel(operation: string): string {
+  return operation === 'AuthStatus' ? 'unknown' : operation;
 }
 
 /** raftpb.EntryType: anything but a membership change. */

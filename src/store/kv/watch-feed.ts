@@ -16,9 +16,12 @@ import {
 import type { Backend } from '../backend/backend.ts';
 import { WATCH_CATCH_UP_BUDGET } from '../limits.ts';
 import type { KvStore } from './kv-store.ts';
+import type { SendTimes } from './send-times.ts';
 
 export class WatchFeed {
   readonly #hub: WatchHub;
+  /** Streams count here what they are sent. */
+  readonly sends: SendTimes;
   readonly #onFailure: (error: unknown) => void;
   readonly #env: Env;
   #backend: Backend;
@@ -29,7 +32,14 @@ export class WatchFeed {
   #stopped = false;
 
   /** `onFailure` is called if the store cannot be read: the member must stop. */
-  constructor(env: Env, backend: Backend, kv: KvStore, onFailure: (error: unknown) => void) {
+  constructor(
+    env: Env,
+    backend: Backend,
+    kv: KvStore,
+    sends: SendTimes,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.sends = sends;
     this.#onFailure = onFailure;
     this.#env = env;
     this.#backend = backend;
@@ -67,7 +77,8 @@ export class WatchFeed {
     const window = this.#pending;
     if (window === undefined) return;
     this.#pending = undefined;
-    this.#hub.notifyWindow(this.#kv, window);
+    if (this.#hub.syncedCount === 0) this.#hub.notifyWindow(this.#kv, window);
+    else this.sends.measure(() => this.#hub.notifyWindow(this.#kv, window));
   }
 
   /** The stream has room again. */
@@ -113,7 +124,10 @@ export class WatchFeed {
     // In a later turn, so that a new watcher's `created` response comes first.
     const slices = new Slices(this.#env);
     await slices.next();
-    while (!this.#stopped && !this.hub.catchUp(this.#kv, this.#backend, WATCH_CATCH_UP_BUDGET)) {
+    const step = (): boolean => this.#hub.catchUp(this.#kv, this.#backend, WATCH_CATCH_UP_BUDGET);
+    while (!this.#stopped) {
+      this.flush();
+      if (this.sends.measure(step)) break;
       if (slices.isOver) await slices.next();
     }
     this.#catchingUp = false;

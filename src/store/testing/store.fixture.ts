@@ -6,6 +6,7 @@ import {
   Gauge,
   Histogram,
   latin1FromBytes,
+  MetricFamily,
   Slices,
 } from '../../base/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
@@ -50,6 +51,8 @@ export function storeMetrics(): StoreMetrics {
       hashRevSeconds: histogram(),
     },
     lease: { granted: new Counter(), revoked: new Counter(), ttlSeconds: histogram() },
+    server: { applySeconds: new MetricFamily(3, histogram) },
+    watch: { responseSeconds: histogram(), eventSeconds: histogram() },
   };
 }
 
