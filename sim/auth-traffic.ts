@@ -7,8 +7,11 @@ import type { AdminOperation, AuthEvidence } from './check/auth-guarantees.ts';
 import { clientTarget } from './check/client-target.ts';
 import type { Request } from './check/history.ts';
 import type { Reply, Target } from './check/recorder.ts';
+import type { WatchEvidence } from './check/watch-permissions.ts';
 import type { SimCluster } from './cluster.ts';
 import type { SimNode } from './node.ts';
+import type { Plan, TokenKind } from './plan.ts';
+import { UserWatches } from './user-watches.ts';
 
 export const OPERATOR: { readonly user: string; readonly password: string } = {
   ...{ user: 'root', password: 'root' },
@@ -39,9 +42,13 @@ export class RunUsers {
   readonly #refusedPasswords = new Map<string, string[]>();
   readonly #administration: AdminOperation[] = [];
   readonly #targets: UserTarget[] = [];
+  readonly #tokens: TokenKind;
+  readonly watches: UserWatches;
 
-  constructor(cluster: SimCluster, seed: number) {
+  constructor(cluster: SimCluster, { seed, tokens }: Pick<Plan, 'seed' | 'tokens'>) {
     this.#cluster = cluster;
+    this.#tokens = tokens;
+    this.watches = new UserWatches(cluster, seed);
     this.#random = seededRandom(seed ^ 0xa074);
   }
 
@@ -52,6 +59,11 @@ export class RunUsers {
       refusedPasswords: this.#refusedPasswords,
       administration: this.#administration,
     };
+  }
+
+  get watchEvidence(): WatchEvidence {
+    const { asked, users } = this.watches;
+    return { states: this.#cluster.authStates, tokens: this.#tokens, asked, users };
   }
 
   /** Users, roles, and authentication on; false if that does not succeed in time. */
@@ -86,6 +98,19 @@ export class RunUsers {
 
   close(): void {
     for (const target of this.#targets) target.close();
+  }
+
+  /** Begins watches that last, and asks for others until then. */
+  async watch(endMs: number): Promise<void> {
+    const { nodes } = this.#cluster;
+    const numbers = Array.from({ length: PASSWORDS }, (_, number) => number);
+    const users = USERS.map((user) => ({
+      ...{ user, passwords: numbers.map((number) => passwordOf(user, number)) },
+    }));
+    this.watches.open(users, nodes);
+    await Promise.all(
+      users.map((each, i) => this.watches.ask(each, i === 0 ? [nodes[0]!] : nodes, endMs)),
+    );
   }
 
   /** Changes users and roles until then. */

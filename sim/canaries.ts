@@ -4,6 +4,8 @@
 import { type Access, AuthState } from '../src/auth/index.ts';
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
 import { Callers } from '../src/server/auth/callers.ts';
+import { JwtTokens } from '../src/server/auth/jwt-tokens.ts';
+import type { TokenOutcome } from '../src/server/auth/token-provider.ts';
 import { ReadIndexQueue } from '../src/server/consensus/read-index-queue.ts';
 import { CallerClient } from '../src/server/services/caller-client.ts';
 import { KeyQueue } from '../src/server/services/key-queue.ts';
@@ -13,7 +15,7 @@ import { REQUEST_KIND } from '../src/store/index.ts';
 import { META_KEY } from '../src/store/schema/schema.ts';
 import { Wal } from '../src/wal/index.ts';
 import type { SimCluster } from './cluster.ts';
-import type { PlanKind } from './plan.ts';
+import type { PlanKind, TokenKind } from './plan.ts';
 
 export interface Canary {
   readonly name: string;
@@ -21,6 +23,8 @@ export interface Canary {
   readonly faults: readonly string[];
   /** The kind of runs that it is about; by default chosen by the seed. */
   readonly kind?: PlanKind;
+  /** Of users, if it is about them. */
+  readonly tokens?: TokenKind;
   /** Of each run; by default that of any run. */
   readonly durationMs?: number;
   /** It must be found within so many seeds. */
@@ -197,6 +201,52 @@ const keptPermissions: Canary = {
   },
 };
 
+/** Of the watches of a stream only the first is asked for: the check of every one. */
+const uncheckedWatches: Canary = {
+  name: 'unchecked-watches',
+  faults: ['kill'],
+  kind: 'users',
+  durationMs: 5_000,
+  seeds: 3,
+  plant: () => {
+    const asked = new WeakSet<object>();
+    return wrap(
+      Callers.prototype,
+      'check',
+      (check) =>
+        function (this: Callers, call, refusalOf, then) {
+          const isStream = 'pause' in call;
+          if (isStream && asked.has(call)) then(undefined);
+          else check.call(this, call, refusalOf, then);
+          if (isStream) asked.add(call);
+        },
+    );
+  },
+};
+
+/** A JWT is good for the users and roles as they are now, not only as they were when it was signed. */
+const agelessTokens: Canary = {
+  name: 'ageless-tokens',
+  faults: ['kill'],
+  kind: 'users',
+  tokens: 'jwt',
+  durationMs: 5_000,
+  seeds: 3,
+  plant: () => {
+    const ageless = (info: TokenOutcome): TokenOutcome =>
+      typeof info === 'object' ? { ...info, authRevision: undefined } : info;
+    return wrap(
+      JwtTokens.prototype,
+      'info',
+      (info) =>
+        function (this: JwtTokens, token) {
+          const known = info.call(this, token);
+          return known instanceof Promise ? known.then(ageless) : ageless(known);
+        },
+    );
+  },
+};
+
 /** Whoever has entered the queue of a lock is taken for the first. */
 const earlyTurn: Canary = {
   name: 'early-turn',
@@ -243,6 +293,8 @@ export const CANARIES: readonly Canary[] = [
   uncheckedReads,
   uncheckedPuts,
   keptPermissions,
+  uncheckedWatches,
+  agelessTokens,
   earlyTurn,
   lostWakeUp,
 ];

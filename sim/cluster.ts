@@ -228,15 +228,15 @@ export class SimCluster {
     return nodes.map(({ name }) => ({ host: name, port: CLIENT_PORT }));
   }
 
-  /** As the operator unless `auth` names another user. */
+  /** As the operator unless `auth` names another user, or nobody. */
   client(
     nodes: readonly SimNode[] = this.nodes,
-    auth: ClusterOptions['operator'] = this.#options.operator,
+    auth: ClusterOptions['operator'] | null = this.#options.operator,
   ): Client {
     const endpoints = nodes.map(({ name }) => `${name}:${CLIENT_PORT}`);
     const { runtime } = this;
     const limits = { timeoutMs: CALL_TIMEOUT_MS, connectTimeoutMs: 1000 };
-    return new Client({ endpoints, runtime, auth, ...limits });
+    return new Client({ endpoints, runtime, auth: auth ?? undefined, ...limits });
   }
 
   /** One call of an operator; undefined if it failed, which is logged. */

@@ -1,5 +1,5 @@
 // npm run sim -- [--seed n] [--seconds 60] [--duration ms] [--faults kill,split] [--canary name]
-//   [--kind keys|users|locks] [--verbose] [--save directory]
+//   [--kind keys|users|locks] [--tokens simple|jwt] [--verbose] [--save directory]
 //
 // With a seed: that run, exactly. Without: one seed after the other, from a random one on (or --from),
 // until the time is over or something is wrong (--keep: and then on). TETCD_VERIFY=all turns the
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { verify } from '../src/base/index.ts';
 import { CANARIES } from './canaries.ts';
 import { historyToJson } from './check/history.ts';
-import { PLAN_KINDS } from './plan.ts';
+import { PLAN_KINDS, TOKEN_KINDS } from './plan.ts';
 import { runSim, type SimOptions, type SimReport } from './run.ts';
 
 const { values } = parseArgs({
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     faults: { type: 'string' },
     canary: { type: 'string' },
     kind: { type: 'string' },
+    tokens: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     save: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -29,7 +30,7 @@ const { values } = parseArgs({
 });
 
 function commandOf(seed: number): string {
-  const rest = (['duration', 'faults', 'canary', 'kind'] as const).flatMap((name) =>
+  const rest = (['duration', 'faults', 'canary', 'kind', 'tokens'] as const).flatMap((name) =>
     values[name] === undefined ? [] : [`--${name} ${values[name]}`],
   );
   return ['npm run sim --', `--seed ${seed}`, ...rest].join(' ');
@@ -44,10 +45,15 @@ function optionsOf(seed: number): SimOptions {
   if (values.kind !== undefined && kind !== values.kind) {
     throw new Error(`no such kind; there are ${PLAN_KINDS.join(', ')}`);
   }
+  const tokens = TOKEN_KINDS.find((each) => each === values.tokens) ?? canary?.tokens;
+  if (values.tokens !== undefined && tokens !== values.tokens) {
+    throw new Error(`no such tokens; there are ${TOKEN_KINDS.join(', ')}`);
+  }
   const faults = values.faults?.split(',') ?? canary?.faults;
   return {
     seed,
     kind,
+    tokens,
     command: commandOf(seed),
     ...(values.duration === undefined ? {} : { durationMs: Number(values.duration) }),
     ...(faults === undefined ? {} : { faults }),

@@ -6,6 +6,7 @@ import { IMMEDIATE_PASSWORDS } from '../src/server/auth/password-threads.ts';
 import { parseConfig, type ServerConfig } from '../src/server/config/index.ts';
 import { Member } from '../src/server/member.ts';
 import { createLogger } from '../src/server/telemetry/log.ts';
+import { IMMEDIATE_SIGNATURES, JWT_OPTION, writeJwtKey } from './jwt.ts';
 
 export const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
@@ -127,8 +128,10 @@ export class SimNode {
         if (isCurrent()) this.#note(line.trimEnd());
       },
     };
+    const config = this.#config();
+    if (config.auth.token === JWT_OPTION) await writeJwtKey(env.disk);
     const member = await Member.start({
-      config: this.#config(),
+      config,
       env,
       log: createLogger({ level: 'info', format: 'console' }, sink, env.clock, this.name),
       onFatal: (error) => {
@@ -139,6 +142,7 @@ export class SimNode {
       },
       heapUse: () => ({ usedBytes: 0, limitBytes: 1 }),
       passwordRunner: IMMEDIATE_PASSWORDS,
+      jwtSignatures: IMMEDIATE_SIGNATURES,
       listen: false,
       walSegmentSize: this.#options.walSegmentSize,
     });

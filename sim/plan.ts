@@ -7,6 +7,7 @@ import type { ServerConfig } from '../src/server/config/index.ts';
 import { REVISION_COMPACTION_INTERVAL_MS } from '../src/server/limits.ts';
 import type { TrafficMix } from './check/traffic.ts';
 import { FAULTS, type Fault } from './faults.ts';
+import { JWT_OPTION } from './jwt.ts';
 
 export const PLAN_KINDS = ['keys', 'users', 'locks'] as const;
 /**
@@ -15,9 +16,14 @@ export const PLAN_KINDS = ['keys', 'users', 'locks'] as const;
  */
 export type PlanKind = (typeof PLAN_KINDS)[number];
 
+export const TOKEN_KINDS = ['simple', 'jwt'] as const;
+export type TokenKind = (typeof TOKEN_KINDS)[number];
+
 export interface Plan {
   readonly seed: number;
   readonly kind: PlanKind;
+  /** Where there are users. */
+  readonly tokens: TokenKind;
   readonly size: number;
   readonly durationMs: number;
   /** How long nothing happens after traffic and faults. */
@@ -40,6 +46,8 @@ export interface PlanOptions {
   readonly faults?: readonly string[];
   /** By default chosen by the seed. */
   readonly kind?: PlanKind | undefined;
+  /** Of users; by default chosen by the seed. */
+  readonly tokens?: TokenKind | undefined;
 }
 
 const DURATION_MS = 30_000;
@@ -54,7 +62,7 @@ export function planOf(options: PlanOptions): Plan {
   const plan = keysPlan(options, random);
   const kind = options.kind ?? pick('keys', 'keys', 'keys', 'users', 'users', 'locks');
   if (kind === 'locks') return { ...plan, kind };
-  const withUsers = kind === 'keys' ? plan : usersPlan(plan, random);
+  const withUsers = kind === 'keys' ? plan : usersPlan(plan, options, random);
   const compaction = pick('none', 'none', 'none', 'periodic', 'periodic', 'revision');
   return compaction === 'none' ? withUsers : compactedPlan(withUsers, compaction);
 }
@@ -71,15 +79,19 @@ function compactedPlan(plan: Plan, mode: 'periodic' | 'revision'): Plan {
   };
 }
 
-function usersPlan(plan: Plan, random: Random): Plan {
+function usersPlan(plan: Plan, options: PlanOptions, random: Random): Plan {
   const { maxClusterVersion } = plan.settings;
   // What releases up to 3.4 would not apply alike is refused.
   const minor = Math.max(5, maxClusterVersion?.minor ?? 5);
   const simpleTokenTtlMs = random.below(2) === 0 ? 300_000 : 2_000;
-  const auth = { token: 'simple', simpleTokenTtlMs, bcryptCost: 4 };
+  const chosen = random.below(3) === 0 ? 'jwt' : 'simple';
+  const tokens = options.tokens ?? chosen;
+  const token = tokens === 'jwt' ? JWT_OPTION : 'simple';
+  const auth = { token, simpleTokenTtlMs, bcryptCost: 4 };
   return {
     ...plan,
     kind: 'users',
+    tokens,
     settings: { ...plan.settings, maxClusterVersion: { major: 3, minor }, auth },
   };
 }
@@ -89,6 +101,7 @@ function keysPlan(options: PlanOptions, random: Random): Plan {
   return {
     seed: options.seed,
     kind: 'keys',
+    tokens: 'simple',
     size: pick(3, 3, 3, 5),
     durationMs: options.durationMs ?? DURATION_MS,
     idleMs: 0,

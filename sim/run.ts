@@ -15,6 +15,7 @@ import { checkLeases } from './check/leases.ts';
 import { RawWatch } from './check/raw-watch.ts';
 import { runTraffic } from './check/traffic.ts';
 import { checkWatches } from './check/watch-guarantees.ts';
+import { checkWatchPermissions, countWatches } from './check/watch-permissions.ts';
 import { SimCluster } from './cluster.ts';
 import { checkMembers, compareHashes, settle } from './end.ts';
 import { DRIFT_PERCENT_MAX, type FaultKind } from './faults.ts';
@@ -109,7 +110,7 @@ class Run {
     this.#plan = plan;
     // Not that of the world, so that faults do not depend on how many numbers the members draw.
     this.#random = seededRandom(plan.seed ^ 0x5eed);
-    this.#users = plan.kind === 'users' ? new RunUsers(cluster, plan.seed) : undefined;
+    this.#users = plan.kind === 'users' ? new RunUsers(cluster, plan) : undefined;
   }
 
   async all(): Promise<void> {
@@ -127,7 +128,10 @@ class Run {
     }
     this.#openWatches();
     const endMs = cluster.clock.monotonicMs() + this.#plan.durationMs;
-    await Promise.all([this.#traffic(endMs), this.#nemesis(endMs), this.#users?.administer(endMs)]);
+    await Promise.all([
+      ...[this.#traffic(endMs), this.#nemesis(endMs)],
+      ...[this.#users?.administer(endMs), this.#users?.watch(endMs)],
+    ]);
     cluster.log('calm');
     await cluster.sleep(this.#plan.idleMs);
     const clientsEnd = async () => await this.#contention?.end();
@@ -168,10 +172,15 @@ class Run {
       ];
     }
     const violations = checkHistory(history, { log, drift });
-    const evidence = this.#users?.evidence;
-    if (evidence === undefined) return violations;
-    for (const [what, count] of countAuth(history, evidence)) cluster.count(`[${what}]`, count);
-    return [...violations, ...checkAuth(history, evidence)];
+    if (this.#users === undefined) return violations;
+    const { evidence, watchEvidence } = this.#users;
+    const counts = [...countAuth(history, evidence), ...countWatches(history, watchEvidence)];
+    for (const [what, count] of counts) cluster.count(`[${what}]`, count);
+    return [
+      ...violations,
+      ...checkAuth(history, evidence),
+      ...checkWatchPermissions(history, watchEvidence),
+    ];
   }
 
   // --- Clients -----------------------------------------------------------------------------------
@@ -252,11 +261,15 @@ class Run {
       ...cluster.running.map(({ member }) => member!.parts.store.machine.kv.currentRev),
     );
     const endpoints = cluster.endpoints(cluster.running);
-    for (const watch of this.#watches) watch.moveTo(endpoints);
+    // Those of users arrive where they are permitted.
+    const ofUsers = this.#users?.watches.lasting ?? [];
+    const watches = [...this.#watches, ...ofUsers];
+    for (const watch of watches) watch.moveTo(endpoints);
     const endMs = cluster.nowMs + QUIET_MS_MAX;
-    const isBehind = (watch: RawWatch): boolean => watch.nextRevision <= last;
-    while (this.#watches.some(isBehind) && cluster.nowMs < endMs) {
-      for (const watch of this.#watches) if (isBehind(watch)) watch.requestProgress();
+    const isBehind = (watch: RawWatch): boolean =>
+      watch.nextRevision <= last && (watch.isServed || !ofUsers.includes(watch));
+    while (watches.some(isBehind) && cluster.nowMs < endMs) {
+      for (const watch of watches) if (isBehind(watch)) watch.requestProgress();
       await cluster.sleep(500);
     }
     for (const watch of this.#clientWatches) {
@@ -268,12 +281,12 @@ class Run {
       }
       watch.close(last);
     }
-    for (const [i, watch] of this.#watches.entries()) {
+    for (const [i, watch] of watches.entries()) {
       if (isBehind(watch)) {
-        const text = `watch w${i} has come to ${watch.nextRevision - 1}, the store is at ${last}`;
+        const text = `watch ${i} has come to ${watch.nextRevision - 1}, the store is at ${last}`;
         cluster.wrong('watches arrive', text);
       }
-      watch.close(last);
+      watch.close(watch.isServed || !ofUsers.includes(watch) ? last : 0);
     }
   }
 
@@ -296,7 +309,7 @@ class Run {
         // Sometimes another one begins while this one lasts.
         if (random.below(3) > 0) await done;
       }
-      for (const watch of this.#watches) {
+      for (const watch of [...this.#watches, ...(this.#users?.watches.lasting ?? [])]) {
         if (random.below(4) === 0) watch.requestProgress();
         if (random.below(10) === 0) watch.break();
       }

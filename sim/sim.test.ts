@@ -50,8 +50,8 @@ test('every kind of fault is in some plan', () => {
 describe('the checkers find', () => {
   test.each(CANARIES)('$name within $seeds seeds', { timeout: 180_000 }, async (canary) => {
     for (let seed = SEED; seed < SEED + canary.seeds; seed++) {
-      const { faults, kind, durationMs = DURATION_MS } = canary;
-      const report = await runSim({ seed, durationMs, canary, faults, kind });
+      const { faults, kind, tokens, durationMs = DURATION_MS } = canary;
+      const report = await runSim({ seed, durationMs, canary, faults, kind, tokens });
       // That it is found by what it breaks, not by the noise that it makes.
       if (report.violations.some(({ rule }) => rule !== BUSY_RULE)) return;
     }

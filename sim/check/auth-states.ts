@@ -8,6 +8,8 @@ import { etcdserverpb, raftpb } from '../../src/protocol/index.ts';
 const KEYS_MAX = 40;
 const NAMES = [
   'k',
+  // Beyond what is ever permitted, for ranges without an end.
+  'm',
   ...Array.from({ length: KEYS_MAX }, (_, i) => `k${String(i).padStart(2, '0')}`),
 ];
 /** The keys of the traffic, and one between each and the next. */
@@ -19,6 +21,9 @@ type Refusal = string | undefined;
 export class AuthModel extends NaiveAuth {
   /** In base64, as the log has them. */
   hashes: [user: string, hash: string][] = [];
+  /** Counts what ends the simple tokens of a user, and of everybody. */
+  #ended: Record<string, number> = {};
+  #disabled = 0;
 
   constructor() {
     super(KEYS);
@@ -30,7 +35,29 @@ export class AuthModel extends NaiveAuth {
     const { users, roles, hashes } = structuredClone({
       ...{ users: this.users, roles: this.roles, hashes: this.hashes },
     });
+    copy.#ended = { ...this.#ended };
+    copy.#disabled = this.#disabled;
     return Object.assign(copy, { enabled, revision, users, roles, hashes });
+  }
+
+  /** Simple tokens of the user are good as long as this is the same. */
+  tokenLife(user: string): string {
+    return `${this.#disabled} ${this.#ended[user] ?? 0}`;
+  }
+
+  override deleteUser(user: string): ReturnType<NaiveAuth['deleteUser']> {
+    const refusal = super.deleteUser(user);
+    if (refusal === undefined) this.#endTokens(user);
+    return refusal;
+  }
+
+  override disable(): ReturnType<NaiveAuth['disable']> {
+    if (this.enabled) this.#disabled++;
+    return super.disable();
+  }
+
+  #endTokens(user: string): void {
+    this.#ended[user] = (this.#ended[user] ?? 0) + 1;
   }
 
   has(user: string): boolean {
@@ -62,6 +89,7 @@ export class AuthModel extends NaiveAuth {
   changePassword(user: string, hash: string): Refusal {
     if (!this.has(user)) return 'USER_NOT_FOUND';
     this.revision++;
+    this.#endTokens(user);
     return this.setHash(user, hash);
   }
 }

@@ -35,7 +35,7 @@ export interface RawWatchOptions {
   readonly request: WatchRequest;
   /** Pause before a broken watch is taken up again. Default 100. */
   readonly retryMs?: number;
-  /** Asked each time that it is opened; undefined while no token is needed. */
+  /** Asked each time that it is opened, again when it rejects; undefined while no token is needed. */
   readonly token?: () => Promise<string | undefined>;
 }
 
@@ -59,6 +59,11 @@ export class RawWatch {
   /** Everything before this revision has arrived. */
   get nextRevision(): number {
     return this.#next;
+  }
+
+  /** The server has taken it, and it has not ended since. */
+  get isServed(): boolean {
+    return this.#recording?.isCreated === true;
   }
 
   /** Asks the server how far the watch is; it answers when nothing is outstanding. */
@@ -89,15 +94,27 @@ export class RawWatch {
   }
 
   #begin(): void {
-    const { token } = this.#options;
-    if (token === undefined) this.#open(undefined);
-    else void token().then((known) => (this.#closed ? undefined : this.#open(known)));
-  }
-
-  #open(token: string | undefined): void {
-    const { recorder, client, request } = this.#options;
+    const { recorder, client, request, token } = this.#options;
     const recording = recorder.beginWatch(client, { ...request, startRevision: this.#next });
     this.#recording = recording;
+    if (token === undefined) {
+      this.#open(recording, undefined);
+      return;
+    }
+    token().then(
+      (known) => {
+        if (!this.#closed) this.#open(recording, known);
+      },
+      (error: unknown) => {
+        if (this.#recording === recording) {
+          recording.onEnd({ kind: 'broken', error: String(error) });
+        }
+        this.#retry();
+      },
+    );
+  }
+
+  #open(recording: WatchRecording, token: string | undefined): void {
     this.#stream = this.#channel.stream(
       WatchService.methods.watch.path,
       {
@@ -157,6 +174,10 @@ export class RawWatch {
       recording.onEnd({ kind: 'broken', error: `${status.code} ${status.message}` });
     }
     this.#stream = undefined;
+    this.#retry();
+  }
+
+  #retry(): void {
     this.#recording = undefined;
     if (this.#closed) return;
     this.#options.runtime.timers.after(this.#options.retryMs ?? 100, () => {

@@ -111,6 +111,10 @@ export class WatchRecording {
     this.#opened = recorder.moment();
   }
 
+  get isCreated(): boolean {
+    return this.#created !== undefined;
+  }
+
   onCreated(revision: number): void {
     this.#created = { at: this.#recorder.moment(), revision };
   }

@@ -1,6 +1,7 @@
 // Options of `Member.start`.
 
 import type { ByteStream, Env } from '../env/index.ts';
+import type { JwtSignatures } from './auth/jwt-signatures.ts';
 import type { PasswordRunner } from './auth/password-threads.ts';
 import type { ServerConfig } from './config/index.ts';
 import type { HeapUse } from './duties/quota.ts';
@@ -20,6 +21,8 @@ export interface MemberOptions {
   readonly heapUse?: () => HeapUse;
   /** Computes bcrypt; default: threads of this process. Ended with the member. */
   readonly passwordRunner?: PasswordRunner;
+  /** Signs JWTs and verifies them; default: a library, on threads of this process. */
+  readonly jwtSignatures?: JwtSignatures;
   /** Bytes of a segment of the log; default etcd's 64,000,000. For tests. */
   readonly walSegmentSize?: number;
   /** Aborting it during the start stops the member; `start` then rejects. */

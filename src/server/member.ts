@@ -48,7 +48,7 @@ export class Member implements MemberLife {
     });
     const backendReports = new BackendReports(log, metrics.records);
     const storeOptions = { config, env, ...backendReports.callbacks };
-    const tokens = await createTokens(config.auth, env, log.child('auth'));
+    const tokens = await createTokens(config.auth, env, log.child('auth'), options.jwtSignatures);
     const ports = options.ports ?? (await bindPorts({ ...options, tls: options.tls?.clients }));
     const booted = await boot({
       ...storeOptions,

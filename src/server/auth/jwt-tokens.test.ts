@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
 import { createSimEnv } from '../../env/sim/index.ts';
 import { JWT_ALGORITHMS, type JwtAlgorithm, type JwtKey, jwtKeyOf } from './jwt-key.ts';
+import { loadJwtSignatures } from './jwt-signatures.ts';
 import { JwtTokens } from './jwt-tokens.ts';
 import { TOKEN_CHARS_MAX, VERIFYING_TOKENS_MAX } from './limits.ts';
 import { bytesOf, keysFor, loggedBy } from './tokens.fixture.ts';
@@ -12,7 +13,8 @@ const TTL_MS = 60_000;
 async function make(key: JwtKey) {
   const env = createSimEnv({ seed: 1, autoRun: false });
   const { log, lines } = loggedBy(env);
-  const tokens = await JwtTokens.create({ ...env, key, ttlMs: TTL_MS, log });
+  const signatures = await loadJwtSignatures();
+  const tokens = new JwtTokens({ ...env, key, signatures, ttlMs: TTL_MS, log });
   return { env, lines, tokens };
 }
 

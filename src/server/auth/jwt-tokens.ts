@@ -1,20 +1,19 @@
 // JSON Web Tokens (RFC 7519), signed with a key that all members share: any member takes them, also after
 // a restart, until they expire or the users and roles change.
 //
-// A signature is verified once, on a thread of the library; after that the token is known by a keyed hash
+// A signature is verified once; after that the token is known by a keyed hash
 // of it, and a call is identified in its own turn.
 
 import { createHmac } from 'node:crypto';
-import { invariant, utf8FromBytes } from '../../base/index.ts';
+import { utf8FromBytes } from '../../base/index.ts';
 import type { Clock, Entropy } from '../../env/index.ts';
 import { EtcdError } from '../../protocol/index.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { fingerprint } from './fingerprint.ts';
 import type { JwtKey } from './jwt-key.ts';
+import type { JwtSignatures } from './jwt-signatures.ts';
 import { TOKEN_CHARS_MAX, VERIFIED_TOKENS_MAX, VERIFYING_TOKENS_MAX } from './limits.ts';
 import type { TokenInfo, TokenOutcome, TokenProvider } from './token-provider.ts';
-
-type Jose = typeof import('jose');
 
 /** Three parts in base64url; the library would pass over some characters that are none of its. */
 const FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
@@ -28,6 +27,7 @@ interface Claims extends TokenInfo {
 
 interface JwtTokensOptions {
   readonly key: JwtKey;
+  readonly signatures: JwtSignatures;
   readonly ttlMs: number;
   readonly clock: Clock;
   readonly entropy: Entropy;
@@ -35,20 +35,13 @@ interface JwtTokensOptions {
 }
 
 export class JwtTokens implements TokenProvider {
-  readonly #jose: Jose;
   readonly #options: JwtTokensOptions;
   /** Of this process: what is looked up tells nothing of the tokens that are known. */
   readonly #secret: Uint8Array;
   readonly #verified = new Map<string, Claims>();
   readonly #verifying = new Map<string, Promise<TokenInfo | undefined>>();
 
-  /** The library is loaded where JWTs are asked for. */
-  static async create(options: JwtTokensOptions): Promise<JwtTokens> {
-    return new JwtTokens(await import('jose'), options);
-  }
-
-  private constructor(jose: Jose, options: JwtTokensOptions) {
-    this.#jose = jose;
+  constructor(options: JwtTokensOptions) {
     this.#options = options;
     this.#secret = options.entropy.bytes(32);
   }
@@ -63,13 +56,10 @@ export class JwtTokens implements TokenProvider {
   }
 
   async sign(username: string, authRevision: number): Promise<string> {
-    const { key, clock, ttlMs, log } = this.#options;
-    invariant(key.sign !== undefined, 'there is a key to sign with where tokens are assigned');
+    const { key, signatures, clock, ttlMs, log } = this.#options;
     const exp = Math.floor((clock.wallMs() + ttlMs) / 1000);
     const claims = JSON.stringify({ exp, revision: authRevision, username });
-    const token = await new this.#jose.CompactSign(Buffer.from(claims))
-      .setProtectedHeader({ alg: key.algorithm, typ: 'JWT' })
-      .sign(key.sign);
+    const token = await signatures.sign(Buffer.from(claims), key);
     if (log.debugEnabled) {
       log.debug('created/assigned a new JWT token', {
         'user-name': username,
@@ -106,13 +96,10 @@ export class JwtTokens implements TokenProvider {
   disable(): void {}
 
   async #verify(token: string, name: string): Promise<TokenInfo | undefined> {
-    const { key, log } = this.#options;
+    const { key, signatures, log } = this.#options;
     let claims: Claims;
     try {
-      const { payload } = await this.#jose.compactVerify(token, key.verify, {
-        algorithms: [key.algorithm],
-      });
-      claims = claimsOf(payload);
+      claims = claimsOf(await signatures.verify(token, key));
     } catch (error) {
       log.warn('failed to parse a JWT token', {
         'token-fingerprint': fingerprint(token),
