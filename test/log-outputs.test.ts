@@ -18,8 +18,14 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ApiClient } from './helpers/api.ts';
-import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
-import { describeWith, need } from './helpers/real-etcd.ts';
+import {
+  Member,
+  type Program,
+  realProgram,
+  serverUnderTest,
+  temporaryDirectory,
+} from './helpers/member.ts';
+import { describeWith, need, realEtcd } from './helpers/real-etcd.ts';
 
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -231,5 +237,38 @@ describeWith('a member whose log', [ours], () => {
     expect(written).toBeGreaterThanOrEqual(100);
     expect(written + suppressed).toBe(3000);
     expect(suppressed).toBeGreaterThan(1000);
+  });
+});
+
+const real = realEtcd('3.7');
+describeWith('beside a real etcd', [ours, real], () => {
+  /** Lines of a start and a stop in console form, without times, callers, ids and ports. */
+  async function consoleLines(program: Program): Promise<readonly string[]> {
+    const flags = ['--log-format=console', '--log-outputs=stdout'];
+    const member = await Member.start(program, { flags });
+    members.push(member);
+    await member.stop();
+    return member
+      .log()
+      .split('\n')
+      .map((line) =>
+        line
+          .replace(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d{4})\t/, 'TIME\t')
+          .replace(/^(TIME\t\w+\t)[^\t]+\t/, '$1CALLER\t')
+          .replaceAll(/127\.0\.0\.1:\d+/g, 'HOST')
+          .replaceAll(/"[0-9a-f]{12,16}"/g, '"ID"'),
+      );
+  }
+
+  test('lines in console form are the same, byte for byte', async () => {
+    const theirs = await consoleLines(realProgram(need(real)));
+    const own = await consoleLines(need(ours));
+    for (const text of ['now serving peer/client/metrics', 'ready to serve client requests']) {
+      const of = (lines: readonly string[]): string[] =>
+        lines.filter((line) => line.includes(`\t${text}`));
+      expect(of(own)).toHaveLength(1);
+      expect(of(own)).toEqual(of(theirs));
+    }
+    for (const line of own.slice(0, -1)) expect(line).toMatch(/^TIME\t[a-z]+\tCALLER\t/);
   });
 });
