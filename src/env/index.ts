@@ -25,4 +25,4 @@ export { createNodeEntropy } from './node/entropy.ts';
 export { LineOutputs, type LineTarget } from './node/line-outputs.ts';
 export { networkError } from './node/node-error.ts';
 export { type ProcessUsage, readProcessUsage } from './node/process-usage.ts';
-export { type FileRotation, RotatingFile } from './node/rotating-file.ts';
+export { type FileRotation, mayRotate, RotatingFile } from './node/rotating-file.ts';

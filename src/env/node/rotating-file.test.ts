@@ -15,7 +15,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createNodeTimers } from './clock.ts';
 import { LineOutputs } from './line-outputs.ts';
-import { type FileRotation, RotatingFile } from './rotating-file.ts';
+import { type FileRotation, mayRotate, RotatingFile } from './rotating-file.ts';
 
 const DAY_MS = 86_400_000;
 const ROTATION = { maxBytes: 100, maxAgeMs: 0, maxBackups: 0, localTime: false, compress: false };
@@ -154,6 +154,12 @@ test('trouble with former files is reported, and the log goes on', async () => {
   expect(troubles).toMatchObject([{ code: 'EISDIR' }]);
   file.write(line('a'));
   expect(text('etcd.log')).toBe(String(line('a')));
+});
+
+test('a device or a pipe is none to be rotated', () => {
+  writeFileSync(join(directory, 'file'), '');
+  expect(['/dev/null', directory].map(mayRotate)).toEqual([false, false]);
+  expect([join(directory, 'file'), join(directory, 'new')].map(mayRotate)).toEqual([true, true]);
 });
 
 test('a file that another took away is replaced without it', () => {

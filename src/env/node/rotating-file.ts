@@ -51,6 +51,11 @@ const TIME = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3})$/;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
 
+/** Whether a path is one to be rotated: nothing yet, or a file; a device or a pipe keeps its name. */
+export function mayRotate(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
+}
+
 export class RotatingFile implements LineTarget {
   readonly chunkBytes = CHUNK_BYTES;
   readonly #path: string;

@@ -6,6 +6,7 @@ import {
   type Clock,
   LineOutputs,
   type LineTarget,
+  mayRotate,
   openDatagramTarget,
   RotatingFile,
 } from '../../env/index.ts';
@@ -14,6 +15,7 @@ import { journalEntry } from './journal-entry.ts';
 import { asError, createLogger, type LogFields } from './log.ts';
 
 const CALLER = 'server/telemetry/log-outputs.ts';
+const STANDARD: ReadonlySet<string> = new Set(['stderr', 'stdout']);
 const JOURNAL_SOCKET = '/run/systemd/journal/socket';
 
 /**
@@ -38,7 +40,7 @@ export async function openOutputs(
   const targets: (string | LineTarget)[] = [];
   for (const name of config.outputs) {
     if (name === JOURNAL_OUTPUT) targets.push(await openJournal());
-    else if (rotation === undefined || name === 'stderr' || name === 'stdout') targets.push(name);
+    else if (rotation === undefined || STANDARD.has(name) || !mayRotate(name)) targets.push(name);
     else targets.push(new RotatingFile(name, rotation, clock, onTrouble));
   }
   const outputs = new LineOutputs(targets, (count) =>

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -136,6 +136,15 @@ test('several files get every line, appended; one that cannot be opened is an er
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('a device is not rotated, though the settings ask for it', async () => {
+  const before = statSync('/dev/null').ino;
+  const rotation = { maxBytes: 1, maxAgeMs: 0, maxBackups: 0, localTime: false, compress: false };
+  const outputs = await openOutputs({ format: 'json', outputs: ['/dev/null'], rotation }, clock);
+  outputs.write('one\n', true);
+  outputs.write('two\n', true);
+  expect(statSync('/dev/null').ino).toBe(before);
 });
 
 test('a fatal line is written before the call returns, others with the rest of their turn', async () => {
