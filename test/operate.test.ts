@@ -1,9 +1,12 @@
 // The pages for operators: every command in them is run, in their order, on a member that is in the state
 // that the page is about. `etcdctl` is ours.
 
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { gatewayFlags } from '../src/cli/tetcd/proxy/gateway-flags.ts';
+import { grpcProxyFlags } from '../src/cli/tetcd/proxy/grpc-proxy-flags.ts';
 import { FLAGS } from '../src/server/config/flags.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { until } from './cluster/until.ts';
@@ -11,6 +14,7 @@ import { ApiClient } from './helpers/api.ts';
 import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts';
 import { describeWith, need, REPOSITORY, systemProgram } from './helpers/real-etcd.ts';
 import { run } from './helpers/run.ts';
+import { freePort } from './helpers/server-process.ts';
 
 const PAGES = join(REPOSITORY, 'docs', 'operate');
 const QUOTA_BYTES = 16 * 1024 * 1024;
@@ -40,6 +44,30 @@ async function runBlock(member: { readonly endpoint: string }, block: string): P
   ].join('\n');
   const env = { ETCDCTL_ENDPOINTS: member.endpoint };
   const result = await run(['bash', '-c', script], { env, timeoutMs: COMMAND_TIMEOUT_MS });
+  expect(result, block).toMatchObject({ code: 0, stderr: '' });
+  return result.stdout;
+}
+
+/** As {@link runBlock}, of a block that starts a proxy at `listen`, which is put at a free port. */
+async function runProxyBlock(
+  member: Member,
+  block: string,
+  listen: string,
+  port: number,
+): Promise<string> {
+  const bin = join(REPOSITORY, 'dist', 'bin');
+  const script = [
+    'set -euo pipefail',
+    // In the background a function is a process of its own, which becomes the proxy: `$!` is it.
+    `tetcd() { exec '${process.execPath}' '${bin}/tetcd.js' "$@"; }`,
+    `etcdctl() { '${process.execPath}' '${bin}/tetcdctl.js' "$@"; }`,
+    block
+      .replaceAll(listen, `127.0.0.1:${port}`)
+      .replaceAll('127.0.0.1:2379 ', `${member.endpoint} `),
+  ].join('\n');
+  const cwd = mkdtempSync(join(tmpdir(), 'tetcd-proxy-page-'));
+  const result = await run(['bash', '-c', script], { cwd, timeoutMs: COMMAND_TIMEOUT_MS });
+  rmSync(cwd, { recursive: true });
   expect(result, block).toMatchObject({ code: 0, stderr: '' });
   return result.stdout;
 }
@@ -77,6 +105,7 @@ test('every page is run here', () => {
     'defragment.md',
     'logs.md',
     'monitor.md',
+    'proxies.md',
     'space.md',
     'upgrade-and-downgrade.md',
   ]);
@@ -95,7 +124,8 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
   ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
-  const known = [...Object.keys(FLAGS), ...ofTool];
+  const ofProxies = [...grpcProxyFlags(), ...gatewayFlags()].map(({ long }) => long!.slice(2));
+  const known = [...Object.keys(FLAGS), ...ofTool, ...ofProxies, 'help'];
   expect(names.filter((name) => !known.includes(name))).toEqual([]);
 });
 
@@ -155,6 +185,20 @@ describeWith('commands of', [ours, curl], () => {
     expect(page).toContain('etcd_disk_backend_defrag_duration_seconds_count 2\n');
     expect(page).toContain('tetcd_defrag_copied_bytes 0\n');
     client.close();
+  });
+
+  test('proxies.md', async () => {
+    const member = await Member.start(need(ours));
+    members.push(member);
+    const [proxy, gateway, ...more] = blocksOf('proxies.md');
+    expect(more).toEqual([]);
+    const port = await freePort();
+    const through = await runProxyBlock(member, proxy!, '127.0.0.1:12379', port);
+    expect(through).toContain('{"health":"true","reason":""}OK\ngreeting\nhello\n');
+    expect(through).toContain('127.0.0.1:23790');
+    expect(through).toMatch(/^etcd_grpc_proxy_cache_keys_total 1$/m);
+    const other = await runProxyBlock(member, gateway!, '127.0.0.1:12380', await freePort());
+    expect(other).toContain('greeting\nhello\n');
   });
 
   test('corruption.md', async () => {
