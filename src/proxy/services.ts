@@ -51,8 +51,10 @@ export function passTheRest(table: ServiceTable, upstream: Upstream): void {
       if (method.clientStreaming || method.serverStreaming) {
         table.stream(method, (call) => passStream(upstream, call));
       } else {
-        const passing = { repeatable: READS.has(method.path) };
-        table.unary(method, (call, _, bytes) => passUnary(upstream, call, bytes, passing));
+        const isRead = READS.has(method.path);
+        table.unary(method, (call, _, bytes) =>
+          passUnary(upstream, call, bytes, undefined, isRead),
+        );
       }
     }
   }

@@ -16,31 +16,33 @@ import { PASSED_ATTEMPTS_MAX } from '../limits.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What a service of the proxy does with the answer, beside passing it on. */
-interface UnaryHooks {
+export interface UnaryHooks {
   /**
    * Sees the answer before the client does, valid during the call; the answer to send instead, or
    * undefined for the same one.
    */
   onReply?(reply: Uint8Array): Uint8Array | undefined;
-  onFailure?(status: CallStatus): void;
+  onFailure?(): void;
 }
 
-interface Passing {
-  /** Whether an attempt may be repeated though a member may have executed it. Default false. */
-  readonly repeatable?: boolean;
-  readonly hooks?: UnaryHooks | undefined;
-}
+/** An attempt may be repeated though a member may have executed it. */
+export const REPEATABLE = true;
 
 /** Answers `call` with what the cluster answers to `bytes`, the encoded request. */
 export function passUnary(
   upstream: Upstream,
   call: UnaryCall,
   bytes: Uint8Array,
-  { repeatable = false, hooks }: Passing = {},
+  hooks: UnaryHooks | undefined,
+  repeatable = false,
 ): void {
   const refusal = upstream.sizeRefusal(bytes);
-  if (refusal === undefined) new PassedUnary(upstream, call, hooks).start(bytes, repeatable);
-  else call.fail(refusal.status, refusal.message);
+  if (refusal === undefined) {
+    new PassedUnary(upstream, call, hooks).start(bytes, repeatable);
+    return;
+  }
+  hooks?.onFailure?.();
+  call.fail(refusal.status, refusal.message);
 }
 
 class PassedUnary implements UnarySink, RoomWaiter {
@@ -76,8 +78,8 @@ class PassedUnary implements UnarySink, RoomWaiter {
 
   onReply(reply: Uint8Array): void {
     const call = this.#call;
-    if (call.ended) return;
     const answer = this.#hooks?.onReply?.(reply) ?? reply;
+    if (call.ended) return;
     if (!call.isBehind) {
       call.reply(BYTES_ENCODER, answer);
       return;
@@ -93,18 +95,17 @@ class PassedUnary implements UnarySink, RoomWaiter {
 
   onFailure(status: CallStatus): void {
     const call = this.#call;
-    if (call.ended) return;
     if (this.#mayRepeat(status) && call.isWanted()) {
       this.#attempt(this.#kept!);
       return;
     }
-    this.#hooks?.onFailure?.(status);
+    this.#hooks?.onFailure?.();
     call.fail(status.code, status.message);
   }
 
-  /** A lost connection, and not what a member says of itself. */
+  /** A lost connection, or a member that is between two leaders; not one that says it has none. */
   #mayRepeat({ code, message }: CallStatus): boolean {
     if (this.#kept === undefined || this.#attempts >= PASSED_ATTEMPTS_MAX) return false;
-    return code === STATUS.UNAVAILABLE && etcdErrorOfMessage(message) === undefined;
+    return code === STATUS.UNAVAILABLE && etcdErrorOfMessage(message) !== 'NO_LEADER';
   }
 }

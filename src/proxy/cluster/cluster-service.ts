@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { ServiceTable } from '../../rpc/index.ts';
-import { passUnary } from '../calls/passed-unary.ts';
+import { passUnary, REPEATABLE } from '../calls/passed-unary.ts';
 import type { Upstream } from '../calls/upstream.ts';
 
 const { memberList } = etcdserverpb.ClusterService.methods;
@@ -27,7 +27,7 @@ export function registerClusterService(table: ServiceTable, parts: ClusterServic
   const { upstream, advertisedUrl, registered } = parts;
   table.unary(memberList, (call, _, bytes) => {
     if (advertisedUrl === '') {
-      passUnary(upstream, call, bytes, { repeatable: true });
+      passUnary(upstream, call, bytes, undefined, REPEATABLE);
       return;
     }
     const found = registered();

@@ -11,10 +11,8 @@ import {
   CACHE_RANGES_MAX,
 } from '../limits.ts';
 
-type Range = Pick<etcdserverpb.RangeRequest, 'key' | 'rangeEnd'>;
-
 /** A read whose answer is kept, or is to be once it is there. */
-class CacheEntry {
+export class CacheEntry {
   readonly name: string;
   readonly key: string;
   /** As in a request, one char per byte. */
@@ -93,11 +91,9 @@ export class RangeCache {
     if (entry.reply === undefined && this.#entries.get(entry.name) === entry) this.#drop(entry);
   }
 
-  /** Drops what a change of the range may concern. */
-  invalidate({ key, rangeEnd }: Range): void {
+  /** Drops what a change of the range may concern: key and range end as in a request, one char per byte. */
+  invalidate(from: string, end: string): void {
     if (this.#entries.size === 0) return;
-    const from = latin1FromBytes(key);
-    const end = latin1FromBytes(rangeEnd);
     if (end === '') {
       for (const entry of [...(this.#points.get(from) ?? [])]) this.#drop(entry);
     } else {

@@ -6,7 +6,7 @@ import { type CallStatus, STATUS, type StatusCode, type StreamHandler } from '..
 import { etcdserverpb } from '../../protocol/index.ts';
 import { endMalformed, type ServiceTable, type StreamCall } from '../../rpc/index.ts';
 import { callerKey, callerMetadata } from '../calls/passed-metadata.ts';
-import { passUnary } from '../calls/passed-unary.ts';
+import { passUnary, REPEATABLE } from '../calls/passed-unary.ts';
 import type { Upstream } from '../calls/upstream.ts';
 import type { Namespace } from '../kv/namespace.ts';
 import { RENEWALS_MAX } from '../limits.ts';
@@ -35,16 +35,14 @@ export function registerLeaseService(table: ServiceTable, parts: LeaseServicePar
   if (namespace === undefined) return;
   const { response } = leaseTimeToLive;
   table.unary(leaseTimeToLive, (call, _, bytes) => {
-    passUnary(upstream, call, bytes, {
-      repeatable: true,
-      hooks: {
-        onReply: (reply) => {
-          const answer = response.decode(reply);
-          const keys = answer.keys.filter((one) => namespace.has(one));
-          return response.encode({ ...answer, keys: keys.map((one) => namespace.stripped(one)) });
-        },
+    const hooks = {
+      onReply: (reply: Uint8Array) => {
+        const answer = response.decode(reply);
+        const keys = answer.keys.filter((one) => namespace.has(one));
+        return response.encode({ ...answer, keys: keys.map((one) => namespace.stripped(one)) });
       },
-    });
+    };
+    passUnary(upstream, call, bytes, hooks, REPEATABLE);
   });
 }
 
