@@ -29,7 +29,7 @@ const PARTS = [
   join(dist, 'cli/tetcd/run-member.js'),
   join(dist, 'cli/tetcd/proxy/run-proxy.js'),
   join(dist, 'cli/tetcdctl/main.js'),
-  join(dist, 'cli/tetcdutl/run.js'),
+  join(dist, 'cli/tetcdutl/run-tetcdutl.js'),
   join(dist, 'server/debug/pprof-pages.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */

@@ -1,7 +1,7 @@
 // What a database file holds, by the file alone: `snapshot status`.
 
-import { bytesFromLatin1, crc32c, ERROR_CODES, type Revision, TetcdError } from '../base/index.ts';
-import type { Database, ReadTransaction } from '../bbolt/index.ts';
+import { bytesFromLatin1, crc32c, type Revision } from '../base/index.ts';
+import type { ReadTransaction } from '../bbolt/index.ts';
 import { formatStoredVersion } from '../membership/index.ts';
 import { KeyIndex } from '../mvcc/index.ts';
 import {
@@ -13,6 +13,7 @@ import {
   readStorageVersion,
 } from '../store/index.ts';
 import { type LockOptions, readingDatabase } from './database-file.ts';
+import { checkStructure } from './structure.ts';
 import type { OfflineEnv } from './types.ts';
 
 export interface SnapshotStatus {
@@ -46,14 +47,6 @@ export function snapshotStatus(
       transaction.close();
     }
   });
-}
-
-async function checkStructure(database: Database): Promise<void> {
-  const violations = await database.check();
-  if (violations.length === 0) return;
-  const lines = violations.map(({ page, text }) => `page ${page}: ${text}`);
-  const head = `snapshot file integrity check failed. ${lines.length} errors found.`;
-  throw new TetcdError(ERROR_CODES.CORRUPT, [head, ...lines].join('\n'));
 }
 
 async function statusOf(transaction: ReadTransaction): Promise<SnapshotStatus> {

@@ -1,6 +1,7 @@
 // One member of a cluster: `startMember` for programs, `Member.start` for the command and tests.
 
 export { DiscoveryError } from './boot/discovery-error.ts';
+export { PeerUrlComparison } from './boot/peer-url-comparison.ts';
 export * from './config/index.ts';
 export type { ClosedReason, RunningMember } from './embed/running-member.ts';
 export { type StartMemberOptions, startMember } from './embed/start-member.ts';

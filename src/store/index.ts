@@ -48,4 +48,4 @@ export {
 export { checkReceivedDatabase } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
 export { RowGate } from './schema/row-gate.ts';
-export { BUCKET, BUCKET_NAMES, META_KEY } from './schema/schema.ts';
+export { BUCKET, BUCKET_NAMES, type BucketId, META_KEY, uint64Bytes } from './schema/schema.ts';

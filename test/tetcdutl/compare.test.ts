@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
-import { run } from '../helpers/run.ts';
+import { type RunResult, run } from '../helpers/run.ts';
 import { FACTS, FORMS } from './facts.ts';
 import { HELP, ROWS, type Row, SCRIPTS } from './rows.ts';
-import { makeFiles, normalForm, realTool, Side } from './workspace.ts';
+import { makeFiles, normalForm, OUR_TOOL, realTool, Side } from './workspace.ts';
 
 const real = realEtcd('3.7');
 const tool = realTool(real);
@@ -22,15 +22,11 @@ function commandOf(args: readonly string[]): string {
   return found ?? '';
 }
 
-/** Commands that tetcdutl does not have yet. */
-const MISSING = ['migrate', 'snapshot restore'];
-
 const LINES = [...ROWS.map(({ args }) => args), ...HELP, ...SCRIPTS];
 
 test('every command, flag and form is in the table', () => {
   const missing: string[] = [];
   for (const [command, flags] of Object.entries(FACTS)) {
-    if (MISSING.includes(command)) continue;
     const lines = LINES.filter((args) => command === '' || commandOf(args) === command);
     if (lines.length === 0) missing.push(command);
     for (const flag of flags) {
@@ -75,12 +71,27 @@ describeWith('tetcdutl beside etcdutl 3.7', [real, tool, realEtcd('3.5')], () =>
     };
   }
 
+  /** What both have made of the directory has the same content and version. */
+  async function expectEqualDatabases({ args }: Row): Promise<void> {
+    const path = join(args[args.indexOf('--data-dir') + 1]!, 'member', 'snap', 'db');
+    const status = [need(tool), 'snapshot', 'status', '-w', 'json'];
+    const [own, theirs] = await Promise.all(sides.map((side) => run([...status, side.path(path)])));
+    const contentOf = ({ stdout }: RunResult) => stdout.match(/"(?:hash|version)":[^,}]+/g);
+    expect(contentOf(own!), args.join(' ')).toHaveLength(2);
+    expect(contentOf(own!), args.join(' ')).toEqual(contentOf(theirs!));
+  }
+
   test('the same command lines end and print the same', { timeout: 300_000 }, async () => {
     const differences: string[] = [];
+    sides[0]!.reset(files);
+    const before = sides[0]!.contents();
     for (const row of ROWS) {
       for (const side of sides) side.reset(files);
       const results = await Promise.all(sides.map((side) => side.run(row.args)));
       const [own, theirs] = results.map(normalForm);
+      const after = sides[0]!.contents();
+      if (own!['code'] !== 0) expect(after, `changed by ${row.args.join(' ')}`).toEqual(before);
+      else if (row.args[0] === 'migrate') await expectEqualDatabases(row);
       if (isDeepStrictEqual(compared(row, own!, false), compared(row, theirs!, true))) continue;
       const shown = [own, theirs].map((result) => JSON.stringify(result));
       differences.push(`${row.args.join(' ')}\n  ours   ${shown[0]}\n  theirs ${shown[1]}`);
@@ -116,5 +127,9 @@ describeWith('tetcdutl beside etcdutl 3.7', [real, tool, realEtcd('3.5')], () =>
 
   test('the facts are those of the real program, and ours has them all', async () => {
     expect(await walk([need(tool)], '')).toEqual(FACTS);
+    const own = await walk([process.execPath, OUR_TOOL], '');
+    for (const [command, flags] of Object.entries(FACTS)) {
+      expect(own[command], command).toEqual(flags);
+    }
   });
 });

@@ -9,8 +9,12 @@ export interface Row {
   readonly theirCode?: number;
 }
 
+/** Stands for the beginning of a line. */
+const RESTORE = 'snapshot restore new.db --data-dir out';
+
 function words(line: string): string[] {
-  return line.split(' ').map((word) => (word === "''" ? '' : word));
+  const whole = line.replace('{restore}', RESTORE);
+  return whole.split(' ').map((word) => (word === "''" ? '' : word));
 }
 
 function rows(text: string): Row[] {
@@ -30,8 +34,9 @@ function noPanic(text: string): Row[] {
 }
 
 /**
- * Files: `new.db` and `old.db` are snapshots of etcd 3.7 and 3.5, `new` and `old` their data directories,
- * `half.db` a part of `new.db`, `bad.db` has one byte of it changed, `text` is none, `empty` has no bytes.
+ * Files: `new.db` and `old.db` are snapshots of etcd 3.7 and 3.5, `new` and `old` their data
+ * directories, `half.db` a part of `new.db`, `bad.db` has some bytes of it changed, `text` is none,
+ * `empty` has no bytes. `nolog` is `new` without its log, `wrong` with another database.
  */
 export const ROWS: readonly Row[] = [
   ...rows(`
@@ -92,6 +97,75 @@ export const ROWS: readonly Row[] = [
     completion
     completion ksh
     completion bash zsh
+    snapshot restore
+    snapshot restore one two
+    snapshot restore nowhere --data-dir out
+    snapshot restore new.db
+    snapshot restore new.db --data-dir out
+    snapshot restore new.db --data-dir=out --wal-dir=log
+    snapshot restore new.db --data-dir new
+    snapshot restore new.db --data-dir text
+    snapshot restore new.db --data-dir out --wal-dir new
+    snapshot restore new.db --data-dir out --wal-dir text
+    snapshot restore new.db --name m1
+    snapshot restore new.db --name m1 --initial-cluster m1=http://localhost:2380
+    snapshot restore new.db --name ''
+    {restore} --initial-cluster-token other
+    {restore} --initial-cluster default=http://10.1.1.1:2380
+    {restore} --initial-cluster default=http://[::1]:1 --initial-advertise-peer-urls http://[0::1]:1
+    {restore} --initial-advertise-peer-urls http://10.1.1.1:2380
+    {restore} --initial-advertise-peer-urls http://localhost:2380,http://10.1.1.1:1
+    {restore} --initial-advertise-peer-urls word
+    {restore} --initial-advertise-peer-urls ''
+    {restore} --initial-advertise-peer-urls http://10.1.1.1
+    {restore} --initial-cluster word
+    {restore} --initial-cluster ''
+    {restore} --initial-cluster default=localhost:2380
+    {restore} --initial-cluster default=http://localhost:2380,b=http://localhost:2380
+    {restore} --initial-cluster default=http://localhost:2380,b=http://localhost:2390
+    {restore} --initial-cluster b=http://localhost:2390
+    snapshot restore new.db --data-dir out --bump-revision 10
+    snapshot restore new.db --data-dir out --mark-compacted
+    snapshot restore new.db --data-dir out --mark-compacted --bump-revision 10
+    snapshot restore new.db --data-dir out --mark-compacted --bump-revision 0x10
+    snapshot restore new.db --data-dir out --bump-revision -1
+    snapshot restore new.db --data-dir out --bump-revision 18446744073709551616
+    {restore} --initial-memory-map-size 0
+    {restore} --initial-memory-map-size x
+    snapshot restore new.db --data-dir out --skip-hash-check
+    snapshot restore new.db --data-dir out --skip-hash-check=x
+    snapshot restore old.db --data-dir out
+    snapshot restore new/member/snap/db --data-dir out
+    snapshot restore new/member/snap/db --data-dir out --skip-hash-check
+    snapshot restore half.db --data-dir out
+    snapshot restore text --data-dir out
+    snapshot restore bad.db --data-dir out
+    snapshot restore new --data-dir out
+    migrate
+    migrate --data-dir new
+    migrate --target-version 3.6
+    migrate --data-dir nowhere --target-version 3.6
+    migrate --data-dir new --target-version 3.7
+    migrate --data-dir new --target-version 3.6
+    migrate --data-dir new --target-version 3.5
+    migrate --data-dir new --target-version 3.5 --force
+    migrate --data-dir new --target-version 3.8
+    migrate --data-dir new --target-version 3.8 --force
+    migrate --data-dir new --target-version 4.0
+    migrate --data-dir new --target-version 3.4
+    migrate --data-dir new --target-version 2.9
+    migrate --data-dir new --target-version 3
+    migrate --data-dir new --target-version 3.7.0
+    migrate --data-dir new --target-version x.y
+    migrate --data-dir new --target-version 3.y
+    migrate --data-dir new --target-version 3.6-a
+    migrate --data-dir new --target-version 3.6+a
+    migrate --data-dir new --target-version -3.6
+    migrate --data-dir new --target-version ''
+    migrate --data-dir new --target-version 3.99999999999999999999
+    migrate --data-dir old --target-version 3.5
+    migrate --data-dir old --target-version 3.6
+    migrate --data-dir old --target-version 3.7 --timeout 3s
     word
     --word
     -x
@@ -106,7 +180,12 @@ export const ROWS: readonly Row[] = [
     'ours names file and page',
   ),
   ...own('defrag --data-dir text', 'for both there is no such file'),
+  ...own('snapshot restore empty --data-dir out --skip-hash-check', 'ours says what is wrong'),
+  ...own('migrate --data-dir nolog --target-version 3.6', 'ours says what is missing'),
   ...noPanic(`
+    snapshot restore half.db --data-dir out --skip-hash-check
+    snapshot restore text --data-dir out --skip-hash-check
+    migrate --data-dir wrong --target-version 3.6
     snapshot status half.db
     hashkv text
     hashkv half.db
@@ -130,6 +209,8 @@ export const HELP: readonly (readonly string[])[] = [
   'version --help',
   'defrag --help',
   'completion --help',
+  'migrate --help',
+  'snapshot restore --help',
 ].map((line) => (line === '' ? [] : words(line)));
 
 /** Scripts are our own; that there is one is compared. */

@@ -1,13 +1,26 @@
 // Directories with the files that both programs get, made by real members.
 
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Member, realProgram } from '../helpers/member.ts';
 import { type Found, need, REPOSITORY, type RealEtcd, realEtcd } from '../helpers/real-etcd.ts';
 import { type RunResult, run } from '../helpers/run.ts';
 
-const OUR_TOOL = join(REPOSITORY, 'dist', 'bin', 'tetcdutl.js');
+export const OUR_TOOL = join(REPOSITORY, 'dist', 'bin', 'tetcdutl.js');
+
+/** More than the records of `fillWith` take. */
+const SEGMENT_BYTES = 128 * 1024;
 
 /** The etcdutl beside a real etcd. */
 export function realTool(found: Found<RealEtcd>): Found<string> {
@@ -45,6 +58,17 @@ export class Side {
     return run([...this.#command, ...args], { cwd: this.directory, timeoutMs: 60_000 });
   }
 
+  /** Every name below the directory, with a digest of a file's bytes. */
+  contents(): Record<string, string> {
+    const found: Record<string, string> = {};
+    for (const entry of readdirSync(this.directory, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name);
+      const digest = () => createHash('sha1').update(readFileSync(path)).digest('hex');
+      found[relative(this.directory, path)] = entry.isDirectory() ? 'directory' : digest();
+    }
+    return found;
+  }
+
   path(name: string): string {
     return join(this.directory, name);
   }
@@ -77,12 +101,26 @@ export async function makeFiles(directory: string): Promise<void> {
     await ctl('snapshot', 'save', join(directory, `${name}.db`));
     await member.stop();
     await member.dispose();
+    shorten(join(directory, name, 'member', 'wal'));
   }
   const whole = readFileSync(join(directory, 'new.db'));
   writeFileSync(join(directory, 'half.db'), whole.subarray(0, 10_000));
   writeFileSync(join(directory, 'text'), 'not a database\n'.repeat(1000));
   writeFileSync(join(directory, 'empty'), '');
   writeFileSync(join(directory, 'bad.db'), damaged(whole));
+  for (const name of ['nolog', 'wrong']) {
+    cpSync(join(directory, 'new'), join(directory, name), { recursive: true });
+  }
+  rmSync(join(directory, 'nolog', 'member', 'wal'), { recursive: true });
+  writeFileSync(join(directory, 'wrong', 'member', 'snap', 'db'), 'no database\n'.repeat(1000));
+}
+
+/** Segments without most of the zeros at their end, of which copies would be large. */
+function shorten(wal: string): void {
+  for (const name of readdirSync(wal)) {
+    if (name.endsWith('.tmp')) rmSync(join(wal, name));
+    else truncateSync(join(wal, name), SEGMENT_BYTES);
+  }
 }
 
 async function fillWith(ctl: (...args: string[]) => Promise<void>): Promise<void> {

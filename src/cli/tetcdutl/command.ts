@@ -1,7 +1,8 @@
 // What the commands of `tetcdutl` share: the disk, time, and what the flags of all commands say.
 
-import { createNodeClock, createNodeDisk, createNodeTimers } from '../../env/index.ts';
-import type { LockOptions, OfflineEnv, Report } from '../../offline/index.ts';
+import type { Env } from '../../env/index.ts';
+import { createNodeEnv } from '../../net/index.ts';
+import type { LockOptions, Report } from '../../offline/index.ts';
 import type * as shell from '../shell/command.ts';
 import { goJson } from '../shell/go-json.ts';
 import type { Io } from '../shell/io.ts';
@@ -9,7 +10,7 @@ import type { GlobalOptions } from './global-flags.ts';
 import { type Output, outputOf } from './output.ts';
 
 export interface Tools {
-  readonly env: OfflineEnv;
+  readonly env: Env;
   /** By `--timeout`. */
   readonly lock: LockOptions;
   /** A line on standard error of what is done. */
@@ -22,7 +23,7 @@ export type CommandTree = shell.CommandTree<Tools>;
 
 export function toolsOf(io: Io, { timeout, writeOut }: GlobalOptions): Tools {
   return {
-    env: { clock: createNodeClock(), timers: createNodeTimers(), disk: createNodeDisk() },
+    env: createNodeEnv(),
     lock: { lockTimeoutMs: timeout },
     report: (text, fields) => {
       const time = new Date(io.wallMs()).toISOString().replace(/\.\d+Z$/, 'Z');

@@ -12,6 +12,7 @@ import { type CommandTree, type Tools, toolsOf } from './command.ts';
 import { addDefrag } from './defrag.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { addHashKv } from './hashkv.ts';
+import { addMigrate } from './migrate.ts';
 import { addSnapshot } from './snapshot.ts';
 import { addVersion } from './version.ts';
 
@@ -37,7 +38,7 @@ class Tetcdutl implements Program<Tools> {
   build(root: Command, tree: CommandTree): void {
     for (const flag of globalFlags()) root.addOption(flag);
     addCompletion(root, tree);
-    for (const add of [addDefrag, addHashKv, addSnapshot, addVersion]) add(root, tree);
+    for (const add of [addDefrag, addHashKv, addMigrate, addSnapshot, addVersion]) add(root, tree);
     addHelp(root, tree);
   }
 }

@@ -7,6 +7,7 @@ import { EXIT, ExitError } from '../shell/exit.ts';
 import { textOfWord } from '../shell/words.ts';
 import type { CommandTree } from './command.ts';
 import type { OutputField } from './output.ts';
+import { addSnapshotRestore } from './snapshot-restore.ts';
 
 export function addSnapshot(parent: Command, tree: CommandTree): void {
   const group = tree.add(parent, {
@@ -14,6 +15,7 @@ export function addSnapshot(parent: Command, tree: CommandTree): void {
     usage: '<subcommand>',
     summary: 'look at a snapshot, or make the directory of a member of it',
   });
+  addSnapshotRestore(group, tree);
   addStatus(group, tree);
 }
 

@@ -5,4 +5,4 @@ import { VERSION_TEXT } from './release.ts';
 
 const argv = process.argv.slice(2);
 if (argv.length === 1 && argv[0] === 'version') process.stdout.write(VERSION_TEXT);
-else void import('./run.ts').then(({ run }) => run(argv));
+else void import('./run-tetcdutl.ts').then(({ run }) => run(argv));

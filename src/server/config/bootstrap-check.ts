@@ -4,8 +4,12 @@
 import { goQuote } from '../../base/index.ts';
 import type { ServerConfig } from './server-config.ts';
 
+/** The settings that the rules are about. */
+type BootstrapFlags = Pick<ServerConfig, 'name' | 'initialCluster' | 'advertisePeerUrls'> &
+  Partial<Pick<ServerConfig, 'serviceDiscovery' | 'initialClusterState'>>;
+
 /** Why a new member cannot start with these settings, in etcd's words; undefined if it can. */
-export function bootstrapProblem(config: ServerConfig): string | undefined {
+export function bootstrapProblem(config: BootstrapFlags): string | undefined {
   if (!config.initialCluster.some((member) => member.name === nameOf(config))) {
     return `couldn't find local name ${goQuote(config.name)} in the initial cluster configuration`;
   }
@@ -16,18 +20,18 @@ export function bootstrapProblem(config: ServerConfig): string | undefined {
     : undefined;
 }
 
-function nameOf(config: ServerConfig): string {
+function nameOf(config: BootstrapFlags): string {
   return config.name === '' ? 'default' : config.name;
 }
 
 /** The peer URLs that `--initial-cluster` gives this member; none if it is not named there. */
-export function ownInitialUrls(config: ServerConfig): readonly string[] {
+export function ownInitialUrls(config: BootstrapFlags): readonly string[] {
   const self = config.initialCluster.find((member) => member.name === nameOf(config));
   return self?.peerURLs ?? [];
 }
 
 /** In etcd's words, that a founder advertises other peer URLs than `--initial-cluster` has. */
-export function mismatchText(config: ServerConfig, difference: string): string {
+export function mismatchText(config: BootstrapFlags, difference: string): string {
   const advertised = config.advertisePeerUrls;
   const clusterUrls = ownInitialUrls(config);
   const label = (url: string): string => `${config.name}=${url}`;
@@ -46,7 +50,7 @@ export function mismatchText(config: ServerConfig, difference: string): string {
   );
 }
 
-function duplicate(config: ServerConfig): string | undefined {
+function duplicate(config: BootstrapFlags): string | undefined {
   const pairs = config.initialCluster.flatMap(({ name, peerURLs }) =>
     peerURLs.map((url) => ({ url, text: `${name}=${url}` })),
   );

@@ -22,6 +22,9 @@ export function readMembershipRows(backend: Pick<Backend, 'entries' | 'placeOf'>
   return rows;
 }
 
-export function writeMembershipRows(backend: Backend, changes: readonly RowChange[]): void {
+export function writeMembershipRows(
+  backend: Pick<Backend, 'set'>,
+  changes: readonly RowChange[],
+): void {
   for (const { bucket, key, value } of changes) backend.set(BUCKET_OF[bucket], key, value);
 }
