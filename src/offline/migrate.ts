@@ -4,6 +4,7 @@
 // replayed at the next start.
 
 import { bytesFromUtf8, ERROR_CODES, Slices, TetcdError } from '../base/index.ts';
+import type { Database } from '../bbolt/index.ts';
 import {
   type ClusterVersion,
   compareVersions,
@@ -12,6 +13,7 @@ import {
 } from '../membership/index.ts';
 import {
   BUCKET,
+  CommittedView,
   META_KEY,
   migrateStorage,
   minimalVersionOf,
@@ -52,7 +54,7 @@ export function migrateDirectory(
   const directory = dataDirectoryOf({ dataDir });
   const { target, force } = options;
   return changingDatabase(env, directory.database, options, async (database) => {
-    const present = await editDatabase(database, versionOf);
+    const present = presentVersion(database);
     if (compareVersions(present, target) === 0) return { kind: 'upToDate' };
     const oldest = await oldestReader(env, directory);
     try {
@@ -71,12 +73,18 @@ export function migrateDirectory(
   });
 }
 
-function versionOf(edit: DatabaseEdit): ClusterVersion {
-  const named = readStorageVersion(edit);
-  if (named !== undefined) return named;
-  // 3.5 writes it with every entry; older releases do not know it.
-  if (edit.get(BUCKET.META, META_KEY.TERM) !== undefined) return UNNAMED;
-  throw new TetcdError(ERROR_CODES.UNSUPPORTED, 'missing term information');
+function presentVersion(database: Database): ClusterVersion {
+  const transaction = database.beginRead();
+  try {
+    const view = new CommittedView(transaction);
+    const named = readStorageVersion(view);
+    if (named !== undefined) return named;
+    // 3.5 writes it with every entry; older releases do not know it.
+    if (view.get(BUCKET.META, META_KEY.TERM) !== undefined) return UNNAMED;
+    throw new TetcdError(ERROR_CODES.UNSUPPORTED, 'missing term information');
+  } finally {
+    transaction.close();
+  }
 }
 
 function checkPlan(present: ClusterVersion, target: ClusterVersion): void {

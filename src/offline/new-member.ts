@@ -1,14 +1,15 @@
 // The directory of a member of a new cluster that begins with the content of a database file.
 //
-// Its log holds one entry for each founder, all committed, and a snapshot that covers them; the database
-// is at the last one. The order, so that no member starts on a part of it:
+// The log of a restored one holds an entry for each founder, all committed, and a snapshot that covers them;
+// that of a recovered one begins with a snapshot at the database's entry, and holds what followed it. The
+// order, so that no member starts on a part of it:
 //
 //     member/snap/db     a copy, then changed: identity, index, term, configuration; synced
 //     member/snap/….snap the membership at the last entry; synced
 //     the log            made beside its place, complete, and given its name last
 
 import { dirname, resolve } from 'node:path';
-import { ERROR_CODES, invariant, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, invariant, type Term, TetcdError } from '../base/index.ts';
 import { openDatabase, type ReadTransaction } from '../bbolt/index.ts';
 import { OPEN_MODES } from '../env/index.ts';
 import {
@@ -35,6 +36,7 @@ import { createWal, type Wal, writeSnapFile } from '../wal/index.ts';
 import { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 import { type DatabaseEdit, editDatabase } from './database-edit.ts';
 import { FirstFiles } from './first-files.ts';
+import type { LogPosition } from './member-log.ts';
 import type { OfflineEnv } from './types.ts';
 
 /** The term of the first entries; etcd's. */
@@ -52,6 +54,17 @@ export interface NewMember {
   /** All members of the new cluster, this one included. */
   readonly founders: readonly { readonly name: string; readonly peerURLs: readonly string[] }[];
   readonly token: string;
+}
+
+/** What the log holds, and where in it the database is. */
+interface FirstLog {
+  /** Of the snapshot, and of the database. */
+  readonly position: LogPosition;
+  /** Up to the position. */
+  readonly before: readonly raftpb.Entry[];
+  /** After the position, all of them committed. */
+  readonly after: readonly raftpb.Entry[];
+  readonly term: Term;
 }
 
 /** Identity of a member that was made. */
@@ -96,6 +109,7 @@ export async function makeMember(
   target: NewMember,
   source: ReadTransaction,
   change: (edit: DatabaseEdit) => void,
+  log: FirstLog = foundingLog(target),
 ): Promise<MadeMember> {
   const made = identityOf(target);
   await mustBeFree(env, target);
@@ -106,8 +120,11 @@ export async function makeMember(
     await files.makeDirectory(directory.snap, 2);
     await files.makeDirectory(dirname(directory.wal), 0);
     await copyDatabase(env, source, directory.database);
-    await enterIdentity(env, directory, made, change);
-    await writeLog(env, { staging, snap: directory.snap }, made);
+    await enterIdentity(env, directory, (edit) => {
+      change(edit);
+      writeIdentity(edit, made, log.position);
+    });
+    await writeLog(env, { staging, snap: directory.snap }, made, log);
     await env.disk.rename(staging, directory.wal);
     await env.disk.syncDirectory(dirname(directory.wal));
     return made;
@@ -155,22 +172,22 @@ async function copyDatabase(
 async function enterIdentity(
   env: OfflineEnv,
   directory: DataDirectory,
-  made: MadeMember,
   change: (edit: DatabaseEdit) => void,
 ): Promise<void> {
   const database = await openDatabase(env, directory.database);
   try {
-    await editDatabase(database, (edit) => {
-      change(edit);
-      writeIdentity(edit, made);
-    });
+    await editDatabase(database, change);
   } finally {
     await database.close();
   }
 }
 
 /** The members of the old cluster, removed ones too, give way to those of the new one. */
-function writeIdentity(edit: DatabaseEdit, { members, clusterId }: MadeMember): void {
+function writeIdentity(
+  edit: DatabaseEdit,
+  { members, clusterId }: MadeMember,
+  { index, term }: LogPosition,
+): void {
   const cluster = new Cluster(
     { ...emptyState(0), members },
     { clusterId, maxLearners: members.length },
@@ -178,27 +195,38 @@ function writeIdentity(edit: DatabaseEdit, { members, clusterId }: MadeMember): 
   // What the cluster had agreed on stays: its version, and that it was downgrading.
   const old = readMembershipRows(edit).filter(({ bucket }) => bucket !== 'cluster');
   writeMembershipRows(edit, cluster.rewriteRows(old));
-  edit.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(members.length));
-  edit.set(BUCKET.META, META_KEY.TERM, uint64Bytes(FIRST_TERM));
+  edit.set(BUCKET.META, META_KEY.CONSISTENT_INDEX, uint64Bytes(index));
+  edit.set(BUCKET.META, META_KEY.TERM, uint64Bytes(term));
   edit.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confStateOfMembers(members)));
+}
+
+/** Each founder is added by an entry of its own. */
+function foundingLog(target: NewMember): FirstLog {
+  const { members } = identityOf(target);
+  const position = { index: members.length, term: FIRST_TERM };
+  return { position, before: members.map(entryOf), after: [], term: FIRST_TERM };
 }
 
 async function writeLog(
   env: OfflineEnv,
   places: { readonly staging: string; readonly snap: string },
   { memberId, clusterId, members }: MadeMember,
+  { position, before, after, term }: FirstLog,
 ): Promise<void> {
   const metadata = etcdserverpb.MetadataCodec.encode({ nodeID: memberId, clusterID: clusterId });
   const wal = await createWal(env, places.staging, metadata);
   try {
-    const commit = members.length;
-    const hardState = { term: FIRST_TERM, vote: members[0]!.id, commit };
-    await append(wal, members.map(entryOf), hardState);
+    // In the term of the first entries all have voted for the first founder, as in etcd's restored logs.
+    const vote = before.length > 0 ? members[0]!.id : 0n;
+    const covered = { term, vote, commit: position.index };
+    if (before.length > 0) await append(wal, before, covered);
     const confState = confStateOfMembers(members);
     const data = writeV2Store({ members, removed: [], version: undefined });
-    const position = { index: commit, term: FIRST_TERM, confState };
-    await writeSnapFile(env.disk, places.snap, { data, metadata: position });
-    await wal.saveSnapshot(position);
+    const snapshot = { ...position, confState };
+    await writeSnapFile(env.disk, places.snap, { data, metadata: snapshot });
+    await wal.saveSnapshot(snapshot);
+    if (before.length === 0) await append(wal, [], covered);
+    if (after.length > 0) await append(wal, after, { term, vote, commit: after.at(-1)!.index });
   } finally {
     await wal.close();
   }

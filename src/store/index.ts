@@ -27,6 +27,7 @@ export { type DefragmentProgress, defragment } from './backend/defragmentation.t
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
 export {
   type RowVisitor,
+  readCount,
   type SnapshotPosition,
   visitorsOf,
 } from './backend/file-pass.ts';

@@ -46,3 +46,9 @@ export function outputOf(io: Io, form: string): Output {
 function cellOf({ cell, value }: OutputField): string {
   return cell ?? String(value);
 }
+
+/** BAD_FEATURE unless the form is simple or json, which all that is ours alone has. */
+export function mustBeTextOrJson(form: string): void {
+  if (form === 'simple' || form === 'json') return;
+  throw new ExitError(EXIT.BAD_FEATURE, `${form} not supported as output format: simple or json`);
+}

@@ -8,11 +8,14 @@ import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
 import { type Program, runProgram } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
+import { addCheck } from './check.ts';
 import { type CommandTree, type Tools, toolsOf } from './command.ts';
 import { addDefrag } from './defrag.ts';
+import { addDump } from './dump.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { addHashKv } from './hashkv.ts';
 import { addMigrate } from './migrate.ts';
+import { addRecover } from './recover.ts';
 import { addSnapshot } from './snapshot.ts';
 import { addVersion } from './version.ts';
 
@@ -39,6 +42,7 @@ class Tetcdutl implements Program<Tools> {
     for (const flag of globalFlags()) root.addOption(flag);
     addCompletion(root, tree);
     for (const add of [addDefrag, addHashKv, addMigrate, addSnapshot, addVersion]) add(root, tree);
+    for (const add of [addCheck, addDump, addRecover]) add(root, tree);
     addHelp(root, tree);
   }
 }

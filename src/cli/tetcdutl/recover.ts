@@ -1,0 +1,102 @@
+// `tetcdutl recover`: what is left of a cluster that has lost its majority becomes a new cluster.
+
+import type { Command } from 'commander';
+import { formatId } from '../../membership/index.ts';
+import { planRecovery, type RecoveryPlan, recoverMember } from '../../offline/index.ts';
+import { EXIT, ExitError } from '../shell/exit.ts';
+import { boolFlag } from '../shell/flags.ts';
+import { goJson } from '../shell/go-json.ts';
+import { textOfWord } from '../shell/words.ts';
+import type { CommandTree } from './command.ts';
+import { type NewMemberOptions, newMemberFlags, newMemberOf } from './new-member-flags.ts';
+import { mustBeTextOrJson } from './output.ts';
+
+interface RecoverOptions extends NewMemberOptions {
+  readonly write: boolean;
+  readonly writeOut: string;
+}
+
+export function addRecover(parent: Command, tree: CommandTree): void {
+  tree.add<RecoverOptions>(parent, {
+    name: 'recover',
+    usage: '<surviving data dir>... --data-dir {output dir} [options]',
+    summary: 'make a new cluster of what is left of one that has lost its majority',
+    description: `Ranks the surviving directories of a cluster by the position of their logs, and
+says what would be lost. With --write it makes, of the best one, the directory of a member of
+a new cluster, with a new identity; without it nothing is made. The surviving directories are
+not changed; no member may use them.`,
+    flags: [
+      ...newMemberFlags(),
+      boolFlag({ flag: '--write', help: 'make the directory, after what is said was read' }),
+    ],
+    run: async ({ io, words, options, env, lock, report }) => {
+      if (words.length === 0) {
+        throw new ExitError(
+          EXIT.BAD_ARGS,
+          'recover requires at least one surviving data directory',
+        );
+      }
+      mustBeTextOrJson(options.writeOut);
+      const target = await newMemberOf(env, options);
+      const plan = await planRecovery(env, words.map(textOfWord), lock);
+      io.out(options.writeOut === 'json' ? planJson(plan) : planText(plan));
+      if (!options.write) {
+        report('nothing was made: repeat it with --write', { 'data-dir': target.dataDir });
+        return;
+      }
+      const made = await recoverMember(env, plan, target, lock);
+      report('recovered a member', {
+        'data-dir': target.dataDir,
+        'member-id': formatId(made.memberId),
+        'cluster-id': formatId(made.clusterId),
+        revision: made.revision,
+        'entries-to-apply': made.replayed,
+      });
+    },
+  });
+}
+
+function planJson(plan: RecoveryPlan): string {
+  const { survivors, chosen, voters, missingVoters, mayLoseAcknowledged, leftOut } = plan;
+  const list = survivors.map(({ dataDir, log, database, position, problems }) => ({
+    dataDir,
+    member: log === undefined ? null : formatId(log.memberId),
+    ...{ term: position.term, index: position.index },
+    commit: log?.hardState.commit ?? 0,
+    database: database?.consistentIndex ?? 0,
+    problems: problems.map(({ text }) => text),
+    leftOut: leftOut.get(dataDir) ?? [],
+  }));
+  const missing = missingVoters.map(formatId);
+  return `${goJson({ survivors: list, chosen: chosen.dataDir, voters, missing, mayLoseAcknowledged })}\n`;
+}
+
+function planText(plan: RecoveryPlan): string {
+  const { survivors, chosen, voters, missingVoters, leftOut, uncommitted } = plan;
+  const lines: string[] = [];
+  for (const [i, { dataDir, log, database, position, problems }] of survivors.entries()) {
+    const member = log === undefined ? 'unknown' : formatId(log.memberId);
+    lines.push(
+      `${i + 1}. ${dataDir}: member ${member}, last entry ${position.index} of term ${position.term}, ` +
+        `committed ${log?.hardState.commit ?? 0}, database at ${database?.consistentIndex ?? 0}`,
+    );
+    for (const { text } of problems) lines.push(`   damaged: ${text}`);
+    const left = leftOut.get(dataDir) ?? [];
+    if (left.length > 0) {
+      lines.push(`   left out: ${left.length} entries that were not committed, from ${left[0]} on`);
+    }
+  }
+  lines.push(`chosen: ${chosen.dataDir}`);
+  if (uncommitted > 0) {
+    lines.push(`${uncommitted} entries that are not known to be committed will count as committed`);
+  }
+  const missing = `${missingVoters.length} of ${voters} voters are missing`;
+  const ids = missingVoters.map(formatId).join(', ');
+  lines.push(ids === '' ? missing : `${missing}: ${ids}`);
+  lines.push(
+    plan.mayLoseAcknowledged
+      ? 'writes that only the missing ones have acknowledged are lost'
+      : 'every acknowledged write is here',
+  );
+  return `${lines.join('\n')}\n`;
+}
