@@ -142,7 +142,9 @@ export class ReadIndexQueue {
       invariant(round.reads.length > 0, 'a round has a read');
       const { slow, store } = this.#parts;
       this.#confirmed.push({
-        ...{ index, reads: round.reads, bytes: round.bytes },
+        index,
+        reads: round.reads,
+        bytes: round.bytes,
         beganMs: round.deadlineMs - this.#timeoutMs,
         receivedMs: slow.nowMs,
         appliedThen: store.machine.appliedIndex,
@@ -157,17 +159,13 @@ export class ReadIndexQueue {
     if (this.#confirmed.length === 0) return;
     const applied = this.#parts.store.machine.appliedIndex;
     while (this.#confirmed.length > 0 && this.#confirmed[0]!.index <= applied) {
-      const { reads, bytes, ...round } = this.#confirmed.shift()!;
+      const confirmed = this.#confirmed.shift()!;
+      const { reads, bytes, beganMs, receivedMs, index, appliedThen } = confirmed;
       this.#held -= reads.length;
       this.#heldBytes -= bytes;
       invariant(this.#held >= 0 && this.#heldBytes >= 0, 'a read that leaves was held');
       for (const read of reads) read.serve();
-      this.#parts.slow.endReadIndex(
-        round.beganMs,
-        round.receivedMs,
-        round.index,
-        round.appliedThen,
-      );
+      this.#parts.slow.endReadIndex(beganMs, receivedMs, index, appliedThen);
     }
   }
 
