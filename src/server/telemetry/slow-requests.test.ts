@@ -13,7 +13,7 @@ const { InternalRaftRequestCodec, RangeRequestCodec, TxnRequestCodec } = etcdser
 const { CompareCodec, PutRequestCodec, RequestHeaderCodec } = etcdserverpb;
 const header = RequestHeaderCodec.create({ id: 7n });
 
-function rig() {
+function rig(warningApplyDurationMs = 100) {
   process.env['TZ'] = 'UTC';
   const time = { nowMs: 0 };
   const lines: { msg: string; level: string; [name: string]: unknown }[] = [];
@@ -26,7 +26,7 @@ function rig() {
   };
   const metrics = { server: { slowApplies: { value: 0 } } };
   const slow = new SlowRequests({
-    config: { warningApplyDurationMs: 100 },
+    config: { warningApplyDurationMs },
     turnClock: clock,
     env: {
       clock,
@@ -131,6 +131,18 @@ test('a range tells agreement from evaluation', () => {
       ],
       step_count: 2,
     },
+  ]);
+});
+
+test('a duration of 0 warns of everything, also of what takes no time that is measured', () => {
+  const { slow, lines } = rig(0);
+  const times = { sinceMs: 5, agreedMs: 5, endMs: 5 };
+  expect(times.endMs - times.sinceMs).toBeGreaterThan(slow.readMs);
+  slow.endRange(RangeRequestCodec.create(), times, undefined, undefined);
+  slow.endEntry(newEntry(0, 1, 1, PUT), 5, 5);
+  expect(lines).toMatchObject([
+    { took: '0s', 'expected-duration': '0s', prefix: 'read-only range ' },
+    { took: '0s', 'expected-duration': '0s', prefix: '' },
   ]);
 });
 
