@@ -102,7 +102,7 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
       return;
     }
     this.countSent(bytes.length);
-    this.leave(STATUS.OK);
+    this.leave(STATUS.OK, '');
     this.#exchange.answer(jsonFromWire(this.#message, bytes));
   }
 
@@ -133,13 +133,13 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
       else this.#parts.calls.failed(this, error);
       return;
     }
-    this.leave(STATUS.OK);
+    this.leave(STATUS.OK, '');
     this.#exchange.end(this.#printer.end());
   }
 
   fail(status: StatusCode, message: string): void {
     if (this.ended) return;
-    this.leave(status);
+    this.leave(status, message);
     if (this.#exchange.headSent) this.#exchange.abort();
     else this.#exchange.refuse(status, message);
   }
@@ -150,8 +150,8 @@ class HttpUnaryCall extends LocalCall implements UnaryCall {
     this.onCancel?.();
   }
 
-  protected override leave(status: StatusCode): void {
-    super.leave(status);
+  protected override leave(status: StatusCode, message: string): void {
+    super.leave(status, message);
     this.#pieces?.return?.();
     this.#pieces = undefined;
     this.holdMemory(-this.#heldBytes);

@@ -31,8 +31,16 @@ export interface LocalEnv {
 export interface CallMeter {
   /** The counters of the method of a path; undefined if its calls are not counted. */
   statsOf(path: string): MethodStats | undefined;
+  /** A call has begun. */
+  onCallStart?(call: Call): void;
   /** A call that was begun has ended. */
-  onCallEnd(call: Pick<Call, 'path' | 'peer'>, method: MethodStats, durationMs: number): void;
+  onCallEnd(
+    call: Pick<Call, 'path' | 'peer'>,
+    method: MethodStats,
+    durationMs: number,
+    status: StatusCode,
+    message: string,
+  ): void;
 }
 
 export abstract class LocalCall implements Call {
@@ -73,6 +81,7 @@ export abstract class LocalCall implements Call {
     if (this.#stats !== undefined) {
       this.#stats.started++;
       this.#startMs = this.#env.clock.monotonicMs();
+      meter?.onCallStart?.(this);
     }
     return true;
   }
@@ -111,11 +120,12 @@ export abstract class LocalCall implements Call {
   abstract giveUp(status: StatusCode, message: string): void;
 
   /** The bookkeeping at the end of a call, for any reason. */
-  protected leave(status: StatusCode): void {
+  protected leave(status: StatusCode, message: string): void {
     this.ended = true;
     if (this.#stats !== undefined) {
       this.#stats.ended[status]!++;
-      this.#meter?.onCallEnd(this, this.#stats, this.#env.clock.monotonicMs() - this.#startMs);
+      const durationMs = this.#env.clock.monotonicMs() - this.#startMs;
+      this.#meter?.onCallEnd(this, this.#stats, durationMs, status, message);
     }
     this.#timer?.cancel();
     this.#signal?.removeEventListener('abort', this.#onAbort);
@@ -173,7 +183,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
     if (this.ended) return;
     const answer = encodedBy(encoder, message);
     this.countSent(answer.length);
-    this.leave(STATUS.OK);
+    this.leave(STATUS.OK, '');
     this.#sink.resolve(answer);
   }
 
@@ -182,7 +192,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
       if (this.ended) return;
       const answer = joined(size, pieces);
       this.countSent(size);
-      this.leave(STATUS.OK);
+      this.leave(STATUS.OK, '');
       this.#sink.resolve(answer);
     } catch (error) {
       if (!(error instanceof GrpcStatusError)) throw error;
@@ -194,7 +204,7 @@ export class LocalUnaryCall extends LocalCall implements UnaryCall {
 
   fail(status: StatusCode, message: string): void {
     if (this.ended) return;
-    this.leave(status);
+    this.leave(status, message);
     this.#sink.reject(new GrpcStatusError(status, message));
   }
 

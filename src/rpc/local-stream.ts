@@ -114,7 +114,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
 
   end(status: StatusCode = STATUS.OK, message = ''): void {
     if (this.ended) return;
-    this.leave(status);
+    this.leave(status, message);
     this.#status = status;
     this.#text = message;
     this.#toHandler.close();
@@ -160,7 +160,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
 
   giveUp(status: StatusCode, message: string): void {
     if (!this.ended) {
-      this.leave(status);
+      this.leave(status, message);
       this.#gaveUp = true;
       try {
         this.#handler?.onCancel();
@@ -183,7 +183,7 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
   #failInternally(error: unknown): void {
     this.#onHandlerError(this, error);
     if (this.ended) return;
-    this.leave(STATUS.INTERNAL);
+    this.leave(STATUS.INTERNAL, 'internal error');
     this.#tell(STATUS.INTERNAL, 'internal error');
   }
 

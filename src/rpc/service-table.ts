@@ -72,10 +72,10 @@ export type Gate = (
  * Answers a unary call. `bytes` are the encoded request, for the log: the client's own bytes, or a new
  * encoding where some release of etcd would refuse them or read them differently.
  */
-type UnaryHandler<Request> = (call: UnaryCall, request: Request, bytes: Uint8Array) => void;
+export type UnaryHandler<Request> = (call: UnaryCall, request: Request, bytes: Uint8Array) => void;
 
 /** Receives a stream's events from the first message on. */
-type StreamOpener = (call: StreamCall) => StreamHandler;
+export type StreamOpener = (call: StreamCall) => StreamHandler;
 
 /** Handler of a stream that a guard refused: ignores messages that were in flight. */
 const REFUSED: StreamHandler = {
@@ -85,24 +85,33 @@ const REFUSED: StreamHandler = {
   onDrain: () => {},
 };
 
+/** Puts something around handlers, behind the guards; asked once for each method. */
+export interface Around {
+  unary<Request>(path: string, handler: UnaryHandler<Request>): UnaryHandler<Request>;
+  stream(path: string, opener: StreamOpener): StreamOpener;
+}
+
 export class ServiceTable {
   readonly #guards: readonly Guard[];
   readonly #gate: Gate | undefined;
+  readonly #around: Around | undefined;
   readonly #entries = new Map<string, ServiceEntry>();
 
   /** Guards run in this order, up to the first refusal; then the gate. */
-  constructor(guards: readonly Guard[] = [], gate?: Gate) {
+  constructor(guards: readonly Guard[] = [], gate?: Gate, around?: Around) {
     this.#guards = guards;
     this.#gate = gate;
+    this.#around = around;
   }
 
   /** Registers a unary method. INVALID_ARGUMENT if its path is taken, or if it streams. */
   unary<Request, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
-    handler: UnaryHandler<Request>,
+    inner: UnaryHandler<Request>,
     traits: MethodTraits<Request> = {},
   ): void {
     if (kindOf(method) !== 'unary') throw unfit(method.path, 'streams');
+    const handler = this.#around?.unary(method.path, inner) ?? inner;
     const entry: UnaryEntry = {
       kind: 'unary',
       descriptor: method,
@@ -136,11 +145,12 @@ export class ServiceTable {
   /** Registers a method that streams. INVALID_ARGUMENT if its path is taken, or if it does not. */
   stream<Request, RequestInit, Response, ResponseInit>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
-    opener: StreamOpener,
+    inner: StreamOpener,
     traits: MethodTraits<undefined> = {},
   ): void {
     const kind = kindOf(method);
     if (kind === 'unary') throw unfit(method.path, 'does not stream');
+    const opener = this.#around?.stream(method.path, inner) ?? inner;
     const entry: StreamEntry = {
       kind,
       descriptor: method,

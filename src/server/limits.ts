@@ -135,6 +135,24 @@ export const PROFILE_SECONDS_DEFAULT = 30;
 /** Longest profile: what is sampled stays in memory until its end. A longer one is answered 400. */
 export const PROFILE_SECONDS_MAX = 600;
 
+/**
+ * Spans that wait for the collector: OpenTelemetry's number. Reached: further ones are dropped, and
+ * counted.
+ */
+export const SPANS_QUEUED_MAX = 2048;
+/** Spans of one request to the collector, and how long the first of them waits; OpenTelemetry's. */
+export const SPAN_BATCH_MAX = 512;
+export const SPAN_BATCH_DELAY_MS = 5000;
+/** Time for the collector to answer; OpenTelemetry's. */
+export const SPAN_EXPORT_TIMEOUT_MS = 10_000;
+/** Pause before spans are sent again, and how often they are sent in all; then they are dropped. */
+export const SPAN_EXPORT_RETRY_MS = 5000;
+export const SPAN_EXPORT_TRIES_MAX = 10;
+/** Time for the last spans when the member stops; then they are dropped. */
+export const SPAN_CLOSE_TIMEOUT_MS = 2000;
+/** Events of a span; OpenTelemetry's. Reached: further ones are left out. */
+export const SPAN_EVENTS_MAX = 128;
+
 /** Timeout of the connect that checks whether a Unix socket is in use. */
 export const SOCKET_PROBE_TIMEOUT_MS = 1000;
 

@@ -26,6 +26,7 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts';
 import { logServing } from './telemetry/start-log.ts';
 import { walObserver } from './telemetry/wal-observer.ts';
 import { collectTlsMetrics } from './tls/tls-metrics.ts';
+import type { Tracing } from './tracing/start-tracing.ts';
 import { type MemberLife, type MemberMaterials, MemberParts } from './wiring.ts';
 
 type Materials = Omit<MemberMaterials, 'life'>;
@@ -37,6 +38,7 @@ export class Member implements MemberLife {
   readonly #metrics: Metrics;
   readonly #listeners: Listeners | undefined;
   #debug: readonly DebugPages[] = [];
+  #tracing: Tracing | undefined;
   #stopping: Promise<void> | undefined;
 
   /** Boots, serves, and resolves when the member is ready: published and listening. */
@@ -58,8 +60,15 @@ export class Member implements MemberLife {
       walSegmentSize: options.walSegmentSize,
       walObserver: walObserver(log.child('wal'), metrics.records),
     }).catch(givingUp(ports));
-    const materials = { options, booted, metrics, storeOptions, tokens, peerPorts: ports.peers };
-    const member = new Member(materials, ports.listeners);
+    const tracing = await startTracingOf(options, () => member.parts.store.applyBeganMs);
+    const member: Member = new Member(
+      {
+        ...{ options, booted, metrics, storeOptions, tokens },
+        ...{ peerPorts: ports.peers, tracer: tracing?.tracer },
+      },
+      ports.listeners,
+    );
+    member.#tracing = tracing;
     // The start may wait for other members without limit.
     const abort = () => void member.stop().catch(() => undefined);
     signal?.addEventListener('abort', abort);
@@ -209,6 +218,7 @@ export class Member implements MemberLife {
     parts.transfer.stop();
     parts.grpc.close();
     for (const pages of this.#debug) pages.close();
+    const traced = this.#tracing?.close();
     store.machine.watch.stop();
     await store.stop();
     // Concurrently: on a full disk a snapshot may wait for a commit that only closing ends.
@@ -219,7 +229,7 @@ export class Member implements MemberLife {
     ]);
     loop.writeCommit();
     loop.stop();
-    closed.push(...(await Promise.allSettled([parts.wal.close()])));
+    closed.push(...(await Promise.allSettled([parts.wal.close(), traced])));
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -240,4 +250,15 @@ export class Member implements MemberLife {
       .catch((error: unknown) => log.error('failed to stop', { error: asError(error) }))
       .then(() => this.#options.onRemoved?.());
   }
+}
+
+/** Undefined, and nothing is loaded, unless the settings ask for it. */
+async function startTracingOf(
+  { config, env, log }: MemberOptions,
+  applyBeganMs: () => number,
+): Promise<Tracing | undefined> {
+  const { tracing, listenClientUrls } = config;
+  if (tracing === undefined) return undefined;
+  const { startTracing } = await import('./tracing/start-tracing.ts');
+  return startTracing({ config: tracing, listenClientUrls, env, log, applyBeganMs });
 }

@@ -12,7 +12,7 @@ import type { Clock, Env } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import type { DataDirectory } from '../offline/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
-import type { LocalCalls, ServiceTable } from '../rpc/index.ts';
+import type { CallObserver, LocalCalls, ServiceTable } from '../rpc/index.ts';
 import type { Wal } from '../wal/index.ts';
 import { AuthEvents } from './auth/auth-events.ts';
 import { Callers } from './auth/callers.ts';
@@ -68,6 +68,7 @@ import type { Metrics } from './telemetry/metrics.ts';
 import type { ServerMetrics } from './telemetry/metrics-table.ts';
 import { RequestTimes } from './telemetry/request-times.ts';
 import { SlowRequests } from './telemetry/slow-requests.ts';
+import type { Tracer } from './tracing/tracer.ts';
 
 /** Start and stop, as the parts see them. */
 export interface MemberLife {
@@ -87,6 +88,8 @@ export interface MemberMaterials {
   readonly tokens: TokenProvider;
   readonly peerPorts: PeerPorts;
   readonly life: MemberLife;
+  /** Undefined unless the settings ask for it. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** The parts of one member. Nobody takes it whole; tests and simulations look in. */
@@ -104,6 +107,9 @@ export class MemberParts {
   readonly requestTimes: RequestTimes;
   /** Use of the JavaScript heap. */
   readonly heapUse: () => HeapUse;
+  /** Makes spans of requests, proposals and appends. */
+  readonly tracing: Tracer | undefined;
+  readonly observers: readonly CallObserver[];
 
   // Read from disk by `boot/`.
   readonly directory: DataDirectory;
@@ -177,6 +183,8 @@ export class MemberParts {
     this.turnClock = new CoarseClock(env.clock, env.timers);
     this.requestTimes = new RequestTimes(this);
     this.heapUse = options.heapUse ?? v8HeapUse;
+    this.tracing = materials.tracer;
+    this.observers = this.tracing === undefined ? [] : [this.tracing];
 
     this.directory = booted.directory;
     this.wal = booted.wal;
@@ -227,7 +235,7 @@ export class MemberParts {
     this.services = createServiceTable(this);
     this.localCalls = createLocalCalls(this, this.services);
     const { traceStream } = options;
-    const grpcParts = { config, env, turnClock, log, traceStream };
+    const grpcParts = { config, env, turnClock, log, traceStream, observers: this.observers };
     this.grpc = createGrpcServer(grpcParts, this.services, metrics.grpc);
     this.gatewayCalls = createGatewayCalls(this, this.services, this.grpc, metrics.grpc);
   }

@@ -8,8 +8,10 @@ export {
   encodeEnvelope,
   REQUEST_ID_LOW_BITS,
   REQUEST_KIND,
+  RequestEnvelope,
   type RequestKind,
   type RequestUser,
+  readEnvelope,
 } from './apply/request-envelope.ts';
 export {
   confChangeIn,

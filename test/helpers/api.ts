@@ -131,10 +131,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** In whose name. */
   readonly token?: string | undefined;
+  /** Further metadata. */
+  readonly metadata?: Metadata;
 }
 
-function metadataOf(token: string | undefined): Metadata {
-  const metadata = new Metadata();
+function metadataOf(token: string | undefined, more?: Metadata): Metadata {
+  const metadata = more?.clone() ?? new Metadata();
   if (token !== undefined) metadata.set('token', token);
   return metadata;
 }
@@ -241,7 +243,7 @@ export class ApiClient {
         identity,
         identity,
         request,
-        metadataOf(options.token),
+        metadataOf(options.token, options.metadata),
         { deadline },
         (error: ServiceError | null, response?: Buffer) => {
           if (error !== null) resolve({ code: error.code, details: error.details });

@@ -16,6 +16,9 @@ import type { Call, MethodStats, Peer } from './server-types.ts';
 /** The status of a call past its deadline, as of Go's context. */
 export const DEADLINE_TEXT = 'context deadline exceeded';
 
+/** The status of a call that its client gave up, as of Go's context. */
+const CANCELED_TEXT = 'context canceled';
+
 export abstract class ServerCall extends GrpcStream implements Call, HasDeadline {
   declare readonly connection: ServerConnection;
   readonly head: RequestHead;
@@ -103,7 +106,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   /** Ends the call: trailers after what is queued, and no more input. */
   protected finish(status: StatusCode, message: string): void {
     invariant(!this.ended, 'a call ends once');
-    this.#leave(status);
+    this.#leave(status, message);
     if (this.queueHead !== undefined) {
       this.#endStatus = status;
       this.#endMessage = message;
@@ -132,20 +135,20 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   }
 
   /** The bookkeeping at the end of a call, for any reason. */
-  #leave(status: StatusCode): void {
+  #leave(status: StatusCode, message: string): void {
     this.ended = true;
     this.endReceiving();
     this.connection.hold(-this.head.heldBytes);
     this.onEnded();
     if (this.deadlineSlot >= 0) this.connection.server.deadlines.remove(this);
     this.method.ended[status]!++;
-    this.connection.callEnded(this, status);
+    this.connection.callEnded(this, status, message);
   }
 
   /** As `finish(OK, '')` when head, message and trailers have already been written together. */
   protected finishWritten(): void {
     invariant(!this.ended, 'a call ends once');
-    this.#leave(STATUS.OK);
+    this.#leave(STATUS.OK, '');
     this.connection.endAnswered(this);
   }
 
@@ -205,7 +208,7 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
   onAborted(): void {
     if (this.ended) return;
     this.cancelled = true;
-    this.#leave(STATUS.CANCELED);
+    this.#leave(STATUS.CANCELED, CANCELED_TEXT);
     this.#tell();
   }
 }

@@ -392,8 +392,8 @@ export class ServerConnection extends Connection<RequestHead> {
     this.resetStream(call, HTTP2_ERROR.NO_ERROR);
   }
 
-  callEnded(call: ServerCall, status: StatusCode): void {
-    if (this.server.measuresCalls) this.server.callEnded(call, status);
+  callEnded(call: ServerCall, status: StatusCode, message: string): void {
+    if (this.server.measuresCalls) this.server.callEnded(call, status, message);
   }
 
   handlerFailed(call: ServerCall, error: unknown): void {

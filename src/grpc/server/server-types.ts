@@ -191,8 +191,13 @@ export interface ServerOptions {
   readonly keepalive?: Partial<ServerKeepalive>;
   /** `mirror`: a response to a gzip request is gzip too, as etcd does. Default `mirror`. */
   readonly compression?: 'mirror' | 'none';
-  /** Called when a call has ended. Durations are measured only if this is set. */
-  readonly onCallEnd?: (call: Call, status: StatusCode, durationMs: number) => void;
+  /** Called when a call has ended, with its status and text. Durations are measured only then. */
+  readonly onCallEnd?: (
+    call: Call,
+    status: StatusCode,
+    durationMs: number,
+    message: string,
+  ) => void;
   /** A handler threw. The call has been answered INTERNAL. Default: the error is thrown on. */
   readonly onHandlerError?: (call: Call, error: unknown) => void;
   /** A connection was closed for breaking the protocol or a limit; for debug logs. */

@@ -158,9 +158,9 @@ export class ServerCore implements Server {
     return heaviest;
   }
 
-  callEnded(call: ServerCall, status: StatusCode): void {
+  callEnded(call: ServerCall, status: StatusCode, message: string): void {
     const durationMs = this.#options.clock.monotonicMs() - call.startedMs;
-    this.#options.onCallEnd?.(call, status, durationMs);
+    this.#options.onCallEnd?.(call, status, durationMs, message);
   }
 
   handlerFailed(call: ServerCall, error: unknown): void {

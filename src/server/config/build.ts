@@ -26,6 +26,7 @@ import {
   type ServerConfig,
 } from './server-config.ts';
 import { assembleTls, tlsNotes, tlsProblem } from './tls-config.ts';
+import { buildTracing } from './tracing-config.ts';
 import { advertiseProblem, bindProblem, type ParsedUrl } from './urls.ts';
 
 /** 2 GiB. */
@@ -84,9 +85,11 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
     values['auto-compaction-retention'],
   );
   if (typeof autoCompaction === 'string') return autoCompaction;
+  const tracing = buildTracing(values);
+  if (typeof tracing === 'string') return tracing;
   const initialCluster = buildInitialCluster(values, given);
   if (typeof initialCluster === 'string') return initialCluster;
-  const parts = { log, autoCompaction, initialCluster };
+  const parts = { log, autoCompaction, initialCluster, tracing };
   return { config: assemble(values, parts), notes: buildNotes(values, given) };
 }
 
@@ -277,7 +280,7 @@ function dataDirOf(values: FlagValues): string {
 
 function assemble(
   values: FlagValues,
-  parts: Pick<ServerConfig, 'log' | 'autoCompaction' | 'initialCluster'>,
+  parts: Pick<ServerConfig, 'log' | 'autoCompaction' | 'initialCluster' | 'tracing'>,
 ): ServerConfig {
   // As in etcd, what is not positive leaves these at their defaults.
   const progress = Math.max(0, values['watch-progress-notify-interval']);

@@ -217,6 +217,16 @@ export interface ConfigOptions {
   readonly metrics?: 'basic' | 'extensive' | undefined;
   /** Serve profiles under `/debug/pprof/` of the client addresses. Default false. */
   readonly enablePprof?: boolean | undefined;
+  /** Send spans of requests to a collector of OpenTelemetry (OTLP over gRPC). Default false. */
+  readonly enableDistributedTracing?: boolean | undefined;
+  /** Address of the collector. Default `localhost:4317`. */
+  readonly distributedTracingAddress?: string | undefined;
+  /** Name of the service in the traces. Default `etcd`. */
+  readonly distributedTracingServiceName?: string | undefined;
+  /** Id of this member in the traces. Default: none. */
+  readonly distributedTracingInstanceId?: string | undefined;
+  /** How many of a million requests are traced, of those whose clients do not say. Default 0. */
+  readonly distributedTracingSamplingRate?: number | undefined;
   /** Least important level that is logged. Default `info`. */
   readonly logLevel?: LogLevel | undefined;
   /** `json` (default), or `console` for people. */

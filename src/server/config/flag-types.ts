@@ -20,6 +20,7 @@ export const FLAG_GROUPS = {
   clustering: 'Clustering',
   auth: 'Auth',
   monitoring: 'Profiling and Monitoring',
+  tracing: 'Distributed tracing',
   logging: 'Logging',
   security: 'Security',
   features: 'Features',

@@ -211,6 +211,29 @@ export const FLAGS = {
     help: 'Whether client addresses serve profiles, under /debug/pprof/.',
   }),
 
+  'enable-distributed-tracing': boolFlag(false, {
+    group: 'tracing',
+    help: 'Whether spans of requests are sent to a collector of OpenTelemetry.',
+  }),
+  'distributed-tracing-address': stringFlag('localhost:4317', {
+    group: 'tracing',
+    help: 'Address of the collector, which takes OTLP over gRPC without TLS.',
+  }),
+  'distributed-tracing-service-name': stringFlag('etcd', {
+    group: 'tracing',
+    help: 'Name of the service in the traces: the same for all members.',
+  }),
+  'distributed-tracing-instance-id': stringFlag('', {
+    group: 'tracing',
+    help: 'Id of this member in the traces: another one for each member.',
+  }),
+  'distributed-tracing-sampling-rate': intFlag(0, {
+    group: 'tracing',
+    help:
+      'How many of a million requests are traced, of those whose clients do not say. 0 means only ' +
+      'requests that their clients trace.',
+  }),
+
   ...TLS_FLAGS,
   cors: originsFlag({
     group: 'security',

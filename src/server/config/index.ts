@@ -23,6 +23,7 @@ export type {
   LogFormat,
   LogLevel,
   ServerConfig,
+  TracingConfig,
 } from './server-config.ts';
 export { electionTicks, JOURNAL_OUTPUT, LOG_FORMATS, LOG_LEVELS } from './server-config.ts';
 export { parseUrls } from './urls.ts';

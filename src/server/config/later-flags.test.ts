@@ -20,17 +20,11 @@ function outcomeOf(argv: readonly string[], env: Readonly<Record<string, string>
 
 const FALSE_WORDS = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
 const OFF = { nothing: FALSE_WORDS, lacking: ['true', '1', 'T'] };
-const SETTING_OF_SWITCHED_OFF = { nothing: ['', 'any text'], lacking: [] };
 
 /** Values of each flag that ask for nothing, and values that ask for what is missing. */
 const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
   {
     'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
-    'distributed-tracing-address': SETTING_OF_SWITCHED_OFF,
-    'distributed-tracing-instance-id': SETTING_OF_SWITCHED_OFF,
-    'distributed-tracing-sampling-rate': { nothing: ['0', '1000000', '-5'], lacking: [] },
-    'distributed-tracing-service-name': SETTING_OF_SWITCHED_OFF,
-    'enable-distributed-tracing': OFF,
     'memory-mlock': OFF,
     'socket-reuse-port': OFF,
   };
@@ -64,8 +58,8 @@ test.each(rows)('--%s is refused by name where it asks for something', (name, { 
 test.each([
   [['--auto-tls=maybe'], '2: invalid boolean value "maybe" for -auto-tls: parse error'],
   [
-    ['--enable-distributed-tracing', 'false'],
-    '2: flag provided but not implemented by this release: -enable-distributed-tracing',
+    ['--memory-mlock', 'false'],
+    '2: flag provided but not implemented by this release: -memory-mlock',
   ],
   [
     ['--cors=x,*'],
@@ -94,16 +88,12 @@ test.each([
 });
 
 test('a flag and its variable at once are a conflict, of these flags too', () => {
-  const parsed = parseConfig(
-    ['--enable-distributed-tracing=false'],
-    { ETCD_ENABLE_DISTRIBUTED_TRACING: 'false' },
-    ABOUT,
-  );
+  const parsed = parseConfig(['--memory-mlock=false'], { ETCD_MEMORY_MLOCK: 'false' }, ABOUT);
   expect(parsed).toMatchObject({ kind: 'fail', exitCode: 1 });
   const last = parsed.kind === 'fail' ? parsed.notes.at(-1) : undefined;
   expect(last).toMatchObject({
     level: 'fatal',
-    fields: { 'environment-variable': 'ETCD_ENABLE_DISTRIBUTED_TRACING' },
+    fields: { 'environment-variable': 'ETCD_MEMORY_MLOCK' },
   });
 });
 

@@ -3,15 +3,7 @@
 // so that command lines written for etcd work. Any other value is refused by name: a flag that is
 // silently ignored could mean a server without the TLS that was asked for.
 
-import {
-  clampToNumber,
-  INT64,
-  type IntegerRange,
-  PARSE_ERROR,
-  type Parsed,
-  parseBool,
-  parseInteger,
-} from './values.ts';
+import { PARSE_ERROR, type Parsed, parseBool } from './values.ts';
 
 /** The outcome for a value. */
 type LaterOutcome =
@@ -44,13 +36,6 @@ function parseTruth(text: string): Parsed<boolean> {
   return value === undefined ? PARSE_ERROR : { value };
 }
 
-function integer(range: IntegerRange): (text: string) => Parsed<number> {
-  return (text) => {
-    const parsed = parseInteger(text, range);
-    return 'reason' in parsed ? parsed : { value: clampToNumber(parsed.value) };
-  };
-}
-
 const always = (): boolean => true;
 const asText = (value: string): Parsed<string> => ({ value });
 
@@ -58,15 +43,9 @@ const OFF = later(parseTruth, (value) => !value, true);
 
 // Settings of a feature that another flag switches on: alone they ask for nothing.
 const ANY_TEXT = later(asText, always);
-const ANY_INT = later(integer(INT64), always);
 
 export const LATER_FLAGS: Readonly<Record<string, LaterFlag>> = {
   'backend-bbolt-freelist-type': ANY_TEXT, // how free pages are kept in memory: never on disk
-  'distributed-tracing-address': ANY_TEXT,
-  'distributed-tracing-instance-id': ANY_TEXT,
-  'distributed-tracing-sampling-rate': ANY_INT,
-  'distributed-tracing-service-name': ANY_TEXT,
-  'enable-distributed-tracing': OFF,
   'memory-mlock': OFF,
   'socket-reuse-port': OFF,
 };

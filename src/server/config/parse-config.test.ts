@@ -86,6 +86,7 @@ test('without flags, the defaults of etcd', () => {
       },
       metrics: 'basic',
       enablePprof: false,
+      tracing: undefined,
       log: { level: 'info', format: 'json', outputs: ['stderr'] },
       maxClusterVersion: undefined,
     },
@@ -176,10 +177,7 @@ test.each([
     ['--max-cluster-version=3'],
     '2: invalid value "3" for flag -max-cluster-version: must be MAJOR.MINOR from 3.4 to 3.7',
   ],
-  [
-    ['--enable-distributed-tracing'],
-    '2: flag provided but not implemented by this release: -enable-distributed-tracing',
-  ],
+  [['--memory-mlock'], '2: flag provided but not implemented by this release: -memory-mlock'],
   [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
   [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
   [
@@ -414,8 +412,8 @@ test.each([
   [[], { ETCD_SNAPSHOT_COUNT: 'x' }, '1: invalid value "x" for ETCD_SNAPSHOT_COUNT: parse error'],
   [
     [],
-    { ETCD_ENABLE_DISTRIBUTED_TRACING: 'true' },
-    '1: flag provided but not implemented by this release: -enable-distributed-tracing (by ETCD_ENABLE_DISTRIBUTED_TRACING)',
+    { ETCD_MEMORY_MLOCK: 'true' },
+    '1: flag provided but not implemented by this release: -memory-mlock (by ETCD_MEMORY_MLOCK)',
   ],
   [
     [],

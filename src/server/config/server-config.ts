@@ -103,6 +103,21 @@ export interface AuthConfig {
   readonly bcryptCost: number;
 }
 
+/** Where spans of requests go (OTLP over gRPC, without TLS), and as what. */
+export interface TracingConfig {
+  readonly address: {
+    readonly host: string;
+    readonly port: number;
+    /** Of a Unix socket, in place of both. */
+    readonly path?: string;
+  };
+  readonly serviceName: string;
+  /** Empty: none is told. */
+  readonly instanceId: string;
+  /** Of a million requests whose clients do not say, 0 to 1,000,000. */
+  readonly samplesPerMillion: number;
+}
+
 /** Which requests of browsers are served on client URLs; `*` among them: all. */
 export interface HttpAccessConfig {
   /** Names that a request without TLS may have in `Host`. */
@@ -210,6 +225,8 @@ export interface ServerConfig {
   readonly metrics: 'basic' | 'extensive';
   /** Whether client addresses serve profiles under `/debug/pprof/`. */
   readonly enablePprof: boolean;
+  /** Undefined: nothing is traced. */
+  readonly tracing: TracingConfig | undefined;
   readonly log: LogConfig;
   readonly featureGates: FeatureGates;
   /** Ours: hold the cluster version at this release; undefined: no limit but our own release. */

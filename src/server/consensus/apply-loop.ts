@@ -68,6 +68,11 @@ export class ApplyLoop {
     return this.#queue.length === 0;
   }
 
+  /** When the entry was begun that is being applied, on the monotonic clock. */
+  get beganMs(): number {
+    return this.#beganMs;
+  }
+
   deliver(message: Message): void {
     if (this.#stopped) return;
     invariant(message.entries.length > 0, 'a message to apply has entries');

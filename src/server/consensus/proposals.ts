@@ -22,6 +22,7 @@ import type { RaftState } from './raft-state.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
 import { type TimeoutErrorParts, timeoutErrorOf } from './timeout-error.ts';
+import type { ProposalTracing } from './tracing.ts';
 
 /** The caller that waits for an entry. Exactly one of the methods is called, once, and must not throw. */
 export interface Proposal {
@@ -69,6 +70,7 @@ class Pending implements Proposer {
 }
 
 interface ProposalsParts extends TimeoutErrorParts {
+  readonly tracing?: ProposalTracing | undefined;
   readonly config: Pick<ServerConfig, 'electionMs'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
   };
@@ -187,7 +189,9 @@ export class Proposals {
   #wait(kind: RequestKind, idLow: number, proposal: Proposal): Pending {
     invariant(!this.#pending.has(idLow), 'a request id is given out once');
     const sinceMs = this.#parts.turnClock.monotonicMs();
-    const pending = new Pending(kind, proposal, sinceMs, idLow, this);
+    const { tracing } = this.#parts;
+    const followed = tracing === undefined ? proposal : tracing.follow(idLow, proposal);
+    const pending = new Pending(kind, followed, sinceMs, idLow, this);
     invariant(!this.#stopped, 'a member that stops takes no proposals');
     this.#pending.set(idLow, pending);
     return pending;

@@ -52,6 +52,7 @@ import {
   RAFT_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
 import { hitBeforeSend } from './send-failpoint.ts';
+import type { AppendTracing } from './tracing.ts';
 import { verifyMessages } from './verify-messages.ts';
 
 interface ReadyLoopParts {
@@ -78,6 +79,7 @@ interface ReadyLoopParts {
     nextContext(): Uint8Array | undefined;
     acceptStates(states: readonly ReadState[]): void;
   };
+  readonly tracing?: AppendTracing | undefined;
   readonly reports: {
     acceptSoftState(state: SoftState): void;
     acceptHardState(state: HardState): void;
@@ -289,10 +291,7 @@ export class ReadyLoop {
   /** Numbers the appends in the order in which they go to the log. */
   nextSequence(): number {
     this.#appendsMade++;
-    invariant(
-      this.#appendsMade > this.#appendsCompleted,
-      'an append is made before it is completed',
-    );
+    invariant(this.#appendsMade > this.#appendsCompleted, 'an append is made before it ends');
     return this.#appendsMade;
   }
 
@@ -307,10 +306,8 @@ export class ReadyLoop {
     const { snapshot, entries, responses, to } = append.message;
     invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
     invariant(append.sequence === ++this.#appendsCompleted, 'the log completes appends in order');
-    invariant(
-      this.#appendsCompleted <= this.#appendsMade,
-      'an append is made before it is completed',
-    );
+    invariant(this.#appendsCompleted <= this.#appendsMade, 'an append is made before it ends');
+    this.#parts.tracing?.appendEnded(append.sequence);
     failpoints.active?.hit('raftAfterSave');
     if (snapshot !== undefined) {
       failpoints.active?.hit('raftBeforeApplySnap');
@@ -527,6 +524,7 @@ export class ReadyLoop {
   }
 
   #append(append: Append): void {
+    this.#parts.tracing?.appendBegan(append.sequence, append.entries);
     if (this.#held.length === 0 && append.message.snapshot === undefined) {
       failpoints.active?.hit('raftBeforeSave');
       this.#parts.wal.append(append);

@@ -88,6 +88,11 @@ export class StateMachineOwner {
     return this.#machine;
   }
 
+  /** See {@link ApplyLoop.beganMs}. */
+  get applyBeganMs(): number {
+    return this.#applyLoop.beganMs;
+  }
+
   /** Storage version of the database; undefined before 3.6 or while undecided. */
   get storageVersion(): ClusterVersion | undefined {
     return readStorageVersion(this.#machine.backend);

@@ -7,8 +7,17 @@ import {
   type MethodStats,
   type Server,
   type ServerOptions,
+  type StatusCode,
 } from '../../grpc/index.ts';
-import { type Call, type CallMeter, LocalCalls, ServiceTable, serveGrpc } from '../../rpc/index.ts';
+import {
+  type Around,
+  type Call,
+  type CallMeter,
+  type CallObserver,
+  LocalCalls,
+  ServiceTable,
+  serveGrpc,
+} from '../../rpc/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { REQUEST_OVERHEAD_BYTES } from '../limits.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
@@ -40,11 +49,11 @@ type ServiceParts = GuardParts &
   DefragmentServiceParts &
   DowngradeParts &
   LockParts &
-  ElectionParts & { readonly serving: ServingState };
+  ElectionParts & { readonly serving: ServingState; readonly tracing?: Around | undefined };
 
 /** Every service of a member, behind its guards. A new one gets a line here. */
 export function createServiceTable(parts: ServiceParts): ServiceTable {
-  const table = new ServiceTable(memberGuards(parts), authGate(parts));
+  const table = new ServiceTable(memberGuards(parts), authGate(parts), parts.tracing);
   registerKvService(table, parts);
   registerWatchService(table, parts);
   registerLeaseService(table, parts);
@@ -75,10 +84,16 @@ export function createGatewayCalls(
   server: Pick<Server, 'methods'>,
   metrics: GrpcMetrics,
 ): LocalCalls {
+  const { observers } = parts;
+  const onCallEnd = observesCalls(parts, metrics);
   const methods = new Map(server.methods.map((stats) => [stats.path, stats]));
   const meter: CallMeter = {
     statsOf: (path) => methods.get(path),
-    onCallEnd: observesCalls(parts, metrics),
+    ...(observers.length > 0 && { onCallStart: (call) => tellStart(observers, call) }),
+    onCallEnd: (call, method, durationMs, status, message) => {
+      onCallEnd(call, method, durationMs);
+      tellEnd(observers, call, status, message);
+    },
   };
   return new LocalCalls({
     ...{ table, env: parts.env, meter },
@@ -94,6 +109,18 @@ const UNKNOWN_CONTENT = {
   'response size': -1,
   'request content': '',
 };
+function tellStart(observers: readonly CallObserver[], call: Call): void {
+  for (const observer of observers) observer.began(call);
+}
+
+function tellEnd(
+  observers: readonly CallObserver[],
+  call: Pick<Call, 'path'>,
+  status: StatusCode,
+  message: string,
+): void {
+  for (const observer of observers) observer.ended(call, status, message);
+}
 
 /** Duration of each call, and a line in the log about one that took long. */
 function observesCalls({ config, env, log }: GrpcServerParts, metrics: GrpcMetrics) {
@@ -129,6 +156,8 @@ function keepaliveOf({ grpc }: ServerConfig): NonNullable<ServerOptions['keepali
 interface GrpcServerParts {
   /** See `ServerOptions`. */
   readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
+  /** Follow the calls of clients, the gateway's included. */
+  readonly observers: readonly CallObserver[];
   readonly config: ServerConfig;
   readonly env: Pick<Env, 'clock' | 'timers'>;
   readonly turnClock: Clock;
@@ -141,7 +170,7 @@ export function createGrpcServer(
   table: ServiceTable,
   metrics: GrpcMetrics,
 ): Server {
-  const { config, env, log } = parts;
+  const { config, env, log, observers } = parts;
   const onCallEnd = observesCalls(parts, metrics);
   const server = createServer({
     timers: env.timers,
@@ -152,12 +181,15 @@ export function createGrpcServer(
       maxConcurrentStreams: config.grpc.maxConcurrentStreams,
     },
     keepalive: keepaliveOf(config),
-    onCallEnd: (call, _status, durationMs) => onCallEnd(call, call.method, durationMs),
+    onCallEnd: (call, status, durationMs, message) => {
+      onCallEnd(call, call.method, durationMs);
+      if (observers.length > 0) tellEnd(observers, call, status, message);
+    },
     onHandlerError: logsHandlerErrors(log),
     onConnectionError: (peer, error) =>
       log.debug('closed a connection', { address: peer.address, error }),
     traceStream: parts.traceStream,
   });
-  serveGrpc(table, server);
+  serveGrpc(table, server, observers);
   return server;
 }

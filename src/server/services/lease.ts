@@ -24,6 +24,7 @@ import type { StoreView } from '../consensus/store-view.ts';
 import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import { APPLY_TIMEOUT_MS } from '../limits.ts';
+import type { RequestSpan, RequestSpans } from './request-spans.ts';
 import type { ResponseHeaders } from './response-header.ts';
 import { UnaryProposal } from './unary-proposal.ts';
 
@@ -48,6 +49,7 @@ export interface LeaseServiceParts {
   readonly leaseChecks: Pick<LeaseChecks, 'refusal' | 'keysRefusal'>;
   readonly store: StoreView<'auth' | 'kv' | 'leases'>;
   readonly leaseRenewals: Pick<LeaseRenewals, 'renewNow' | 'renew' | 'timeToLive'>;
+  readonly tracing?: RequestSpans | undefined;
 }
 
 export function registerLeaseService(table: ServiceTable, parts: LeaseServiceParts): void {
@@ -215,6 +217,8 @@ class KeepAliveStream implements StreamHandler {
   readonly #parts: LeaseServiceParts;
   readonly #call: StreamCall;
   #undecided = false;
+  /** Of the renewal under way, if it is traced. */
+  #span: RequestSpan | undefined = undefined;
   #clientEnded = false;
   #ended = false;
 
@@ -233,7 +237,8 @@ class KeepAliveStream implements StreamHandler {
       endMalformed(this.#call, error);
       return;
     }
-    const { callers, leaseRenewals } = this.#parts;
+    const { callers, leaseRenewals, tracing } = this.#parts;
+    this.#span = tracing?.begin(this.#call, 'lease_renew', { id });
     // While permissions are asked for, that takes another turn.
     const renewal = callers.areAsked ? undefined : leaseRenewals.renewNow(id);
     if (renewal?.kind === 'renewed') this.#answer(id, renewal.ttlSec);
@@ -255,6 +260,7 @@ class KeepAliveStream implements StreamHandler {
   }
 
   #answer(id: bigint, ttl: number): void {
+    this.#span?.end();
     const header = headerNow(this.#parts);
     if (!this.#call.write(LeaseKeepAliveResponseCodec, { header, id, ttl })) this.#call.pause();
   }

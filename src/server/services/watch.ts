@@ -34,6 +34,7 @@ import { REQUEST_OVERHEAD_BYTES, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../limit
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { requiresLeader, TOO_MUCH_OPEN } from './guards.ts';
+import type { RequestSpan, RequestSpans } from './request-spans.ts';
 import type { ResponseHeaders } from './response-header.ts';
 import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
 
@@ -79,6 +80,7 @@ export interface WatchParts {
   readonly raft: Pick<RaftState, 'leader'>;
   readonly quota: Pick<Quota, 'mayGrow'>;
   readonly callers: Pick<Callers, 'areAsked' | 'check'>;
+  readonly tracing?: RequestSpans | undefined;
   readonly store: StoreView<'kv' | 'watch'>;
 }
 
@@ -99,6 +101,7 @@ class Watch {
   readonly progressNotify: boolean;
   /** Whether there were no events since the last notification, so that one is due. */
   quiet = true;
+  span: RequestSpan | undefined = undefined;
 
   constructor(id: bigint, request: etcdserverpb.WatchCreateRequest) {
     this.idField = watchIdField(id);
@@ -233,6 +236,7 @@ class WatchCall implements StreamHandler, WatchSink {
     }
     const made = new Watch(answer.watcher.id, request);
     this.#watches.set(answer.watcher, made);
+    made.span = this.#parts.tracing?.begin(this.#call, 'watch', attributesOf(request));
     const response = this.#response.reset(kv.currentRev, made.idField);
     response.created = true;
     this.#sendControl(response);
@@ -256,6 +260,7 @@ class WatchCall implements StreamHandler, WatchSink {
     const { watch, kv } = this.#parts.store.machine;
     const watcher = this.#stream.watchers.get(id);
     if (watcher === undefined || !watch.hub.cancel(this.#stream, id)) return;
+    this.#watches.get(watcher)?.span?.end();
     this.#watches.delete(watcher);
     const response = this.#response.reset(kv.currentRev, watchIdField(id));
     response.canceled = true;
@@ -421,4 +426,20 @@ class WatchCall implements StreamHandler, WatchSink {
 function rangeEndOf(rangeEnd: Uint8Array): string {
   if (rangeEnd.length === 0) return SINGLE_KEY;
   return rangeEnd.length === 1 && rangeEnd[0] === 0 ? FROM_KEY : latin1FromBytes(rangeEnd);
+}
+
+/** As etcd's span of a watch has them. */
+function attributesOf(
+  request: etcdserverpb.WatchCreateRequest,
+): Parameters<RequestSpans['begin']>[2] {
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
+  const end = request.rangeEnd;
+  return {
+    key: text(request.key),
+    range_end: end.length === 1 && end[0] === 0 ? '' : text(end),
+    start_rev: request.startRevision,
+    progress_notify: request.progressNotify,
+    prev_kv: request.prevKv,
+    fragment: request.fragment,
+  };
 }
