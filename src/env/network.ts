@@ -62,6 +62,9 @@ export interface ServiceHost {
   /** As in the record, without the dot at its end. */
   readonly host: string;
   readonly port: number;
+  /** 0 to 65535: the lowest number is to be used first; and the share within it. Default 0. */
+  readonly priority?: number;
+  readonly weight?: number;
 }
 
 /** Which address counts as the first of a host that has several; see {@link Network.resolve}. */

@@ -27,9 +27,9 @@ test('records come in the order of priority, then of weight', async () => {
     ],
   });
   expect(await resolveService(NAME, 5_000, [address])).toEqual([
-    { host: 'a.example.com', port: 2380 },
-    { host: 'b.example.com', port: 65535 },
-    { host: 'c.example.com', port: 2380 },
+    { host: 'a.example.com', port: 2380, priority: 10, weight: 5 },
+    { host: 'b.example.com', port: 65535, priority: 10, weight: 1 },
+    { host: 'c.example.com', port: 2380, priority: 20, weight: 0 },
   ]);
 });
 

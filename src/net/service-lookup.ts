@@ -27,7 +27,9 @@ export function resolveService(
       }
       // The heavier of two records of one priority first: who wants the load spread spreads it himself.
       records.sort((a, b) => a.priority - b.priority || b.weight - a.weight);
-      resolve(records.map(({ name: host, port }) => ({ host, port })));
+      resolve(
+        records.map(({ name: host, port, priority, weight }) => ({ host, port, priority, weight })),
+      );
     });
   });
 }

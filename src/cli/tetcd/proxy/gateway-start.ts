@@ -2,6 +2,7 @@
 
 import type { Env, StreamAddress } from '../../../env/index.ts';
 import { type GatewayEndpoint, type ProxyLog, startTcpGateway } from '../../../proxy/index.ts';
+import { checkedConnect, discoveredEndpoints } from './discovered-endpoints.ts';
 import type { GatewayFlags } from './gateway-flags.ts';
 import { SettingsError } from './settings-error.ts';
 
@@ -16,10 +17,10 @@ export async function startGateway(
   env: Env,
   log: ProxyLog,
 ): Promise<() => Promise<void>> {
-  if (flags.discoverySrv !== '') {
-    throw new SettingsError('--discovery-srv is not supported by this release');
-  }
-  const endpoints = flags.endpoints.map(endpointOf);
+  const connect = () => checkedConnect(flags.discoverySrv, flags.trustedCaFile);
+  const found = await discoveredEndpoints(flags, env, log, connect);
+  const endpoints: readonly GatewayEndpoint[] =
+    found.length > 0 ? found : flags.endpoints.map(endpointOf);
   const listen = listenAddress(flags.listenAddr);
   await refuseLoop(listen, endpoints, flags.listenAddr, env);
   if (endpoints.length === 0) throw new SettingsError('no endpoints found');

@@ -4,13 +4,13 @@ import type { Env, StreamAddress } from '../../../env/index.ts';
 import type { ServerTls } from '../../../net/index.ts';
 import { startGrpcProxy } from '../../../proxy/index.ts';
 import type { Logger } from '../../../server/index.ts';
+import { checkedConnect, discoveredEndpoints } from './discovered-endpoints.ts';
 import type { GrpcProxyFlags } from './grpc-proxy-flags.ts';
 import { checkTlsFlags, clusterTls, listenTls } from './grpc-proxy-tls.ts';
 
 /** Flags of etcd that this release has not, with how to tell that one is given. */
 const MISSING: ReadonlyArray<readonly [name: string, isGiven: (flags: GrpcProxyFlags) => boolean]> =
   [
-    ['discovery-srv', (flags) => flags.discoverySrv !== ''],
     ['enable-pprof', (flags) => flags.enablePprof],
     ['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== ''],
     ['experimental-serializable-ordering', (flags) => flags.experimentalSerializableOrdering],
@@ -28,6 +28,8 @@ export async function startProxy(
   if (missing !== undefined) {
     throw new Error(`flag provided but not implemented by this release: --${missing[0]}`);
   }
+  const connect = () => checkedConnect(flags.discoverySrv, flags.cacert);
+  const found = await discoveredEndpoints(flags, env, log, connect);
   const serving = await listenTls(flags, env, log);
   const proxy = await startGrpcProxy({
     env,
@@ -37,7 +39,7 @@ export async function startProxy(
     listenMetrics: metricsAddress(flags.metricsAddr, serving),
     keepalive: keepaliveOf(flags),
     maxConcurrentStreams: Number(flags.maxConcurrentStreams),
-    endpoints: flags.endpoints,
+    endpoints: found.length > 0 ? found.map(({ url }) => url) : flags.endpoints,
     upstreamTls: await clusterTls(flags, log),
     upstreamKeepalive: upstreamKeepaliveOf(flags),
     endpointsSyncMs: flags.endpointsAutoSyncInterval,
