@@ -1,7 +1,7 @@
 // The metrics page of a member that has done a bit of everything, beside the reference's list and beside
 // the page of real etcd after the same: names, types, labels and bounds.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cluster } from './cluster/cluster.ts';
@@ -9,7 +9,7 @@ import type { ClusterMember, Server } from './cluster/cluster-member.ts';
 import { until } from './cluster/until.ts';
 import type { Message } from './helpers/api.ts';
 import { realProgram, serverUnderTest } from './helpers/member.ts';
-import { describeWith, need, realEtcd, sharedData } from './helpers/real-etcd.ts';
+import { describeWith, type Found, need, realEtcd, sharedData } from './helpers/real-etcd.ts';
 
 /** Families on one or several pages: their type, and the label names and bounds of their series. */
 interface Family {
@@ -164,6 +164,22 @@ interface Reference {
 const ours = serverUnderTest();
 const reference = sharedData('reference');
 const real = realEtcd('3.7');
+const source = process.env['TETCD_ETCD_SOURCE_DIR'] ?? '';
+const mixin: Found<string> =
+  source === ''
+    ? { missing: 'TETCD_ETCD_SOURCE_DIR: a checkout of etcd 3.7', excused: true }
+    : { value: join(source, 'contrib', 'mixin') };
+
+/** What is selected in the files of a folder, but for what Prometheus itself makes. */
+function seriesIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const text = readFileSync(join(folder, name), 'utf8');
+    return [...text.matchAll(/\b((?:etcd|grpc|process|os|go)_[a-z_]+)\{/g)].map(
+      (match) => match[1]!,
+    );
+  });
+}
+
 let page = '';
 
 describeWith('the metrics page of a busy cluster', [ours], () => {
@@ -205,6 +221,15 @@ describeWith('the metrics page of a busy cluster', [ours], () => {
         .filter((name) => !NOT_OF_A_MEMBER.test(name) && !NOT_PROVOKED.has(name));
       // A slow machine may cause more.
       expect(empty.filter((name) => !UNTOUCHED.includes(name))).toEqual([]);
+    });
+  });
+
+  describeWith("beside the files of etcd's mixin", [mixin], () => {
+    test('the list of its series is whole', () => {
+      const found = new Set(
+        ['alerts', 'dashboards'].flatMap((one) => seriesIn(join(need(mixin), one))),
+      );
+      expect([...found].sort()).toEqual([...new Set(MIXIN.map(([name]) => name))].sort());
     });
   });
 

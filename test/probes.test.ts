@@ -1,6 +1,7 @@
 // What load balancers, Kubernetes and people ask a member over HTTP, beside real etcd: the answers are
 // the same, byte by byte, whole and with alarms, without a leader, and of a learner.
 
+import { Client, credentials } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import { Cluster } from './cluster/cluster.ts';
 import { pause, until } from './cluster/until.ts';
@@ -114,6 +115,78 @@ describeWith('probes are answered as by real etcd', [ours, real], () => {
           return undefined;
         });
         return answersOf(left.endpoint, paths);
+      }),
+    );
+    expect(seen[0]).toEqual(seen[1]);
+  });
+});
+
+/** The health service, whose messages have one field: the name of a service, and a status. */
+class HealthClient {
+  readonly #client: Client;
+
+  constructor(endpoint: string) {
+    this.#client = new Client(endpoint, credentials.createInsecure());
+  }
+
+  ask(method: 'Check' | 'List', service = ''): Promise<string> {
+    const path = `/grpc.health.v1.Health/${method}`;
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(path, asIs, asIs, nameOf(service), (error, answer) => {
+        const text = error === null ? answer!.toString('hex') : `${error.code} ${error.details}`;
+        resolve(`${method} ${service}: ${text}`);
+      });
+    });
+  }
+
+  /** What a watcher is told first, and then in the course of `during`, in all so many messages. */
+  watch(service: string, count: number, during: () => Promise<unknown>): Promise<string[]> {
+    const path = '/grpc.health.v1.Health/Watch';
+    const stream = this.#client.makeServerStreamRequest(path, asIs, asIs, nameOf(service));
+    const told: string[] = [];
+    return new Promise((resolve, reject) => {
+      stream.on('error', reject);
+      stream.on('data', (message: Buffer) => {
+        told.push(message.toString('hex'));
+        if (told.length === 1) during().catch(reject);
+        if (told.length < count) return;
+        stream.removeAllListeners('error').on('error', () => {});
+        stream.cancel();
+        resolve(told);
+      });
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+function nameOf(service: string): Buffer {
+  return service === ''
+    ? Buffer.alloc(0)
+    : Buffer.from(`\n${String.fromCharCode(service.length)}${service}`);
+}
+
+describeWith('the health service', [ours, real], () => {
+  test('says the same as that of real etcd, also during a defragmentation', async () => {
+    const seen = await Promise.all(
+      [need(ours), realProgram(need(real))].map(async (program) => {
+        const member = await start(program, ['--feature-gates=StopGRPCServiceOnDefrag=true']);
+        const health = new HealthClient(member.endpoint);
+        const client = new ApiClient(member.endpoint);
+        const answers: unknown[] = [await health.ask('List')];
+        for (const service of ['', 'etcdserverpb.KV', 'grpc.health.v1.Health', 'nosuch']) {
+          answers.push(await health.ask('Check', service));
+          if (service !== '') answers.push(await health.watch(service, 1, async () => {}));
+        }
+        const defragment = () => client.must('Maintenance/Defragment', {});
+        answers.push(await health.watch('', 3, defragment));
+        health.close();
+        client.close();
+        return answers;
       }),
     );
     expect(seen[0]).toEqual(seen[1]);

@@ -65,7 +65,8 @@ export interface KvParts extends RangeStreamParts {
   readonly noSpaceAlarm: Pick<NoSpaceAlarm, 'raise'>;
   readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'backend' | 'kv'>;
-  readonly requestTimes: Pick<RequestTimes, 'beginRange' | 'endRange' | 'dropRange' | 'endTxn'>;
+  readonly requestTimes: RangeStreamParts['requestTimes'] &
+    Pick<RequestTimes, 'endRange' | 'dropRange' | 'endTxn'>;
   readonly slow: Pick<SlowRequests, 'nowMs' | 'readMs' | 'endRange' | 'endTxn'>;
 }
 

@@ -93,6 +93,9 @@ test.each([0, 1, 10, SMALL + 1, SMALL + LARGE, 1000])('with limit %d', async (li
     expect(last.header?.revision).toBe(sim.revision);
     expect(pieces.slice(0, -1).every(({ header }) => header === undefined)).toBe(true);
     expect([last.count, last.more]).toEqual([all.length, limit > 0 && limit < all.length]);
+    // As in etcd each piece counts as a range.
+    const { counts } = sim.member.parts.metrics.server.rangeSeconds.with('true');
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(pieces.length);
     await sim.stop();
   });
 });

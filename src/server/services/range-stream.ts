@@ -27,6 +27,7 @@ import type { Read, ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import { RANGE_STREAM_FIRST_KEYS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { RequestTimes } from '../telemetry/request-times.ts';
 import { readFailure } from './read-failure.ts';
 import type { ResponseHeaders } from './response-header.ts';
 
@@ -40,6 +41,7 @@ export interface RangeStreamParts {
   readonly reads: Pick<ReadIndexQueue, 'request'>;
   readonly callers: Pick<Callers, 'areAsked' | 'check' | 'isOutdated'>;
   readonly store: StoreView<'kv'>;
+  readonly requestTimes: Pick<RequestTimes, 'beginRange' | 'endPiece'>;
 }
 
 export function registerRangeStream(table: ServiceTable, parts: RangeStreamParts): void {
@@ -151,10 +153,12 @@ class RangeStream implements StreamHandler, Read {
   }
 
   #sendCount(request: etcdserverpb.RangeRequest): void {
-    const { header, store } = this.#parts;
+    const { header, requestTimes, store } = this.#parts;
     const { kv } = store.machine;
+    const beganMs = requestTimes.beginRange();
     const result = new RangeResult();
     new RangeRun().start(kv, request, result);
+    requestTimes.endPiece(beganMs);
     const rangeResponse = {
       ...emptyResponse(),
       header: header.message(kv.currentRev),
@@ -165,7 +169,7 @@ class RangeStream implements StreamHandler, Read {
 
   /** `kv` is pinned at the revision; a leader's snapshot may replace the store before the end. */
   async #sendPieces(kv: KvStore, request: etcdserverpb.RangeRequest): Promise<void> {
-    const { config, env, store } = this.#parts;
+    const { config, env, requestTimes, store } = this.#parts;
     const slices = new Slices(env);
     const header = this.#parts.header.message(store.machine.kv.currentRev);
     const totalLimit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
@@ -177,6 +181,7 @@ class RangeStream implements StreamHandler, Read {
     while (!this.#ended) {
       if (!this.#call.hasRoom) await this.#room();
       if (failpoints.active !== undefined) await failpoints.active.hold('beforeRangeStreamChunk');
+      const beganMs = requestTimes.beginRange();
       run.start(kv, { ...request, key, limit }, result, false);
       let complete = run.step(PIECE_STEP_KEYS);
       // Ends the piece when it is large enough; the next piece continues after it.
@@ -184,6 +189,7 @@ class RangeStream implements StreamHandler, Read {
         if (slices.isOver) await slices.next();
         complete = run.step(PIECE_STEP_KEYS);
       }
+      requestTimes.endPiece(beganMs);
       const more = !complete || result.more;
       sent += result.size;
       const done = !more || (complete && sent >= totalLimit);

@@ -43,6 +43,11 @@ export class RequestTimes {
     this.#ranges.observe(success, endMs - sinceMs);
   }
 
+  /** A piece of a range in a stream has been evaluated since `beganMs`; the stream is not measured. */
+  endPiece(beganMs: number): void {
+    this.#evaluations.observe(true, this.#clock.monotonicMs() - beganMs);
+  }
+
   /** A range that came at `sinceMs` is not evaluated. */
   dropRange(sinceMs: number): void {
     this.#ranges.observe(false, this.#clock.monotonicMs() - sinceMs);
