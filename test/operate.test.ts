@@ -101,6 +101,7 @@ const curl = systemProgram('curl');
 
 test('every page is run here', () => {
   expect(readdirSync(PAGES).sort()).toEqual([
+    'backup.md',
     'corruption.md',
     'defragment.md',
     'logs.md',
@@ -121,6 +122,8 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
     'command-timeout',
     'max-old-space-size',
     'compressed',
+    ...['bucket', 'bump-revision', 'from', 'kind', 'mark-compacted', 'prefix', 'skip-hash-check'],
+    ...['target-version', 'write'],
   ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
@@ -129,7 +132,57 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
   expect(names.filter((name) => !known.includes(name))).toEqual([]);
 });
 
+/** Runs a block in a directory; what the tools say of their work on standard error is let pass. */
+async function runIn(cwd: string, block: string, endpoint = ''): Promise<string> {
+  const tool = (name: string) =>
+    `${name}() { '${process.execPath}' '${join(REPOSITORY, 'dist', 'bin')}/t${name}.js' "$@"; }`;
+  const script = ['set -euo pipefail', tool('etcdctl'), tool('etcdutl'), block].join('\n');
+  const env = { ETCDCTL_ENDPOINTS: endpoint };
+  const result = await run(['bash', '-c', script], { cwd, env, timeoutMs: COMMAND_TIMEOUT_MS });
+  expect(result, block).toMatchObject({ code: 0 });
+  return result.stdout;
+}
+
 describeWith('commands of', [ours, curl], () => {
+  test('backup.md', async () => {
+    const place = temporaryDirectory();
+    const member = await Member.start(need(ours), { directory: join(place, 'm1.etcd') });
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    for (let i = 0; i < 20; i++) {
+      await client.must('KV/Put', { key: `config/${i % 4}`, value: String(i) });
+    }
+    client.close();
+    const [save, restore, bump, dry, write, look, change, ...more] = blocksOf('backup.md');
+    expect(more).toEqual([]);
+    const saved = await runIn(place, save!, member.endpoint);
+    expect(saved).toMatch(
+      /^Snapshot saved at backup\.db\n[\s\S]*│ +21 │ +4 │[\s\S]*\n\d+, 21, -1\n$/,
+    );
+    expect(await runIn(place, restore!)).toMatch(/^nothing is wrong\n/);
+    expect(await runIn(place, bump!)).toMatch(/^[0-9a-f]+, 1000000021, /);
+    await member.stop();
+    expect(await runIn(place, dry!)).toContain('every acknowledged write is here\n');
+    expect(readdirSync(place)).not.toContain('recovered');
+    await runIn(place, write!);
+    const seen = await runIn(place, look!);
+    expect(seen).toMatch(/^nothing is wrong\n/);
+    expect(seen).toContain('put{key:"config/3" value:"19"}');
+    expect(seen).toMatch(/\nmembers\t/);
+    expect(seen).toMatch(/\nkey\t21\.0\tkey:"config\/3"/);
+    await runIn(place, change!);
+    for (const name of ['m1.etcd', 'recovered', 'restored', 'bumped']) {
+      const again = await Member.start(need(ours), { directory: join(place, name) });
+      members.push(again);
+      const reader = new ApiClient(again.endpoint);
+      const { kvs } = await reader.must('KV/Range', { key: 'config/3' });
+      expect(kvs, name).toMatchObject([{ value: '19' }]);
+      reader.close();
+      await again.stop();
+    }
+    rmSync(place, { recursive: true });
+  });
+
   test('logs.md', async () => {
     const logs = temporaryDirectory();
     // Full: it is replaced at the start.

@@ -27,7 +27,8 @@ export interface NewMemberOptions {
 const DEFAULT_NAME = 'default';
 const DEFAULT_URL = 'http://localhost:2380';
 
-export function newMemberFlags(): Flag[] {
+/** `initialCluster`: without the flag; empty for the member alone, under its peer URLs. */
+export function newMemberFlags(initialCluster = `${DEFAULT_NAME}=${DEFAULT_URL}`): Flag[] {
   return [
     stringFlag({ flag: '--data-dir', help: 'directory to make; default is the name with .etcd' }),
     stringFlag({ flag: '--wal-dir', help: 'directory to make for the log, if it is another one' }),
@@ -35,7 +36,7 @@ export function newMemberFlags(): Flag[] {
     stringFlag({
       flag: '--initial-cluster',
       help: 'members of the new cluster, as name=url with commas between',
-      initial: `${DEFAULT_NAME}=${DEFAULT_URL}`,
+      initial: initialCluster,
     }),
     stringFlag({
       flag: '--initial-cluster-token',

@@ -26,7 +26,7 @@ says what would be lost. With --write it makes, of the best one, the directory o
 a new cluster, with a new identity; without it nothing is made. The surviving directories are
 not changed; no member may use them.`,
     flags: [
-      ...newMemberFlags(),
+      ...newMemberFlags(''),
       boolFlag({ flag: '--write', help: 'make the directory, after what is said was read' }),
     ],
     run: async ({ io, words, options, env, lock, report }) => {
@@ -37,7 +37,10 @@ not changed; no member may use them.`,
         );
       }
       mustBeTextOrJson(options.writeOut);
-      const target = await newMemberOf(env, options);
+      const { name, initialAdvertisePeerUrls: urls } = options;
+      const alone = urls.split(',').map((url) => `${name}=${url}`);
+      const initialCluster = options.initialCluster || alone.join(',');
+      const target = await newMemberOf(env, { ...options, initialCluster });
       const plan = await planRecovery(env, words.map(textOfWord), lock);
       io.out(options.writeOut === 'json' ? planJson(plan) : planText(plan));
       if (!options.write) {
