@@ -181,6 +181,9 @@ describeWith('the gRPC proxy', [ours, real], () => {
     const shown = events().map(({ type, kv }) => `${type} ${(kv as Message)['key']}`);
     expect(shown).toEqual(['0 a', '0 a', '0 b', '1 a', '1 b']);
     expect((events()[1]!['prev_kv'] as Message)['key']).toBe('a');
+    await expect(through.collect('KV/RangeStream', { key: '' })).rejects.toThrow(
+      'key is not provided',
+    );
     expect(await through.call('KV/Put', { key: '', value: 'x' })).toMatchObject({
       code: 3,
       details: 'etcdserver: key is not provided',

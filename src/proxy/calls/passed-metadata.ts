@@ -1,5 +1,6 @@
 // Metadata of a client as it is passed on: everything but what belongs to the connection.
 
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import { decodeBinaryValue, type Metadata, type MetadataInit } from '../../grpc/index.ts';
 
 /** Fields that each transport sets for itself. */
@@ -34,12 +35,19 @@ export function passedMetadata(metadata: Metadata): MetadataInit | undefined {
   return passed;
 }
 
-/** As {@link passedMetadata}, of who calls only. */
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/** As {@link passedMetadata}, of who calls only. INVALID_ARGUMENT for what may not be sent. */
 export function callerMetadata(metadata: Metadata): MetadataInit {
   const passed: Record<string, string> = {};
   for (const name of OF_CALLER) {
     const value = metadata.get(name);
-    if (value !== undefined) passed[name] = value;
+    if (value === undefined) continue;
+    if (!PRINTABLE.test(value)) {
+      const text = `metadata ${name} has a value that is not printable ASCII`;
+      throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, text);
+    }
+    passed[name] = value;
   }
   return passed;
 }

@@ -8,7 +8,7 @@ import {
   STATUS,
   type StreamHandler,
 } from '../../grpc/index.ts';
-import type { StreamCall } from '../../rpc/index.ts';
+import { endMalformed, type StreamCall } from '../../rpc/index.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Changes messages on their way; each gets one and returns what to pass on. Default: the same. */
@@ -42,11 +42,18 @@ class PassedStream implements StreamHandler {
   }
 
   onMessage(message: Uint8Array): void {
-    const changed = this.#changes.request?.(message) ?? message;
+    let changed: Uint8Array;
+    try {
+      changed = this.#changes.request?.(message) ?? message;
+    } catch (error) {
+      this.#passed.cancel();
+      endMalformed(this.#call, error);
+      return;
+    }
     const refusal = this.#upstream.sizeRefusal(changed);
     if (refusal !== undefined) {
-      this.#call.end(refusal.status, refusal.message);
       this.#passed.cancel();
+      this.#call.end(refusal.status, refusal.message);
     } else if (!this.#passed.writeBytes(changed)) this.#call.pause();
   }
 

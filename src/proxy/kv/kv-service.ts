@@ -54,8 +54,13 @@ function registerRange(table: ServiceTable, parts: KvServiceParts, cache: RangeC
   const { rangeStream } = methods;
   table.stream(rangeStream, (call) =>
     passStream(upstream, call, {
-      request: (message) =>
-        rangeStream.request.encode(namespace.within(rangeStream.request.decodeRequest(message))),
+      request: (message) => {
+        const request = rangeStream.request.decodeRequest(message);
+        // Refused by the cluster, as it is without a prefix.
+        return request.key.length === 0
+          ? message
+          : rangeStream.request.encode(namespace.within(request));
+      },
       response: (message) => {
         const { rangeResponse } = rangeStream.response.decode(message);
         if (rangeResponse === undefined) return message;
