@@ -32,7 +32,7 @@ export interface DirectoryCheck {
   readonly database: MemberDatabase | undefined;
 }
 
-interface DirectoryOptions extends LockOptions {
+export interface DirectoryOptions extends LockOptions {
   readonly dataDir: string;
   /** Empty for the place within `dataDir`. */
   readonly walDir?: string;

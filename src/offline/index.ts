@@ -9,6 +9,7 @@ export { FirstFiles } from './first-files.ts';
 export { hashOfDatabase } from './hash-kv.ts';
 export { migrateDirectory } from './migrate.ts';
 export type { NewMember } from './new-member.ts';
+export { preflight } from './preflight.ts';
 export { planRecovery, type RecoveryPlan, recoverMember } from './recover.ts';
 export { restoreSnapshot } from './restore-snapshot.ts';
 export { type SnapshotStatus, snapshotStatus } from './snapshot-status.ts';

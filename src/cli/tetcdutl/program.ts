@@ -15,6 +15,7 @@ import { addDump } from './dump.ts';
 import { type GlobalOptions, globalFlags } from './global-flags.ts';
 import { addHashKv } from './hashkv.ts';
 import { addMigrate } from './migrate.ts';
+import { addPreflight } from './preflight.ts';
 import { addRecover } from './recover.ts';
 import { addSnapshot } from './snapshot.ts';
 import { addVersion } from './version.ts';
@@ -42,7 +43,7 @@ class Tetcdutl implements Program<Tools> {
     for (const flag of globalFlags()) root.addOption(flag);
     addCompletion(root, tree);
     for (const add of [addDefrag, addHashKv, addMigrate, addSnapshot, addVersion]) add(root, tree);
-    for (const add of [addCheck, addDump, addRecover]) add(root, tree);
+    for (const add of [addCheck, addDump, addPreflight, addRecover]) add(root, tree);
     addHelp(root, tree);
   }
 }
