@@ -19,6 +19,8 @@ const UNVERIFIED: ReadonlyMap<string, string> = new Map([
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', UNKNOWN_AUTHORITY],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', UNKNOWN_AUTHORITY],
   ['INVALID_PURPOSE', 'x509: certificate specifies an incompatible key usage'],
+  // Node has no code for it, nor for other rules that are seldom broken.
+  ['UNSPECIFIED', 'x509: refused by OpenSSL, as is a signature with SHA-1 or MD5'],
 ]);
 
 /** Other reasons, by Node's code. */

@@ -1,6 +1,6 @@
 // A certificate authority for tests: issues certificates with any names, and revokes them. ECDSA over
-// P-256 by default; valid from 2020 to 2049 unless asked otherwise. Structures are those of RFC 5280,
-// written in DER.
+// P-256 by default, for itself too; valid from 2020 to 2049 unless asked otherwise. Structures are those
+// of RFC 5280, written in DER.
 
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 
@@ -16,11 +16,14 @@ export interface IssueOptions {
   readonly usage?: 'server' | 'client';
   /** Its end, `YYMMDDhhmmssZ`. */
   readonly notAfter?: string;
-  /** Default SHA-256. */
-  readonly digest?: 'sha1';
+  /** Default SHA-256. There is no MD5 with ECDSA: for an authority with RSA. */
+  readonly digest?: Digest;
   /** Of the subject; default ECDSA over P-256. */
   readonly keyType?: 'rsa-2048';
 }
+
+type KeyType = 'ec' | 'rsa-2048';
+type Digest = 'sha256' | 'sha1' | 'md5';
 
 export interface Issued {
   /** PEM. */
@@ -39,8 +42,8 @@ export class TestAuthority {
   #serial = 0x1000;
 
   /** Of its own making, or below another one. */
-  constructor(name: string, above?: TestAuthority) {
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  constructor(name: string, above?: TestAuthority, keyType: KeyType = 'ec') {
+    const { privateKey, publicKey } = keyPairOf(keyType);
     this.#name = nameOf(name);
     this.#key = privateKey;
     const isAuthority = extension([0x55, 0x1d, 0x13], sequence(der(0x01, Buffer.from([0xff]))));
@@ -52,9 +55,7 @@ export class TestAuthority {
 
   issue(options: IssueOptions): Issued {
     const isRsa = options.keyType === 'rsa-2048';
-    const { privateKey, publicKey } = isRsa
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { privateKey, publicKey } = keyPairOf(options.keyType ?? 'ec');
     const names = [
       ...(options.email ?? []).map((value) => der(0x81, Buffer.from(value))),
       ...(options.dns ?? []).map((value) => der(0x82, Buffer.from(value))),
@@ -88,7 +89,7 @@ export class TestAuthority {
     );
     const list = sequence(
       integer(1),
-      ECDSA_WITH_SHA256,
+      this.#algorithm('sha256'),
       this.#name,
       NOT_BEFORE,
       NOT_AFTER,
@@ -98,12 +99,11 @@ export class TestAuthority {
   }
 
   #sign({ subject, key, extensions, notAfter, digest }: CertificateBody): string {
-    const algorithm = digest === 'sha1' ? ECDSA_WITH_SHA1 : ECDSA_WITH_SHA256;
     const end = notAfter === undefined ? NOT_AFTER : der(0x17, Buffer.from(notAfter));
     const body = sequence(
       der(0xa0, integer(2)),
       integer(this.#serial++),
-      algorithm,
+      this.#algorithm(digest ?? 'sha256'),
       this.#name,
       sequence(NOT_BEFORE, end),
       subject,
@@ -113,9 +113,16 @@ export class TestAuthority {
     return pem('CERTIFICATE', this.#signed(body, digest));
   }
 
-  #signed(body: Buffer, digest: 'sha256' | 'sha1' = 'sha256'): Buffer {
-    const algorithm = digest === 'sha1' ? ECDSA_WITH_SHA1 : ECDSA_WITH_SHA256;
-    return sequence(body, algorithm, der(0x03, Buffer.from([0]), sign(digest, body, this.#key)));
+  #signed(body: Buffer, digest: Digest = 'sha256'): Buffer {
+    const signature = der(0x03, Buffer.from([0]), sign(digest, body, this.#key));
+    return sequence(body, this.#algorithm(digest), signature);
+  }
+
+  #algorithm(digest: Digest): Buffer {
+    const isRsa = this.#key.asymmetricKeyType === 'rsa';
+    const oid = isRsa ? WITH_RSA[digest] : WITH_ECDSA[digest];
+    if (oid === undefined) throw new Error(`no signatures with ECDSA and ${digest}`);
+    return sequence(der(0x06, Buffer.from(oid)), ...(isRsa ? [der(0x05)] : []));
   }
 }
 
@@ -124,7 +131,13 @@ interface CertificateBody {
   readonly key: KeyObject;
   readonly extensions: readonly Buffer[];
   readonly notAfter?: string | undefined;
-  readonly digest?: 'sha1' | undefined;
+  readonly digest?: Digest | undefined;
+}
+
+function keyPairOf(keyType: KeyType) {
+  return keyType === 'rsa-2048'
+    ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+    : generateKeyPairSync('ec', { namedCurve: 'P-256' });
 }
 
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
@@ -163,11 +176,13 @@ function pem(label: string, bytes: Buffer): string {
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
-const ECDSA_WITH_SHA256 = sequence(
-  der(0x06, Buffer.from([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02])),
-);
-const ECDSA_WITH_SHA1 = sequence(
-  der(0x06, Buffer.from([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01])),
-);
+const WITH_ECDSA: Partial<Record<Digest, readonly number[]>> = {
+  sha256: [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02],
+  sha1: [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01],
+};
+const PKCS_1 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+const WITH_RSA: Record<Digest, readonly number[]> = {
+  ...{ md5: [...PKCS_1, 4], sha1: [...PKCS_1, 5], sha256: [...PKCS_1, 11] },
+};
 const NOT_BEFORE = der(0x17, Buffer.from('200101000000Z'));
 const NOT_AFTER = der(0x17, Buffer.from('491231235959Z'));
