@@ -22,6 +22,7 @@ async function linesOf(terms: string, flags: readonly string[]): Promise<Line[]>
   const client = new ApiClient(member.endpoint);
   await client.must('KV/Put', { key: 'foo', value: 'secret' });
   await client.must('KV/Range', { key: 'foo' });
+  expect((await client.call('KV/Range', { key: 'foo', revision: '9' })).code).toBe(11);
   client.close();
   await member.stop();
   expect(member.log()).not.toContain('secret');
@@ -73,6 +74,13 @@ describeWith('a member that is asked to warn of every apply', [ours], () => {
         prefix: 'read-only range ',
         request: 'key:"foo"',
         response: expect.stringMatching(/^range_response_count:1 size:\d+$/),
+      }),
+    );
+    expect(warned).toContainEqual(
+      expect.objectContaining({
+        request: 'key:"foo" revision:9',
+        response: '',
+        error: 'etcdserver: mvcc: required revision is a future revision',
       }),
     );
     expect(lines.some(({ msg }) => msg === 'trace')).toBe(false);

@@ -172,7 +172,7 @@ class KvService {
     sinceMs: number,
     agreedMs: number,
   ): void {
-    const { store, metrics, slow, requestTimes } = this.parts;
+    const { store, metrics, requestTimes } = this.parts;
     metrics.mvcc.ranges.value++;
     const beganMs = requestTimes.beginRange();
     const run = this.#rangeRun;
@@ -184,11 +184,7 @@ class KvService {
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
           requestTimes.endRange(true, sinceMs, beganMs);
           call.reply(this.encoders.range, result);
-          if (agreedMs - sinceMs > slow.readMs) {
-            const size = sizeOfResult({ kind: 'range', range: result }) ?? bytes;
-            const answer = { count: result.lengths.length, revision: result.revision, size };
-            slow.endRange(request, { sinceMs, agreedMs, endMs: agreedMs }, answer, undefined);
-          }
+          this.#explainRange(request, sinceMs, agreedMs, result);
           result.reset();
           return;
         }
@@ -198,15 +194,36 @@ class KvService {
           requestTimes.endRange(true, sinceMs, beganMs);
           call.holdMemory(bytes);
           this.#replyLong(call, rangeAnswer(this.parts.header, bodyOf(result)));
+          this.#explainRange(request, sinceMs, agreedMs, result);
           return;
         }
       }
     } catch (error) {
       requestTimes.endRange(false, sinceMs, beganMs);
-      this.#failRead(call, error);
+      const reason = this.#failRead(call, error);
+      this.#explainRange(request, sinceMs, agreedMs, undefined, reason);
       return;
     }
     void this.#serveLargeRange(call, request, sinceMs, agreedMs, beganMs);
+  }
+
+  /** Leaves lines about a range that waited long and was then evaluated in one turn, if it did. */
+  #explainRange(
+    request: etcdserverpb.RangeRequest,
+    sinceMs: number,
+    agreedMs: number,
+    result: RangeResult | undefined,
+    error?: string,
+  ): void {
+    const { slow } = this.parts;
+    if (agreedMs - sinceMs <= slow.readMs) return;
+    const size = result && sizeOfResult({ kind: 'range', range: result });
+    const answer = result && {
+      count: result.lengths.length,
+      revision: result.revision,
+      size: size ?? 0,
+    };
+    slow.endRange(request, { sinceMs, agreedMs, endMs: agreedMs }, answer, error);
   }
 
   /** Goes on with a range that is longer than a step, for a slice. */
@@ -237,7 +254,7 @@ class KvService {
         const endMs = slow.nowMs;
         if (endMs - sinceMs > slow.readMs) {
           const answer = { count: body.count, revision: body.revision, size: body.kvsSize };
-          slow.endRange(request, { sinceMs, agreedMs, endMs }, answer, undefined);
+          slow.endRange(request, { sinceMs, agreedMs, endMs }, answer);
         }
         return rangeAnswer(this.parts.header, body);
       },
@@ -447,9 +464,11 @@ class KvService {
     return txnAnswer(this.parts.header, run.result, ops);
   }
 
-  #failRead(call: UnaryCall, error: unknown): void {
+  /** Returns what the client is told. */
+  #failRead(call: UnaryCall, error: unknown): string {
     const { status, message } = readFailure(this.parts.log, error);
     call.fail(status, message);
+    return message;
   }
 
   compact(call: UnaryCall, request: etcdserverpb.CompactionRequest, bytes: Uint8Array): void {

@@ -115,7 +115,7 @@ test('a range tells agreement from evaluation', () => {
   const request = RangeRequestCodec.create({ key: bytes('a'), rangeEnd: bytes('b'), limit: 5 });
   time.nowMs = 300;
   const times = { sinceMs: 0, agreedMs: 180, endMs: 300 };
-  slow.endRange(request, times, { count: 2, revision: 9, size: 70 }, undefined);
+  slow.endRange(request, times, { count: 2, revision: 9, size: 70 });
   expect(lines).toMatchObject([
     {
       prefix: 'read-only range ',
@@ -138,10 +138,13 @@ test('a duration of 0 warns of everything, also of what takes no time that is me
   const { slow, lines } = rig(0);
   const times = { sinceMs: 5, agreedMs: 5, endMs: 5 };
   expect(times.endMs - times.sinceMs).toBeGreaterThan(slow.readMs);
-  slow.endRange(RangeRequestCodec.create(), times, undefined, undefined);
+  slow.endRange(RangeRequestCodec.create(), times, undefined, 'mvcc: compacted');
   slow.endEntry(newEntry(0, 1, 1, PUT), 5, 5);
   expect(lines).toMatchObject([
-    { took: '0s', 'expected-duration': '0s', prefix: 'read-only range ' },
+    {
+      ...{ took: '0s', 'expected-duration': '0s', prefix: 'read-only range ' },
+      ...{ response: '', error: 'mvcc: compacted' },
+    },
     { took: '0s', 'expected-duration': '0s', prefix: '' },
   ]);
 });

@@ -105,11 +105,12 @@ export class SlowRequests {
     this.#trace(traced.operation, traced.detail, this.#sinceMs, steps, endMs);
   }
 
+  /** Without an answer there is an `error`. */
   endRange(
     request: etcdserverpb.RangeRequest,
     times: ReadTimes,
     answer: RangeAnswer | undefined,
-    error: Error | undefined,
+    error?: string,
   ): void {
     const { sinceMs, endMs } = times;
     if (endMs - sinceMs > this.#warnMs) {
