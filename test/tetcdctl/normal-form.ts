@@ -19,12 +19,12 @@ export function normalForm({ code, stdout, stderr }: RunResult, known: Known): R
 }
 
 /**
- * Without etcdctl's log lines, what it asks of a terminal that is none, and how to use the command,
- * which is ours in our words.
+ * Without etcdctl's log lines, what it asks of a terminal that is none, its bar, and how to use the
+ * command, which is ours in our words.
  */
 function withoutNoise(text: string): string {
   const isNoise = (line: string): boolean =>
-    /^\{"level":"(warn|error)"|^\{.*"logger":"client"|^stty: /.test(line);
+    /^\{"level":"(warn|error)"|^\{.*"logger":"client"|^stty: |^\d+ \/ \d+ \[.* p\/s/.test(line);
   const lines = text.split('\n').filter((line) => !isNoise(line));
   return lines
     .map(withoutPlace)
@@ -76,6 +76,7 @@ function withNames(text: string, known: Known): string {
   return (
     result
       .replace(HEADER, '<header>')
+      .replace(/memory used : -?[\d.]+ MB/, 'memory used : <n> MB')
       // A size, which depends on the ids.
       .replace(/larger than max \(\d+ vs/, 'larger than max (<n> vs')
       // Times, sizes and raft's counters.

@@ -1,21 +1,15 @@
 // The command as a process: standard input and output, programs that it runs, and how it ends.
 
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Member, serverUnderTest } from '../helpers/member.ts';
-import { describeWith, type Found, need, REPOSITORY, systemProgram } from '../helpers/real-etcd.ts';
+import { describeWith, need, systemProgram } from '../helpers/real-etcd.ts';
 import { type RunResult, run } from '../helpers/run.ts';
 import { freePort } from '../helpers/server-process.ts';
-
-const MAIN = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
-const built: Found<string> = existsSync(MAIN)
-  ? { value: MAIN }
-  : { missing: 'dist/bin/tetcdctl.js: run npm run build' };
+import { built, MAIN, Running } from './running.ts';
 
 const TIMEOUT_MS = 20_000;
 
@@ -25,49 +19,6 @@ function ctl(
   options: { readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<RunResult> {
   return run([process.execPath, MAIN, `--endpoints=${endpoint}`, ...args], options);
-}
-
-/** A command that goes on, with what it has printed so far. */
-class Running {
-  stdout = '';
-  stderr = '';
-  readonly closed: Promise<number | null>;
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly #printed = new EventEmitter();
-
-  constructor([program, ...args]: readonly string[]) {
-    this.child = spawn(program!, args, { stdio: 'pipe', env: process.env });
-    this.closed = once(this.child, 'close').then(([code]) => code as number | null);
-    this.child.stdout.on('data', (bytes: Buffer) => {
-      this.stdout += bytes.toString();
-      this.#printed.emit('more');
-    });
-    this.child.stderr.on('data', (bytes: Buffer) => {
-      this.stderr += bytes.toString();
-      this.#printed.emit('more');
-    });
-  }
-
-  static ctl(endpoint: string, args: readonly string[]): Running {
-    return new Running([process.execPath, MAIN, `--endpoints=${endpoint}`, ...args]);
-  }
-
-  /** Resolves when what was printed satisfies `holds`. */
-  async until(holds: () => boolean): Promise<void> {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    while (!holds()) {
-      try {
-        await once(this.#printed, 'more', { signal });
-      } catch {
-        throw new Error(`never: ${this.stdout} ${this.stderr}`);
-      }
-    }
-  }
-
-  async end(): Promise<void> {
-    this.child.kill();
-    await this.closed;
-  }
 }
 
 describeWith('tetcdctl as a process', [built, serverUnderTest()], () => {

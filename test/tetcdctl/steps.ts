@@ -366,6 +366,82 @@ const SNAPSHOTS: readonly Step[] = [
   ),
 ];
 
+/** Those that end by themselves; `long-running.test.ts` has the others. */
+const QUEUES: readonly Step[] = [
+  ...steps(
+    NOT_34,
+    `lock
+    elect
+    elect a b c
+    elect a
+    elect -l a b
+    elect a b --listen
+    lock l true
+    lock l false
+    lock l -- sh -c exit_7
+    lock l -- sh -c kill_-9_$$
+    lock l -- sh -c kill_$$
+    lock l -- echo a b
+    lock l nothing-of-this-name
+    lock l /nowhere/program
+    lock l {dir}/directory
+    lock l {dir}/file
+    lock '' true
+    lock l --ttl=5 true
+    lock l --ttl=-1 true
+    lock l --ttl=99999999999 true
+    lock l -w json true
+    lock l -w fields false
+    lock l -w table true
+    lock l -w protobuf true
+    lock l -w bogus true
+    elect e p -w bogus
+    elect a -w json
+    elect a -w fields
+    elect a -w table
+    elect a -w protobuf`,
+  ),
+  ...steps(NEW, 'lock l --ttl=x true'),
+];
+
+const MIRROR_FLAGS =
+  '--dest-cert= --dest-key= --dest-cacert= --dest-insecure-transport=true ' +
+  '--dest-user=u --dest-password=p --max-txn-ops=1 --prefix=a --rev=1';
+
+const MIRRORS_AND_CHECKS: readonly Step[] = steps(
+  NEW,
+  `make-mirror
+  make-mirror {ep} {ep}
+  make-mirror --dest-prefix x --no-dest-prefix {ep}
+  make-mirror ${MIRROR_FLAGS} --dest-prefix x --no-dest-prefix {ep}
+  make-mirror {ep} --dest-cert=/nowhere/cert --dest-key=/nowhere/key
+  make-mirror {ep} --dest-cacert=/nowhere/ca
+  make-mirror {ep} --dest-cert=/nowhere/cert
+  make-mirror {ep} -w bogus
+  make-mirror {ep} --max-txn-ops=-1
+  make-mirror {ep} --max-txn-ops=x
+  make-mirror {ep} --rev=x
+  make-mirror -w json
+  make-mirror -w fields
+  make-mirror -w table
+  make-mirror -w protobuf
+  make-mirror {ep} --dest-user=u --dest-prefix x --no-dest-prefix
+  check perf --load=huge
+  check perf --load=huge -w json
+  check perf --load=huge -w fields
+  check perf --load=huge -w table
+  check perf --load=huge -w protobuf
+  put taken/1 1
+  check perf --prefix=taken/ --load=small --auto-compact --auto-defrag
+  check datascale --load=huge -w json
+  check datascale --load=huge -w fields
+  check datascale --load=huge -w table
+  check datascale --load=huge -w protobuf
+  check datascale --prefix=taken/
+  check datascale --prefix=scale/ --load=s --auto-compact --auto-defrag
+  get scale/ --prefix --count-only -w fields`,
+);
+
 /** Variables of the flags that every command takes. */
 const VARIABLES: readonly Step[] = [
   { ETCDCTL_AUTH_JWT_TOKEN: 'x' },
@@ -446,6 +522,8 @@ export const STEPS: readonly Step[] = [
   ...LEASES,
   ...MAINTENANCE,
   ...SNAPSHOTS,
+  ...QUEUES,
+  ...MIRRORS_AND_CHECKS,
   ...VARIABLES,
   ...transactions(),
 ];

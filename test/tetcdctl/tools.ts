@@ -1,6 +1,7 @@
 // The programs that are compared: ours within this process, an etcdctl as a process.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import type { ExecResult } from '../../src/cli/shell/io.ts';
 import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';
 import { wordFromText } from '../../src/cli/shell/words.ts';
 import { runTetcdctl } from '../../src/cli/tetcdctl/program.ts';
@@ -20,8 +21,18 @@ export interface ToolInput {
 /** Output as latin1: it may hold any bytes. */
 export type Tool = (args: readonly string[], input: ToolInput) => Promise<RunResult>;
 
-/** Everything in memory, but for the files. */
+/** Everything in memory, but for files and programs. */
 class DiskIo extends MemoryIo {
+  override exec([program, ...args]: readonly string[], env: object): Promise<ExecResult> {
+    return new Promise((resolve) => {
+      const stdio = ['ignore', 'pipe', 'inherit'] as const;
+      const child = spawn(program!, args, { env: { ...process.env, ...env }, stdio: [...stdio] });
+      child.stdout!.on('data', (bytes: Buffer) => this.out(bytes));
+      child.once('error', (error) => resolve({ code: null, signal: null, error }));
+      child.once('close', (code, signal) => resolve({ code, signal, error: undefined }));
+    });
+  }
+
   override async disk(): Promise<Disk> {
     return createNodeDisk();
   }

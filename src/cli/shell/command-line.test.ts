@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { MISSING_COMMANDS } from '../tetcdctl/missing-commands.ts';
 import { runTetcdctl } from '../tetcdctl/program.ts';
 import { MemoryIo } from './memory-io.fixture.ts';
 import { wordFromText } from './words.ts';
@@ -64,21 +63,7 @@ describe('a command line', () => {
     expect((await run(['--bogus', 'get', 'a'])).code).toBe(1);
   });
 
-  test.each(MISSING_COMMANDS)('%s, which is missing, is refused by name', async (name) => {
-    const refusal = {
-      code: 4,
-      out: '',
-      err: `Error: command "${name}" is not implemented by this release\n`,
-    };
-    for (const args of [[], ['--help'], ['-h'], ['a', 'b'], ['--no-such'], ['a', '--ttl=5']]) {
-      expect(await run([name, ...args])).toEqual(refusal);
-      expect(await run(['--endpoints=a', name, ...args])).toEqual(refusal);
-    }
-    expect(await run(['help', name])).toEqual(refusal);
-  });
-
-  test('a beginning of a name that a missing command has too is not unambiguous', async () => {
-    expect((await run(['lo', 'x'])).err).toContain('"lock" is not implemented');
+  test('a beginning of a name that several commands have is refused', async () => {
     for (const beginning of ['e', 'l', 'de']) {
       expect((await run([beginning])).err).toContain(`unknown command "${beginning}"`);
     }

@@ -5,7 +5,6 @@
 
 import type { Command } from 'commander';
 import { invariant } from '../../base/index.ts';
-import { refuseMissing } from '../tetcdctl/missing-commands.ts';
 import { Flag } from './flags.ts';
 import { textOfWord, type Word } from './words.ts';
 
@@ -37,10 +36,9 @@ export class UsageError extends Error {
   }
 }
 
-/** UsageError with the texts of pflag and cobra; BAD_FEATURE for a command that is not implemented. */
+/** UsageError with the texts of pflag and cobra. */
 export function readCommandLine(root: Command, argv: readonly Word[]): CommandLine {
   const { command, path, rest } = findCommand(root, argv);
-  refuseMissing(command);
   const reader = new FlagReader(command);
   reader.read(rest);
   const isGroup = command.commands.length > 0;

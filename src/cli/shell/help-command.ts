@@ -1,7 +1,6 @@
 // `help`: what `--help` of a command prints.
 
 import type { Command } from 'commander';
-import { refuseMissing } from '../tetcdctl/missing-commands.ts';
 import type { CommandTree } from './command.ts';
 import { subcommand } from './command-line.ts';
 import { helpText, usageText } from './help.ts';
@@ -32,7 +31,6 @@ function commandOf(root: Command, words: readonly Word[]): Command {
   for (const word of words) {
     const next = subcommand(command, word);
     if (next === undefined) break;
-    refuseMissing(next);
     command = next;
   }
   return command;

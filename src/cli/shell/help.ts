@@ -2,7 +2,6 @@
 // The flags of all commands are listed by `options` only, where a program has that command.
 
 import type { Command } from 'commander';
-import { isMissing } from '../tetcdctl/missing-commands.ts';
 import { flagsOf } from './command-line.ts';
 import type { Flag } from './flags.ts';
 
@@ -59,7 +58,6 @@ function isOfAll(command: Command, flag: Flag): boolean {
 function commandSections(command: Command): string[] {
   const groups = new Map<string, Command[]>();
   for (const each of command.commands) {
-    if (isMissing(each)) continue;
     const title = each.helpGroup() || 'Available Commands:';
     groups.set(title, [...(groups.get(title) ?? []), each]);
   }

@@ -41,6 +41,11 @@ export interface Io {
   sleep(ms: number): Promise<void>;
   /** Calls `tick` at this interval until the returned function is called. */
   every(ms: number, tick: () => void): () => void;
+  /**
+   * Aborted by the first SIGINT or SIGTERM from now on, which then does not end the process; a second one
+   * does. The reason is an error with the text `context canceled`.
+   */
+  stopSignal(): AbortSignal;
   /** Runs a program with these variables added; it inherits standard output and error. */
   exec(command: readonly string[], env: Readonly<Record<string, string>>): Promise<ExecResult>;
 }

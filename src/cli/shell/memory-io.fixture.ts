@@ -131,6 +131,12 @@ export class MemoryIo implements Io {
     this.slept.push(ms);
   }
 
+  readonly stop = new AbortController();
+
+  stopSignal(): AbortSignal {
+    return this.stop.signal;
+  }
+
   async exec(command: readonly string[], env: object): Promise<ExecResult> {
     this.executed.push({ command, env });
     return this.execResult;

@@ -136,6 +136,7 @@ export function createNodeIo(): NodeIo {
       });
       return () => timer.cancel();
     },
+    stopSignal,
     exec: (command, env) => {
       writePending();
       return exec(command, env);
@@ -145,6 +146,17 @@ export function createNodeIo(): NodeIo {
       await Promise.all([process.stdout, process.stderr].map(drained));
     },
   };
+}
+
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  const names = ['SIGINT', 'SIGTERM'] as const;
+  const listener = (): void => {
+    for (const name of names) process.removeListener(name, listener);
+    stop.abort(new Error('context canceled'));
+  };
+  for (const name of names) process.on(name, listener);
+  return stop.signal;
 }
 
 /** Node's replacement for bytes of an argument that are not UTF-8. */

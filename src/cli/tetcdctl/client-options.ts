@@ -86,7 +86,8 @@ export function checkFileFlags(options: GlobalOptions, given: ReadonlySet<string
  */
 export async function readAuth(
   io: Io,
-  { authJwtToken, user, password }: GlobalOptions,
+  { authJwtToken, user, password }: Pick<GlobalOptions, 'authJwtToken' | 'user' | 'password'>,
+  prompt = 'Password: ',
 ): Promise<AuthOptions | undefined> {
   if (authJwtToken !== '') return { token: authJwtToken };
   if (user === '') return undefined;
@@ -94,15 +95,15 @@ export async function readAuth(
   const colon = user.indexOf(':');
   const given =
     colon < 0
-      ? { user, password: await askedPassword(io) }
+      ? { user, password: await askedPassword(io, prompt) }
       : { user: user.slice(0, colon), password: user.slice(colon + 1) };
   return given.user === '' || given.password === '' ? undefined : given;
 }
 
-async function askedPassword(io: Io): Promise<string> {
+async function askedPassword(io: Io, prompt: string): Promise<string> {
   // Loaded where a password is asked for.
   const { askPassword } = await import('../shell/prompts.ts');
-  return askPassword(io, 'Password: ');
+  return askPassword(io, prompt);
 }
 
 /** BAD_ARGS if a file cannot be read, or is not what it should be. */

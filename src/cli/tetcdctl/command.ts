@@ -18,6 +18,7 @@ export type CommandTree = shell.CommandTree<Sessions>;
 export const GROUPS = {
   KV: 'Keys and values:',
   CLUSTER: 'Cluster maintenance:',
+  CONCURRENCY: 'Locks and elections:',
   AUTHENTICATION: 'Authentication:',
   UTILITY: 'Utilities:',
 } as const;

@@ -14,6 +14,7 @@ import { addAlarm } from './alarm/alarm.ts';
 import { addAuth } from './auth/auth.ts';
 import { addRole } from './auth/role.ts';
 import { addUser } from './auth/user.ts';
+import { addCheck } from './check/check.ts';
 import { type CommandTree, GROUPS, type Sessions } from './command.ts';
 import { addDowngrade } from './downgrade/downgrade.ts';
 import { addDefrag } from './endpoint/defrag.ts';
@@ -26,9 +27,11 @@ import { addPut } from './kv/put.ts';
 import { addTxn } from './kv/txn.ts';
 import { addWatch } from './kv/watch.ts';
 import { addLease } from './lease/lease.ts';
+import { addElect } from './lock/elect.ts';
+import { addLock } from './lock/lock.ts';
 import { addMember } from './member/member.ts';
 import { addMoveLeader } from './member/move-leader.ts';
-import { addMissingCommands } from './missing-commands.ts';
+import { addMakeMirror } from './mirror/make-mirror.ts';
 import { addOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { addSnapshot } from './snapshot/snapshot.ts';
@@ -110,11 +113,11 @@ class Tetcdctl implements Program<Sessions> {
       addSnapshot,
     ])
       add(root, tree);
+    for (const add of [addElect, addLock]) add(root, tree);
     for (const add of [addAuth, addUser, addRole]) add(root, tree);
-    for (const add of [addOptions, addVersion]) add(root, tree);
+    for (const add of [addCheck, addMakeMirror, addOptions, addVersion]) add(root, tree);
     addHelp(root, tree, GROUPS.UTILITY);
     addCompletion(root, tree, GROUPS.UTILITY);
-    addMissingCommands(root);
   }
 }
 

@@ -1,5 +1,6 @@
 // The session of a command: a client and a printer, by its flags.
 
+import type { RequestOptions } from 'node:https';
 import { invariant } from '../../base/index.ts';
 import { type CallOptions, Client, GrpcStatusError, STATUS } from '../../client/index.ts';
 import { errorText } from '../shell/error-text.ts';
@@ -17,6 +18,15 @@ import {
 import type { GlobalOptions } from './global-flags.ts';
 import { makePrinter } from './printers/index.ts';
 import type { Printer } from './printers/printer.ts';
+
+/** What is said of another cluster. */
+export interface OtherCluster
+  extends Pick<
+    GlobalOptions,
+    'cert' | 'key' | 'cacert' | 'insecureTransport' | 'user' | 'password'
+  > {
+  readonly passwordPrompt: string;
+}
 
 interface Parts {
   readonly options: GlobalOptions;
@@ -89,20 +99,52 @@ export class Session {
     endpoints: readonly string[],
     code: number = EXIT.BAD_CONNECTION,
   ): Promise<Client> {
-    const client = this.#newClient(endpoints);
-    const timeoutMs = dialTimeoutMs(this.options);
+    return this.#connected(this.options, endpoints, this.#credentials, code);
+  }
+
+  /** A client of another cluster, with the times and limits of this one; closed with the session. */
+  async clientOfOther(endpoint: string, { passwordPrompt, ...own }: OtherCluster): Promise<Client> {
+    const options = { ...this.options, ...own, authJwtToken: '', insecureSkipTlsVerify: false };
+    const auth = await readAuth(this.io, options, passwordPrompt);
+    const credentials = { auth, tls: await readTls(this.io, options) };
+    return this.#connected(options, [endpoint], credentials, EXIT.BAD_CONNECTION);
+  }
+
+  async #connected(
+    options: GlobalOptions,
+    endpoints: readonly string[],
+    credentials: Credentials,
+    code: number,
+  ): Promise<Client> {
+    const client = this.#newClient(options, endpoints, credentials);
+    const timeoutMs = dialTimeoutMs(options);
     await this.ask(client.auth.authenticate({ timeoutMs }), code);
     return client;
   }
 
-  #newClient(endpoints: readonly string[]): Client {
+  #newClient(
+    options: GlobalOptions,
+    endpoints: readonly string[],
+    credentials: Credentials,
+  ): Client {
     try {
-      const client = new Client(clientOptions(this.options, endpoints, this.#credentials));
+      const client = new Client(clientOptions(options, endpoints, credentials));
       this.#clients.push(client);
       return client;
     } catch (error) {
       throw new ExitError(EXIT.BAD_ARGS, errorText(error));
     }
+  }
+
+  /** For pages of the endpoints that are served over HTTPS. */
+  get tlsOfPages(): RequestOptions {
+    const { ca, cert, key, insecureSkipVerify } = this.#credentials.tls;
+    return {
+      ...(ca === undefined ? {} : { ca: ca as string }),
+      ...(cert === undefined ? {} : { cert: cert as string }),
+      ...(key === undefined ? {} : { key: key as string }),
+      rejectUnauthorized: insecureSkipVerify !== true,
+    };
   }
 
   /** Timeout of a short call. With 0 it fails immediately, as in etcdctl. */

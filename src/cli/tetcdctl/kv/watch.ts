@@ -10,6 +10,7 @@ import type {
 import { argify } from '../../shell/argify.ts';
 import { ownOptions, readCommandLine, UsageError } from '../../shell/command-line.ts';
 import { errorText } from '../../shell/error-text.ts';
+import { execFailure } from '../../shell/exec-failure.ts';
 import { EXIT, ExitError, SilentExit } from '../../shell/exit.ts';
 import { boolFlag, type Flag, intFlag } from '../../shell/flags.ts';
 import { clampedNumber } from '../../shell/go-numbers.ts';
@@ -122,11 +123,9 @@ async function runForEach(
       ETCD_WATCH_KEY: goQuote(event.kv.key),
       ETCD_WATCH_VALUE: goQuote(event.kv.value),
     });
-    if (result.error === undefined && result.code === 0) continue;
-    const why =
-      result.error?.message ??
-      (result.code === null ? `signal: ${result.signal}` : `exit status ${result.code}`);
-    io.err(`command [${command.map((word) => goQuote(word)).join(' ')}] error (${why})\n`);
+    const failure = execFailure(command, result);
+    if (failure === undefined) continue;
+    io.err(`command [${command.map((word) => goQuote(word)).join(' ')}] error (${failure.text})\n`);
     throw new SilentExit(EXIT.ERROR);
   }
 }
