@@ -4,7 +4,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { gatewayFlags } from '../src/cli/tetcd/proxy/gateway-flags.ts';
 import { grpcProxyFlags } from '../src/cli/tetcd/proxy/grpc-proxy-flags.ts';
 import { FLAGS } from '../src/server/config/flags.ts';
@@ -15,6 +15,7 @@ import { Member, serverUnderTest, temporaryDirectory } from './helpers/member.ts
 import { describeWith, need, REPOSITORY, systemProgram } from './helpers/real-etcd.ts';
 import { run } from './helpers/run.ts';
 import { freePort } from './helpers/server-process.ts';
+import { parseTree } from './tetcdctl/command-tree.ts';
 
 const PAGES = join(REPOSITORY, 'docs', 'operate');
 const QUOTA_BYTES = 16 * 1024 * 1024;
@@ -28,6 +29,16 @@ afterEach(async () => {
   for (const member of members.splice(0)) await member.dispose();
 });
 
+/** A directory with our tools, under etcd's names too. */
+const tools = mkdtempSync(join(tmpdir(), 'tools-'));
+for (const name of ['tetcdctl', 'tetcdutl']) {
+  const tool = join(REPOSITORY, 'dist', 'bin', `${name}.js`);
+  for (const path of [name, name.slice(1)].map((each) => join(tools, each))) {
+    writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${tool}' "$@"\n`, { mode: 0o755 });
+  }
+}
+afterAll(() => rmSync(tools, { recursive: true }));
+
 /** The blocks of commands of a page, in their order. */
 function blocksOf(page: string): string[] {
   const text = readFileSync(join(PAGES, page), 'utf8');
@@ -36,15 +47,11 @@ function blocksOf(page: string): string[] {
 
 /** Runs a block as it stands, but for the member's address; its output. Fails as the shell does. */
 async function runBlock(member: { readonly endpoint: string }, block: string): Promise<string> {
-  const tool = join(REPOSITORY, 'dist', 'bin', 'tetcdctl.js');
-  const script = [
-    'set -euo pipefail',
-    `etcdctl() { '${process.execPath}' '${tool}' "$@"; }`,
-    block.replaceAll('127.0.0.1:2379', member.endpoint),
-  ].join('\n');
-  const env = { ETCDCTL_ENDPOINTS: member.endpoint };
+  const script = `set -euo pipefail\n${block.replaceAll('127.0.0.1:2379', member.endpoint)}`;
+  const env = { ETCDCTL_ENDPOINTS: member.endpoint, PATH: `${tools}:${process.env['PATH']}` };
   const result = await run(['bash', '-c', script], { env, timeoutMs: COMMAND_TIMEOUT_MS });
-  expect(result, block).toMatchObject({ code: 0, stderr: '' });
+  const stderr = result.stderr.replace(/^\{"level":"info".*\n/gm, '');
+  expect({ ...result, stderr }, block).toMatchObject({ code: 0, stderr: '' });
   return result.stdout;
 }
 
@@ -99,6 +106,14 @@ function hashesIn(text: string): string[] {
 const ours = serverUnderTest();
 const curl = systemProgram('curl');
 
+function flagsOfTetcdctl(): string[] {
+  const path = join(REPOSITORY, 'test', 'tetcdctl', 'commands-3.7.txt');
+  const flags = [...parseTree(readFileSync(path, 'utf8')).values()].flatMap((own) => [
+    ...own.keys(),
+  ]);
+  return flags.map((flag) => flag.replace(/^--/, ''));
+}
+
 test('every page is run here', () => {
   expect(readdirSync(PAGES).sort()).toEqual([
     'backup.md',
@@ -108,27 +123,24 @@ test('every page is run here', () => {
     'monitor.md',
     'proxies.md',
     'space.md',
+    'tetcdctl.md',
     'upgrade-and-downgrade.md',
   ]);
 });
 
 test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
   const text = readFileSync(join(PAGES, page), 'utf8');
-  const ofTool = [
-    'cluster',
-    'write-out',
-    'peer-urls',
-    'physical',
-    'command-timeout',
+  const ofTools = [
+    ...flagsOfTetcdctl(),
     'max-old-space-size',
     'compressed',
-    ...['bucket', 'bump-revision', 'from', 'kind', 'mark-compacted', 'prefix', 'skip-hash-check'],
+    ...['bucket', 'bump-revision', 'from', 'kind', 'mark-compacted', 'skip-hash-check'],
     ...['target-version', 'write'],
   ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
   const ofProxies = [...grpcProxyFlags(), ...gatewayFlags()].map(({ long }) => long!.slice(2));
-  const known = [...Object.keys(FLAGS), ...ofTool, ...ofProxies, 'help'];
+  const known = [...Object.keys(FLAGS), ...ofTools, ...ofProxies, 'help'];
   expect(names.filter((name) => !known.includes(name))).toEqual([]);
 });
 
@@ -252,6 +264,24 @@ describeWith('commands of', [ours, curl], () => {
     expect(through).toMatch(/^etcd_grpc_proxy_cache_keys_total 1$/m);
     const other = await runProxyBlock(member, gateway!, '127.0.0.1:12380', await freePort());
     expect(other).toContain('greeting\nhello\n');
+  });
+
+  test('tetcdctl.md', async () => {
+    const [member, other] = await Promise.all([Member.start(need(ours)), Member.start(need(ours))]);
+    members.push(member, other);
+    const [backup, lock, watch, mirror, check, output, completion, ...more] =
+      blocksOf('tetcdctl.md');
+    expect(more).toEqual([]);
+    const saved = await runBlock(member, backup!.replaceAll('/var/backups', tools));
+    expect(saved).toMatch(/^OK\nSnapshot saved at .*\nServer version 3\.7\.0\n.*TOTAL KEYS/s);
+    expect(await runBlock(member, lock!)).toMatch(/^holds nightly\/[0-9a-f]+ since \d+\n$/);
+    expect(await runBlock(member, watch!)).toContain('\n"PUT" "app/color"\n');
+    const mirrored = mirror!.replaceAll('127.0.0.1:22379', other.endpoint);
+    expect(await runBlock(member, mirrored)).toBe('copy/color\ngreen\n');
+    expect(await runBlock(member, check!)).toMatch(/\nPASS: Approximate system memory used : /);
+    expect(await runBlock(member, output!)).toMatch(/"count":1\}\n"ClusterID" : \d+\n/);
+    const offered = 'COMP_WORDS=(tetcdctl lease g); COMP_CWORD=2; _tetcdctl; echo "$COMPREPLY"';
+    expect(await runBlock(member, `${completion!}${offered}`)).toBe('grant\n');
   });
 
   test('corruption.md', async () => {

@@ -36,6 +36,12 @@ test('with a total there is a bar; without one, count, rate and time', () => {
   expect(redraw(io, 3)).toContain(`[${'='.repeat(30)}] 100% `);
 });
 
+test('where nothing can be counted there is the time', () => {
+  const io = terminal(80);
+  new Progress(io, { label: 'Working' }).done = 5;
+  expect(redraw(io, 7.9)).toBe('Working 7s');
+});
+
 test('it fits into one line, and leaves an empty one', () => {
   const io = terminal(12);
   const progress = new Progress(io, { label: 'A long label', show: String });

@@ -9,8 +9,8 @@ const CLEAR = '\r\x1b[K';
 
 interface ProgressInit {
   readonly label: string;
-  /** A count as text; `perSecond` is a count too. */
-  readonly show: (count: number) => string;
+  /** A count as text; without it, there is nothing to count. */
+  readonly show?: (count: number) => string;
   /** What `done` ends at; undefined where nobody knows. */
   readonly total?: number;
 }
@@ -46,8 +46,9 @@ export class Progress {
     const { done, total } = this;
     const { label, show } = this.#init;
     const seconds = (this.#io.monotonicNs() - this.#startNs) / 1e9;
-    const rate = `${show(Math.round(done / Math.max(seconds, 0.001)))}/s`;
     const time = `${Math.floor(seconds)}s`;
+    if (show === undefined) return `${label} ${time}`;
+    const rate = `${show(Math.round(done / Math.max(seconds, 0.001)))}/s`;
     if (total === undefined) return `${label} ${show(done)} ${rate} ${time}`;
     const part = total === 0 ? 1 : Math.min(1, done / total);
     const bar = '='.repeat(Math.floor(part * BAR_COLUMNS)).padEnd(BAR_COLUMNS);

@@ -92,7 +92,8 @@ class Tetcdctl implements Program<Sessions> {
   #showSettings(command: Command, options: Readonly<Record<string, unknown>>): void {
     let root = command;
     while (root.parent !== null) root = root.parent;
-    for (const flag of flagsOf(root)) {
+    const byName = flagsOf(root).sort((a, b) => (a.long! < b.long! ? -1 : 1));
+    for (const flag of byName) {
       const text = flag.show(options[flag.attributeName()] as FlagValue);
       this.#io.err(`${variableOf(flag)}=${withoutSecret(flag, text)}\n`);
     }

@@ -65,7 +65,7 @@ test('settings are shown without passwords and tokens', async () => {
   const io = new MemoryIo({ env: { ETCDCTL_PASSWORD: 'hidden' } });
   const flags = ['--debug', '--user=name:hidden', '--auth-jwt-token=hidden', '-w=bogus'];
   expect(await runTetcdctl([...flags, 'get', 'a'], io)).toBe(4);
-  expect(io.errText).toContain('ETCDCTL_USER=name:***\nETCDCTL_PASSWORD=***\n');
+  expect(io.errText).toContain('ETCDCTL_PASSWORD=***\nETCDCTL_USER=name:***\n');
   expect(io.errText).toContain('ETCDCTL_AUTH_JWT_TOKEN=***\n');
   expect(io.errText).not.toContain('hidden');
 });

@@ -5,6 +5,7 @@ import { goDuration } from '../../../base/index.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, SilentExit } from '../../shell/exit.ts';
 import { boolFlag } from '../../shell/flags.ts';
+import { Progress } from '../../shell/progress.ts';
 import { type CommandTree, GROUPS } from '../command.ts';
 import { type EndpointOptions, endpointsToAsk } from './endpoint-list.ts';
 
@@ -25,8 +26,9 @@ the same, and says so in its log.`,
         const client = await session.clientOf([endpoint]);
         const startNs = io.monotonicNs();
         const took = () => goDuration(io.monotonicNs() - startNs);
+        const progress = new Progress(io, { label: `Defragmenting ${endpoint}` });
         try {
-          await client.maintenance.defragment(session.limits);
+          await client.maintenance.defragment(session.limits).finally(() => progress.end());
           io.out(`Finished defragmenting etcd member[${endpoint}]. took ${took()}\n`);
         } catch (error) {
           session.noteFailure(error);
