@@ -331,12 +331,33 @@ const SECURED: readonly AuthStep[] = [
     --user root:rootpw endpoint hashkv --cluster
     --user root:wrong endpoint status --cluster
     --user root:wrong endpoint health --cluster
+    lock own/l true
+    --user a:b:c lock l true
+    --user a:b:c lock own/l true
+    --user a:b:c elect e p
+    --user root:rootpw lock l -- sh -c exit_3
+    --user root:wrong lock l true
+    --user a:b:c snapshot save {directory}/saved
+    --user root:wrong snapshot save {directory}/saved
+    snapshot save {directory}/saved
+    --user root:wrong make-mirror {url} --dest-cacert={ca}
+    --user root:rootpw make-mirror {url} --dest-cacert={ca} --dest-user=root:wrong
+    --user root:rootpw make-mirror {url} --dest-cacert={ca} --dest-user=root --dest-password=wrong
+    --user root:rootpw make-mirror {url} --dest-cacert={none}
+    --user a:b:c make-mirror {url} --dest-cacert={ca} --dest-user=root:rootpw
+    --user a:b:c check perf
+    --user a:b:c check datascale
     --auth-jwt-token bogus get own/1
     --auth-jwt-token bogus --user root:rootpw get own/1
     !--cacert={other-ca} --user root:rootpw endpoint status --cluster --dial-timeout 300ms`,
   ),
   { args: ['get', 'own/1'], env: { ETCDCTL_AUTH_JWT_TOKEN: 'bogus' }, like: NEW },
   { args: ['--user', 'root', 'get', 'a'], input: 'rootpw\n' },
+  {
+    args: ['make-mirror', '{url}', '--dest-cacert={ca}', '--dest-user=root'],
+    input: 'wrong\n',
+    like: NEW,
+  },
   { args: ['--user', 'root', 'get', 'a'], input: ' rootpw \nmore' },
   { args: ['--user', 'root', 'get', 'a'], input: 'wrong\n' },
   { args: ['--user', 'root', 'get', 'a'], input: '' },

@@ -2,6 +2,8 @@
 // and what they end with.
 
 import { afterEach, expect, test } from 'vitest';
+import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';
+import { runTetcdctl } from '../../src/cli/tetcdctl/program.ts';
 import { until } from '../cluster/until.ts';
 import { ApiClient } from '../helpers/api.ts';
 import { Member, serverUnderTest } from '../helpers/member.ts';
@@ -191,3 +193,38 @@ for (const [name, found, program] of TOOLS) {
     });
   });
 }
+
+describeWith('make-mirror', [serverUnderTest()], () => {
+  test('prints its count every 30 seconds, and ends when the destination refuses it', async () => {
+    const start = () => Member.start(need(serverUnderTest()));
+    const [source, target] = await Promise.all([start(), start()]);
+    const [from, to] = [source, target].map(({ endpoint }) => new ApiClient(endpoint));
+    await from!.must('KV/Put', { key: 'a', value: '1' });
+    const io = new MemoryIo();
+    const words = [`--endpoints=${source.endpoint}`, 'make-mirror', target.endpoint];
+    const ended = runTetcdctl(words, io);
+    const arrived = async (key: string): Promise<true | undefined> =>
+      (await to!.must('KV/Range', { key }))['count'] === '1' || undefined;
+    await until('the first key', () => arrived('a'));
+    const [tick] = io.ticks;
+    await until('the count', () => {
+      tick!();
+      return io.outText.endsWith('1\n') || undefined;
+    });
+    await from!.must('KV/Put', { key: 'b', value: '2' });
+    await until('the second key', () => arrived('b'));
+    await until('the count', () => {
+      tick!();
+      return io.outText.endsWith('2\n') || undefined;
+    });
+    await to!.must('Auth/UserAdd', { name: 'root', password: 'x' });
+    await to!.must('Auth/UserGrantRole', { user: 'root', role: 'root' });
+    await to!.must('Auth/AuthEnable', {});
+    await from!.must('KV/Put', { key: 'c', value: '3' });
+    expect(await ended).toBe(1);
+    expect(io.errText).toBe('Error: etcdserver: user name is empty\n');
+    expect(io.ticks.size).toBe(0);
+    for (const client of [from!, to!]) client.close();
+    await Promise.all([source.dispose(), target.dispose()]);
+  });
+});

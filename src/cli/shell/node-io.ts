@@ -9,6 +9,7 @@ import { type Word, wordFromBytes, wordFromText } from './words.ts';
 const LINE_FEED = 0x0a;
 /** What etcdctl exits with when it is interrupted while it asks for a password. */
 const EXIT_INTERRUPTED_PROMPT = 255;
+const COLUMNS_DEFAULT = 80;
 /** Output is buffered up to this: a large range is many small pieces. */
 const OUT_CHUNK_BYTES = 64 * 1024;
 
@@ -119,7 +120,8 @@ export function createNodeIo(): NodeIo {
     readFile: async (path) => (await import('./read-file.ts')).readFile(path),
     disk: async () => (await import('../../env/index.ts')).createNodeDisk(),
     get terminalColumns() {
-      return process.stderr.isTTY ? process.stderr.columns : undefined;
+      // A terminal of no known width tells 0.
+      return process.stderr.isTTY ? process.stderr.columns || COLUMNS_DEFAULT : undefined;
     },
     resolveService: async (name) =>
       (await import('../../net/index.ts')).resolveService(name, SERVICE_LOOKUP_TIMEOUT_MS),

@@ -3,7 +3,7 @@
 
 import type { Command } from 'commander';
 import { goDuration, humanBytes } from '../../../base/index.ts';
-import { type Client, etcdserverpb } from '../../../client/index.ts';
+import { type Client, EtcdError, etcdserverpb } from '../../../client/index.ts';
 import { errorText } from '../../shell/error-text.ts';
 import { EXIT, ExitError } from '../../shell/exit.ts';
 import { logLine } from '../../shell/log-line.ts';
@@ -60,7 +60,9 @@ async function save(session: Session, path: string): Promise<string> {
   } catch (error) {
     if (error instanceof ExitError) throw error;
     session.noteFailure(error);
-    throw new ExitError(EXIT.INTERRUPTED, errorText(error));
+    // As gRPC words it: etcdctl does not translate what ends this stream.
+    const status = error instanceof EtcdError ? (error.cause ?? error) : error;
+    throw new ExitError(EXIT.INTERRUPTED, errorText(status));
   }
 }
 
