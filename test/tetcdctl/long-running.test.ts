@@ -113,6 +113,15 @@ for (const [name, found, program] of TOOLS) {
       expect(holder.stderr).toContain('Error: session expired\n');
     });
 
+    test('a lock without a server is lost when its time is over', async () => {
+      const member = await startMember();
+      const holder = start(member, 'lock', 's', '--ttl=2');
+      await printed(holder, 2);
+      await member.kill();
+      expect(await holder.closed).toBe(1);
+      expect(holder.stderr).toContain('Error: session expired\n');
+    });
+
     test('candidates lead one after the other, and who listens sees each', async () => {
       const member = await startMember();
       const listening = start(member, 'elect', '-l', 'e');

@@ -1,4 +1,4 @@
-// A lease that is kept alive while a command runs, and revoked at its end, with the keys attached to it.
+// A lease that is kept alive while a command runs; revoked at its end, with the keys attached to it.
 
 import { type Client, isEtcdError } from '../../../client/index.ts';
 
@@ -30,12 +30,14 @@ export class LeaseSession {
     return new LeaseSession(client, id, expired);
   }
 
-  /** Revokes the lease, unless it is lost; its keys are gone when this resolves. */
+  /**
+   * Revokes the lease, unless it is lost before or meanwhile, as where no server answers. Its keys are
+   * gone when this resolves.
+   */
   async close(): Promise<void> {
-    try {
-      await this.client.lease.revoke(this.lease);
-    } catch (error) {
+    const revoked = this.client.lease.revoke(this.lease).catch((error: unknown) => {
       if (!isEtcdError(error, 'LEASE_NOT_FOUND')) throw error;
-    }
+    });
+    await Promise.race([this.expired, revoked]);
   }
 }
