@@ -1,5 +1,5 @@
-// Commands that go on until a signal ends them, tetcdctl's beside etcdctl's: who waits for whom, what they print,
-// and what they end with.
+// Commands that go on until a signal ends them, tetcdctl's beside etcdctl's: who waits for whom, what
+// they print, and what they end with.
 
 import { afterEach, expect, test } from 'vitest';
 import { MemoryIo } from '../../src/cli/shell/memory-io.fixture.ts';

@@ -40,8 +40,8 @@ export function addCheckDatascale(parent: Command, tree: CommandTree): void {
     name: 'datascale',
     usage: '[options]',
     summary: 'measure the memory that a member takes for keys',
-    description: `Writes keys of 1 KiB, as many as the workload says, and deletes them. Prints by how
-much the memory of the first endpoint's process has grown, as its metrics tell.`,
+    description: `Writes keys of 1 KiB, as many as the workload says, and deletes them. Prints by
+how much the memory of the first endpoint's process has grown, as its metrics tell.`,
     flags: checkFlags('/etcdctl-check-datascale/'),
     run: async ({ options, sessionOfEndpoints: open }) => {
       const workload = workloadOf<Workload>(options.load, WORKLOADS);
