@@ -57,7 +57,7 @@ async function bundle(input, change = (text) => text) {
     input,
     platform: 'node',
     // Native code, and optional: it is looked for when it is needed.
-    external: ['node-unix-socket', 'bufferutil', 'utf-8-validate'],
+    external: ['ffi-rs', 'node-unix-socket', 'bufferutil', 'utf-8-validate'],
     plugins: [apart],
     transform: { define: { PACKAGE_VERSION: JSON.stringify(version) } },
   });

@@ -117,6 +117,7 @@ function flagsOfTetcdctl(): string[] {
 test('every page is run here', () => {
   expect(readdirSync(PAGES).sort()).toEqual([
     'backup.md',
+    'configure.md',
     'corruption.md',
     'defragment.md',
     'logs.md',
@@ -136,6 +137,7 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
     'compressed',
     ...['bucket', 'bump-revision', 'from', 'kind', 'mark-compacted', 'skip-hash-check'],
     ...['target-version', 'write'],
+    'help',
   ];
   const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);

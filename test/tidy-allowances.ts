@@ -34,8 +34,8 @@ export const LONG_FILES: readonly Allowance[] = [
 
 /** Packages that a folder under src may use at run time; each has a page in docs/decisions. */
 export const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  env: ['node-unix-socket'],
-  net: ['asn1js', 'pkijs'],
+  env: ['ffi-rs', 'node-unix-socket'],
+  net: ['asn1js', 'node-unix-socket', 'pkijs'],
   gateway: ['ws'],
   proxy: ['prom-client'],
   server: ['bcryptjs', 'jose', 'pino', 'prom-client'],

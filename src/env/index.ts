@@ -9,6 +9,7 @@ export { OPEN_MODES } from './disk.ts';
 export type { Entropy } from './entropy.ts';
 export type { Env } from './env.ts';
 export { createMemoryDisk } from './memory/memory-disk.ts';
+export type { MemoryLock } from './memory-lock.ts';
 export type {
   AddressOrder,
   ByteStream,
@@ -22,6 +23,7 @@ export { createNodeClock, createNodeTimers } from './node/clock.ts';
 export { openDatagramTarget } from './node/datagram-target.ts';
 export { createNodeDisk } from './node/disk.ts';
 export { createNodeEntropy } from './node/entropy.ts';
+export { createFileMemoryLock } from './node/file-memory-lock.ts';
 export { LineOutputs, type LineTarget } from './node/line-outputs.ts';
 export { networkError } from './node/node-error.ts';
 export { type ProcessUsage, readProcessUsage } from './node/process-usage.ts';

@@ -24,7 +24,7 @@ export {
   type PortServers,
 } from './listener.ts';
 export { createNodeEnv } from './node-env.ts';
-export { createNodeNetwork, type NetworkTls } from './node-network.ts';
+export { createNodeNetwork, type NetworkTls, type SocketSettings } from './node-network.ts';
 export { resolveService } from './service-lookup.ts';
 export { SocketStream, type SocketStreamOptions } from './socket-stream.ts';
 export {

@@ -45,6 +45,8 @@ export interface BindOptions {
   readonly offersHttp2?: boolean;
   /** Time for the TLS handshake, and for the bytes that tell HTTP/2 from HTTP/1. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
+  /** Whether other processes may listen at the port, too (SO_REUSEPORT). Default false. */
+  readonly reusePort?: boolean;
   /** Interval of TCP keepalive probes. Default 30 s. */
   readonly tcpKeepaliveMs?: number;
   /** A connection failed before it had a protocol; for debug logs. */
@@ -128,6 +130,7 @@ class Port implements PortListener {
   async open(): Promise<void> {
     this.#socket = await openServerSocket({
       address: this.#options.address,
+      reusePort: this.#options.reusePort,
       keepaliveIdleMs: this.#options.tcpKeepaliveMs,
       paused: true,
       onSocket: (socket) => this.#accept(socket),

@@ -28,21 +28,31 @@ export interface NetworkTls {
   readonly onHandshakeFailure?: (failure: HandshakeFailure) => void;
 }
 
+/** Settings for all sockets of a network. */
+export interface SocketSettings {
+  /** IP address of this machine that connections come from; by default the system chooses. */
+  readonly localAddress?: string | undefined;
+  /** Whether other processes may listen at the same ports, too (SO_REUSEPORT). Default false. */
+  readonly reusePort?: boolean;
+}
+
 /** Members write a message in several pieces. */
 const GATHER = { gather: true } as const;
 
 /**
  * Byte streams over TCP and Unix sockets, encrypted where the address says so: without `tls`, with
- * nobody who connects, and with those who connect as Node does it. Connections come from the IP address
- * `localAddress`, if one is given.
+ * nobody who connects, and with those who connect as Node does it.
  */
-export function createNodeNetwork(tls?: NetworkTls, localAddress?: string): Network {
+export function createNodeNetwork(tls?: NetworkTls, sockets: SocketSettings = {}): Network {
+  const { localAddress, reusePort = false } = sockets;
   const options = { ...GATHER, localAddress };
   const connectPlain = socketConnect(options);
   const connectSecure = socketConnect({ ...options, tls: tls?.connect ?? fixedTls({}) });
   return {
     listen: (address, accept) =>
-      address.secure === true ? listenSecure(address, accept, tls) : listenPlain(address, accept),
+      address.secure === true
+        ? listenSecure(address, accept, { tls, reusePort })
+        : listenPlain(address, accept, reusePort),
     connect: (address, timeoutMs) =>
       address.secure === true
         ? connectSecure(address, timeoutMs)
@@ -54,16 +64,20 @@ export function createNodeNetwork(tls?: NetworkTls, localAddress?: string): Netw
 
 type Accept = (stream: ByteStream) => void;
 
-async function listenPlain(address: StreamAddress, accept: Accept): Promise<Listener> {
+async function listenPlain(
+  address: StreamAddress,
+  accept: Accept,
+  reusePort: boolean,
+): Promise<Listener> {
   const onSocket = (socket: Socket): void => accept(SocketStream.over(socket, GATHER));
-  const socket = await openServerSocket({ address, onSocket });
+  const socket = await openServerSocket({ address, onSocket, reusePort });
   return { address: socket.address, close: async () => socket.close() };
 }
 
 async function listenSecure(
   address: StreamAddress,
   accept: Accept,
-  tls: NetworkTls | undefined,
+  { tls, reusePort }: { readonly tls: NetworkTls | undefined; readonly reusePort: boolean },
 ): Promise<Listener> {
   if (tls?.listen === undefined) {
     const where = describeAddress(address);
@@ -81,6 +95,7 @@ async function listenSecure(
   });
   const socket = await openServerSocket({
     address,
+    reusePort,
     paused: true,
     onSocket: (accepted) => handshakes.begin(accepted),
   });

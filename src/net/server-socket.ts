@@ -7,6 +7,8 @@ import { BACKLOG_MAX, KEEPALIVE_IDLE_MS } from './limits.ts';
 interface ServerSocketOptions {
   readonly address: StreamAddress;
   readonly keepaliveIdleMs?: number | undefined;
+  /** Whether other processes may listen at a TCP port, too (SO_REUSEPORT). Default false. */
+  readonly reusePort?: boolean | undefined;
   /** Accepted sockets start paused: input stays in the operating system. */
   readonly paused?: boolean;
   readonly onSocket: (socket: Socket) => void;
@@ -21,9 +23,18 @@ export interface ServerSocket {
   close(): void;
 }
 
-/** ALREADY_EXISTS if the address is in use, UNAVAILABLE or INVALID_ARGUMENT if it cannot be bound. */
-export function openServerSocket(options: ServerSocketOptions): Promise<ServerSocket> {
+/**
+ * ALREADY_EXISTS if the address is in use, UNAVAILABLE or INVALID_ARGUMENT if it cannot be bound,
+ * UNSUPPORTED if its port cannot be shared.
+ */
+export async function openServerSocket(options: ServerSocketOptions): Promise<ServerSocket> {
   const { host, port, path } = options.address;
+  const where = path === undefined ? { host, port } : { path };
+  const isShared = options.reusePort === true && path === undefined;
+  // Loaded by those that share.
+  const place = isShared
+    ? await (await import('./shared-port.ts')).sharedPort({ host, port })
+    : where;
   const server = createServer(
     {
       // A half-close of the peer is a separate event, not the end of the connection.
@@ -40,8 +51,7 @@ export function openServerSocket(options: ServerSocketOptions): Promise<ServerSo
       reject(networkError(error, 'listen on', describeAddress(options.address)));
     };
     server.once('error', refuse);
-    const where = path === undefined ? { host, port } : { path };
-    server.listen({ ...where, backlog: BACKLOG_MAX }, () => {
+    server.listen({ ...place, backlog: BACKLOG_MAX }, () => {
       server.off('error', refuse);
       server.on('error', (error) => options.onAcceptError?.(error));
       resolve(serverSocketOf(server, options.address));

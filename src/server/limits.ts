@@ -21,6 +21,9 @@ export const RAFT_UNCOMMITTED_BYTES_MAX: number = 256 * 1024 * 1024;
  */
 export const APPLY_BACKLOG_MAX = 5000;
 
+/** The same for revocations of leases, with the feature gate PriorityRequest. */
+export const PRIORITY_BACKLOG_MAX: number = 2 * APPLY_BACKLOG_MAX;
+
 /** Time the apply loop may take in one turn before it yields to reads and ticks. */
 export const APPLY_SLICE_MS = 4;
 
@@ -85,6 +88,9 @@ export const HEAP_SHARE_OPEN_MAX = 0.7;
 
 /** New watchers, streams and leases between two checks of the heap: some ten kilobytes. */
 export const HEAP_LOOK_EVERY = 64;
+
+/** Interval at which what the database file has grown by is locked in memory, if so set. */
+export const MEMORY_LOCK_INTERVAL_MS = 1_000;
 
 /** Interval of heap checks. */
 export const HEAP_CHECK_INTERVAL_MS = 500;

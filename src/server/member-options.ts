@@ -1,6 +1,6 @@
 // Options of `Member.start`.
 
-import type { ByteStream, Env } from '../env/index.ts';
+import type { ByteStream, Env, MemoryLock } from '../env/index.ts';
 import type { JwtSignatures } from './auth/jwt-signatures.ts';
 import type { PasswordRunner } from './auth/password-threads.ts';
 import type { ServerConfig } from './config/index.ts';
@@ -33,6 +33,8 @@ export interface MemberOptions {
   readonly tls?: MemberTls | undefined;
   /** Takes the place of each connection of a gRPC client, to see the bytes that pass. */
   readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
+  /** Keeps the database file in memory; closed with the member. Default: nothing does. */
+  readonly memoryLock?: MemoryLock | undefined;
   /** Ports bound at the addresses of `config`, which `start` owns. Default: it binds them. */
   readonly ports?: Ports;
 }

@@ -127,6 +127,7 @@ export class Member implements MemberLife {
   async #begin(): Promise<void> {
     const { parts } = this;
     const { config, env, log, memberId, clusterId, store, peers, loop } = parts;
+    await parts.memoryLock?.cover(parts.directory.database);
     store.resumeCompaction();
     await this.#checkFirst();
     if (this.#listeners !== undefined) {
@@ -214,6 +215,7 @@ export class Member implements MemberLife {
     parts.leadership.stop();
     parts.appliedWaits.stop();
     parts.passwords.close();
+    await parts.memoryLock?.close().catch(() => undefined);
     parts.tokens.disable();
     parts.transfer.stop();
     parts.grpc.close();

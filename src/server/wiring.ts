@@ -8,7 +8,7 @@
 // refusal before all handlers in `services/guards.ts`; a background task in
 // `duties/duties.ts`.
 
-import type { Clock, Env } from '../env/index.ts';
+import type { Clock, Env, MemoryLock } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import type { DataDirectory } from '../offline/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
@@ -110,6 +110,8 @@ export class MemberParts {
   /** Makes spans of requests, proposals and appends. */
   readonly tracing: Tracer | undefined;
   readonly observers: readonly CallObserver[];
+  /** Keeps the database file in memory, if one is given. */
+  readonly memoryLock: MemoryLock | undefined;
 
   // Read from disk by `boot/`.
   readonly directory: DataDirectory;
@@ -185,6 +187,7 @@ export class MemberParts {
     this.heapUse = options.heapUse ?? v8HeapUse;
     this.tracing = materials.tracer;
     this.observers = this.tracing === undefined ? [] : [this.tracing];
+    this.memoryLock = options.memoryLock;
 
     this.directory = booted.directory;
     this.wal = booted.wal;
@@ -201,9 +204,8 @@ export class MemberParts {
     this.logins = new Logins(this);
 
     const { turnClock } = this;
-    this.slow = new SlowRequests({
-      ...{ config, env, turnClock, log, metrics: this.metrics, sizeOfResult },
-    });
+    const slowParts = { config, env, turnClock, log, metrics: this.metrics, sizeOfResult };
+    this.slow = new SlowRequests(slowParts);
     this.raft = new RaftState(this);
     this.reports = new RaftReports(this);
     this.store = this.#createStore(materials);

@@ -192,7 +192,6 @@ peer-transport-security:
     ['a: *b', /^error converting YAML to JSON: yaml: /],
     ['listen-client-urls: foo', /^unexpected error setting up listen-client-urls: URL scheme must/],
     ['cors: foo', /^invalid value "foo" for cors: URL scheme must be http, https, unix, or unixs/],
-    ['memory-mlock: true', /^memory-mlock: flag provided but not implemented by this release/],
   ])('%j is refused, and why is said', async (text, pattern) => {
     expect(await problemOf(text)).toMatch(pattern);
   });

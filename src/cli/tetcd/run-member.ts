@@ -1,7 +1,7 @@
 // One member as a process. It reports to a service manager when it serves and when it stops.
 
 import { verify } from '../../base/index.ts';
-import { type Clock, createNodeClock } from '../../env/index.ts';
+import { type Clock, createFileMemoryLock, createNodeClock } from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   asError,
@@ -90,10 +90,15 @@ export async function runMember(
   let tls: Awaited<ReturnType<typeof loadMemberTls>>;
   try {
     tls = await loadMemberTls(config, { env: plainEnv, log });
-    const network = createNodeNetwork(tls?.peers, memberLocalAddress(config, log));
+    const network = createNodeNetwork(tls?.peers, {
+      localAddress: memberLocalAddress(config, log),
+      reusePort: config.socketReusePort,
+    });
     const env = { ...plainEnv, network };
+    const memoryLock = config.memoryMlock ? await createFileMemoryLock() : undefined;
     const member = await Member.start({
-      ...{ config, env, log, tls, traceStream: await http2TracerOf(process.env, clock) },
+      ...{ config, env, log, tls, memoryLock },
+      traceStream: await http2TracerOf(process.env, clock),
       onFatal: die,
       // As etcd: the member has done what the others asked for.
       onRemoved: () => process.exit(0),

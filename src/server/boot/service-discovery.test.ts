@@ -125,6 +125,23 @@ test('a service that goes while a member waits is waited for', { timeout: 120_00
   });
 });
 
+test('a member that dies while it waits is the same one again', { timeout: 120_000 }, async () => {
+  await SimCluster.run(async (cluster) => {
+    const there = await registry(cluster);
+    await sized(there, '2');
+    const hosts = ['m1', 'm2'].map((name) => newMember(cluster, name));
+    void hosts[0]!.start();
+    await cluster.until('a member that waits', () =>
+      hosts[0]!.logged('waiting for peers from discovery service'),
+    );
+    hosts[0]!.crash();
+    await Promise.all(hosts.map((host) => host.start()));
+    await cluster.leaderOf(hosts);
+    const registered = there.up.pairs().filter(({ key }) => key.startsWith(MEMBERS));
+    expect(registered.map(({ version }) => version).sort()).toEqual([1, 2]);
+  });
+});
+
 test('of members that register at once the first are the cluster', {
   timeout: 120_000,
 }, async () => {

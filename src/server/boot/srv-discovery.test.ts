@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ServiceHost } from '../../env/index.ts';
 import { SimWorld } from '../../env/sim/index.ts';
+import { etcdserverpb } from '../../protocol/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { peerUrlOf, SimCluster } from '../testing/sim-cluster.fixture.ts';
 import { simConfig } from '../testing/sim-member.fixture.ts';
@@ -151,5 +152,20 @@ test('three members found a cluster, and restart without the DNS', {
       await host.start();
     }
     await cluster.leaderOf(hosts);
+  });
+});
+
+test('a member joins a cluster that the DNS names', { timeout: 60_000 }, async () => {
+  await SimCluster.run(async (cluster) => {
+    const { network } = cluster.world;
+    const [first] = await cluster.found(['m1']);
+    const { memberAdd } = etcdserverpb.ClusterService.methods;
+    await first!.up.call(memberAdd, { peerURLs: [peerUrlOf('m2')] });
+    network.setService('_etcd-server._tcp.example.com', [at('m1'), at('m2')]);
+    const settings = { initialCluster: [], srvDiscovery: SRV };
+    const second = cluster.add('m2', { names: ['m2'], state: 'existing', settings });
+    await second.start();
+    const members = second.up.member.parts.store.machine.cluster.members();
+    expect(members.map(({ name }) => name).sort()).toEqual(['m1', 'm2']);
   });
 });

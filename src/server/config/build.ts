@@ -4,13 +4,7 @@
 import { goDuration, goQuote } from '../../base/index.ts';
 import type { FileRotation } from '../../env/index.ts';
 import { parseAutoCompaction } from './auto-compaction.ts';
-import {
-  discoveryProblem,
-  replacesInitialCluster,
-  serviceDiscoveryOf,
-  srvDiscoveryOf,
-} from './discovery-config.ts';
-import { FEATURE_GATE_NAMES, LATER_GATES } from './feature-gates.ts';
+import { assembleDiscovery, discoveryProblem, replacesInitialCluster } from './discovery-config.ts';
 import type { FlagValues } from './flags.ts';
 import { parseInitialCluster } from './initial-cluster.ts';
 import type { LogNote } from './log-note.ts';
@@ -76,8 +70,6 @@ export function buildConfig(values: FlagValues, given: ReadonlySet<string>): Bui
       'gate LeaseCheckpoint'
     );
   }
-  const later = FEATURE_GATE_NAMES.find((name) => gates[name] && LATER_GATES.has(name));
-  if (later !== undefined) return `feature gate ${later} is not implemented by this release`;
   const secured = tlsProblem(values);
   if (secured !== undefined) return secured;
   const autoCompaction = parseAutoCompaction(
@@ -288,6 +280,7 @@ function assemble(
     name: values.name,
     dataDir: dataDirOf(values),
     walDir: values['wal-dir'],
+    socketReusePort: values['socket-reuse-port'],
     listenPeerUrls: values['listen-peer-urls'].map(listenUrl),
     listenClientUrls: values['listen-client-urls'].map(listenUrl),
     listenClientHttpUrls: values['listen-client-http-urls'].map(listenUrl),
@@ -298,8 +291,7 @@ function assemble(
     ...parts,
     initialClusterState: values['initial-cluster-state'],
     initialClusterToken: values['discovery-token'] || values['initial-cluster-token'],
-    srvDiscovery: srvDiscoveryOf(values),
-    serviceDiscovery: serviceDiscoveryOf(values),
+    ...assembleDiscovery(values),
     forceNewCluster: values['force-new-cluster'],
     strictReconfigCheck: values['strict-reconfig-check'],
     maxLearners: values['max-learners'],
@@ -323,6 +315,7 @@ function assemble(
     compactHashCheckTimeMs: values['compact-hash-check-time'],
     bootstrapDefragThresholdBytes: values['bootstrap-defrag-threshold-megabytes'] * MEBIBYTE,
     downgradeCheckTimeMs: values['downgrade-check-time'],
+    memoryMlock: values['memory-mlock'],
     maxTxnOps: values['max-txn-ops'],
     watchProgressNotifyIntervalMs: Math.max(progress || DEFAULT_PROGRESS_MS, PROGRESS_MS_MIN),
     peerIoTimeoutMs: Math.max(

@@ -13,7 +13,6 @@ import {
   SETTINGS,
   type SettingName,
 } from './flags.ts';
-import { laterFlag } from './later-flags.ts';
 
 interface CommandLine {
   readonly values: FlagValues;
@@ -35,25 +34,12 @@ export class FlagCollector {
 
   /** Whether the flag alone means true; undefined if there is no such flag. */
   isBool(name: string): boolean | undefined {
-    return isFlagName(name) ? FLAGS[name].isBool : laterFlag(name)?.isBool;
+    return isFlagName(name) ? FLAGS[name].isBool : undefined;
   }
 
   /** Takes a value of a flag, or of a setting, that exists; returns why if it is refused. */
-  set(name: string, text: string): Refusal | undefined {
-    const later = laterFlag(name);
-    if (later === undefined) {
-      invariant(isSettingName(name), 'FlagCollector: no such setting');
-      const reason = this.#setImplemented(name, text);
-      return reason === undefined ? undefined : { reason };
-    }
-    const outcome = later.take(text);
-    if (outcome === 'not implemented') return { message: notImplemented(name) };
-    if (outcome !== 'nothing asked') return outcome;
-    this.given.add(name);
-    return undefined;
-  }
-
-  #setImplemented(name: SettingName, text: string): string | undefined {
+  set(name: string, text: string): string | undefined {
+    invariant(isSettingName(name), 'FlagCollector: no such setting');
     const flag: Flag<unknown> = SETTINGS[name];
     const before = this.#values.has(name) ? this.#values.get(name) : flag.byDefault;
     const parsed = flag.parse(text, before);
@@ -70,13 +56,6 @@ export class FlagCollector {
     });
     return Object.fromEntries(entries) as FlagValues;
   }
-}
-
-/** Why a value is refused: what is wrong with its form, or all that there is to say. */
-export type Refusal = { readonly reason: string } | { readonly message: string };
-
-function notImplemented(name: string): string {
-  return `flag provided but not implemented by this release: -${name}`;
 }
 
 /**
@@ -129,11 +108,10 @@ function takeFlag(
   if (isBool === undefined) return { message: `flag provided but not defined: -${name}` };
   const text = value ?? (isBool ? 'true' : next);
   if (text === undefined) return { message: `flag needs an argument: -${name}` };
-  const refusal = collector.set(name, text);
-  if (refusal === undefined) return { usedNext: !isBool && value === undefined };
-  if ('message' in refusal) return refusal;
+  const reason = collector.set(name, text);
+  if (reason === undefined) return { usedNext: !isBool && value === undefined };
   const what = isBool
     ? `invalid boolean value ${goQuote(text)} for -${name}`
     : `invalid value ${goQuote(text)} for flag -${name}`;
-  return { message: `${what}: ${refusal.reason}` };
+  return { message: `${what}: ${reason}` };
 }

@@ -224,11 +224,10 @@ function take({ path, key, text, isEmpty }: Setting, collector: FlagCollector): 
   }
   const refusal = collector.set(flag, text);
   if (refusal === undefined) return undefined;
-  if ('message' in refusal) return `${path}: ${refusal.message}`;
   if (flag === 'initial-cluster-state') return `unexpected clusterState ${JSON.stringify(text)}`;
-  if (flag === 'feature-gates') return refusal.reason;
-  if (flag.endsWith('-urls')) return `unexpected error setting up ${flag}: ${refusal.reason}`;
-  return `invalid value ${JSON.stringify(text)} for ${path}: ${refusal.reason}`;
+  if (flag === 'feature-gates') return refusal;
+  if (flag.endsWith('-urls')) return `unexpected error setting up ${flag}: ${refusal}`;
+  return `invalid value ${JSON.stringify(text)} for ${path}: ${refusal}`;
 }
 
 /** Unlike the flags, a file may give the addresses to listen on alone. */

@@ -19,6 +19,8 @@ export interface ConfigOptions {
    * Default `http://localhost:2379`.
    */
   readonly listenClientUrls?: readonly string[] | undefined;
+  /** Share TCP ports with other processes that do so, too (SO_REUSEPORT). Default false. */
+  readonly socketReusePort?: boolean | undefined;
   /** URLs that serve HTTP only; `listenClientUrls` then serve gRPC only. Default none. */
   readonly listenClientHttpUrls?: readonly string[] | undefined;
   /** More URLs that serve `/metrics` and `/health` only. Default none. */
@@ -189,6 +191,8 @@ export interface ConfigOptions {
   /** MiB that a defragmentation must give back to be made at start. 0 (default): never. */
   readonly bootstrapDefragThresholdMegabytes?: number | undefined;
 
+  /** Keep the database file in memory, locked; needs Linux and the package `ffi-rs`. Default false. */
+  readonly memoryMlock?: boolean | undefined;
   /** Operations in one transaction, at most. Default 128. */
   readonly maxTxnOps?: number | undefined;
   /** Bytes of the largest request. Default 1,572,864. */

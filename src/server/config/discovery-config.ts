@@ -2,6 +2,7 @@
 // refusals are etcd's.
 
 import type { FlagValues } from './flags.ts';
+import type { ServerConfig } from './server-config.ts';
 
 /** The DNS names the members of a new cluster: SRV records. */
 export interface SrvDiscovery {
@@ -75,12 +76,18 @@ export function discoveryProblem(
   return undefined;
 }
 
-export function srvDiscoveryOf(values: FlagValues): SrvDiscovery | undefined {
+export function assembleDiscovery(
+  values: FlagValues,
+): Pick<ServerConfig, 'srvDiscovery' | 'serviceDiscovery'> {
+  return { srvDiscovery: srvDiscoveryOf(values), serviceDiscovery: serviceDiscoveryOf(values) };
+}
+
+function srvDiscoveryOf(values: FlagValues): SrvDiscovery | undefined {
   const { 'discovery-srv': domain, 'discovery-srv-name': serviceName } = values;
   return domain === '' ? undefined : { domain, serviceName };
 }
 
-export function serviceDiscoveryOf(values: FlagValues): ServiceDiscovery | undefined {
+function serviceDiscoveryOf(values: FlagValues): ServiceDiscovery | undefined {
   const endpoints = values['discovery-endpoints'];
   if (endpoints.length === 0) return undefined;
   return {

@@ -2,9 +2,8 @@
 // flags that the command line does not give.
 
 import { goQuote } from '../../base/index.ts';
-import type { FlagCollector, Refusal } from './command-line.ts';
+import type { FlagCollector } from './command-line.ts';
 import { FLAGS, IGNORED_FLAGS } from './flags.ts';
-import { LATER_FLAGS } from './later-flags.ts';
 import type { LogNote } from './log-note.ts';
 
 const PREFIX = 'ETCD_';
@@ -19,9 +18,7 @@ export function environmentName(flag: string): string {
 }
 
 const FLAG_BY_VARIABLE: ReadonlyMap<string, string> = new Map(
-  [...Object.keys(FLAGS), ...Object.keys(LATER_FLAGS), ...IGNORED_FLAGS]
-    .sort()
-    .map((flag) => [environmentName(flag), flag]),
+  [...Object.keys(FLAGS), ...IGNORED_FLAGS].sort().map((flag) => [environmentName(flag), flag]),
 );
 
 interface EnvironmentResult {
@@ -50,12 +47,9 @@ export function applyEnvironment(env: Environment, collector: FlagCollector): En
       continue;
     }
     used.add(variable);
-    const refusal = takeVariable(flag, value, collector);
-    if (refusal !== undefined) {
-      problem =
-        'message' in refusal
-          ? `${refusal.message} (by ${variable})`
-          : `invalid value ${goQuote(value)} for ${variable}: ${refusal.reason}`;
+    const reason = takeVariable(flag, value, collector);
+    if (reason !== undefined) {
+      problem = `invalid value ${goQuote(value)} for ${variable}: ${reason}`;
       continue;
     }
     const fields = { 'variable-name': variable, 'variable-value': value };
@@ -75,7 +69,7 @@ export function applyEnvironment(env: Environment, collector: FlagCollector): En
   return { notes, problem, conflict: false };
 }
 
-function takeVariable(flag: string, value: string, collector: FlagCollector): Refusal | undefined {
+function takeVariable(flag: string, value: string, collector: FlagCollector): string | undefined {
   if (!IGNORED_FLAGS.has(flag)) return collector.set(flag, value);
   collector.given.add(flag);
   return undefined;

@@ -45,12 +45,6 @@ export const FEATURE_GATES: Readonly<Record<FeatureGateName, GateSpec>> = {
   PriorityRequest: ALPHA_OFF,
 };
 
-/**
- * Gates that this release cannot open: what is behind them is not implemented. The two others change
- * nothing that can be seen, and are taken either way.
- */
-export const LATER_GATES: ReadonlySet<FeatureGateName> = new Set(['PriorityRequest']);
-
 /** Gates that stand for all of a stage; they move only gates that were not set by name. */
 const GROUP_STAGES = { AllAlpha: 'ALPHA', AllBeta: 'BETA' } as const;
 type GroupName = keyof typeof GROUP_STAGES;

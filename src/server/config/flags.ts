@@ -1,5 +1,4 @@
 // The table of flags: one row each. Names, kinds and defaults are etcd 3.7's; the words are ours.
-// Flags of etcd that this release does not implement yet stand in later-flags.ts.
 
 import { goQuote } from '../../base/index.ts';
 import {
@@ -142,6 +141,12 @@ export const FLAGS = {
   'socket-reuse-address': boolFlag(false, {
     group: 'member',
     help: 'Accepted for compatibility: the runtime always sets SO_REUSEADDR where that is safe.',
+  }),
+  'socket-reuse-port': boolFlag(false, {
+    group: 'member',
+    help:
+      'Share the ports with other processes that do so, too (SO_REUSEPORT). Needs Node.js 22.12 or ' +
+      'the package node-unix-socket.',
   }),
   'feature-gates': featureGatesFlag(DEFAULT_FEATURE_GATES, {
     group: 'member',
@@ -314,6 +319,16 @@ export const FLAGS = {
     help:
       'Mebibytes that a defragmentation of the database must give back to be made at start. ' +
       '0 means never.',
+  }),
+  'memory-mlock': boolFlag(false, {
+    group: 'features',
+    help:
+      'Keep the database file in memory: its pages are locked. Needs Linux, the package ffi-rs and a ' +
+      'high enough ulimit -l.',
+  }),
+  'backend-bbolt-freelist-type': stringFlag('', {
+    group: 'features',
+    help: 'Accepted for compatibility: how free pages are kept in memory changes no file.',
   }),
   'max-learners': intFlag(1, {
     group: 'features',

@@ -121,7 +121,6 @@ test.each([
     { featureGates: 'x' },
     'option featureGates must be an object of names with true or false, not "x"',
   ],
-  [{ memoryMlock: true }, 'option memoryMlock is not implemented by this release'],
   [
     { electionTimeout: 100 },
     'electionTimeout[100ms] should be at least as 5 times as heartbeatInterval[100ms]',

@@ -7,11 +7,11 @@ import { FlagCollector } from './command-line.ts';
 import type { ConfigOptions } from './config-options.ts';
 import type { Flag } from './flag-types.ts';
 import { FLAGS, type FlagName, isFlagName } from './flags.ts';
-import { laterFlag } from './later-flags.ts';
 import { advertiseProblem, parseUrls } from './urls.ts';
 
 /** Flags of the command alone, or without effect. */
 const NO_OPTION = [
+  'backend-bbolt-freelist-type',
   'config-file',
   'discovery-fallback',
   'version',
@@ -71,21 +71,17 @@ function reachable(urls: unknown): readonly string[] | undefined {
 function take(collector: FlagCollector, option: string, value: unknown): void {
   const name = flagOf(option);
   if (name === undefined) throw invalid(`unknown option ${option}`);
-  const text = isFlagName(name) ? textOf(option, FLAGS[name], value) : String(value);
-  const refusal = collector.set(name, text);
-  if (refusal === undefined) return;
-  if ('message' in refusal) {
-    throw invalid(`option ${option} is not implemented by this release`);
-  }
-  throw invalid(`invalid value ${shown(value)} for option ${option}: ${refusal.reason}`);
+  const reason = collector.set(name, textOf(option, FLAGS[name], value));
+  if (reason === undefined) return;
+  throw invalid(`invalid value ${shown(value)} for option ${option}: ${reason}`);
 }
 
 /** The flag's name; undefined if there is no such option. */
-function flagOf(option: string): string | undefined {
+function flagOf(option: string): FlagName | undefined {
   if (!/^[a-z][a-zA-Z\d]*$/.test(option)) return undefined;
   const name = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  if (isFlagName(name)) return NO_OPTION.some((without) => without === name) ? undefined : name;
-  return laterFlag(name) && name;
+  const isOption = isFlagName(name) && !NO_OPTION.some((without) => without === name);
+  return isOption ? name : undefined;
 }
 
 /** The value as the text of its flag. */
@@ -131,7 +127,7 @@ function isGates(value: unknown): value is Readonly<Record<string, boolean | und
 /** The flags in a text by the names of their options. */
 function inOptionNames(text: string): string {
   return text.replace(/--([a-z\d-]+)/g, (flag, name: string) =>
-    isFlagName(name) || laterFlag(name) !== undefined
+    isFlagName(name)
       ? name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())
       : flag,
   );

@@ -7,7 +7,6 @@ import { bootstrapProblem, mismatchText } from './bootstrap-check.ts';
 import { environmentName } from './environment.ts';
 import { FEATURE_GATES, type FeatureGates, parseFeatureGates } from './feature-gates.ts';
 import { FLAGS, IGNORED_FLAGS } from './flags.ts';
-import { LATER_FLAGS } from './later-flags.ts';
 import { type ParsedConfig, parseConfig } from './parse-config.ts';
 import type { ServerConfig } from './server-config.ts';
 
@@ -177,7 +176,6 @@ test.each([
     ['--max-cluster-version=3'],
     '2: invalid value "3" for flag -max-cluster-version: must be MAJOR.MINOR from 3.4 to 3.7',
   ],
-  [['--memory-mlock'], '2: flag provided but not implemented by this release: -memory-mlock'],
   [['--auto-compaction-mode=x'], '1: unknown auto-compaction-mode "x"'],
   [['--auto-compaction-mode='], '1: undefined auto-compaction-mode'],
   [
@@ -240,10 +238,6 @@ test.each([
         '1: --log-outputs requires a single file path when --log-rotate-config-json is defined',
       ] as [string[], string],
   ),
-  [
-    ['--feature-gates=PriorityRequest=true'],
-    '1: feature gate PriorityRequest is not implemented by this release',
-  ],
   [
     ['--feature-gates=LeaseCheckpointPersist=true'],
     '1: enabling feature gate LeaseCheckpointPersist requires enabling ' +
@@ -412,11 +406,6 @@ test.each([
   [[], { ETCD_SNAPSHOT_COUNT: 'x' }, '1: invalid value "x" for ETCD_SNAPSHOT_COUNT: parse error'],
   [
     [],
-    { ETCD_MEMORY_MLOCK: 'true' },
-    '1: flag provided but not implemented by this release: -memory-mlock (by ETCD_MEMORY_MLOCK)',
-  ],
-  [
-    [],
     { ETCD_LISTEN_CLIENT_URLS: 'http://127.0.0.1:1' },
     '1: --advertise-client-urls is required when --listen-client-urls is set explicitly',
   ],
@@ -489,7 +478,7 @@ describeWith('beside the reference', [reference], () => {
 
   test('every flag of etcd is implemented, refused by name or ignored; one is ours', () => {
     const theirs = facts.flags.map(({ name }) => name).sort();
-    const ours = [...Object.keys(FLAGS), ...Object.keys(LATER_FLAGS), ...IGNORED_FLAGS];
+    const ours = [...Object.keys(FLAGS), ...IGNORED_FLAGS];
     const own = ['max-cluster-version'];
     expect(ours.filter((name) => !own.includes(name)).sort()).toEqual(theirs);
     const ignored = facts.flags.filter((fact) => fact.ignored).map(({ name }) => name);

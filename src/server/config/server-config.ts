@@ -144,6 +144,8 @@ export interface ServerConfig {
   /** Directory of the write-ahead log; empty means `<dataDir>/member/wal`. */
   readonly walDir: string;
 
+  /** Other processes may listen at the same TCP ports. */
+  readonly socketReusePort: boolean;
   readonly listenPeerUrls: readonly ListenUrl[];
   /** Empty only if the flag was given empty. */
   readonly listenClientUrls: readonly ListenUrl[];
@@ -211,6 +213,8 @@ export interface ServerConfig {
   readonly bootstrapDefragThresholdBytes: number;
   /** Interval at which the leader looks whether a downgrade is complete; 0: never. */
   readonly downgradeCheckTimeMs: number;
+  /** Keep the database file in memory. */
+  readonly memoryMlock: boolean;
   readonly maxTxnOps: number;
 
   readonly watchProgressNotifyIntervalMs: number;

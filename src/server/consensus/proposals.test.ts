@@ -4,7 +4,8 @@ import { Cluster, emptyState } from '../../membership/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
 import { RequestEnvelope, readEnvelope } from '../../store/apply/request-envelope.ts';
 import { REQUEST_KIND } from '../../store/index.ts';
-import { APPLY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
+import { DEFAULT_FEATURE_GATES } from '../config/index.ts';
+import { APPLY_BACKLOG_MAX, PRIORITY_BACKLOG_MAX, REQUEST_TIMEOUT_BASE_MS } from '../limits.ts';
 import { Proposals } from './proposals.ts';
 import { RequestIds } from './request-ids.ts';
 
@@ -22,7 +23,7 @@ function rig() {
   const proposed: Uint8Array[] = [];
   const confChanges: ConfChange[] = [];
   const time = { nowMs: 1000 };
-  const state = { hasRoom: true, backlog: 0, leads: true };
+  const state = { hasRoom: true, backlog: 0, leads: true, priority: false };
   const expired: number[] = [];
   const observed: string[] = [];
   const proposals = new Proposals({
@@ -47,7 +48,14 @@ function rig() {
     requestTimes: {
       observe: (kind, success, ms) => void observed.push(`${kind} ${success} ${ms}`),
     },
-    config: { electionMs: 1000, grpc: { maxRequestBytes: 1000 } },
+    config: {
+      electionMs: 1000,
+      grpc: { maxRequestBytes: 1000 },
+      get featureGates() {
+        const enabled = { ...DEFAULT_FEATURE_GATES.enabled, PriorityRequest: state.priority };
+        return { ...DEFAULT_FEATURE_GATES, enabled };
+      },
+    },
     raft: {
       leader: 0n,
       appliedIndex: 10,
@@ -145,6 +153,25 @@ describe('refused at once', () => {
       'v2 REQUEST_TOO_MANY_REQUESTS',
     ]);
     expect([proposed.length, proposals.pendingCount]).toEqual([1, 1]);
+  });
+
+  test('with the gate PriorityRequest, revocations of leases later than others', () => {
+    const { proposals, proposed, state, heard, propose, waiter } = rig();
+    const revoke = (name: string): void =>
+      proposals.propose(REQUEST_KIND.LEASE_REVOKE, undefined, BODY, 1, 4, waiter(name));
+    state.backlog = APPLY_BACKLOG_MAX + 1;
+    revoke('closed');
+    state.priority = true;
+    propose('put');
+    revoke('first');
+    state.backlog = PRIORITY_BACKLOG_MAX;
+    revoke('just');
+    state.backlog++;
+    revoke('over');
+    expect(heard).toEqual(
+      ['closed', 'put', 'over'].map((name) => `${name} REQUEST_TOO_MANY_REQUESTS`),
+    );
+    expect(proposed.length).toBe(2);
   });
 
   test('when it is too large, envelope included', () => {

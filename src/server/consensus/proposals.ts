@@ -16,7 +16,7 @@ import {
   type RequestUser,
 } from '../../store/index.ts';
 import type { ServerConfig } from '../config/index.ts';
-import { APPLY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
+import { APPLY_BACKLOG_MAX, PRIORITY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
 import type { RequestTimes } from '../telemetry/request-times.ts';
 import type { RaftState } from './raft-state.ts';
 import type { Proposer, ReadyLoop } from './ready-loop.ts';
@@ -71,7 +71,7 @@ class Pending implements Proposer {
 
 interface ProposalsParts extends TimeoutErrorParts {
   readonly tracing?: ProposalTracing | undefined;
-  readonly config: Pick<ServerConfig, 'electionMs'> & {
+  readonly config: Pick<ServerConfig, 'electionMs' | 'featureGates'> & {
     readonly grpc: Pick<ServerConfig['grpc'], 'maxRequestBytes'>;
   };
   /** Times of proposals tolerate that it stands still within a turn. */
@@ -123,7 +123,8 @@ export class Proposals {
   ): void {
     const { loop, raft, config } = this.#parts;
     if (this.#refuses(proposal)) return;
-    if (raft.committedIndex - raft.appliedIndex > APPLY_BACKLOG_MAX) {
+    const backlog = raft.committedIndex - raft.appliedIndex;
+    if (backlog > APPLY_BACKLOG_MAX && !this.#mayGoBefore(kind, backlog)) {
       proposal.fail('REQUEST_TOO_MANY_REQUESTS');
       return;
     }
@@ -136,6 +137,12 @@ export class Proposals {
       return;
     }
     loop.propose(payload, this.#wait(kind, idLow, proposal));
+  }
+
+  /** Whether the feature gate PriorityRequest lets this operation through all the same. */
+  #mayGoBefore(kind: RequestKind, backlog: number): boolean {
+    const { PriorityRequest } = this.#parts.config.featureGates.enabled;
+    return PriorityRequest && kind === REQUEST_KIND.LEASE_REVOKE && backlog <= PRIORITY_BACKLOG_MAX;
   }
 
   /**

@@ -8,6 +8,7 @@ import { AutoCompaction, type AutoCompactionParts } from './auto-compaction.ts';
 import { CorruptionDuty, type CorruptionDutyParts } from './corruption-duty.ts';
 import { checkHeap, type HeapCheckParts } from './heap-check.ts';
 import { LeaseExpiry, type LeaseExpiryParts } from './lease-expiry.ts';
+import { MemoryLockDuty, type MemoryLockParts } from './memory-lock-duty.ts';
 import { Periodic } from './periodic.ts';
 import { type PurgeParts, purgeOldFiles } from './purge.ts';
 
@@ -20,7 +21,8 @@ type DutiesParts = PurgeParts &
   HeapCheckParts &
   AutoCompactionParts &
   LeaseExpiryParts &
-  CorruptionDutyParts & {
+  CorruptionDutyParts &
+  MemoryLockParts & {
     readonly config: Pick<ServerConfig, 'downgradeCheckTimeMs'>;
     readonly versionMonitor: ClusterVersionMonitor;
     readonly storageVersion: StorageVersionMonitor;
@@ -38,6 +40,7 @@ export function createDuties(parts: DutiesParts): readonly Duty[] {
     ...(downgradeCheckTimeMs === 0
       ? []
       : [new Periodic(timers, downgradeCheckTimeMs, () => void versionMonitor.endDowngrade())]),
+    ...MemoryLockDuty.of(parts),
     new LeaseExpiry(parts),
     new AutoCompaction(parts),
     CorruptionDuty.ofKeys(parts),

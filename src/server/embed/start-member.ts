@@ -2,7 +2,7 @@
 // exit of the process.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
-import type { Env } from '../../env/index.ts';
+import { createFileMemoryLock, type Env } from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import { IMMEDIATE_PASSWORDS } from '../auth/password-threads.ts';
 import {
@@ -54,6 +54,9 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
   if (replaced.disk !== undefined && (clientTls.generates || peerTls.generates)) {
     throw invalid('options autoTls and peerAutoTls need the real disk, not the one given with env');
   }
+  if (replaced.disk !== undefined && asked.config.memoryMlock) {
+    throw invalid('option memoryMlock needs the real disk, not the one given with env');
+  }
   const log = await loggerOf(asked, settings, plainEnv, line);
   const ended = deferred<ClosedReason>();
   let fatal: { readonly error: unknown } | undefined;
@@ -69,8 +72,9 @@ export async function startMember(options: StartMemberOptions = {}): Promise<Run
     const { ports, clients } = doors;
     const built = await settingsAt(settings, asked.config, doors);
     for (const { level, msg, fields } of built.notes) log[level](msg, fields);
+    const memoryLock = asked.config.memoryMlock ? await createFileMemoryLock() : undefined;
     const member = await Member.start({
-      ...{ config: built.config, env, log, tls, listen: !isForeign, ports },
+      ...{ config: built.config, env, log, tls, memoryLock, listen: !isForeign, ports },
       signal: starting.signal,
       // Threads know no simulated time.
       ...(replaced.timers === undefined ? {} : { passwordRunner: IMMEDIATE_PASSWORDS }),
@@ -124,7 +128,10 @@ function assertNetworkAlone(config: ServerConfig): void {
 
 /** The real network, encrypted between members where that is asked for. */
 function realEnv(env: Env, config: ServerConfig, log: Logger, tls: MemberTls | undefined): Env {
-  const network = createNodeNetwork(tls?.peers, memberLocalAddress(config, log));
+  const network = createNodeNetwork(tls?.peers, {
+    localAddress: memberLocalAddress(config, log),
+    reusePort: config.socketReusePort,
+  });
   return { ...env, network };
 }
 

@@ -143,9 +143,10 @@ export class Listeners {
     { tls, offersHttp2 = true }: { readonly tls: ServerTls | undefined; offersHttp2?: boolean },
     ports: BoundPort[],
   ): Promise<void> {
-    const { env, log } = this.#options;
+    const { config, env, log } = this.#options;
     const common = {
       offersHttp2,
+      reusePort: config.socketReusePort,
       onConnectionError: (address: string, error: Error) =>
         log.debug('a connection failed before it had a protocol', { address, error }),
     };

@@ -35,7 +35,7 @@ test('nothing while the gate is closed', () => {
 
 test('connections come from that address', async () => {
   let from: string | undefined;
-  const network = createNodeNetwork(undefined, '127.0.0.9');
+  const network = createNodeNetwork(undefined, { localAddress: '127.0.0.9' });
   const listener = await network.listen({ host: '127.0.0.1', port: 0 }, (stream) => {
     from = stream.remoteAddress;
     stream.destroy();

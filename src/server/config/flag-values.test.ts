@@ -1,11 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeWith, need, realEtcd, sharedData } from '../../../test/helpers/real-etcd.ts';
-import { environmentName } from './environment.ts';
-import { FEATURE_GATE_NAMES, FEATURE_GATES, LATER_GATES } from './feature-gates.ts';
-import { LATER_FLAGS } from './later-flags.ts';
+import { describeWith, need, sharedData } from '../../../test/helpers/real-etcd.ts';
+import { FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
 import { parseConfig } from './parse-config.ts';
 
 const ABOUT = { packageVersion: '0.1.0', nodeVersion: 'v20.19.0', platform: 'linux', arch: 'x64' };
@@ -18,49 +15,8 @@ function outcomeOf(argv: readonly string[], env: Readonly<Record<string, string>
   return parsed.kind === 'run' ? 'run' : `1: ${parsed.notes.at(-1)!.fields['error']}`;
 }
 
-const FALSE_WORDS = ['0', 'f', 'F', 'false', 'False', 'FALSE'];
-const OFF = { nothing: FALSE_WORDS, lacking: ['true', '1', 'T'] };
-
-/** Values of each flag that ask for nothing, and values that ask for what is missing. */
-const VALUES: Readonly<Record<string, { nothing: readonly string[]; lacking: readonly string[] }>> =
-  {
-    'backend-bbolt-freelist-type': { nothing: ['', 'map', 'array', 'hashmap'], lacking: [] },
-    'memory-mlock': OFF,
-    'socket-reuse-port': OFF,
-  };
-
-test('the table of values covers every flag whose feature is missing', () => {
-  expect(Object.keys(VALUES).sort()).toEqual(Object.keys(LATER_FLAGS).sort());
-});
-
-const rows = Object.entries(VALUES);
-
-test.each(rows)('--%s is taken where it asks for nothing', (name, { nothing }) => {
-  for (const value of nothing) {
-    expect(outcomeOf([`--${name}=${value}`]), value).toBe('run');
-    if (!LATER_FLAGS[name]!.isBool) expect(outcomeOf([`-${name}`, value]), value).toBe('run');
-    expect(outcomeOf([], { [environmentName(name)]: value }), value).toBe('run');
-  }
-});
-
-test.each(rows)('--%s is refused by name where it asks for something', (name, { lacking }) => {
-  const refusal = `flag provided but not implemented by this release: -${name}`;
-  const variable = environmentName(name);
-  for (const value of lacking) {
-    expect(outcomeOf([`--${name}=${value}`]), value).toBe(`2: ${refusal}`);
-    expect(outcomeOf([], { [variable]: value }), value).toBe(`1: ${refusal} (by ${variable})`);
-  }
-  if (lacking.length > 0 && LATER_FLAGS[name]!.isBool) {
-    expect(outcomeOf([`--${name}`])).toBe(`2: ${refusal}`);
-  }
-});
-
 test.each([
   [['--auto-tls=maybe'], '2: invalid boolean value "maybe" for -auto-tls: parse error'],
-  [
-    ['--memory-mlock', 'false'],
-    '2: flag provided but not implemented by this release: -memory-mlock',
-  ],
   [
     ['--cors=x,*'],
     '2: invalid value "x,*" for flag -cors: URL scheme must be http, https, unix, or unixs: x',
@@ -105,16 +61,14 @@ test('a variable of a flag that etcd has removed is reported and changes nothing
   });
 });
 
-test.each(FEATURE_GATE_NAMES)('the gate %s at its default, and false', (name) => {
+test.each(FEATURE_GATE_NAMES)('the gate %s at its default, true and false', (name) => {
   const gates = (value: boolean): string => `--feature-gates=${name}=${value}`;
   expect(outcomeOf([gates(FEATURE_GATES[name].byDefault)])).toBe('run');
   expect(outcomeOf([gates(false)])).toBe('run');
+  // The one that needs another.
+  const needed = name === 'LeaseCheckpointPersist' ? ',LeaseCheckpoint=true' : '';
+  expect(outcomeOf([`${gates(true)}${needed}`])).toBe('run');
   expect(outcomeOf([], { ETCD_FEATURE_GATES: `${name}=false` })).toBe('run');
-  if (LATER_GATES.has(name)) {
-    expect(outcomeOf([gates(true)])).toBe(
-      `1: feature gate ${name} is not implemented by this release`,
-    );
-  }
 });
 
 test('groups of gates at what they are without being named', () => {
@@ -164,18 +118,5 @@ describeWith('beside the reference', [reference], () => {
 
   test.each(removed.map(({ name }) => name))('--%s, which 3.7 has removed', (name) => {
     expect(outcomeOf([`--${name}=false`])).toBe(`2: flag provided but not defined: -${name}`);
-  });
-});
-
-const real = realEtcd('3.7');
-describeWith('beside a real etcd', [real], () => {
-  test('it takes all the values that ask for nothing', () => {
-    const argv = rows.flatMap(([name, { nothing }]) => nothing.map((text) => `--${name}=${text}`));
-    const run = spawnSync(need(real).etcd, [...argv, '--version'], {
-      encoding: 'utf8',
-      timeout: 20_000,
-      env: { PATH: process.env['PATH'] ?? '' },
-    });
-    expect(run).toMatchObject({ status: 0, stdout: expect.stringContaining('etcd Version: 3.7') });
   });
 });
