@@ -115,6 +115,8 @@ class WatchCall implements StreamHandler, WatchSink {
   readonly #call: StreamCall;
   readonly #encoder: Encoder<WatchResponse>;
   readonly #stream: WatchStream;
+  /** The same for all state machines of the member, as the watchers are. */
+  readonly #sends: { responses: number; events: number };
   readonly #watches = new Map<Watcher, Watch>();
   readonly #response = new WatchResponse();
   readonly #fragmentBytesMax: number;
@@ -131,6 +133,7 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#call = call;
     this.#encoder = encoder;
     this.#stream = new WatchStream(this);
+    this.#sends = parts.store.machine.watch.sends;
     this.#fragmentBytesMax = parts.config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES;
     parts.metrics.mvcc.watchStreams.value++;
     this.#scheduleProgress();
@@ -278,9 +281,8 @@ class WatchCall implements StreamHandler, WatchSink {
     const made = this.#watches.get(watcher);
     if (made === undefined) return true;
     made.quiet = false;
-    const { sends } = this.#parts.store.machine.watch;
-    sends.responses++;
-    sends.events += batch.size;
+    this.#sends.responses++;
+    this.#sends.events += batch.size;
     this.#parts.metrics.mvcc.events.value += batch.size;
     const bytes = batch.byteCount();
     if (made.fragment && bytes >= this.#fragmentBytesMax && batch.size > 1) {
