@@ -5,7 +5,8 @@ import { seededRandom } from '../base/index.ts';
 import { SimDisk } from '../env/sim/index.ts';
 import { checkDirectory } from './check-directory.ts';
 import { envOf, readAll, writeAll, writeDatabase, writeSnapshot } from './database.fixture.ts';
-import { dumpDatabase, dumpLog } from './dump.ts';
+import { dumpDatabase, dumpLog, dumpSnapshot } from './dump.ts';
+import { preflight } from './preflight.ts';
 import { planRecovery } from './recover.ts';
 import { restoreSnapshot } from './restore-snapshot.ts';
 import type { OfflineEnv } from './types.ts';
@@ -81,6 +82,10 @@ test('what is dumped is what was written', async () => {
   expect(await dumpLog(env, '/data/member/wal')).toMatchObject([
     { index: 1, term: 1, kind: 'confChange', isCommitted: true },
   ]);
+  expect(await dumpSnapshot(env, SNAP)).toMatchObject({
+    ...{ index: 1, term: 1, learners: [], removed: [] },
+    members: [{ peerURLs: ['http://10.0.0.1:1'] }],
+  });
   const rows: string[] = [];
   const options = { bucket: 'key', prefix: 'key 1' };
   await dumpDatabase(env, DATABASE, options, ({ key, text }) => void rows.push(`${key} ${text}`));
@@ -101,4 +106,22 @@ test('directories that do not belong together, or are damaged, are not recovered
   await expect(plan('/data', '/data')).rejects.toThrow('are both of member');
   await writeAll(env, DATABASE, new Uint8Array(9000));
   await expect(plan('/data')).rejects.toThrow('none of the directories is sound');
+});
+
+test('which releases can take a directory, and why the others cannot', async () => {
+  const env = await member();
+  const verdicts = async () =>
+    (await preflight(env, DATA)).releases.map(({ release, kind, reasons }) => [
+      ...[`${release.major}.${release.minor}`, kind, reasons],
+    ]);
+  // The database has the form of 3.7, and no cluster has agreed on a version.
+  expect(await verdicts()).toEqual([
+    ['3.7', 'starts', []],
+    ['3.6', 'afterMigration', []],
+    ['3.5', 'afterMigration', []],
+  ]);
+  await writeAll(env, SNAP, new Uint8Array(100));
+  for (const [, kind, reasons] of await verdicts()) {
+    expect([kind, String(reasons)]).toEqual(['refuses', expect.stringContaining(SNAP)]);
+  }
 });
