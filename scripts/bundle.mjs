@@ -31,6 +31,7 @@ const PARTS = [
   join(dist, 'cli/tetcdctl/main.js'),
   join(dist, 'cli/tetcdutl/run-tetcdutl.js'),
   join(dist, 'server/debug/pprof-pages.js'),
+  join(dist, 'server/debug/request-pages.js'),
   join(dist, 'server/tracing/start-tracing.js'),
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */

@@ -4,6 +4,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { gatewayFlags } from '../src/cli/tetcd/proxy/gateway-flags.ts';
 import { grpcProxyFlags } from '../src/cli/tetcd/proxy/grpc-proxy-flags.ts';
@@ -105,6 +106,7 @@ function hashesIn(text: string): string[] {
 
 const ours = serverUnderTest();
 const curl = systemProgram('curl');
+const go = systemProgram('go');
 
 function flagsOfTetcdctl(): string[] {
   const path = join(REPOSITORY, 'test', 'tetcdctl', 'commands-3.7.txt');
@@ -119,6 +121,7 @@ test('every page is run here', () => {
     'backup.md',
     'configure.md',
     'corruption.md',
+    'debug.md',
     'defragment.md',
     'logs.md',
     'monitor.md',
@@ -388,5 +391,30 @@ describeWith('commands of', [ours, curl], () => {
     await member.line(/The server is ready to downgrade/);
     expect(await runBlock(member, cancel!)).toBe('Downgrade cancel success, cluster version 3.6\n');
     await member.line(/"from":"3.6","to":"3.7"/);
+  });
+
+  test('debug.md', async () => {
+    const flags = ['--enable-pprof', '--log-level=debug'];
+    const member = await Member.start(need(ours), { flags });
+    members.push(member);
+    const client = new ApiClient(member.endpoint);
+    expect(await fill(client, 1)).toBe('');
+    const [profiles, opened, calls, ...more] = blocksOf('debug.md');
+    expect(more).toEqual([]);
+    const inDirectory = (block: string) => `cd '${join(member.directory, '..')}'\n${block}`;
+    expect(await runBlock(member, inDirectory(profiles!))).toMatch(
+      /^goroutine profile: total [1-9]/,
+    );
+    for (const name of ['cpu', 'heap', 'allocs']) {
+      const profile = gunzipSync(readFileSync(join(member.directory, '..', `${name}.pb.gz`)));
+      expect(profile.length).toBeGreaterThan(100);
+    }
+    if (go.missing === undefined) {
+      expect(await runBlock(member, inDirectory(opened!))).toMatch(/^Type: inuse_space$/m);
+    }
+    const pages = await runBlock(member, calls!);
+    expect(pages).toContain('grpc.Recv.etcdserverpb.KV</td>');
+    expect(pages).toContain('<h1>/debug/events</h1>');
+    client.close();
   });
 });

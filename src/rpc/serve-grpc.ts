@@ -10,6 +10,8 @@ export interface CallObserver {
   began(call: Call): void;
   /** A call of which {@link began} was told has ended, for any reason; `message` is that of the status. */
   ended(call: Pick<Call, 'path'>, status: StatusCode, message: string): void;
+  /** A connection was closed since its client broke the protocol or a limit. */
+  connectionFailed?(client: string, error: Error): void;
 }
 
 /** Registers every entry with a gRPC server, in the table's order. `observers` hear of each call. */

@@ -141,6 +141,10 @@ export const PROFILE_SECONDS_DEFAULT = 30;
 /** Longest profile: what is sampled stays in memory until its end. A longer one is answered 400. */
 export const PROFILE_SECONDS_MAX = 600;
 
+/** Calls of one bucket that `/debug/requests` shows, and events of `/debug/events`: the newest. */
+export const REQUEST_LOG_PER_BUCKET = 10;
+export const REQUEST_LOG_EVENTS_MAX = 100;
+
 /**
  * Spans that wait for the collector: OpenTelemetry's number. Reached: further ones are dropped, and
  * counted.

@@ -13,7 +13,7 @@ import { publishAttributes, publishVersionAlone, TetcdStopped } from './cluster/
 import type { ServerConfig } from './config/index.ts';
 import { BackendReports } from './consensus/backend-reports.ts';
 import { campaignIfOnlyVoter, hastenFirstElection } from './consensus/first-election.ts';
-import { openDebugPages } from './debug/open-pages.ts';
+import { openProfilePages, openRequestPages } from './debug/open-pages.ts';
 import { createHttpHandler, createUpgradeHandler, type DebugPages } from './http/handler.ts';
 import { collectMemberMetrics } from './http/member-metrics.ts';
 import { httpSourceOf } from './http/member-source.ts';
@@ -37,7 +37,7 @@ export class Member implements MemberLife {
   readonly #options: MemberOptions;
   readonly #metrics: Metrics;
   readonly #listeners: Listeners | undefined;
-  #debug: readonly DebugPages[] = [];
+  readonly #debug: DebugPages[] = [];
   #tracing: Tracing | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -61,14 +61,17 @@ export class Member implements MemberLife {
       walObserver: walObserver(log.child('wal'), metrics.records),
     }).catch(givingUp(ports));
     const tracing = await startTracingOf(options, () => member.parts.store.applyBeganMs);
+    const requests = options.listen === false ? undefined : await openRequestPages(config, env);
     const member: Member = new Member(
       {
         ...{ options, booted, metrics, storeOptions, tokens },
         ...{ peerPorts: ports.peers, tracer: tracing?.tracer },
+        observers: [tracing?.tracer, requests?.log].filter((one) => one !== undefined),
       },
       ports.listeners,
     );
     member.#tracing = tracing;
+    if (requests !== undefined) member.#debug.push(requests.pages);
     // The start may wait for other members without limit.
     const abort = () => void member.stop().catch(() => undefined);
     signal?.addEventListener('abort', abort);
@@ -131,7 +134,8 @@ export class Member implements MemberLife {
     store.resumeCompaction();
     await this.#checkFirst();
     if (this.#listeners !== undefined) {
-      this.#debug = await openDebugPages(parts);
+      const profiles = await openProfilePages(parts);
+      if (profiles !== undefined) this.#debug.push(profiles);
       collectMemberMetrics(this.#metrics, parts);
       collectTlsMetrics(this.#metrics, this.#options.tls, env.clock);
     }

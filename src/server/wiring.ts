@@ -90,6 +90,8 @@ export interface MemberMaterials {
   readonly life: MemberLife;
   /** Undefined unless the settings ask for it. */
   readonly tracer: Tracer | undefined;
+  /** Follow the calls of clients: the tracer, and what collects for the debug pages. */
+  readonly observers: readonly CallObserver[];
 }
 
 /** The parts of one member. Nobody takes it whole; tests and simulations look in. */
@@ -186,7 +188,7 @@ export class MemberParts {
     this.requestTimes = new RequestTimes(this);
     this.heapUse = options.heapUse ?? v8HeapUse;
     this.tracing = materials.tracer;
-    this.observers = this.tracing === undefined ? [] : [this.tracing];
+    this.observers = materials.observers;
     this.memoryLock = options.memoryLock;
 
     this.directory = booted.directory;

@@ -186,8 +186,10 @@ export function createGrpcServer(
       if (observers.length > 0) tellEnd(observers, call, status, message);
     },
     onHandlerError: logsHandlerErrors(log),
-    onConnectionError: (peer, error) =>
-      log.debug('closed a connection', { address: peer.address, error }),
+    onConnectionError: (peer, error) => {
+      log.debug('closed a connection', { address: peer.address, error });
+      for (const observer of observers) observer.connectionFailed?.(peer.address, error);
+    },
     traceStream: parts.traceStream,
   });
   serveGrpc(table, server, observers);
