@@ -65,7 +65,6 @@ test.each([
   ['192.0.2.1', '192.0.2.1:53'],
   ['2001:db8::1', '[2001:db8::1]:53'],
 ])('the server %s is named with its port', async (server, shown) => {
-  await expect(resolveService(NAME, 0, [server])).rejects.toThrow(
-    `lookup ${NAME} on ${shown}: i/o timeout`,
-  );
+  // Nobody answers there, or the machine knows no way to it.
+  await expect(resolveService(NAME, 0, [server])).rejects.toThrow(`lookup ${NAME} on ${shown}: `);
 });

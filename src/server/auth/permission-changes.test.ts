@@ -147,8 +147,9 @@ async function fillLarge(sim: SimMember): Promise<void> {
   for (let i = 0; i < 16; i++) await sim.put(`k${i}`, value);
 }
 
+/** More keys than a range takes in its first turn. */
 async function fillMany(sim: SimMember): Promise<void> {
-  const all = Array.from({ length: 2_500 }, (_, i) => ({ key: `k${i}`, value: 'v' }));
+  const all = Array.from({ length: 17_000 }, (_, i) => ({ key: `k${i}`, value: 'v' }));
   for (let i = 0; i < all.length; i += 250) await sim.txn(all.slice(i, i + 250));
 }
 

@@ -33,7 +33,12 @@ import type { ReadIndexQueue } from '../consensus/read-index-queue.ts';
 import type { StoreView } from '../consensus/store-view.ts';
 import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
-import { ANSWER_BYTES_AT_ONCE, RANGE_STEP_KEYS, RESPONSE_BYTES_MAX } from '../limits.ts';
+import {
+  ANSWER_BYTES_AT_ONCE,
+  RANGE_STEP_KEYS,
+  RANGE_STEPS_AT_ONCE,
+  RESPONSE_BYTES_MAX,
+} from '../limits.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { RequestTimes } from '../telemetry/request-times.ts';
 import type { SlowRequests } from '../telemetry/slow-requests.ts';
@@ -229,7 +234,9 @@ class KvService {
   /** Goes on with a range that is longer than a step, for a slice. */
   #endsInThisTurn(run: RangeRun): boolean {
     const slice = new Slices(this.parts.env);
-    while (!slice.isOver) if (run.step(RANGE_STEP_KEYS)) return true;
+    for (let steps = 1; steps < RANGE_STEPS_AT_ONCE && !slice.isOver; steps++) {
+      if (run.step(RANGE_STEP_KEYS)) return true;
+    }
     return false;
   }
 
