@@ -35,7 +35,7 @@ describeWith('tetcd gateway', [ours, real], () => {
     expect(await process.ended(START_TIMEOUT_MS)).toBe('SIGTERM');
   });
 
-  test('refuses what real etcd refuses, in its words', async () => {
+  test('CVE-2020-15114: refuses itself, and what else real etcd refuses', async () => {
     const port = await freePort();
     const lines = [
       ['--listen-addr', 'foo'],

@@ -31,7 +31,7 @@ const onlyA: SocketConnect = async ({ host }) => {
   return { destroy() {} } as never;
 };
 
-test('encrypted endpoints first, those with a good certificate, with their weights', async () => {
+test('CVE-2020-15136, GHSA-wr2v-9rpq-c35q, GHSA-j86v-2vjr-fg8f: encrypted ones', async () => {
   const { world, env, log, lines } = setUp();
   world.network.setService('_etcd-client-ssl-name._tcp.example.com', [
     { host: 'a.example.com', port: 1, priority: 1, weight: 7 },
@@ -67,7 +67,7 @@ test('without a record of either service it fails, without a domain nothing is a
   expect(await discoveredEndpoints({ ...FLAGS, discoverySrv: '' }, env, log, never)).toEqual([]);
 });
 
-test('a certificate counts if it is for the domain, and of the authority', async () => {
+test('GHSA-h8g9-6gvh-5mrc: a certificate is of the authority, and for the domain', async () => {
   const files = new CertificateFiles();
   closing.push(() => files.dispose());
   const stranger = new TestAuthority('somebody else');
