@@ -63,6 +63,28 @@ test('a database that is sent before anything was applied is of the right term',
   });
 });
 
+// 1. A cluster held at 3.6 goes down to 3.5, whose members keep the membership in the `.snap` file.
+// 2. A member starts again, from a file that is newer than the entry that began the downgrade.
+test('a downgrade to 3.5 goes on after a start from a snapshot', async () => {
+  const settings = { maxClusterVersion: { major: 3, minor: 6 }, snapshotCount: 5 };
+  await runScenario({ settings }, async (scenario) => {
+    const { cluster, leader } = scenario;
+    const client = scenario.clientOf(leader);
+    await client.maintenance.downgrade('enable', '3.5');
+    const isDown = () =>
+      cluster.running.every(({ member }) => member!.parts.store.storageVersion === undefined);
+    expect(await cluster.until(isDown, 20_000)).toBe(true);
+    for (let i = 0; i < 20; i++) await client.kv.put('k', String(i));
+    await cluster.sleep(1000);
+    const node = cluster.nodes.find((each) => each !== leader)!;
+    node.crash({ seed: 1, unsynced: 'kept' });
+    node.start();
+    expect(await cluster.until(() => node.member !== undefined, 20_000)).toBe(true);
+    const { downgrade } = node.member!.parts.store.machine.cluster;
+    expect(downgrade).toEqual({ enabled: true, targetVersion: '3.5.0' });
+  });
+});
+
 // 1. A member is removed, and its machine is added again as a learner.
 // 2. The operator does not learn of that, since a list times out, and starts nothing there.
 test('a machine that was added again without being started is put right at the end of a run', async () => {

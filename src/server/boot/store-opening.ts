@@ -115,8 +115,12 @@ export function recoverCluster(
         'of a directory of this release is in that file',
     );
   }
+  // The v2 store knows no downgrade; every release since 3.5 keeps it in the backend alone.
+  const { downgrade } = readRows(rows.filter(({ bucket }) => bucket === 'cluster'));
   const state =
-    base.v2 === undefined ? emptyState(0) : { ...readV2Store(base.v2), appliedIndex: base.index };
+    base.v2 === undefined
+      ? emptyState(0)
+      : { ...readV2Store(base.v2), downgrade, appliedIndex: base.index };
   const cluster = new Cluster(state, limits);
   replayMembership(cluster, entries, appliedIndex);
   invariant(cluster.appliedIndex <= appliedIndex, 'the replay ends at the backend');
