@@ -2,10 +2,14 @@
 // wrapped for the time of one run; what ships knows nothing of it.
 
 import { type Access, AuthState } from '../src/auth/index.ts';
+import { Cluster, downgradeTargetOf, proposeVersion } from '../src/membership/index.ts';
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
 import { Callers } from '../src/server/auth/callers.ts';
 import { JwtTokens } from '../src/server/auth/jwt-tokens.ts';
 import type { TokenOutcome } from '../src/server/auth/token-provider.ts';
+import { ClusterVersionMonitor } from '../src/server/cluster/cluster-version.ts';
+import { logMembership } from '../src/server/cluster/publication.ts';
+import { StorageVersionMonitor } from '../src/server/cluster/storage-version.ts';
 import { ReadIndexQueue } from '../src/server/consensus/read-index-queue.ts';
 import { CallerClient } from '../src/server/services/caller-client.ts';
 import { KeyQueue } from '../src/server/services/key-queue.ts';
@@ -285,6 +289,66 @@ const lostWakeUp: Canary = {
   },
 };
 
+/** A leader lowers the cluster version though nobody has asked for a downgrade. */
+const unaskedDowngrade: Canary = {
+  name: 'unasked-downgrade',
+  faults: ['kill'],
+  kind: 'downgrade',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: (cluster) =>
+    wrap(
+      ClusterVersionMonitor.prototype,
+      'endDowngrade',
+      () =>
+        async function (this: ClusterVersionMonitor) {
+          const parts = cluster.leader?.member?.parts;
+          if (parts?.versionMonitor !== this) return;
+          const { version, downgrade } = parts.store.machine.cluster;
+          if (version === undefined || downgrade.enabled || version.minor < 6) return;
+          await logMembership(parts, proposeVersion(version, downgradeTargetOf(version)));
+        },
+    ),
+};
+
+/** CANCEL is logged, acknowledged, and forgotten. */
+const forgottenCancel: Canary = {
+  name: 'forgotten-cancel',
+  faults: ['kill'],
+  kind: 'downgrade',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: () =>
+    wrap(
+      Cluster.prototype,
+      'setDowngrade',
+      (setDowngrade) =>
+        function (this: Cluster, index, info) {
+          return info.enabled ? setDowngrade.call(this, index, info) : [];
+        },
+    ),
+};
+
+/** The database stays what it is when the cluster version falls. */
+const keptStorage: Canary = {
+  name: 'kept-storage',
+  faults: ['kill'],
+  kind: 'downgrade',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: (cluster) =>
+    wrap(
+      StorageVersionMonitor.prototype,
+      'check',
+      (check) =>
+        function (this: StorageVersionMonitor) {
+          const members = cluster.nodes.map(({ member }) => member?.parts);
+          const own = members.find((parts) => parts?.storageVersion === this);
+          if (own?.store.machine.cluster.downgrade.enabled !== true) check.call(this);
+        },
+    ),
+};
+
 export const CANARIES: readonly Canary[] = [
   acknowledgeBeforeSync,
   staleRead,
@@ -297,4 +361,7 @@ export const CANARIES: readonly Canary[] = [
   agelessTokens,
   earlyTurn,
   lostWakeUp,
+  unaskedDowngrade,
+  forgottenCancel,
+  keptStorage,
 ];

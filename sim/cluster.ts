@@ -4,6 +4,7 @@
 import { hasCode, InvariantError } from '../src/base/index.ts';
 import { Client, EtcdError } from '../src/client/index.ts';
 import { type SimEnv, SimWorld } from '../src/env/sim/index.ts';
+import { formatStoredVersion } from '../src/membership/index.ts';
 import type { raftpb } from '../src/protocol/index.ts';
 import type { ServerConfig } from '../src/server/config/index.ts';
 import type { StateMachine } from '../src/store/index.ts';
@@ -13,6 +14,7 @@ import type { Violation } from './check/history.ts';
 import { changeLogOfMember } from './check/member-rows.ts';
 import { RaftSafety } from './check/raft-safety.ts';
 import { Recorder } from './check/recorder.ts';
+import { type VersionState, VersionStates } from './check/version-states.ts';
 import { CLIENT_PORT, type Death, peerUrlOf, SimNode } from './node.ts';
 import { observeWorld } from './observe.ts';
 
@@ -53,6 +55,8 @@ export class SimCluster {
   readonly safety: RaftSafety = new RaftSafety();
   /** Users and roles, as they follow from the log. */
   readonly authStates: AuthStates = new AuthStates();
+  /** The cluster version and the downgrade, as they follow from the log. */
+  readonly versions: VersionStates = new VersionStates();
   readonly violations: Violation[] = [];
   /** How often what has happened: faults, and what members log of it. */
   readonly events = new Map<string, number>();
@@ -177,11 +181,23 @@ export class SimCluster {
       this.#newestApplied = entry.index;
       if (this.#options.recordsCompactions === true) this.#recordCompaction(machine, entry);
     }
-    const known = this.authStates.applies(member, entry, this.recorder.moment().order);
+    const moment = this.recorder.moment();
+    this.#compareVersions(member, machine, this.versions.applies(entry, moment));
+    const known = this.authStates.applies(member, entry, moment.order);
     const { enabled, revision } = machine.auth.state;
     if (revision === known.revision && enabled === known.enabled) return;
     const text = `${member} is at auth revision ${revision} (${enabled}), the log at ${known.revision}`;
     this.wrong('same auth state', `before entry ${entry.index} ${text} (${known.enabled})`);
+  }
+
+  /** Before an entry that the member begins to apply. */
+  #compareVersions(member: string, { cluster }: StateMachine, known: VersionState): void {
+    const { version, downgrade } = cluster;
+    const text = version === undefined ? '' : formatStoredVersion(version);
+    if (text === known.version && downgrade.targetVersion === known.target) return;
+    const own = `"${text}" and goes down to "${downgrade.targetVersion}"`;
+    const ofLog = `"${known.version}" and "${known.target}" since entry ${known.index}`;
+    this.wrong('same cluster version', `${member} is at ${own}, the log at ${ofLog}`);
   }
 
   /** One of the cluster's own, which no client has asked for: it takes effect from here on. */

@@ -1,5 +1,5 @@
 // npm run sim -- [--seed n] [--seconds 60] [--duration ms] [--faults kill,split] [--canary name]
-//   [--kind keys|users|locks] [--tokens simple|jwt] [--verbose] [--save directory]
+//   [--kind keys|users|locks|downgrade] [--tokens simple|jwt] [--verbose] [--save directory]
 //
 // With a seed: that run, exactly. Without: one seed after the other, from a random one on (or --from),
 // until the time is over or something is wrong (--keep: and then on). TETCD_VERIFY=all turns the

@@ -2,6 +2,7 @@
 // started, killed, paused, replaced.
 
 import type { SimEnv, SimWorld } from '../src/env/sim/index.ts';
+import type { ClusterVersion } from '../src/membership/index.ts';
 import { IMMEDIATE_PASSWORDS } from '../src/server/auth/password-threads.ts';
 import { parseConfig, type ServerConfig } from '../src/server/config/index.ts';
 import { Member } from '../src/server/member.ts';
@@ -10,7 +11,7 @@ import { IMMEDIATE_SIGNATURES, JWT_OPTION, writeJwtKey } from './jwt.ts';
 
 export const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
-const DATA_DIR = '/srv/data';
+export const DATA_DIR = '/srv/data';
 export const WAL_DIR: string = `${DATA_DIR}/member/wal`;
 export const SNAP_DIR: string = `${DATA_DIR}/member/snap`;
 const LOG_LINES_MAX = 4000;
@@ -62,6 +63,8 @@ export class SimNode {
   readonly log: string[] = [];
   /** What its disk holds cannot be started from any more. */
   damaged = false;
+  /** From its next start on the member runs as if it were of this release. */
+  held: ClusterVersion | undefined = undefined;
   readonly #options: NodeOptions;
   #env: SimEnv;
   #member: Member | undefined = undefined;
@@ -186,7 +189,8 @@ export class SimNode {
     ];
     const parsed = parseConfig(flags, {}, about as never);
     if (parsed.kind !== 'run') throw new Error(`the settings do not parse: ${flags.join(' ')}`);
-    return { ...parsed.config, ...this.#options.settings };
+    const held = this.held === undefined ? {} : { maxClusterVersion: this.held };
+    return { ...parsed.config, ...this.#options.settings, ...held };
   }
 
   // --- What is done to it ------------------------------------------------------------------------

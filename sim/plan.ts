@@ -9,10 +9,11 @@ import type { TrafficMix } from './check/traffic.ts';
 import { FAULTS, type Fault } from './faults.ts';
 import { JWT_OPTION } from './jwt.ts';
 
-export const PLAN_KINDS = ['keys', 'users', 'locks'] as const;
+export const PLAN_KINDS = ['keys', 'users', 'locks', 'downgrade'] as const;
 /**
  * With `users`, authentication is on, and an administrator changes what clients may do; with `locks`,
- * clients contend for locks and elections, and do nothing else.
+ * clients contend for locks and elections, and do nothing else; with `downgrade`, an operator downgrades
+ * the cluster and gives it up again.
  */
 export type PlanKind = (typeof PLAN_KINDS)[number];
 
@@ -60,8 +61,9 @@ export function planOf(options: PlanOptions): Plan {
   const random = seededRandom(options.seed);
   const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
   const plan = keysPlan(options, random);
-  const kind = options.kind ?? pick('keys', 'keys', 'keys', 'users', 'users', 'locks');
+  const kind = options.kind ?? pick('keys', 'keys', 'downgrade', 'users', 'users', 'locks');
   if (kind === 'locks') return { ...plan, kind };
+  if (kind === 'downgrade') return downgradePlan(plan);
   const withUsers = kind === 'keys' ? plan : usersPlan(plan, options, random);
   const compaction = pick('none', 'none', 'none', 'periodic', 'periodic', 'revision');
   return compaction === 'none' ? withUsers : compactedPlan(withUsers, compaction);
@@ -76,6 +78,24 @@ function compactedPlan(plan: Plan, mode: 'periodic' | 'revision'): Plan {
     mix: { ...plan.mix, compact: 0 },
     // By revision, a member looks every five minutes.
     idleMs: mode === 'revision' ? REVISION_COMPACTION_INTERVAL_MS : 0,
+  };
+}
+
+/** Who changes the membership would have to know which program a new member needs. */
+function downgradePlan(plan: Plan): Plan {
+  const isPossible = ({ kind }: Fault): boolean => kind !== 'membership';
+  const faults = plan.faults.filter(isPossible);
+  // Releases up to 3.4 know no downgrade.
+  const minor = Math.max(6, plan.settings.maxClusterVersion?.minor ?? 6);
+  return {
+    ...plan,
+    kind: 'downgrade',
+    settings: {
+      ...plan.settings,
+      maxClusterVersion: { major: 3, minor },
+      downgradeCheckTimeMs: 1000,
+    },
+    faults: faults.length === 0 ? FAULTS.filter(isPossible) : faults,
   };
 }
 

@@ -9,6 +9,7 @@ import { checkAuth, countAuth } from './check/auth-guarantees.ts';
 import { checkHistory } from './check/check-history.ts';
 import { clientTarget } from './check/client-target.ts';
 import { ClientWatch } from './check/client-watch.ts';
+import { checkDowngrades } from './check/downgrade-guarantees.ts';
 import { checkExclusion } from './check/exclusion.ts';
 import type { History, Violation } from './check/history.ts';
 import { checkLeases } from './check/leases.ts';
@@ -17,6 +18,7 @@ import { runTraffic } from './check/traffic.ts';
 import { checkWatches } from './check/watch-guarantees.ts';
 import { checkWatchPermissions, countWatches } from './check/watch-permissions.ts';
 import { SimCluster } from './cluster.ts';
+import { Downgrades } from './downgrades.ts';
 import { checkMembers, compareHashes, settle } from './end.ts';
 import { DRIFT_PERCENT_MAX, type FaultKind } from './faults.ts';
 import { Contention } from './lock-traffic.ts';
@@ -76,7 +78,7 @@ export async function runSim(options: SimOptions): Promise<SimReport> {
     unplant?.();
   }
   const history = cluster.recorder.history(options.command ?? `npm run sim -- --seed ${seed}`);
-  const broken = run.check(history);
+  const broken = [...run.checkVersions(), ...run.check(history)];
   return {
     seed,
     violations: [...cluster.violations, ...cluster.safety.violations, ...broken],
@@ -100,6 +102,7 @@ class Run {
   readonly #watches: RawWatch[] = [];
   readonly #clientWatches: ClientWatch[] = [];
   readonly #users: RunUsers | undefined;
+  readonly #downgrades: Downgrades | undefined;
   #contention: Contention | undefined = undefined;
   /** Set when all has come to rest, so that the record can be judged. */
   #isComplete = false;
@@ -111,6 +114,7 @@ class Run {
     // Not that of the world, so that faults do not depend on how many numbers the members draw.
     this.#random = seededRandom(plan.seed ^ 0x5eed);
     this.#users = plan.kind === 'users' ? new RunUsers(cluster, plan) : undefined;
+    this.#downgrades = plan.kind === 'downgrade' ? new Downgrades(cluster, plan) : undefined;
   }
 
   async all(): Promise<void> {
@@ -131,10 +135,14 @@ class Run {
     await Promise.all([
       ...[this.#traffic(endMs), this.#nemesis(endMs)],
       ...[this.#users?.administer(endMs), this.#users?.watch(endMs)],
+      this.#downgrades?.operate(endMs),
     ]);
     cluster.log('calm');
     await cluster.sleep(this.#plan.idleMs);
-    const clientsEnd = async () => await this.#contention?.end();
+    const clientsEnd = async () => {
+      await this.#contention?.end();
+      await this.#downgrades?.end();
+    };
     if (!(await settle(cluster, this.#random, clientsEnd))) return;
     await this.#closeWatches();
     for (const client of this.#clients) client.close();
@@ -155,6 +163,11 @@ class Run {
       if (count > EVENTS_PER_SECOND_MAX) cluster.wrong(BUSY_RULE, `${count} events in a second`);
       before = scheduler.eventCount;
     }
+  }
+
+  checkVersions(): Violation[] {
+    const evidence = this.#downgrades ?? { calls: [], completed: [] };
+    return checkDowngrades(this.#cluster.versions, evidence);
   }
 
   check(history: History): Violation[] {

@@ -39,6 +39,12 @@ test('a seed is one run', { timeout: 120_000 }, async () => {
   expect(other.trace).not.toBe(first.trace);
 });
 
+test('a cluster is downgraded under faults, and taken up again', { timeout: 60_000 }, async () => {
+  const report = await runSim({ seed: SEED, durationMs: DURATION_MS, kind: 'downgrade' });
+  expect(report.violations, report.history.command).toEqual([]);
+  expect(report.events.get('[held]')).toBeGreaterThanOrEqual(3);
+});
+
 test('every kind of fault is in some plan', () => {
   const names = new Set<string>();
   for (let seed = SEED; seed < SEED + 50; seed++) {
