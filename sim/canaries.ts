@@ -2,7 +2,14 @@
 // wrapped for the time of one run; what ships knows nothing of it.
 
 import { type Access, AuthState } from '../src/auth/index.ts';
-import { Cluster, downgradeTargetOf, proposeVersion } from '../src/membership/index.ts';
+import { bytesFromUtf8 } from '../src/base/index.ts';
+import {
+  Cluster,
+  downgradeTargetOf,
+  formatStoredVersion,
+  proposeVersion,
+  SERVER_VERSION,
+} from '../src/membership/index.ts';
 import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
 import { Callers } from '../src/server/auth/callers.ts';
 import { JwtTokens } from '../src/server/auth/jwt-tokens.ts';
@@ -15,8 +22,8 @@ import { CallerClient } from '../src/server/services/caller-client.ts';
 import { KeyQueue } from '../src/server/services/key-queue.ts';
 import { PermissionApplier } from '../src/store/apply/permission-applier.ts';
 import { Overlay } from '../src/store/backend/overlay.ts';
-import { REQUEST_KIND } from '../src/store/index.ts';
-import { META_KEY } from '../src/store/schema/schema.ts';
+import { Backend, REQUEST_KIND } from '../src/store/index.ts';
+import { BUCKET, META_KEY } from '../src/store/schema/schema.ts';
 import { Wal } from '../src/wal/index.ts';
 import type { SimCluster } from './cluster.ts';
 import type { PlanKind, TokenKind } from './plan.ts';
@@ -349,6 +356,26 @@ const keptStorage: Canary = {
     ),
 };
 
+/** A member that stops leaves a database of its own release, whatever it said while it ran. */
+const undoneMigration: Canary = {
+  name: 'undone-migration',
+  faults: ['pause'],
+  kind: 'downgrade',
+  durationMs: 5_000,
+  seeds: 2,
+  plant: () =>
+    wrap(
+      Backend.prototype,
+      'close',
+      (close) =>
+        function (this: Backend) {
+          const version = bytesFromUtf8(formatStoredVersion(SERVER_VERSION));
+          this.set(BUCKET.META, META_KEY.STORAGE_VERSION, version);
+          return close.call(this);
+        },
+    ),
+};
+
 export const CANARIES: readonly Canary[] = [
   acknowledgeBeforeSync,
   staleRead,
@@ -364,4 +391,5 @@ export const CANARIES: readonly Canary[] = [
   unaskedDowngrade,
   forgottenCancel,
   keptStorage,
+  undoneMigration,
 ];
