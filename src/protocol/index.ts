@@ -42,6 +42,7 @@ export { JsonScanner } from './json/json-scanner.ts';
 export { JsonSplitter } from './json/json-splitter.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
+export { WatchEnvelope, watchIdField } from './watch-envelope.ts';
 export type { Codec, Encoder } from './wire/codec.ts';
 export { type FieldSpan, fieldSpans } from './wire/field-spans.ts';
 export { GeneratedCodec, wasPlain } from './wire/generated-codec.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
-import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import { etcdserverpb, mvccpb, watchIdField } from '../../protocol/index.ts';
 import { EventRun, VARIANT } from './event-run.ts';
-import { WATCH_RESPONSE_ENCODER, WatchResponse, watchIdField } from './response-encoder.ts';
+import { WATCH_RESPONSE_ENCODER, WatchResponse } from './response-encoder.ts';
 import { WatchFrame } from './watch-frame.ts';
 
 const { WatchResponseCodec, ResponseHeaderCodec } = etcdserverpb;

@@ -5,17 +5,12 @@
 
 import { compareBytes } from '../../base/index.ts';
 import type { StatusCode, StreamHandler } from '../../grpc/index.ts';
-import { ETCD_ERRORS, etcdserverpb } from '../../protocol/index.ts';
+import { ETCD_ERRORS, etcdserverpb, watchIdField } from '../../protocol/index.ts';
 import { endMalformed, type StreamCall } from '../../rpc/index.ts';
 import { CREATIONS_MAX, FRAGMENT_BYTES, WATCHERS_MAX } from '../limits.ts';
 import type { ProxyMetrics } from '../metrics.ts';
 import { type EventRun, type EventSlice, VARIANT } from './event-run.ts';
-import {
-  EMPTY_HEADER,
-  WATCH_RESPONSE_ENCODER,
-  WatchResponse,
-  watchIdField,
-} from './response-encoder.ts';
+import { EMPTY_HEADER, WATCH_RESPONSE_ENCODER, WatchResponse } from './response-encoder.ts';
 import type { GroupClient, WatchGroup } from './watch-group.ts';
 import { type Cancellation, WATCHER_STATE, Watcher, type WatcherOwner } from './watcher.ts';
 

@@ -109,7 +109,7 @@ function failTooLarge(call: UnaryCall, size: number): void {
 class KvService {
   readonly parts: KvParts;
   readonly encoders: KvEncoders;
-  /** Shared by all ranges that end in one step. */
+  /** Shared by all ranges that end in one turn. */
   readonly #rangeRun = new RangeRun();
   #rangeResult = new RangeResult();
 

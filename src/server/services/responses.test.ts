@@ -11,11 +11,11 @@ import {
   RangeResult,
   TxnResult,
 } from '../../mvcc/index.ts';
-import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import { etcdserverpb, mvccpb, watchIdField } from '../../protocol/index.ts';
 import { bodyOf, deleteAnswer, type LongAnswer, rangeAnswer, txnAnswer } from './long-answer.ts';
 import { ResponseHeaders } from './response-header.ts';
 import { kvEncoders } from './responses.ts';
-import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
+import { WatchResponse, watchEncoder } from './watch-response.ts';
 
 const {
   RangeResponseCodec,

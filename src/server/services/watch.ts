@@ -17,7 +17,12 @@ import {
   type WatchSink,
   WatchStream,
 } from '../../mvcc/index.ts';
-import { ETCD_ERRORS, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import {
+  ETCD_ERRORS,
+  type EtcdErrorName,
+  etcdserverpb,
+  watchIdField,
+} from '../../protocol/index.ts';
 import {
   endMalformed,
   endWith,
@@ -36,7 +41,7 @@ import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import { requiresLeader, TOO_MUCH_OPEN } from './guards.ts';
 import type { RequestSpan, RequestSpans } from './request-spans.ts';
 import type { ResponseHeaders } from './response-header.ts';
-import { WatchResponse, watchEncoder, watchIdField } from './watch-response.ts';
+import { WatchResponse, watchEncoder } from './watch-response.ts';
 
 const { WatchRequestCodec, FilterType } = etcdserverpb;
 const method = etcdserverpb.WatchService.methods.watch;
