@@ -33,6 +33,19 @@ export interface MemberDatabase {
   readonly violations: readonly Violation[];
 }
 
+/** A `visit` that reads every bucket and row, as a member that starts does, and the gate that rows pass. */
+export function visitAsMember(path: string) {
+  const restore = new Restore(1);
+  const gate = new RowGate();
+  const visit = visitorsOf({
+    path,
+    received: undefined,
+    inspect: (snapshot) => restore.inspect(snapshot),
+    rows: { row: gate.accept.bind(gate) },
+  });
+  return { visit, gate };
+}
+
 /**
  * Reads the file as a whole: every page, bucket and row, as a member that starts does. `use` runs while the
  * file is locked. CORRUPT, MALFORMED or UNSUPPORTED, naming the place, for one that cannot be served.
@@ -43,14 +56,7 @@ export function readingMemberDatabase<Result>(
   options: LockOptions,
   use: (found: MemberDatabase, database: Database) => Promise<Result> | Result,
 ): Promise<Result> {
-  const restore = new Restore(1);
-  const gate = new RowGate();
-  const visit = visitorsOf({
-    path,
-    received: undefined,
-    inspect: (snapshot) => restore.inspect(snapshot),
-    rows: { row: gate.accept.bind(gate) },
-  });
+  const { visit, gate } = visitAsMember(path);
   return readingDatabase(env, path, { ...options, visit }, async (database) => {
     const violations = await database.check();
     const transaction = database.beginRead();

@@ -9,9 +9,10 @@ import {
 } from '../base/index.ts';
 import type { Database } from '../bbolt/index.ts';
 import { mainOfKey, revisionKey } from '../mvcc/index.ts';
-import { BUCKET, META_KEY, Restore, RowGate, visitorsOf } from '../store/index.ts';
+import { BUCKET, META_KEY } from '../store/index.ts';
 import type { DatabaseEdit } from './database-edit.ts';
 import { type LockOptions, readingDatabase } from './database-file.ts';
+import { visitAsMember } from './member-database.ts';
 import {
   identityOf,
   type MadeMember,
@@ -53,14 +54,7 @@ export async function restoreSnapshot(
   identityOf(target);
   await mustBeFree(env, target);
   await checkSnapshotFile(env, path, { skip: options.skipHashCheck });
-  const restore = new Restore(1);
-  const gate = new RowGate();
-  const visit = visitorsOf({
-    path,
-    received: undefined,
-    inspect: (snapshot) => restore.inspect(snapshot),
-    rows: { row: gate.accept.bind(gate) },
-  });
+  const { visit } = visitAsMember(path);
   return readingDatabase(env, path, { ...options, visit }, async (database) => {
     await checkStructure(database);
     return await makeOf(env, database, target, options);
