@@ -118,7 +118,7 @@ function usersPlan(plan: Plan, options: PlanOptions, random: Random): Plan {
 
 function keysPlan(options: PlanOptions, random: Random): Plan {
   const pick = <T>(...items: readonly T[]): T => items[random.below(items.length)]!;
-  return {
+  const plan: Plan = {
     seed: options.seed,
     kind: 'keys',
     tokens: 'simple',
@@ -153,6 +153,9 @@ function keysPlan(options: PlanOptions, random: Random): Plan {
       defragment: pick(0, 1, 3),
     },
   };
+  // A handful of entries, or no bound at all.
+  const logBytesMax = pick(KIB, 4 * KIB, Number.POSITIVE_INFINITY);
+  return { ...plan, settings: { ...plan.settings, logBytesMax } };
 }
 
 function faultsOf({ faults }: PlanOptions, random: Random): readonly Fault[] {

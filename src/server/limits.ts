@@ -1,5 +1,7 @@
 // Bounds of a member: value, reason, and what happens at the bound.
 
+import { invariant } from '../base/index.ts';
+
 /**
  * Payloads waiting to be proposed: those of one turn, or all while there is no leader. Reached: new
  * requests get `etcdserver: too many requests`.
@@ -73,6 +75,14 @@ export const PURGE_INTERVAL_MS = 30_000;
 
 /** Entries between two snapshots that raft keeps in memory only, for the compaction of its log. */
 export const MEMORY_SNAPSHOT_ENTRIES = 100;
+
+/**
+ * Payloads of applied entries that raft keeps in memory for followers that lag, and, about, what a start
+ * has to read of the log on disk. 5,000 entries (`--snapshot-catchup-entries`) of 50 KiB are fewer.
+ * Reached: earlier entries go, and a follower that lacks them gets the database; what is not in a
+ * snapshot on disk yet gets into one.
+ */
+export const LOG_BYTES_MAX: number = 256 * 1024 * 1024;
 
 /**
  * Share of V8's heap limit above which writes are refused with
@@ -209,6 +219,11 @@ export const VERSION_CHECK_INTERVAL_MS = 4000;
 
 /** Bytes of appends in flight to one follower, which it holds in memory while its disk is slow. */
 export const RAFT_INFLIGHT_BYTES_MAX: number = 128 * 1024 * 1024;
+
+invariant(
+  LOG_BYTES_MAX >= 2 * RAFT_INFLIGHT_BYTES_MAX,
+  'what is in flight to a follower can be sent again',
+);
 
 /** Concurrent snapshots to other members; etcd's bound. Reached: raft retries later. */
 export const SNAPSHOTS_IN_FLIGHT_MAX = 16;

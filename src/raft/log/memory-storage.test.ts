@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
 import { EMPTY_BYTES } from '../../base/index.ts';
 import { type Entry, newEntry } from '../raftpb.ts';
 import { LOG_GAPS, MemoryStorage, STORAGE_OUTCOMES } from './index.ts';
@@ -173,4 +174,70 @@ test('a log of 300,000 entries is appended to and compacted piece by piece', () 
   expect((storage.entries(200_501, 300_001, Number.POSITIVE_INFINITY) as Entry[]).length).toBe(
     99_500,
   );
+});
+
+describe('a bound in bytes', () => {
+  const sized = (index: number, bytes: number): Entry =>
+    newEntry(0, 1, index, new Uint8Array(bytes));
+
+  function storageOf(...sizes: number[]): MemoryStorage {
+    const storage = new MemoryStorage();
+    storage.append(sizes.map((bytes, i) => sized(i + 1, bytes)));
+    return storage;
+  }
+
+  test.each([
+    ['nothing has to go', [10, 10, 10], 3, 30, 0],
+    ['the oldest goes', [10, 10, 10], 3, 29, 1],
+    ['what is behind the end does not count', [10, 10, 10, 1000], 3, 30, 0],
+    ['what is behind the end stays', [10, 10, 10, 1000], 3, 15, 2],
+    ['a huge entry before the end goes', [10, 1000, 10], 3, 100, 2],
+    ['a huge entry at the end stays', [10, 10, 1000], 3, 100, 2],
+    ['one entry stays at a bound of nothing', [10, 10, 10], 3, 0, 2],
+    ['entries without payload cost nothing', [0, 0, 0], 3, 0, 0],
+    ['the end is the first entry', [10, 10], 1, 0, 0],
+  ])('%s', (_, sizes, end, bytesMax, expected) => {
+    expect(storageOf(...sizes).compactIndexFor(end, bytesMax)).toBe(expected);
+  });
+
+  test('counts payloads as a log is appended, overwritten, compacted and replaced', () => {
+    const step = fc.record({
+      kind: fc.constantFrom('append', 'overwrite', 'compact', 'snapshot'),
+      sizes: fc.array(fc.nat(100), { minLength: 1, maxLength: 5 }),
+      part: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 20 }), fc.nat(300), (steps, bytesMax) => {
+        const storage = storageOf(1);
+        for (const { kind, sizes, part } of steps) {
+          const [first, last] = [storage.firstIndex(), storage.lastIndex()];
+          const at = first + Math.floor(part * (last - first + 1));
+          if (kind === 'compact' && last >= first) storage.compact(at);
+          else if (kind === 'snapshot') {
+            const metadata = { confState: emptyConfState(), index: at, term: 1 };
+            storage.applySnapshot({ data: EMPTY_BYTES, metadata });
+          } else {
+            const from = kind === 'overwrite' ? at : last + 1;
+            storage.append(sizes.map((bytes, i) => sized(from + i, bytes)));
+          }
+          const held = heldSizes(storage);
+          expect(storage.payloadBytes).toBe(sum(held));
+          if (held.length === 0) continue;
+          const end = storage.firstIndex() + Math.floor(part * held.length);
+          const kept = (from: number) =>
+            sum(held.slice(from + 1 - storage.firstIndex(), end + 1 - storage.firstIndex()));
+          const index = storage.compactIndexFor(end, bytesMax);
+          if (index < end - 1) expect(kept(index)).toBeLessThanOrEqual(bytesMax);
+          if (index >= storage.firstIndex()) expect(kept(index - 1)).toBeGreaterThan(bytesMax);
+        }
+      }),
+    );
+  });
+
+  const sum = (sizes: readonly number[]): number => sizes.reduce((all, one) => all + one, 0);
+  function heldSizes(storage: MemoryStorage): number[] {
+    const [from, to] = [storage.firstIndex(), storage.lastIndex() + 1];
+    const held = storage.entries(from, to, Number.POSITIVE_INFINITY) as Entry[];
+    return held.map(({ data }) => data.length);
+  }
 });

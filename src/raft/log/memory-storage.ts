@@ -1,6 +1,13 @@
 // The log in memory, as a member keeps it beside its WAL: raft reads here, the WAL is what is durable.
 
-import { EMPTY_BYTES, fail, invariant, type LogIndex, type Term } from '../../base/index.ts';
+import {
+  EMPTY_BYTES,
+  fail,
+  invariant,
+  type LogIndex,
+  type Term,
+  verify,
+} from '../../base/index.ts';
 import type { ConfState, Entry, HardState, Snapshot } from '../raftpb.ts';
 import { EntryList } from './entry-list.ts';
 import { emptyConfState, snapshotIndex, snapshotTerm } from './snapshot.ts';
@@ -35,6 +42,8 @@ export class MemoryStorage implements Storage {
   readonly #entries = new EntryList(1);
   /** Term of the last compacted entry, the one before the first. */
   #baseTerm: Term = 0;
+  /** Bytes of the payloads of all entries. */
+  #payloadBytes = 0;
 
   initialState(): InitialState {
     const confState = this.#snapshot.metadata?.confState ?? emptyConfState();
@@ -66,6 +75,26 @@ export class MemoryStorage implements Storage {
     return this.#snapshot;
   }
 
+  /** Bytes of the payloads of all entries that it holds. */
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  /**
+   * The lowest index that a compaction can drop the log up to so that the payloads behind it, up to and
+   * including `end`, are `bytesMax` bytes at most; the entry at `end` stays, however large. The log's
+   * base if nothing has to go. `end` must be in the log.
+   */
+  compactIndexFor(end: LogIndex, bytesMax: number): LogIndex {
+    const { first, next } = this.#entries;
+    invariant(end >= first && end < next, 'the end of what is kept is in the log');
+    let index = first - 1;
+    if (this.#payloadBytes <= bytesMax) return index;
+    let kept = this.#payloadBytes - this.#bytesOf(end + 1, next);
+    while (kept > bytesMax && index + 1 < end) kept -= this.#entries.at(++index).data.length;
+    return index;
+  }
+
   setHardState(hardState: HardState): void {
     this.#hardState = hardState;
   }
@@ -83,8 +112,12 @@ export class MemoryStorage implements Storage {
     if (start > this.#entries.next) {
       fail(`missing log entry [last: ${this.lastIndex()}, append at: ${start}]`);
     }
-    if (start < this.#entries.next) this.#entries.truncateTo(start);
+    if (start < this.#entries.next) {
+      this.#payloadBytes -= this.#bytesOf(start, this.#entries.next);
+      this.#entries.truncateTo(start);
+    }
     this.#entries.append(entries, skipped);
+    for (let i = skipped; i < entries.length; i++) this.#payloadBytes += entries[i]!.data.length;
     invariant(
       this.lastIndex() === from + entries.length - 1,
       'the log ends with what was appended',
@@ -99,6 +132,7 @@ export class MemoryStorage implements Storage {
     if (current !== 0 && current >= index) return STORAGE_OUTCOMES.SNAPSHOT_OUT_OF_DATE;
     this.#snapshot = snapshot;
     this.#entries.clear(index + 1);
+    this.#payloadBytes = 0;
     this.#baseTerm = snapshotTerm(snapshot);
     invariant(this.lastIndex() === index, 'a log that is replaced ends with its snapshot');
     return STORAGE_OUTCOMES.DONE;
@@ -139,9 +173,23 @@ export class MemoryStorage implements Storage {
     }
     this.#baseTerm = this.#entries.at(index).term;
     const last = this.lastIndex();
+    this.#payloadBytes -= this.#bytesOf(this.#entries.first, index + 1);
     this.#entries.dropBefore(index + 1);
     invariant(this.firstIndex() === index + 1, 'a compacted log begins after the index');
     invariant(this.lastIndex() === last, 'a compaction keeps the end of the log');
+    if (verify.all) this.#verifyBytes();
     return STORAGE_OUTCOMES.DONE;
+  }
+
+  /** Of the payloads of the entries [from, to). */
+  #bytesOf(from: LogIndex, to: LogIndex): number {
+    let bytes = 0;
+    for (let index = from; index < to; index++) bytes += this.#entries.at(index).data.length;
+    return bytes;
+  }
+
+  #verifyBytes(): void {
+    const { first, next } = this.#entries;
+    invariant(this.#payloadBytes === this.#bytesOf(first, next), 'each payload is counted once');
   }
 }

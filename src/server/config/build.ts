@@ -3,6 +3,7 @@
 
 import { goDuration, goQuote } from '../../base/index.ts';
 import type { FileRotation } from '../../env/index.ts';
+import { LOG_BYTES_MAX } from '../limits.ts';
 import { parseAutoCompaction } from './auto-compaction.ts';
 import { assembleDiscovery, discoveryProblem, replacesInitialCluster } from './discovery-config.ts';
 import type { FlagValues } from './flags.ts';
@@ -303,8 +304,8 @@ function assemble(
     preVote: values['pre-vote'],
     snapshotCount: values['snapshot-count'] || DEFAULT_SNAPSHOT_COUNT,
     snapshotCatchupEntries: values['snapshot-catchup-entries'] || DEFAULT_CATCHUP_ENTRIES,
-    maxSnapshots: values['max-snapshots'],
-    maxWals: values['max-wals'],
+    logBytesMax: LOG_BYTES_MAX,
+    ...{ maxSnapshots: values['max-snapshots'], maxWals: values['max-wals'] },
     unsafeNoFsync: values['unsafe-no-fsync'],
     quotaBackendBytes: quotaOf(values['quota-backend-bytes']),
     backendBatchIntervalMs: values['backend-batch-interval'] || DEFAULT_BATCH_INTERVAL_MS,

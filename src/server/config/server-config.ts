@@ -192,6 +192,8 @@ export interface ServerConfig {
   readonly snapshotCount: number;
   /** Entries kept in memory behind a snapshot for slow followers. */
   readonly snapshotCatchupEntries: number;
+  /** Bytes of these, at most, and about what is in the log behind the newest snapshot. No flag sets it. */
+  readonly logBytesMax: number;
   /** `.snap` files kept; 0 keeps all. */
   readonly maxSnapshots: number;
   /** Segments of the log kept; 0 keeps all. */

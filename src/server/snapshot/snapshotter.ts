@@ -10,6 +10,17 @@
 //
 // S is the durable index, never the applied one: only a finished commit of the backend makes one. While the
 // log is behind a backend that was found ahead of it, there is no S.
+//
+// The log is bounded in entries (the flags) and in bytes (`logBytesMax`), whichever is less:
+//
+//     in memory   5 is done on its own after commits of the backend, and keeps snapshotCatchupEntries entries
+//                 up to S, but no more than logBytesMax of them, and always the newest one. A follower that
+//                 lacks more gets the database
+//     on disk     1 to 4 are due when snapshotCount entries have been applied since the last time, and when
+//                 the bytes made 5 drop entries that are in no snapshot on disk yet: so a start has about
+//                 logBytesMax to read
+//
+// While a snapshot is on its way to a member, and for some time after, neither bound makes 5 drop anything.
 
 import { ERROR_CODES, failpoints, hasCode, invariant, type LogIndex } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
@@ -26,7 +37,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
 interface SnapshotterParts {
-  readonly config: Pick<ServerConfig, 'snapshotCount' | 'snapshotCatchupEntries'>;
+  readonly config: Pick<ServerConfig, 'snapshotCount' | 'snapshotCatchupEntries' | 'logBytesMax'>;
   readonly env: Pick<Env, 'clock' | 'disk'>;
   readonly log: Logger;
   readonly directory: DataDirectory;
@@ -101,7 +112,11 @@ export class Snapshotter {
 
   /** Called after a commit of the backend: compacts raft's log in memory. */
   acceptCommit(durable: DurableIndex): void {
-    if (durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES) this.#compactLog(durable);
+    const { storage, config } = this.#parts;
+    const isDue =
+      durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES ||
+      storage.payloadBytes > config.logBytesMax;
+    if (isDue) this.#compactLog(durable);
   }
 
   /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`. */
@@ -159,8 +174,12 @@ export class Snapshotter {
     this.#memoryIndex = durable.index;
     storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
     if (this.#parts.transfer.holdsLog) return;
-    const compactIndex = durable.index - config.snapshotCatchupEntries;
+    const byCount = durable.index - config.snapshotCatchupEntries;
+    const byBytes = storage.compactIndexFor(durable.index, config.logBytesMax);
+    const compactIndex = Math.max(byCount, byBytes);
+    invariant(compactIndex < durable.index, 'the newest applied entry stays');
     if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);
+    if (byBytes > byCount && byBytes > this.#diskIndex) this.trigger();
   }
 }
 
