@@ -31,6 +31,7 @@ export * as v3lockpb from './gen/v3lockpb.ts';
 export * as walpb from './gen/walpb.ts';
 export { bytesFromBase64 } from './json/base64.ts';
 export {
+  camelCaseJsonFromWire,
   jsonFromMessage,
   jsonFromWire,
   messageFromJson,

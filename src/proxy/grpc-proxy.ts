@@ -10,6 +10,7 @@ import {
   createChannel,
   createServer,
   type Endpoint,
+  type MethodStats,
   type Server,
   type ServerKeepalive,
 } from '../grpc/index.ts';
@@ -21,15 +22,18 @@ import {
   socketConnect,
 } from '../net/index.ts';
 import { LocalCalls, ServiceTable, serveGrpc } from '../rpc/index.ts';
+import { CallLog } from './calls/call-log.ts';
 import { Upstream } from './calls/upstream.ts';
 import { registerClusterService } from './cluster/cluster-service.ts';
 import { EndpointSync, endpointsOf } from './cluster/endpoint-sync.ts';
 import { Registration } from './cluster/registration.ts';
 import { clusterCheck, proxyCheck } from './http/health-checks.ts';
 import { fetchMetrics } from './http/member-metrics.ts';
-import { proxyHttp } from './http/proxy-http.ts';
+import { type OwnPages, proxyHttp } from './http/proxy-http.ts';
 import { registerKvService } from './kv/kv-service.ts';
 import { Namespace } from './kv/namespace.ts';
+import { PassedKv } from './kv/passed-kv.ts';
+import { learnRevision, ReadOrder } from './kv/read-order.ts';
 import { registerLeaseService } from './lease/lease-service.ts';
 import {
   HTTP_HEADERS_BYTES_MAX,
@@ -40,7 +44,7 @@ import {
 } from './limits.ts';
 import type { ProxyLog } from './log.ts';
 import { metricsPages, ProxyMetrics } from './metrics.ts';
-import { passTheRest } from './services.ts';
+import { passTheRest, servedMethods } from './services.ts';
 import { registerWatchService } from './watch/watch-service.ts';
 
 interface GrpcProxyOptions {
@@ -72,6 +76,12 @@ interface GrpcProxyOptions {
   readonly advertisedUrl: string;
   /** Put before all keys of clients; empty for none. */
   readonly namespace: string;
+  /** Whether answers never go back behind a revision that was seen. */
+  readonly ordersReads: boolean;
+  /** Whether every message of clients is logged, and every one to them. */
+  readonly logsCalls: boolean;
+  /** More pages beside metrics and health, at the address for clients; given the counters of its calls. */
+  readonly openPages?: ((methods: readonly MethodStats[]) => Promise<OwnPages>) | undefined;
   /** Prefix of the keys by which proxies know of each other, and the seconds that they outlive one. */
   readonly registration: { readonly prefix: string; readonly ttl: number } | undefined;
 }
@@ -93,7 +103,8 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
   const metricsPort = await bindMetrics(options, port);
   const channel = channelOf(options, endpoints);
   const metrics = new ProxyMetrics();
-  const table = new ServiceTable();
+  const around = options.logsCalls ? callLog(options) : undefined;
+  const table = new ServiceTable([], undefined, around);
   const server = serverOf(options);
   const upstream = new Upstream({ channel, ...env, sendBytesMax: options.sendBytesMax });
   registerClusterService(table, {
@@ -102,7 +113,9 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
     registered: () => registration?.proxies ?? [],
   });
   const namespace = options.namespace === '' ? undefined : namespaceOf(options.namespace);
-  const cache = registerKvService(table, { upstream, metrics, namespace });
+  const order = options.ordersReads ? new ReadOrder() : undefined;
+  const calls = new PassedKv({ upstream, namespace, order });
+  const cache = registerKvService(table, { upstream, calls, metrics, namespace, order });
   const countSharing = registerWatchService(table, { upstream, metrics, log, namespace });
   registerLeaseService(table, { upstream, namespace });
   passTheRest(table, upstream);
@@ -114,23 +127,20 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
     metrics.cacheKeys.value = cache.size;
   };
   const onHandlerError = logsHandlerErrors(log);
-  const http = createHttpServer(
-    { maxHeaderSize: HTTP_HEADERS_BYTES_MAX },
-    proxyHttp({
-      log,
-      checkCluster: clusterCheck(channel),
-      checkProxy: proxyCheck(new LocalCalls({ table, env, onHandlerError }), env),
-      memberMetrics: () => fetchMetrics(oneOf(endpoints, env.entropy), tlsOf(options)),
-      proxyMetrics: await metricsPages({
-        metrics,
-        table,
-        methods: server.methods,
-        update,
-      }),
-    }),
-  );
+  const { methods } = server;
+  const pages = await options.openPages?.(methods);
+  const parts = {
+    log,
+    checkCluster: clusterCheck(channel),
+    checkProxy: proxyCheck(new LocalCalls({ table, env, onHandlerError }), env),
+    memberMetrics: () => fetchMetrics(oneOf(endpoints, env.entropy), tlsOf(options)),
+    proxyMetrics: await metricsPages({ metrics, table, methods, update }),
+  };
+  if (order !== undefined) await learnRevision(order, { channel, timers: env.timers, log });
+  const http = httpServer({ ...parts, pages });
+  const metricsHttp = httpServer(parts);
   port.serve({ http2: server, http });
-  metricsPort?.serve({ http });
+  metricsPort?.serve({ http: metricsHttp });
   return {
     address: port.address,
     metricsAddress: listenMetrics === undefined ? undefined : metricsPort?.address,
@@ -140,9 +150,19 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
       await registration?.stop();
       server.close();
       http.closeAllConnections();
+      metricsHttp.closeAllConnections();
+      pages?.close();
       channel.close();
     },
   };
+}
+
+function httpServer(parts: Parameters<typeof proxyHttp>[0]) {
+  return createHttpServer({ maxHeaderSize: HTTP_HEADERS_BYTES_MAX }, proxyHttp(parts));
+}
+
+function callLog({ log, env: { clock } }: GrpcProxyOptions): CallLog {
+  return new CallLog({ log, clock, methods: servedMethods() });
 }
 
 function bindAt(

@@ -9,6 +9,16 @@ export const GATEWAY_CONNECTIONS_MAX = 20_000;
 /** Attempts at a call that changes nothing, over connections that are lost. Reached: UNAVAILABLE. */
 export const PASSED_ATTEMPTS_MAX = 5;
 
+/**
+ * How often all members are asked for an answer that is not older than one before; etcd's. Between rounds
+ * members have time to catch up, at first this, then twice as much. Reached: UNKNOWN.
+ */
+export const STALE_ROUNDS_MAX = 5;
+export const STALE_PAUSE_MS = 5;
+
+/** Time between attempts to learn the newest revision before the proxy serves; etcd's. */
+export const ORDER_RETRY_MS = 1000;
+
 /** Largest request that a client may send; grpc-go's default, which etcd's proxy keeps. */
 export const REQUEST_BYTES_MAX: number = 4 * 1024 * 1024;
 

@@ -12,7 +12,7 @@ import { passStream } from './calls/passed-stream.ts';
 import { passUnary } from './calls/passed-unary.ts';
 import type { Upstream } from './calls/upstream.ts';
 
-type AnyMethod = MethodDescriptor<unknown, unknown, unknown, unknown>;
+export type AnyMethod = MethodDescriptor<unknown, unknown, unknown, unknown>;
 
 const SERVICES = [
   etcdserverpb.KVService,
@@ -25,6 +25,12 @@ const SERVICES = [
   v3electionpb.ElectionService,
   health.HealthService,
 ];
+
+/** By path. */
+export function servedMethods(): ReadonlyMap<string, AnyMethod> {
+  const all = SERVICES.flatMap(({ methods }) => Object.values<AnyMethod>(methods));
+  return new Map(all.map((method) => [method.path, method]));
+}
 
 /** Methods that change nothing: after a lost connection they are tried elsewhere. */
 const READS: ReadonlySet<AnyMethod['path']> = new Set([

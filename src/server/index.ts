@@ -3,6 +3,7 @@
 export { DiscoveryError } from './boot/discovery-error.ts';
 export { PeerUrlComparison } from './boot/peer-url-comparison.ts';
 export * from './config/index.ts';
+export { openProcessProfiles } from './debug/open-pages.ts';
 export type { ClosedReason, RunningMember } from './embed/running-member.ts';
 export { type StartMemberOptions, startMember } from './embed/start-member.ts';
 export { Member } from './member.ts';

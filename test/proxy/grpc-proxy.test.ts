@@ -11,8 +11,9 @@ import {
   serverUnderTest,
   temporaryDirectory,
 } from '../helpers/member.ts';
-import { describeWith, need, realEtcd } from '../helpers/real-etcd.ts';
+import { describeWith, need, type RealEtcd, realEtcd } from '../helpers/real-etcd.ts';
 import { run } from '../helpers/run.ts';
+import { freePort } from '../helpers/server-process.ts';
 import { Proxies, START_TIMEOUT_MS } from './proxies.ts';
 
 const SEED = Number(process.env['COMPARE_SEED'] ?? 1);
@@ -88,6 +89,31 @@ describeWith('tetcd grpc-proxy before', [ours, real], () => {
     },
     120_000,
   );
+
+  test('profiles are where etcd has them, and nowhere else', async () => {
+    const { endpoint } = await startMember(need(ours));
+    const pages = ['pprof', 'pprof/', 'pprof/cmdline', 'pprof/heap', 'pprof/x', 'vars', 'requests'];
+    const answers = async (flags: readonly string[], etcd?: RealEtcd) => {
+      const metrics = `127.0.0.1:${await freePort()}`;
+      const all = [`--metrics-addr=http://${metrics}`, ...flags];
+      const proxy = await proxies.start('grpc-proxy', [endpoint], all, etcd);
+      const found: string[] = [];
+      for (const at of [proxy.endpoint, metrics]) {
+        for (const page of pages) {
+          const url = `http://${at}/debug/${page}`;
+          const { status, headers } = await fetch(url, { redirect: 'manual' });
+          found.push(`${page} ${status} ${headers.get('content-type')} ${headers.get('location')}`);
+        }
+      }
+      return { found, log: proxy.process.log() };
+    };
+    for (const flags of [['--enable-pprof', '--debug'], []]) {
+      const { found, log } = await answers(flags);
+      expect(found).toEqual((await answers(flags, need(real))).found);
+      const line = '"msg":"gRPC proxy enabled pprof","path":"/debug/pprof"';
+      expect(log.includes(line)).toBe(flags.length > 0);
+    }
+  });
 
   test('health and metrics over HTTP, of the cluster and of the proxy', async () => {
     const member = await startMember(realProgram(need(real)));

@@ -24,6 +24,18 @@ export class Proxies {
     flags: readonly string[] = [],
     real?: RealEtcd,
   ): Promise<StartedProxy> {
+    const started = await this.launch(kind, endpoints, flags, real);
+    await started.process.line(READY, START_TIMEOUT_MS);
+    return started;
+  }
+
+  /** As {@link start}, without waiting until it serves. */
+  async launch(
+    kind: 'gateway' | 'grpc-proxy',
+    endpoints: readonly string[],
+    flags: readonly string[] = [],
+    real?: RealEtcd,
+  ): Promise<StartedProxy> {
     const endpoint = `127.0.0.1:${await freePort()}`;
     const program: Pick<Program, 'command'> =
       real === undefined ? need(serverUnderTest()) : { command: [real.etcd] };
@@ -33,7 +45,6 @@ export class Proxies {
       ...flags,
     ]);
     this.#started.push(process);
-    await process.line(READY, START_TIMEOUT_MS);
     return { endpoint, process };
   }
 

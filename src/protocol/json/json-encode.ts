@@ -200,7 +200,7 @@ function fieldByJsonName(message: MessageInfo, name: string): FieldInfo | undefi
 }
 
 /** Protobuf's own rule: an underscore goes and the letter after it becomes a capital. */
-function jsonName(name: string): string {
+export function jsonName(name: string): string {
   return name.replace(/_([a-z]?)/g, (_, letter: string) => letter.toUpperCase());
 }
 

@@ -13,7 +13,7 @@ import { JSON_NESTING_MAX } from '../limits.ts';
 import type { GeneratedCodec } from '../wire/generated-codec.ts';
 import { LENIENT, Reader } from '../wire/reader.ts';
 import { base64FromBytes } from './base64.ts';
-import { encodeJson } from './json-encode.ts';
+import { encodeJson, jsonName } from './json-encode.ts';
 import { JsonSplitter } from './json-splitter.ts';
 
 /** By field number: a scalar, a Tree for a message, an array of either for a repeated field. */
@@ -52,11 +52,20 @@ export function jsonFromWire(
   start = 0,
   end = bytes.length,
 ): string {
+  return printTree(message, treeOf(message, bytes, start, end), inSchema);
+}
+
+/** As {@link jsonFromWire}, with names in camel case, as Go's jsonpb prints them. */
+export function camelCaseJsonFromWire(message: MessageInfo, bytes: Uint8Array): string {
+  return printTree(message, treeOf(message, bytes, 0, bytes.length), jsonName);
+}
+
+function treeOf(message: MessageInfo, bytes: Uint8Array, start: number, end: number): Tree {
   const tree: Tree = new Map();
   reader.open(message, bytes, start, end, LENIENT, JSON_NESTING_MAX);
   readTree(message, tree);
   reader.close();
-  return printTree(message, tree);
+  return tree;
 }
 
 export function jsonFromMessage<T, Init>(codec: GeneratedCodec<T, Init>, message: T): string {
@@ -132,12 +141,17 @@ function readScalar(field: FieldInfo): Scalar {
   }
 }
 
-function printTree(message: MessageInfo, tree: Tree): string {
+/** What a field is called. */
+type Naming = (name: string) => string;
+
+const inSchema: Naming = (name) => name;
+
+function printTree(message: MessageInfo, tree: Tree, naming: Naming): string {
   let text = '';
   for (const field of message.fields) {
     const value = tree.get(field.number);
     if (value === undefined || (field.oneof === undefined && isZero(value))) continue;
-    text += `${text === '' ? '{' : ','}"${field.name}":${printField(field, value)}`;
+    text += `${text === '' ? '{' : ','}"${naming(field.name)}":${printField(field, value, naming)}`;
   }
   return text === '' ? '{}' : `${text}}`;
 }
@@ -149,28 +163,28 @@ function isZero(value: Value): boolean {
   return value === 0 || value === 0n || value === false || value === '';
 }
 
-function printField(field: FieldInfo, value: Value): string {
-  if (!Array.isArray(value)) return printValue(field, value);
-  if (field.message?.isMapEntry === true) return printMap(field.message, value);
-  return `[${value.map((item) => printValue(field, item)).join(',')}]`;
+function printField(field: FieldInfo, value: Value, naming: Naming): string {
+  if (!Array.isArray(value)) return printValue(field, value, naming);
+  if (field.message?.isMapEntry === true) return printMap(field.message, value, naming);
+  return `[${value.map((item) => printValue(field, item, naming)).join(',')}]`;
 }
 
-function printMap(entry: MessageInfo, items: readonly (Scalar | Tree)[]): string {
+function printMap(entry: MessageInfo, items: readonly (Scalar | Tree)[], naming: Naming): string {
   const [, valueField] = entry.fields;
   const last = new Map<string, string>();
   for (const item of items) {
     if (!(item instanceof Map) || valueField === undefined) continue;
     const key = String(item.get(1) ?? '');
     const value = item.get(2);
-    last.set(key, value === undefined ? '{}' : printField(valueField, value));
+    last.set(key, value === undefined ? '{}' : printField(valueField, value, naming));
   }
   const keys = [...last.keys()].sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${last.get(key)}`).join(',')}}`;
 }
 
-function printValue(field: FieldInfo, value: Scalar | Tree): string {
+function printValue(field: FieldInfo, value: Scalar | Tree, naming: Naming): string {
   if (value instanceof Map)
-    return field.message === undefined ? '{}' : printTree(field.message, value);
+    return field.message === undefined ? '{}' : printTree(field.message, value, naming);
   if (value instanceof Uint8Array) return `"${base64FromBytes(value)}"`;
   if (typeof value === 'bigint') return `"${value}"`;
   if (typeof value === 'string') return JSON.stringify(value);

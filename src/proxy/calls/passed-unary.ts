@@ -12,7 +12,7 @@ import {
 } from '../../grpc/index.ts';
 import { etcdErrorOfMessage } from '../../protocol/index.ts';
 import type { UnaryCall } from '../../rpc/index.ts';
-import { PASSED_ATTEMPTS_MAX } from '../limits.ts';
+import { PASSED_ATTEMPTS_MAX, STALE_PAUSE_MS, STALE_ROUNDS_MAX } from '../limits.ts';
 import type { Upstream } from './upstream.ts';
 
 /** What a service of the proxy does with the answer, beside passing it on. */
@@ -22,8 +22,14 @@ export interface UnaryHooks {
    * undefined for the same one.
    */
   onReply?(reply: Uint8Array): Uint8Array | undefined;
+  /** Whether the answer is too old: another member is asked. Only of a call that is repeatable. */
+  isStale?(reply: Uint8Array): boolean;
   onFailure?(): void;
 }
+
+/** etcd's text, for when no member has a revision that was seen already. */
+const NO_GREATER_REVISION =
+  'etcdclient: no cluster members have a revision higher than the previously received revision';
 
 /** An attempt may be repeated though a member may have executed it. */
 export const REPEATABLE = true;
@@ -54,6 +60,8 @@ class PassedUnary implements UnarySink, RoomWaiter {
   /** For another attempt; undefined if there is none. */
   #kept: Uint8Array | undefined;
   #attempts = 0;
+  /** Answers that were too old. */
+  #staleCount = 0;
   /** An answer for which the client has no room yet. */
   #reply: Uint8Array | undefined;
 
@@ -78,6 +86,10 @@ class PassedUnary implements UnarySink, RoomWaiter {
 
   onReply(reply: Uint8Array): void {
     const call = this.#call;
+    if (this.#hooks?.isStale?.(reply) === true) {
+      this.#askAnother();
+      return;
+    }
     const answer = this.#hooks?.onReply?.(reply) ?? reply;
     if (call.ended) return;
     if (!call.isBehind) {
@@ -101,6 +113,22 @@ class PassedUnary implements UnarySink, RoomWaiter {
     }
     this.#hooks?.onFailure?.();
     call.fail(status.code, status.message);
+  }
+
+  /** The next member at once; when all have been asked, after a pause, in which one may catch up. */
+  #askAnother(): void {
+    const { channel, timers } = this.#upstream;
+    const members = channel.states().length;
+    const round = Math.floor(++this.#staleCount / members);
+    const again = (): void => {
+      if (this.#call.isWanted()) this.#attempt(this.#kept!);
+    };
+    if (this.#staleCount % members > 0) again();
+    else if (round < STALE_ROUNDS_MAX) timers.after(STALE_PAUSE_MS * 2 ** round, again);
+    else {
+      this.#hooks?.onFailure?.();
+      this.#call.fail(STATUS.UNKNOWN, NO_GREATER_REVISION);
+    }
   }
 
   /** A lost connection, or a member that is between two leaders; not one that says it has none. */

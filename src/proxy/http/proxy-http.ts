@@ -6,6 +6,13 @@ import type { ProxyLog } from '../log.ts';
 /** Undefined: healthy; else why not. */
 export type HealthCheck = () => Promise<string | undefined>;
 
+/** More pages, of the owner. */
+export interface OwnPages {
+  /** Returns whether it answers the request. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  close(): void;
+}
+
 interface ProxyHttpParts {
   readonly log: ProxyLog;
   /** Of the cluster: `/health`. */
@@ -14,6 +21,7 @@ interface ProxyHttpParts {
   readonly checkProxy: HealthCheck;
   /** A member's page; rejects if there is none. */
   readonly memberMetrics: () => Promise<Uint8Array>;
+  readonly pages?: OwnPages | undefined;
   readonly proxyMetrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
@@ -48,6 +56,7 @@ async function answer(
     case '/metrics':
       return await answerMemberMetrics(parts, response);
     default:
+      if (parts.pages?.handle(request, response) === true) return;
       return refuse(response, 404, '404 page not found');
   }
 }

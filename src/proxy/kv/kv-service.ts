@@ -1,4 +1,4 @@
-// etcdserverpb.KV of a proxy: passed on, with a cache before serializable reads, and perhaps below a prefix.
+// etcdserverpb.KV of a proxy, with a cache before serializable reads.
 
 import { latin1FromBytes } from '../../base/index.ts';
 import { BYTES_ENCODER } from '../../grpc/index.ts';
@@ -6,19 +6,24 @@ import { etcdserverpb } from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import { hasToken } from '../calls/passed-metadata.ts';
 import { passStream } from '../calls/passed-stream.ts';
-import { passUnary, REPEATABLE, type UnaryHooks } from '../calls/passed-unary.ts';
+import { passUnary, type UnaryHooks } from '../calls/passed-unary.ts';
 import type { Upstream } from '../calls/upstream.ts';
 import type { ProxyMetrics } from '../metrics.ts';
+import type { KvCalls } from './kv-calls.ts';
 import type { Namespace } from './namespace.ts';
 import { type CacheEntry, RangeCache } from './range-cache.ts';
+import type { ReadOrder } from './read-order.ts';
 
 const { methods } = etcdserverpb.KVService;
 
 interface KvServiceParts {
   readonly upstream: Upstream;
   readonly metrics: ProxyMetrics;
-  /** Undefined without a prefix: requests and answers are passed on as they are. */
+  /** How all but streams and compactions get to the cluster. */
+  readonly calls: KvCalls;
   readonly namespace: Namespace | undefined;
+  /** Undefined if serializable reads may be of any age. */
+  readonly order: ReadOrder | undefined;
 }
 
 export function registerKvService(table: ServiceTable, parts: KvServiceParts): RangeCache {
@@ -38,17 +43,14 @@ export function registerKvService(table: ServiceTable, parts: KvServiceParts): R
 }
 
 function registerRange(table: ServiceTable, parts: KvServiceParts, cache: RangeCache): void {
-  const { upstream, metrics, namespace } = parts;
+  const { upstream, calls, metrics, namespace, order } = parts;
   table.unary(methods.range, (call, request, bytes) => {
     // Of a caller with a token the cache does not know what the caller may read.
     const isShared = !hasToken(call.metadata);
-    if (request.serializable && isShared && answeredFrom(cache, call, request, metrics)) return;
-    if (refusesEmptyKey(call, request.key, namespace)) return;
-    const passed =
-      namespace === undefined ? bytes : methods.range.request.encode(namespace.within(request));
+    if (request.serializable && isShared && answeredFrom(cache, call, request, metrics, order))
+      return;
     const entry = isShared ? cache.expect(request) : undefined;
-    const hooks = new ReadHooks(cache, entry, namespace);
-    passUnary(upstream, call, passed, hooks, REPEATABLE);
+    calls.range(call, request, bytes, entry && new ReadHooks(cache, entry));
   });
   if (namespace === undefined) return;
   const { rangeStream } = methods;
@@ -74,29 +76,19 @@ function registerRange(table: ServiceTable, parts: KvServiceParts, cache: RangeC
 /** Keeps the answer to a read. */
 class ReadHooks implements UnaryHooks {
   readonly #cache: RangeCache;
-  /** Undefined if the answer is for the caller alone. */
-  readonly #entry: CacheEntry | undefined;
-  readonly #namespace: Namespace | undefined;
+  readonly #entry: CacheEntry;
 
-  constructor(cache: RangeCache, entry: CacheEntry | undefined, namespace: Namespace | undefined) {
+  constructor(cache: RangeCache, entry: CacheEntry) {
     this.#cache = cache;
     this.#entry = entry;
-    this.#namespace = namespace;
   }
 
-  onReply(reply: Uint8Array): Uint8Array {
-    const { response } = methods.range;
-    const namespace = this.#namespace;
-    const answer =
-      namespace === undefined
-        ? reply
-        : response.encode(namespace.rangeResponse(response.decode(reply)));
-    if (this.#entry !== undefined) this.#cache.fill(this.#entry, answer);
-    return answer;
+  onReply(reply: Uint8Array): undefined {
+    this.#cache.fill(this.#entry, reply);
   }
 
   onFailure(): void {
-    if (this.#entry !== undefined) this.#cache.forget(this.#entry);
+    this.#cache.forget(this.#entry);
   }
 }
 
@@ -105,6 +97,7 @@ function answeredFrom(
   call: UnaryCall,
   request: etcdserverpb.RangeRequest,
   metrics: ProxyMetrics,
+  order: ReadOrder | undefined,
 ): boolean {
   if (cache.isCompacted(request)) {
     metrics.cacheHits.value++;
@@ -112,7 +105,7 @@ function answeredFrom(
     return true;
   }
   const reply = cache.find(request);
-  if (reply === undefined) {
+  if (reply === undefined || order?.admits(reply, order.revision) === false) {
     metrics.cacheMisses.value++;
     return false;
   }
@@ -124,19 +117,15 @@ function answeredFrom(
 /** Drops answers about what a write may change, before it is passed on and when it is answered. */
 abstract class WriteHooks implements UnaryHooks {
   protected readonly cache: RangeCache;
-  readonly #changed: ((reply: Uint8Array) => Uint8Array) | undefined;
 
-  /** `changed`: what clients get for an answer of the cluster; undefined for the same. */
-  constructor(cache: RangeCache, changed: ((reply: Uint8Array) => Uint8Array) | undefined) {
+  constructor(cache: RangeCache) {
     this.cache = cache;
-    this.#changed = changed;
   }
 
   abstract drop(): void;
 
-  onReply(reply: Uint8Array): Uint8Array | undefined {
+  onReply(): undefined {
     this.drop();
-    return this.#changed?.(reply);
   }
 
   onFailure(): void {
@@ -148,8 +137,8 @@ class KeyHooks extends WriteHooks {
   /** One char per byte. */
   readonly #key: string;
 
-  constructor(cache: RangeCache, key: Uint8Array, changed: WriteChange) {
-    super(cache, changed);
+  constructor(cache: RangeCache, key: Uint8Array) {
+    super(cache);
     this.#key = latin1FromBytes(key);
   }
 
@@ -161,8 +150,8 @@ class KeyHooks extends WriteHooks {
 class RangesHooks extends WriteHooks {
   readonly #ranges: readonly ChangedRange[];
 
-  constructor(cache: RangeCache, ranges: readonly ChangedRange[], changed: WriteChange) {
-    super(cache, changed);
+  constructor(cache: RangeCache, ranges: readonly ChangedRange[]) {
+    super(cache);
     this.#ranges = ranges;
   }
 
@@ -171,57 +160,28 @@ class RangesHooks extends WriteHooks {
   }
 }
 
-type WriteChange = ((reply: Uint8Array) => Uint8Array) | undefined;
-
 /** As in a request, one char per byte. */
 interface ChangedRange {
   readonly from: string;
   readonly end: string;
 }
 
-function registerWrites(table: ServiceTable, parts: KvServiceParts, cache: RangeCache): void {
-  const { upstream, namespace } = parts;
-  const { put, deleteRange, txn } = methods;
-  const ofPut: WriteChange =
-    namespace &&
-    ((reply) => put.response.encode(namespace.putResponse(put.response.decode(reply))));
-  const ofDelete: WriteChange =
-    namespace &&
-    ((reply) =>
-      deleteRange.response.encode(namespace.deleteResponse(deleteRange.response.decode(reply))));
-  const ofTxn: WriteChange =
-    namespace &&
-    ((reply) => txn.response.encode(namespace.txnResponse(txn.response.decode(reply))));
-  const pass = (call: UnaryCall, bytes: Uint8Array, hooks: WriteHooks): void => {
+function registerWrites(table: ServiceTable, { calls }: KvServiceParts, cache: RangeCache): void {
+  table.unary(methods.put, (call, request, bytes) => {
+    const hooks = new KeyHooks(cache, request.key);
     hooks.drop();
-    passUnary(upstream, call, bytes, hooks);
-  };
-  table.unary(put, (call, request, bytes) => {
-    if (refusesEmptyKey(call, request.key, namespace)) return;
-    const passed = namespace === undefined ? bytes : put.request.encode(namespace.put(request));
-    pass(call, passed, new KeyHooks(cache, request.key, ofPut));
+    calls.put(call, request, bytes, hooks);
   });
-  table.unary(deleteRange, (call, request, bytes) => {
-    if (refusesEmptyKey(call, request.key, namespace)) return;
-    const passed =
-      namespace === undefined ? bytes : deleteRange.request.encode(namespace.within(request));
-    pass(call, passed, new RangesHooks(cache, [changedRange(request)], ofDelete));
+  table.unary(methods.deleteRange, (call, request, bytes) => {
+    const hooks = new RangesHooks(cache, [changedRange(request)]);
+    hooks.drop();
+    calls.deleteRange(call, request, bytes, hooks);
   });
-  table.unary(txn, (call, request, bytes) => {
-    const passed = namespace === undefined ? bytes : txn.request.encode(namespace.txn(request));
-    pass(call, passed, new RangesHooks(cache, rangesOf(request), ofTxn));
+  table.unary(methods.txn, (call, request, bytes) => {
+    const hooks = new RangesHooks(cache, rangesOf(request));
+    hooks.drop();
+    calls.txn(call, request, bytes, hooks);
   });
-}
-
-/** Below a prefix an empty key would be the prefix itself. */
-function refusesEmptyKey(
-  call: UnaryCall,
-  key: Uint8Array,
-  namespace: Namespace | undefined,
-): boolean {
-  if (namespace === undefined || key.length > 0) return false;
-  failWith(call, 'EMPTY_KEY');
-  return true;
 }
 
 /** Whatever the transaction may change, and what it compares: a client may have seen a newer value. */

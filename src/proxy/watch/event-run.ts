@@ -6,7 +6,7 @@
 //   KeyValue:  … mod_revision 3 …
 
 import { varintSize, writeVarint } from '../../base/index.ts';
-import { WireCursor } from './wire-cursor.ts';
+import { WireCursor } from '../calls/wire-cursor.ts';
 
 const EVENTS_TAG = 0x5a;
 const EVENT_TYPE = 1;

@@ -1,7 +1,7 @@
 // A watch response of the cluster, as it is handed on: the envelope as values, the events as bytes.
 
 import { EMPTY_BYTES, utf8FromBytes } from '../../base/index.ts';
-import { WireCursor } from './wire-cursor.ts';
+import { WireCursor } from '../calls/wire-cursor.ts';
 
 const HEADER = 1;
 const WATCH_ID = 2;

@@ -174,7 +174,7 @@ function keepaliveFlags(): Flag[] {
 
 function experimentalFlags(): Flag[] {
   return [
-    truth('enable-pprof', 'not available'),
+    truth('enable-pprof', 'serve profiles of this process at /debug/pprof/'),
     truth('debug', 'log debug messages'),
     truth(
       'experimental-serializable-ordering',

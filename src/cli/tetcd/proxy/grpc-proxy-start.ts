@@ -1,21 +1,17 @@
 // `tetcd grpc-proxy start`: the settings of a gRPC proxy, checked as etcd does.
 
 import type { Env, StreamAddress } from '../../../env/index.ts';
+import type { MethodStats } from '../../../grpc/index.ts';
 import type { ServerTls } from '../../../net/index.ts';
 import { startGrpcProxy } from '../../../proxy/index.ts';
-import type { Logger } from '../../../server/index.ts';
+import { type Logger, openProcessProfiles } from '../../../server/index.ts';
 import { checkedConnect, discoveredEndpoints } from './discovered-endpoints.ts';
 import type { GrpcProxyFlags } from './grpc-proxy-flags.ts';
 import { checkTlsFlags, clusterTls, listenTls } from './grpc-proxy-tls.ts';
 
 /** Flags of etcd that this release has not, with how to tell that one is given. */
 const MISSING: ReadonlyArray<readonly [name: string, isGiven: (flags: GrpcProxyFlags) => boolean]> =
-  [
-    ['enable-pprof', (flags) => flags.enablePprof],
-    ['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== ''],
-    ['experimental-serializable-ordering', (flags) => flags.experimentalSerializableOrdering],
-    ['experimental-enable-grpc-logging', (flags) => flags.experimentalEnableGrpcLogging],
-  ];
+  [['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== '']];
 
 /** Resolves when it listens, with what closes it. Rejects with the text for standard error. */
 export async function startProxy(
@@ -47,10 +43,19 @@ export async function startProxy(
     receiveBytesMax: limitOf(flags.maxRecvBytes, 2 ** 31 - 1),
     advertisedUrl: flags.advertiseClientUrl,
     namespace: flags.namespace,
+    ordersReads: flags.experimentalSerializableOrdering,
+    logsCalls: flags.experimentalEnableGrpcLogging,
+    openPages: flags.enablePprof ? (methods) => openPprof(methods, env, log) : undefined,
     registration: registrationOf(flags),
   });
   log.info('started gRPC proxy', { address: flags.listenAddr });
   return () => proxy.close();
+}
+
+async function openPprof(methods: readonly MethodStats[], env: Env, log: Logger) {
+  const pages = await openProcessProfiles({ env, log, grpc: { methods } });
+  log.info('gRPC proxy enabled pprof', { path: '/debug/pprof' });
+  return pages;
 }
 
 function check(flags: GrpcProxyFlags): void {

@@ -45,7 +45,11 @@ async function serve(command: Started, receiveStopSignals: ReceiveStopSignals): 
   const stopping = new StopSignals(log, env.timers, receiveStopSignals);
   const manager = new ServiceManager(log, env.timers, process.env['NOTIFY_SOCKET']);
   try {
-    const close = await start(command, env, log);
+    const close = await Promise.race([start(command, env, log), stopping.whenRequested]);
+    if (close === undefined) {
+      stopping.end();
+      return;
+    }
     stopping.acceptServing();
     void manager.notify('READY=1');
     await stopping.whenRequested;

@@ -75,5 +75,5 @@ export class WireCursor {
 }
 
 function malformed(): TetcdError {
-  return new TetcdError(ERROR_CODES.MALFORMED, 'a member sent a watch response that is cut off');
+  return new TetcdError(ERROR_CODES.MALFORMED, 'a member sent an answer that is cut off');
 }
