@@ -100,7 +100,12 @@ test('directories that do not belong together, or are damaged, are not recovered
   const other = [{ name: 'b', peerURLs: ['http://10.0.0.2:1'] }];
   const target = { dataDir: '/other', walDir: '', name: 'b', founders: other, token: 't' };
   await restoreSnapshot(env, '/saved', target, { skipHashCheck: false, bumpRevision: 0n });
-  const plan = (...dirs: string[]) => planRecovery(env, dirs, {});
+  const plan = (...dirs: string[]) =>
+    planRecovery(
+      env,
+      dirs.map((dataDir) => ({ dataDir, walDir: '' })),
+      {},
+    );
   expect(await plan('/data')).toMatchObject({ voters: 1, mayLoseAcknowledged: false });
   await expect(plan('/data', '/other')).rejects.toThrow('are of different clusters: /data is of');
   await expect(plan('/data', '/data')).rejects.toThrow('are both of member');

@@ -59,8 +59,9 @@ async function entriesOf(env: OfflineEnv, wal: string): Promise<readonly raftpb.
     try {
       return (await readWal(env, wal, { index, term })).entries;
     } catch (error) {
-      // The segments that held it have been removed.
-      if (!hasCode(error, ERROR_CODES.NOT_FOUND)) throw error;
+      // Segments before it were removed, or a snapshot took the place of entries before it.
+      if (!hasCode(error, ERROR_CODES.NOT_FOUND) && !hasCode(error, ERROR_CODES.CORRUPT))
+        throw error;
       failure ??= error;
     }
   }

@@ -1,5 +1,6 @@
 // What works on a directory or file without a member. Nothing here knows a running server.
 
+export { backupDirectory } from './backup.ts';
 export { checkDirectory, type DirectoryCheck } from './check-directory.ts';
 export { type DataDirectory, dataDirectoryOf } from './data-directory.ts';
 export { type LockOptions, mustBeFile } from './database-file.ts';

@@ -37,3 +37,8 @@ export async function readMemberLog(env: OfflineEnv, wal: string): Promise<Membe
   const last = { index: lastIndex, term: lastTerm };
   return { memberId, clusterId, hardState, base, entries, last };
 }
+
+/** Of the base or of an entry; undefined if the log does not have it. */
+export function termOf({ base, entries }: MemberLog, index: LogIndex): Term | undefined {
+  return index === base.index ? base.term : entries[index - base.index - 1]?.term;
+}

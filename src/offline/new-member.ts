@@ -1,21 +1,23 @@
 // The directory of a member of a new cluster that begins with the content of a database file.
 //
 // The log of a restored one holds an entry for each founder, all committed, and a snapshot that covers them;
-// that of a recovered one begins with a snapshot at the database's entry, and holds what followed it. The
-// order, so that no member starts on a part of it:
+// that of a recovered one begins with a snapshot at the database's entry, and holds what followed it; that
+// of a backup begins with the snapshot of the log that it was made of. The order, so that no member starts
+// on a part of it:
 //
 //     member/snap/db     a copy, then changed: identity, index, term, configuration; synced
 //     member/snap/….snap the membership at the last entry; synced
 //     the log            made beside its place, complete, and given its name last
 
 import { dirname, resolve } from 'node:path';
-import { ERROR_CODES, invariant, type Term, TetcdError } from '../base/index.ts';
+import { ERROR_CODES, invariant, TetcdError } from '../base/index.ts';
 import { openDatabase, type ReadTransaction } from '../bbolt/index.ts';
 import { OPEN_MODES } from '../env/index.ts';
 import {
   bootstrapClusterId,
   bootstrapMembers,
   Cluster,
+  type ClusterVersion,
   CONF_CHANGE,
   confChangeContext,
   emptyState,
@@ -45,26 +47,43 @@ const FIRST_TERM = 1;
 const ENTRY_CONF_CHANGE = 1;
 const STAGING_SUFFIX = '.new';
 
-/** Who the member is to be, and where. */
-export interface NewMember {
+/** Where a directory is to be made. */
+export interface NewPlace {
   readonly dataDir: string;
   /** Empty for the place within `dataDir`. */
   readonly walDir: string;
+}
+
+/** Who the member is to be, and where. */
+export interface NewMember extends NewPlace {
   readonly name: string;
   /** All members of the new cluster, this one included. */
   readonly founders: readonly { readonly name: string; readonly peerURLs: readonly string[] }[];
   readonly token: string;
 }
 
-/** What the log holds, and where in it the database is. */
 interface FirstLog {
-  /** Of the snapshot, and of the database. */
-  readonly position: LogPosition;
-  /** Up to the position. */
+  /** What the `.snap` file covers; from its first entry on. */
+  readonly snapshot: LogPosition;
+  /** Up to the snapshot. */
   readonly before: readonly raftpb.Entry[];
-  /** After the position, all of them committed. */
   readonly after: readonly raftpb.Entry[];
-  readonly term: Term;
+  /** At the end of the log. */
+  readonly hardState: raftpb.HardState;
+  /** The cluster's, in the `.snap` file; undefined for none yet. */
+  readonly version: ClusterVersion | undefined;
+}
+
+/** What a directory is made of. */
+interface MemberContent {
+  readonly identity: MadeMember;
+  /** The database to copy; undefined for one with nothing but the identity. */
+  readonly source: ReadTransaction | undefined;
+  /** Gets the copy before the identity is entered. */
+  readonly change: (edit: DatabaseEdit) => void;
+  /** The newest entry whose effects are in the database. */
+  readonly position: LogPosition;
+  readonly log: FirstLog;
 }
 
 /** Identity of a member that was made. */
@@ -85,49 +104,51 @@ export function identityOf({ name, founders, token }: NewMember): MadeMember {
   return { memberId: own.id, clusterId: bootstrapClusterId(members), members };
 }
 
-/** ALREADY_EXISTS, in etcd's words, if there is something in the places of the new member. */
-export async function mustBeFree({ disk }: OfflineEnv, target: NewMember): Promise<void> {
+/**
+ * ALREADY_EXISTS, in etcd's words, if there is something in the places of the new member; `flags` are
+ * what the caller calls the two.
+ */
+export async function mustBeFree(
+  { disk }: OfflineEnv,
+  target: NewPlace,
+  flags = { dataDir: 'data-dir', walDir: 'wal-dir' },
+): Promise<void> {
   const { dataDir } = target;
   const found = await disk.stat(dataDir);
   const isFree = found?.kind === 'directory' && (await disk.list(dataDir)).length === 0;
   if (found !== undefined && !isFree) {
-    const text = `data-dir "${dataDir}" not empty or could not be read`;
+    const text = `${flags.dataDir} "${dataDir}" not empty or could not be read`;
     throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, text);
   }
   const { wal } = dataDirectoryOf(target);
   if ((await disk.stat(wal)) === undefined) return;
-  throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, `wal-dir "${wal}" exists`);
+  throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, `${flags.walDir} "${wal}" exists`);
 }
 
 /**
- * Makes the directory, with the database as `source` has it; `change` gets it before it is used. If
- * anything fails, what was made is removed again. Rejects as {@link mustBeFree} does, and with DISK_FULL
- * and DISK_FAILED.
+ * Makes the directory. If anything fails, what was made is removed again. Rejects as {@link mustBeFree}
+ * does, and with DISK_FULL and DISK_FAILED.
  */
 export async function makeMember(
   env: OfflineEnv,
-  target: NewMember,
-  source: ReadTransaction,
-  change: (edit: DatabaseEdit) => void,
-  log: FirstLog = foundingLog(target),
-): Promise<MadeMember> {
-  const made = identityOf(target);
-  await mustBeFree(env, target);
-  const directory = dataDirectoryOf(target);
+  place: NewPlace,
+  { identity, source, change, position, log }: MemberContent,
+): Promise<void> {
+  await mustBeFree(env, place);
+  const directory = dataDirectoryOf(place);
   const staging = `${directory.wal}${STAGING_SUFFIX}`;
   const files = new FirstFiles(env.disk);
   try {
     await files.makeDirectory(directory.snap, 2);
     await files.makeDirectory(dirname(directory.wal), 0);
-    await copyDatabase(env, source, directory.database);
+    if (source !== undefined) await copyDatabase(env, source, directory.database);
     await enterIdentity(env, directory, (edit) => {
       change(edit);
-      writeIdentity(edit, made, log.position);
+      writeIdentity(edit, identity, position);
     });
-    await writeLog(env, { staging, snap: directory.snap }, made, log);
+    await writeLog(env, { staging, snap: directory.snap }, identity, log);
     await env.disk.rename(staging, directory.wal);
     await env.disk.syncDirectory(dirname(directory.wal));
-    return made;
   } catch (error) {
     await takeBack(env, files, [staging, `${staging}.tmp`, ...snapshotsOf(directory)]);
     throw error;
@@ -200,33 +221,35 @@ function writeIdentity(
   edit.set(BUCKET.META, META_KEY.CONF_STATE, encodeConfState(confStateOfMembers(members)));
 }
 
-/** Each founder is added by an entry of its own. */
-function foundingLog(target: NewMember): FirstLog {
-  const { members } = identityOf(target);
+/** Each founder is added by an entry of its own; the database is as of these. */
+export function founding(
+  identity: MadeMember,
+): Pick<MemberContent, 'identity' | 'position' | 'log'> {
+  const { members } = identity;
   const position = { index: members.length, term: FIRST_TERM };
-  return { position, before: members.map(entryOf), after: [], term: FIRST_TERM };
+  // All have voted for the first founder, as in etcd's restored logs.
+  const hardState = { term: FIRST_TERM, vote: members[0]!.id, commit: position.index };
+  const before = members.map(entryOf);
+  const log = { snapshot: position, before, after: [], hardState, version: undefined };
+  return { identity, position, log };
 }
 
 async function writeLog(
   env: OfflineEnv,
   places: { readonly staging: string; readonly snap: string },
   { memberId, clusterId, members }: MadeMember,
-  { position, before, after, term }: FirstLog,
+  { snapshot, before, after, hardState, version }: FirstLog,
 ): Promise<void> {
+  invariant(snapshot.index <= hardState.commit, 'what a snapshot covers is committed');
   const metadata = etcdserverpb.MetadataCodec.encode({ nodeID: memberId, clusterID: clusterId });
   const wal = await createWal(env, places.staging, metadata);
   try {
-    // In the term of the first entries all have voted for the first founder, as in etcd's restored logs.
-    const vote = before.length > 0 ? members[0]!.id : 0n;
-    const covered = { term, vote, commit: position.index };
-    if (before.length > 0) await append(wal, before, covered);
-    const confState = confStateOfMembers(members);
-    const data = writeV2Store({ members, removed: [], version: undefined });
-    const snapshot = { ...position, confState };
-    await writeSnapFile(env.disk, places.snap, { data, metadata: snapshot });
-    await wal.saveSnapshot(snapshot);
-    if (before.length === 0) await append(wal, [], covered);
-    if (after.length > 0) await append(wal, after, { term, vote, commit: after.at(-1)!.index });
+    if (before.length > 0) await append(wal, before, hardState);
+    const covered = { ...snapshot, confState: confStateOfMembers(members) };
+    const data = writeV2Store({ members, removed: [], version });
+    await writeSnapFile(env.disk, places.snap, { data, metadata: covered });
+    await wal.saveSnapshot(covered);
+    if (before.length === 0 || after.length > 0) await append(wal, after, hardState);
   } finally {
     await wal.close();
   }

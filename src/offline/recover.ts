@@ -19,13 +19,15 @@ import { checkDirectory, type Problem } from './check-directory.ts';
 import { dataDirectoryOf } from './data-directory.ts';
 import type { LockOptions } from './database-file.ts';
 import { type MemberDatabase, readingMemberDatabase } from './member-database.ts';
-import { type LogPosition, type MemberLog, readMemberLog } from './member-log.ts';
-import { type MadeMember, makeMember, type NewMember } from './new-member.ts';
+import { type LogPosition, type MemberLog, readMemberLog, termOf } from './member-log.ts';
+import { identityOf, type MadeMember, makeMember, type NewMember } from './new-member.ts';
 import type { OfflineEnv } from './types.ts';
 
 /** What a surviving directory has. */
 interface Survivor {
   readonly dataDir: string;
+  /** Empty for the place within `dataDir`. */
+  readonly walDir: string;
   /** Why it cannot be used; empty for a sound one. */
   readonly problems: readonly Problem[];
   readonly log: MemberLog | undefined;
@@ -59,13 +61,13 @@ export interface RecoveryPlan {
  */
 export async function planRecovery(
   env: OfflineEnv,
-  dataDirs: readonly string[],
+  directories: readonly Pick<Survivor, 'dataDir' | 'walDir'>[],
   lock: LockOptions,
 ): Promise<RecoveryPlan> {
   const survivors: Survivor[] = [];
-  for (const dataDir of dataDirs) {
-    const found = await checkDirectory(env, { ...lock, dataDir });
-    survivors.push({ dataDir, ...found, position: positionOf(found.log, found.database) });
+  for (const directory of directories) {
+    const found = await checkDirectory(env, { ...lock, ...directory });
+    survivors.push({ ...directory, ...found, position: positionOf(found.log, found.database) });
   }
   mustBeOneCluster(survivors);
   survivors.sort(
@@ -143,32 +145,30 @@ interface RecoveredMember extends MadeMember {
 /** Makes the directory of the plan. Rejects as {@link makeMember} does, with nothing made. */
 export function recoverMember(
   env: OfflineEnv,
-  { chosen: { dataDir } }: RecoveryPlan,
+  { chosen }: RecoveryPlan,
   target: NewMember,
   lock: LockOptions,
 ): Promise<RecoveredMember> {
-  const { database: path, wal } = dataDirectoryOf({ dataDir });
+  const { database: path, wal } = dataDirectoryOf(chosen);
   return readingMemberDatabase(env, path, lock, async (found, database) => {
     const log = await readMemberLog(env, wal);
     const index = found.consistentIndex;
     const after = log.entries.filter((entry) => entry.index > index).map(withoutMembership);
-    const position = { index, term: termAt(index, log, found) };
+    // As the log has it: files of releases up to 3.4 have no term.
+    const position = { index, term: termOf(log, index) ?? found.term };
     const term = Math.max(log.hardState.term, position.term, after.at(-1)?.term ?? 0);
     const source = database.beginRead();
     try {
-      const first = { position, before: [], after, term };
-      const made = await makeMember(env, target, source, () => undefined, first);
-      return { ...made, revision: found.revision, replayed: after.length };
+      const identity = identityOf(target);
+      const hardState = { term, vote: 0n, commit: after.at(-1)?.index ?? index };
+      const first = { snapshot: position, before: [], after, hardState, version: undefined };
+      const change = (): void => undefined;
+      await makeMember(env, target, { identity, source, change, position, log: first });
+      return { ...identity, revision: found.revision, replayed: after.length };
     } finally {
       source.close();
     }
   });
-}
-
-/** Of the database's entry: as the log has it, since files of releases up to 3.4 have no term. */
-function termAt(index: LogIndex, { base, entries }: MemberLog, { term }: MemberDatabase): number {
-  if (index === base.index) return base.term;
-  return entries[index - base.index - 1]?.term ?? term;
 }
 
 /** An entry that concerns the members of the old cluster has no effect in the new one. */

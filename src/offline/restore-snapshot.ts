@@ -14,6 +14,7 @@ import type { DatabaseEdit } from './database-edit.ts';
 import { type LockOptions, readingDatabase } from './database-file.ts';
 import { visitAsMember } from './member-database.ts';
 import {
+  founding,
   identityOf,
   type MadeMember,
   makeMember,
@@ -70,12 +71,14 @@ async function makeOf(
   let revision: Revision = 0;
   const source = database.beginRead();
   try {
-    const made = await makeMember(env, target, source, (edit) => {
+    const identity = identityOf(target);
+    const change = (edit: DatabaseEdit): void => {
       const newest = edit.lastKey(BUCKET.KEY);
       revision = newest === undefined ? 0 : mainOfKey(newest);
       if (bumpRevision > 0n) revision = bump(edit, revision, bumpRevision);
-    });
-    return { ...made, revision };
+    };
+    await makeMember(env, target, { ...founding(identity), source, change });
+    return { ...identity, revision };
   } finally {
     source.close();
   }

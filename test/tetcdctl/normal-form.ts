@@ -76,6 +76,8 @@ function withNames(text: string, known: Known): string {
   return (
     result
       .replace(HEADER, '<header>')
+      // Up to 3.7.1 the status of a member has the term twice in this form.
+      .replace(/(?<="RaftIndex" : .*\n)"RaftTerm" : \d+\n/g, '')
       .replace(/memory used : -?[\d.]+ MB/, 'memory used : <n> MB')
       // A size, which depends on the ids.
       .replace(/larger than max \(\d+ vs/, 'larger than max (<n> vs')

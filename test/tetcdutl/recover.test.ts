@@ -1,6 +1,6 @@
 // A cluster of three loses two members for good, and goes on as a new one from what is left.
 
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Cluster } from '../cluster/cluster.ts';
@@ -79,6 +79,46 @@ describeWith('a lost cluster', [ours, newest], () => {
     await fill(member.endpoint, 1);
     await member.stop();
     await member.restart();
+  });
+
+  test('is recovered from logs in directories of their own', async () => {
+    const servers = Array(3).fill({ program: program('ours') });
+    const cluster = await Cluster.start({ servers, flags: LATE });
+    clusters.push(cluster);
+    const leader = await cluster.leader();
+    await fill(leader.endpoint, 0);
+    await cluster.caughtUp();
+    const contents = await observe(leader.endpoint);
+    for (const member of cluster.members) await member.kill();
+    const tool = Side.ours();
+    places.push(tool.directory);
+    const left = cluster.members.slice(1);
+    const dirs = left.map(({ directory }) => directory);
+    const logs = dirs.map((directory, i) => {
+      renameSync(join(directory, 'member', 'wal'), tool.path(`log=${i}`));
+      return `--wal-dir-of=${directory}=log=${i}`;
+    });
+    const before = tool.contents();
+    const refusals: [string[], RegExp][] = [
+      [[], /none of the directories is sound/],
+      [['--wal-dir-of=elsewhere=log'], /"elsewhere=log": not <surviving data dir>=<wal dir>/],
+      [[`--wal-dir-of=${dirs[0]}=`], /not <surviving data dir>=<wal dir>/],
+      [[logs[0]!, logs[0]!], /names two logs of/],
+      // Of another member.
+      [[`--wal-dir-of=${dirs[0]}=log=1`, logs[1]!], /are both of member/],
+    ];
+    for (const [flags, text] of refusals) {
+      const result = await tool.run(['recover', ...dirs, '--data-dir=out', '--write', ...flags]);
+      expect(result.code, flags.join(' ')).not.toBe(0);
+      expect(result.stderr, flags.join(' ')).toMatch(text);
+      expect(tool.contents()).toEqual(before);
+    }
+    const made = await tool.run(['recover', ...dirs, '--data-dir=out', '--write', ...logs]);
+    expect(made).toMatchObject({ code: 0 });
+    expect(made.stdout).toContain('every acknowledged write is here\n');
+    const member = await Member.start(program('ours'), { directory: tool.path('out') });
+    members.push(member);
+    expect(await observe(member.endpoint)).toEqual(contents);
   });
 
   test('a directory in use is not recovered from, nor checked', async () => {

@@ -8,6 +8,7 @@ import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
 import { type Program, runProgram } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
+import { addBackup } from './backup.ts';
 import { addCheck } from './check.ts';
 import { type CommandTree, type Tools, toolsOf } from './command.ts';
 import { addDefrag } from './defrag.ts';
@@ -43,7 +44,7 @@ class Tetcdutl implements Program<Tools> {
     for (const flag of globalFlags()) root.addOption(flag);
     addCompletion(root, tree);
     for (const add of [addDefrag, addHashKv, addMigrate, addSnapshot, addVersion]) add(root, tree);
-    for (const add of [addCheck, addDump, addPreflight, addRecover]) add(root, tree);
+    for (const add of [addBackup, addCheck, addDump, addPreflight, addRecover]) add(root, tree);
     addHelp(root, tree);
   }
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { formatId } from '../../membership/index.ts';
 import { planRecovery, type RecoveryPlan, recoverMember } from '../../offline/index.ts';
 import { EXIT, ExitError } from '../shell/exit.ts';
-import { boolFlag } from '../shell/flags.ts';
+import { boolFlag, stringsFlag } from '../shell/flags.ts';
 import { goJson } from '../shell/go-json.ts';
 import { textOfWord } from '../shell/words.ts';
 import type { CommandTree } from './command.ts';
@@ -12,6 +12,7 @@ import { type NewMemberOptions, newMemberFlags, newMemberOf } from './new-member
 import { mustBeTextOrJson } from './output.ts';
 
 interface RecoverOptions extends NewMemberOptions {
+  readonly walDirOf: readonly string[];
   readonly write: boolean;
   readonly writeOut: string;
 }
@@ -27,6 +28,11 @@ a new cluster, with a new identity; without it nothing is made. The surviving di
 not changed; no member may use them.`,
     flags: [
       ...newMemberFlags(''),
+      stringsFlag({
+        flag: '--wal-dir-of',
+        help: 'where the log of a surviving directory is, if elsewhere, as <data dir>=<wal dir>',
+        initial: [],
+      }),
       boolFlag({ flag: '--write', help: 'make the directory, after what is said was read' }),
     ],
     run: async ({ io, words, options, env, lock, report }) => {
@@ -41,7 +47,8 @@ not changed; no member may use them.`,
       const alone = urls.split(',').map((url) => `${name}=${url}`);
       const initialCluster = options.initialCluster || alone.join(',');
       const target = await newMemberOf(env, { ...options, initialCluster });
-      const plan = await planRecovery(env, words.map(textOfWord), lock);
+      const directories = directoriesOf(words.map(textOfWord), options.walDirOf);
+      const plan = await planRecovery(env, directories, lock);
       io.out(options.writeOut === 'json' ? planJson(plan) : planText(plan));
       if (!options.write) {
         report('nothing was made: repeat it with --write', { 'data-dir': target.dataDir });
@@ -57,6 +64,35 @@ not changed; no member may use them.`,
       });
     },
   });
+}
+
+interface SurvivingDirectory {
+  readonly dataDir: string;
+  /** Empty for the place within. */
+  readonly walDir: string;
+}
+
+/** BAD_ARGS for a log of a directory that is not among them, and for a second log of one. */
+function directoriesOf(
+  dataDirs: readonly string[],
+  walDirsOf: readonly string[],
+): SurvivingDirectory[] {
+  const walDirs = new Map<string, string>();
+  for (const pair of walDirsOf) {
+    // Paths may have a = in them: the longest one that fits.
+    const fitting = dataDirs.filter((each) => pair.startsWith(`${each}=`));
+    const dataDir = fitting.sort((a, b) => b.length - a.length)[0];
+    const walDir = dataDir === undefined ? '' : pair.slice(dataDir.length + 1);
+    if (dataDir === undefined || walDir === '') {
+      const text = `--wal-dir-of ${JSON.stringify(pair)}: not <surviving data dir>=<wal dir>`;
+      throw new ExitError(EXIT.BAD_ARGS, text);
+    }
+    if (walDirs.has(dataDir)) {
+      throw new ExitError(EXIT.BAD_ARGS, `--wal-dir-of names two logs of ${dataDir}`);
+    }
+    walDirs.set(dataDir, walDir);
+  }
+  return dataDirs.map((dataDir) => ({ dataDir, walDir: walDirs.get(dataDir) ?? '' }));
 }
 
 function planJson(plan: RecoveryPlan): string {

@@ -174,8 +174,8 @@ export class FieldsPrinter extends PartialPrinter {
       this.#field('DBSizeQuota', status.dbSizeQuota);
       this.#field('Leader', status.leader);
       this.#field('IsLearner', status.isLearner);
+      // The term is in the header: etcdctl up to 3.7.1 prints it here once more.
       this.#field('RaftIndex', status.raftIndex);
-      this.#field('RaftTerm', status.raftTerm);
       this.#field('RaftAppliedIndex', status.raftAppliedIndex);
       this.#field('Errors', `[${status.errors.join(' ')}]`);
       this.#field('Endpoint', goQuote(endpoint));
