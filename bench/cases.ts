@@ -25,6 +25,8 @@ export interface Sizes {
   readonly events: number;
   readonly putsPerSecond: number;
   readonly quietMs: number;
+  /** The same beside the file of 2 GB: as long as a defragmentation of it takes to give back its space. */
+  readonly quietMsLarge: number;
   /** Entries that a member of a cluster misses and catches up with. */
   readonly missed: number;
   /** Leaders killed one after the other in one run. */
@@ -45,6 +47,7 @@ export const CANONICAL: Sizes = {
     events: 1_000,
     putsPerSecond: 1_000,
     quietMs: 1_000,
+    quietMsLarge: 6_000,
   },
   ...{ keysLarge: 500_000, largeBytes: 4_000, missed: 100_000, failovers: 5 },
   ...{ idle: 5_000, stormMs: 5_000, logins: 1_000 },
@@ -53,6 +56,7 @@ export const CANONICAL: Sizes = {
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
+  quietMsLarge: 50,
   ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
 };
 
@@ -209,6 +213,7 @@ async function runStalls(
   context: Context,
   prepared: string,
   operations: readonly StallOperation[],
+  quietMs = context.sizes.quietMs,
 ) {
   const { directories, sizes } = context;
   const directory = directories.copy(prepared);
@@ -218,7 +223,7 @@ async function runStalls(
     await server.observe();
     for (const operation of operations) {
       const result = await load({
-        ...{ kind: 'stall', operation, keys: sizes.keysMany, quietMs: sizes.quietMs },
+        ...{ kind: 'stall', operation, keys: sizes.keysMany, quietMs },
         ...{ endpoint: server.endpoint, putsPerSecond: sizes.putsPerSecond },
       });
       const seen = await server.observe();
@@ -238,12 +243,21 @@ async function runStalls(
   return results;
 }
 
-/** The only operation of its process, on a file of 2 GB. */
-async function runLargeDefragment(program: Program, context: Context): Promise<Measurement> {
-  const { directories, sizes } = context;
-  const prepared = await directories.get(program, sizes.keysLarge, 0, sizes.largeBytes);
-  const results = await runStalls(program, context, prepared, ['defragment']);
-  return results.get('defragment')!;
+/** A process with a file of 2 GB: first nothing but puts, then a defragmentation beside them. */
+function large(operation: 'none' | 'defragment', name: string, title: string): Case {
+  const run: Case['run'] = async (program, context) => {
+    const key = `large ${program.name} ${context.round}`;
+    let results = stalls.get(key);
+    if (results === undefined) {
+      const { keysLarge, largeBytes, quietMsLarge } = context.sizes;
+      const prepared = await context.directories.get(program, keysLarge, 0, largeBytes);
+      const operations = ['none', 'defragment'] as const;
+      results = await runStalls(program, context, prepared, operations, quietMsLarge);
+      stalls.set(key, results);
+    }
+    return results.get(operation)!;
+  };
+  return { name, title, run };
 }
 
 function stall(operation: StallOperation, title: string): Case {
@@ -346,5 +360,6 @@ export const CASES: readonly Case[] = [
   stall('defragment', 'Defragment under puts'),
   stall('delete-all', 'Delete of everything under puts'),
   stall('compact', 'Compaction under puts'),
-  { name: 'defragment', title: 'Defragment 2 GB under puts', run: runLargeDefragment },
+  large('none', 'defragment-none', '2 GB: puts alone'),
+  large('defragment', 'defragment', '2 GB: puts beside a defragmentation'),
 ];

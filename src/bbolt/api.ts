@@ -247,11 +247,8 @@ export interface Database {
   beginWrite(): Promise<WriteTransaction>;
   /** As `ReadTransaction.copyTo`, of the last commit. */
   copyTo(write: (chunk: Uint8Array) => Promise<void>): Promise<CopyResult>;
-  /**
-   * Copies the content of the last commit, or of `commit` (a transaction of this database, which may be
-   * closed before this resolves), into `target`; INVALID_ARGUMENT if that holds a bucket already.
-   */
-  compactInto(target: Database, commit?: ReadTransaction): Promise<void>;
+  /** Copies the content into `target`; INVALID_ARGUMENT if that holds a bucket already. */
+  compactInto(target: Database, options?: CompactionOptions): Promise<void>;
   /**
    * Renames the file to `to`, replacing a file of that name; durable when this resolves. Reads and
    * writes go on.
@@ -263,4 +260,23 @@ export interface Database {
   whenReadersAtMost(count: number): Promise<void>;
   /** Waits for the writer, then closes the file. Open snapshots get CLOSED when they need a page. */
   close(): Promise<void>;
+  /**
+   * As `close`; but the space of a file that has lost its name, which the caller has made durable, is
+   * given back in steps before that, so that the syncs of other files wait little. `close` ends it early.
+   */
+  discard(): Promise<void>;
+}
+
+/** How the content of a database is copied into another one. */
+export interface CompactionOptions {
+  /**
+   * What is copied, by default the last commit: a transaction of this database, which may be closed
+   * before the copy is finished.
+   */
+  readonly commit?: ReadTransaction;
+  /**
+   * After each block of the copy, the disk is left to others for so many times as long as the block has
+   * taken. Default 0.
+   */
+  readonly restFactor?: number;
 }

@@ -75,7 +75,18 @@ export const INLINE_SHARE: number = 1 / 4;
 /**
  * Bytes of a compaction between two syncs: what others' syncs of the same disk may have to wait for.
  */
-export const COMPACTION_SYNC_BYTES: number = 4 * 1024 * 1024;
+export const COMPACTION_SYNC_BYTES: number = 1024 * 1024;
+
+/**
+ * A file that lost its name gives back its space in steps of so many bytes, each with a sync and a rest
+ * of so many times its duration. At once, the gigabytes of a file are freed (and on some disks discarded)
+ * by one commit of the file system, for which all syncs wait.
+ */
+export const GIVE_BACK_BYTES: number = 8 * 1024 * 1024;
+export const GIVE_BACK_REST_FACTOR = 2;
+
+/** The longest rest after a block of a compaction or a step of giving back. */
+export const REST_MS_MAX = 100;
 
 /** Milliseconds of CPU that a compaction takes in one turn of the event loop. */
 export const COMPACTION_SLICE_MS = 1;

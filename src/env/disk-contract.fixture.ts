@@ -202,6 +202,22 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     await third.close();
   });
 
+  check('knows when no name leads to it any more', async (disk, root) => {
+    const replaced = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+    const next = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+    const removed = await disk.open(`${root}/c`, OPEN_MODES.CREATE);
+    expect([replaced, next, removed].map((file) => file.isNamed())).toEqual([true, true, true]);
+    await next.rename(`${root}/a`);
+    await disk.remove(`${root}/c`);
+    expect([replaced, next, removed].map((file) => file.isNamed())).toEqual([false, true, false]);
+    // It is still a file.
+    await replaced.write([text('content')], 0);
+    await replaced.truncate(3);
+    expect(await contentOf(replaced)).toBe('con');
+    await Promise.all([replaced.close(), next.close(), removed.close()]);
+    expect(() => next.isNamed()).toThrow(/closed/);
+  });
+
   check('nothing works after close', async (disk, root) => {
     const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     const writing = file.write([new Uint8Array(100_000)], 0);

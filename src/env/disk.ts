@@ -63,6 +63,8 @@ export interface DiskFile {
   readonly path: string;
   /** Current size in bytes, read from the file system. */
   size(): number;
+  /** Whether a name leads to it, its own or another: false once it was removed or replaced. */
+  isNamed(): boolean;
   /**
    * Fills `target` from `position`; returns the bytes read, fewer only at the end of the file.
    * For pages that the operating system has cached (a 4 KiB read takes about 1 us).

@@ -60,6 +60,12 @@ export const CARRY_OVER_TRANSACTION_BYTES: number = 16 * 1024 * 1024;
 export const COMPACTED_SHARE = 0.9;
 
 /**
+ * A defragmentation leaves the disk to others for so many times as long as each block of the copy took:
+ * syncs of the log wait for one block at most, and half of the disk's time is theirs.
+ */
+export const COPY_REST_FACTOR = 1;
+
+/**
  * Free disk space that a defragmentation leaves to others, if the database is not smaller itself: a
  * segment of the log and some batches. Not there, or no longer: it does not begin, or is given up.
  */

@@ -3,6 +3,7 @@
 import { ERROR_CODES, invariant, Slices, TetcdError } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
 import type {
+  CompactionOptions,
   CopyResult,
   Database,
   DatabaseStatistics,
@@ -10,7 +11,7 @@ import type {
   Violation,
   WriteTransaction,
 } from '../api.ts';
-import { WRITERS_WAITING_MAX } from '../limits.ts';
+import { GIVE_BACK_BYTES, GIVE_BACK_REST_FACTOR, WRITERS_WAITING_MAX } from '../limits.ts';
 import { Snapshot } from '../read/read-transaction.ts';
 import { checkDatabase } from '../tools/check.ts';
 import { compactInto } from '../tools/compact.ts';
@@ -20,6 +21,7 @@ import type { Freelist, PageRuns } from './freelist.ts';
 import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 import { Readers } from './readers.ts';
+import { Rests } from './rests.ts';
 
 /** The parts of `Env` that a database uses. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
@@ -56,6 +58,8 @@ export class FileDatabase implements Database, WriteHost {
   /** The error for all further writers: set by a failed commit, or by `close`. */
   #poisonedBy: TetcdError | undefined;
   #closing: Promise<void> | undefined;
+  /** It is closed without giving back its space first. */
+  #hurries = false;
 
   constructor(parts: DatabaseParts) {
     invariant(parts.meta.pageSize === parts.pager.pageSize, 'a database has one page size');
@@ -135,12 +139,13 @@ export class FileDatabase implements Database, WriteHost {
     }
   }
 
-  async compactInto(target: Database, commit?: ReadTransaction): Promise<void> {
+  async compactInto(target: Database, options: CompactionOptions = {}): Promise<void> {
     invariant(target instanceof FileDatabase, 'there is one kind of database');
+    const { commit, restFactor = 0 } = options;
     const snapshot = commit?.fork() ?? this.snapshot();
     invariant(snapshot instanceof Snapshot, 'there is one kind of transaction');
     try {
-      await compactInto(snapshot, target);
+      await compactInto(snapshot, target, new Rests(this.#env, restFactor));
     } finally {
       snapshot.close();
     }
@@ -166,6 +171,12 @@ export class FileDatabase implements Database, WriteHost {
   }
 
   close(): Promise<void> {
+    this.#hurries = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  discard(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -183,7 +194,24 @@ export class FileDatabase implements Database, WriteHost {
     this.pager.closed = true;
     await this.pager.settle();
     this.pager.cache.clear();
-    await this.pager.file.close();
+    try {
+      if (!this.#hurries && !this.pager.file.isNamed()) await this.#giveBack();
+    } finally {
+      await this.pager.file.close();
+    }
+  }
+
+  /** The space of a file that nobody can open any more. */
+  async #giveBack(): Promise<void> {
+    const { file } = this.pager;
+    const rests = new Rests(this.#env, GIVE_BACK_REST_FACTOR);
+    for (let size = file.size(); size > 0 && !this.#hurries; ) {
+      size = Math.max(0, size - GIVE_BACK_BYTES);
+      rests.begin();
+      await file.truncate(size);
+      if (!this.noSync) await file.sync();
+      await rests.rest();
+    }
   }
 
   snapshot(): Snapshot {

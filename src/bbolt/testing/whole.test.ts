@@ -291,11 +291,13 @@ test('compaction of a pinned commit leaves out what was committed later', async 
   tx.createBucket(b('later')).put(b('k'), b('v'));
   await tx.commit();
   const target = await openDatabase(testEnv(new SimDisk({ seed: 2 })), '/new');
-  await database.compactInto(target, pinned);
+  await database.compactInto(target, { commit: pinned });
   expect(contentOf(target.beginRead())).toEqual(expected);
   pinned.close();
   const late = await openDatabase(testEnv(new SimDisk({ seed: 3 })), '/new');
-  await expect(database.compactInto(late, pinned)).rejects.toMatchObject({ code: 'CLOSED' });
+  await expect(database.compactInto(late, { commit: pinned })).rejects.toMatchObject({
+    code: 'CLOSED',
+  });
 });
 
 test('a database that gets the name of another one is found under it after a crash', async () => {

@@ -6,6 +6,7 @@
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
+import type { Rests } from '../file/rests.ts';
 import { BUCKET_DEPTH_MAX, COMPACTION_SLICE_MS, COMPACTION_SYNC_BYTES } from '../limits.ts';
 import { decodeBucketValue, encodeBucketHeader } from '../read/bucket-value.ts';
 import type { Snapshot } from '../read/read-transaction.ts';
@@ -22,7 +23,12 @@ interface CompactionTarget {
   writer(): Promise<Writer>;
 }
 
-export async function compactInto(source: Snapshot, target: CompactionTarget): Promise<void> {
+/** After each block of the new file come `rests`. */
+export async function compactInto(
+  source: Snapshot,
+  target: CompactionTarget,
+  rests: Rests,
+): Promise<void> {
   const writer = await target.writer();
   try {
     if (writer.cursor().first()) {
@@ -32,7 +38,7 @@ export async function compactInto(source: Snapshot, target: CompactionTarget): P
       );
     }
     await writer.commitRoot((builder) => {
-      return new Compaction(source, writer, builder, target.noSync).run();
+      return new Compaction(source, writer, builder, { noSync: target.noSync, rests }).run();
     });
   } finally {
     writer.rollback();
@@ -45,17 +51,24 @@ class Compaction {
   readonly #builder: PageBuilder;
   readonly #blocks: PageBlocks;
   readonly #noSync: boolean;
+  readonly #rests: Rests;
   /** Buckets within buckets, as deep as the one that is being copied. */
   #depth = 0;
   /** Pages that were built when the file was synced last. */
   #syncedPages = 0;
 
-  constructor(source: Snapshot, writer: Writer, builder: PageBuilder, noSync: boolean) {
+  constructor(
+    source: Snapshot,
+    writer: Writer,
+    builder: PageBuilder,
+    { noSync, rests }: { readonly noSync: boolean; readonly rests: Rests },
+  ) {
     this.#source = source;
     this.#writer = writer;
     this.#builder = builder;
     this.#blocks = new PageBlocks(builder);
     this.#noSync = noSync;
+    this.#rests = rests;
   }
 
   /** The page id of the root bucket's tree. */
@@ -122,12 +135,14 @@ class Compaction {
   async #flush(): Promise<boolean> {
     const { file, pageSize } = this.#builder.pager;
     this.#writer.assertGoesOn();
+    this.#rests.begin();
     await this.#blocks.flush();
     const unsynced = (this.#builder.pagesBuilt - this.#syncedPages) * pageSize;
     if (!this.#noSync && unsynced >= COMPACTION_SYNC_BYTES) {
       await file.sync();
       this.#syncedPages = this.#builder.pagesBuilt;
     }
+    await this.#rests.rest();
     this.#writer.assertGoesOn();
     return true;
   }

@@ -37,7 +37,8 @@ class MemoryDisk implements Disk {
       const mayCreate = mode === OPEN_MODES.CREATE || mode === OPEN_MODES.OPEN_OR_CREATE;
       if (!mayCreate) throw missing('open', path);
       this.#assertParent('open', path);
-      node = { kind: 'file', mode: permissions, bytes: new SparseBytes(), lockHolder: undefined };
+      const bytes = new SparseBytes();
+      node = { kind: 'file', mode: permissions, bytes, lockHolder: undefined, named: true };
       this.#nodes.set(key, node);
     }
     const opened = { path, node, mayWrite: mode !== OPEN_MODES.READ };
@@ -84,6 +85,7 @@ class MemoryDisk implements Disk {
       this.#nodes.delete(`${keyOf(from)}/${name}`);
     }
     this.#nodes.delete(keyOf(from));
+    if (replaced?.kind === 'file') replaced.named = false;
     this.#nodes.set(keyOf(to), node);
   }
 
@@ -92,12 +94,12 @@ class MemoryDisk implements Disk {
     if (node === undefined) throw missing('remove', path);
     if (node.kind === 'directory')
       throw refused('DISK_FAILED', 'remove', path, 'it is a directory');
-    this.#nodes.delete(keyOf(path));
+    this.#delete(keyOf(path));
   }
 
   async removeTree(path: string): Promise<void> {
-    for (const name of this.#below(path)) this.#nodes.delete(`${keyOf(path)}/${name}`);
-    if (keyOf(path) !== '') this.#nodes.delete(keyOf(path));
+    for (const name of this.#below(path)) this.#delete(`${keyOf(path)}/${name}`);
+    if (keyOf(path) !== '') this.#delete(keyOf(path));
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -107,6 +109,12 @@ class MemoryDisk implements Disk {
   async freeBytes(directory: string): Promise<number> {
     if (!this.#nodes.has(keyOf(directory))) throw missing('free space of', directory);
     return Number.POSITIVE_INFINITY;
+  }
+
+  #delete(key: string): void {
+    const node = this.#nodes.get(key);
+    if (node?.kind === 'file') node.named = false;
+    this.#nodes.delete(key);
   }
 
   /** What lies below, at any depth, by its path from there. */

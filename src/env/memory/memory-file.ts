@@ -9,6 +9,8 @@ export interface FileNode {
   readonly mode: number;
   readonly bytes: SparseBytes;
   lockHolder: MemoryFile | undefined;
+  /** Whether its name leads to it. */
+  named: boolean;
 }
 
 export class MemoryFile implements DiskFile {
@@ -35,6 +37,11 @@ export class MemoryFile implements DiskFile {
 
   size(): number {
     return this.#opened('size of').size;
+  }
+
+  isNamed(): boolean {
+    this.#opened('names of');
+    return this.#node.named;
   }
 
   readSync(target: Uint8Array, position: number): number {

@@ -229,6 +229,15 @@ class NodeFile implements DiskFile {
     }
   }
 
+  isNamed(): boolean {
+    const descriptor = this.#open('names of');
+    try {
+      return fstatSync(descriptor).nlink > 0;
+    } catch (error) {
+      throw diskError(error, 'names of', this.path);
+    }
+  }
+
   readSync(target: Uint8Array, position: number): number {
     const descriptor = this.#open('read');
     let done = 0;

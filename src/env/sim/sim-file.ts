@@ -49,6 +49,11 @@ export class SimFile implements DiskFile {
     return this.#node.data.size;
   }
 
+  isNamed(): boolean {
+    this.#assertOpen('names of');
+    return this.#node.nameCount > 0;
+  }
+
   readSync(target: Uint8Array, position: number): number {
     this.#assertOpen('read');
     this.#operations.begin('read', this.path, position, target.length);

@@ -117,7 +117,7 @@ export class BackendTwin {
     const { backend } = this;
     const fill = async (commit: ReadTransaction, target: Database): Promise<void> => {
       await pause(this.#random.below(15));
-      await backend.database.compactInto(target, commit);
+      await backend.database.compactInto(target, { commit });
       await pause(this.#random.below(15));
     };
     const done = backend.exchange({ path: `${TWIN_PATH}.new`, fill }).then(

@@ -4,7 +4,12 @@
 
 import { ERROR_CODES, failpoints, humanBytes, TetcdError } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
-import { COMPACTED_SHARE, DEFRAGMENT_CHECK_MS, DEFRAGMENT_RESERVE_BYTES } from '../limits.ts';
+import {
+  COMPACTED_SHARE,
+  COPY_REST_FACTOR,
+  DEFRAGMENT_CHECK_MS,
+  DEFRAGMENT_RESERVE_BYTES,
+} from '../limits.ts';
 import type { Backend } from './backend.ts';
 
 export interface DefragmentProgress {
@@ -38,7 +43,11 @@ export async function defragment(
       try {
         if (failpoints.active !== undefined) await failpoints.active.hold('defragBeforeCopy');
         failAt('defragdbFail');
-        await Promise.race([backend.database.compactInto(target, commit), watched.isShort]);
+        const copied = backend.database.compactInto(target, {
+          commit,
+          restFactor: COPY_REST_FACTOR,
+        });
+        await Promise.race([copied, watched.isShort]);
       } finally {
         watched.end();
       }

@@ -32,7 +32,7 @@ async function on<T>(seed: number, body: (env: SimEnv) => Promise<T>): Promise<T
 const rewritten = (backend: Backend, meanwhile: () => unknown = () => {}) => ({
   path: NEW_PATH,
   fill: async (commit: ReadTransaction, target: Database) => {
-    await backend.database.compactInto(target, commit);
+    await backend.database.compactInto(target, { commit });
     await meanwhile();
   },
 });

@@ -1,4 +1,5 @@
-// The end of a replaced database file: open readers go on for a bounded time, then it is closed.
+// The end of a replaced database file: open readers go on for a bounded time, then it is closed, and its
+// space is given back.
 
 import { invariant } from '../../base/index.ts';
 import type { Database } from '../../bbolt/index.ts';
@@ -15,17 +16,24 @@ interface RetirementOptions {
 export class Retirement {
   /** The file is closed; never rejects. */
   readonly done: Promise<void>;
+  readonly #database: Database;
   #endNow: () => void = () => {};
+  #isHurried = false;
+  /** Nothing reads the file any more, unless it has taken too long. */
+  #isReleased = false;
 
-  /** The file must not be written any more. */
+  /** The file must not be written any more, and that it has lost its name must be durable. */
   constructor(timers: Timers, database: Database, options: RetirementOptions) {
     invariant(options.ownReaders >= 0, 'readers are counted from zero');
+    this.#database = database;
     this.done = this.#run(timers, database, options);
   }
 
-  /** Closes without waiting for readers: they get CLOSED. */
+  /** Closes without waiting for readers, which get CLOSED, and with its space given back at once. */
   end(): Promise<void> {
+    this.#isHurried = true;
     this.#endNow();
+    if (this.#isReleased) void this.#database.close().catch(() => undefined);
     return this.done;
   }
 
@@ -38,6 +46,8 @@ export class Retirement {
     timer.cancel();
     await options.release?.();
     // An error of closing is ignored: the file is no longer needed.
-    await database.close().catch(() => undefined);
+    this.#isReleased = true;
+    const closed = this.#isHurried ? database.close() : database.discard();
+    await closed.catch(() => undefined);
   }
 }
