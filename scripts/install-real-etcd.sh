@@ -3,7 +3,8 @@
 #
 #   scripts/install-real-etcd.sh
 #
-# From the machine's own release: etcd-server, etcd-client (3.4 on bookworm) and nghttp2-client,
+# From the machine's own release: etcd-server, etcd-client (3.4 on bookworm), nghttp2-client, and what
+# completion scripts and man pages are tried with (zsh, fish, mandoc),
 # through apt-get (needs root; what is there already is left alone). From the release called trixie:
 # etcd 3.5, downloaded through the machine's own package sources and unpacked without installing it.
 # Where Go is installed: etcd 3.6 and 3.7.1, built from their Go modules.
@@ -29,12 +30,12 @@ version_of() {
 command -v apt-get >/dev/null || { echo "apt-get is missing: not a Debian machine" >&2; exit 1; }
 
 install_packages() {
-  local missing=() name
-  for name in etcd-server etcd-client nghttp2-client; do
+  local packages=(etcd-server etcd-client nghttp2-client zsh fish mandoc) missing=() name
+  for name in "${packages[@]}"; do
     dpkg-query -W -f '${Status}\n' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
   done
   if [ ${#missing[@]} -eq 0 ]; then
-    echo "installed already: etcd-server etcd-client nghttp2-client"
+    echo "installed already: ${packages[*]}"
     return
   fi
   echo "installing: ${missing[*]}"

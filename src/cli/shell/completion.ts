@@ -22,6 +22,8 @@ interface Place {
 
 interface Choice {
   readonly name: string;
+  /** Of a flag that has one: `-w`. */
+  readonly short?: string | undefined;
   readonly help: string;
 }
 
@@ -68,12 +70,14 @@ function commandsBelow(command: Command): Command[] {
 }
 
 function placeOf(command: Command, words: readonly string[]): Place {
-  const flags = flagsOf(command).map((flag) => ({ name: flag.long!, help: flag.description }));
+  const flags = flagsOf(command).map(({ long, short, description }) => ({
+    ...{ name: long!, short, help: description },
+  }));
   const commands = command.commands.map((each) => ({ name: each.name(), help: each.summary() }));
   return {
     path: pathOf(command),
     commands: sorted(commands),
-    flags: sorted([...flags, { name: '--help', help: `help for ${command.name()}` }]),
+    flags: sorted([...flags, { name: '--help', short: '-h', help: `help for ${command.name()}` }]),
     words,
   };
 }
@@ -176,7 +180,10 @@ _${name}() {
       esac ;;
     esac
   done
-  case $words[CURRENT-1] in
+  # The value behind a =.
+  word=$words[CURRENT-1]
+  [[ $PREFIX == --*=* ]] && word=\${PREFIX%%=*} && compset -P '*='
+  case $word in
 ${ofValues.join('\n')}
     ${withValue.join('|')}) _files; return ;;
   esac
@@ -206,8 +213,9 @@ function fishScript({ name, places, withValue, values }: Program): string {
       const known = values.find(([long]) => long === flag.name);
       const files = known === undefined ? '-r' : `-xa ${fishQuoted(known[1].join(' '))}`;
       const value = withValue.includes(flag.name) ? ` ${files}` : '';
-      const long = flag.name.slice(2);
-      lines.push(`complete -c ${name} ${here} -l ${long}${value} -d ${fishQuoted(flag.help)}`);
+      const short = flag.short === undefined ? '' : ` -s ${flag.short.slice(1)}`;
+      const long = `-l ${flag.name.slice(2)}${short}`;
+      lines.push(`complete -c ${name} ${here} ${long}${value} -d ${fishQuoted(flag.help)}`);
     }
   }
   return `# fish completion for ${name}
@@ -265,7 +273,9 @@ ${ofValues.join('\n')}
     if ($withValue -notcontains $before -and $places.ContainsKey($next)) { $path = $next }
     $before = $word
   }
-  $choices = if ($values.ContainsKey($before)) { $values[$before] }
+  $flag = if ($wordToComplete -match '^(--[\\w-]+)=') { $Matches[1] } else { '' }
+  $choices = if ($values.ContainsKey($flag)) { $values[$flag] | ForEach-Object { "$flag=$_" } }
+    elseif ($values.ContainsKey($before)) { $values[$before] }
     elseif ($withValue -contains $before) { @() }
     elseif ($wordToComplete.StartsWith('-')) { $places[$path].flags }
     else { $places[$path].words }

@@ -50,6 +50,7 @@ function outputAndTime(): Flag[] {
       flag: '-w, --write-out',
       help: 'form of the output: simple, json, fields, table or protobuf',
       initial: 'simple',
+      values: ['fields', 'json', 'protobuf', 'simple', 'table'],
     }),
     boolFlag({ flag: '--hex', help: 'print keys, values and ids in hexadecimal' }),
     durationFlag({

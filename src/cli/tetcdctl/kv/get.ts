@@ -34,6 +34,7 @@ export function getFlags(): Flag[] {
       flag: '--consistency',
       help: 'l: as the cluster agrees (linearizable); s: as the member has it (serializable)',
       initial: 'l',
+      values: ['l', 's'],
     }),
     boolFlag({ flag: '--count-only', help: 'only how many keys there are' }),
     boolFlag({ flag: '--from-key', help: 'all keys from <key> on, in byte order' }),
@@ -43,11 +44,15 @@ export function getFlags(): Flag[] {
     intFlag({ flag: '--max-mod-rev', help: 'only keys last changed at this revision or before' }),
     intFlag({ flag: '--min-create-rev', help: 'only keys created at this revision or after' }),
     intFlag({ flag: '--min-mod-rev', help: 'only keys last changed at this revision or after' }),
-    stringFlag({ flag: '--order', help: 'ASCEND or DESCEND' }),
+    stringFlag({ flag: '--order', help: 'ASCEND or DESCEND', values: ['ASCEND', 'DESCEND'] }),
     boolFlag({ flag: '--prefix', help: 'all keys that begin with <key>' }),
     boolFlag({ flag: '--print-value-only', help: 'no keys, in the simple form' }),
     intFlag({ flag: '--rev', help: 'as it was at this revision; 0 is now' }),
-    stringFlag({ flag: '--sort-by', help: 'CREATE, KEY, MODIFY, VALUE or VERSION' }),
+    stringFlag({
+      flag: '--sort-by',
+      help: 'CREATE, KEY, MODIFY, VALUE or VERSION',
+      values: ['CREATE', 'KEY', 'MODIFY', 'VALUE', 'VERSION'],
+    }),
     boolFlag({ flag: '--stream', help: 'receive the answer in pieces (servers from 3.7 on)' }),
   ];
 }

@@ -21,6 +21,7 @@ peer addresses, client addresses, and whether the member is a learner.`,
         flag: '--consistency',
         help: 'l: as the cluster agrees (linearizable); s: as the member has it (serializable)',
         initial: 'l',
+        values: ['l', 's'],
       }),
     ],
     run: async ({ options, session }) => {
