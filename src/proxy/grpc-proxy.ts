@@ -35,6 +35,11 @@ import { Namespace } from './kv/namespace.ts';
 import { PassedKv } from './kv/passed-kv.ts';
 import { learnRevision, ReadOrder } from './kv/read-order.ts';
 import { registerLeaseService } from './lease/lease-service.ts';
+import { ClusterKv } from './leasing/cluster-kv.ts';
+import { LeasedKeys } from './leasing/leased-keys.ts';
+import { LeasedKv } from './leasing/leased-kv.ts';
+import { LeasingKeys } from './leasing/leasing-keys.ts';
+import { LeasingSession } from './leasing/leasing-session.ts';
 import {
   HTTP_HEADERS_BYTES_MAX,
   MEMBER_BACKOFF_MS_MAX,
@@ -82,6 +87,8 @@ interface GrpcProxyOptions {
   readonly logsCalls: boolean;
   /** More pages beside metrics and health, at the address for clients; given the counters of its calls. */
   readonly openPages?: ((methods: readonly MethodStats[]) => Promise<OwnPages>) | undefined;
+  /** Prefix of the keys by which proxies own keys, to answer reads of them alone; empty for none. */
+  readonly leasingPrefix: string;
   /** Prefix of the keys by which proxies know of each other, and the seconds that they outlive one. */
   readonly registration: { readonly prefix: string; readonly ttl: number } | undefined;
 }
@@ -114,7 +121,9 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
   });
   const namespace = options.namespace === '' ? undefined : namespaceOf(options.namespace);
   const order = options.ordersReads ? new ReadOrder() : undefined;
-  const calls = new PassedKv({ upstream, namespace, order });
+  const passed = new PassedKv({ upstream, namespace, order });
+  const leasing = leasingOf(options, endpoints, { upstream, passed, namespace, order });
+  const calls = leasing?.kv ?? passed;
   const cache = registerKvService(table, { upstream, calls, metrics, namespace, order });
   const countSharing = registerWatchService(table, { upstream, metrics, log, namespace });
   registerLeaseService(table, { upstream, namespace });
@@ -125,6 +134,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
   const update = (): void => {
     countSharing();
     metrics.cacheKeys.value = cache.size;
+    metrics.leasedKeys.value = leasing?.owned.size ?? 0;
   };
   const onHandlerError = logsHandlerErrors(log);
   const { methods } = server;
@@ -147,7 +157,7 @@ export async function startGrpcProxy(options: GrpcProxyOptions): Promise<GrpcPro
     close: async () => {
       await Promise.all([port.close(), metricsPort?.close()]);
       sync?.stop();
-      await registration?.stop();
+      await Promise.all([registration?.stop(), leasing?.session.stop()]);
       server.close();
       http.closeAllConnections();
       metricsHttp.closeAllConnections();
@@ -255,19 +265,48 @@ function namespaceOf(prefix: string): Namespace {
   return new Namespace(bytesFromUtf8(prefix));
 }
 
-/** With a client of its own, whose keys are below the namespace too. */
+/** A client of the proxy's own, which knows no namespace. */
+function ownClient(options: GrpcProxyOptions, endpoints: readonly Endpoint[]): Client {
+  return new Client({
+    endpoints: endpoints.map(({ scheme, host, port, authority, path }) =>
+      path === undefined ? `${scheme}://${authority ?? `${host}:${port}`}` : `unix:${path}`,
+    ),
+    runtime: { ...options.env, connect: connectOf(options) },
+  });
+}
+
+interface LeasingParts {
+  readonly upstream: Upstream;
+  readonly passed: PassedKv;
+  readonly namespace: Namespace | undefined;
+  readonly order: ReadOrder | undefined;
+}
+
+/** Its keys are below the namespace too. */
+function leasingOf(options: GrpcProxyOptions, endpoints: readonly Endpoint[], parts: LeasingParts) {
+  const { env, log, namespace, leasingPrefix } = options;
+  if (leasingPrefix === '') return undefined;
+  const { clock, timers } = env;
+  const owned = new LeasedKeys({
+    nowMs: () => clock.monotonicMs(),
+    giveUp: (key, revision) => session.giveUp(key, revision),
+  });
+  const client = ownClient(options, endpoints);
+  const atCluster = new LeasingKeys(bytesFromUtf8(namespace + leasingPrefix));
+  const session = new LeasingSession({ client, timers, clock, log, keys: atCluster }, owned);
+  const keys = new LeasingKeys(bytesFromUtf8(leasingPrefix));
+  const cluster = new ClusterKv(parts);
+  return { owned, session, kv: new LeasedKv({ ...parts, cluster, keys, owned, session }) };
+}
+
+/** Its keys are below the namespace too. */
 function registrationOf(
   options: GrpcProxyOptions,
   endpoints: readonly Endpoint[],
 ): Registration | undefined {
   const { registration, namespace, advertisedUrl, env, log } = options;
   if (registration === undefined) return undefined;
-  const client = new Client({
-    endpoints: endpoints.map(({ scheme, host, port, authority, path }) =>
-      path === undefined ? `${scheme}://${authority ?? `${host}:${port}`}` : `unix:${path}`,
-    ),
-    runtime: { ...env, connect: connectOf(options) },
-  });
+  const client = ownClient(options, endpoints);
   const { prefix, ttl } = registration;
   const keys = `${namespace}${prefix}`;
   return new Registration({

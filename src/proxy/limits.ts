@@ -78,6 +78,28 @@ export const CACHE_RANGES_MAX = 256;
 export const CACHE_BYTES_MAX: number = 64 * 1024 * 1024;
 export const CACHE_ANSWER_BYTES_MAX: number = 1024 * 1024;
 
+/**
+ * Keys that a proxy owns by leasing, their bytes with values, and one value. Reached: the least recently
+ * used is given up; a larger value is not kept.
+ */
+export const LEASED_KEYS_MAX = 65_536;
+export const LEASED_BYTES_MAX: number = 64 * 1024 * 1024;
+export const LEASED_VALUE_BYTES_MAX: number = 1024 * 1024;
+
+/** Time for which a key that another one wanted is not acquired again; etcd's. */
+export const REVOKED_PAUSE_MS = 2000;
+/** Keys of which that is known. Reached: the oldest is forgotten. */
+export const REVOKED_KEYS_MAX = 65_536;
+
+/** Keys of a range that are revoked at the same time. Reached: the others wait. */
+export const REVOKES_AT_ONCE = 64;
+
+/** Seconds for which the keys of a proxy that is gone stay owned; etcd's. */
+export const LEASING_TTL_S = 60;
+
+/** Wait before what the leasing session failed at is tried again. Also the time to end it. */
+export const LEASING_RETRY_MS = 1000;
+
 /** Renewals of one stream that wait for the cluster. Reached: no further requests are read. */
 export const RENEWALS_MAX = 10_000;
 

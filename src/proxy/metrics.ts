@@ -20,6 +20,8 @@ export class ProxyMetrics {
   readonly upstreamWatches = new Gauge();
   /** Watchers of clients. */
   readonly watchers = new Gauge();
+  /** Keys whose reads are answered here. */
+  readonly leasedKeys = new Gauge();
   /** Bytes of recent events that are kept for late watchers. */
   readonly recentBytes = new Gauge();
 }
@@ -63,6 +65,7 @@ const FAMILIES: ReadonlyArray<Family & { readonly key: keyof ProxyMetrics }> = [
     'gauge',
     'watches open at the cluster',
   ),
+  row('leasedKeys', 'tetcd_grpc_proxy_leased_keys', 'gauge', 'keys owned by leasing'),
   row('watchers', 'tetcd_grpc_proxy_watchers', 'gauge', 'watchers of clients'),
   row(
     'recentBytes',

@@ -64,15 +64,4 @@ describeWith('the command line of', [ours, real], () => {
       expect(found.code).toBe(1);
     }
   });
-
-  test('what is missing is refused by name', async () => {
-    for (const flag of ['--experimental-leasing-prefix=x']) {
-      const whole = ['grpc-proxy', 'start', '--listen-addr=127.0.0.1:0', flag];
-      const { code, stderr } = await run([...need(ours).command, ...whole]);
-      expect([code, stderr]).toEqual([
-        1,
-        `flag provided but not implemented by this release: ${flag.replace(/=.*/, '')}\n`,
-      ]);
-    }
-  });
 });

@@ -140,7 +140,7 @@ export class Namespace {
 }
 
 /** The least byte string after all that begin with `prefix`; `\0`, beyond all, if there is none. */
-function endOf(prefix: Uint8Array): Uint8Array {
+export function endOf(prefix: Uint8Array): Uint8Array {
   let length = prefix.length;
   while (length > 0 && prefix[length - 1] === 0xff) length--;
   if (length === 0) return Uint8Array.of(0);

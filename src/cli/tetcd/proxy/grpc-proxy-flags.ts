@@ -180,7 +180,10 @@ function experimentalFlags(): Flag[] {
       'experimental-serializable-ordering',
       'serializable reads never go back to an older revision',
     ),
-    text('experimental-leasing-prefix', 'not available'),
+    text(
+      'experimental-leasing-prefix',
+      'prefix of the keys by which proxies own keys, to answer linearizable reads alone',
+    ),
     truth('experimental-enable-grpc-logging', 'log requests and answers'),
   ];
 }

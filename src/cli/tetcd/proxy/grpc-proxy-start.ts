@@ -9,10 +9,6 @@ import { checkedConnect, discoveredEndpoints } from './discovered-endpoints.ts';
 import type { GrpcProxyFlags } from './grpc-proxy-flags.ts';
 import { checkTlsFlags, clusterTls, listenTls } from './grpc-proxy-tls.ts';
 
-/** Flags of etcd that this release has not, with how to tell that one is given. */
-const MISSING: ReadonlyArray<readonly [name: string, isGiven: (flags: GrpcProxyFlags) => boolean]> =
-  [['experimental-leasing-prefix', (flags) => flags.experimentalLeasingPrefix !== '']];
-
 /** Resolves when it listens, with what closes it. Rejects with the text for standard error. */
 export async function startProxy(
   flags: GrpcProxyFlags,
@@ -20,10 +16,6 @@ export async function startProxy(
   log: Logger,
 ): Promise<() => Promise<void>> {
   check(flags);
-  const missing = MISSING.find(([, isGiven]) => isGiven(flags));
-  if (missing !== undefined) {
-    throw new Error(`flag provided but not implemented by this release: --${missing[0]}`);
-  }
   const connect = () => checkedConnect(flags.discoverySrv, flags.cacert);
   const found = await discoveredEndpoints(flags, env, log, connect);
   const serving = await listenTls(flags, env, log);
@@ -43,6 +35,7 @@ export async function startProxy(
     receiveBytesMax: limitOf(flags.maxRecvBytes, 2 ** 31 - 1),
     advertisedUrl: flags.advertiseClientUrl,
     namespace: flags.namespace,
+    leasingPrefix: flags.experimentalLeasingPrefix,
     ordersReads: flags.experimentalSerializableOrdering,
     logsCalls: flags.experimentalEnableGrpcLogging,
     openPages: flags.enablePprof ? (methods) => openPprof(methods, env, log) : undefined,
