@@ -69,7 +69,8 @@ async function bundleClient(target) {
   writeFileSync(join(target, 'README.md'), readme.replaceAll('tetcd/client', '@tetcd/client'));
 }
 
-export async function bundleLibrary() {
+/** `workers`: files of threads. */
+export async function bundleLibrary(workers) {
   const names = readdirSync(join(dist, 'entry'))
     .filter((name) => name.endsWith('.d.ts'))
     .map((name) => name.slice(0, -'.d.ts'.length));
@@ -78,9 +79,9 @@ export async function bundleLibrary() {
   const lib = join(dist, 'lib');
   const installed = Object.keys({ ...main.dependencies, ...main.optionalDependencies });
   const output = await bundle(input, lib, installed);
-  await bundleWorker(join(dist, 'server/auth/password-worker.js'), lib, output, {
-    external: installed,
-  });
+  for (const worker of workers) {
+    await bundleWorker(worker, lib, output, { external: installed });
+  }
   copyTypes(declarations, join(dist, 'types'));
   await bundleClient(join(dist, 'packages/client'));
 }

@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown';
 /** Text by which the module that starts the thread names its file. */
 const startsOf = (worker) => `'./${basename(worker)}'`;
 
-/** Puts `worker` beside that chunk of `output`, in `directory`, which starts it by its name. */
+/** Puts `worker` beside those chunks of `output`, in `directory`, which start it by its name. */
 export async function bundleWorker(
   worker,
   directory,
@@ -18,12 +18,13 @@ export async function bundleWorker(
   const starters = output.filter(
     (file) => file.type === 'chunk' && quoted.some((text) => file.code.includes(text)),
   );
-  if (starters.length !== 1) {
-    throw new Error(`${starters.length} chunks start ${worker}: there has to be one`);
+  const folders = [...new Set(starters.map(({ fileName }) => dirname(fileName)))];
+  if (folders.length !== 1) {
+    throw new Error(`chunks in ${folders.length} folders start ${worker}: there has to be one`);
   }
   const made = await rolldown({ input: worker, platform: 'node', external });
   await made.write({
-    file: join(directory, dirname(starters[0].fileName), basename(worker)),
+    file: join(directory, folders[0], basename(worker)),
     format,
     strict: true,
     comments: false,

@@ -36,7 +36,11 @@ const PARTS = [
 ];
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
 const PACKAGES = ['jose', 'pkijs', 'asn1js', 'ws'];
-const WORKER = join(dist, 'server/auth/password-worker.js');
+
+const WORKERS = [
+  join(dist, 'server/auth/password-worker.js'),
+  join(dist, 'env/node/file-writer.js'),
+];
 
 const { version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
 
@@ -129,8 +133,8 @@ for (const command of COMMANDS) {
   chmodSync(join(target, basename(command)), 0o755);
 }
 for (const input of [LOADER, ...PARTS, ...PACKAGES]) files.push(await bundle(input));
-await bundleWorker(WORKER, target, files, { format: 'cjs' });
+for (const worker of WORKERS) await bundleWorker(worker, target, files, { format: 'cjs' });
 const modules = files.flatMap(({ moduleIds }) => moduleIds);
 writeFileSync(join(target, 'LICENSES.txt'), licencesOf(modules).join(`\n${'-'.repeat(80)}\n\n`));
 await warmBundle(target);
-await bundleLibrary();
+await bundleLibrary(WORKERS);

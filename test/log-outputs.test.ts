@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import {
   closeSync,
   constants,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -26,6 +27,7 @@ import {
   temporaryDirectory,
 } from './helpers/member.ts';
 import { describeWith, need, realEtcd } from './helpers/real-etcd.ts';
+import { STALLING_FS, stall } from './helpers/stalled-disk.ts';
 
 const { O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
@@ -212,6 +214,52 @@ describeWith('a member whose log', [ours], () => {
         .sort();
     // Not compared by `toEqual`, whose report would be megabytes.
     expect(whole(all).join() === whole(member.log()).join()).toBe(true);
+  });
+
+  test('is on a disk that stalls serves, and has its line about what is missing when the disk is back', async () => {
+    const logs = join(directory, 'logs');
+    mkdirSync(logs);
+    const path = join(logs, 'etcd.log');
+    const member = await Member.start(need(ours), {
+      env: { NODE_OPTIONS: `--import=${STALLING_FS}` },
+      flags: [`--log-outputs=stderr,${path}`, '--log-level=debug'],
+    });
+    members.push(member);
+    const release = stall(logs);
+    await causeLines(member, 2000);
+    await expectToServe(member);
+    const lost = await dropped(member, 'output');
+    expect(lost).toBeGreaterThan(1000);
+    release();
+    expect([0, -1]).toContain(await member.stop());
+    const lines: { msg: string; count?: number }[] = readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const gaps = lines.filter(({ msg }) => msg.startsWith('dropped log lines'));
+    expect(gaps).toHaveLength(1);
+    expect(gaps[0]!.count).toBeGreaterThanOrEqual(lost);
+    expect(lines.length + gaps[0]!.count! - 1).toBe(member.log().trimEnd().split('\n').length);
+    expect(lines.at(-1)).toMatchObject({ msg: 'closed etcd server' });
+  });
+
+  test.each([
+    ['a plain file', []],
+    ['one that rotates', ['--enable-log-rotation']],
+  ])('is %s on a disk that stays stalled ends in a bounded time', async (_, flags) => {
+    const logs = join(directory, 'logs');
+    mkdirSync(logs);
+    const member = await Member.start(need(ours), {
+      env: { NODE_OPTIONS: `--import=${STALLING_FS}` },
+      flags: [`--log-outputs=stderr,${join(logs, 'etcd.log')}`, ...flags],
+    });
+    members.push(member);
+    const release = stall(logs);
+    await expectToServe(member);
+    const began = performance.now();
+    expect([0, -1]).toContain(await member.stop());
+    expect(performance.now() - began).toBeLessThan(20_000);
+    release();
   });
 
   test('cannot be opened does not start', async () => {

@@ -5,7 +5,8 @@ import { DgramSocket } from 'node-unix-socket';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createNodeTimers } from './clock.ts';
 import { openDatagramTarget } from './datagram-target.ts';
-import { LineOutputs, type LineTarget, WAITING_BYTES_MAX } from './line-outputs.ts';
+import { LineOutputs, WAITING_BYTES_MAX } from './line-outputs.ts';
+import type { LineTarget } from './line-target.ts';
 
 const timers = createNodeTimers();
 const encode = (line: string): Buffer => Buffer.from(line);

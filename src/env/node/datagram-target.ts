@@ -2,7 +2,7 @@
 // package: Node has no Unix datagram sockets. Each line is a datagram, sent by a system call of this thread.
 
 import { statSync } from 'node:fs';
-import type { LineTarget } from './line-outputs.ts';
+import type { LineTarget } from './line-target.ts';
 
 /** What the package says; its errors have no code. */
 const CODES: Readonly<Record<string, string>> = { 'Message too long': 'EMSGSIZE' };

@@ -1,13 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-} from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,29 +18,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   rmSync(directory, { recursive: true });
-});
-
-test('lines of a turn are written at its end, an urgent one at once with those before it', async () => {
-  const path = join(directory, 'a');
-  const outputs = new LineOutputs([path, path], lossLine);
-  outputs.write('one\n', false);
-  outputs.write('two\n', false);
-  expect(readFileSync(path, 'utf8')).toBe('');
-  await timers.nextTurn();
-  expect(readFileSync(path, 'utf8')).toBe('one\ntwo\n');
-  outputs.write('three\n', false);
-  outputs.write('four\n', true);
-  expect(readFileSync(path, 'utf8')).toBe('one\ntwo\nthree\nfour\n');
-});
-
-test('a turn that says much does not hold it all back', () => {
-  const path = join(directory, 'a');
-  const outputs = new LineOutputs([path], lossLine);
-  const line = `${'x'.repeat(99)}\n`;
-  for (let i = 0; i < 30_000; i++) outputs.write(line, false);
-  outputs.end();
-  expect(readFileSync(path).length).toBe(3_000_000);
-  expect(outputs.lostCount).toBe(0);
 });
 
 describe.runIf(process.platform === 'linux')('an output that takes nothing', () => {

@@ -1,15 +1,17 @@
-// Lines of text to a terminal, a pipe, a socket or a file, without waiting for its reader.
+// Lines of text to terminals, pipes, sockets and files, without waiting for their readers or disks.
 //
 // A write that would block (the pipe is not read, the terminal is stopped) or fails (the reader is
 // gone, the disk is full) is tried again later; meanwhile lines wait, up to a bound, and then get
 // lost, are counted, and leave a line that says how many. Everything goes out in order, and no line
-// in part. Writes are system calls of this thread: an asynchronous write would hold one of the few
-// threads that file syncs need as well for as long as it is not read, and keep the process from
-// ending. A file is written the same way, into the system's cache.
+// in part. Writes are system calls of this thread on what does not block; a file, which always may,
+// is written by a thread of its own (`file-thread.ts`). An asynchronous write would hold one of the
+// few threads that file syncs need as well for as long as it is not read, and keep the process from
+// ending.
 
-import { constants, fstatSync, openSync, type Stats, writeSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import type { FileTrouble } from './file-thread.ts';
+import type { LineTarget } from './line-target.ts';
+import { openNamedTarget } from './named-target.ts';
 import { errnoOf } from './node-error.ts';
 
 /** Bytes of lines that wait for an output. Reached: lines get lost until all that waits is written. */
@@ -17,9 +19,6 @@ export const WAITING_BYTES_MAX: number = 1024 * 1024;
 
 /** What urgent lines may have beyond it. Reached: they get lost too. */
 export const URGENT_BYTES_MAX: number = 64 * 1024;
-
-/** Linux's PIPE_BUF: bytes that a pipe takes as a whole or not at all, so other writers cut no line. */
-export const CHUNK_BYTES = 4096;
 
 /** Bytes of one turn that do not wait for its end. */
 const TURN_BYTES_MAX: number = 64 * 1024;
@@ -32,85 +31,33 @@ const FAILED_RETRY_MS = 1000;
 export const END_WAIT_MS = 500;
 const END_POLL_MS = 5;
 
-const STANDARD = { stdout: 1, stderr: 2 } as const;
-
-/** Where the lines of an output go. */
-export interface LineTarget {
-  /** Lines of together so many bytes at most are handed over as one chunk; 0: each on its own. */
-  readonly chunkBytes: number;
-  /** The form in which it takes a line. */
-  encode(line: string): Buffer;
-  /**
-   * Takes the first bytes of a chunk and returns how many, without waiting. Throws an error with a code:
-   * EAGAIN to be asked again soon, EMSGSIZE for a chunk that it will never take, another to be asked later.
-   */
-  write(chunk: Buffer): number;
-  /** Nothing waits to be written. */
-  rest?(): void;
-}
-
-function descriptorTarget(name: string): LineTarget {
-  const descriptor = descriptorOf(name);
-  return {
-    chunkBytes: CHUNK_BYTES,
-    encode: (line) => Buffer.from(line),
-    write: (chunk) => writeSync(descriptor, chunk),
-  };
-}
-
-/** Names `stdout` and `stderr`; all others are paths, appended to. */
-function descriptorOf(name: string): number {
-  if (name === 'stdout' || name === 'stderr') return nonBlocking(STANDARD[name]);
-  const { O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY, O_RDWR, O_WRONLY } = constants;
-  const flags = O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
-  try {
-    return openSync(name, O_WRONLY | flags, 0o666);
-  } catch (error) {
-    // A named pipe without a reader: it keeps what fits until one comes.
-    if (errnoOf(error) !== 'ENXIO') throw error;
-    return openSync(name, O_RDWR | flags, 0o666);
-  }
-}
-
-/**
- * A descriptor of the same pipe, terminal or socket that does not block. Opened again it is ours
- * alone, and other processes that share the old one (a shell) still block. What cannot be opened
- * again (a socket, a pipe of another user) is made non-blocking itself, which Node undoes at exit,
- * except for a terminal, which other processes share.
- */
-function nonBlocking(standard: number): number {
-  const stat: Stats = fstatSync(standard);
-  if (stat.isFIFO() || stat.isCharacterDevice()) {
-    try {
-      const { O_NONBLOCK, O_NOCTTY, O_WRONLY } = constants;
-      return openSync(`/proc/self/fd/${standard}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
-    } catch {
-      if (stat.isCharacterDevice()) return standard;
-    }
-  }
-  if (stat.isFIFO() || stat.isSocket()) {
-    try {
-      // Only for what it does to the descriptor; nothing closes it.
-      new Socket({ fd: standard, readable: false, writable: true });
-    } catch {
-      // Of a kind that Node does not know: it may block.
-    }
-  }
-  return standard;
-}
+/** What is left of that, at least, for a file to be closed. */
+const END_CLOSE_MS = 100;
 
 /** Outputs that all get every line; each has its own pace, losses and line about them. */
 export class LineOutputs {
   readonly #outputs: readonly LineOutput[];
+  readonly #atExit = (code: number): void => {
+    this.end();
+    if (this.#outputs.some(({ state }) => state === 'stuck')) leaveThreads(code);
+  };
 
   /**
    * Opens `stdout`, `stderr` or files by their names; targets are open. Throws the system's error if one
-   * cannot be opened. `lossLine` makes the line that stands where `count` are missing. What waits at the
-   * exit of the process is written then; call {@link end} before it is ended by a signal.
+   * cannot be opened. `lossLine` makes the line that stands where `count` are missing. `onTrouble` gets what
+   * costs no line. What waits at the exit of the process is written then; call {@link end} before it is
+   * ended by a signal.
    */
-  constructor(targets: readonly (string | LineTarget)[], lossLine: (count: number) => string) {
-    this.#outputs = [...new Set(targets)].map((target) => new LineOutput(target, lossLine));
-    process.once('exit', () => this.end());
+  constructor(
+    targets: readonly (string | LineTarget)[],
+    lossLine: (count: number) => string,
+    onTrouble: FileTrouble = () => {},
+  ) {
+    this.#outputs = [...new Set(targets)].map((target) => {
+      const opened = typeof target === 'string' ? openNamedTarget(target, onTrouble) : target;
+      return new LineOutput(opened, lossLine);
+    });
+    process.once('exit', this.#atExit);
   }
 
   /** Lines that did not get out, summed over the outputs. */
@@ -123,10 +70,26 @@ export class LineOutputs {
     for (const output of this.#outputs) output.write(line, urgent);
   }
 
-  /** Writes what waits, for at most {@link END_WAIT_MS} per output. */
+  /**
+   * Writes what waits, for at most {@link END_WAIT_MS} per output or {@link LineTarget.endWaitMs}, and closes
+   * files: they take no more lines.
+   */
   end(): void {
     for (const output of this.#outputs) output.end();
+    if (this.#outputs.every(({ state }) => state === 'closed')) process.off('exit', this.#atExit);
   }
+}
+
+/**
+ * Ends the process while it exits: an exit waits for all threads, and one in a system call on a disk
+ * that does not answer is never done. For a service manager it is an orderly end, or none, as the
+ * exit code would be.
+ */
+function leaveThreads(code: number): void {
+  // The kernel does not end the first process of a container by a signal of its own.
+  if (process.pid === 1) process.abort();
+  process.removeAllListeners('SIGTERM');
+  process.kill(process.pid, code === 0 ? 'SIGTERM' : 'SIGKILL');
 }
 
 class LineOutput {
@@ -139,11 +102,21 @@ class LineOutput {
   #lost = 0;
   #lostEver = 0;
   #flushDue = false;
-  #retry: NodeJS.Timeout | undefined;
+  /** It takes nothing now; there will be another try. */
+  #isPaused = false;
+  /** An urgent line has waited for what is being written now. */
+  #hasWaited = false;
+  #state: 'open' | 'closed' | 'stuck' = 'open';
 
-  constructor(target: string | LineTarget, lossLine: (count: number) => string) {
-    this.#target = typeof target === 'string' ? descriptorTarget(target) : target;
+  constructor(target: LineTarget, lossLine: (count: number) => string) {
+    this.#target = target;
     this.#lossLine = lossLine;
+    target.onRoom = () => this.#resume();
+  }
+
+  /** Stuck: closed, while a system call goes on that nothing ends. */
+  get state(): 'open' | 'closed' | 'stuck' {
+    return this.#state;
   }
 
   get lostCount(): number {
@@ -153,25 +126,48 @@ class LineOutput {
   write(line: string, urgent: boolean): void {
     const bytes = this.#target.encode(line);
     const room = WAITING_BYTES_MAX + (urgent ? URGENT_BYTES_MAX : 0) - this.#waitingBytes;
-    if ((this.#lost > 0 && !urgent) || bytes.length > room) {
+    const isClosed = this.#state !== 'open';
+    if (isClosed || (this.#lost > 0 && !urgent) || bytes.length > room) {
       this.#lost++;
       this.#lostEver++;
       return;
     }
     if (this.#lost > 0) this.#noteLoss();
     this.#push(bytes);
-    if (this.#retry !== undefined) return;
-    if (urgent || this.#waitingBytes >= TURN_BYTES_MAX) this.#flush();
+    if (urgent) this.#flushUrgent();
+    else if (this.#isPaused) return;
+    else if (this.#waitingBytes >= TURN_BYTES_MAX) this.#flush();
     else this.#flushAtEndOfTurn();
   }
 
   end(): void {
-    const until = performance.now() + END_WAIT_MS;
+    if (this.#state === 'closed') return;
+    const until = performance.now() + (this.#target.endWaitMs ?? END_WAIT_MS);
+    if (this.#state === 'open') this.#settle(until);
+    if (this.#target.close === undefined) return;
+    const leftMs = Math.max(until - performance.now(), END_CLOSE_MS);
+    this.#state = this.#target.close(leftMs) ? 'closed' : 'stuck';
+  }
+
+  /** Writes out until nothing waits, it fails, or time is over. */
+  #settle(until: number): void {
     for (;;) {
       const trouble = this.#writeOut();
-      if (trouble !== 'EAGAIN' || performance.now() >= until) return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, END_POLL_MS);
+      const leftMs = Math.max(until - performance.now(), 0);
+      const settled = this.#target.settle?.(leftMs) ?? 'written';
+      if (settled === 'failed' || (trouble !== undefined && trouble !== 'EAGAIN')) return;
+      if ((settled === 'written' && trouble === undefined) || leftMs === 0) return;
+      if (this.#target.settle === undefined) pause(END_POLL_MS);
     }
+  }
+
+  /** Written when it returns, if that is soon: the process may be about to end. */
+  #flushUrgent(): void {
+    if (!this.#isPaused) this.#flush();
+    if (this.#target.settle === undefined || this.#hasWaited) return;
+    this.#settle(performance.now() + END_WAIT_MS);
+    // Once is enough: further lines go out after what did not.
+    this.#hasWaited = this.#target.settle(0) !== 'written';
   }
 
   #push(bytes: Buffer): void {
@@ -192,20 +188,24 @@ class LineOutput {
     this.#flushDue = true;
     setImmediate(() => {
       this.#flushDue = false;
-      if (this.#retry === undefined) this.#flush();
+      if (!this.#isPaused) this.#flush();
     });
   }
 
   #flush(): void {
     const trouble = this.#writeOut();
     if (trouble === undefined) return;
-    const pauseMs = trouble === 'EAGAIN' ? BLOCKED_RETRY_MS : FAILED_RETRY_MS;
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.#flush();
-    }, pauseMs);
+    this.#isPaused = true;
+    const isBlocked = trouble === 'EAGAIN';
+    if (isBlocked && this.#target.settle !== undefined) return;
+    const timer = setTimeout(() => this.#resume(), isBlocked ? BLOCKED_RETRY_MS : FAILED_RETRY_MS);
     // The process may end meanwhile: `end` is called then.
-    this.#retry.unref();
+    timer.unref();
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    this.#flush();
   }
 
   /** Writes until nothing waits, or returns what kept it from that. */
@@ -238,8 +238,13 @@ class LineOutput {
   }
 
   #accept(first: Buffer, count: number): void {
+    this.#hasWaited = false;
     this.#waitingBytes -= count;
     if (count === first.length) this.#chunks.shift();
     else this.#chunks[0] = first.subarray(count);
   }
+}
+
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -13,8 +13,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createNodeTimers } from './clock.ts';
-import { LineOutputs } from './line-outputs.ts';
 import { type FileRotation, mayRotate, RotatingFile } from './rotating-file.ts';
 
 const DAY_MS = 86_400_000;
@@ -99,7 +97,7 @@ test('only the newest former files are kept, what is no former file stays', asyn
     file.write(line(letter));
     nowMs += 1000;
   }
-  await file.settled();
+  while (file.tidy());
   expect(names()).toEqual(
     [
       ...others,
@@ -121,7 +119,7 @@ test('former files are removed by the age in their names, also at the start', as
   ])
     writeFileSync(join(directory, name), 'x');
   const file = rotating({ maxAgeMs: DAY_MS });
-  await file.settled();
+  while (file.tidy());
   expect(names()).toEqual([kept, 'etcd.log']);
 });
 
@@ -131,7 +129,7 @@ test('former files are compressed, one that was cut off again; both forms count 
   const file = rotating({ compress: true, maxBackups: 2 });
   file.write(line('a'));
   file.write(line('b'));
-  await file.settled();
+  while (file.tidy());
   const [older, newer] = names();
   expect(names()).toEqual([
     'etcd-2026-01-01T00-00-00.000.log.gz',
@@ -150,7 +148,7 @@ test('trouble with former files is reported, and the log goes on', async () => {
   mkdirSync(join(directory, 'etcd-2026-01-01T00-00-00.000.log.gz'));
   writeFileSync(join(directory, 'etcd-2026-01-01T00-00-00.000.log'), 'x');
   const file = rotating({ compress: true });
-  await file.settled();
+  while (file.tidy());
   expect(troubles).toMatchObject([{ code: 'EISDIR' }]);
   file.write(line('a'));
   expect(text('etcd.log')).toBe(String(line('a')));
@@ -172,24 +170,46 @@ test('a file that another took away is replaced without it', () => {
   expect(text('etcd.log')).toBe(String(line('c')));
 });
 
-test('a rotation that fails costs lines, counted, and goes on when it can', async () => {
-  const timers = createNodeTimers();
-  mkdirSync(join(directory, 'd'));
-  const file = rotating({}, 'd/etcd.log');
-  const outputs = new LineOutputs([file], (count) => `lost ${count}\n`);
-  outputs.write(String(line('a')), true);
-  // Nothing can be made below a file.
-  renameSync(join(directory, 'd'), join(directory, 'away'));
-  writeFileSync(join(directory, 'd'), '');
-  outputs.write(String(line('b')), true);
-  for (let i = 0; i < 30_000; i++) outputs.write(String(line('c')), false);
-  expect(outputs.lostCount).toBeGreaterThan(10_000);
-  rmSync(join(directory, 'd'));
-  await timers.nextTurn();
-  outputs.end();
-  expect(text('away/etcd.log')).toBe(String(line('a')));
-  const files = names().filter((name) => name === 'd');
-  expect(files).toEqual(['d']);
-  const written = readdirSync(join(directory, 'd')).map((name) => text(`d/${name}`));
-  expect(written.join('')).toContain(`lost ${outputs.lostCount}\n`);
+test('no line lies in two files, nor one that was written in two parts', () => {
+  const file = rotating({ maxBytes: 130 });
+  const lines = Buffer.concat([line('a'), line('b'), line('c'), line('d', 200), line('e', 20)]);
+  const pieces: number[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const count = file.write(lines.subarray(at, at + 150));
+    pieces.push(count);
+    at += count;
+  }
+  expect(pieces).toEqual([120, 60, 150, 50, 20]);
+  const files = names();
+  expect(files.pop()).toBe('etcd.log');
+  expect(files.map(text)).toEqual([
+    `${line('a')}${line('b')}`,
+    String(line('c')),
+    String(line('d', 200)),
+  ]);
+  expect(text('etcd.log')).toBe(String(line('e', 20)));
+});
+
+test('a former file is compressed in pieces, and read as one; one that is empty too', () => {
+  const whole = Buffer.alloc(2.5 * 1024 * 1024, 'some line\n');
+  writeFileSync(join(directory, 'etcd-2026-01-01T00-00-00.000.log'), whole);
+  writeFileSync(join(directory, 'etcd-2026-01-01T00-00-00.001.log'), '');
+  const file = rotating({ compress: true });
+  let steps = 0;
+  while (file.tidy()) steps++;
+  expect(steps).toBeGreaterThan(4);
+  const [first, second] = names();
+  const plain = (name: string): Buffer => gunzipSync(readFileSync(join(directory, name)));
+  expect(plain(first!).equals(whole)).toBe(true);
+  expect(plain(second!)).toHaveLength(0);
+  expect(names()).toHaveLength(3);
+});
+
+test('a file that is closed while a former one is compressed leaves no half', () => {
+  const name = 'etcd-2026-01-01T00-00-00.000.log';
+  writeFileSync(join(directory, name), Buffer.alloc(2.5 * 1024 * 1024));
+  const file = rotating({ compress: true });
+  while (!names().includes(`${name}.gz`)) expect(file.tidy()).toBe(true);
+  file.close();
+  expect(names()).toEqual([name, 'etcd.log']);
 });

@@ -1,30 +1,30 @@
 // A log file that is renamed when it is full, with a new one in its place, as lumberjack does it for etcd:
 // name.ext becomes name-2006-01-02T15-04-05.000.ext, old ones are compressed or removed.
 //
-// What one write takes, whole lines, never lies in two files. Renaming and opening are system calls of
-// this thread; old files are dealt with beside it, one at a time.
+// No line lies in two files. All of it is system calls of the thread that owns the file, which may stall with
+// the disk; former files are dealt with in small steps, so that lines are written in between.
 
 import {
   chownSync,
   closeSync,
   constants,
-  createReadStream,
-  createWriteStream,
   existsSync,
+  fchownSync,
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readSync,
   renameSync,
+  rmSync,
   type Stats,
   statSync,
   writeSync,
 } from 'node:fs';
-import { chown, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import type { Clock } from '../clock.ts';
-import { CHUNK_BYTES, type LineTarget } from './line-outputs.ts';
+import type { LogFile } from './log-file.ts';
 import { errnoOf } from './node-error.ts';
 
 /** When a file is replaced, and how long its former ones are kept. */
@@ -48,26 +48,33 @@ interface Backup {
 
 const COMPRESSED = '.gz';
 const TIME = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3})$/;
-const FILE_MODE = 0o600;
+export const ROTATED_MODE = 0o600;
 const DIRECTORY_MODE = 0o755;
+const LINE_END = 10;
+
+/** Bytes of a former file that are compressed in one step: about 20 ms. */
+const COMPRESSED_STEP_BYTES: number = 1024 * 1024;
 
 /** Whether a path is one to be rotated: nothing yet, or a file; a device or a pipe keeps its name. */
 export function mayRotate(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? true;
 }
 
-export class RotatingFile implements LineTarget {
-  readonly chunkBytes = CHUNK_BYTES;
+export function makeDirectoryOf(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+}
+
+export class RotatingFile implements LogFile {
   readonly #path: string;
   readonly #rotation: FileRotation;
   readonly #clock: Pick<Clock, 'wallMs'>;
   readonly #onTrouble: (error: unknown) => void;
   #descriptor: number;
   #size: number;
-  /** The last chunk was taken in part: its rest follows in the same file. */
-  #inChunk = false;
-  #tidying: Promise<void> | undefined;
-  #tidyAgain = false;
+  /** The last line was written in part: its rest follows in the same file. */
+  #inLine = false;
+  #tidying: Generator<undefined, void> | undefined;
+  #tidyDue = false;
 
   /**
    * Opens the file, or a new one if it is full, with the directories above it. Throws the system's error.
@@ -83,40 +90,64 @@ export class RotatingFile implements LineTarget {
     this.#rotation = rotation;
     this.#clock = clock;
     this.#onTrouble = onTrouble;
-    mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+    makeDirectoryOf(path);
     this.#descriptor = openSync(
       path,
       constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
-      FILE_MODE,
+      ROTATED_MODE,
     );
     this.#size = fstatSync(this.#descriptor).size;
+    this.#tidyDue = true;
     if (this.#size >= rotation.maxBytes) this.#rotate();
-    else this.#tidy();
   }
 
-  encode(line: string): Buffer {
-    return Buffer.from(line);
-  }
-
-  write(chunk: Buffer): number {
-    const isFull = this.#size + chunk.length > this.#rotation.maxBytes;
-    if (isFull && this.#size > 0 && !this.#inChunk) {
-      this.#rotate();
-    }
-    const count = writeSync(this.#descriptor, chunk);
+  /** Whole lines, but where a former write ended within one. */
+  write(lines: Buffer): number {
+    const piece = this.#inLine ? upToFirstEnd(lines) : this.#whatFits(lines);
+    const count = writeSync(this.#descriptor, piece);
     this.#size += count;
-    this.#inChunk = count < chunk.length;
+    this.#inLine = count > 0 ? piece[count - 1] !== LINE_END : this.#inLine;
     return count;
   }
 
-  /** Resolves when nothing is being done about former files. */
-  async settled(): Promise<void> {
-    while (this.#tidying !== undefined) await this.#tidying;
+  /** One step: a directory listed, a file removed, or a piece of one compressed. */
+  tidy(): boolean {
+    if (this.#tidying === undefined) {
+      const { maxAgeMs, maxBackups, compress } = this.#rotation;
+      if (!this.#tidyDue || (maxAgeMs === 0 && maxBackups === 0 && !compress)) return false;
+      this.#tidyDue = false;
+      this.#tidying = this.#tidyOnce();
+    }
+    try {
+      if (this.#tidying.next().done === true) this.#tidying = undefined;
+    } catch (error) {
+      this.#tidying = undefined;
+      this.#onTrouble(error);
+    }
+    return this.#tidying !== undefined || this.#tidyDue;
+  }
+
+  close(): void {
+    this.#tidying?.return();
+    closeSync(this.#descriptor);
+  }
+
+  /** Lines for which there is room in the file; one at least, in a new file if need be. */
+  #whatFits(lines: Buffer): Buffer {
+    const fitting = (): number => {
+      const room = this.#rotation.maxBytes - this.#size;
+      if (lines.length <= room) return lines.length;
+      return room <= 0 ? 0 : lines.lastIndexOf(LINE_END, room - 1) + 1;
+    };
+    const count = fitting();
+    if (count > 0) return lines.subarray(0, count);
+    if (this.#size > 0) this.#rotate();
+    return fitting() > 0 ? lines.subarray(0, fitting()) : upToFirstEnd(lines);
   }
 
   /** On failure the former file is still in use, perhaps under its new name. */
   #rotate(): void {
-    mkdirSync(dirname(this.#path), { recursive: true, mode: DIRECTORY_MODE });
+    makeDirectoryOf(this.#path);
     let before: Stats | undefined;
     try {
       before = statSync(this.#path);
@@ -127,14 +158,14 @@ export class RotatingFile implements LineTarget {
     }
     const { O_CREAT, O_TRUNC, O_WRONLY, O_APPEND } = constants;
     const flags = O_CREAT | O_TRUNC | O_WRONLY | O_APPEND;
-    const fresh = openSync(this.#path, flags, before?.mode ?? FILE_MODE);
+    const fresh = openSync(this.#path, flags, before?.mode ?? ROTATED_MODE);
     if (before !== undefined && process.getuid?.() === 0) {
       chownSync(this.#path, before.uid, before.gid);
     }
     closeSync(this.#descriptor);
     this.#descriptor = fresh;
     this.#size = 0;
-    this.#tidy();
+    this.#tidyDue = true;
   }
 
   /** Of this millisecond, or of the next that has none yet. */
@@ -154,52 +185,34 @@ export class RotatingFile implements LineTarget {
     return { stem: `${name.slice(0, name.length - extension.length)}-`, extension };
   }
 
-  /** One pass at a time; another follows if a file was replaced meanwhile. */
-  #tidy(): void {
-    const { maxAgeMs, maxBackups, compress } = this.#rotation;
-    if (maxAgeMs === 0 && maxBackups === 0 && !compress) return;
-    this.#tidyAgain = true;
-    if (this.#tidying !== undefined) return;
-    this.#tidying = this.#tidyAll().finally(() => {
-      this.#tidying = undefined;
-    });
-  }
-
-  async #tidyAll(): Promise<void> {
-    while (this.#tidyAgain) {
-      this.#tidyAgain = false;
-      try {
-        await this.#tidyOnce();
-      } catch (error) {
-        this.#onTrouble(error);
-      }
-    }
-  }
-
-  async #tidyOnce(): Promise<void> {
+  *#tidyOnce(): Generator<undefined, void> {
     const { maxAgeMs, maxBackups, compress } = this.#rotation;
     const directory = dirname(this.#path);
     const oldestMs = maxAgeMs === 0 ? Number.NEGATIVE_INFINITY : this.#clock.wallMs() - maxAgeMs;
     const counted = new Set<string>();
     const kept: string[] = [];
-    for (const { name, atMs } of await this.#backups()) {
+    for (const { name, atMs } of this.#backups()) {
       // One that is being compressed counts once.
       counted.add(name.endsWith(COMPRESSED) ? name.slice(0, -COMPRESSED.length) : name);
       const isKept = atMs >= oldestMs && (maxBackups === 0 || counted.size <= maxBackups);
       if (isKept) kept.push(name);
-      else await rm(join(directory, name), { force: true });
+      else {
+        yield;
+        rmSync(join(directory, name), { force: true });
+      }
     }
     if (!compress) return;
     for (const name of kept) {
-      if (!name.endsWith(COMPRESSED)) await compressed(join(directory, name));
+      yield;
+      if (!name.endsWith(COMPRESSED)) yield* compressInSteps(join(directory, name));
     }
   }
 
   /** Former files, the newest first. */
-  async #backups(): Promise<readonly Backup[]> {
+  #backups(): readonly Backup[] {
     const { stem, extension } = this.#nameParts();
     const found: Backup[] = [];
-    for (const entry of await readdir(dirname(this.#path), { withFileTypes: true })) {
+    for (const entry of readdirSync(dirname(this.#path), { withFileTypes: true })) {
       const { name } = entry;
       if (entry.isDirectory() || !name.startsWith(stem)) continue;
       const plain = name.endsWith(extension + COMPRESSED)
@@ -228,16 +241,40 @@ function timeOfBackup(text: string, isLocal: boolean): number | undefined {
   return Number.isNaN(atMs) ? undefined : atMs;
 }
 
-/** A compressed file that is there already is of an attempt that was cut off. */
-async function compressed(path: string): Promise<void> {
+function upToFirstEnd(lines: Buffer): Buffer {
+  const end = lines.indexOf(LINE_END);
+  return end < 0 ? lines : lines.subarray(0, end + 1);
+}
+
+/**
+ * A file of several gzip members, which every reader takes for one. A compressed file that is there already
+ * is of an attempt that was cut off.
+ */
+function* compressInSteps(path: string): Generator<undefined, void> {
   const target = path + COMPRESSED;
-  const { mode, uid, gid } = await stat(path);
+  const source = openSync(path, 'r');
+  let result: number | undefined;
+  let isWhole = false;
   try {
-    await pipeline(createReadStream(path), createGzip(), createWriteStream(target, { mode }));
-    if (process.getuid?.() === 0) await chown(target, uid, gid);
-  } catch (error) {
-    await rm(target, { force: true }).catch(() => undefined);
-    throw error;
+    const { mode, uid, gid } = fstatSync(source);
+    result = openSync(target, 'w', mode);
+    if (process.getuid?.() === 0) fchownSync(result, uid, gid);
+    const piece = Buffer.allocUnsafe(COMPRESSED_STEP_BYTES);
+    let count: number;
+    do {
+      count = readSync(source, piece);
+      writeWhole(result, gzipSync(piece.subarray(0, count)));
+      yield;
+    } while (count === piece.length);
+    isWhole = true;
+  } finally {
+    closeSync(source);
+    if (result !== undefined) closeSync(result);
+    if (result !== undefined && !isWhole) rmSync(target, { force: true });
   }
-  await rm(path);
+  rmSync(path);
+}
+
+function writeWhole(descriptor: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }

@@ -4,11 +4,11 @@ import { basename } from 'node:path';
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import {
   type Clock,
+  FileThread,
   LineOutputs,
   type LineTarget,
   mayRotate,
   openDatagramTarget,
-  RotatingFile,
 } from '../../env/index.ts';
 import { JOURNAL_OUTPUT, type LogConfig } from '../config/index.ts';
 import { journalEntry } from './journal-entry.ts';
@@ -34,18 +34,18 @@ export async function openOutputs(
     createLogger({ level: 'warn', format }, sink, clock, CALLER).warn(msg, fields);
     return lines.join('');
   };
-  const onTrouble = (error: unknown): void => {
-    outputs.write(lineOf('cannot tidy up former log files', { error: asError(error) }), false);
+  const onTrouble = (what: string, error: unknown): void => {
+    outputs.write(lineOf(what, { error: asError(error) }), false);
   };
   const targets: (string | LineTarget)[] = [];
   for (const name of config.outputs) {
     if (name === JOURNAL_OUTPUT) targets.push(await openJournal());
     else if (rotation === undefined || STANDARD.has(name) || !mayRotate(name)) targets.push(name);
-    else targets.push(new RotatingFile(name, rotation, clock, onTrouble));
+    else targets.push(new FileThread({ path: name, rotation }, { onTrouble, clock }));
   }
-  const outputs = new LineOutputs(targets, (count) =>
-    lineOf('dropped log lines that the output did not take', { count }),
-  );
+  const lossLine = (count: number): string =>
+    lineOf('dropped log lines that the output did not take', { count });
+  const outputs = new LineOutputs(targets, lossLine, onTrouble);
   return outputs;
 }
 
