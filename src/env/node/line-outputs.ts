@@ -193,6 +193,7 @@ class LineOutput {
   }
 
   #flush(): void {
+    if (this.#state !== 'open') return;
     const trouble = this.#writeOut();
     if (trouble === undefined) return;
     this.#isPaused = true;
