@@ -65,14 +65,14 @@ export class RequestHead {
 export function parseRequestHead(fields: readonly HeaderField[]): RequestHead {
   const head = new RequestHead();
   head.fields = fields.slice();
-  const reader = new HeadReader(head);
+  reader.begin(head);
   const wellFormed = reader.readAll(fields);
   if (reader.listBytes > HELD_HEAD_BYTES_MIN) head.heldBytes = reader.listBytes;
   if (!wellFormed) {
     head.kind = HEAD_KINDS.MALFORMED;
     return head;
   }
-  classify(head, reader);
+  classify(head);
   return head;
 }
 
@@ -86,11 +86,19 @@ class HeadReader {
   hasConnection = false;
   timeoutError: string | undefined = undefined;
   binaryError: string | undefined = undefined;
-  readonly #head: RequestHead;
+  #head = new RequestHead();
   #regular = false;
 
-  constructor(head: RequestHead) {
+  begin(head: RequestHead): void {
     this.#head = head;
+    this.listBytes = 0;
+    this.hosts = 0;
+    this.pseudo = 0;
+    this.isGrpc = false;
+    this.hasConnection = false;
+    this.timeoutError = undefined;
+    this.binaryError = undefined;
+    this.#regular = false;
   }
 
   /** False if the message is malformed. */
@@ -187,6 +195,9 @@ class HeadReader {
   }
 }
 
+/** Used for one list after the other. */
+const reader = new HeadReader();
+
 function binaryErrorText({ name, value }: HeaderField): string {
   const text = `malformed binary metadata ${JSON.stringify(value)} in header ${JSON.stringify(name)}`;
   return `${text}: illegal base64 data at input byte ${base64ErrorAt(value)}`;
@@ -194,7 +205,7 @@ function binaryErrorText({ name, value }: HeaderField): string {
 
 const REQUIRED = (1 << -FIELD_KINDS.METHOD) | (1 << -FIELD_KINDS.PATH) | (1 << -FIELD_KINDS.SCHEME);
 
-function classify(head: RequestHead, reader: HeadReader): void {
+function classify(head: RequestHead): void {
   head.hasPseudo = reader.pseudo !== 0;
   if ((reader.pseudo & REQUIRED) !== REQUIRED || head.path === '') head.strict = false;
   if (head.method === 'CONNECT') head.strict = false;

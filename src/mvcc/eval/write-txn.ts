@@ -20,8 +20,8 @@ export class WriteTxn implements ReadView {
   compactedRev: Revision = -1;
   /** The current revision when the transaction began. */
   beginRev: Revision = 0;
-  /** What was changed, in order: the events of the revision. The next `begin` makes a new list. */
-  changes: ChangeList = new ChangeList();
+  /** What was changed, in order: the events of the revision. The next `begin` clears the list. */
+  readonly changes: ChangeList = new ChangeList();
 
   #open = false;
   readonly #state = new KeyState();
@@ -40,7 +40,7 @@ export class WriteTxn implements ReadView {
     this.#open = true;
     this.beginRev = currentRev;
     this.compactedRev = compactedRev;
-    this.changes = new ChangeList();
+    this.changes.clear();
   }
 
   /** What the transaction's own reads see: its changes included. Also what response headers say. */

@@ -2,17 +2,27 @@
 
 import type { ByteSlice } from '../types.ts';
 
-/** Parallel arrays; sub revision i is change i. */
+/** Places kept for the next revision; those beyond are given back. */
+const PLACES_KEPT = 128;
+
+/**
+ * Parallel arrays; sub revision i is change i. One list serves one revision after the other: arrays made for
+ * each put would be the largest part of its garbage. Only the first {@link size} places count.
+ */
 export class ChangeList {
-  readonly keys: string[] = [];
-  readonly #kinds: Kind[] = [];
-  /** Where the encoded KeyValue of a put lies; of a deletion, an empty place. */
-  readonly buffers: (Uint8Array | undefined)[] = [];
-  readonly offsets: number[] = [];
-  readonly lengths: number[] = [];
+  #size = 0;
+  #keys: string[] = [];
+  #kinds: Kind[] = [];
+  #buffers: (Uint8Array | undefined)[] = [];
+  #offsets: number[] = [];
+  #lengths: number[] = [];
 
   get size(): number {
-    return this.keys.length;
+    return this.#size;
+  }
+
+  keyAt(at: number): string {
+    return this.#keys[at]!;
   }
 
   isDelete(at: number): boolean {
@@ -24,20 +34,53 @@ export class ChangeList {
     return this.#kinds[at] === Kind.CREATE;
   }
 
+  /** Where the encoded KeyValue of a put lies; undefined for a deletion. */
+  bufferAt(at: number): Uint8Array | undefined {
+    return this.#buffers[at];
+  }
+
+  offsetAt(at: number): number {
+    return this.#offsets[at]!;
+  }
+
+  lengthAt(at: number): number {
+    return this.#lengths[at]!;
+  }
+
+  /** Begins the list of another revision. */
+  clear(): void {
+    if (this.#size > PLACES_KEPT) {
+      this.#keys = [];
+      this.#kinds = [];
+      this.#buffers = [];
+      this.#offsets = [];
+      this.#lengths = [];
+    }
+    this.#size = 0;
+  }
+
   addPut(key: string, creates: boolean, row: ByteSlice): void {
-    this.keys.push(key);
-    this.#kinds.push(creates ? Kind.CREATE : Kind.UPDATE);
-    this.buffers.push(row.buffer);
-    this.offsets.push(row.offset);
-    this.lengths.push(row.length);
+    const kind = creates ? Kind.CREATE : Kind.UPDATE;
+    this.#add(key, kind, row.buffer, row.offset, row.length);
   }
 
   addDelete(key: string): void {
-    this.keys.push(key);
-    this.#kinds.push(Kind.DELETE);
-    this.buffers.push(undefined);
-    this.offsets.push(0);
-    this.lengths.push(0);
+    this.#add(key, Kind.DELETE, undefined, 0, 0);
+  }
+
+  #add(
+    key: string,
+    kind: Kind,
+    buffer: Uint8Array | undefined,
+    offset: number,
+    length: number,
+  ): void {
+    const at = this.#size++;
+    this.#keys[at] = key;
+    this.#kinds[at] = kind;
+    this.#buffers[at] = buffer;
+    this.#offsets[at] = offset;
+    this.#lengths[at] = length;
   }
 }
 

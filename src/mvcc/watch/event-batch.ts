@@ -91,19 +91,17 @@ export class EventWindow {
     this.byteCount += length;
   }
 
-  /** Adds all changes of one revision. */
+  /** Adds all changes of one revision; the list may be cleared afterwards. */
   addChanges(main: Revision, changes: ChangeList): void {
     for (let i = 0; i < changes.size; i++) {
-      const { buffers, offsets, lengths } = changes;
-      const deletion = changes.isDelete(i);
       this.add(
-        changes.keys[i]!,
+        changes.keyAt(i),
         main,
-        deletion,
-        !deletion && changes.isCreate(i),
-        buffers[i] ?? EMPTY_BYTES,
-        offsets[i]!,
-        lengths[i]!,
+        changes.isDelete(i),
+        changes.isCreate(i),
+        changes.bufferAt(i) ?? EMPTY_BYTES,
+        changes.offsetAt(i),
+        changes.lengthAt(i),
       );
     }
   }

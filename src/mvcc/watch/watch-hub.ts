@@ -166,12 +166,17 @@ export class WatchHub {
   /** Takes note of a revision that watchers get from the store: it has too many changes. */
   leaveToPasses(main: Revision): void {
     invariant(main > this.currentRev, 'revisions come in order');
+    if (this.syncedCount > 0) this.#letWait();
+    this.currentRev = main;
+  }
+
+  /** Synced watchers wait for the next pass, from the revision after the current one on. */
+  #letWait(): void {
     for (const watcher of [...this.#syncedWatchers]) {
       watcher.minRev = Math.max(watcher.minRev, this.currentRev + 1);
       this.#leave(watcher);
       this.#becomeWaiting(watcher);
     }
-    this.currentRev = main;
   }
 
   /**
@@ -183,11 +188,7 @@ export class WatchHub {
     const before = this.currentRev;
     invariant(currentRev >= before, 'a store is replaced by one that is not older');
     this.#endPass(WATCHER_STATE.WAITING);
-    for (const watcher of [...this.#syncedWatchers]) {
-      watcher.minRev = Math.max(watcher.minRev, before + 1);
-      this.#leave(watcher);
-      this.#becomeWaiting(watcher);
-    }
+    this.#letWait();
     this.currentRev = currentRev;
   }
 

@@ -55,7 +55,7 @@ export class WatchFeed {
 
   /** A revision has become current. Watchers get it at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
-    if (changes.size > WATCH_NOTIFY_CHANGES_MAX) {
+    if (this.#isNobodySynced || changes.size > WATCH_NOTIFY_CHANGES_MAX) {
       this.#flushBefore();
       this.#hub.leaveToPasses(revision);
       this.schedule();
@@ -64,6 +64,11 @@ export class WatchFeed {
     this.#pending ??= new EventWindow();
     this.#pending.addChanges(revision, changes);
     if (this.#pending.size >= WATCH_NOTIFY_CHANGES_MAX) this.flush();
+  }
+
+  /** Then a revision need not be remembered. */
+  get #isNobodySynced(): boolean {
+    return this.#pending === undefined && this.#hub.syncedCount === 0;
   }
 
   /** Passes pending revisions to the hub; called when the entries of a turn have been applied. */
