@@ -131,7 +131,9 @@ async function givenUp(program: Program): Promise<unknown> {
   await untilKeys(client, 'l', 2);
   await client.must('Lease/LeaseRevoke', { ID: '3' });
   await client.must('Lock/Unlock', { key: 'l/1' });
-  return [late.code, plain(await lost)];
+  // Deadline exceeded if the client's clock is first, cancelled if the server's answer is.
+  expect([1, 4]).toContain(late.code);
+  return plain(await lost);
 }
 
 /** An election is won, its value changes, it is lost and won by another; two observers see it. */
