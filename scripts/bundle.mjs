@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import { bundleLibrary } from './bundle-library.mjs';
 import { bundleWorker } from './bundle-worker.mjs';
+import { writeManPages } from './man-pages.mjs';
 import { warmBundle } from './warm-bundle.mjs';
 
 const repository = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -138,3 +139,4 @@ const modules = files.flatMap(({ moduleIds }) => moduleIds);
 writeFileSync(join(target, 'LICENSES.txt'), licencesOf(modules).join(`\n${'-'.repeat(80)}\n\n`));
 await warmBundle(target);
 await bundleLibrary(WORKERS);
+await writeManPages(join(dist, 'cli/man/pages.js'), version);

@@ -68,6 +68,7 @@ describe.each(NAMES)('the package %s', (name) => {
       /^(?:dist\/)?types\/.*\.d\.ts$/,
       /^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE|NOTICE|dist\/bin\/LICENSES\.txt)$/,
       /^dist\/bin\/(?:package\.json|[\w-]+\.js\.cache)$/,
+      /^dist\/man\/tetcd(?:ctl|utl)?\.1$/,
     ];
     expect(paths.filter((path) => !kinds.some((kind) => kind.test(path)))).toEqual([]);
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'NOTICE']));

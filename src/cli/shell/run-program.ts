@@ -34,6 +34,11 @@ export async function runProgram<Context>(
   }
 }
 
+/** The tree of commands of a program, to be read: for its manual. */
+export function treeOf<Context>(program: Program<Context>, io: Io): Command {
+  return new Execution(program, io).root;
+}
+
 function reportFailure<Context>(program: Program<Context>, error: unknown, io: Io): number {
   if (error instanceof SilentExit) return error.code;
   if (error instanceof ExitError) {

@@ -8,7 +8,7 @@ import { errorText } from '../shell/error-text.ts';
 import type { Flag, FlagValue } from '../shell/flags.ts';
 import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
-import { type Program, runProgram } from '../shell/run-program.ts';
+import { type Program, runProgram, treeOf } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
 import { addAlarm } from './alarm/alarm.ts';
 import { addAuth } from './auth/auth.ts';
@@ -45,6 +45,11 @@ export async function runTetcdctl(argv: readonly Word[], io: Io): Promise<number
   } finally {
     program.session?.close();
   }
+}
+
+/** The tree of commands, to be read. */
+export function tetcdctlTree(io: Io): Command {
+  return treeOf(new Tetcdctl(io), io);
 }
 
 class Tetcdctl implements Program<Sessions> {

@@ -6,7 +6,7 @@ import { addCompletion } from '../shell/completion-command.ts';
 import { messageOf } from '../shell/exit.ts';
 import { addHelp } from '../shell/help-command.ts';
 import type { Io } from '../shell/io.ts';
-import { type Program, runProgram } from '../shell/run-program.ts';
+import { type Program, runProgram, treeOf } from '../shell/run-program.ts';
 import type { Word } from '../shell/words.ts';
 import { addBackup } from './backup.ts';
 import { addCheck } from './check.ts';
@@ -24,6 +24,11 @@ import { addVersion } from './version.ts';
 /** Runs one command line; resolves with the exit code. `argv` is without program and script. */
 export function runTetcdutl(argv: readonly Word[], io: Io): Promise<number> {
   return runProgram(new Tetcdutl(io), argv, io);
+}
+
+/** The tree of commands, to be read. */
+export function tetcdutlTree(io: Io): Command {
+  return treeOf(new Tetcdutl(io), io);
 }
 
 class Tetcdutl implements Program<Tools> {

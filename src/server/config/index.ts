@@ -7,6 +7,8 @@ export type { ServiceDiscovery, SrvDiscovery } from './discovery-config.ts';
 export type { Environment } from './environment.ts';
 export type { FeatureGateName, FeatureGates } from './feature-gates.ts';
 export { DEFAULT_FEATURE_GATES, FEATURE_GATE_NAMES, FEATURE_GATES } from './feature-gates.ts';
+export { FLAG_GROUPS } from './flag-types.ts';
+export { FLAGS } from './flags.ts';
 export { configFromOptions } from './from-options.ts';
 export { parseInitialCluster } from './initial-cluster.ts';
 export type { LogNote } from './log-note.ts';

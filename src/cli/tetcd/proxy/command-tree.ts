@@ -18,7 +18,7 @@ export type ProxyCommand =
 /** `argv` is without program and script; its first word is a group's name. */
 export function readProxyCommand(argv: readonly Word[]): ProxyCommand {
   try {
-    const line = readCommandLine(tree(), argv);
+    const line = readCommandLine(proxyTree(), argv);
     const { command } = line;
     if (line.wantsHelp) return { kind: 'print', text: helpOf(command) };
     return command.parent?.name() === 'gateway'
@@ -31,7 +31,8 @@ export function readProxyCommand(argv: readonly Word[]): ProxyCommand {
   }
 }
 
-function tree(): Command {
+/** The tree of commands, without what a member is started with. */
+export function proxyTree(): Command {
   const root = new Command('tetcd');
   const gateway = add(root, 'gateway', 'commands about the gateway');
   add(gateway, 'start', 'start a TCP proxy before a cluster', gatewayFlags());
