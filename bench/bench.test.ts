@@ -8,10 +8,11 @@ import {
   serverUnderTest,
   temporaryDirectory,
 } from '../test/helpers/member.ts';
-import { describeWith, need, realEtcd } from '../test/helpers/real-etcd.ts';
+import { describeWith, need, officialLoader, realEtcd } from '../test/helpers/real-etcd.ts';
 import { runBench } from './bench.ts';
 import { CASES, type Case, SMALL } from './cases.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
+import { OFFICIAL_CASES } from './official-cases.ts';
 import { median, reportCase, table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
 import { TLS_CASES } from './tls-cases.ts';
@@ -32,6 +33,7 @@ async function tryOut(program: Program, cases: readonly Case[]): Promise<void> {
     expect(measured.length, one.name).toBeGreaterThan(1);
     for (const value of measured) expect(value, one.name).toBeGreaterThanOrEqual(0);
     const { failed = 0, elections = 0 } = one.servers[program.name]!;
+    if (cases === OFFICIAL_CASES) expect(failed, one.name).toBe(0);
     if (one.name.startsWith('storm-')) expect({ failed, elections }).toEqual(CALM);
   }
   expect(table(report.cases).split('\n')).toHaveLength(cases.length + 2);
@@ -71,6 +73,17 @@ describeWith('the bench over TLS, in small', [ours], () => {
   for (const one of TLS_CASES.filter((one) => OVER_TLS.includes(one.name))) {
     test(one.title, { timeout: 120_000 }, () => tryOut(need(ours), [one]));
   }
+});
+
+const [loader, real37] = [officialLoader(), realEtcd('3.7')];
+
+describeWith("the bench by etcd's load generator, in small", [ours, loader], () => {
+  test('all cases', { timeout: 240_000 }, () => tryOut(need(ours), OFFICIAL_CASES));
+});
+
+describeWith("the bench by etcd's load generator on real etcd", [real37, loader], () => {
+  const few = OFFICIAL_CASES.filter((one) => ['put', 'txn-mixed'].includes(one.name));
+  test('a few cases', { timeout: 120_000 }, () => tryOut(realProgram(need(real37)), few));
 });
 
 describe('the report', () => {

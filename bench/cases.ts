@@ -33,6 +33,8 @@ export interface Sizes {
   readonly failovers: number;
   /** Connections that say nothing. */
   readonly idle: number;
+  /** Requests of a plain case of etcd's load generator. */
+  readonly officialRequests: number;
   /** How long a storm lasts, and its logins per second. */
   readonly stormMs: number;
   readonly logins: number;
@@ -50,7 +52,7 @@ export const CANONICAL: Sizes = {
     quietMsLarge: 6_000,
   },
   ...{ keysLarge: 500_000, largeBytes: 4_000, missed: 100_000, failovers: 5 },
-  ...{ idle: 5_000, stormMs: 5_000, logins: 1_000 },
+  ...{ idle: 5_000, stormMs: 5_000, logins: 1_000, officialRequests: 200_000 },
 };
 
 export const SMALL: Sizes = {
@@ -58,6 +60,7 @@ export const SMALL: Sizes = {
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
   quietMsLarge: 50,
   ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
+  officialRequests: 400,
 };
 
 /** Numbers that one run of a case gave; medians are taken per field. */

@@ -1,4 +1,4 @@
-// npm run bench -- [--cluster] [--tls] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
+// npm run bench -- [--cluster] [--tls] [--official] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
 //                  [--base revision] [--record release]
 //
@@ -10,12 +10,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Program, realProgram, serverUnderTest } from '../test/helpers/member.ts';
-import { need, realEtcd } from '../test/helpers/real-etcd.ts';
+import { need, officialLoader, realEtcd } from '../test/helpers/real-etcd.ts';
 import { buildBase } from './base.ts';
 import { runBench } from './bench.ts';
 import { CANONICAL, CASES, SMALL } from './cases.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
 import { record } from './history.ts';
+import { OFFICIAL_CASES } from './official-cases.ts';
 import { table } from './report.ts';
 import { PreparedDirectories } from './servers.ts';
 import { TLS_CASES } from './tls-cases.ts';
@@ -24,7 +25,8 @@ const { values } = parseArgs({
   options: {
     cluster: { type: 'boolean', default: false },
     tls: { type: 'boolean', default: false },
-    servers: { type: 'string', default: 'tetcd,3.4,3.5' },
+    official: { type: 'boolean', default: false },
+    servers: { type: 'string' },
     cases: { type: 'string', default: '' },
     rounds: { type: 'string', default: '3' },
     small: { type: 'boolean', default: false },
@@ -42,7 +44,13 @@ function programOf(name: string): Program {
 }
 
 function casesOf(names: string) {
-  const cases = values.cluster ? CLUSTER_CASES : values.tls ? TLS_CASES : CASES;
+  const chosen = [
+    ...(values.cluster ? [CLUSTER_CASES] : []),
+    ...(values.tls ? [TLS_CASES] : []),
+    ...(values.official ? [OFFICIAL_CASES] : []),
+  ];
+  if (chosen.length > 1) throw new Error('--cluster, --tls and --official exclude each other');
+  const cases = chosen[0] ?? CASES;
   if (names === '') return cases;
   return names.split(',').map((name) => {
     const found = cases.find((one) => one.name === name);
@@ -55,7 +63,10 @@ function casesOf(names: string) {
 const kept = values.directory;
 const root = kept ?? mkdtempSync(join(tmpdir(), 'tetcd-bench-'));
 const base = values.base === undefined ? undefined : await buildBase(values.base);
-const [ours, ...others] = values.servers.split(',').map(programOf);
+// etcd's load generator is of the release 3.7.
+const servers = values.servers ?? (values.official ? 'tetcd,3.7' : 'tetcd,3.4,3.5');
+const [ours, ...others] = servers.split(',').map(programOf);
+if (values.official) need(officialLoader());
 try {
   const report = await runBench({
     programs: [ours!, ...(base === undefined ? [] : [base.program]), ...others],

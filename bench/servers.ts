@@ -136,6 +136,14 @@ export async function load<K extends Job['kind']>(
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Extract<JobResult, { kind: K }>;
 }
 
+/** Runs etcd's load generator, bound to the same core, and returns what it prints. */
+export async function runLoader(command: readonly string[]): Promise<string> {
+  const bound = [...bindTo(LOADER_CORE), ...command];
+  const { code, stdout, stderr } = await run(bound, { timeoutMs: LOADER_TIMEOUT_MS });
+  if (code !== 0) throw new Error(`${command.join(' ')} failed: ${stderr.slice(-2000)}`);
+  return stdout;
+}
+
 /** Data directories per server and size, filled once and copied for each use that writes. */
 export class PreparedDirectories {
   readonly #root: string;

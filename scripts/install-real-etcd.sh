@@ -7,7 +7,7 @@
 # completion scripts and man pages are tried with (zsh, fish, mandoc),
 # through apt-get (needs root; what is there already is left alone). From the release called trixie:
 # etcd 3.5, downloaded through the machine's own package sources and unpacked without installing it.
-# Where Go is installed: etcd 3.6 and 3.7.1, built from their Go modules.
+# Where Go is installed: etcd 3.6 and 3.7.1, and the load generator of 3.7.1, built from their Go modules.
 #
 # They are put where the tests look: $TETCD_ETCD_35_DIR, $TETCD_ETCD_36_DIR and $TETCD_ETCD_37_DIR, else
 # `etcd-3.5`, `etcd-3.6` and `etcd-3.7` in ${XDG_CACHE_HOME:-~/.cache}/tetcd.
@@ -131,9 +131,35 @@ build_release() {
   )
 }
 
+# build_loader VERSION DIRECTORY: etcd's own load generator, of the module above all others
+build_loader() {
+  local release=$1 built=$2
+  if ! command -v go >/dev/null; then
+    echo "no Go: the load generator of etcd $release is left out"
+    return
+  fi
+  local program=$built/benchmark
+  if [[ $(go version -m "$program" 2>/dev/null) == *"go.etcd.io/etcd/v3"*"v$release"* ]]; then
+    echo "built already: $program"
+    return
+  fi
+  (
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd "$work"
+    go mod init load-generator 2>/dev/null
+    go mod edit -require "go.etcd.io/etcd/v3@v$release"
+    GOFLAGS=-mod=mod go build -o "$work/benchmark" go.etcd.io/etcd/v3/tools/benchmark 2>"$work/log" ||
+      { tail -n 20 "$work/log" >&2; exit 1; }
+    mkdir -p "$built"
+    mv "$work/benchmark" "$program"
+  )
+}
+
 install_packages
 unpack_newer
 build_release 3.6.16 "${TETCD_ETCD_36_DIR:-$cache/etcd-3.6}"
 build_release 3.7.1 "${TETCD_ETCD_37_DIR:-$cache/etcd-3.7}"
+build_loader 3.7.1 "${TETCD_ETCD_37_DIR:-$cache/etcd-3.7}"
 version_of "$directory/usr/bin/etcd" --version
 version_of "$directory/usr/bin/etcdctl" version

@@ -118,6 +118,14 @@ export function realEtcd(release: Release): Found<RealEtcd> {
   return result;
 }
 
+/** etcd's own load generator, of its module `tools/benchmark`, beside the programs of 3.7. */
+export function officialLoader(): Found<string> {
+  const path = join(directoryOf('3.7') ?? '', 'benchmark');
+  if (existsSync(path)) return { value: path };
+  const hint = "etcd's load generator (run scripts/install-real-etcd.sh)";
+  return { missing: `${hint}: not found: ${path}`, excused: onPath('go') === undefined };
+}
+
 /** A directory or file of the data that stands beside the repository, as `raft-testdata`. */
 export function sharedData(name: string): Found<string> {
   const path = join(REPOSITORY, '..', 'shared', name);
