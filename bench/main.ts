@@ -1,4 +1,5 @@
-// npm run bench -- [--cluster] [--tls] [--official] [--servers tetcd,3.5,3.7] [--cases put,range-one] [--rounds 3]
+// npm run bench -- [--cluster | --tls | --official] [--servers tetcd,3.5,3.7]
+//                  [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
 //                  [--base revision] [--record release]
 //
