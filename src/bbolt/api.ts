@@ -221,6 +221,8 @@ export interface DatabaseOptions {
   readonly noSync?: boolean;
   /** Permission bits of a new file; default 0o600. */
   readonly permissions?: number;
+  /** The file at that path, locked already; it belongs to the database then, even if opening fails. */
+  readonly spare?: SpareFile | undefined;
   /**
    * Called once with the state on disk before `openDatabase` resolves. The buckets for which it
    * returns visitors are then visited in the same scan that finds the free pages. The snapshot is
@@ -260,11 +262,23 @@ export interface Database {
   whenReadersAtMost(count: number): Promise<void>;
   /** Waits for the writer, then closes the file. Open snapshots get CLOSED when they need a page. */
   close(): Promise<void>;
+  /** Gives the file a second name; as `DiskFile.link`. */
+  link(name: string): Promise<void>;
   /**
    * As `close`; but the space of a file that has lost its name, which the caller has made durable, is
    * given back in steps before that, so that the syncs of other files wait little. `close` ends it early.
+   *
+   * With `keepAs`, the name that {@link link} has given it, it stays open and locked, and is returned once
+   * it is empty; undefined if `close` came before.
    */
-  discard(): Promise<void>;
+  discard(keepAs?: string): Promise<SpareFile | undefined>;
+}
+
+/** An empty file that is open and locked, to become a database. */
+export interface SpareFile {
+  readonly path: string;
+  /** Removes and closes it; once, and not after it was passed to `openDatabase`. */
+  remove(): Promise<void>;
 }
 
 /** How the content of a database is copied into another one. */

@@ -3,6 +3,7 @@ export type {
   BucketVisitor,
   CommitResult,
   CommitTimes,
+  CompactionOptions,
   CopyResult,
   Cursor,
   Database,
@@ -11,6 +12,7 @@ export type {
   EntryVisitor,
   ReadBucket,
   ReadTransaction,
+  SpareFile,
   Violation,
   WriteBucket,
   WriteCursor,
@@ -18,3 +20,4 @@ export type {
 } from './api.ts';
 export type { BboltEnv } from './file/database.ts';
 export { openDatabase } from './file/open.ts';
+export { openSpareFile } from './file/spare-file.ts';

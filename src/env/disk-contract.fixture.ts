@@ -218,6 +218,29 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     expect(() => next.isNamed()).toThrow(/closed/);
   });
 
+  check('a second name outlives the first', async (disk, root) => {
+    const old = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+    await old.lock();
+    await old.write([text('old')], 0);
+    const next = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+    await old.link(`${root}/c`);
+    expect(await codeOf(old.link(`${root}/c`))).toBe('ALREADY_EXISTS');
+    expect(await codeOf(old.link(`${root}/no/c`))).toBe('NOT_FOUND');
+    expect(old.path).toBe(`${root}/a`);
+    await next.rename(`${root}/a`);
+    old.goBy(`${root}/c`);
+    expect([old.path, old.isNamed()]).toEqual([`${root}/c`, true]);
+    const found = await disk.open(`${root}/c`, OPEN_MODES.WRITE);
+    expect(await contentOf(found)).toBe('old');
+    // The lock is the file's, whatever its name.
+    expect(await codeOf(found.lock())).toBe('LOCKED');
+    await old.rename(`${root}/d`);
+    await disk.remove(`${root}/d`);
+    expect([old.isNamed(), next.isNamed()]).toEqual([false, true]);
+    expect(await disk.list(root)).toEqual(['a']);
+    await Promise.all([old.close(), next.close(), found.close()]);
+  });
+
   check('nothing works after close', async (disk, root) => {
     const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     const writing = file.write([new Uint8Array(100_000)], 0);

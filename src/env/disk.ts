@@ -92,5 +92,12 @@ export interface DiskFile {
    * locked under the name that it has.
    */
   rename(to: string): Promise<void>;
+  /**
+   * Gives the file a second name. ALREADY_EXISTS if it is taken; DISK_FAILED where a file cannot have two
+   * names, or its lock does not cover both.
+   */
+  link(name: string): Promise<void>;
+  /** `path` is from now on this name, which leads to the file too: the other one is gone, or will be. */
+  goBy(name: string): void;
   close(): Promise<void>;
 }

@@ -25,7 +25,11 @@ export type { CommitTook } from './backend/batch-commit.ts';
 export { CommittedView } from './backend/committed-view.ts';
 
 export { DatabaseCopy } from './backend/database-copy.ts';
-export { type DefragmentProgress, defragment } from './backend/defragmentation.ts';
+export {
+  type DefragmentProgress,
+  defragment,
+  prepareDefragmentation,
+} from './backend/defragmentation.ts';
 export type { DurableIndex, MembershipImage } from './backend/durable-index.ts';
 export {
   type RowVisitor,

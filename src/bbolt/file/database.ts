@@ -8,6 +8,7 @@ import type {
   Database,
   DatabaseStatistics,
   ReadTransaction,
+  SpareFile,
   Violation,
   WriteTransaction,
 } from '../api.ts';
@@ -22,6 +23,7 @@ import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 import { Readers } from './readers.ts';
 import { Rests } from './rests.ts';
+import { LockedFile } from './spare-file.ts';
 
 /** The parts of `Env` that a database uses. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
@@ -57,7 +59,7 @@ export class FileDatabase implements Database, WriteHost {
   readonly #waiting: WaitingWriter[] = [];
   /** The error for all further writers: set by a failed commit, or by `close`. */
   #poisonedBy: TetcdError | undefined;
-  #closing: Promise<void> | undefined;
+  #closing: Promise<SpareFile | undefined> | undefined;
   /** It is closed without giving back its space first. */
   #hurries = false;
 
@@ -170,18 +172,23 @@ export class FileDatabase implements Database, WriteHost {
     return this.#readers.whenAtMost(count);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#hurries = true;
     this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async link(name: string): Promise<void> {
+    this.pager.assertOpen();
+    await this.pager.file.link(name);
+  }
+
+  discard(keepAs?: string): Promise<SpareFile | undefined> {
+    this.#closing ??= this.#close(keepAs);
     return this.#closing;
   }
 
-  discard(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
+  async #close(keepAs?: string): Promise<SpareFile | undefined> {
     const closed = new TetcdError(ERROR_CODES.CLOSED, `${this.path}: database not open`);
     this.#poisonedBy = closed;
     for (const { reject } of this.#waiting.splice(0)) reject(closed);
@@ -194,11 +201,17 @@ export class FileDatabase implements Database, WriteHost {
     this.pager.closed = true;
     await this.pager.settle();
     this.pager.cache.clear();
+    const { file } = this.pager;
+    let spare: SpareFile | undefined;
     try {
-      if (!this.#hurries && !this.pager.file.isNamed()) await this.#giveBack();
+      if (keepAs !== undefined) file.goBy(keepAs);
+      const isUseless = keepAs !== undefined || !file.isNamed();
+      if (isUseless && !this.#hurries) await this.#giveBack();
+      if (keepAs !== undefined && !this.#hurries) spare = new LockedFile(this.#env.disk, file);
     } finally {
-      await this.pager.file.close();
+      if (spare === undefined) await file.close();
     }
+    return spare;
   }
 
   /** The space of a file that nobody can open any more. */
@@ -209,6 +222,7 @@ export class FileDatabase implements Database, WriteHost {
       size = Math.max(0, size - GIVE_BACK_BYTES);
       rests.begin();
       await file.truncate(size);
+      if (size === 0) return;
       if (!this.noSync) await file.sync();
       await rests.rest();
     }

@@ -44,7 +44,8 @@ test('each step is synced, and followed by a rest for others', async () => {
     env.disk.startTrace();
     await old.discard();
     const steps = env.disk.trace.filter(({ kind }) => kind === 'truncate' || kind === 'sync');
-    expect(steps.map(({ kind }) => kind)).toEqual(Array(STEPS).fill(['truncate', 'sync']).flat());
+    const between = Array(STEPS - 1).fill(['truncate', 'sync']);
+    expect(steps.map(({ kind }) => kind)).toEqual([...between.flat(), 'truncate']);
     for (let i = 1; i < syncs.length; i++) {
       expect(syncs[i]! - syncs[i - 1]!).toBeGreaterThanOrEqual(30);
     }

@@ -25,6 +25,7 @@ import {
 import { decodeMeta, encodeMeta, isPageSize, type Meta } from './meta.ts';
 import { PageCache } from './page-cache.ts';
 import { Pager } from './pager.ts';
+import { LockedFile } from './spare-file.ts';
 
 /**
  * Opens the database file, creating it if it is missing (unless `readOnly`). LOCKED if another
@@ -39,10 +40,11 @@ export async function openDatabase(
   checkOptions(options);
   const readOnly = options.readOnly === true;
   const mode = readOnly ? OPEN_MODES.READ : OPEN_MODES.OPEN_OR_CREATE;
-  const file = await env.disk.open(path, mode, options.permissions ?? 0o600);
+  const spare = takeSpare(path, options);
+  const file = spare ?? (await env.disk.open(path, mode, options.permissions ?? 0o600));
   try {
     if (!readOnly) {
-      await file.lock();
+      if (spare === undefined) await file.lock();
       if (isUnfinished(file, options)) await createDatabase(env, file, options);
     }
     return await openFile(env, file, options);
@@ -50,6 +52,13 @@ export async function openDatabase(
     await file.close();
     throw error;
   }
+}
+
+function takeSpare(path: string, { spare, readOnly }: DatabaseOptions): DiskFile | undefined {
+  if (spare === undefined) return undefined;
+  invariant(spare instanceof LockedFile, 'there is one kind of spare file');
+  invariant(spare.path === path && readOnly !== true, 'a spare file becomes a new database');
+  return spare.take();
 }
 
 function checkOptions({ pageSize, pageCacheBytes }: DatabaseOptions): void {

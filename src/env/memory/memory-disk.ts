@@ -38,11 +38,14 @@ class MemoryDisk implements Disk {
       if (!mayCreate) throw missing('open', path);
       this.#assertParent('open', path);
       const bytes = new SparseBytes();
-      node = { kind: 'file', mode: permissions, bytes, lockHolder: undefined, named: true };
+      node = { kind: 'file', mode: permissions, bytes, lockHolder: undefined, nameCount: 1 };
       this.#nodes.set(key, node);
     }
     const opened = { path, node, mayWrite: mode !== OPEN_MODES.READ };
-    return new MemoryFile(opened, (from, to) => this.rename(from, to));
+    return new MemoryFile(opened, {
+      rename: (from, to) => this.rename(from, to),
+      link: (from, to) => this.#link(from, to),
+    });
   }
 
   async stat(path: string): Promise<FileStat | undefined> {
@@ -85,7 +88,17 @@ class MemoryDisk implements Disk {
       this.#nodes.delete(`${keyOf(from)}/${name}`);
     }
     this.#nodes.delete(keyOf(from));
-    if (replaced?.kind === 'file') replaced.named = false;
+    if (replaced?.kind === 'file') replaced.nameCount--;
+    this.#nodes.set(keyOf(to), node);
+  }
+
+  async #link(from: string, to: string): Promise<void> {
+    const node = this.#nodes.get(keyOf(from));
+    if (node === undefined) throw missing('link', from);
+    if (node.kind === 'directory') throw refused('DISK_FAILED', 'link', from, 'it is a directory');
+    this.#assertParent('link', to);
+    if (this.#nodes.has(keyOf(to))) throw taken('link', to);
+    node.nameCount++;
     this.#nodes.set(keyOf(to), node);
   }
 
@@ -113,7 +126,7 @@ class MemoryDisk implements Disk {
 
   #delete(key: string): void {
     const node = this.#nodes.get(key);
-    if (node?.kind === 'file') node.named = false;
+    if (node?.kind === 'file') node.nameCount--;
     this.#nodes.delete(key);
   }
 

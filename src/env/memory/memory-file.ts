@@ -9,26 +9,32 @@ export interface FileNode {
   readonly mode: number;
   readonly bytes: SparseBytes;
   lockHolder: MemoryFile | undefined;
-  /** Whether its name leads to it. */
-  named: boolean;
+  /** Names that lead to it. */
+  nameCount: number;
+}
+
+/** What a disk does with the names of an open file. */
+interface FileNames {
+  rename(from: string, to: string): Promise<void>;
+  link(from: string, to: string): Promise<void>;
 }
 
 export class MemoryFile implements DiskFile {
   #path: string;
   readonly #node: FileNode;
   readonly #mayWrite: boolean;
-  /** `Disk.rename`. */
-  readonly #rename: (from: string, to: string) => Promise<void>;
+  /** Of the disk. */
+  readonly #names: FileNames;
   #closed = false;
 
   constructor(
     opened: { readonly path: string; readonly node: FileNode; readonly mayWrite: boolean },
-    rename: (from: string, to: string) => Promise<void>,
+    names: FileNames,
   ) {
     this.#path = opened.path;
     this.#node = opened.node;
     this.#mayWrite = opened.mayWrite;
-    this.#rename = rename;
+    this.#names = names;
   }
 
   get path(): string {
@@ -41,7 +47,7 @@ export class MemoryFile implements DiskFile {
 
   isNamed(): boolean {
     this.#opened('names of');
-    return this.#node.named;
+    return this.#node.nameCount > 0;
   }
 
   readSync(target: Uint8Array, position: number): number {
@@ -90,8 +96,18 @@ export class MemoryFile implements DiskFile {
 
   async rename(to: string): Promise<void> {
     this.#opened('rename');
-    await this.#rename(this.#path, to);
+    await this.#names.rename(this.#path, to);
     this.#path = to;
+  }
+
+  async link(name: string): Promise<void> {
+    this.#opened('link');
+    await this.#names.link(this.#path, name);
+  }
+
+  goBy(name: string): void {
+    this.#opened('go by');
+    this.#path = name;
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   fstatSync,
   fsync,
   ftruncate,
+  link,
   mkdir,
   type NoParamCallback,
   open,
@@ -340,6 +341,21 @@ class NodeFile implements DiskFile {
     } finally {
       this.#callFinished();
     }
+  }
+
+  async link(name: string): Promise<void> {
+    this.#open('link');
+    if (this.#lock?.isOfName === true) {
+      const text = `link ${this.#path} to ${name}: the lock is of one name`;
+      throw new TetcdError(ERROR_CODES.DISK_FAILED, text);
+    }
+    await this.#plain('link', (_, done) => link(this.#path, name, done));
+  }
+
+  goBy(name: string): void {
+    this.#open('go by');
+    invariant(this.#lock?.isOfName !== true, 'a lock of a name covers no other');
+    this.#path = name;
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ export type OperationKind =
   | 'truncate'
   | 'sync'
   | 'rename'
+  | 'link'
   | 'remove'
   | 'makeDirectory'
   | 'syncDirectory'

@@ -190,8 +190,11 @@ export class SimDisk implements Disk {
         this.#names.change([{ ...this.#names.parentOf(path, 'open'), node }]);
       }
       if (node === undefined) throw missing('open', path);
-      const rename = (from: string, to: string) => this.rename(from, to);
-      return new SimFile({ path, node, mode }, this.#operations, this.#space, rename);
+      return new SimFile({ path, node, mode }, this.#operations, this.#space, {
+        rename: (from, to) => this.rename(from, to),
+        link: (from, to) => this.#link(from, to),
+        leadsTo: (name) => this.#names.find(name),
+      });
     });
   }
 
@@ -248,6 +251,20 @@ export class SimDisk implements Disk {
         { ...target, node },
       ]);
       this.#nameGone(replaced);
+    });
+  }
+
+  async #link(from: string, to: string): Promise<void> {
+    await this.#call('link', from, () => {
+      const node = this.#names.find(from);
+      if (node === undefined) throw missing('link', from);
+      if (node.kind === 'directory') throw failed('link', from, 'it is a directory');
+      const target = this.#names.parentOf(to, 'link');
+      if (target.directory.live.has(target.name)) {
+        const text = `link ${from} to ${to}: the name is taken`;
+        throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, text);
+      }
+      this.#names.change([{ ...target, node }]);
     });
   }
 

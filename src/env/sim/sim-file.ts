@@ -3,7 +3,7 @@
 import { ERROR_CODES, equalBytes, fail, invariant, TetcdError, verify } from '../../base/index.ts';
 import { type DiskFile, OPEN_MODES, type OpenMode } from '../index.ts';
 import { PAGE_SIZE, SECTOR_SIZE } from './limits.ts';
-import type { FileNode } from './names.ts';
+import type { FileNode, Node } from './names.ts';
 import {
   type DiskOperation,
   failed,
@@ -13,14 +13,21 @@ import {
 } from './operations.ts';
 import type { Space } from './space.ts';
 
+/** What a disk does with the names of an open file. */
+interface FileNames {
+  rename(from: string, to: string): Promise<void>;
+  link(from: string, to: string): Promise<void>;
+  leadsTo(path: string): Node | undefined;
+}
+
 export class SimFile implements DiskFile {
   #path: string;
   readonly #operations: Operations;
   readonly #space: Space;
   readonly #node: FileNode;
   readonly #mayWrite: boolean;
-  /** `Disk.rename`. The lock is the file's, so it goes along. */
-  readonly #rename: (from: string, to: string) => Promise<void>;
+  /** Of the disk. The lock is the file's, so it goes along. */
+  readonly #names: FileNames;
   #closing = false;
   #callsUnderWay = 0;
   #onIdle: (() => void) | undefined;
@@ -29,14 +36,14 @@ export class SimFile implements DiskFile {
     opened: { readonly path: string; readonly node: FileNode; readonly mode: OpenMode },
     operations: Operations,
     space: Space,
-    rename: (from: string, to: string) => Promise<void>,
+    names: FileNames,
   ) {
     this.#path = opened.path;
     this.#node = opened.node;
     this.#mayWrite = opened.mode !== OPEN_MODES.READ;
     this.#operations = operations;
     this.#space = space;
-    this.#rename = rename;
+    this.#names = names;
     this.#node.openCount++;
   }
 
@@ -136,11 +143,27 @@ export class SimFile implements DiskFile {
     this.#assertOpen('rename');
     this.#callsUnderWay++;
     try {
-      await this.#rename(this.#path, to);
+      await this.#names.rename(this.#path, to);
       this.#path = to;
     } finally {
       this.#callFinished();
     }
+  }
+
+  async link(name: string): Promise<void> {
+    this.#assertOpen('link');
+    this.#callsUnderWay++;
+    try {
+      await this.#names.link(this.#path, name);
+    } finally {
+      this.#callFinished();
+    }
+  }
+
+  goBy(name: string): void {
+    this.#assertOpen('go by');
+    invariant(this.#names.leadsTo(name) === this.#node, 'a file goes by a name of its own');
+    this.#path = name;
   }
 
   async close(): Promise<void> {

@@ -27,7 +27,12 @@ import {
 import { type DataDirectory, dataDirectoryOf, FirstFiles } from '../../offline/index.ts';
 import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
 import { MemoryStorage, type Peer, RawNode } from '../../raft/index.ts';
-import { type Backend, confStateOfMembers, writeMembershipRows } from '../../store/index.ts';
+import {
+  type Backend,
+  confStateOfMembers,
+  prepareDefragmentation,
+  writeMembershipRows,
+} from '../../store/index.ts';
 import {
   cleanSnapDirectory,
   createWal,
@@ -167,6 +172,7 @@ async function bootStore(
     await cleanSnapDirectory(env.disk, directory.snap, {
       removed: (path) => log.info('removed a file that was not finished', { path }),
     });
+    void prepareDefragmentation(backend);
     await defragmentAtStart(options, backend);
     logBooted(log, parts.memberId, parts.cluster);
     return { ...parts, clusterId: parts.cluster.id, directory, wasInitialized: false, store };

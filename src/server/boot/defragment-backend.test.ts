@@ -68,9 +68,18 @@ test('without room for a second file the member starts nevertheless, and says so
 test('a file that a crash cut off is removed at start', async () => {
   await onFragmented(async (env) => {
     const paths = ['db.tmp.defragment', 'db.tmp.123456'].map((name) => `${SNAP}/${name}`);
-    for (const path of paths) await (await env.disk.open(path, 'create')).close();
+    for (const path of paths) {
+      const file = await env.disk.open(path, 'create');
+      await file.write([Uint8Array.of(1)], 0);
+      await file.close();
+    }
     const member = await SimMember.start(env);
-    expect((await env.disk.list(SNAP)).filter((name) => name.startsWith('db'))).toEqual(['db']);
+    expect((await env.disk.list(SNAP)).filter((name) => name.startsWith('db'))).toEqual([
+      'db',
+      // Of the next defragmentation.
+      'db.tmp.defragment',
+    ]);
+    expect((await env.disk.stat(`${SNAP}/db.tmp.defragment`))?.size).toBe(0);
     for (const path of paths) {
       expect(member.log.join('\n')).toContain(
         `removed a file that was not finished\t{"path": "${path}"`,

@@ -85,6 +85,7 @@ export class BackendTwin {
     this.backend = backend;
     this.#random = random;
     this.#exchanges = options.exchanges === true;
+    if (this.#exchanges && random.below(2) === 0) void backend.prepareExchange(`${TWIN_PATH}.new`);
     this.#rows = new Map(found.rows);
     this.#small = new Map(found.small);
     this.durable = backend.durable.index;

@@ -41,6 +41,7 @@ import { type RowVisitor, readCount, type SnapshotPosition, visitorsOf } from '.
 import { PinnedRows } from './pinned-rows.ts';
 import { Retirement } from './retirement.ts';
 import { BackendRowCursor } from './row-cursor.ts';
+import { SpareFiles } from './spare-files.ts';
 
 export interface BackendOptions {
   readonly batchIntervalMs?: number;
@@ -94,13 +95,16 @@ export class Backend {
   /** The exchange of the file in progress. */
   #exchange: Exchange | undefined;
   #refusesExchanges = false;
-  /** Files that were exchanged and are still read; at most RETIRED_FILES_MAX. */
-  readonly #exchanged = new Set<Retirement>();
+  /** Files that were exchanged and are still read, at most RETIRED_FILES_MAX; when each is done with. */
+  readonly #exchanged = new Map<Retirement, Promise<void>>();
+  /** For the next exchange. */
+  readonly #spares: SpareFiles;
 
   private constructor(env: Env, db: Database, options: BackendOptions) {
     this.#env = env;
     this.#db = db;
     this.#options = options;
+    this.#spares = new SpareFiles(env);
     this.#tree = new CommittedView(db.beginRead());
     const index = readCount(this.#tree, META_KEY.CONSISTENT_INDEX);
     const term = readCount(this.#tree, META_KEY.TERM);
@@ -397,6 +401,14 @@ export class Backend {
     }
   }
 
+  /**
+   * Makes the file of the first exchange to come, `path`, as its {@link ExchangeOptions.path}: now, while
+   * the process is small.
+   */
+  prepareExchange(path: string): Promise<void> {
+    return this.#spares.prepare(path);
+  }
+
   /** Gives the file another name, durably; whatever had that name is replaced. */
   async rename(path: string): Promise<void> {
     invariant(this.#exchange === undefined, 'a file that is being exchanged keeps its name');
@@ -423,13 +435,16 @@ export class Backend {
       env: this.#env,
       path: db.path,
       batchChanges: this.#options.batchChanges ?? BATCH_CHANGES_DEFAULT,
-      open: (path) => openDatabase(this.#env, path, { ...settingsOf(this.#options), pageSize }),
+      open: (path, spare) =>
+        openDatabase(this.#env, path, { ...settingsOf(this.#options), pageSize, spare }),
+      spares: this.#spares,
+      old: db,
       commit: () => this.commit(),
       beginRead: () => db.beginRead(),
       durableIndex: () => this.#durable.index,
       pauseBatches: () => this.#batches.pause(),
       resumeBatches: () => this.#batches.resume(),
-      switchTo: (target) => this.#switchTo(target),
+      switchTo: (target, keptAs) => this.#switchTo(target, keptAs),
       fail: (error) => {
         this.#committer.stop();
         this.#acceptFailure(error);
@@ -438,7 +453,7 @@ export class Backend {
   }
 
   /** In one turn, while no batch is being written. */
-  #switchTo(target: Database): void {
+  #switchTo(target: Database, keepAs: string | undefined): void {
     const old = this.#db;
     invariant(this.#batches.frozen === undefined, 'a file is exchanged between two batches');
     invariant(target.path === old.path, 'the file in use is the one that has the name');
@@ -446,9 +461,12 @@ export class Backend {
     this.#db = target;
     this.#tree = new CommittedView(target.beginRead());
     this.#committer.switchTo(target);
-    const retirement = new Retirement(this.#env.timers, old, { ownReaders: 0 });
-    this.#exchanged.add(retirement);
-    void retirement.done.then(() => this.#exchanged.delete(retirement));
+    const retirement = new Retirement(this.#env.timers, old, { ownReaders: 0, keepAs });
+    const settled = retirement.done.then(async (spare) => {
+      if (keepAs !== undefined) await this.#spares.settle(keepAs, spare);
+      this.#exchanged.delete(retirement);
+    });
+    this.#exchanged.set(retirement, settled);
   }
 
   // --- The end -----------------------------------------------------------------------------------
@@ -458,7 +476,10 @@ export class Backend {
    * applied) nothing more is committed, since its effects are incomplete.
    */
   async close(): Promise<void> {
-    if (this.#lifecycle.kind === 'retired') return await this.#lifecycle.retirement.end();
+    if (this.#lifecycle.kind === 'retired') {
+      await this.#lifecycle.retirement.end();
+      return;
+    }
     if (this.#lifecycle.kind === 'closed') return;
     this.#lifecycle = CLOSED;
     if (this.#exchange !== undefined) await this.refuseExchanges();
@@ -478,7 +499,10 @@ export class Backend {
   }
 
   async #endExchanged(): Promise<void> {
-    await Promise.all([...this.#exchanged].map((retirement) => retirement.end()));
+    const ended = this.#spares.end();
+    for (const retirement of this.#exchanged.keys()) void retirement.end();
+    await Promise.all(this.#exchanged.values());
+    await ended;
   }
 
   /**
@@ -487,7 +511,7 @@ export class Backend {
    * on for at most `RETIRED_MS_MAX`, or until `close`. Then the file is closed, and this resolves; it
    * never rejects.
    */
-  retire(): Promise<void> {
+  async retire(): Promise<void> {
     invariant(!this.#batches.entryOpen, 'a store is replaced between entries');
     invariant(this.#lifecycle.kind === 'open', 'a store is replaced once');
     invariant(this.#exchange?.isRenaming !== true, 'the name is taken after `refuseExchanges`');
@@ -505,6 +529,6 @@ export class Backend {
       },
     });
     this.#lifecycle = { kind: 'retired', retirement };
-    return retirement.done;
+    await retirement.done;
   }
 }

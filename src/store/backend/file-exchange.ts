@@ -20,7 +20,7 @@ import {
   TetcdError,
   verify,
 } from '../../base/index.ts';
-import type { Database, ReadTransaction } from '../../bbolt/index.ts';
+import type { Database, ReadTransaction, SpareFile } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
 import { CARRY_OVER_KEYS_MAX, CARRY_OVER_LAST_BATCHES, CARRY_OVER_PASSES_MAX } from '../limits.ts';
 import { META_KEY } from '../schema/schema.ts';
@@ -31,9 +31,13 @@ import type { DurableIndex } from './durable-index.ts';
 import { readCount } from './file-pass.ts';
 import type { Overlay } from './overlay.ts';
 import { assertSameContent } from './same-content.ts';
+import type { SpareFiles } from './spare-files.ts';
 
 export interface ExchangeOptions {
-  /** Temporary name of the new file, in the same directory; a leftover of that name is removed. */
+  /**
+   * Temporary name of the new file, in the same directory; with `.next` behind it, it is another one, for
+   * every second exchange. A leftover of that name is removed.
+   */
   readonly path: string;
   /**
    * Fills `target`, a new database, with exactly the content of `commit`: buckets, keys, values. Both
@@ -49,8 +53,12 @@ export interface ExchangePort {
   readonly env: Env;
   /** The final name of the new file. */
   readonly path: string;
-  /** Opens a new database there, as the backend's own is opened. */
-  open(path: string): Promise<Database>;
+  /** Opens a new database there, as the backend's own is opened, in the spare file if there is one. */
+  open(path: string, spare: SpareFile | undefined): Promise<Database>;
+  /** Files for the next exchanges. */
+  readonly spares: Pick<SpareFiles, 'take' | 'keep' | 'settle'>;
+  /** The one that is replaced. */
+  readonly old: Database;
   commit(): Promise<DurableIndex>;
   /** The newest commit, for the caller to close. */
   beginRead(): ReadTransaction;
@@ -60,8 +68,8 @@ export interface ExchangePort {
   /** Resolves when no batch is being written; none is cut until {@link resumeBatches}. */
   pauseBatches(): Promise<void>;
   resumeBatches(): void;
-  /** Makes `target` the tree, while batches are paused. */
-  switchTo(target: Database): void;
+  /** Makes `target` the tree, while batches are paused. The old file then keeps the name `keptAs`. */
+  switchTo(target: Database, keptAs: string | undefined): void;
   /** It is unknown which of the two files has the name: nothing may be written any more. */
   fail(error: unknown): void;
 }
@@ -81,6 +89,8 @@ export class Exchange {
   readonly done: Promise<void>;
   readonly #port: ExchangePort;
   readonly #options: ExchangeOptions;
+  /** Temporary name of the new file, once it is this exchange's. */
+  #path: string | undefined;
   #phase: Phase = PREPARING;
   /** Changes since the commit that the new file holds; undefined before one is pinned. */
   #notes: ChangeNotes | undefined;
@@ -131,7 +141,6 @@ export class Exchange {
     try {
       await port.commit();
       this.#assertGoesOn();
-      await this.#removeLeftover();
       await this.#prepare();
       await this.#takeOver();
     } catch (error) {
@@ -144,8 +153,11 @@ export class Exchange {
 
   /** Steps 1 to 3. */
   async #prepare(): Promise<void> {
+    const { path, spare } = await this.#port.spares.take(this.#options.path);
+    this.#path = path;
+    if (spare === undefined) await this.#removeLeftover();
     // The target is opened before a commit is pinned, so that it is pinned as briefly as possible.
-    this.#target = await this.#port.open(this.#options.path);
+    this.#target = await this.#port.open(path, spare);
     this.#assertGoesOn();
     const { commit } = this.#pin();
     try {
@@ -183,10 +195,11 @@ export class Exchange {
       invariant(this.#notes!.changeCount === 0, 'nothing was committed behind it');
       this.#phase = RENAMING;
       if (failpoints.active !== undefined) await failpoints.active.hold('defragBeforeRename');
-      await this.#rename(target);
+      const keptAs = await port.spares.keep(port.old, target.path, this.#options.path);
+      await this.#rename(target, keptAs);
       this.#notes = undefined;
       this.#target = undefined;
-      port.switchTo(target);
+      port.switchTo(target, keptAs);
     } finally {
       port.resumeBatches();
     }
@@ -211,14 +224,16 @@ export class Exchange {
     return { commit: this.#port.beginRead(), notes };
   }
 
-  async #rename(target: Database): Promise<void> {
+  async #rename(target: Database, keptAs: string | undefined): Promise<void> {
     const port = this.#port;
+    const { path } = target;
     try {
       await target.rename(port.path);
     } catch (error) {
+      if (keptAs !== undefined) await port.spares.settle(keptAs, undefined);
       // Not renamed, if the new file still has its temporary name (Windows, while the old one is open).
       const { disk } = port.env;
-      const left = await disk.stat(this.#options.path).catch(() => undefined);
+      const left = await disk.stat(path).catch(() => undefined);
       if (left !== undefined) this.#phase = PREPARING;
       // Else it is unknown which file has the name after a crash: the old one must get no further commit.
       else port.fail(error);
@@ -251,8 +266,9 @@ export class Exchange {
   }
 
   async #removeLeftover(): Promise<void> {
+    if (this.#path === undefined) return;
     try {
-      await this.#port.env.disk.remove(this.#options.path);
+      await this.#port.env.disk.remove(this.#path);
     } catch (error) {
       if (!hasCode(error, ERROR_CODES.NOT_FOUND)) throw error;
     }

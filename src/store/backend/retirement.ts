@@ -2,7 +2,7 @@
 // space is given back.
 
 import { invariant } from '../../base/index.ts';
-import type { Database } from '../../bbolt/index.ts';
+import type { Database, SpareFile } from '../../bbolt/index.ts';
 import type { Timers } from '../../env/index.ts';
 import { RETIRED_MS_MAX } from '../limits.ts';
 
@@ -11,11 +11,13 @@ interface RetirementOptions {
   readonly ownReaders: number;
   /** Called before the file is closed. */
   readonly release?: () => Promise<void>;
+  /** The name by which the file is kept, emptied, as {@link Retirement.done} tells. */
+  readonly keepAs?: string | undefined;
 }
 
 export class Retirement {
-  /** The file is closed; never rejects. */
-  readonly done: Promise<void>;
+  /** The file is closed, or is kept as a spare one; never rejects. */
+  readonly done: Promise<SpareFile | undefined>;
   readonly #database: Database;
   #endNow: () => void = () => {};
   #isHurried = false;
@@ -30,14 +32,18 @@ export class Retirement {
   }
 
   /** Closes without waiting for readers, which get CLOSED, and with its space given back at once. */
-  end(): Promise<void> {
+  end(): Promise<SpareFile | undefined> {
     this.#isHurried = true;
     this.#endNow();
     if (this.#isReleased) void this.#database.close().catch(() => undefined);
     return this.done;
   }
 
-  async #run(timers: Timers, database: Database, options: RetirementOptions): Promise<void> {
+  async #run(
+    timers: Timers,
+    database: Database,
+    options: RetirementOptions,
+  ): Promise<SpareFile | undefined> {
     const timeOver = new Promise<void>((resolve) => {
       this.#endNow = resolve;
     });
@@ -47,7 +53,7 @@ export class Retirement {
     await options.release?.();
     // An error of closing is ignored: the file is no longer needed.
     this.#isReleased = true;
-    const closed = this.#isHurried ? database.close() : database.discard();
-    await closed.catch(() => undefined);
+    if (this.#isHurried) await database.close().catch(() => undefined);
+    return await database.discard(options.keepAs).catch(() => undefined);
   }
 }
