@@ -109,6 +109,23 @@ export function networkContract(make: () => NetworkUnderTest): void {
     await listener.close();
   });
 
+  test('what is released may be written over', async () => {
+    const { client, server, listener } = await connected(make());
+    let sent = '';
+    for (let round = 0; round < 50; round++) {
+      const piece = new Uint8Array(10_000).fill(97 + (round % 26));
+      sent += String.fromCharCode(97 + (round % 26)).repeat(piece.length);
+      client.stream.write(piece);
+      if (client.stream.hasReleased === true) piece.fill(0x21);
+    }
+    await server.until(() => server.received.length >= sent.length);
+    expect(server.received).toBe(sent);
+    client.stream.end();
+    server.stream.end();
+    await closed(client, server);
+    await listener.close();
+  });
+
   test('destroy closes at once, here and there', async () => {
     const { client, server, listener } = await connected(make());
     const reason = new Error('no longer wanted');

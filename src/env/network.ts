@@ -28,6 +28,11 @@ export interface ByteStream {
   writeAll(pieces: readonly Uint8Array[]): boolean;
   /** Bytes queued by `write` that the operating system has not yet taken. */
   readonly bufferedBytes: number;
+  /**
+   * Whether nothing that was written is referred to any more, so that its memory may be used again.
+   * Undefined where it is not known.
+   */
+  readonly hasReleased?: boolean;
   /** Stops and restarts `onData`; how a slow consumer is felt by the other side. */
   pause(): void;
   resume(): void;

@@ -45,6 +45,7 @@ export class SocketStream implements ByteStream {
   readonly remoteAddress: string;
   readonly #socket: Socket;
   readonly #gathers: boolean;
+  readonly #isOfSystem: boolean;
   #identity: PeerIdentity | undefined = undefined;
   #isCorked = false;
   #needsDrain = false;
@@ -54,6 +55,7 @@ export class SocketStream implements ByteStream {
   constructor(socket: Socket, options: SocketStreamOptions = {}) {
     this.#socket = socket;
     this.#gathers = options.gather ?? false;
+    this.#isOfSystem = socket instanceof Socket;
     this.remoteAddress = options.address ?? addressOf(socket);
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.handler.onEnd());
@@ -104,6 +106,11 @@ export class SocketStream implements ByteStream {
 
   get bufferedBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  /** The system has copied what it took; a stream that is no socket may hand the arrays themselves on. */
+  get hasReleased(): boolean {
+    return this.#isOfSystem && this.#socket.writableLength === 0;
   }
 
   write(bytes: Uint8Array): boolean {

@@ -63,6 +63,10 @@ class TracedStream implements ByteStream, ByteStreamHandler {
     return this.#stream.bufferedBytes;
   }
 
+  get hasReleased(): boolean {
+    return this.#stream.hasReleased === true;
+  }
+
   write(bytes: Uint8Array): boolean {
     this.#wrote.take(bytes, 0);
     return this.#stream.write(bytes);

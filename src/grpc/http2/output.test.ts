@@ -30,6 +30,36 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('copied and passed bytes leave in order, see
   expect(output.pendingBytes).toBe(0);
 });
 
+test('memory that the stream has released is used again, and no other', () => {
+  const random = seededRandom(1);
+  const pool = new SlabPool();
+  const buffers = new Set<ArrayBufferLike>();
+  const streams = [true, false].map((releases) => {
+    const taken: Uint8Array[] = [];
+    const stream = new FakeStream();
+    stream.write = (piece) => {
+      if (releases) buffers.add(piece.buffer);
+      taken.push(releases ? Uint8Array.from(piece) : piece);
+      return true;
+    };
+    const released = Object.assign(stream, { hasReleased: releases });
+    return { output: new Output(released, pool), taken, expected: [] as Uint8Array[] };
+  });
+  for (let step = 0; step < 4000; step++) {
+    const { output, expected } = streams[random.below(20) === 0 ? 1 : 0]!;
+    const bytes = Buffer.alloc(1 + random.below(600), step);
+    output.reserve(bytes.length);
+    output.copy(bytes, 0, bytes.length);
+    expected.push(bytes);
+    if (random.below(3) === 0) output.flush();
+  }
+  for (const { output, taken, expected } of streams) {
+    output.flush();
+    expect(Buffer.concat(taken).equals(Buffer.concat(expected))).toBe(true);
+  }
+  expect(buffers.size).toBeLessThan(12);
+});
+
 test('what is passed is written from where it is, and a full stream is noticed', () => {
   const stream = new FakeStream();
   const passed: Uint8Array[] = [];

@@ -7,17 +7,22 @@
 //
 // Large payloads are not copied: they are passed on between slices of the slab, as one gathered write.
 //
-// Flushed bytes are never written again. The free rest is reused by this connection or another: a
-// connection with nothing pending holds no slab.
+// Flushed bytes are never written again, unless the stream has none of them left: most writes are taken by
+// the system at once, and then the whole slab is free. What is free is reused by this connection or another:
+// a connection with nothing pending holds no slab.
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { ByteStream } from '../../env/index.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
+/** Of a connection that wrote little in its last flush: events for many connections take a slab for each. */
+const SMALL_SLAB_BYTES = 16_384;
+const LITTLE_BYTES = 12_288;
 /** A slab with fewer free bytes than this is dropped. */
 const SLAB_WORTH_KEEPING = 4_096;
-const SLABS_KEPT_MAX = 64;
+/** Bytes of free slabs. Reached: another one is dropped. */
+const KEPT_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Bytes passed on without a copy that are gathered before they are written. */
 const GATHERED_BYTES = 65_536;
 /** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
@@ -26,20 +31,26 @@ const PIECE_COPIED_MAX = 4_096;
 /** Partly used slabs, shared by the connections of a server or channel. */
 export class SlabPool {
   readonly #slabs: Uint8Array[] = [];
+  #keptBytes = 0;
 
-  /** A slab with at least `room` bytes, all of them free. */
-  take(room: number): Uint8Array {
+  /** A slab with at least `room` bytes, all of them free; about `bytes` are to be written. */
+  take(room: number, bytes: number): Uint8Array {
     if (room > SLAB_BYTES) return Buffer.allocUnsafeSlow(room);
     const slab = this.#slabs.pop();
-    if (slab !== undefined && slab.length >= room) return slab;
-    return Buffer.allocUnsafeSlow(SLAB_BYTES);
+    if (slab !== undefined) {
+      this.#keptBytes -= slab.length;
+      if (slab.length >= room) return slab;
+    }
+    const isSmall = Math.max(room, bytes) <= LITTLE_BYTES;
+    return Buffer.allocUnsafeSlow(isSmall ? SMALL_SLAB_BYTES : SLAB_BYTES);
   }
 
   /** Takes back the free rest of a slab. */
   give(rest: Uint8Array): void {
-    if (rest.length >= SLAB_WORTH_KEEPING && this.#slabs.length < SLABS_KEPT_MAX) {
-      this.#slabs.push(rest);
-    }
+    const { length } = rest;
+    if (length < SLAB_WORTH_KEEPING || this.#keptBytes + length > KEPT_BYTES_MAX) return;
+    this.#slabs.push(rest);
+    this.#keptBytes += length;
   }
 }
 
@@ -48,6 +59,8 @@ export class Output {
   bytes: Uint8Array = EMPTY_BYTES;
   at = 0;
   #start = 0;
+  /** Bytes of the last flush of a slab. */
+  #flushedBytes = 0;
   /** Bytes handed to the stream since the beginning. */
   handedBytes = 0;
   readonly #stream: ByteStream;
@@ -72,7 +85,7 @@ export class Output {
   reserve(count: number): void {
     if (this.bytes.length - this.at >= count) return;
     this.flush();
-    this.bytes = this.#pool.take(count);
+    this.bytes = this.#pool.take(count, this.#flushedBytes);
   }
 
   /** Writes a frame header; room has been made for it. */
@@ -132,8 +145,10 @@ export class Output {
         this.#write(Buffer.from(piece));
         return;
       }
-      this.#pool.give(bytes.subarray(at));
+      this.#flushedBytes = piece.length;
       this.#write(piece);
+      const free = this.#stream.hasReleased === true ? start : at;
+      this.#pool.give(free === 0 ? bytes : bytes.subarray(free));
     }
   }
 
