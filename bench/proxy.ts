@@ -1,10 +1,11 @@
 // node scripts/run-ts.mjs bench/proxy.ts [--watchers 10000] [--events 40] [--connections 100]
-//     [--measure-ms 2000] [--rounds 3] [--proxies tetcd,3.7]
+//     [--measure-ms 2000] [--rounds 3] [--proxies tetcd,3.7] [--cases put,watch]
 //
 // gRPC proxies before one member (of etcd 3.7, the same for all): what an event costs them for each of many
 // watchers of one prefix, and how a put through them compares with a put at the member. The proxy has one
 // core, member and loader have the other.
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Member, realProgram, serverUnderTest } from '../test/helpers/member.ts';
 import { need, realEtcd } from '../test/helpers/real-etcd.ts';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     'measure-ms': { type: 'string', default: '2000' },
     rounds: { type: 'string', default: '3' },
     proxies: { type: 'string', default: 'tetcd,3.7' },
+    cases: { type: 'string', default: 'put,watch' },
   },
 });
 
@@ -75,8 +77,15 @@ async function eventsAt({ endpoint, pid }: Started): Promise<Row> {
     'CPU us/event': serverCpuUs / delivered,
     'MiB before': before,
     'MiB peak': peak,
+    'own MiB': ownMebibytes(pid),
     'KiB/watcher': ((peak - before) * 1024) / watchers,
   };
+}
+
+/** What belongs to the process alone: without the pages of its program and libraries. */
+function ownMebibytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)![1]) / 1024;
 }
 
 /** Measurements by name, in the order in which they were made first. */
@@ -94,6 +103,12 @@ function mediansOfRows(rows: readonly Row[]): Row {
 }
 
 async function round(member: Member): Promise<void> {
+  const cases = values.cases.split(',');
+  if (cases.includes('put')) await putRound(member);
+  if (cases.includes('watch')) await watchRound(member);
+}
+
+async function putRound(member: Member): Promise<void> {
   for (const clients of [1, 50]) {
     note(`put, ${clients} clients, direct`, await putsAt(member.endpoint, member.pid, clients));
     for (const name of values.proxies.split(',')) {
@@ -102,6 +117,9 @@ async function round(member: Member): Promise<void> {
       await proxy.stop();
     }
   }
+}
+
+async function watchRound(member: Member): Promise<void> {
   for (const name of values.proxies.split(',')) {
     const proxy = await startProxy(name, member.endpoint);
     note(`${values.watchers} watchers, ${name}`, await eventsAt(proxy));

@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 
 const THIS_FILE = fileURLToPath(import.meta.url);
 const RUN_LIMIT_MS = 60_000;
+const READY = /ready to serve client requests|started gRPC proxy/;
 
 /** What `tetcdctl` is warmed by; the most frequent ones last. */
 const CONTROLS = [
@@ -42,7 +43,7 @@ function start(directory, part, args) {
   const ready = new Promise((resolve) => {
     createInterface(child.stderr).on('line', (line) => {
       lines.push(line);
-      if (line.includes('ready to serve client requests')) resolve();
+      if (READY.test(line)) resolve();
     });
   });
   child.stdout.resume();
@@ -77,6 +78,22 @@ async function runMember(directory, dataDirectory, used) {
   await ended;
 }
 
+/** A proxy before the member, and requests through it. */
+async function runProxy(directory, endpoints) {
+  const address = `127.0.0.1:${await freePort()}`;
+  const args = ['grpc-proxy', 'start', endpoints, `--listen-addr=${address}`];
+  const { child, ended, ready } = start(directory, './run-proxy.js', args);
+  await Promise.race([ready, ended]);
+  try {
+    for (const words of CONTROLS) {
+      await start(directory, './main.js', [`--endpoints=http://${address}`, ...words]).ended;
+    }
+  } finally {
+    child.send('end');
+  }
+  await ended;
+}
+
 /** Keeps code for every part in `directory`. */
 export async function warmBundle(directory) {
   const temporary = mkdtempSync(join(tmpdir(), 'tetcd-warm-'));
@@ -86,6 +103,7 @@ export async function warmBundle(directory) {
       for (const args of CONTROLS) {
         await start(directory, './main.js', [endpoints, ...args]).ended;
       }
+      await runProxy(directory, endpoints);
     });
     await runMember(directory, dataDirectory, () => Promise.resolve());
   } finally {
@@ -100,9 +118,11 @@ async function run(directory, part, args) {
   process.on('exit', () => loader.keepCode());
   const { main } = loader.load(part);
   process.argv.splice(1, 3, join(directory, part));
+  // Servers end by signals: here at the parent's word.
+  const receiveStopSignals = () => process.once('message', () => process.exit());
   if (part === './main.js') await main(args);
-  // A member ends by signals: here at the parent's word.
-  else await main(() => process.once('message', () => process.exit()));
+  else if (part === './run-proxy.js') await main(args, receiveStopSignals);
+  else await main(receiveStopSignals);
 }
 
 if (process.argv[1] === THIS_FILE) {

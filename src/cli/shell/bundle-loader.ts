@@ -39,10 +39,11 @@ const DIGEST = 'sha256';
 const DIGEST_SIZE = 32;
 
 interface Loaded {
-  readonly path: string;
-  readonly source: Buffer;
-  readonly script: Script;
   readonly exports: object;
+  /** What its code is kept with; undefined where none is to be, so that the memory is free. */
+  readonly kept:
+    | { readonly path: string; readonly source: Buffer; readonly script: Script }
+    | undefined;
 }
 
 export class BundleLoader {
@@ -81,7 +82,8 @@ export class BundleLoader {
       ...(code === undefined ? {} : { cachedData: code }),
     });
     const module = { exports: {} };
-    this.#loaded.set(id, { path, source, script, exports: module.exports });
+    const kept = this.#keeps ? { path, source, script } : undefined;
+    this.#loaded.set(id, { exports: module.exports, kept });
     const body = script.runInThisContext() as Body;
     body(module.exports, this.load, module, path, dirname(path));
     return module.exports;
@@ -89,7 +91,9 @@ export class BundleLoader {
 
   /** Writes the code of every file that was loaded here, as V8 has it by now. */
   keepCode(): void {
-    for (const { path, source, script } of this.#loaded.values()) {
+    for (const { kept } of this.#loaded.values()) {
+      if (kept === undefined) continue;
+      const { path, source, script } = kept;
       const code = script.createCachedData();
       const temporary = `${path}.cache.tmp`;
       writeFileSync(temporary, Buffer.concat([digestOf(source, code), code]));

@@ -4,16 +4,7 @@ import { type ConfigFromFile, parseConfig, parseConfigFile } from '../../server/
 import { ABOUT } from './about.ts';
 import type { ReceiveStopSignals } from './early-signals.ts';
 
-/** First words that are not about a member. */
-const PROXY_COMMANDS: ReadonlySet<string> = new Set(['gateway', 'grpc-proxy']);
-
 export async function main(receiveStopSignals: ReceiveStopSignals): Promise<void> {
-  const argv = process.argv.slice(2);
-  if (PROXY_COMMANDS.has(argv[0] ?? '')) {
-    const { runProxy } = await import('./proxy/run-proxy.ts');
-    await runProxy(argv, receiveStopSignals);
-    return;
-  }
   const parsed = await parsedSettings();
   if (parsed.kind === 'print') {
     process.stdout.write(parsed.text);

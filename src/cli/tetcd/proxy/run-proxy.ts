@@ -23,7 +23,7 @@ const CALLER = 'cli/tetcd/proxy/run-proxy.ts';
 type Started = Exclude<ProxyCommand, { readonly kind: 'print' | 'refuse' }>;
 
 /** Runs `tetcd gateway …` or `tetcd grpc-proxy …` until a signal ends it. */
-export async function runProxy(
+export async function main(
   argv: readonly string[],
   receiveStopSignals: ReceiveStopSignals,
 ): Promise<void> {
