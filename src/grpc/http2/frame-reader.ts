@@ -7,6 +7,7 @@
 // A sink that has enough for this turn continues with `resume`; until then the rest is buffered.
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
+import { inputBuffers } from './buffer-pool.ts';
 import { ConnectionError, FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX, HTTP2_ERROR } from './protocol.ts';
 
 /** Receives frames; `bytes[start, end)` is the payload, valid during the call only. */
@@ -88,6 +89,7 @@ export class FrameReader {
     this.#held = EMPTY_BYTES;
     this.#heldLength = 0;
     deliver(held, 0, whole, sink);
+    inputBuffers.give(held);
     return at;
   }
 
@@ -107,8 +109,9 @@ export class FrameReader {
 
   #growTo(length: number): void {
     if (this.#held.length >= length) return;
-    const grown = Buffer.allocUnsafe(length);
+    const grown = inputBuffers.take(length);
     grown.set(this.#held.subarray(0, this.#heldLength));
+    inputBuffers.give(this.#held);
     this.#held = grown;
   }
 }

@@ -8,6 +8,7 @@
 
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import { GZIP, gunzip, gzip } from '../gzip.ts';
+import { inputBuffers } from '../http2/buffer-pool.ts';
 import { readUint32, writeFrameHeader, writeUint32 } from '../http2/output.ts';
 import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from '../http2/protocol.ts';
 import { Http2Stream } from '../http2/stream.ts';
@@ -205,11 +206,12 @@ export abstract class GrpcStream extends Http2Stream {
       // Doubled, so that a large message is not copied again and again; never beyond the length in its
       // prefix, and never sized by the prefix alone: an announced length must not allocate memory.
       const capacity = Math.max(needed, Math.min(2 * needed, this.#promisedBytes(length)));
-      target = Buffer.allocUnsafe(Math.max(KEPT_BYTES_MIN, capacity));
+      target = inputBuffers.take(Math.max(KEPT_BYTES_MIN, capacity));
       this.connection.hold(target.length - kept.length);
       this.#kept = target;
     }
     target.set(kept.subarray(this.#keptStart, this.#keptEnd), 0);
+    if (target !== kept) this.#giveBack(kept);
     this.#keptStart = 0;
     this.#keptEnd = length;
   }
@@ -220,8 +222,14 @@ export abstract class GrpcStream extends Http2Stream {
     return MESSAGE_PREFIX_BYTES + readUint32(this.#kept, this.#keptStart + 1);
   }
 
+  /** A message that is being delivered may lie in it: then it is left to the collector. */
+  #giveBack(kept: Uint8Array): void {
+    if (!this.#delivering) inputBuffers.give(kept);
+  }
+
   #dropKept(): void {
     this.connection.hold(-this.#kept.length);
+    this.#giveBack(this.#kept);
     this.#kept = EMPTY_BYTES;
     this.#keptStart = 0;
     this.#keptEnd = 0;
