@@ -139,10 +139,10 @@ test.each(readdirSync(PAGES))('%s names flags that there are', (page) => {
     'max-old-space-size',
     'compressed',
     ...['bucket', 'bump-revision', 'from', 'kind', 'mark-compacted', 'skip-hash-check'],
-    ...['target-version', 'write'],
+    ...['target-version', 'write', 'with-v3', 'backup-dir', 'backup-wal-dir', 'wal-dir-of'],
     'help',
   ];
-  const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map((match) => match[1]!);
+  const names = [...text.matchAll(/(?<![\w-])--([a-z][a-z0-9-]*)/g)].map((match) => match[1]!);
   expect(names.length).toBeGreaterThan(3);
   const ofProxies = [...grpcProxyFlags(), ...gatewayFlags()].map(({ long }) => long!.slice(2));
   const known = [...Object.keys(FLAGS), ...ofTools, ...ofProxies, 'help'];
@@ -170,7 +170,7 @@ describeWith('commands of', [ours, curl], () => {
       await client.must('KV/Put', { key: `config/${i % 4}`, value: String(i) });
     }
     client.close();
-    const [save, restore, bump, dry, write, look, change, ...more] = blocksOf('backup.md');
+    const [save, restore, bump, dry, write, look, copy, change, ...more] = blocksOf('backup.md');
     expect(more).toEqual([]);
     const saved = await runIn(place, save!, member.endpoint);
     expect(saved).toMatch(
@@ -187,9 +187,11 @@ describeWith('commands of', [ours, curl], () => {
     expect(seen).toContain('put{key:"config/3" value:"19"}');
     expect(seen).toMatch(/\nmembers\t/);
     expect(seen).toMatch(/\nkey\t21\.0\tkey:"config\/3"/);
+    expect(await runIn(place, copy!)).toMatch(/^nothing is wrong\n/);
     await runIn(place, change!);
-    for (const name of ['m1.etcd', 'recovered', 'restored', 'bumped']) {
-      const again = await Member.start(need(ours), { directory: join(place, name) });
+    for (const name of ['m1.etcd', 'recovered', 'restored', 'bumped', 'copy']) {
+      const flags = name === 'copy' ? ['--force-new-cluster'] : [];
+      const again = await Member.start(need(ours), { directory: join(place, name), flags });
       members.push(again);
       const reader = new ApiClient(again.endpoint);
       const { kvs } = await reader.must('KV/Range', { key: 'config/3' });
