@@ -27,6 +27,12 @@ const CONTROLS = [
   ['put', 'key', 'value'],
 ];
 
+/** What `tetcdutl` is warmed by, on the member's directory; the most frequent ones last. */
+const OFFLINE = [
+  ['check', '--data-dir'],
+  ['snapshot', 'status'],
+];
+
 /** A run; its code is kept when it ends by itself. Rejects if it does not end well. */
 function start(directory, part, args) {
   const env = Object.fromEntries(
@@ -106,6 +112,11 @@ export async function warmBundle(directory) {
       await runProxy(directory, endpoints);
     });
     await runMember(directory, dataDirectory, () => Promise.resolve());
+    const database = join(dataDirectory, 'member', 'snap', 'db');
+    for (const [command, word] of OFFLINE) {
+      const path = word === '--data-dir' ? dataDirectory : database;
+      await start(directory, './run-tetcdutl.js', [command, word, path]).ended;
+    }
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
@@ -116,11 +127,12 @@ async function run(directory, part, args) {
   const { BundleLoader } = require('./bundle-loader.js');
   const loader = new BundleLoader(directory, require, { keeps: true });
   process.on('exit', () => loader.keepCode());
-  const { main } = loader.load(part);
+  const { main, run: runTool } = loader.load(part);
   process.argv.splice(1, 3, join(directory, part));
   // Servers end by signals: here at the parent's word.
   const receiveStopSignals = () => process.once('message', () => process.exit());
   if (part === './main.js') await main(args);
+  else if (part === './run-tetcdutl.js') await runTool(args);
   else if (part === './run-proxy.js') await main(args, receiveStopSignals);
   else await main(receiveStopSignals);
 }
