@@ -20,6 +20,7 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { describeWith, type Found } from '../../../test/helpers/real-etcd.ts';
 import { STALLING_FS, type StalledCall, stall } from '../../../test/helpers/stalled-disk.ts';
+import { seededRandom } from '../../base/index.ts';
 import { createNodeTimers } from './clock.ts';
 import { FILE_END_WAIT_MS, FileThread } from './file-thread.ts';
 import { END_WAIT_MS, LineOutputs, WAITING_BYTES_MAX } from './line-outputs.ts';
@@ -225,6 +226,38 @@ describeWith('a log file with a thread', [built], () => {
       expect(lines.every((line) => `${line}\n`.length === numbered(0).length)).toBe(true);
     },
   );
+
+  test('whatever the lines, stalls and rotations: in order, whole, and every gap is counted', async () => {
+    const seed = Number(process.env['TETCD_SEED'] ?? Math.floor(Math.random() * 1e9));
+    console.info(`TETCD_SEED=${seed}`);
+    const random = seededRandom(seed);
+    const outputs = open({ maxBytes: 20_000 + random.below(200_000) });
+    let release: (() => void) | undefined;
+    const count = 3000;
+    outputs.write('line 0 .\n', false);
+    await timers.nextTurn();
+    // From here on it is the thread's.
+    await until(() => text() !== '');
+    for (let i = 1; i < count; i++) {
+      const length = random.below(50) === 0 ? random.below(200_000) : random.below(3000);
+      outputs.write(`line ${i} ${'x'.repeat(length)}.\n`, random.below(500) === 0);
+      if (random.below(10) === 0) await timers.nextTurn();
+      if (random.below(200) > 0) continue;
+      release?.();
+      const calls = ['write', 'open', 'rename', 'any'] as const;
+      release = random.below(2) === 0 ? undefined : stalled(calls[random.below(calls.length)]!);
+    }
+    release?.();
+    outputs.end();
+    let next = 0;
+    for (const line of allText().split('\n').slice(0, -1)) {
+      const [, lost] = /^lost (\d+)$/.exec(line) ?? [];
+      const [, number] = /^line (\d+) x*\.$/.exec(line) ?? [];
+      if (lost !== undefined) next += Number(lost);
+      else expect(Number(number)).toBe(next++);
+    }
+    expect(next).toBe(count);
+  });
 
   test('stalled holds no more than its bound, and keeps what came first', async () => {
     const outputs = open();
