@@ -1,6 +1,6 @@
 // The example that the manual has of each command is run as it stands, but for addresses.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -22,11 +22,13 @@ const OF_CLUSTERS = Object.keys(EXAMPLES.tetcdctl).filter((name) => /^(?:member|
 
 const place = mkdtempSync(join(tmpdir(), 'tetcd-examples-'));
 const tools = join(place, 'tools');
+/** Where the examples run. */
+const work = join(place, 'work');
 const members: Member[] = [];
 const clusters: Cluster[] = [];
 
 beforeAll(() => {
-  mkdirSync(tools);
+  for (const path of [tools, work]) mkdirSync(path);
   for (const name of ['tetcd', 'tetcdctl', 'tetcdutl']) {
     const path = join(REPOSITORY, 'dist', 'bin', `${name}.js`);
     const text = `#!/bin/sh\nexec '${process.execPath}' '${path}' "$@"\n`;
@@ -43,7 +45,12 @@ afterAll(() => rmSync(place, { recursive: true, maxRetries: 3 }));
 function runExample(text: string, endpoints = ''): Promise<RunResult> {
   const env = { ETCDCTL_ENDPOINTS: endpoints, PATH: `${tools}:${process.env['PATH']}` };
   const script = `set -euo pipefail\n${text}`;
-  return run(['bash', '-c', script], { cwd: place, env, timeoutMs: 60_000 });
+  return run(['bash', '-c', script], { cwd: work, env, timeoutMs: 60_000 });
+}
+
+/** A command line, with the path of the program. */
+function withTool([program, ...args]: readonly string[]): string[] {
+  return [join(tools, program!), ...args];
 }
 
 async function start(flags: readonly string[] = [], directory?: string): Promise<Member> {
@@ -86,7 +93,7 @@ describeWith('the examples', [ours], () => {
   });
 
   test('of tetcdutl run on what a stopped member has left', async () => {
-    const member = await start(['--snapshot-count=5'], join(place, 'm1.etcd'));
+    const member = await start(['--snapshot-count=5'], join(work, 'm1.etcd'));
     const client = new ApiClient(member.endpoint);
     for (let i = 0; i < 20; i++) await client.must('KV/Put', { key: `k${i}`, value: 'v' });
     client.close();
@@ -97,15 +104,40 @@ describeWith('the examples', [ours], () => {
     }
   });
 
+  test('of tetcd serves', async () => {
+    const [client, peer] = [await freePort(), await freePort()].map((port) => `127.0.0.1:${port}`);
+    const command = EXAMPLES.tetcd[''].split(' ');
+    const ports = [
+      ...['listen', 'advertise'].map((each) => `--${each}-client-urls=http://${client}`),
+      ...['--listen-peer-urls', '--initial-advertise-peer-urls'].map((f) => `${f}=http://${peer}`),
+      `--initial-cluster=m1=http://${peer}`,
+    ];
+    const member = new ServerProcess('tetcd', [
+      'bash',
+      '-c',
+      `cd '${work}' && exec "$@"`,
+      '-',
+      ...withTool(command),
+      ...ports,
+    ]);
+    await member.line(/ready to serve client requests/, 30_000);
+    expect(await runExample('tetcdctl put a b', client)).toMatchObject({ code: 0, stdout: 'OK\n' });
+    await member.end('SIGTERM');
+    const made = join(work, 'm1.etcd');
+    expect(existsSync(join(made, 'member', 'wal'))).toBe(true);
+    rmSync(made, { recursive: true });
+  });
+
   test('of the proxies serve', async () => {
     const member = await start();
-    for (const [name, text] of Object.entries(EXAMPLES.tetcd)) {
+    for (const name of ['gateway start', 'grpc-proxy start'] as const) {
+      const text = EXAMPLES.tetcd[name];
       const endpoint = `127.0.0.1:${await freePort()}`;
       const example = text
         .replaceAll('127.0.0.1:2379', member.endpoint)
         .replace(/127\.0\.0\.1:12\d+/, endpoint);
       const command = example.trim().split(' ');
-      const proxy = new ServerProcess(name, [join(tools, command[0]!), ...command.slice(1)]);
+      const proxy = new ServerProcess(name, withTool(command));
       const put = await until(`example of ${name}`, async () => {
         const tried = await runExample('tetcdctl put a b --command-timeout=1s', endpoint);
         return tried.code === 0 ? tried : undefined;

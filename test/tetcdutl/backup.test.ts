@@ -15,7 +15,7 @@ import { ApiClient, type Message } from '../helpers/api.ts';
 import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
 import { fill, observe } from '../takeover/contents.ts';
-import { realTool, Side } from './workspace.ts';
+import { normalForm, realTool, Side } from './workspace.ts';
 
 type Name = Release | 'ours';
 
@@ -164,6 +164,41 @@ describeWith('a backup', all, () => {
       expect(own).toMatchObject({ code: 0 });
       expect(own!.stdout.length).toBeGreaterThan(200);
       expect(known(own!.stdout)).toBe(known(real!.stdout));
+    }
+  });
+
+  test('is asked for as of etcdutl, with the same flags and refusals', async () => {
+    const both = [side('ours'), side('theirs')] as const;
+    const flagsOf = async (each: Side): Promise<string[]> => {
+      const { stdout } = await each.run(['backup', '--help']);
+      const own = stdout.split('Flags:\n')[1]!.split('\n\n')[0]!;
+      return [...own.matchAll(/^ +(--[\w-]+(?: \w+)?) {2}/gm)].map((match) => match[1]!).sort();
+    };
+    const [own, real] = await Promise.all(both.map(flagsOf));
+    expect(own).toHaveLength(5);
+    expect(own).toEqual(real);
+    const withBoth = '--data-dir nowhere --backup-dir out';
+    for (const line of [
+      'backup',
+      'backup word',
+      'backup --data-dir nowhere',
+      'backup --backup-dir out',
+      'backup --data-dir',
+      'backup --wal-dir',
+      `backup ${withBoth} --with-v3=maybe`,
+      `backup ${withBoth} --backup-wal-dir`,
+      `backup ${withBoth} --word`,
+    ]) {
+      const [ours, theirs] = await Promise.all(both.map((each) => each.run(line.split(' '))));
+      expect(normalForm(ours!), line).toEqual(normalForm(theirs!));
+      expect(ours!.code, line).toBe(1);
+    }
+    // etcdutl has made directories by then, and ends with the place in its source.
+    const lines = [withBoth, `${withBoth} word`, `${withBoth} --wal-dir nowhere`];
+    for (const line of lines.map((each) => `backup ${each}`)) {
+      const [ours, theirs] = await Promise.all(both.map((each) => each.run(line.split(' '))));
+      expect([ours!.code, theirs!.code], line).toEqual([1, 1]);
+      expect(both[0].contents()).toEqual({});
     }
   });
 

@@ -166,7 +166,9 @@ tetcdutl help snapshot restore`,
 source <(tetcdutl completion bash)`,
 };
 
-const TETCD: Examples = {
+const TETCD = {
+  // A member, which no command names.
+  '': 'tetcd --name=m1 --data-dir=m1.etcd',
   'gateway start': `
 tetcd gateway start --endpoints=127.0.0.1:2379 --listen-addr=127.0.0.1:12380`,
   'grpc-proxy start': `

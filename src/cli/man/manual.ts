@@ -32,6 +32,8 @@ export interface Manual {
   readonly summary: string;
   readonly synopsis: readonly string[];
   readonly description: readonly string[];
+  /** Of the program without a command; undefined where it needs one. */
+  readonly example?: string | undefined;
   /** In the order of their names. */
   readonly commands: readonly ManualCommand[];
   readonly flags: readonly ManualFlags[];

@@ -9,6 +9,7 @@ export function markdownPage(manual: Manual): string {
     '<!-- Made by scripts/command-pages.mjs; the examples are in src/cli/man/examples.ts. -->',
     '',
     ...prose(manual.description),
+    ...example(manual.example),
     ...manual.commands.flatMap(command),
   ];
   for (const { title, flags } of manual.flags) lines.push(`## ${title}`, '', ...flagTable(flags));
@@ -16,12 +17,15 @@ export function markdownPage(manual: Manual): string {
   return `${lines.join('\n').trimEnd()}\n`;
 }
 
-function command({ path, usage, description, flags, example }: ManualCommand): string[] {
+function command(of: ManualCommand): string[] {
+  const { path, usage, description, flags } = of;
   const lines = [`## ${path}`, ''];
   if (usage !== '') lines.push('```text', `${path} ${usage}`, '```', '');
-  lines.push(...prose(description), ...flagTable(flags));
-  if (example !== undefined) lines.push('```sh', example, '```', '');
-  return lines;
+  return [...lines, ...prose(description), ...flagTable(flags), ...example(of.example)];
+}
+
+function example(lines: string | undefined): string[] {
+  return lines === undefined ? [] : ['```sh', lines, '```', ''];
 }
 
 function prose(paragraphs: readonly string[]): string[] {

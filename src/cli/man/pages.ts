@@ -44,6 +44,7 @@ refused.`;
 members, real ones among them. It ends at SIGTERM and SIGINT.`,
       'With gateway or grpc-proxy as its first word it runs a proxy instead.',
     ],
+    example: EXAMPLES.tetcd[''],
     commands: commandsOf(proxyTree(), EXAMPLES.tetcd),
     flags,
     sections: [{ title: 'Environment', text: [environment] }],

@@ -12,6 +12,7 @@ export function roffPage(manual: Manual, version: string): string {
     ...literal(manual.synopsis),
     '.SH DESCRIPTION',
     ...prose(manual.description),
+    ...example(manual.example),
   ];
   if (manual.commands.length > 0) lines.push('.SH COMMANDS', ...manual.commands.flatMap(command));
   for (const { title, flags } of manual.flags) lines.push(heading('SH', title), ...flagList(flags));
@@ -25,15 +26,17 @@ export function roffPage(manual: Manual, version: string): string {
   return `${lines.join('\n')}\n`;
 }
 
-function command({ path, usage, description, flags, example }: ManualCommand): string[] {
+function command(of: ManualCommand): string[] {
+  const { path, usage, description, flags } = of;
   const lines = [heading('SS', path), ...literal([`${path} ${usage}`.trimEnd()])];
   lines.push('.PP', ...prose(description));
   if (flags.length > 0) lines.push(...flagList(flags));
-  if (example !== undefined) {
-    const indented = ['.RS 4', ...literal(example.split('\n')), '.RE'];
-    lines.push('.PP', 'For example:', '.PP', ...indented);
-  }
-  return lines;
+  return [...lines, ...example(of.example)];
+}
+
+function example(lines: string | undefined): string[] {
+  if (lines === undefined) return [];
+  return ['.PP', 'For example:', '.PP', '.RS 4', ...literal(lines.split('\n')), '.RE'];
 }
 
 function heading(macro: 'SH' | 'SS', title: string): string {
