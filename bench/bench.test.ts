@@ -82,7 +82,9 @@ describeWith("the bench by etcd's load generator, in small", [ours, loader], () 
 });
 
 describeWith("the bench by etcd's load generator on real etcd", [real37, loader], () => {
-  const few = OFFICIAL_CASES.filter((one) => ['put', 'txn-mixed'].includes(one.name));
+  const few = OFFICIAL_CASES.filter((one) =>
+    ['put', 'txn-mixed', 'watch-latency'].includes(one.name),
+  );
   test('a few cases', { timeout: 120_000 }, () => tryOut(realProgram(need(real37)), few));
 });
 

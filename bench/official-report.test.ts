@@ -40,6 +40,14 @@ test('several, each under its heading; few requests have no 99 %', () => {
   ]);
 });
 
+test('a median of 0 is left out by the generator', () => {
+  const text = body('1', '100', '  75% in 0.001 secs.\n  99% in 0.002 secs.\n').replace(
+    /^ {2}10%.*\n/m,
+    '',
+  );
+  expect(readReports(text)).toMatchObject([{ p50Ms: 0, p99Ms: 2 }]);
+});
+
 test('errors are counted', () => {
   const errors =
     '\nError distribution:\n  [3]\tetcdserver: too many requests\n  [40]\tcontext canceled\n';
