@@ -132,11 +132,18 @@ export interface WalSummary {
 }
 
 /**
- * Reads every segment and lists the snapshots to start from. A record counts only if the newest hard
- * state has committed its index: a crash may lie between the two. Throws as `readWal`.
+ * Reads every segment and lists the snapshots to start from; with `from`, only the segments that hold
+ * what follows the entry `from`, and so the records of snapshots from there on. A record counts only if
+ * the newest hard state has committed its index: a crash may lie between the two. Throws as `readWal`.
  */
-export async function summarizeWal(env: WalEnv, directory: string): Promise<WalSummary> {
-  const names = await listSegments(env, directory);
+export async function summarizeWal(
+  env: WalEnv,
+  directory: string,
+  from: LogIndex = 0,
+): Promise<WalSummary> {
+  const all = await listSegments(env, directory);
+  const first = all.findLastIndex(({ firstIndex }) => firstIndex <= from);
+  const names = all.slice(Math.max(0, first));
   assertContiguous(names, directory);
   const nowhere = { index: 0, term: 0 };
   const reader = await readSegments(

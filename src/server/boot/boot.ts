@@ -25,7 +25,7 @@ import {
   type Member,
 } from '../../membership/index.ts';
 import { type DataDirectory, dataDirectoryOf, FirstFiles } from '../../offline/index.ts';
-import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
+import { etcdserverpb, type raftpb, type walpb } from '../../protocol/index.ts';
 import { MemoryStorage, type Peer, RawNode } from '../../raft/index.ts';
 import {
   type Backend,
@@ -37,6 +37,7 @@ import {
   cleanSnapDirectory,
   createWal,
   type FoundLog,
+  listSnapFiles,
   newestSnapFile,
   type OpenedWal,
   openWal,
@@ -457,21 +458,42 @@ async function firstStartAgain(
   );
 }
 
+/**
+ * The newest snapshot whose file and record are both there. Nearly always it is that of the newest file:
+ * then what the log holds before it, which nothing needs any more, is not read.
+ */
 async function findBase(options: BootOptions, directory: DataDirectory): Promise<Base> {
-  const { env, log } = options;
+  const { env } = options;
+  const [newestFile] = await listSnapFiles(env.disk, directory.snap);
+  if (newestFile !== undefined) {
+    const { index, term } = newestFile;
+    const { validSnapshots } = await summarizeWal(env, directory.wal, index);
+    const own = validSnapshots.filter((record) => record.index === index && record.term === term);
+    const found = own.length > 0 ? await findBaseAmong(options, directory, own) : undefined;
+    if (found !== undefined) return found;
+  }
   const { validSnapshots } = await summarizeWal(env, directory.wal);
+  const found = await findBaseAmong(options, directory, validSnapshots);
+  if (found !== undefined) return found;
+  const newest = validSnapshots.at(-1);
+  return { index: newest?.index ?? 0, term: newest?.term ?? 0, v2: undefined };
+}
+
+/** The newest of these snapshots whose file can be read. */
+async function findBaseAmong(
+  { env, log }: BootOptions,
+  directory: DataDirectory,
+  among: readonly walpb.Snapshot[],
+): Promise<Base | undefined> {
   const found = await newestSnapFile(env.disk, directory.snap, {
-    among: validSnapshots,
+    among,
     observer: {
       setAside: (path, error) => log.warn('set a broken snapshot file aside', { path, error }),
     },
   });
   const metadata = found?.snapshot.metadata;
-  if (found !== undefined && metadata !== undefined) {
-    return { index: metadata.index, term: metadata.term, v2: found.snapshot.data };
-  }
-  const newest = validSnapshots.at(-1);
-  return { index: newest?.index ?? 0, term: newest?.term ?? 0, v2: undefined };
+  if (found === undefined || metadata === undefined) return undefined;
+  return { index: metadata.index, term: metadata.term, v2: found.snapshot.data };
 }
 
 function checkOrder(

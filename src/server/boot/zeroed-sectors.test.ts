@@ -116,3 +116,17 @@ test.each([
   }
   expect(refused).toBeGreaterThan(5);
 });
+
+test('damage before the newest snapshot is only looked at where its file is broken', async () => {
+  const { disk, acknowledged } = await directory(60, 'stopped');
+  const [oldest] = (await disk.list(WAL_DIR)).filter((name) => name.endsWith('.wal'));
+  const newestSnap = (await disk.list(SNAP_DIR)).filter((name) => name.endsWith('.snap')).at(-1);
+  const damaged = copyOf(disk);
+  damaged.corrupt(`${WAL_DIR}/${oldest}`, SECTOR, new Uint8Array(SECTOR));
+  const lacksSnap = copyOf(damaged);
+  lacksSnap.corrupt(`${SNAP_DIR}/${newestSnap}`, 0, new Uint8Array(16));
+  expect(await start(damaged)).toBeGreaterThanOrEqual(acknowledged);
+  const outcome = await start(lacksSnap);
+  expect(outcome).toMatchObject({ code: 'CORRUPT' });
+  expect((outcome as TetcdError).message).toContain(oldest);
+});
