@@ -28,6 +28,12 @@ export const PAGE_CACHE_BYTES_DEFAULT = 64 * 1024 * 1024;
 /** The cache keeps no page above this fraction of its bound: one huge value must not empty it. */
 export const PAGE_CACHE_SHARE_MAX = 1 / 16;
 
+/**
+ * Pages in use that one eviction from the page cache spares, and copies, on its way to one that is not.
+ * Reached: the next one goes although it is in use.
+ */
+export const PAGES_SPARED_MAX = 16;
+
 /** Snapshots pinned at one time; the next `beginRead` answers LIMIT_EXCEEDED. */
 export const READERS_MAX = 65_536;
 

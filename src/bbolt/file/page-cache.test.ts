@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
+import { PAGES_SPARED_MAX } from '../limits.ts';
 import { PAGE_FLAGS, writePageHeader } from './layout.ts';
 import { Page } from './page.ts';
 import { PageCache } from './page-cache.ts';
@@ -80,4 +81,23 @@ test('a page that is spared leaves the buffer it shares with others', () => {
   }
   expect(cache.get(57)!.bytes.buffer).not.toBe(slab.buffer);
   expect(cache.get(58)).toBeUndefined();
+});
+
+test('an eviction copies few pages, though all are in use and share one buffer', () => {
+  const cache = new PageCache(1000 * PAGE_SIZE, PAGE_SIZE);
+  const slab = new Uint8Array(1000 * PAGE_SIZE);
+  for (let i = 0; i < 1000; i++) {
+    cache.put(page(2 + i, 1, slab.subarray(i * PAGE_SIZE, (i + 1) * PAGE_SIZE)), true);
+  }
+  cache.put(page(5000), true);
+  let held = 0;
+  let copied = 0;
+  for (let id = 2; id < 1002; id++) {
+    const found = cache.get(id);
+    if (found === undefined) continue;
+    held++;
+    if (found.bytes.buffer !== slab.buffer) copied++;
+  }
+  expect(held).toBe(999);
+  expect(copied).toBe(PAGES_SPARED_MAX);
 });

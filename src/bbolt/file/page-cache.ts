@@ -2,7 +2,8 @@
 //
 // The table is open addressed, probed linearly and at most half full; NO_PAGE stands in empty slots.
 // The bit `used` of a page says that it was used since the hand last passed: the hand clears it, and
-// evicts the page if the bit is still clear the next time.
+// evicts the page if the bit is still clear the next time. One eviction spares a few pages at most: where
+// all are in use, to pass over the whole table and copy each page would be a stall of 75 ms.
 //
 // The table has its final size from the start (capacity / page size, doubled): growing a large one
 // would be a stall.
@@ -15,7 +16,7 @@
 // processor (one in the table, one in the page object), which is why there is no `Map`.
 
 import { invariant, verify } from '../../base/index.ts';
-import { PAGE_CACHE_SHARE_MAX } from '../limits.ts';
+import { PAGE_CACHE_SHARE_MAX, PAGES_SPARED_MAX } from '../limits.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from './layout.ts';
 import { Page } from './page.ts';
 
@@ -109,17 +110,18 @@ export class PageCache {
   #evictOne(): void {
     invariant(this.count > 0, 'only a cache that holds something is full');
     const table = this.#table;
-    for (;;) {
+    for (let spared = 0; ; ) {
       const slot = this.#hand;
       const page = table[slot]!;
       if (page !== NO_PAGE) {
-        if (!page.used) {
+        if (!page.used || spared === PAGES_SPARED_MAX) {
           // The slot may be filled from behind: the hand stays.
           this.#vacate(slot);
           return;
         }
         page.used = false;
         table[slot] = withOwnMemory(page);
+        spared++;
       }
       this.#hand = (slot + 1) & this.#mask;
     }
