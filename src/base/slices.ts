@@ -1,8 +1,11 @@
 // CPU work in slices: a long loop asks `isOver` between units of work that are small themselves, and
 // when the slice is over awaits `next()`, which lets input, timers and other work run.
 
-/** Milliseconds of CPU in one slice of background work: half of the 10 ms that a turn may take. */
-const SLICE_MS = 4;
+/**
+ * Milliseconds of CPU in one slice of background work. A put waits for three or four turns of the event
+ * loop, and each may hold a slice.
+ */
+const SLICE_MS = 1;
 
 /** What slices need of `Env`. */
 export interface SliceEnv {

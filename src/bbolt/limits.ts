@@ -94,9 +94,6 @@ export const GIVE_BACK_REST_FACTOR = 2;
 /** The longest rest after a block of a compaction or a step of giving back. */
 export const REST_MS_MAX = 100;
 
-/** Milliseconds of CPU that a compaction takes in one turn of the event loop. */
-export const COMPACTION_SLICE_MS = 1;
-
 /** Violations that a check lists before it stops. */
 export const VIOLATIONS_MAX = 10_000;
 

@@ -47,7 +47,7 @@ export function hashOfDatabase(
     try {
       const compactedRev = compactRevision;
       const revision = hashRevision;
-      const hash = await hashKv({ env, tree, index, revision, compactedRev, keepsNothing });
+      const hash = await hashKv({ tree, index, revision, compactedRev, keepsNothing });
       return { hash, compactRevision, hashRevision };
     } finally {
       tree.close();

@@ -129,8 +129,12 @@ export const READS_BYTES_MAX: number = 64 * 1024 * 1024;
  */
 export const RANGE_STEP_KEYS = 2048;
 
-/** Steps of a range in its first turn, if a slice has time for them; a longer one is read in slices. */
+/**
+ * Steps of a range in its first turn, and the milliseconds after which none begins; a longer one is read in
+ * slices.
+ */
 export const RANGE_STEPS_AT_ONCE = 8;
+export const RANGE_FIRST_SLICE_MS = 4;
 
 /**
  * Largest answer in bytes, etcd's. Reached: the read fails with RESOURCE_EXHAUSTED.

@@ -11,10 +11,10 @@ export const BATCH_INTERVAL_MS_DEFAULT = 100;
  */
 export const OVERLAY_BYTES_MAX: number = 64 * 1024 * 1024;
 
-/** Changes written to the B+tree between two checks of the clock. */
-export const CHANGES_PER_CLOCK_CHECK = 256;
+/** Changes written to the B+tree between two checks of the clock; one may read a page. */
+export const CHANGES_PER_CLOCK_CHECK = 64;
 
-/** Rows read between two checks of the clock while hashing or restoring. */
+/** Rows read between two checks of the clock while restoring or comparing. */
 export const ROWS_PER_CLOCK_CHECK = 512;
 
 /** etcd's defaults for `--compaction-batch-limit` and `--compaction-sleep-interval`. */

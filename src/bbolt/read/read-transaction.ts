@@ -96,9 +96,8 @@ export class Snapshot implements ReadTransaction, CursorOwner {
     if (this.closed) throw new TetcdError(ERROR_CODES.CLOSED, 'tx closed');
   }
 
-  /** Of `sliceMs` each; by default as long as background work may take. */
-  slices(sliceMs?: number): Slices {
-    return new Slices(this.#env, sliceMs);
+  slices(): Slices {
+    return new Slices(this.#env);
   }
 }
 

@@ -7,7 +7,7 @@ import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 import type { Rests } from '../file/rests.ts';
-import { BUCKET_DEPTH_MAX, COMPACTION_SLICE_MS, COMPACTION_SYNC_BYTES } from '../limits.ts';
+import { BUCKET_DEPTH_MAX, COMPACTION_SYNC_BYTES } from '../limits.ts';
 import { decodeBucketValue, encodeBucketHeader } from '../read/bucket-value.ts';
 import type { Snapshot } from '../read/read-transaction.ts';
 import { TreeWalk } from '../read/walk.ts';
@@ -83,7 +83,7 @@ class Compaction {
 
   async #tree(rootId: number, into: TreeBuilder): Promise<void> {
     const leaf = (page: Page): boolean | Promise<boolean> => this.#leaf(page, into);
-    const slices = this.#source.slices(COMPACTION_SLICE_MS);
+    const slices = this.#source.slices();
     await new TreeWalk(this.#source.pager, slices, { leaf }).run(rootId);
   }
 

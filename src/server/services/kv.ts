@@ -35,6 +35,7 @@ import type { NoSpaceAlarm } from '../duties/no-space-alarm.ts';
 import type { Quota } from '../duties/quota.ts';
 import {
   ANSWER_BYTES_AT_ONCE,
+  RANGE_FIRST_SLICE_MS,
   RANGE_STEP_KEYS,
   RANGE_STEPS_AT_ONCE,
   RESPONSE_BYTES_MAX,
@@ -233,7 +234,7 @@ class KvService {
 
   /** Goes on with a range that is longer than a step, for a slice. */
   #endsInThisTurn(run: RangeRun): boolean {
-    const slice = new Slices(this.parts.env);
+    const slice = new Slices(this.parts.env, RANGE_FIRST_SLICE_MS);
     for (let steps = 1; steps < RANGE_STEPS_AT_ONCE && !slice.isOver; steps++) {
       if (run.step(RANGE_STEP_KEYS)) return true;
     }

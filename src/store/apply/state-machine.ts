@@ -403,7 +403,6 @@ export class StateMachine {
       const tree = backend.beginTreeRead();
       try {
         const hash = await hashKv({
-          env: this.#env,
           tree,
           index: kv.index,
           revision: hashRevision,
@@ -435,7 +434,7 @@ export class StateMachine {
     await this.backend.commit();
     const tree = this.backend.beginTreeRead();
     try {
-      return await hashBackend(this.#env, tree);
+      return await hashBackend(tree);
     } finally {
       tree.close();
     }

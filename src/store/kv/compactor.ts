@@ -313,12 +313,11 @@ export class Compactor {
   }
 
   async #hash(job: Job): Promise<KvHash> {
-    const { env, backend, kv } = this.#options;
+    const { backend, kv } = this.#options;
     const tree = backend.beginTreeRead();
     try {
       const { rev, previousRev } = job;
       const hash = await hashKv({
-        env,
         tree,
         index: kv.index,
         revision: rev,

@@ -7,16 +7,8 @@
 //
 // Source: etcd v3.7.1 `server/storage/mvcc/hash.go`, `server/storage/backend` (Hash).
 
-import {
-  bytesFromLatin1,
-  crc32c,
-  latin1FromBytes,
-  type Revision,
-  type SliceEnv,
-  Slices,
-} from '../../base/index.ts';
+import { bytesFromLatin1, crc32c, latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { ReadTransaction } from '../../bbolt/index.ts';
-import type { Env } from '../../env/index.ts';
 import {
   isTombstoneKey,
   type KeyIndex,
@@ -24,12 +16,10 @@ import {
   revisionKey,
   subOfKey,
 } from '../../mvcc/index.ts';
-import { ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { BUCKET, BUCKET_NAMES, HASH_IGNORED } from '../schema/schema.ts';
 import { readStoredRow, StoredRow } from './stored-row.ts';
 
 interface HashKvInput {
-  readonly env: SliceEnv;
   /** Holds every row up to the revision, synced; stays open until the hash is done. */
   readonly tree: ReadTransaction;
   /** Not compacted above the revision until the hash is done. */
@@ -41,39 +31,33 @@ interface HashKvInput {
   readonly keepsNothing: boolean;
 }
 
-/** The checksum, unsigned 32 bits. In slices. */
+/** The checksum, unsigned 32 bits. In slices, with large reads past the page cache. */
 export async function hashKv(input: HashKvInput): Promise<number> {
-  const { env, tree, index, revision, compactedRev, keepsNothing } = input;
-  const slices = new Slices(env);
+  const { tree, index, revision, compactedRev, keepsNothing } = input;
   const name = bytesFromLatin1(BUCKET_NAMES[BUCKET.KEY]!);
   const row = new StoredRow();
   let hash = crc32c(0, name);
-  const cursor = tree.bucket(name)?.cursor();
-  if (cursor === undefined) return hash;
-  let sinceCheck = 0;
-  for (let found = cursor.first(); found; found = cursor.next()) {
-    const { keyBytes, keyOffset, keyLength, valueBytes, valueOffset, valueLength } = cursor;
-    const main = mainOfKey(keyBytes, keyOffset);
-    if (main > revision) break;
-    const valueEnd = valueOffset + valueLength;
-    let kept = true;
-    if (main <= compactedRev) {
-      if (isTombstoneKey(keyLength)) {
-        kept = keepsNothing && main !== compactedRev;
-      } else if (!keepsNothing) {
-        readStoredRow(valueBytes, valueOffset, valueEnd, row);
-        kept = index.isKept(row.key, main, subOfKey(keyBytes, keyOffset), revision);
+  await tree.walk(name, {
+    entry(bytes, keyOffset, keyLength, valueOffset, valueLength) {
+      const main = mainOfKey(bytes, keyOffset);
+      if (main > revision) return false;
+      const valueEnd = valueOffset + valueLength;
+      let kept = true;
+      if (main <= compactedRev) {
+        if (isTombstoneKey(keyLength)) {
+          kept = keepsNothing && main !== compactedRev;
+        } else if (!keepsNothing) {
+          readStoredRow(bytes, valueOffset, valueEnd, row);
+          kept = index.isKept(row.key, main, subOfKey(bytes, keyOffset), revision);
+        }
       }
-    }
-    if (kept) {
-      hash = crc32c(hash, keyBytes, keyOffset, keyOffset + keyLength);
-      hash = crc32c(hash, valueBytes, valueOffset, valueEnd);
-    }
-    if (++sinceCheck === ROWS_PER_CLOCK_CHECK) {
-      sinceCheck = 0;
-      if (slices.isOver) await slices.next();
-    }
-  }
+      if (kept) {
+        hash = crc32c(hash, bytes, keyOffset, keyOffset + keyLength);
+        hash = crc32c(hash, bytes, valueOffset, valueEnd);
+      }
+      return true;
+    },
+  });
   return hash;
 }
 
@@ -88,28 +72,23 @@ export function hasTombstoneAt(tree: ReadTransaction, revision: Revision): boole
   return false;
 }
 
-/** Maintenance.Hash over one commit of the file. In slices. */
-export async function hashBackend(env: Env, tree: ReadTransaction): Promise<number> {
-  const slices = new Slices(env);
+/** Maintenance.Hash over one commit of the file. In slices, past the page cache. */
+export async function hashBackend(tree: ReadTransaction): Promise<number> {
   let hash = 0;
   const buckets = tree.cursor();
   for (let found = buckets.first(); found; found = buckets.next()) {
     const name = buckets.key();
     hash = crc32c(hash, name);
-    const cursor = tree.bucket(name)?.cursor();
-    if (cursor === undefined) continue;
     const isMeta = latin1FromBytes(name) === BUCKET_NAMES[BUCKET.META];
-    let sinceCheck = 0;
-    for (let row = cursor.first(); row; row = cursor.next()) {
-      if (isMeta && HASH_IGNORED.has(latin1FromBytes(cursor.key()))) continue;
-      const { keyBytes, keyOffset, keyLength, valueBytes, valueOffset, valueLength } = cursor;
-      hash = crc32c(hash, keyBytes, keyOffset, keyOffset + keyLength);
-      hash = crc32c(hash, valueBytes, valueOffset, valueOffset + valueLength);
-      if (++sinceCheck === ROWS_PER_CLOCK_CHECK) {
-        sinceCheck = 0;
-        if (slices.isOver) await slices.next();
-      }
-    }
+    await tree.walk(name, {
+      entry(bytes, keyOffset, keyLength, valueOffset, valueLength) {
+        const keyEnd = keyOffset + keyLength;
+        if (isMeta && HASH_IGNORED.has(latin1FromBytes(bytes, keyOffset, keyEnd))) return true;
+        hash = crc32c(hash, bytes, keyOffset, keyEnd);
+        hash = crc32c(hash, bytes, valueOffset, valueOffset + valueLength);
+        return true;
+      },
+    });
   }
   return hash;
 }
