@@ -27,6 +27,8 @@ const { values } = parseArgs({
 });
 
 const START_TIMEOUT_MS = 30_000;
+/** Time for a single client to make the thousands of calls after which V8 compiles what is hot. */
+const WARM_UP_CALLS_MS = 5_000;
 const REAL = need(realEtcd('3.7'));
 const OTHER_CORE = 1 - SERVER_CORE;
 
@@ -52,9 +54,12 @@ type Row = Readonly<Record<string, number>>;
 
 async function putsAt(endpoint: string, pid: number, clients: number): Promise<Row> {
   const { requests, seconds, serverCpuUs, latency } = await load({
-    ...{ kind: 'unary', workload: 'put', keys: 1000, requests: 20_000, seed: 1, back: 0 },
+    ...{ kind: 'unary', workload: 'put', keys: 1000, requests: 60_000, seed: 1, back: 0 },
     ...{ endpoint, pids: [pid], connections: clients, callsPerConnection: 1 },
-    ...{ warmUpMs: 500, measureMs: Number(values['measure-ms']) },
+    ...{
+      warmUpMs: Math.max(WARM_UP_CALLS_MS / clients, 1000),
+      measureMs: Number(values['measure-ms']),
+    },
   });
   return {
     'puts/s': requests / seconds,
