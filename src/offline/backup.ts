@@ -64,12 +64,13 @@ export async function backupDirectory(
   const directory = dataDirectoryOf(options);
   return readingMemberDatabase(env, directory.database, options, async (found, database) => {
     const log = await readMemberLog(env, directory.wal);
-    const { version, isAlone } = await membershipOf(env, directory, log, found);
     const entries = log.entries.map((entry) => (belongs(entry, withV3) ? entry : emptied(entry)));
+    const { version, isAlone } = await membershipOf(env, directory, log, found);
     const parts = { log, entries, found, withV3, isAlone };
     const { snapshot, position, commit } = positionsOf(directory, parts);
-    // Nobody has voted for the member that is made.
-    const hardState = { term: Math.max(log.hardState.term, position.term), vote: 0n, commit };
+    // Terms do not go back, if the newest hard state is lost. Nobody has voted for the new member.
+    const term = Math.max(log.hardState.term, log.last.term, position.term);
+    const hardState = { term, vote: 0n, commit };
     const after = entries.filter(({ index }) => index > snapshot.index);
     const identity = newIdentity(env.entropy);
     const source = withV3 ? database.beginRead() : undefined;

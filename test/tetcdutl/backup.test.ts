@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { Cluster } from '../cluster/cluster.ts';
 import { ApiClient, type Message } from '../helpers/api.ts';
 import { Member, type Program, realProgram, serverUnderTest } from '../helpers/member.ts';
 import { describeWith, need, type Release, realEtcd } from '../helpers/real-etcd.ts';
@@ -31,8 +32,10 @@ function program(name: Name): Program {
 
 const members: Member[] = [];
 const sides: Side[] = [];
+const clusters: Cluster[] = [];
 afterEach(async () => {
   for (const member of members.splice(0)) await member.dispose();
+  for (const cluster of clusters.splice(0)) await cluster.dispose();
   for (const side of sides.splice(0)) side.dispose();
 });
 
@@ -164,6 +167,50 @@ describeWith('a backup', all, () => {
       expect(own).toMatchObject({ code: 0 });
       expect(own!.stdout.length).toBeGreaterThan(200);
       expect(known(own!.stdout)).toBe(known(real!.stdout));
+    }
+  });
+
+  test.each(['ours', '3.5'] as const)(
+    'of a member of three, as %s, is a cluster of one',
+    async (name) => {
+      const servers = Array(3).fill({ program: program(name) });
+      const cluster = await Cluster.start({ servers, flags: ['--snapshot-count=50'] });
+      clusters.push(cluster);
+      const leader = await cluster.leader();
+      await fill(leader.endpoint, 0);
+      await cluster.caughtUp();
+      const contents = await observe(leader.endpoint);
+      for (const member of cluster.members) await member.stop();
+      const place = side('ours');
+      const { directory } = cluster.members.find((member) => member !== leader)!;
+      const made = await place.run(['backup', `--data-dir=${directory}`, '--backup-dir=out']);
+      expect(made).toMatchObject({ code: 0, stdout: '' });
+      const again = await start(name, place.path('out'), ['--force-new-cluster']);
+      expect(await observe(again.endpoint)).toEqual(contents);
+      expect((await identityOf(again.endpoint))['list']).toHaveLength(1);
+    },
+  );
+
+  test('with keys of the v2 API, in the log or in a .snap file, is refused', async () => {
+    for (const snapshots of ['--snapshot-count=5', '--snapshot-count=100000']) {
+      const place = side('ours');
+      const from = await start('3.4', place.path('data'), ['--enable-v2', snapshots]);
+      for (let i = 0; i < 20; i++) {
+        const url = `${from.clientUrl}/v2/keys/k${i}`;
+        const { status } = await fetch(url, {
+          method: 'PUT',
+          body: new URLSearchParams('value=v'),
+        });
+        expect(status).toBe(201);
+      }
+      await from.stop();
+      for (const withV3 of ['true', 'false']) {
+        const args = ['backup', '--data-dir=data', '--backup-dir=out', `--with-v3=${withV3}`];
+        const result = await place.run(args);
+        expect(result).toMatchObject({ code: 1, stdout: '' });
+        expect(result.stderr).toMatch(/\(\/1\/k\d+\)|log entry \d+: .*\(PUT \/1\/k0\)/);
+        expect(existsSync(place.path('out'))).toBe(false);
+      }
     }
   });
 
