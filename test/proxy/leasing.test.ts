@@ -91,7 +91,8 @@ describeWith('leasing', [ours, real], () => {
     working.push(registers.work(direct, REQUESTS * 3, reader));
     await Promise.all(working);
     const states = await statesOf(direct);
-    const { history } = registers;
+    const { history, failures } = registers;
+    expect(failures).toBe(0);
     expect(history.length).toBeGreaterThan(REQUESTS * 6);
     expect(misfits(history, states), `LEASING_SEED=${SEED} repeats this`).toEqual([]);
     // The check can fail: a value that has been replaced is seen once more.
@@ -100,6 +101,29 @@ describeWith('leasing', [ours, real], () => {
     );
     const late = { ...old!, call: Number.MAX_SAFE_INTEGER - 1, return: Number.MAX_SAFE_INTEGER };
     expect(misfits([...history, late], states)).toHaveLength(1);
+  });
+
+  test('a member that is killed under load and comes back: the same holds', async () => {
+    const member = await startMember();
+    const registers = new Registers(seededRandom(SEED));
+    const working: Promise<void>[] = [];
+    for (const name of ['one', 'other']) {
+      const { endpoint } = await startProxy(member, 'ours');
+      for (let at = 0; at < 3; at++) {
+        const worker = { name: `${name} ${at}`, writes: true, isChecked: true };
+        working.push(registers.work(client(endpoint), REQUESTS * 2, worker));
+      }
+    }
+    const { history } = registers;
+    for (const answers of [REQUESTS, REQUESTS * 3]) {
+      await until('answers', () => (history.length > answers ? true : undefined));
+      await member.kill();
+      await member.restart();
+    }
+    await Promise.all(working);
+    expect(registers.failures).toBeGreaterThan(0);
+    const states = await statesOf(client(member.endpoint));
+    expect(misfits(history, states), `LEASING_SEED=${SEED} repeats this`).toEqual([]);
   });
 
   test('an owned key is answered without the cluster, and written through it', async () => {

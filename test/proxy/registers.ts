@@ -87,6 +87,8 @@ interface Worker {
 
 export class Registers {
   readonly history: Answered[] = [];
+  /** Calls that failed: what they wrote, if anything, the history of the cluster knows. */
+  failures = 0;
   readonly #random: Random;
   readonly #written: string[] = ['-'];
   #order = 0;
@@ -118,7 +120,11 @@ export class Registers {
   async #one(client: ApiClient, { name, writes, isChecked }: Worker): Promise<void> {
     const { rpc, request, text, seen } = this.#any(writes);
     const call = ++this.#order;
-    const answer = await client.must(rpc, request, { timeoutMs: 60_000 });
+    const { message: answer } = await client.call(rpc, request, { timeoutMs: 60_000 });
+    if (answer === undefined) {
+      this.failures++;
+      return;
+    }
     const found = seen(answer);
     if (found.size > 0 && !isChecked) return;
     this.history.push({
