@@ -25,7 +25,7 @@ async function openStore(path: string, options: Partial<BackendOptions> = {}) {
   const backend = await Backend.open(env, path, { onFailure, ...options }, restore.rows, (found) =>
     restore.inspect(found),
   );
-  await restore.rows.attachLeases(new Slices(env));
+  await restore.rows.finish(new Slices(env));
   return { backend, kv: new KvStore(env, backend, restore.rows, restore.marks) };
 }
 

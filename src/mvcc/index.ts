@@ -20,6 +20,7 @@ export {
 export { WriteTxn } from './eval/write-txn.ts';
 export { ChangeList } from './index/change-list.ts';
 export { IndexCompaction } from './index/index-compaction.ts';
+export { IndexRestore } from './index/index-restore.ts';
 export { KeyIndex } from './index/key-index.ts';
 export { KeyValueScanner } from './key-value.ts';
 export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';

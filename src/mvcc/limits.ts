@@ -29,6 +29,13 @@ export const SUB_MAX = 2 ** 31 - 1;
 /** Older revisions per slab of the index's history: 8192 * 48 bytes = 384 KiB. */
 export const HISTORY_SLAB_RECORDS = 8192;
 
+/**
+ * Rows that a boot sorts by key before it places them: sorting them takes about 6 ms. More save little: a
+ * million scattered keys take 2.6 s of CPU time in the index this way, 2.2 s with four times as many, 4.3 s
+ * row by row.
+ */
+export const RESTORE_RUN_ROWS = 16_384;
+
 /** Entries of a block of the change log: sorting one takes about 0.5 ms, walking it 0.03 ms. */
 export const CHANGE_BLOCK_ENTRIES = 1024;
 

@@ -30,7 +30,7 @@ export function hashOfDatabase(
     rows: restore.rows,
   });
   return readingDatabase(env, path, { ...options, visit }, async (database) => {
-    await restore.rows.attachLeases(new Slices(env));
+    await restore.rows.finish(new Slices(env));
     const { index, newestRev } = restore.rows;
     const { finishedRev, scheduledRev } = restore.marks;
     const compactRevision = Math.max(finishedRev, scheduledRev);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Random, seededRandom } from '../../base/index.ts';
 import { KeyState } from '../types.ts';
+import { IndexRestore } from './index-restore.ts';
 import { KeyIndex, NOT_ALIVE } from './key-index.ts';
 import { NaiveIndex, randomKey, randomRange } from './naive-index.fixture.ts';
 
@@ -112,15 +113,18 @@ class Twins {
     expect(dropped.sort()).toEqual(expected.sort());
   }
 
-  /** Replaces the index by one that is restored from the rows, as a boot does. */
-  restore(): void {
+  /** Replaces the index by one that is restored from the rows, in runs as a boot does, or row by row. */
+  restore(inRuns: boolean): void {
     const restored = new KeyIndex();
     restored.setCompactedRev(this.compacted);
+    const restore = new IndexRestore(restored);
     const rows = [...this.naive.revisions].sort((a, b) => a.main - b.main || a.sub - b.sub);
     for (const row of rows) {
       const { key, main, sub, tombstone, create, version, lease } = row;
-      restored.restoreRow(key, main, sub, tombstone, create, version, lease);
+      if (inRuns) restore.add(key, main, sub, tombstone, create, version, lease);
+      else restored.restoreRow(key, main, sub, tombstone, create, version, lease);
     }
+    while (restore.placeNext());
     expect(restored.describe()).toBe(this.index.describe());
     this.index = restored;
   }
@@ -132,7 +136,7 @@ class Twins {
     else if (kind < 90) this.compareRange();
     else if (kind < 96) this.compareSince();
     else if (kind < 99) this.compact();
-    else this.restore();
+    else this.restore(this.random.below(2) === 0);
   }
 
   finish(): void {

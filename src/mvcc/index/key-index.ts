@@ -168,9 +168,11 @@ export class KeyIndex {
       }
       this.#supersede(leaf, slot, main, packed);
       leaf.setNewest(slot, main, packed, createMain, version, leaseSlot);
-      if (!wasLive) this.#changed(leaf, key, main, 1);
+      if (!wasLive) this.#setLive(leaf, 1);
+      if (!wasLive) this.#log(key, main, 1);
     } else {
       this.#insert(key, main, packed, createMain, version, leaseSlot);
+      this.#log(key, main, 1);
     }
     this.newestRev = main;
     into.modMain = main;
@@ -192,7 +194,8 @@ export class KeyIndex {
     const packed = packSub(sub, true);
     this.#supersede(leaf, slot, main, packed);
     leaf.setNewest(slot, main, packed, 0, 0, 0);
-    this.#changed(leaf, key, main, -1);
+    this.#setLive(leaf, -1);
+    this.#log(key, main, -1);
     this.newestRev = main;
     return leaseSlot;
   }
@@ -212,19 +215,43 @@ export class KeyIndex {
     leaseSlot: number,
   ): void {
     const packed = packSub(sub, tombstone);
+    this.logRestored(key, main, this.placeRow(key, main, packed, createMain, version, leaseSlot));
+  }
+
+  /**
+   * The part of {@link restoreRow} that needs revision order among the rows of one key only. Returns what
+   * is to be logged: 1 if the key came to life, -1 if it died, else 0.
+   */
+  placeRow(
+    key: string,
+    main: Revision,
+    packed: number,
+    createMain: Revision,
+    version: number,
+    leaseSlot: number,
+  ): 1 | 0 | -1 {
+    const tombstone = (packed & 1) !== 0;
     const create = tombstone ? 0 : createMain;
     const puts = tombstone ? 0 : version;
     const lease = tombstone ? 0 : leaseSlot;
-    if (this.tree.locate(key)) {
-      const { leaf } = this.tree;
-      const slot = leaf.slotAt(this.tree.rank);
-      const wasLive = leaf.isLive(slot);
-      this.#supersede(leaf, slot, main, packed);
-      leaf.setNewest(slot, main, packed, create, puts, lease);
-      if (wasLive === tombstone) this.#changed(leaf, key, main, wasLive ? -1 : 1);
-    } else {
+    if (!this.tree.locate(key)) {
       this.#insert(key, main, packed, create, puts, lease);
+      return tombstone ? 0 : 1;
     }
+    const { leaf } = this.tree;
+    const slot = leaf.slotAt(this.tree.rank);
+    const wasLive = leaf.isLive(slot);
+    this.#supersede(leaf, slot, main, packed);
+    leaf.setNewest(slot, main, packed, create, puts, lease);
+    if (wasLive !== tombstone) return 0;
+    const delta = wasLive ? -1 : 1;
+    this.#setLive(leaf, delta);
+    return delta;
+  }
+
+  /** The other part, in revision order. */
+  logRestored(key: string, main: Revision, delta: 1 | 0 | -1): void {
+    if (delta !== 0) this.#log(key, main, delta);
     this.newestRev = main;
   }
 
@@ -261,16 +288,13 @@ export class KeyIndex {
     const slot = leaf.insertKey(rank, key);
     leaf.setNew(slot, main, packed, createMain, version, leaseSlot);
     this.keyCount++;
-    if ((packed & 1) !== 0) return;
-    this.tree.addLive(1);
-    this.#log(key, main, 1);
+    if ((packed & 1) === 0) this.tree.addLive(1);
   }
 
   /** A key of the located leaf came to life or died. */
-  #changed(leaf: Leaf, key: string, main: Revision, delta: 1 | -1): void {
+  #setLive(leaf: Leaf, delta: 1 | -1): void {
     leaf.live += delta;
     this.tree.addLive(delta);
-    this.#log(key, main, delta);
   }
 
   #log(key: string, main: Revision, delta: 1 | -1): void {

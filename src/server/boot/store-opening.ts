@@ -87,7 +87,7 @@ export async function openStore(
     (snapshot) => restore.inspect(snapshot),
   );
   try {
-    await restore.rows.attachLeases(new Slices(env));
+    await restore.rows.finish(new Slices(env));
     return { backend, kv: new KvStore(env, backend, restore.rows, restore.marks), restore };
   } catch (error) {
     await backend.close().catch(() => undefined);

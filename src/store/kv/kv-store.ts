@@ -13,7 +13,13 @@ import {
 } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
 import type { Lessor } from '../../lease/index.ts';
-import { type ByteSlice, KeyIndex, type ReadView, type RowReader } from '../../mvcc/index.ts';
+import {
+  type ByteSlice,
+  IndexRestore,
+  KeyIndex,
+  type ReadView,
+  type RowReader,
+} from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { RowVisitor } from '../backend/file-pass.ts';
 import type { PinnedRows } from '../backend/pinned-rows.ts';
@@ -33,16 +39,23 @@ export interface CompactionMarks {
 
 /** Builds the index from the rows of the backend, in revision order. */
 export class KvRestore implements RowVisitor {
-  readonly index: KeyIndex = new KeyIndex();
+  readonly #restore = new IndexRestore(new KeyIndex());
+  #finished = false;
   /** Revision of the newest row; 0 without rows. */
   newestRev: Revision = 0;
   readonly #gate = new RowGate();
   #lessor: Lessor | undefined;
 
+  /** Complete once {@link finish} has resolved; not to be asked for before. */
+  get index(): KeyIndex {
+    invariant(this.#finished, 'an index is used when it has all rows');
+    return this.#restore.index;
+  }
+
   /** Before the first row. Leases must be restored already, so that keys find theirs. */
   begin(lessor: Lessor, marks: CompactionMarks): void {
     this.#lessor = lessor;
-    if (marks.finishedRev >= 0) this.index.setCompactedRev(marks.finishedRev);
+    if (marks.finishedRev >= 0) this.#restore.index.setCompactedRev(marks.finishedRev);
   }
 
   row(
@@ -57,7 +70,7 @@ export class KvRestore implements RowVisitor {
     const { row, main, sub, tombstone } = gate;
     let slot = 0;
     if (!tombstone && (row.leaseLow !== 0 || row.leaseHigh !== 0)) slot = this.#slotOf(row);
-    this.index.restoreRow(row.key, main, sub, tombstone, row.createRevision, row.version, slot);
+    this.#restore.add(row.key, main, sub, tombstone, row.createRevision, row.version, slot);
     this.newestRev = main;
   }
 
@@ -71,10 +84,14 @@ export class KvRestore implements RowVisitor {
   }
 
   /**
-   * After the last row: every key that exists is attached to the lease of its newest revision. In slices,
-   * since a member that serves may be installing a snapshot.
+   * After the last row: completes the index, and attaches every key that exists to the lease of its newest
+   * revision. In slices, since a member that serves may be installing a snapshot.
    */
-  async attachLeases(slices: Slices): Promise<void> {
+  async finish(slices: Slices): Promise<void> {
+    for (let i = 1; this.#restore.placeNext(); i++) {
+      if (i % ROWS_PER_CLOCK_CHECK === 0 && slices.isOver) await slices.next();
+    }
+    this.#finished = true;
     const lessor = this.#lessor;
     if (lessor === undefined || lessor.size === 0) return;
     const cursor = this.index.cursor();

@@ -184,7 +184,7 @@ export class StoreRig {
       restore.rows,
       (snapshot) => restore.inspect(snapshot),
     );
-    await restore.rows.attachLeases(new Slices(env));
+    await restore.rows.finish(new Slices(env));
     return { restore, backend, failures };
   }
 
