@@ -21,8 +21,8 @@ export function addBackup(parent: Command, tree: CommandTree): void {
     summary: 'make a directory with which a new cluster can begin, of that of a stopped member',
     description: `Copies the log of a stopped member from its newest snapshot on, and its database.
 What the log says of the members of the cluster becomes empty entries, so that indexes stay
-true. Start a member on the copy with --force-new-cluster. Prefer snapshot restore, which
-needs no stopped member, where releases before 3.5 are of no concern.`,
+true. Start a member on the copy with --force-new-cluster. Prefer a snapshot, which is made
+while the member serves: this is for who has done it so with etcdutl up to 3.5.`,
     flags: [
       stringFlag({ flag: '--data-dir', help: 'the data directory, which no member uses' }),
       stringFlag({ flag: '--wal-dir', help: 'directory of its log, if it is another one' }),
