@@ -9,8 +9,9 @@
 // would be a stall.
 //
 // Pages that were read or built together share one buffer, which lives as long as any of them. When
-// the hand gives a page its second chance, the page is copied into memory of its own, so that a few
-// pages in steady use do not keep the buffers of all their former neighbours.
+// the hand gives a page its second chance, the page is copied, and shares a buffer with others that were
+// spared in this round: a few pages in steady use do not keep the buffers of all their former
+// neighbours for longer than a round.
 //
 // Hot: `get` runs once per tree level of every point read. What it costs is cache misses of the
 // processor (one in the table, one in the page object), which is why there is no `Map`.
@@ -19,6 +20,7 @@ import { invariant, verify } from '../../base/index.ts';
 import { PAGE_CACHE_SHARE_MAX, PAGES_SPARED_MAX } from '../limits.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from './layout.ts';
 import { Page } from './page.ts';
+import { PageSlab } from './page-slab.ts';
 
 const TABLE_LENGTH_MIN = 64;
 
@@ -33,6 +35,7 @@ export class PageCache {
   count = 0;
   readonly #table: Page[];
   readonly #mask: number;
+  readonly #slab: PageSlab;
   #hand = 0;
 
   /** A cache of pages that have `pageSize` bytes, or a multiple of it. */
@@ -43,6 +46,7 @@ export class PageCache {
     while (length < (capacityBytes / pageSize) * 2) length *= 2;
     this.#table = new Array<Page>(length).fill(NO_PAGE);
     this.#mask = length - 1;
+    this.#slab = new PageSlab(pageSize);
   }
 
   get(id: number): Page | undefined {
@@ -120,11 +124,21 @@ export class PageCache {
           return;
         }
         page.used = false;
-        table[slot] = withOwnMemory(page);
+        table[slot] = this.#moved(page);
         spared++;
       }
       this.#hand = (slot + 1) & this.#mask;
     }
+  }
+
+  /** The page among those that are spared; itself if it shares its buffer with none. */
+  #moved(page: Page): Page {
+    const { bytes } = page;
+    if (bytes.length === bytes.buffer.byteLength) return page;
+    const isSingle = bytes.length === this.#slab.pageSize;
+    const copy = isSingle ? this.#slab.take() : allocatePageBytes(bytes.length);
+    copy.set(bytes);
+    return new Page(page.id, copy);
   }
 
   /** Empties a slot, moving back the pages behind it that probing would no longer reach. */
@@ -158,14 +172,6 @@ export class PageCache {
       invariant(this.#findSlot(table[at]!.id) === at, 'a page that is held is found');
     }
   }
-}
-
-function withOwnMemory(page: Page): Page {
-  const { bytes } = page;
-  if (bytes.length === bytes.buffer.byteLength) return page;
-  const own = allocatePageBytes(bytes.length);
-  own.set(bytes);
-  return new Page(page.id, own);
 }
 
 /** Scrambled, since runs of neighbouring ids would else pile up behind each other. */

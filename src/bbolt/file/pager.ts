@@ -6,11 +6,13 @@ import { TREE_DEPTH_MAX } from '../limits.ts';
 import { allocatePageBytes, readU32 } from './layout.ts';
 import { Page, validateHeader, validatePage } from './page.ts';
 import type { PageCache } from './page-cache.ts';
+import { PageSlab } from './page-slab.ts';
 
 export class Pager {
   readonly file: DiskFile;
   readonly pageSize: number;
   readonly cache: PageCache;
+  readonly #slab: PageSlab;
   /** First page never used, in the newest state this process knows; never goes back. */
   highWater: number;
   closed = false;
@@ -26,6 +28,7 @@ export class Pager {
     this.pageSize = pageSize;
     this.highWater = highWater;
     this.cache = cache;
+    this.#slab = new PageSlab(pageSize);
   }
 
   /** The branch or leaf page `id`, validated. CORRUPT if it is neither or is damaged. */
@@ -105,7 +108,7 @@ export class Pager {
   #load(id: number): Page {
     if (id < 2 || id >= this.highWater) fail(`page ${id} is none of a tree`);
     this.misses++;
-    let bytes = allocatePageBytes(this.pageSize);
+    let bytes = this.#slab.take();
     this.readSync(bytes, id);
     const extent = this.extent(bytes, id);
     if (extent > 1) {

@@ -6,7 +6,6 @@
 
 import {
   COUNT_MAX,
-  EMPTY_BYTES,
   ERROR_CODES,
   fail,
   failpoints,
@@ -17,12 +16,12 @@ import {
 import type { Freelist } from '../file/freelist.ts';
 import { allocatePageBytes, PAGE_HEADER_SIZE } from '../file/layout.ts';
 import { Page, validatePage } from '../file/page.ts';
+import { PageSlab } from '../file/page-slab.ts';
 import type { Pager } from '../file/pager.ts';
 import {
   DIRTY_BYTES_MAX,
   GROWTH_START_BYTES,
   GROWTH_STEP_BYTES,
-  SLAB_BYTES,
   TRANSFER_BYTES_MAX,
 } from '../limits.ts';
 import type { BranchNode, LeafNode } from './node.ts';
@@ -44,15 +43,15 @@ export class PageBuilder {
   readonly #freelist: Freelist;
   #dirty: DirtyPage[] = [];
   #dirtyBytes = 0;
-  /** Memory for the next leaf pages, from `slabUsed` on. */
-  #slab = EMPTY_BYTES;
-  #slabUsed = 0;
+  /** Memory for leaf pages, which then lie side by side. */
+  readonly #slab: PageSlab;
 
   constructor(pager: Pager, freelist: Freelist, highWater: number) {
     invariant(highWater === pager.highWater, 'a commit goes on from the newest state');
     this.pager = pager;
     this.#freelist = freelist;
     this.highWater = highWater;
+    this.#slab = new PageSlab(pager.pageSize);
   }
 
   /** Pages built and not written yet, in bytes. */
@@ -69,7 +68,7 @@ export class PageBuilder {
   leaf(node: LeafNode, from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
-    const bytes = pages === 1 ? this.#slabPage() : allocatePageBytes(pages * this.pager.pageSize);
+    const bytes = pages === 1 ? this.#slab.take() : allocatePageBytes(pages * this.pager.pageSize);
     const end = writeLeaf(node, from, to, id, pages - 1, bytes);
     invariant(end === PAGE_HEADER_SIZE + size, 'a leaf page has the size that was counted');
     this.#addPage(id, bytes);
@@ -171,18 +170,6 @@ export class PageBuilder {
     const size = grownFileSize(needed);
     invariant(size >= needed, 'the file grows to what is needed at least');
     await this.pager.file.truncate(size);
-  }
-
-  #slabPage(): Uint8Array {
-    const { pageSize } = this.pager;
-    if (this.#slabUsed + pageSize > this.#slab.length) {
-      this.#slab = allocatePageBytes(SLAB_BYTES);
-      this.#slabUsed = 0;
-    }
-    invariant(this.#slabUsed + pageSize <= this.#slab.length, 'a slab holds the page');
-    const bytes = this.#slab.subarray(this.#slabUsed, this.#slabUsed + pageSize);
-    this.#slabUsed += pageSize;
-    return bytes;
   }
 
   #addPage(id: number, bytes: Uint8Array): void {
