@@ -30,6 +30,7 @@ import type { StoreMetrics } from '../metrics.ts';
 import { BUCKET, META_KEY } from '../schema/schema.ts';
 import { hashKv, hasTombstoneAt } from './hash.ts';
 import type { KvStore } from './kv-store.ts';
+import { NumberColumn } from './number-column.ts';
 
 /** A checksum of the keys at a revision, as HashKV answers it. */
 export interface KvHash {
@@ -66,9 +67,9 @@ interface Job {
 
 /** Revisions that the index has dropped, in columns, since there may be millions. */
 class DroppedRows {
-  readonly #mains: number[] = [];
-  readonly #subs: number[] = [];
-  readonly #tombstones: boolean[] = [];
+  readonly #mains = new NumberColumn();
+  /** Each doubled, and one more for a tombstone. */
+  readonly #subs = new NumberColumn();
   #sort: SlicedSort | undefined;
 
   get size(): number {
@@ -77,8 +78,7 @@ class DroppedRows {
 
   readonly add = (main: Revision, sub: number, tombstone: boolean): void => {
     this.#mains.push(main);
-    this.#subs.push(sub);
-    this.#tombstones.push(tombstone);
+    this.#subs.push(2 * sub + (tombstone ? 1 : 0));
   };
 
   /** Sorts by revision, about `budget` steps per call; true when done. */
@@ -87,7 +87,10 @@ class DroppedRows {
     const subs = this.#subs;
     if (this.#sort === undefined) {
       this.#sort = new SlicedSort();
-      this.#sort.start(mains.length, (a, b) => mains[a]! - mains[b]! || subs[a]! - subs[b]!);
+      this.#sort.start(
+        mains.length,
+        (a, b) => mains.at(a) - mains.at(b) || subs.at(a) - subs.at(b),
+      );
     }
     return this.#sort.step(budget);
   }
@@ -95,7 +98,8 @@ class DroppedRows {
   /** The key of the row at a place in revision order. */
   keyAt(place: number): Uint8Array {
     const at = this.#sort!.order[place]!;
-    return revisionKey(this.#mains[at]!, this.#subs[at]!, this.#tombstones[at]!);
+    const sub = this.#subs.at(at);
+    return revisionKey(this.#mains.at(at), Math.floor(sub / 2), sub % 2 === 1);
   }
 }
 
