@@ -269,7 +269,7 @@ export interface Database {
    * given back in steps before that, so that the syncs of other files wait little. `close` ends it early.
    *
    * With `keepAs`, the name that {@link link} has given it, it stays open and locked, and is returned once
-   * it is empty; undefined if `close` came before.
+   * it is empty. If `close` came first, that name is removed, and it resolves to undefined.
    */
   discard(keepAs?: string): Promise<SpareFile | undefined>;
 }

@@ -23,7 +23,7 @@ import type { Meta } from './meta.ts';
 import type { Pager } from './pager.ts';
 import { Readers } from './readers.ts';
 import { Rests } from './rests.ts';
-import { LockedFile } from './spare-file.ts';
+import { LockedFile, removeFile } from './spare-file.ts';
 
 /** The parts of `Env` that a database uses. */
 export type BboltEnv = Pick<Env, 'clock' | 'timers' | 'disk'>;
@@ -209,7 +209,8 @@ export class FileDatabase implements Database, WriteHost {
       if (isUseless && !this.#hurries) await this.#giveBack();
       if (keepAs !== undefined && !this.#hurries) spare = new LockedFile(this.#env.disk, file);
     } finally {
-      if (spare === undefined) await file.close();
+      if (spare === undefined && keepAs !== undefined) await removeFile(this.#env.disk, file);
+      else if (spare === undefined) await file.close();
     }
     return spare;
   }

@@ -46,13 +46,17 @@ export class LockedFile implements SpareFile {
   }
 
   async remove(): Promise<void> {
-    const file = this.take();
-    try {
-      await this.#disk.remove(this.path);
-    } catch (error) {
-      if (!hasCode(error, ERROR_CODES.NOT_FOUND)) throw error;
-    } finally {
-      await file.close();
-    }
+    await removeFile(this.#disk, this.take());
+  }
+}
+
+/** Removes the name by which the file goes, unless another file has it by now, and closes the file. */
+export async function removeFile(disk: Disk, file: DiskFile): Promise<void> {
+  try {
+    if (file.isNamed()) await disk.remove(file.path);
+  } catch (error) {
+    if (!hasCode(error, ERROR_CODES.NOT_FOUND)) throw error;
+  } finally {
+    await file.close();
   }
 }

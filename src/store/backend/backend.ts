@@ -519,6 +519,8 @@ export class Backend {
     const reason = `${this.#db.path}: another database has replaced it`;
     this.#batches.end(new TetcdError(ERROR_CODES.CLOSED, reason));
     this.#committer.stop();
+    // At once: the other database makes files of the same names.
+    void this.#spares.end();
     const retirement = new Retirement(this.#env.timers, this.#db, {
       ownReaders: 1,
       release: async () => {

@@ -56,7 +56,7 @@ export interface ExchangePort {
   /** Opens a new database there, as the backend's own is opened, in the spare file if there is one. */
   open(path: string, spare: SpareFile | undefined): Promise<Database>;
   /** Files for the next exchanges. */
-  readonly spares: Pick<SpareFiles, 'take' | 'keep' | 'settle'>;
+  readonly spares: Pick<SpareFiles, 'take' | 'keep' | 'undo'>;
   /** The one that is replaced. */
   readonly old: Database;
   commit(): Promise<DurableIndex>;
@@ -230,7 +230,7 @@ export class Exchange {
     try {
       await target.rename(port.path);
     } catch (error) {
-      if (keptAs !== undefined) await port.spares.settle(keptAs, undefined);
+      if (keptAs !== undefined) await port.spares.undo(keptAs);
       // Not renamed, if the new file still has its temporary name (Windows, while the old one is open).
       const { disk } = port.env;
       const left = await disk.stat(path).catch(() => undefined);

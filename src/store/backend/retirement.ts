@@ -53,7 +53,8 @@ export class Retirement {
     await options.release?.();
     // An error of closing is ignored: the file is no longer needed.
     this.#isReleased = true;
-    if (this.#isHurried) await database.close().catch(() => undefined);
-    return await database.discard(options.keepAs).catch(() => undefined);
+    const discarded = database.discard(options.keepAs);
+    if (this.#isHurried) void database.close().catch(() => undefined);
+    return await discarded.catch(() => undefined);
   }
 }

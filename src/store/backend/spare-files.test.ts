@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import type { Database, ReadTransaction } from '../../bbolt/index.ts';
 import { createSimEnv, type SimEnv } from '../../env/sim/index.ts';
-import type { Backend } from './backend.ts';
+import { Backend } from './backend.ts';
 import { openTwin, TWIN_PATH } from './backend-twin.fixture.ts';
 
 const NEW_PATH = `${TWIN_PATH}.new`;
@@ -139,6 +139,33 @@ test('a file that does not get the name costs the old one none', async () => {
     expect(await exchange(env, backend)).toBe(NAMES.first);
   });
 });
+
+test.each([0, 1, 2])(
+  'a backend that was replaced takes no name from its successor: %i',
+  async (count) => {
+    const env = createSimEnv({ seed: 8, autoRun: false });
+    await env.run(async () => {
+      const { backend: old } = await openTwin(env);
+      await old.prepareExchange(NEW_PATH);
+      for (let i = 0; i < count; i++) await exchange(env, old);
+      const reader = old.pin();
+      const options = { onFailure: () => expect.unreachable() };
+      const rows = { row: () => undefined };
+      const received = await Backend.open(env, '/received', options, rows, () => undefined);
+      await received.rename(TWIN_PATH);
+      const retired = old.retire();
+      const fill = async (commit: ReadTransaction, target: Database) => {
+        reader.release();
+        await retired;
+        await received.database.compactInto(target, { commit });
+      };
+      await received.exchange({ path: NEW_PATH, fill });
+      expect(received.database.path).toBe(TWIN_PATH);
+      await received.close();
+      expect(await names(env)).toEqual([NAMES.database]);
+    });
+  },
+);
 
 test('a backend that closes while the old file is emptied leaves no name', async () => {
   await withBackend(async (env, backend) => {

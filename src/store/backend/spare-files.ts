@@ -75,10 +75,7 @@ export class SpareFiles {
     return name;
   }
 
-  /**
-   * What has become of the file of that name: `spare`, or it was closed, or keeps its own name; then that
-   * one is removed.
-   */
+  /** What has become of the file of that name: a spare one, or it was closed and its name removed. */
   async settle(name: string, spare: SpareFile | undefined): Promise<void> {
     invariant(this.#name === name, 'one file at a time becomes the next one');
     if (spare !== undefined && !this.#ended) {
@@ -86,8 +83,14 @@ export class SpareFiles {
       return;
     }
     this.#name = undefined;
-    const removed = spare === undefined ? this.#disk.remove(name) : spare.remove();
-    await removed.catch(() => undefined);
+    await spare?.remove().catch(() => undefined);
+  }
+
+  /** The old file keeps its own name after all. */
+  async undo(name: string): Promise<void> {
+    invariant(this.#name === name, 'one file at a time becomes the next one');
+    this.#name = undefined;
+    await this.#disk.remove(name).catch(() => undefined);
   }
 
   /** Removes the spare file, and others as soon as they are empty. */
