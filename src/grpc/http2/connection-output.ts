@@ -93,7 +93,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.context = context;
     this.#role = role;
     this.output = new Output(transport, context.pool);
-    this.sender = new Sender(this.output, limits, context.pending);
+    this.sender = new Sender(this.output, limits, context.pending, context.clock);
     this.controlFrames = new TokenBucket(limits.controlFramesBurst);
   }
 

@@ -7,6 +7,7 @@
 //     socket full                          the ring stops until it drains
 
 import { invariant } from '../../base/index.ts';
+import type { Clock } from '../../env/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
 import type { ByteCount } from './byte-count.ts';
 import type { Output } from './output.ts';
@@ -28,6 +29,12 @@ const PASSED_BYTES_MIN = 8_192;
 /** One connection sends no more DATA than this in one turn, so that others have their share. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
+/**
+ * Nor does it have more made once that has taken so long: the pieces of an answer may be read from a file,
+ * and one of 64 KiB may take some milliseconds.
+ */
+export const PRODUCING_MS_MAX = 1;
+
 export class Sender {
   /** Bytes that the peer allows on the connection. */
   window: number = DEFAULT_WINDOW;
@@ -44,11 +51,13 @@ export class Sender {
   #next: Http2Stream | undefined = undefined;
   readonly #output: Output;
   readonly #limits: ConnectionLimits;
+  readonly #clock: Clock;
   /** Pending bytes of all connections. */
   readonly #total: ByteCount;
 
-  constructor(output: Output, limits: ConnectionLimits, total: ByteCount) {
+  constructor(output: Output, limits: ConnectionLimits, total: ByteCount, clock: Clock) {
     this.#output = output;
+    this.#clock = clock;
     this.#limits = limits;
     this.#total = total;
   }
@@ -127,12 +136,15 @@ export class Sender {
   /** Sends what windows and socket allow, up to this turn's share. */
   pump(): void {
     let left = TURN_BYTES_MAX;
+    let endMs = 0;
     while (this.pumpable && left > 0) {
       const stream = this.#next!;
       left -= this.#sendFrame(stream);
       if (stream.wantsDrain && this.#hasRoom(stream)) {
         stream.wantsDrain = false;
+        if (endMs === 0) endMs = this.#clock.monotonicMs() + PRODUCING_MS_MAX;
         stream.onDrain();
+        if (this.#clock.monotonicMs() >= endMs) return;
       }
     }
   }

@@ -3,6 +3,7 @@
 import { invariant } from '../../base/index.ts';
 import { writeUint32 } from '../http2/output.ts';
 import { HTTP2_ERROR } from '../http2/protocol.ts';
+import { PRODUCING_MS_MAX } from '../http2/sender.ts';
 import { BYTES_ENCODER, type Encoder } from '../message-encoder.ts';
 import { GrpcStatusError, STATUS, type StatusCode } from '../status.ts';
 import { MESSAGE_PREFIX_BYTES } from './grpc-stream.ts';
@@ -171,6 +172,9 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
   #sendPieces(): void {
     const pieces = this.#pieces;
     if (pieces === undefined) return;
+    const { sender } = this.connection;
+    const { clock } = this.connection.server.context;
+    const endMs = clock.monotonicMs() + PRODUCING_MS_MAX;
     try {
       while (this.#piecesLeft > 0) {
         const { value: piece } = pieces.next();
@@ -178,7 +182,11 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
         this.#piecesLeft -= piece.length;
         invariant(piece.length > 0 && this.#piecesLeft >= 0, 'pieces make up the announced size');
         this.connection.sendData(this, piece);
-        if (this.connection.sender.full(this)) return;
+        if (sender.full(this)) return;
+        if (clock.monotonicMs() >= endMs && this.#piecesLeft > 0) {
+          this.wantsDrain = true;
+          return;
+        }
       }
     } catch (error) {
       if (error instanceof GrpcStatusError) this.fail(error.code, error.details);

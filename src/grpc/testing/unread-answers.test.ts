@@ -145,6 +145,30 @@ describe('an answer of 64 MiB', () => {
     expect(large.returned).toBe(true);
   });
 
+  test('whose pieces take long to make gets one in a turn', () => {
+    const turns: number[] = [];
+    let made = 0;
+    const pieces = function* (): Generator<Uint8Array, void, undefined> {
+      for (;;) {
+        if (made++ === 0) {
+          peer.time.atEndOfTurn(() => {
+            turns.push(made);
+            made = 0;
+          });
+        }
+        peer.time.nowMs += 2;
+        yield new Uint8Array(PIECE_BYTES);
+      }
+    };
+    const peer = rawServer((server) =>
+      server.unary('/test.Echo/Unary', (unary) => unary.replyInPieces(20 * PIECE_BYTES, pieces())),
+    );
+    peer.send(settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 30), call(1));
+    expect(dataBytes(peer)).toBe(5 + 20 * PIECE_BYTES);
+    // The first is made with the input that asks for the answer.
+    expect(turns).toEqual([2, ...new Array(18).fill(1)]);
+  });
+
   test('that cannot be made to its end fails, without the rest of what is queued', () => {
     const pieces = function* (): Generator<Uint8Array, void, undefined> {
       for (let i = 0; i < 10; i++) yield new Uint8Array(PIECE_BYTES);

@@ -30,7 +30,7 @@ import { copyField, fieldSize, TAG_RANGE_KVS } from './responses.ts';
 const SLAB_BYTES = 1024 * 1024;
 
 /** Rows, or their bytes, read between two checks of the clock: a quarter of a millisecond. */
-const ROWS_PER_CLOCK_CHECK = 128;
+const ROWS_PER_CLOCK_CHECK = 32;
 const BYTES_PER_CLOCK_CHECK: number = 256 * 1024;
 
 /** The call that waits for the answer, and the memory that may be held for it. */
