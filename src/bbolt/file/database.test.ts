@@ -8,6 +8,7 @@ import type { Database, DatabaseOptions } from '../api.ts';
 import { testEnv } from '../testing/test-env.fixture.ts';
 import { grownFileSize } from '../write/page-builder.ts';
 import { openDatabase } from './open.ts';
+import type { Pager } from './pager.ts';
 
 const b = bytesFromUtf8;
 
@@ -348,5 +349,16 @@ test('long work is cut into slices', async () => {
     await tx.commit();
   };
   expect(await counted(deleteAll)).toBeGreaterThan(10);
+  await database.close();
+});
+
+test('a page that is read once gets no second chance in the cache, nor a copy', async () => {
+  const { database } = await opened({ pageSize: 4096, pageCacheBytes: 256 * 1024 });
+  await fill(database, 10_000, new Uint8Array(100));
+  const { pager } = database as unknown as { readonly pager: Pager };
+  let cold = 10;
+  while (pager.cache.has(cold)) cold++;
+  expect(pager.page(cold).used).toBe(false);
+  expect(pager.page(cold).used).toBe(true);
   await database.close();
 });

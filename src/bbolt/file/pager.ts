@@ -118,7 +118,8 @@ export class Pager {
       this.readSync(bytes.subarray(this.pageSize), id + 1);
     }
     const page = this.accept(bytes, id);
-    this.cache.put(page, true);
+    // A page that is read once is not worth a second chance: only the next use counts.
+    this.cache.put(page, false);
     return page;
   }
 
