@@ -15,6 +15,8 @@ export interface Sizes {
   readonly keysFew: number;
   /** Keys in the large directory, and its changes of one revision each. */
   readonly keysMany: number;
+  /** Keys of the directory of the short start. */
+  readonly keysSome: number;
   readonly changes: number;
   /** How many of the changes `page-past` goes back. */
   readonly back: number;
@@ -42,6 +44,7 @@ export interface Sizes {
 
 export const CANONICAL: Sizes = {
   ...{ warmUpMs: 1_500, measureMs: 4_000, keysFew: 10_000, keysMany: 1_000_000 },
+  keysSome: 100_000,
   ...{
     changes: 110_000,
     back: 100_000,
@@ -58,7 +61,7 @@ export const CANONICAL: Sizes = {
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
-  quietMsLarge: 50,
+  ...{ quietMsLarge: 50, keysSome: 1_000 },
   ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
   officialRequests: 400,
 };
@@ -281,9 +284,13 @@ function stall(operation: StallOperation, title: string): Case {
   };
 }
 
-async function runBoot(program: Program, context: Context): Promise<Measurement> {
-  const { directories, sizes } = context;
-  const directory = await directories.get(program, sizes.keysMany, sizes.changes);
+async function runBoot(
+  program: Program,
+  { directories }: Context,
+  keys: number,
+  changes: number,
+): Promise<Measurement> {
+  const directory = await directories.get(program, keys, changes);
   const server = await MeasuredServer.start(program, directory);
   try {
     return {
@@ -355,7 +362,14 @@ export const CASES: readonly Case[] = [
     name: 'boot',
     title: 'Start with a million keys',
     goal: { field: 'seconds', ratio: 1 / 0.7 },
-    run: runBoot,
+    run: (program, context) =>
+      runBoot(program, context, context.sizes.keysMany, context.sizes.changes),
+  },
+  {
+    name: 'boot-100k',
+    title: 'Start with a hundred thousand keys',
+    goal: { field: 'seconds', ratio: 1 },
+    run: (program, context) => runBoot(program, context, context.sizes.keysSome, 0),
   },
   stall('none', 'Steady puts alone'),
   stall('hash', 'HashKV under puts'),
