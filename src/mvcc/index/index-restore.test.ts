@@ -27,18 +27,19 @@ function* rows(count: number, keys: number) {
 }
 
 test.each([
-  ['no row', 0, 1],
-  ['less than a run', 100, 20],
-  ['a run', RESTORE_RUN_ROWS, 3000],
-  ['a run and a row', RESTORE_RUN_ROWS + 1, 3000],
-  ['runs of many keys', 3 * RESTORE_RUN_ROWS + 77, 20_000],
-  ['runs of one key', 2 * RESTORE_RUN_ROWS + 5, 1],
-])('in runs as row by row: %s', (_, count, keys) => {
+  ['no row', 0, 1, 0],
+  ['less than a run', 100, 20, 0],
+  ['a run', RESTORE_RUN_ROWS, 3000, 0],
+  ['a run and a row', RESTORE_RUN_ROWS + 1, 3000, 0],
+  ['runs of many keys', 3 * RESTORE_RUN_ROWS + 77, 20_000, 0],
+  ['runs of one key', 2 * RESTORE_RUN_ROWS + 5, 1, 0],
+  ['runs behind plain rows', 2 * RESTORE_RUN_ROWS + 5, 20_000, 5_000],
+])('in runs as row by row: %s', (_, count, keys, plainKeys) => {
   const [plain, built] = [new KeyIndex(), new KeyIndex()];
   const compacted = count >> 3;
   plain.setCompactedRev(compacted);
   built.setCompactedRev(compacted);
-  const restore = new IndexRestore(built);
+  const restore = new IndexRestore(built, plainKeys);
   for (const { key, main, sub, tombstone, create, version, lease } of rows(count, keys)) {
     plain.restoreRow(key, main, sub, tombstone, create, version, lease);
     restore.add(key, main, sub, tombstone, create, version, lease);

@@ -6,11 +6,12 @@
 //   rows of a run   2 "b"   3 "d"   4 "a"   5 "b"
 //   placed          4 "a"   2 "b"   5 "b"   3 "d"     rows of one key stay in the order of revisions
 //
+// Few keys are found quickly in any order: up to RESTORE_PLAIN_KEYS of them, rows are placed as they come.
 // A run is placed while the next one is collected, row by row, so that no row takes long except the last
 // of a run, which sorts it. The change log, in revision order, gets the changes of a run at its end.
 
 import { invariant, type Revision } from '../../base/index.ts';
-import { RESTORE_RUN_ROWS } from '../limits.ts';
+import { RESTORE_PLAIN_KEYS, RESTORE_RUN_ROWS } from '../limits.ts';
 import { packSub } from './history.ts';
 import type { KeyIndex } from './key-index.ts';
 import { KeySorter } from './key-sorter.ts';
@@ -37,8 +38,12 @@ export class IndexRestore {
   /** The run before, sorted. */
   #sorted = new Run();
 
-  constructor(index: KeyIndex) {
+  readonly #plainKeys: number;
+
+  /** Fills `index`. While it has fewer than `plainKeys` keys, rows are not collected. */
+  constructor(index: KeyIndex, plainKeys: number = RESTORE_PLAIN_KEYS) {
     this.index = index;
+    this.#plainKeys = plainKeys;
   }
 
   /** Takes the next row, as {@link KeyIndex.restoreRow} does. */
@@ -51,6 +56,12 @@ export class IndexRestore {
     version: number,
     leaseSlot: number,
   ): void {
+    const { index } = this;
+    // Once this is false it stays so: a restore only adds keys.
+    if (index.keyCount < this.#plainKeys) {
+      index.restoreRow(key, main, sub, tombstone, createMain, version, leaseSlot);
+      return;
+    }
     if (this.#sorted.placed < this.#sorted.keys.length) this.#place();
     const run = this.#collected;
     const row = run.keys.length;

@@ -117,7 +117,7 @@ class Twins {
   restore(inRuns: boolean): void {
     const restored = new KeyIndex();
     restored.setCompactedRev(this.compacted);
-    const restore = new IndexRestore(restored);
+    const restore = new IndexRestore(restored, 0);
     const rows = [...this.naive.revisions].sort((a, b) => a.main - b.main || a.sub - b.sub);
     for (const row of rows) {
       const { key, main, sub, tombstone, create, version, lease } = row;
