@@ -134,7 +134,8 @@ export abstract class GrpcStream extends Http2Stream {
       at = next;
       this.connection.inputWork--;
       const last = next === end && this.remoteEnded;
-      const message = bytes.subarray(from, next);
+      // Not `subarray`: that of a Buffer makes a Buffer, which takes longer.
+      const message = new Uint8Array(bytes.buffer, bytes.byteOffset + from, length);
       if (bytes[from - MESSAGE_PREFIX_BYTES] === 0) this.onMessage(message, last);
       else this.#deliverEncoded(bytes[from - MESSAGE_PREFIX_BYTES]!, message, last);
     }

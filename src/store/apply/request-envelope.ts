@@ -113,24 +113,27 @@ const WIRE_BYTES = 2;
  */
 export const REQUEST_ID_LOW_BITS = 48;
 const LOW_LIMIT = 2 ** REQUEST_ID_LOW_BITS;
+const TWO_28 = 2 ** 28;
 
-/** Writes the 64-bit id `idHigh * 2^48 + idLow` as a varint. */
+/** Writes the 64-bit id `idHigh * 2^48 + idLow` as a varint: from parts of 28 bits, four bytes each. */
 function writeRequestId(idHigh: number, idLow: number, target: Uint8Array, offset: number): number {
-  let low = idLow % 0x1000_0000; // 28 bits: four groups of seven
-  let high = idHigh * 0x10_0000 + Math.floor(idLow / 0x1000_0000); // the 36 bits above
-  let at = offset;
-  let groups = 0;
-  while (high > 0 || low >= 128 || (groups > 0 && groups < 4 && low > 0)) {
-    const group = groups < 4 ? low % 128 : high % 128;
-    if (groups < 4) low = Math.floor(low / 128);
-    else high = Math.floor(high / 128);
-    groups++;
-    const more = high > 0 || (groups < 4 && low > 0);
-    target[at++] = more ? group | 128 : group;
-    if (!more) return at;
-  }
-  target[at++] = low;
-  return at;
+  const above = Math.floor(idLow / TWO_28);
+  const low = idLow - above * TWO_28;
+  const middle = above | ((idHigh & 255) << 20);
+  const high = idHigh >>> 8;
+  if (middle === 0 && high === 0) return writeVarint(low, target, offset);
+  writeFourGroups(low, target, offset);
+  if (high === 0) return writeVarint(middle, target, offset + 4);
+  writeFourGroups(middle, target, offset + 4);
+  return writeVarint(high, target, offset + 8);
+}
+
+/** Writes 28 bits of a varint that goes on. */
+function writeFourGroups(bits: number, target: Uint8Array, offset: number): void {
+  target[offset] = bits | 128;
+  target[offset + 1] = (bits >>> 7) | 128;
+  target[offset + 2] = (bits >>> 14) | 128;
+  target[offset + 3] = (bits >>> 21) | 128;
 }
 
 /** The user in whose name a request is made, as a RequestHeader has it: `''` and 0 for nobody. */
@@ -247,6 +250,11 @@ let varintLow = 0;
 
 /** Reads a varint into `varintLow` (lower 28 bits) and `varintHigh` (the 36 above); false if it is cut. */
 function readVarint(bytes: Uint8Array, end: number): boolean {
+  if (position < end && bytes[position]! < 128) {
+    varintLow = bytes[position++]!;
+    varintHigh = 0;
+    return true;
+  }
   let low = 0;
   let high = 0;
   let scale = 1;
