@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32c, seededRandom } from '../../dist/base/index.js';
+import { crc32c, Slices, seededRandom } from '../../dist/base/index.js';
 import { RangeResult, RangeRun, WriteTxn } from '../../dist/mvcc/index.js';
 import { createNodeEnv } from '../../dist/net/index.js';
 import { etcdserverpb } from '../../dist/protocol/index.js';
@@ -35,6 +35,7 @@ const backend = await Backend.open(
   restore.rows,
   (snapshot) => restore.inspect(snapshot),
 );
+await restore.rows.finish(new Slices(env));
 const kv = new KvStore(env, backend, restore.rows, restore.marks);
 const txn = new WriteTxn(kv.index, kv.rows, restore.lessor);
 

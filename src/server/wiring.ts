@@ -8,7 +8,7 @@
 // refusal before all handlers in `services/guards.ts`; a background task in
 // `duties/duties.ts`.
 
-import type { Clock, Env, MemoryLock } from '../env/index.ts';
+import type { Env, MemoryLock } from '../env/index.ts';
 import type { Server } from '../grpc/index.ts';
 import type { DataDirectory } from '../offline/index.ts';
 import type { MemoryStorage, RawNode } from '../raft/index.ts';
@@ -105,7 +105,7 @@ export class MemberParts {
   readonly clusterId: bigint;
   readonly requestIds: RequestIds;
   /** Read once per turn, for times that need not be exact. */
-  readonly turnClock: Clock;
+  readonly turnClock: CoarseClock;
   readonly requestTimes: RequestTimes;
   /** Use of the JavaScript heap. */
   readonly heapUse: () => HeapUse;

@@ -243,9 +243,9 @@ export async function catchUpBySnapshot(
 }
 
 async function expectNothingLost(cluster: Cluster, load: Load): Promise<void> {
+  await load.goesOn();
   await load.stop();
   for (const member of cluster.members) expect(await load.missing(member.client)).toEqual([]);
-  expect(load.acknowledged).toBeGreaterThan(100);
   expect(load.longestGapMs).toBeLessThan(GAP_MS_MAX);
 }
 

@@ -11,7 +11,7 @@ import { ServerProcess } from '../helpers/server-process.ts';
 import { flagsOf, freeAddresses } from './flags.ts';
 
 const BIN = join(REPOSITORY, 'dist', 'bin');
-const PARTS = ['serve.js', 'run-member.js', 'main.js', 'run-proxy.js'];
+const PARTS = ['serve.js', 'run-member.js', 'main.js', 'run-proxy.js', 'run-tetcdutl.js'];
 const TIMEOUT_MS = 60_000;
 
 /** Loads each part, and prints how: its code was taken or refused by V8, or it was left to Node.js. */

@@ -67,6 +67,7 @@ class Rig {
           nextTurn: () => Promise.resolve(),
         },
       },
+      turnClock: { lookAgain: () => {} },
       store: {
         deliver: (message) => {
           this.toApply.push(message);

@@ -80,6 +80,8 @@ interface ReadyLoopParts {
     acceptStates(states: readonly ReadState[]): void;
   };
   readonly tracing?: AppendTracing | undefined;
+  /** Told when an append has ended, which may have waited for the disk within the turn. */
+  readonly turnClock: { lookAgain(): void };
   readonly reports: {
     acceptSoftState(state: SoftState): void;
     acceptHardState(state: HardState): void;
@@ -307,6 +309,7 @@ export class ReadyLoop {
     invariant(to === LOCAL_APPEND_THREAD, 'the log completes only what is for it');
     invariant(append.sequence === ++this.#appendsCompleted, 'the log completes appends in order');
     invariant(this.#appendsCompleted <= this.#appendsMade, 'an append is made before it ends');
+    this.#parts.turnClock.lookAgain();
     this.#parts.tracing?.appendEnded(append.sequence);
     failpoints.active?.hit('raftAfterSave');
     if (snapshot !== undefined) {

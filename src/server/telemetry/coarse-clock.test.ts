@@ -22,5 +22,9 @@ test('the clock is read once per turn', () => {
   turns.pop()!();
   expect(clock.monotonicMs()).toBe(6);
   expect(reads).toBe(2);
+  nowMs = 9;
+  clock.lookAgain();
+  expect(clock.monotonicMs()).toBe(9);
+  expect(reads).toBe(3);
   expect(clock.wallMs()).toBe(7);
 });

@@ -3,7 +3,7 @@
 
 import type { Clock, Timers } from '../../env/index.ts';
 
-/** Late by the duration of the current turn at most; only for uses that tolerate this. */
+/** Late by the duration of the current turn at most, for uses that tolerate this. */
 export class CoarseClock implements Clock {
   readonly #clock: Clock;
   readonly #timers: Pick<Timers, 'atEndOfTurn'>;
@@ -26,6 +26,11 @@ export class CoarseClock implements Clock {
       this.#timers.atEndOfTurn(this.#forget);
     }
     return this.#nowMs;
+  }
+
+  /** Time has passed within this turn: the next look is exact. */
+  lookAgain(): void {
+    this.#isFresh = false;
   }
 
   readonly #forget = (): void => {
