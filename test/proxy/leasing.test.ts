@@ -283,6 +283,22 @@ describeWith('leasing', [ours, real], () => {
     await through.must('Lease/LeaseRevoke', { ID: '9' });
     expect(await get(through, 'k')).toBe(undefined);
   });
+
+  test('what the cluster refuses is refused in its words', async () => {
+    const member = await startMember();
+    const { endpoint } = await startProxy(member, 'ours');
+    const [direct, through] = [client(member.endpoint), client(endpoint)];
+    const put = { key: 'k', value: 'v', lease: '12345' };
+    for (const [rpc, request] of [
+      ['KV/Put', put],
+      ['KV/Txn', { success: [{ request_put: put }] }],
+      ['KV/Txn', { success: [{ request_put: { key: 'k' } }, { request_put: { key: 'k' } }] }],
+    ] as const) {
+      const { code, details } = await direct.call(rpc, request);
+      expect(code).not.toBe(0);
+      expect(await through.call(rpc, request)).toEqual({ code, details });
+    }
+  });
 });
 
 const comparedWith: Record<number, Message> = {

@@ -245,7 +245,7 @@ export class LeasedKv implements KvCalls {
       },
       (error: unknown) => {
         hooks?.onFailure?.();
-        if (error instanceof GrpcStatusError) call.fail(error.code, error.message);
+        if (error instanceof GrpcStatusError) call.fail(error.code, error.details);
         else call.fail(STATUS.INTERNAL, String(error));
       },
     );
