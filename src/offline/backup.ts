@@ -75,9 +75,8 @@ export async function backupDirectory(
     const identity = newIdentity(env.entropy);
     const source = withV3 ? database.beginRead() : undefined;
     try {
-      const change = (): void => undefined;
       const first = { snapshot, before: [], after, hardState, version };
-      await makeMember(env, target, { identity, source, change, position, log: first });
+      await makeMember(env, target, { identity, source, position, log: first });
     } finally {
       source?.close();
     }

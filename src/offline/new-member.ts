@@ -80,7 +80,7 @@ interface MemberContent {
   /** The database to copy; undefined for one with nothing but the identity. */
   readonly source: ReadTransaction | undefined;
   /** Gets the copy before the identity is entered. */
-  readonly change: (edit: DatabaseEdit) => void;
+  readonly change?: (edit: DatabaseEdit) => void;
   /** The newest entry whose effects are in the database. */
   readonly position: LogPosition;
   readonly log: FirstLog;
@@ -143,7 +143,7 @@ export async function makeMember(
     await files.makeDirectory(dirname(directory.wal), 0);
     if (source !== undefined) await copyDatabase(env, source, directory.database);
     await enterIdentity(env, directory, (edit) => {
-      change(edit);
+      change?.(edit);
       writeIdentity(edit, identity, position);
     });
     await writeLog(env, { staging, snap: directory.snap }, identity, log);

@@ -162,8 +162,7 @@ export function recoverMember(
       const identity = identityOf(target);
       const hardState = { term, vote: 0n, commit: after.at(-1)?.index ?? index };
       const first = { snapshot: position, before: [], after, hardState, version: undefined };
-      const change = (): void => undefined;
-      await makeMember(env, target, { identity, source, change, position, log: first });
+      await makeMember(env, target, { identity, source, position, log: first });
       return { ...identity, revision: found.revision, replayed: after.length };
     } finally {
       source.close();

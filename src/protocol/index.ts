@@ -1,6 +1,7 @@
 // Messages are named as in Go: `etcdserverpb.PutRequest` is the type, `etcdserverpb.PutRequestCodec`
 // its codec, `etcdserverpb.KVService` a service.
 
+export { acceptsLease, acceptsNumber, acceptsOrder } from './comparison.ts';
 export {
   EnumInfo,
   FIELD_TYPES,

@@ -23,4 +23,5 @@ export {
   failWith,
   type RpcStatus,
   statusOfError,
+  textOfStatus,
 } from './status.ts';

@@ -1,7 +1,7 @@
 // gRPC statuses for etcd's errors and for malformed requests.
 
 import { ERROR_CODES, hasCode } from '../base/index.ts';
-import { STATUS, type StatusCode } from '../grpc/index.ts';
+import { STATUS, type StatusCode, statusName } from '../grpc/index.ts';
 import { ETCD_ERRORS, type EtcdErrorDefinition, type EtcdErrorName } from '../protocol/index.ts';
 import type { StreamCall, UnaryCall } from './call.ts';
 
@@ -9,6 +9,11 @@ import type { StreamCall, UnaryCall } from './call.ts';
 export interface RpcStatus {
   readonly status: StatusCode;
   readonly message: string;
+}
+
+/** The status as Go prints it as an error. */
+export function textOfStatus({ status, message }: RpcStatus): string {
+  return `rpc error: code = ${statusName(status)} desc = ${message}`;
 }
 
 /** The status and text that etcd sends for an error. */

@@ -35,6 +35,19 @@ function program(name: 'ours' | '3.7'): Program {
 /** Databases are behind their logs when the members are killed. */
 const LATE = ['--backend-batch-interval=1h', '--backend-batch-limit=1000000'];
 
+/** Three members, killed, and what clients had seen of them. */
+async function killedCluster(of: 'ours' | '3.7') {
+  const servers = Array(3).fill({ program: program(of) });
+  const cluster = await Cluster.start({ servers, flags: LATE });
+  clusters.push(cluster);
+  const leader = await cluster.leader();
+  await fill(leader.endpoint, 0);
+  await cluster.caughtUp();
+  const contents = await observe(leader.endpoint);
+  for (const member of cluster.members) await member.kill();
+  return { cluster, leader, contents };
+}
+
 describeWith('a lost cluster', [ours, newest], () => {
   test.each([
     ['ours', 'ours'],
@@ -42,14 +55,7 @@ describeWith('a lost cluster', [ours, newest], () => {
     ['3.7', 'ours'],
     ['3.7', '3.7'],
   ] as const)('of %s goes on as %s, with every acknowledged write', async (before, after) => {
-    const servers = Array(3).fill({ program: program(before) });
-    const cluster = await Cluster.start({ servers, flags: LATE });
-    clusters.push(cluster);
-    const leader = await cluster.leader();
-    await fill(leader.endpoint, 0);
-    await cluster.caughtUp();
-    const contents = await observe(leader.endpoint);
-    for (const member of cluster.members) await member.kill();
+    const { cluster, leader, contents } = await killedCluster(before);
     const [lost, ...left] = [leader, ...cluster.members.filter((one) => one !== leader)];
     rmSync(lost!.directory, { recursive: true });
 
@@ -82,14 +88,7 @@ describeWith('a lost cluster', [ours, newest], () => {
   });
 
   test('is recovered from logs in directories of their own', async () => {
-    const servers = Array(3).fill({ program: program('ours') });
-    const cluster = await Cluster.start({ servers, flags: LATE });
-    clusters.push(cluster);
-    const leader = await cluster.leader();
-    await fill(leader.endpoint, 0);
-    await cluster.caughtUp();
-    const contents = await observe(leader.endpoint);
-    for (const member of cluster.members) await member.kill();
+    const { cluster, contents } = await killedCluster('ours');
     const tool = Side.ours();
     places.push(tool.directory);
     const left = cluster.members.slice(1);

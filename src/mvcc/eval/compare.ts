@@ -1,7 +1,7 @@
 // Evaluation of a transaction's comparisons, in slices: a comparison may name a range of any size.
 
 import { latin1FromBytes } from '../../base/index.ts';
-import { etcdserverpb } from '../../protocol/index.ts';
+import { acceptsLease, acceptsNumber, acceptsOrder, etcdserverpb } from '../../protocol/index.ts';
 import { compareRanges } from '../index/byte-ranges.ts';
 import type { IndexCursor } from '../index/index-cursor.ts';
 import { KeyValueScanner } from '../key-value.ts';
@@ -9,7 +9,7 @@ import { ByteSlice, type KeyState } from '../types.ts';
 import { SINGLE_KEY } from './key-range.ts';
 import type { ReadView } from './range.ts';
 
-const { CompareResult, CompareTarget } = etcdserverpb;
+const { CompareTarget } = etcdserverpb;
 
 /** The comparisons of one transaction at a time: `start`, then `step` until it says true. */
 export class CompareRun {
@@ -74,19 +74,19 @@ export class CompareRun {
   #holdsFor(compare: etcdserverpb.Compare, state: KeyState): boolean {
     switch (compare.target) {
       case CompareTarget.VERSION:
-        return accepts(compare, compareNumbers(state.version, wantedNumber(compare)));
+        return acceptsNumber(compare, state.version);
       case CompareTarget.CREATE:
-        return accepts(compare, compareNumbers(state.createMain, wantedNumber(compare)));
+        return acceptsNumber(compare, state.createMain);
       case CompareTarget.MOD:
-        return accepts(compare, compareNumbers(state.modMain, wantedNumber(compare)));
+        return acceptsNumber(compare, state.modMain);
       case CompareTarget.VALUE:
         this.#scan(state);
-        return accepts(compare, this.#compareValue(compare));
+        return acceptsOrder(compare, this.#compareValue(compare));
       case CompareTarget.LEASE:
         this.#scan(state);
-        return accepts(compare, compareNumbers(this.#scanner.lease(), wantedLease(compare)));
+        return acceptsLease(compare, this.#scanner.lease());
       default:
-        return accepts(compare, 0);
+        return acceptsOrder(compare, 0);
     }
   }
 
@@ -117,50 +117,12 @@ function holdsForNothing(compare: etcdserverpb.Compare): boolean {
     case CompareTarget.VALUE:
       return false;
     case CompareTarget.LEASE:
-      return accepts(compare, compareNumbers(0n, wantedLease(compare)));
+      return acceptsLease(compare, 0n);
     case CompareTarget.VERSION:
     case CompareTarget.CREATE:
     case CompareTarget.MOD:
-      return accepts(compare, compareNumbers(0, wantedNumber(compare)));
+      return acceptsNumber(compare, 0);
     default:
-      return accepts(compare, 0);
-  }
-}
-
-/** The number to compare with; 0 if the request gives one of another kind. */
-function wantedNumber({ target, targetUnion }: etcdserverpb.Compare): number {
-  switch (targetUnion?.case) {
-    case 'version':
-      return target === CompareTarget.VERSION ? targetUnion.value : 0;
-    case 'createRevision':
-      return target === CompareTarget.CREATE ? targetUnion.value : 0;
-    case 'modRevision':
-      return target === CompareTarget.MOD ? targetUnion.value : 0;
-    default:
-      return 0;
-  }
-}
-
-function wantedLease({ targetUnion }: etcdserverpb.Compare): bigint {
-  return targetUnion?.case === 'lease' ? targetUnion.value : 0n;
-}
-
-function compareNumbers<T extends number | bigint>(a: T, b: T): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** Whether the comparison asks for this sign; one outside the enum asks for nothing. */
-function accepts({ result }: etcdserverpb.Compare, sign: number): boolean {
-  switch (result) {
-    case CompareResult.EQUAL:
-      return sign === 0;
-    case CompareResult.NOT_EQUAL:
-      return sign !== 0;
-    case CompareResult.GREATER:
-      return sign > 0;
-    case CompareResult.LESS:
-      return sign < 0;
-    default:
-      return true;
+      return acceptsOrder(compare, 0);
   }
 }

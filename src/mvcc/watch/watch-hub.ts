@@ -163,7 +163,7 @@ export class WatchHub {
     while (!dispatch.step(view, Number.MAX_SAFE_INTEGER));
   }
 
-  /** Takes note of a revision that watchers get from the store: it has too many changes. */
+  /** Takes note of a revision that watchers get from the store: of too many changes, or none is synced. */
   leaveToPasses(main: Revision): void {
     invariant(main > this.currentRev, 'revisions come in order');
     if (this.syncedCount > 0) this.#letWait();

@@ -1,7 +1,7 @@
 // `--experimental-enable-grpc-logging`: a line for every message of a call, either way, as etcd's proxy
 // writes it. Around the handlers, so that without the flag nothing is there.
 
-import { fail } from '../../base/index.ts';
+import { EMPTY_BYTES, fail } from '../../base/index.ts';
 import type { Clock } from '../../env/index.ts';
 import {
   BYTES_ENCODER,
@@ -11,20 +11,21 @@ import {
   STATUS,
   type StatusCode,
   type StreamHandler,
-  statusName,
 } from '../../grpc/index.ts';
 import {
   camelCaseJsonFromWire,
   etcdErrorOfMessage,
   type MessageInfo,
 } from '../../protocol/index.ts';
-import type {
-  Around,
-  Call,
-  StreamCall,
-  StreamOpener,
-  UnaryCall,
-  UnaryHandler,
+import {
+  type Around,
+  type Call,
+  encodedBy,
+  type StreamCall,
+  type StreamOpener,
+  textOfStatus,
+  type UnaryCall,
+  type UnaryHandler,
 } from '../../rpc/index.ts';
 import type { ProxyLog } from '../log.ts';
 import type { AnyMethod } from '../services.ts';
@@ -101,8 +102,8 @@ class CallLines {
   /** Why a call ended that its client no longer waits for, in Go's words. */
   cancelText(): string {
     return this.#clock.monotonicMs() >= this.#call.deadlineMs
-      ? 'rpc error: code = DeadlineExceeded desc = context deadline exceeded'
-      : 'rpc error: code = Canceled desc = context canceled';
+      ? textOfStatus({ status: STATUS.DEADLINE_EXCEEDED, message: 'context deadline exceeded' })
+      : textOfStatus({ status: STATUS.CANCELED, message: 'context canceled' });
   }
 
   #ofCall() {
@@ -122,16 +123,9 @@ function contentOf(message: MessageInfo, bytes: Uint8Array): string {
 }
 
 /** An error of etcd is its text; any other is shown with its code. */
-function errorText(code: StatusCode, message: string): string {
+function errorText(status: StatusCode, message: string): string {
   if (etcdErrorOfMessage(message) !== undefined) return message;
-  return `rpc error: code = ${statusName(code)} desc = ${message}`;
-}
-
-function encoded<T>(encoder: Encoder<T>, message: T): Uint8Array {
-  if (message instanceof Uint8Array) return message;
-  const bytes = new Uint8Array(encoder.size(message));
-  encoder.write(message, bytes, 0);
-  return bytes;
+  return textOfStatus({ status, message });
 }
 
 class LoggedCall<C extends Call> {
@@ -205,7 +199,7 @@ class LoggedUnaryCall extends LoggedCall<UnaryCall> implements UnaryCall {
 
   reply<T>(encoder: Encoder<T>, message: T): void {
     if (this.inner.ended) return;
-    const bytes = encoded(encoder, message);
+    const bytes = encodedBy(encoder, message);
     this.lines.response(bytes);
     this.inner.reply(BYTES_ENCODER, bytes);
   }
@@ -228,7 +222,7 @@ class LoggedStreamCall extends LoggedCall<StreamCall> implements StreamCall {
 
   write<T>(encoder: Encoder<T>, message: T): boolean {
     if (this.inner.ended) return this.inner.write(encoder, message);
-    const bytes = encoded(encoder, message);
+    const bytes = encodedBy(encoder, message);
     this.lines.response(bytes);
     return this.inner.write(BYTES_ENCODER, bytes);
   }
@@ -283,9 +277,7 @@ class LoggedStreamHandler implements StreamHandler {
   }
 
   #ends(why: string): void {
-    if (this.#isOpen) this.#lines.request(NOTHING, why);
+    if (this.#isOpen) this.#lines.request(EMPTY_BYTES, why);
     this.#isOpen = false;
   }
 }
-
-const NOTHING = new Uint8Array(0);

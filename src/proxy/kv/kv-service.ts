@@ -9,6 +9,7 @@ import { passStream } from '../calls/passed-stream.ts';
 import { passUnary, type UnaryHooks } from '../calls/passed-unary.ts';
 import type { Upstream } from '../calls/upstream.ts';
 import type { ProxyMetrics } from '../metrics.ts';
+import { type KeyRange, rangeOf } from './key-range.ts';
 import type { KvCalls } from './kv-calls.ts';
 import type { Namespace } from './namespace.ts';
 import { type CacheEntry, RangeCache } from './range-cache.ts';
@@ -148,9 +149,9 @@ class KeyHooks extends WriteHooks {
 }
 
 class RangesHooks extends WriteHooks {
-  readonly #ranges: readonly ChangedRange[];
+  readonly #ranges: readonly KeyRange[];
 
-  constructor(cache: RangeCache, ranges: readonly ChangedRange[]) {
+  constructor(cache: RangeCache, ranges: readonly KeyRange[]) {
     super(cache);
     this.#ranges = ranges;
   }
@@ -160,12 +161,6 @@ class RangesHooks extends WriteHooks {
   }
 }
 
-/** As in a request, one char per byte. */
-interface ChangedRange {
-  readonly from: string;
-  readonly end: string;
-}
-
 function registerWrites(table: ServiceTable, { calls }: KvServiceParts, cache: RangeCache): void {
   table.unary(methods.put, (call, request, bytes) => {
     const hooks = new KeyHooks(cache, request.key);
@@ -173,7 +168,7 @@ function registerWrites(table: ServiceTable, { calls }: KvServiceParts, cache: R
     calls.put(call, request, bytes, hooks);
   });
   table.unary(methods.deleteRange, (call, request, bytes) => {
-    const hooks = new RangesHooks(cache, [changedRange(request)]);
+    const hooks = new RangesHooks(cache, [rangeOf(request)]);
     hooks.drop();
     calls.deleteRange(call, request, bytes, hooks);
   });
@@ -185,22 +180,18 @@ function registerWrites(table: ServiceTable, { calls }: KvServiceParts, cache: R
 }
 
 /** Whatever the transaction may change, and what it compares: a client may have seen a newer value. */
-function rangesOf(request: etcdserverpb.TxnRequest): ChangedRange[] {
+function rangesOf(request: etcdserverpb.TxnRequest): KeyRange[] {
   const ofOps = [...request.success, ...request.failure].flatMap(({ request: op }) => {
     switch (op?.case) {
       case 'requestPut':
         return [{ from: latin1FromBytes(op.value.key), end: '' }];
       case 'requestDeleteRange':
-        return [changedRange(op.value)];
+        return [rangeOf(op.value)];
       case 'requestTxn':
         return rangesOf(op.value);
       default:
         return [];
     }
   });
-  return [...request.compare.map(changedRange), ...ofOps];
-}
-
-function changedRange({ key, rangeEnd }: Pick<etcdserverpb.RangeRequest, 'key' | 'rangeEnd'>) {
-  return { from: latin1FromBytes(key), end: latin1FromBytes(rangeEnd) };
+  return [...request.compare.map(rangeOf), ...ofOps];
 }

@@ -24,6 +24,7 @@ export class PassedKv implements KvCalls {
   readonly #upstream: Upstream;
   readonly #namespace: Namespace | undefined;
   readonly #order: ReadOrder | undefined;
+  /** What clients get for an answer of the cluster; undefined for the same. */
   readonly #ofRange: Change;
   readonly #ofPut: Change;
   readonly #ofDelete: Change;
@@ -33,20 +34,12 @@ export class PassedKv implements KvCalls {
     this.#upstream = upstream;
     this.#namespace = namespace;
     this.#order = order;
+    if (namespace === undefined) return;
     const { range, put, deleteRange, txn } = methods;
-    this.#ofRange =
-      namespace &&
-      ((reply) => range.response.encode(namespace.rangeResponse(range.response.decode(reply))));
-    this.#ofPut =
-      namespace &&
-      ((reply) => put.response.encode(namespace.putResponse(put.response.decode(reply))));
-    this.#ofDelete =
-      namespace &&
-      ((reply) =>
-        deleteRange.response.encode(namespace.deleteResponse(deleteRange.response.decode(reply))));
-    this.#ofTxn =
-      namespace &&
-      ((reply) => txn.response.encode(namespace.txnResponse(txn.response.decode(reply))));
+    this.#ofRange = changing(range.response, (answer) => namespace.rangeResponse(answer));
+    this.#ofPut = changing(put.response, (answer) => namespace.putResponse(answer));
+    this.#ofDelete = changing(deleteRange.response, (answer) => namespace.deleteResponse(answer));
+    this.#ofTxn = changing(txn.response, (answer) => namespace.txnResponse(answer));
   }
 
   range(
@@ -124,6 +117,13 @@ export class PassedKv implements KvCalls {
     failWith(call, 'EMPTY_KEY');
     return true;
   }
+}
+
+function changing<T>(
+  codec: { decode(bytes: Uint8Array): T; encode(message: T): Uint8Array },
+  change: (answer: T) => T,
+): Change {
+  return (reply) => codec.encode(change(codec.decode(reply)));
 }
 
 /** Answers as clients get them, before hooks that want to see those. */

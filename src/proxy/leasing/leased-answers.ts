@@ -1,14 +1,19 @@
 // Answers from keys that a proxy owns, as a member would give them; and what writes make of such keys.
 
-import { compareBytes, latin1FromBytes } from '../../base/index.ts';
-import { etcdserverpb, mvccpb } from '../../protocol/index.ts';
-import { isWithin, rangeOf, type Written } from './txn-targets.ts';
+import { compareBytes, EMPTY_BYTES, latin1FromBytes } from '../../base/index.ts';
+import {
+  acceptsLease,
+  acceptsNumber,
+  acceptsOrder,
+  etcdserverpb,
+  mvccpb,
+} from '../../protocol/index.ts';
+import { isWithin, rangeOf } from '../kv/key-range.ts';
+import type { Written } from './txn-targets.ts';
 
 type KeyValue = mvccpb.KeyValue;
 
-const { CompareResult, CompareTarget } = etcdserverpb;
-
-const NOTHING = new Uint8Array(0);
+const { CompareTarget } = etcdserverpb;
 
 /** A key as it is now: undefined if it does not exist. */
 export type KeyState = KeyValue | undefined;
@@ -22,7 +27,7 @@ export function rangeAnswer(
   const { RangeResponseCodec } = etcdserverpb;
   if (kv === undefined) return RangeResponseCodec.create({ header });
   const isShown = !request.countOnly && passesFilters(request, kv);
-  const shown = request.keysOnly ? { ...kv, value: NOTHING } : kv;
+  const shown = request.keysOnly ? { ...kv, value: EMPTY_BYTES } : kv;
   return RangeResponseCodec.create({ header, kvs: isShown ? [shown] : [], count: 1 });
 }
 
@@ -40,50 +45,21 @@ function passesFilters(request: etcdserverpb.RangeRequest, kv: KeyValue): boolea
 export function compareHolds(compare: etcdserverpb.Compare, kv: KeyState): boolean {
   const { target, targetUnion: wanted } = compare;
   switch (target) {
-    case CompareTarget.VALUE:
+    case CompareTarget.VALUE: {
       if (kv === undefined) return false;
-      return accepts(
-        compare,
-        compareBytes(kv.value, wanted?.case === 'value' ? wanted.value : NOTHING),
-      );
+      const value = wanted?.case === 'value' ? wanted.value : EMPTY_BYTES;
+      return acceptsOrder(compare, compareBytes(kv.value, value));
+    }
     case CompareTarget.VERSION:
-      return holdsFor(compare, kv?.version, wanted?.case === 'version' ? wanted.value : 0);
-    case CompareTarget.CREATE: {
-      const number = wanted?.case === 'createRevision' ? wanted.value : 0;
-      return holdsFor(compare, kv?.createRevision, number);
-    }
+      return acceptsNumber(compare, kv?.version ?? 0);
+    case CompareTarget.CREATE:
+      return acceptsNumber(compare, kv?.createRevision ?? 0);
     case CompareTarget.MOD:
-      return holdsFor(compare, kv?.modRevision, wanted?.case === 'modRevision' ? wanted.value : 0);
-    case CompareTarget.LEASE: {
-      const lease = wanted?.case === 'lease' ? wanted.value : 0n;
-      return accepts(compare, signOf(kv?.lease ?? 0n, lease));
-    }
+      return acceptsNumber(compare, kv?.modRevision ?? 0);
+    case CompareTarget.LEASE:
+      return acceptsLease(compare, kv?.lease ?? 0n);
     default:
-      return accepts(compare, 0);
-  }
-}
-
-function holdsFor(compare: etcdserverpb.Compare, found: number | undefined, wanted: number) {
-  return accepts(compare, signOf(found ?? 0, wanted));
-}
-
-function signOf<T extends number | bigint>(a: T, b: T): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function accepts({ result }: etcdserverpb.Compare, sign: number): boolean {
-  switch (result) {
-    case CompareResult.EQUAL:
-      return sign === 0;
-    case CompareResult.NOT_EQUAL:
-      return sign !== 0;
-    case CompareResult.GREATER:
-      return sign > 0;
-    case CompareResult.LESS:
-      return sign < 0;
-    default:
-      return true;
+      return acceptsOrder(compare, 0);
   }
 }
 
@@ -102,7 +78,7 @@ export function stateAfter(
       if (value.lease !== 0n) return 'attached';
       state = mvccpb.KeyValueCodec.create({
         key: Uint8Array.from(value.key),
-        value: value.ignoreValue ? (state?.value ?? NOTHING) : Uint8Array.from(value.value),
+        value: value.ignoreValue ? (state?.value ?? EMPTY_BYTES) : Uint8Array.from(value.value),
         createRevision: state?.createRevision ?? revision,
         modRevision: revision,
         version: (state?.version ?? 0) + 1,

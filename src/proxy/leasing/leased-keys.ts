@@ -7,6 +7,7 @@
 //                 the last one: the key is given up.
 
 import type { etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import { isWithin } from '../kv/key-range.ts';
 import {
   LEASED_BYTES_MAX,
   LEASED_KEYS_MAX,
@@ -15,7 +16,7 @@ import {
   REVOKED_PAUSE_MS,
 } from '../limits.ts';
 import { type KeyState, stateAfter } from './leased-answers.ts';
-import { isWithin, type Targets, type Written } from './txn-targets.ts';
+import type { Targets, Written } from './txn-targets.ts';
 
 class LeasedKey {
   readonly key: string;

@@ -132,7 +132,7 @@ export class LeasedKv implements KvCalls {
     owned.noteHeader(header);
     const [kv] = rangeIn(response, 0).kvs;
     if (response.succeeded && session.lease === lease) {
-      const state = kv && { ...kv, key: copied(kv.key), value: copied(kv.value) };
+      const state = kv && { ...kv, key: Uint8Array.from(kv.key), value: Uint8Array.from(kv.value) };
       owned.acquired(acquiring, header.revision, state);
     } else {
       owned.abandon(acquiring);
@@ -159,10 +159,9 @@ export class LeasedKv implements KvCalls {
     }
     const value = methods.put.request.decode(Uint8Array.from(bytes));
     const op = RequestOpCodec.create({ request: { case: 'requestPut', value } });
-    this.#write(call, hooks, op, ({ header, responses: [response] }) => {
-      const answer = valueIn(response, 'responsePut');
-      return methods.put.response.encode({ ...answer, header });
-    });
+    this.#write(call, hooks, op, ({ header, responses: [response] }) =>
+      methods.put.response.encode({ ...valueIn(response, 'responsePut'), header }),
+    );
   }
 
   deleteRange(
@@ -177,10 +176,9 @@ export class LeasedKv implements KvCalls {
     }
     const value = methods.deleteRange.request.decode(Uint8Array.from(bytes));
     const op = RequestOpCodec.create({ request: { case: 'requestDeleteRange', value } });
-    this.#write(call, hooks, op, ({ header, responses: [response] }) => {
-      const answer = valueIn(response, 'responseDeleteRange');
-      return methods.deleteRange.response.encode({ ...answer, header });
-    });
+    this.#write(call, hooks, op, ({ header, responses: [response] }) =>
+      methods.deleteRange.response.encode({ ...valueIn(response, 'responseDeleteRange'), header }),
+    );
   }
 
   txn(
@@ -189,20 +187,18 @@ export class LeasedKv implements KvCalls {
     bytes: Uint8Array,
     hooks: UnaryHooks | undefined,
   ): void {
-    const isPassed = !hasWrites(request);
     const answer = hasToken(call.metadata) ? undefined : this.#txnAnswer(request);
     if (answer !== undefined) {
       const encoded = methods.txn.response.encode(answer);
       hooks?.onReply?.(encoded);
       call.reply(methods.txn.response, answer);
-    } else if (isPassed) this.#parts.passed.txn(call, request, bytes, hooks);
+    } else if (!hasWrites(request)) this.#parts.passed.txn(call, request, bytes, hooks);
     else {
       const value = methods.txn.request.decode(Uint8Array.from(bytes));
       const op = RequestOpCodec.create({ request: { case: 'requestTxn', value } });
-      this.#write(call, hooks, op, ({ header, responses: [response] }) => {
-        const answer = valueIn(response, 'responseTxn');
-        return methods.txn.response.encode({ ...answer, header });
-      });
+      this.#write(call, hooks, op, ({ header, responses: [response] }) =>
+        methods.txn.response.encode({ ...valueIn(response, 'responseTxn'), header }),
+      );
     }
   }
 
@@ -363,8 +359,4 @@ function valueIn<Kind extends keyof Answers>(
   const answer = op?.response;
   if (answer?.case === kind) return answer.value as Answers[Kind];
   throw new GrpcStatusError(STATUS.INTERNAL, 'a member answered with something else');
-}
-
-function copied(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(bytes);
 }

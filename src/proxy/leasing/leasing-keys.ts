@@ -8,15 +8,14 @@
 // Every write is a transaction that compares these. Nobody owns the key, or it is the writer's own: it is
 // written. Else the key is marked, the owner deletes it, and the write is tried again.
 
-import { bytesFromLatin1, bytesFromUtf8, latin1FromBytes } from '../../base/index.ts';
+import { bytesFromLatin1, bytesFromUtf8, EMPTY_BYTES, latin1FromBytes } from '../../base/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
+import type { KeyRange } from '../kv/key-range.ts';
 import { endOf } from '../kv/namespace.ts';
-import type { KeyRange } from './txn-targets.ts';
 
 const { CompareCodec, CompareResult, CompareTarget, RequestOpCodec } = etcdserverpb;
 
 const REVOKE: Uint8Array = bytesFromUtf8('REVOKE');
-const NOTHING = new Uint8Array(0);
 
 /** Names of keys are one char per byte. */
 export class LeasingKeys {
@@ -53,7 +52,7 @@ export class LeasingKeys {
 
   /** Nobody owns the key, or whoever does has since `revision` or before; 0: nobody does. */
   ownedSince(key: string, revision: number): etcdserverpb.Compare {
-    return createdBelow({ key: this.#bytesOf(key), rangeEnd: NOTHING }, revision + 1);
+    return createdBelow({ key: this.#bytesOf(key), rangeEnd: EMPTY_BYTES }, revision + 1);
   }
 
   /** The same of all keys of a range. */
@@ -98,7 +97,7 @@ export function giveUpRequest(
 ): etcdserverpb.TxnRequestInit {
   const value = etcdserverpb.DeleteRangeRequestCodec.create({ key: leasingKey });
   return {
-    compare: [createdBelow({ key: leasingKey, rangeEnd: NOTHING }, revision + 1)],
+    compare: [createdBelow({ key: leasingKey, rangeEnd: EMPTY_BYTES }, revision + 1)],
     success: [RequestOpCodec.create({ request: { case: 'requestDeleteRange', value } })],
   };
 }

@@ -2,12 +2,7 @@
 
 import { latin1FromBytes } from '../../base/index.ts';
 import type { etcdserverpb } from '../../protocol/index.ts';
-
-/** As in a request, one char per byte: `end` is empty for one key, and `\0` beyond all keys. */
-export interface KeyRange {
-  readonly from: string;
-  readonly end: string;
-}
+import { type KeyRange, rangeOf } from '../kv/key-range.ts';
 
 export interface Targets {
   readonly points: ReadonlySet<string>;
@@ -19,18 +14,6 @@ export type Written = Extract<
   NonNullable<etcdserverpb.RequestOp['request']>,
   { readonly case: 'requestPut' | 'requestDeleteRange' }
 >;
-
-export function rangeOf({
-  key,
-  rangeEnd,
-}: Pick<etcdserverpb.RangeRequest, 'key' | 'rangeEnd'>): KeyRange {
-  return { from: latin1FromBytes(key), end: latin1FromBytes(rangeEnd) };
-}
-
-export function isWithin(key: string, { from, end }: KeyRange): boolean {
-  if (end === '') return key === from;
-  return key >= from && (end === '\0' || key < end);
-}
 
 /** Of any branch, at any depth. */
 export function targetsOf(ops: readonly etcdserverpb.RequestOp[]): Targets {

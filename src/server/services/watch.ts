@@ -8,7 +8,7 @@
 import { rangeRefusal } from '../../auth/index.ts';
 import { failpoints, invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
 import type { Env, Timer } from '../../env/index.ts';
-import { type Encoder, STATUS, type StreamHandler, statusName } from '../../grpc/index.ts';
+import { type Encoder, STATUS, type StreamHandler } from '../../grpc/index.ts';
 import {
   type EventBatch,
   FROM_KEY,
@@ -29,6 +29,7 @@ import {
   type ServiceTable,
   type StreamCall,
   statusOfError,
+  textOfStatus,
 } from '../../rpc/index.ts';
 import type { Callers } from '../auth/callers.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -62,8 +63,7 @@ const TOLD_REFUSALS: ReadonlySet<EtcdErrorName> = new Set([
 
 /** Why there is no watch, as Go prints the status of an error. */
 function reasonOf(refusal: EtcdErrorName): string {
-  const { status, message } = statusOfError(toldFor(refusal));
-  return `rpc error: code = ${statusName(status)} desc = ${message}`;
+  return textOfStatus(statusOfError(toldFor(refusal)));
 }
 
 function toldFor(refusal: EtcdErrorName): EtcdErrorName {
