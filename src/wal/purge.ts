@@ -1,14 +1,13 @@
 // Removes old segments.
 
-import { ERROR_CODES, hasCode, invariant } from '../base/index.ts';
-import { OPEN_MODES } from '../env/index.ts';
+import { invariant } from '../base/index.ts';
 import { listSegments } from './segments.ts';
 import type { WalEnv, WalObserver } from './types.ts';
 import type { Wal } from './wal.ts';
 
 /**
  * Removes the oldest segments until `keep` are left, but none that the log still holds (see
- * `Wal.releaseTo`) and none that another process has locked. Resolves with their number.
+ * `Wal.releaseTo`). Resolves with their number.
  */
 export async function purgeSegments(
   env: WalEnv,
@@ -24,16 +23,9 @@ export async function purgeSegments(
     // Read each time: the log may release more segments during an await.
     if (sequence >= wal.oldestHeld) break;
     const path = `${wal.directory}/${name}`;
-    const file = await env.disk.open(path, OPEN_MODES.WRITE);
-    try {
-      await file.lock();
-      await env.disk.remove(path);
-    } catch (error) {
-      if (hasCode(error, ERROR_CODES.LOCKED)) break;
-      throw error;
-    } finally {
-      await file.close();
-    }
+    // Not locked for it: the log is ours while we hold any of it, and a lock starts a process, for which
+    // everything waits.
+    await env.disk.remove(path);
     // Before the next one is removed: a crash must not restore this one without its successor.
     await env.disk.syncDirectory(wal.directory);
     observer?.purged?.(path);
