@@ -10,6 +10,7 @@ export {
   createNodeDisk,
   createNodeEntropy,
   createNodeTimers,
+  type DirectoryLock,
   type Disk,
   type DiskFile,
   type Entropy,

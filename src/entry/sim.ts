@@ -5,6 +5,7 @@ export type {
   ByteStream,
   ByteStreamHandler,
   Clock,
+  DirectoryLock,
   Disk,
   DiskFile,
   Entropy,

@@ -164,6 +164,48 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     await second.close();
   });
 
+  check('one holder of the lock of a directory, whatever its name', async (disk, root) => {
+    expect(await codeOf(disk.lockDirectory(`${root}/no`))).toBe('NOT_FOUND');
+    await disk.makeDirectory(`${root}/a`);
+    const first = await disk.lockDirectory(`${root}/a`);
+    const second = async (path: string): Promise<string> => {
+      const code = await codeOf(disk.lockDirectory(path));
+      // Where it stands for nothing it excludes nobody.
+      return first.coversFiles ? code : 'LOCKED';
+    };
+    expect(await second(`${root}/a`)).toBe('LOCKED');
+    await disk.rename(`${root}/a`, `${root}/b`);
+    await disk.makeDirectory(`${root}/a`);
+    expect(await second(`${root}/b`)).toBe('LOCKED');
+    const other = await disk.lockDirectory(`${root}/a`);
+    await other.release();
+    await first.release();
+    await first.release();
+    const third = await disk.lockDirectory(`${root}/b`);
+    await third.release();
+  });
+
+  check('the lock of a directory spares those of its files', async (disk, root) => {
+    const directory = await disk.lockDirectory(root);
+    const file = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
+    await file.lock(directory);
+    const again = await disk.open(`${root}/a`, OPEN_MODES.WRITE);
+    // Nothing was taken, or the lock of the file itself.
+    expect(await codeOf(again.lock(directory))).toBe(directory.coversFiles ? 'none' : 'LOCKED');
+    await again.close();
+    // One who has locked the file itself is seen.
+    const other = await disk.open(`${root}/b`, OPEN_MODES.CREATE);
+    await other.lock();
+    const same = await disk.open(`${root}/b`, OPEN_MODES.WRITE);
+    expect(await codeOf(same.lock(directory))).toBe('LOCKED');
+    await other.close();
+    await same.lock(directory);
+    await same.rename(`${root}/c`);
+    await file.close();
+    await same.close();
+    await directory.release();
+  });
+
   check('a file renamed over a locked one is locked beside it', async (disk, root) => {
     const old = await disk.open(`${root}/a`, OPEN_MODES.CREATE);
     await old.lock();

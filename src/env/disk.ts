@@ -53,8 +53,24 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Bytes that files in the directory may still take; Infinity where nothing bounds them. */
   freeBytes(directory: string): Promise<number>;
+  /**
+   * Takes the exclusive lock of the directory, which goes along when that is renamed. Rejects with LOCKED
+   * at once if another holder has it, with NOT_FOUND if nothing has that name. Released by its holder and
+   * by the end of the process.
+   */
+  lockDirectory(path: string): Promise<DirectoryLock>;
   /** Openers that the locks taken so far do not exclude, and why; undefined if they exclude all. */
   readonly lockGap?: string | undefined;
+}
+
+/** The lock of a directory; {@link DiskFile.lock} takes it. */
+export interface DirectoryLock {
+  /**
+   * Whether it stands for locks of the files in the directory. False where it cannot: then it excludes
+   * nobody, and each file takes a lock of its own.
+   */
+  readonly coversFiles: boolean;
+  release(): Promise<void>;
 }
 
 /** An open file. One owner; reads may overlap writes of other ranges. */
@@ -84,9 +100,11 @@ export interface DiskFile {
   zeroFill(from: number, to: number): Promise<void>;
   /**
    * Takes the exclusive lock that real etcd takes too (flock). Rejects with LOCKED at once if
-   * another holder has it; released by `close` and by the end of the process.
+   * another holder has it; released by `close` and by the end of the process. `directory`, the lock of the
+   * file's directory, is taken instead where it covers files: then LOCKED tells only of a holder that has
+   * locked the file itself.
    */
-  lock(): Promise<void>;
+  lock(directory?: DirectoryLock): Promise<void>;
   /**
    * Gives the file the name `to`, as `Disk.rename` does. A lock goes along: at every moment the file is
    * locked under the name that it has.

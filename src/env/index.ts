@@ -4,7 +4,7 @@
 // nothing that ships loads. All pass the same contract tests.
 
 export type { Clock, Timer, Timers } from './clock.ts';
-export type { Disk, DiskFile, FileKind, FileStat, OpenMode } from './disk.ts';
+export type { DirectoryLock, Disk, DiskFile, FileKind, FileStat, OpenMode } from './disk.ts';
 export { OPEN_MODES } from './disk.ts';
 export type { Entropy } from './entropy.ts';
 export type { Env } from './env.ts';

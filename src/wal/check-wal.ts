@@ -28,7 +28,7 @@ export async function checkWal(env: WalEnv, directory: string): Promise<string[]
   check(() => assertContiguous(names, directory));
   const start = { index: 0, term: 0 };
   const reader = new LogReader(start, { keepEntries: false });
-  const segments = await openSegments(env, directory, names, 'read');
+  const segments = await openSegments(env, directory, names);
   try {
     let isFirst = true;
     for (const [i, segment] of segments.entries()) {

@@ -1,8 +1,9 @@
 // Creates a log so that it is there wholly or not at all: the first segment is made in a staging
-// directory beside the final one, which is then renamed.
+// directory beside the final one, which is then renamed. Its lock goes along, so that the log is never
+// there without it.
 
 import { ERROR_CODES, hasCode, invariant, TetcdError } from '../base/index.ts';
-import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { type DirectoryLock, type DiskFile, OPEN_MODES } from '../env/index.ts';
 import { raftpb, walpb } from '../protocol/index.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 import { FILL_SIZE_DEFAULT, SEGMENT_SIZE_DEFAULT } from './limits.ts';
@@ -18,8 +19,8 @@ const FIRST_NAME = segmentName(0, 0);
 /**
  * A new log in `directory`, whose parent must exist; a directory there without a log is replaced.
  * `metadata` (kept) is repeated at the head of every segment and given back by `openWal`. Throws
- * ALREADY_EXISTS if there is a log, DISK_FULL, DISK_FAILED. Layout as etcd's
- * `server/storage/wal` v3.7.1.
+ * ALREADY_EXISTS if there is a log, LOCKED if another process is making one, DISK_FULL, DISK_FAILED. Layout
+ * as etcd's `server/storage/wal` v3.7.1.
  */
 export async function createWal(
   env: WalEnv,
@@ -27,20 +28,18 @@ export async function createWal(
   metadata: Uint8Array,
   options: WalOptions = {},
 ): Promise<Wal> {
-  if (await walExists(env, directory)) {
-    throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, `wal: ${directory} has a log already`);
-  }
+  await mustBeFree(env, directory);
   const { disk } = env;
   const staging = `${directory}${TEMPORARY_SUFFIX}`;
-  await disk.removeTree(staging);
-  const frames = new FrameBuffer(0);
-  putSegmentHead(frames, metadata);
-  const origin = walpb.SnapshotCodec.encode(walpb.SnapshotCodec.create());
-  frames.record(RECORD_TYPES.SNAPSHOT, origin);
-
+  const frames = firstFrames(metadata);
+  await disk.makeDirectory(staging);
+  const lock = await disk.lockDirectory(staging);
   let file: DiskFile | undefined;
   try {
-    await disk.makeDirectory(staging);
+    // Again: until now another process may have made one.
+    await mustBeFree(env, directory);
+    // What a creation that was cut off has left.
+    for (const name of await disk.list(staging)) await disk.removeTree(`${staging}/${name}`);
     file = await disk.open(`${staging}/${FIRST_NAME}`, OPEN_MODES.CREATE);
     await file.zeroFill(0, Math.max(firstFillOf(options), frames.length));
     await file.write([frames.bytes.subarray(0, frames.length)], 0);
@@ -48,14 +47,38 @@ export async function createWal(
     await syncNames(env, staging, options);
     await disk.removeTree(directory);
     file = await renameStaging(env, staging, directory, file);
-    await file.lock();
+    await file.lock(lock);
+    await makeNameDurable(env, directory, file, options);
   } catch (error) {
     await file?.close();
     await disk.removeTree(staging).catch(() => {});
+    await lock.release();
     throw error;
   }
-  await makeNameDurable(env, directory, file, options);
+  return begun(env, { directory, lock, file }, { metadata, frames }, options);
+}
 
+async function mustBeFree(env: WalEnv, directory: string): Promise<void> {
+  if (!(await walExists(env, directory))) return;
+  throw new TetcdError(ERROR_CODES.ALREADY_EXISTS, `wal: ${directory} has a log already`);
+}
+
+function firstFrames(metadata: Uint8Array): FrameBuffer {
+  const frames = new FrameBuffer(0);
+  putSegmentHead(frames, metadata);
+  const origin = walpb.SnapshotCodec.encode(walpb.SnapshotCodec.create());
+  frames.record(RECORD_TYPES.SNAPSHOT, origin);
+  return frames;
+}
+
+function begun(
+  env: WalEnv,
+  made: { readonly directory: string; readonly lock: DirectoryLock; readonly file: DiskFile },
+  content: { readonly metadata: Uint8Array; readonly frames: FrameBuffer },
+  options: WalOptions,
+): Wal {
+  const { directory, lock, file } = made;
+  const { metadata, frames } = content;
   const name = parseSegmentName(FIRST_NAME);
   invariant(name?.sequence === 0 && name.firstIndex === 0, 'the first segment begins the log');
   invariant(file.size() >= frames.length, 'the first segment holds its head');
@@ -64,6 +87,7 @@ export async function createWal(
     env,
     directory,
     {
+      lock,
       metadata,
       segments: [segment],
       offset: frames.length,

@@ -1,7 +1,7 @@
 // Opens a log: for appending, which repairs its tail, or for reading only, which changes nothing.
 
 import { invariant, type LogIndex } from '../base/index.ts';
-import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { type DirectoryLock, type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
 import { findBehindEnd } from './behind-end.ts';
 import { corrupt } from './corrupt.ts';
@@ -56,9 +56,25 @@ export async function openWal(
   options: WalOptions = {},
   approve: (found: FoundLog) => void = () => undefined,
 ): Promise<OpenedWal> {
+  const lock = await env.disk.lockDirectory(directory);
+  try {
+    return await openLocked(env, { directory, lock }, position, options, approve);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(
+  env: WalEnv,
+  { directory, lock }: { readonly directory: string; readonly lock: DirectoryLock },
+  position: WalPosition,
+  options: WalOptions,
+  approve: (found: FoundLog) => void,
+): Promise<OpenedWal> {
   const all = await listSegments(env, directory, options.observer);
   const names = selectSegments(all, position, directory);
-  const segments = await openSegments(env, directory, names, 'write');
+  const segments = await openSegments(env, directory, names, lock);
   try {
     const reader = new LogReader(position);
     await reader.read(segments);
@@ -80,7 +96,7 @@ export async function openWal(
     const wal = new Wal(
       env,
       directory,
-      { metadata, segments, offset, crc, lastIndex, hardState },
+      { lock, metadata, segments, offset, crc, lastIndex, hardState },
       options,
     );
     return { wal, metadata, hardState, entries, repair };
@@ -169,7 +185,7 @@ async function readSegments(
   names: Parameters<typeof openSegments>[2],
   reader: LogReader,
 ): Promise<LogReader> {
-  const segments = await openSegments(env, directory, names, 'read');
+  const segments = await openSegments(env, directory, names);
   try {
     await reader.read(segments);
   } finally {

@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path';
 import { ERROR_CODES, invariant, TetcdError } from '../base/index.ts';
-import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { type DirectoryLock, type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { OpenSegment } from './log-reader.ts';
 import { parseSegmentName, type SegmentName } from './segment-name.ts';
 import type { WalEnv, WalObserver, WalPosition } from './types.ts';
@@ -74,20 +74,20 @@ export function assertContiguous(segments: readonly SegmentName[], directory: st
   }
 }
 
-/** Opens the segments, locked for writing: all or none. */
+/** Opens the segments: all or none. With the lock of the directory for writing, else for reading. */
 export async function openSegments(
   env: WalEnv,
   directory: string,
   names: readonly SegmentName[],
-  mode: 'read' | 'write',
+  lock?: DirectoryLock,
 ): Promise<OpenSegment[]> {
+  const mode = lock === undefined ? OPEN_MODES.READ : OPEN_MODES.WRITE;
   const files: DiskFile[] = [];
   try {
     for (const { name } of names) {
-      const path = `${directory}/${name}`;
-      files.push(await env.disk.open(path, mode === 'read' ? OPEN_MODES.READ : OPEN_MODES.WRITE));
+      files.push(await env.disk.open(`${directory}/${name}`, mode));
     }
-    if (mode === 'write') await Promise.all(files.map((file) => file.lock()));
+    if (lock !== undefined) await Promise.all(files.map((file) => file.lock(lock)));
   } catch (error) {
     await closeAll(files);
     throw error;

@@ -11,8 +11,9 @@
 //   2. take the prepared file, write its head (checksum so far, metadata, hard state), sync it;
 //   3. rename it, sync the directory.
 // A crash between any two steps leaves a log that ends in the old segment or in the new one; nothing
-// is acknowledged in the new one before step 3 is done. The new file is locked in the background:
-// until then the lock of an older segment keeps other processes out.
+// is acknowledged in the new one before step 3 is done. Where the lock of the directory does not cover its
+// files, the new one is locked in the background: until then the lock of an older segment keeps other
+// processes out.
 
 import {
   COUNT_MAX,
@@ -24,7 +25,7 @@ import {
   TetcdError,
   verify,
 } from '../base/index.ts';
-import { type DiskFile, OPEN_MODES } from '../env/index.ts';
+import { type DirectoryLock, type DiskFile, OPEN_MODES } from '../env/index.ts';
 import { type raftpb, walpb } from '../protocol/index.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 import {
@@ -47,8 +48,10 @@ import { ZeroFiller } from './zero-filler.ts';
 
 /** Where appending continues. */
 interface WalTail {
+  /** Of the directory; from now on the log's. */
+  readonly lock: DirectoryLock;
   readonly metadata: Uint8Array;
-  /** All locked; the last one is appended to. */
+  /** All locked with it; the last one is appended to. */
   readonly segments: readonly OpenSegment[];
   /** Where its records end. Everything after is zeros. */
   readonly offset: number;
@@ -64,6 +67,7 @@ export class Wal {
   readonly #env: WalEnv;
   readonly #options: WalOptions;
   readonly #segmentSize: number;
+  readonly #lock: DirectoryLock;
   readonly #metadata: Uint8Array;
   readonly #preparer: SegmentPreparer;
   /** Of the segment that the log was opened with; those that follow are filled when they are taken. */
@@ -101,6 +105,7 @@ export class Wal {
     this.#env = env;
     this.#options = options;
     this.#segmentSize = options.segmentSize ?? SEGMENT_SIZE_DEFAULT;
+    this.#lock = tail.lock;
     this.#metadata = tail.metadata;
     this.#segments = [...tail.segments];
     this.#offset = tail.offset;
@@ -225,6 +230,7 @@ export class Wal {
     await this.#filling;
     await this.#preparer.stop();
     for (const segment of this.#segments) await segment.file.close();
+    await this.#lock.release();
     await synced;
   }
 
@@ -438,7 +444,7 @@ export class Wal {
     this.#segments.push({ name: { name, sequence, firstIndex }, path, file });
     this.#offset = headSize;
     this.#prepareAt = this.#segmentSize * PREPARE_AT_FRACTION;
-    this.#lock(file);
+    this.#lockFile(file);
     this.#options.observer?.segmentCreated?.(path);
   }
 
@@ -458,8 +464,8 @@ export class Wal {
     return file;
   }
 
-  #lock(file: DiskFile): void {
-    const locking = file.lock();
+  #lockFile(file: DiskFile): void {
+    const locking = file.lock(this.#lock);
     this.#locking = locking;
     locking.catch((error) => {
       if (!this.#closing) this.#fail(error);

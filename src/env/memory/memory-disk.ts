@@ -8,13 +8,21 @@ import {
   type ErrorCode,
   TetcdError,
 } from '../../base/index.ts';
-import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
-import { type FileNode, MemoryFile } from './memory-file.ts';
+import {
+  type DirectoryLock,
+  type Disk,
+  type DiskFile,
+  type FileStat,
+  OPEN_MODES,
+  type OpenMode,
+} from '../disk.ts';
+import { type FileNode, locked, MemoryFile } from './memory-file.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 
 interface DirectoryNode {
   readonly kind: 'directory';
   readonly mode: number;
+  lockHolder: DirectoryLock | undefined;
 }
 
 type Node = DirectoryNode | FileNode;
@@ -26,7 +34,7 @@ export function createMemoryDisk(): Disk {
 
 class MemoryDisk implements Disk {
   /** By path without slashes at its ends; '' is the root. */
-  readonly #nodes = new Map<string, Node>([['', { kind: 'directory', mode: 0o700 }]]);
+  readonly #nodes = new Map<string, Node>([['', newDirectory(0o700)]]);
 
   async open(path: string, mode: OpenMode, permissions = 0o600): Promise<DiskFile> {
     const key = keyOf(path);
@@ -69,7 +77,7 @@ class MemoryDisk implements Disk {
       const key = parts.slice(0, count).join('/');
       const found = this.#nodes.get(key);
       if (found?.kind === 'file') throw taken('make directory', key);
-      if (found === undefined) this.#nodes.set(key, { kind: 'directory', mode: permissions });
+      if (found === undefined) this.#nodes.set(key, newDirectory(permissions));
     }
   }
 
@@ -124,6 +132,19 @@ class MemoryDisk implements Disk {
     return Number.POSITIVE_INFINITY;
   }
 
+  async lockDirectory(path: string): Promise<DirectoryLock> {
+    const node = this.#nodes.get(keyOf(path));
+    if (node === undefined) throw missing('lock', path);
+    if (node.kind === 'file') throw refused('DISK_FAILED', 'lock', path, 'it is a file');
+    if (node.lockHolder !== undefined) throw locked(path);
+    const release = async (): Promise<void> => {
+      if (node.lockHolder === lock) node.lockHolder = undefined;
+    };
+    const lock: DirectoryLock = { coversFiles: true, release };
+    node.lockHolder = lock;
+    return lock;
+  }
+
   #delete(key: string): void {
     const node = this.#nodes.get(key);
     if (node?.kind === 'file') node.nameCount--;
@@ -146,6 +167,10 @@ class MemoryDisk implements Disk {
       throw refused('DISK_FAILED', what, path, 'a part of the path is not a directory');
     }
   }
+}
+
+function newDirectory(mode: number): DirectoryNode {
+  return { kind: 'directory', mode, lockHolder: undefined };
 }
 
 function keyOf(path: string): string {

@@ -1,7 +1,7 @@
 // An open file of a disk in memory.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
-import type { DiskFile } from '../disk.ts';
+import type { DirectoryLock, DiskFile } from '../disk.ts';
 import type { SparseBytes } from './sparse-bytes.ts';
 
 export interface FileNode {
@@ -84,14 +84,11 @@ export class MemoryFile implements DiskFile {
     if (from < to) content.zeroFill(from, to);
   }
 
-  async lock(): Promise<void> {
+  async lock(directory?: DirectoryLock): Promise<void> {
     this.#opened('lock');
     invariant(this.#node.lockHolder !== this, 'DiskFile.lock: locked already');
-    if (this.#node.lockHolder !== undefined) {
-      const text = `lock ${this.path}: another member of this program uses it`;
-      throw new TetcdError(ERROR_CODES.LOCKED, text);
-    }
-    this.#node.lockHolder = this;
+    if (this.#node.lockHolder !== undefined) throw locked(this.path);
+    if (directory?.coversFiles !== true) this.#node.lockHolder = this;
   }
 
   async rename(to: string): Promise<void> {
@@ -130,4 +127,9 @@ export class MemoryFile implements DiskFile {
     }
     return content;
   }
+}
+
+export function locked(path: string): TetcdError {
+  const text = `lock ${path}: another member of this program uses it`;
+  return new TetcdError(ERROR_CODES.LOCKED, text);
 }

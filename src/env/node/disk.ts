@@ -32,8 +32,16 @@ import {
 } from 'node:fs';
 import { resolve as absolutePath, dirname } from 'node:path';
 import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
-import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../disk.ts';
-import { lockFile, lockGap } from './lock.ts';
+import {
+  type DirectoryLock,
+  type Disk,
+  type DiskFile,
+  type FileStat,
+  OPEN_MODES,
+  type OpenMode,
+} from '../disk.ts';
+import { lockDirectory } from './directory-lock.ts';
+import { lockFile, lockGap, lockWithinDirectory } from './lock.ts';
 import type { HeldLock } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
 
@@ -67,6 +75,7 @@ export function createNodeDisk(): Disk {
       run('remove tree', path, (done) => rm(path, { recursive: true, force: true }, done)),
     syncDirectory,
     freeBytes,
+    lockDirectory: (path) => lockDirectory(path),
     get lockGap() {
       return lockGap();
     },
@@ -311,12 +320,13 @@ class NodeFile implements DiskFile {
     }
   }
 
-  async lock(): Promise<void> {
+  async lock(directory?: DirectoryLock): Promise<void> {
     const descriptor = this.#open('lock');
     invariant(this.#lock === undefined, 'DiskFile.lock: locked already');
     this.#callsUnderWay++;
+    const take = directory?.coversFiles === true ? lockWithinDirectory : lockFile;
     try {
-      this.#lock = await lockFile(this.path, descriptor);
+      this.#lock = await take(this.path, descriptor);
     } finally {
       this.#callFinished();
     }

@@ -10,6 +10,8 @@
 // - Windows: a lock file beside the file, held open with sharing denied.
 // - Where none of these works: `lock-file.ts`.
 //
+// The lock of a directory (`directory-lock.ts`) spares those of its files.
+//
 // A lock is the file's, not its name's: a database that is renamed over another one, which this process
 // still has open and locked, is locked beside it. Where the lock is the name's, it is taken for the new
 // name before the file is renamed, and `held-locks.ts` lets both files share it.
@@ -71,11 +73,12 @@ function ofFile(release: ReleaseLock): HeldLock {
   return { release, isOfName: false };
 }
 
-const lacksProgram = { found: false };
+/** Programs that were not found: each attempt to start one stops the process for as long as a start. */
+const missingPrograms = new Set<string>();
 
 /** See `Disk.lockGap`. */
 export function lockGap(): string | undefined {
-  if (!lacksProgram.found) return undefined;
+  if (missingPrograms.size === 0) return undefined;
   return (
     'there is no flock program (util-linux, busybox): a real etcd can open the same directory ' +
     'at the same time and destroy it'
@@ -88,16 +91,39 @@ export async function lockByProgram(
   descriptor: number,
   program: string,
 ): Promise<HeldLock> {
+  if (!(await flockByProgram(path, descriptor, program))) {
+    return ofName(await shareLock(path, descriptor, () => takeLockFile(path, descriptor)));
+  }
+  const other = await foreignLock(descriptor, { ignoreFlock: true });
+  if (other !== undefined) throw lockedError(path, other);
+  return ofFile(async () => {});
+}
+
+/** False without the program; LOCKED if another process holds such a lock. */
+export async function flockByProgram(
+  path: string,
+  descriptor: number,
+  program: string,
+): Promise<boolean> {
+  if (missingPrograms.has(program)) return false;
   const outcome = await runFlock(program, descriptor);
   if (outcome === 'missing') {
-    lacksProgram.found = true;
-    return ofName(await shareLock(path, descriptor, () => takeLockFile(path, descriptor)));
+    missingPrograms.add(program);
+    return false;
   }
   if (outcome === 'conflict') throw lockedError(path, (await foreignLock(descriptor)) ?? '');
   if (outcome !== 'locked') {
     throw new TetcdError(ERROR_CODES.DISK_FAILED, `lock ${path}: ${outcome.complaint}`);
   }
-  const other = await foreignLock(descriptor, { ignoreFlock: true });
+  return true;
+}
+
+/**
+ * For a file whose directory is locked by this process: nothing is taken, LOCKED if another one has locked
+ * the file itself.
+ */
+export async function lockWithinDirectory(path: string, descriptor: number): Promise<HeldLock> {
+  const other = await foreignLock(descriptor);
   if (other !== undefined) throw lockedError(path, other);
   return ofFile(async () => {});
 }

@@ -25,6 +25,8 @@ export class DirectoryNode {
   readonly permissions: number;
   readonly live = new Map<string, Node>();
   readonly durable = new Map<string, Node>();
+  /** As of a file. */
+  lockHolder: object | undefined;
 
   constructor(permissions: number) {
     this.permissions = permissions;

@@ -126,6 +126,10 @@ export function failed(what: string, path: string, reason: string): TetcdError {
   return new TetcdError(ERROR_CODES.DISK_FAILED, `${what} ${path}: ${reason}`);
 }
 
+export function locked(path: string): TetcdError {
+  return new TetcdError(ERROR_CODES.LOCKED, `lock ${path}: another process uses it`);
+}
+
 export function missing(what: string, path: string): TetcdError {
   return new TetcdError(ERROR_CODES.NOT_FOUND, `${what} ${path}: nothing has that name`);
 }

@@ -16,7 +16,14 @@ import {
   seededRandom,
   TetcdError,
 } from '../../base/index.ts';
-import { type Disk, type DiskFile, type FileStat, OPEN_MODES, type OpenMode } from '../index.ts';
+import {
+  type DirectoryLock,
+  type Disk,
+  type DiskFile,
+  type FileStat,
+  OPEN_MODES,
+  type OpenMode,
+} from '../index.ts';
 import { type CrashFate, FileData } from './file-data.ts';
 import { PAGE_SIZE } from './limits.ts';
 import { DirectoryNode, FileNode, Names, type Node } from './names.ts';
@@ -24,6 +31,7 @@ import {
   type DiskFault,
   type DiskOperation,
   failed,
+  locked,
   missing,
   type OperationKind,
   Operations,
@@ -300,6 +308,21 @@ export class SimDisk implements Disk {
     this.#operations.assertAlive('free space of', directory);
     if (this.#names.find(directory) === undefined) throw missing('free space of', directory);
     return this.#space.freeBytes;
+  }
+
+  async lockDirectory(path: string): Promise<DirectoryLock> {
+    return await this.#call('lock', path, () => {
+      const node = this.#names.find(path);
+      if (node === undefined) throw missing('lock', path);
+      if (node.kind === 'file') throw failed('lock', path, 'it is a file');
+      if (node.lockHolder !== undefined) throw locked(path);
+      const release = async (): Promise<void> => {
+        if (node.lockHolder === lock) node.lockHolder = undefined;
+      };
+      const lock: DirectoryLock = { coversFiles: true, release };
+      node.lockHolder = lock;
+      return lock;
+    });
   }
 
   /** Takes effect now, completes later. */

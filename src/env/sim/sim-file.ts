@@ -1,13 +1,14 @@
 // An open file of the simulated disk.
 
 import { ERROR_CODES, equalBytes, fail, invariant, TetcdError, verify } from '../../base/index.ts';
-import { type DiskFile, OPEN_MODES, type OpenMode } from '../index.ts';
+import { type DirectoryLock, type DiskFile, OPEN_MODES, type OpenMode } from '../index.ts';
 import { PAGE_SIZE, SECTOR_SIZE } from './limits.ts';
 import type { FileNode, Node } from './names.ts';
 import {
   type DiskOperation,
   failed,
   full,
+  locked,
   type OperationKind,
   type Operations,
 } from './operations.ts';
@@ -127,14 +128,11 @@ export class SimFile implements DiskFile {
     });
   }
 
-  async lock(): Promise<void> {
+  async lock(directory?: DirectoryLock): Promise<void> {
     await this.#call('lock', 0, 0, () => {
       invariant(this.#node.lockHolder !== this, 'DiskFile.lock: locked already');
-      if (this.#node.lockHolder !== undefined) {
-        const text = `lock ${this.path}: another process uses it`;
-        throw new TetcdError(ERROR_CODES.LOCKED, text);
-      }
-      this.#node.lockHolder = this;
+      if (this.#node.lockHolder !== undefined) throw locked(this.path);
+      if (directory?.coversFiles !== true) this.#node.lockHolder = this;
       return () => {};
     });
   }
