@@ -7,6 +7,7 @@ export * from './go-quote.ts';
 export * from './human-bytes.ts';
 export * from './invariant.ts';
 export * from './metrics.ts';
+export * from './number-column.ts';
 export * from './pace.ts';
 export * from './random.ts';
 export * from './slices.ts';

@@ -28,7 +28,6 @@ export class SlicedSort {
 
   start(count: number, compare: ComparePositions): void {
     this.order = new Uint32Array(count);
-    for (let i = 0; i < count; i++) this.order[i] = i;
     this.#spare = new Uint32Array(count > RUN ? count : 0);
     this.#compare = compare;
     this.#width = 0;
@@ -43,6 +42,7 @@ export class SlicedSort {
     const count = this.order.length;
     while (this.#width === 0) {
       const end = Math.min(this.#at + RUN, count);
+      for (let i = this.#at; i < end; i++) this.order[i] = i;
       this.order.subarray(this.#at, end).sort(this.#compare);
       left -= end - this.#at;
       this.#at = end;

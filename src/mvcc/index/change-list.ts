@@ -1,5 +1,6 @@
 // The changes of one revision, in order: what watchers get.
 
+import { WATCH_NOTIFY_CHANGES_MAX } from '../limits.ts';
 import type { ByteSlice } from '../types.ts';
 
 /** Places kept for the next revision; those beyond are given back. */
@@ -7,7 +8,8 @@ const PLACES_KEPT = 128;
 
 /**
  * Parallel arrays; sub revision i is change i. One list serves one revision after the other: arrays made for
- * each put would be the largest part of its garbage. Only the first {@link size} places count.
+ * each put would be the largest part of its garbage. Beyond WATCH_NOTIFY_CHANGES_MAX changes are only
+ * counted, since watchers get such a revision from the store.
  */
 export class ChangeList {
   #size = 0;
@@ -19,6 +21,11 @@ export class ChangeList {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether every change can be asked for. */
+  get isWhole(): boolean {
+    return this.#size <= WATCH_NOTIFY_CHANGES_MAX;
   }
 
   keyAt(at: number): string {
@@ -76,6 +83,7 @@ export class ChangeList {
     length: number,
   ): void {
     const at = this.#size++;
+    if (at >= WATCH_NOTIFY_CHANGES_MAX) return;
     this.#keys[at] = key;
     this.#kinds[at] = kind;
     this.#buffers[at] = buffer;

@@ -9,7 +9,7 @@
 //
 // Example, put of "k" = "v" at 2:  5a 0e  12 0c  0a 01 6b 10 02 18 02 20 01 2a 01 76
 
-import { EMPTY_BYTES, type Revision, writeVarint } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant, type Revision, writeVarint } from '../../base/index.ts';
 import { sizeOfUint } from '../../protocol/index.ts';
 import type { ReadView } from '../eval/range.ts';
 import type { ChangeList } from '../index/change-list.ts';
@@ -93,6 +93,7 @@ export class EventWindow {
 
   /** Adds all changes of one revision; the list may be cleared afterwards. */
   addChanges(main: Revision, changes: ChangeList): void {
+    invariant(changes.isWhole, 'a revision of many changes is left to passes');
     for (let i = 0; i < changes.size; i++) {
       this.add(
         changes.keyAt(i),

@@ -23,7 +23,6 @@ import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
 import type { ReadView } from '../eval/range.ts';
 import type { ChangeList } from '../index/change-list.ts';
 import {
-  WATCH_NOTIFY_CHANGES_MAX,
   WATCH_PASS_LOOKS_MAX,
   WATCH_PASS_WATCHERS_MAX,
   WATCH_WINDOW_BYTES_MAX,
@@ -138,7 +137,7 @@ export class WatchHub {
    * it. A revision of many changes is left to the next passes, so that this never takes long.
    */
   notify(view: ReadView, main: Revision, changes: ChangeList): void {
-    if (changes.size > WATCH_NOTIFY_CHANGES_MAX) {
+    if (!changes.isWhole) {
       this.leaveToPasses(main);
       return;
     }

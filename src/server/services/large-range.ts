@@ -10,7 +10,7 @@
 //
 // Only a range that sorts by value needs the rows during the walk, and holds them.
 
-import { EMPTY_BYTES, type Revision, type Slices } from '../../base/index.ts';
+import { EMPTY_BYTES, NumberColumn, type Revision, type Slices } from '../../base/index.ts';
 import {
   ByteSlice,
   type KeyIndex,
@@ -41,10 +41,13 @@ interface LargeRangeCaller {
   holdMemory(bytes: number): void;
 }
 
+/** Pairs of a kept range that are passed on together. */
+const PAIRS_PASSED = 1024;
+
 /** Records the requested rows instead of reading them. */
 class RowNotes implements RowReader {
-  readonly mains: Revision[] = [];
-  readonly subs: number[] = [];
+  readonly mains = new NumberColumn();
+  readonly subs = new NumberColumn();
 
   readRow(main: Revision, sub: number, into: ByteSlice): void {
     this.mains.push(main);
@@ -52,6 +55,20 @@ class RowNotes implements RowReader {
     into.buffer = EMPTY_BYTES;
     into.offset = 0;
     into.length = 0;
+  }
+}
+
+/** The answer to a range that only records rows: counts pairs, as long as they have no bytes. */
+class NotedRange extends RangeResult {
+  #noted = 0;
+
+  override get size(): number {
+    return this.#noted + super.size;
+  }
+
+  override push(buffer: Uint8Array, offset: number, length: number): void {
+    if (length === 0) this.#noted++;
+    else super.push(buffer, offset, length);
   }
 }
 
@@ -79,10 +96,10 @@ export async function readLargeRange(
   slices: Slices,
   caller: LargeRangeCaller,
 ): Promise<RangeBody | undefined> {
-  const result = new RangeResult();
   const run = new RangeRun();
   const needsRows = request.sortTarget === etcdserverpb.SortTarget.VALUE;
   const view = new NotingView(pin);
+  const result = needsRows ? new RangeResult() : new NotedRange();
   run.start(needsRows ? pin : view, request, result);
   while (!run.step(RANGE_STEP_KEYS)) {
     if (slices.isOver) await slices.next();
@@ -96,6 +113,57 @@ export async function readLargeRange(
   return (await range.measure(slices)) ? range : undefined;
 }
 
+/** Copies of the rows of a range. */
+class KeptRows {
+  readonly #caller: LargeRangeCaller;
+  readonly #slabs: Uint8Array[] = [];
+  /** Of each row, its slab and where it begins there. */
+  readonly #slabOf: Uint16Array;
+  readonly #offsets: Uint32Array;
+  #bytes = 0;
+  /** Bytes used of the last slab. */
+  #used = 0;
+
+  constructor(rows: number, caller: LargeRangeCaller) {
+    this.#slabOf = new Uint16Array(rows);
+    this.#offsets = new Uint32Array(rows);
+    this.#caller = caller;
+  }
+
+  /** Copies a row to its place in the answer. At the bound, false: all copies are given back. */
+  add(place: number, { buffer, offset, length }: ByteSlice): boolean {
+    let slab = this.#slabs[this.#slabs.length - 1];
+    if (slab === undefined || this.#used + length > slab.length) {
+      const bytes = Math.max(SLAB_BYTES, length);
+      if (this.#bytes + bytes > LARGE_RANGE_BYTES_KEPT || !this.#caller.mayHold(bytes)) {
+        this.#caller.holdMemory(-this.#bytes);
+        return false;
+      }
+      this.#caller.holdMemory(bytes);
+      this.#bytes += bytes;
+      slab = Buffer.allocUnsafeSlow(bytes);
+      this.#slabs.push(slab);
+      this.#used = 0;
+    }
+    slab.set(buffer.subarray(offset, offset + length), this.#used);
+    this.#slabOf[place] = this.#slabs.length - 1;
+    this.#offsets[place] = this.#used;
+    this.#used += length;
+    return true;
+  }
+
+  *kvs(lengths: Uint32Array): Generator<Uint8Array, void, undefined> {
+    for (let first = 0; first < lengths.length; first += PAIRS_PASSED) {
+      const end = Math.min(lengths.length, first + PAIRS_PASSED);
+      const part = new RangeResult();
+      for (let i = first; i < end; i++) {
+        part.push(this.#slabs[this.#slabOf[i]!]!, this.#offsets[i]!, lengths[i]!);
+      }
+      yield* bodyOf(part).kvs();
+    }
+  }
+}
+
 /** A range whose keys are known and whose rows are read from a pinned view. */
 class PinnedRange implements RangeBody {
   readonly revision: Revision;
@@ -103,15 +171,12 @@ class PinnedRange implements RangeBody {
   readonly more: boolean;
   kvsSize = 0;
   readonly #pin: PinnedView;
-  readonly #mains: readonly Revision[];
-  readonly #subs: readonly number[];
+  readonly #mains: NumberColumn;
+  readonly #subs: NumberColumn;
   readonly #lengths: Uint32Array;
   readonly #caller: LargeRangeCaller;
   /** All rows, as long as there is memory for them. */
-  #whole: RangeResult | undefined;
-  #wholeBytes = 0;
-  #slab: Uint8Array = EMPTY_BYTES;
-  #slabUsed = 0;
+  #kept: KeptRows | undefined;
   readonly #row = new ByteSlice();
 
   constructor(
@@ -128,7 +193,7 @@ class PinnedRange implements RangeBody {
     this.#subs = subs;
     this.#lengths = new Uint32Array(mains.length);
     this.#caller = caller;
-    this.#whole = result;
+    this.#kept = new KeptRows(mains.length, caller);
   }
 
   /** Reads every row for its length, in the order of the file. False if the call has ended. */
@@ -146,7 +211,7 @@ class PinnedRange implements RangeBody {
       this.#read(place);
       this.#lengths[place] = row.length;
       this.kvsSize += fieldSize(row.length);
-      if (this.#whole !== undefined) this.#keep(place);
+      if (this.#kept?.add(place, row) === false) this.#kept = undefined;
       unchecked += row.length;
       if (i % ROWS_PER_CLOCK_CHECK !== 0 && unchecked < BYTES_PER_CLOCK_CHECK) continue;
       unchecked = 0;
@@ -157,35 +222,14 @@ class PinnedRange implements RangeBody {
   }
 
   kvs(): Generator<Uint8Array, void, undefined> {
-    return this.#whole === undefined ? this.#windows() : bodyOf(this.#whole).kvs();
+    return this.#kept === undefined ? this.#windows() : this.#kept.kvs(this.#lengths);
   }
 
   readonly #byRevision = (a: number, b: number): number =>
-    this.#mains[a]! - this.#mains[b]! || this.#subs[a]! - this.#subs[b]!;
+    this.#mains.at(a) - this.#mains.at(b) || this.#subs.at(a) - this.#subs.at(b);
 
   #read(place: number): void {
-    this.#pin.readRow(this.#mains[place]!, this.#subs[place]!, this.#row);
-  }
-
-  /** Copies the row to its place in the answer, or drops all copies at the bound. */
-  #keep(place: number): void {
-    const { buffer, offset, length } = this.#row;
-    if (this.#slabUsed + length > this.#slab.length) {
-      const bytes = Math.max(SLAB_BYTES, length);
-      if (this.#wholeBytes + bytes > LARGE_RANGE_BYTES_KEPT || !this.#caller.mayHold(bytes)) {
-        this.#caller.holdMemory(-this.#wholeBytes);
-        this.#whole = undefined;
-        this.#slab = EMPTY_BYTES;
-        return;
-      }
-      this.#caller.holdMemory(bytes);
-      this.#wholeBytes += bytes;
-      this.#slab = Buffer.allocUnsafeSlow(bytes);
-      this.#slabUsed = 0;
-    }
-    this.#slab.set(buffer.subarray(offset, offset + length), this.#slabUsed);
-    this.#whole!.replace(place, this.#slab, this.#slabUsed, length);
-    this.#slabUsed += length;
+    this.#pin.readRow(this.#mains.at(place), this.#subs.at(place), this.#row);
   }
 
   /** The pairs, read a window at a time, in revision order within it. */

@@ -38,6 +38,9 @@ import {
 /** Bytes of a piece, unless a single pair is larger. */
 const PIECE_BYTES: number = 64 * 1024;
 
+/** Parts are joined up to here: what is queued for the socket in larger ones is not copied. */
+const PART_BYTES_MIN: number = 16 * 1024;
+
 /** A row from this size on is sent from where it is, without a copy. */
 const ROW_PASSED_MIN: number = PIECE_BYTES / 2;
 
@@ -263,10 +266,10 @@ function* joined(parts: Parts): Parts {
   for (const part of parts) {
     if (part.length > 0) small.push(part);
     bytes += part.length;
-    if (bytes < PIECE_BYTES) continue;
+    if (bytes < PART_BYTES_MIN) continue;
     // A large part is not copied: it is sent after the bytes before it.
     if (part.length === bytes) yield part;
-    else if (part.length >= PIECE_BYTES / 2) {
+    else if (part.length >= PART_BYTES_MIN / 2) {
       small.pop();
       yield Buffer.concat(small);
       yield part;

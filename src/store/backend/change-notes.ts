@@ -30,11 +30,13 @@ export class ChangeNotes {
   /** Records the changes of a commit. */
   add(overlay: Overlay): void {
     invariant(overlay.frozen, 'what was committed does not change any more');
-    if (overlay.mains.length > 0 && this.firstMain < 0) {
-      this.firstMain = overlay.mains[0]!;
-      this.firstSub = overlay.subs[0]!;
+    const { rows } = overlay;
+    const first = rows.blocks[0];
+    if (first !== undefined && this.firstMain < 0) {
+      this.firstMain = first.mains[0]!;
+      this.firstSub = first.subs[0]!;
     }
-    this.#rowCount += overlay.mains.length;
+    this.#rowCount += rows.size;
     if (overlay.removedKeys.length > 0) {
       this.removedKeys.push(overlay.removedKeys);
       this.keyCount += overlay.removedKeys.length;

@@ -4,6 +4,7 @@ import { ByteSlice, revisionKey } from '../../mvcc/index.ts';
 import { BUCKET } from '../schema/schema.ts';
 import { ByteArena } from './byte-arena.ts';
 import { Overlay } from './overlay.ts';
+import { BackendRowCursor } from './row-cursor.ts';
 
 function withRows(...rows: readonly (readonly [number, number, string])[]): Overlay {
   const overlay = new Overlay();
@@ -42,10 +43,34 @@ describe('rows of an overlay', () => {
   });
 
   test('the first at or after a revision', () => {
-    const places = [0, 4, 5, 7, 8, 10].map((main) => overlay.lowerBound(main, 0));
-    expect(places).toEqual([0, 0, 2, 2, 3, 4]);
-    expect(overlay.lowerBound(4, 1)).toBe(1);
-    expect(new Overlay().lowerBound(1, 1)).toBe(0);
+    const place = (main: number, sub = 0) => {
+      const block = overlay.rows.blocks[overlay.rows.blockOf(main, sub)];
+      return block === undefined ? -1 : block.lowerBound(main, sub);
+    };
+    expect([0, 4, 5, 7, 8, 10].map((main) => place(main))).toEqual([0, 0, 2, 2, 3, -1]);
+    expect(place(4, 1)).toBe(1);
+    expect(new Overlay().rows.blockOf(1, 1)).toBe(0);
+  });
+
+  test('are found in whichever block they are', () => {
+    const many = new Overlay();
+    const count = 10_000;
+    const bytes = bytesFromLatin1('value');
+    for (let i = 0; i < count; i++) many.appendRow(2 + (i >>> 2), 2 * (i & 3), false, bytes, 0, 5);
+    expect(many.rows.size).toBe(count);
+    expect(many.rows.blocks.length).toBeGreaterThan(2);
+    const cursor = new BackendRowCursor(undefined, [many], 0, 0);
+    for (let i = 0; i < count; i++) {
+      const [main, sub] = [2 + (i >>> 2), 2 * (i & 3)];
+      expect(find(many, main, sub)).toBe('value');
+      expect(find(many, main, sub + 1)).toBeUndefined();
+      expect(cursor.next()).toBe(true);
+      expect([cursor.main, cursor.sub]).toEqual([main, sub]);
+    }
+    expect(cursor.next()).toBe(false);
+    const later = new BackendRowCursor(undefined, [many], 1500, 3);
+    expect(later.next()).toBe(true);
+    expect([later.main, later.sub]).toEqual([1500, 4]);
   });
 
   test('arrive in revision order', () => {

@@ -1,13 +1,13 @@
 // Writes that are applied but not yet in the B+tree.
 //
-// Rows of the key bucket arrive in revision order, so they are kept as parallel arrays and found by
-// binary search. The other buckets are small and change in place: a map per bucket, where `undefined`
-// means removed. An overlay is frozen before it is written; a frozen one never changes, so pinned views
-// may hold it.
+// Rows of the key bucket arrive in revision order and are found by binary search. The other buckets
+// are small and change in place: a map per bucket, where `undefined` means removed. An overlay is
+// frozen before it is written; a frozen one never changes, so pinned views may hold it.
 
 import { invariant } from '../../base/index.ts';
 import type { ByteSlice } from '../../mvcc/index.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
+import { OverlayRows } from './overlay-rows.ts';
 
 /** Estimated bytes of a row in the file beyond its value: key, element header, share of branches. */
 const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
@@ -16,14 +16,8 @@ const ROW_OVERHEAD_BYTES = 17 + 16 + 8;
 const REMOVED_ROW_BYTES = 128;
 
 export class Overlay {
-  /** Revision mains of the rows, ascending together with {@link subs}. */
-  readonly mains: number[] = [];
-  readonly subs: number[] = [];
-  /** Whether the row is a tombstone, which changes its key in the file. */
-  readonly tombstones: boolean[] = [];
-  readonly slabs: Uint8Array[] = [];
-  readonly offsets: number[] = [];
-  readonly lengths: number[] = [];
+  /** New rows of the key bucket. */
+  readonly rows: OverlayRows = new OverlayRows();
 
   /** Rows of the key bucket to remove from the tree, ascending; they are never in an overlay. */
   readonly removedKeys: Uint8Array[] = [];
@@ -56,17 +50,7 @@ export class Overlay {
     length: number,
   ): void {
     invariant(!this.frozen, 'a frozen overlay takes no row');
-    const last = this.mains.length - 1;
-    invariant(
-      last < 0 || this.mains[last]! < main || (this.mains[last] === main && this.subs[last]! < sub),
-      'rows arrive in revision order',
-    );
-    this.mains.push(main);
-    this.subs.push(sub);
-    this.tombstones.push(tombstone);
-    this.slabs.push(slab);
-    this.offsets.push(offset);
-    this.lengths.push(length);
+    this.rows.append(main, sub, tombstone, slab, offset, length);
     this.changeCount++;
     this.byteCount += length + ROW_OVERHEAD_BYTES;
   }
@@ -78,30 +62,9 @@ export class Overlay {
     this.changeCount++;
   }
 
-  /** Place of the first row at or after (main, sub). */
-  lowerBound(main: number, sub: number): number {
-    const { mains, subs } = this;
-    let low = 0;
-    let high = mains.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const there = mains[middle]!;
-      if (there < main || (there === main && subs[middle]! < sub)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   /** Finds a row; false if it is not in this overlay. */
   findRow(main: number, sub: number, into: ByteSlice): boolean {
-    const { mains, subs } = this;
-    if (mains.length === 0 || main < mains[0]!) return false;
-    const at = this.lowerBound(main, sub);
-    if (at === mains.length || mains[at] !== main || subs[at] !== sub) return false;
-    into.buffer = this.slabs[at]!;
-    into.offset = this.offsets[at]!;
-    into.length = this.lengths[at]!;
-    return true;
+    return this.rows.find(main, sub, into);
   }
 
   /** Sets (or with undefined removes) a key of any bucket but the key bucket. */

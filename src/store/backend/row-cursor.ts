@@ -22,8 +22,9 @@ export class BackendRowCursor implements RowCursor {
   readonly #tree: Cursor | undefined;
   /** Oldest first. */
   readonly #overlays: readonly Overlay[];
-  /** The overlay that is read, and the row in it; -1 while the tree is read. */
+  /** The overlay that is read, and block and row in it; -1 while the tree is read. */
   #overlay = -1;
+  #block = 0;
   #row = 0;
   #started = false;
   #closed = false;
@@ -67,23 +68,28 @@ export class BackendRowCursor implements RowCursor {
 
   /** Moves to the first wanted row of the overlay. */
   #enterOverlay(): void {
-    const overlay = this.#overlays[this.#overlay];
-    if (overlay !== undefined) this.#row = overlay.lowerBound(this.main, this.sub);
+    const rows = this.#overlays[this.#overlay]?.rows;
+    if (rows === undefined) return;
+    this.#block = rows.blockOf(this.main, this.sub);
+    this.#row = rows.blocks[this.#block]?.lowerBound(this.main, this.sub) ?? 0;
   }
 
   #nextInOverlays(): boolean {
     for (; this.#overlay < this.#overlays.length; this.#overlay++, this.#enterOverlay()) {
-      const overlay = this.#overlays[this.#overlay]!;
-      const row = this.#row;
-      if (row >= overlay.mains.length) continue;
-      this.#row = row + 1;
-      this.main = overlay.mains[row]!;
-      this.sub = overlay.subs[row]!;
-      this.tombstone = overlay.tombstones[row]!;
-      this.value.buffer = overlay.slabs[row]!;
-      this.value.offset = overlay.offsets[row]!;
-      this.value.length = overlay.lengths[row]!;
-      return true;
+      const { blocks } = this.#overlays[this.#overlay]!.rows;
+      for (; this.#block < blocks.length; this.#block++, this.#row = 0) {
+        const block = blocks[this.#block]!;
+        const row = this.#row;
+        if (row >= block.size) continue;
+        this.#row = row + 1;
+        this.main = block.mains[row]!;
+        this.sub = block.subs[row]!;
+        this.tombstone = block.tombstones[row]!;
+        this.value.buffer = block.slabs[row]!;
+        this.value.offset = block.offsets[row]!;
+        this.value.length = block.lengths[row]!;
+        return true;
+      }
     }
     return false;
   }

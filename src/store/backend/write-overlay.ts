@@ -37,11 +37,13 @@ export async function writeOverlay(
     bucket.delete(overlay.removedKeys[i]!);
     if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
   }
-  for (let i = 0; i < overlay.mains.length; i++) {
-    const key = revisionKey(overlay.mains[i]!, overlay.subs[i]!, overlay.tombstones[i]!);
-    const offset = overlay.offsets[i]!;
-    bucket.put(key, overlay.slabs[i]!.subarray(offset, offset + overlay.lengths[i]!));
-    if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+  for (const { mains, subs, tombstones, slabs, offsets, lengths } of overlay.rows.blocks) {
+    for (let i = 0; i < mains.length; i++) {
+      const key = revisionKey(mains[i]!, subs[i]!, tombstones[i]!);
+      const offset = offsets[i]!;
+      bucket.put(key, slabs[i]!.subarray(offset, offset + lengths[i]!));
+      if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+    }
   }
   writeSmallBuckets(transaction, overlay, allBuckets);
 }

@@ -13,6 +13,7 @@ import {
   type Failpoints,
   failpoints,
   invariant,
+  NumberColumn,
   type Revision,
   Slices,
   TetcdError,
@@ -30,7 +31,6 @@ import type { StoreMetrics } from '../metrics.ts';
 import { BUCKET, META_KEY } from '../schema/schema.ts';
 import { hashKv, hasTombstoneAt } from './hash.ts';
 import type { KvStore } from './kv-store.ts';
-import { NumberColumn } from './number-column.ts';
 
 /** A checksum of the keys at a revision, as HashKV answers it. */
 export interface KvHash {

@@ -55,7 +55,7 @@ export class WatchFeed {
 
   /** A revision has become current. Watchers get it at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
-    if (this.#isNobodySynced || changes.size > WATCH_NOTIFY_CHANGES_MAX) {
+    if (this.#isNobodySynced || !changes.isWhole) {
       this.#flushBefore();
       this.#hub.leaveToPasses(revision);
       this.schedule();

@@ -1,7 +1,7 @@
 // Numbers in blocks: a list of millions that grows without ever being copied. An array that does grow is
 // copied as a whole in one turn, at a million entries for tens of milliseconds.
 
-import { invariant } from '../../base/index.ts';
+import { invariant } from './invariant.ts';
 
 /** Entries of a block, a power of two; a block has 128 KiB. */
 const BLOCK_ENTRIES = 16_384;
