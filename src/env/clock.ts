@@ -17,8 +17,11 @@ export interface Timer {
 
 /** Scheduling of callbacks. Callbacks run on the event loop, never inside the scheduling call. */
 export interface Timers {
-  /** Runs `callback` once, no earlier than `delayMs` (0 to 2^31-1) from now. */
-  after(delayMs: number, callback: () => void): Timer;
+  /**
+   * Runs `callback` once, no earlier than `delayMs` (0 to 2^31-1) from now. With `slackMs` it may come
+   * up to so much later, together with another timer, so that an idle process wakes up less often.
+   */
+  after(delayMs: number, callback: () => void, slackMs?: number): Timer;
   /**
    * Runs `callback` once after all input that this turn of the event loop delivers. The ready loop
    * and the connections use it to do work once per turn for many events.

@@ -213,8 +213,9 @@ export const RESET_DEADLINE_MS_NEAR = 100;
 /** Tokens that the reset of such a call takes. */
 export const RESET_NEAR_DEADLINE_COST = 0.05;
 
-/** Interval of the lateness check, and how late a check must be to count. */
+/** Interval of the lateness check, by how much it may come later, and how late it must be to count. */
 export const LATE_BEAT_MS = 250;
+export const LATE_BEAT_SLACK_MS = 125;
 export const LATE_MS_MIN = 250;
 /** Resets that arrive within this time after lateness are not charged. */
 export const LATE_GRACE_MS = 1_000;

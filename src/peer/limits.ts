@@ -90,6 +90,8 @@ export const IDLE_CONNECTIONS_MAX: number = PIPELINE_WORKERS + 1;
 // --- times in milliseconds -----------------------------------------------------------------------
 
 export const IO_TIMEOUT_MS_DEFAULT = 5_000;
+/** By what share of a timeout its timer may come later, with others: an idle member wakes up less. */
+export const TIMER_SLACK = 0.04;
 /** Added to the election timeout: limit of a dial, and of the wait for the first answer on a stream. */
 export const DIAL_TIMEOUT_BASE_MS = 1_000;
 /** Between two dials of one stream. */

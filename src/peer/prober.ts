@@ -8,6 +8,7 @@ import {
   PROBE_MARGIN_MS,
   PROBE_MONITOR_ERROR_MS,
   PROBE_MONITOR_MS,
+  TIMER_SLACK,
 } from './limits.ts';
 import type { PeerResponse } from './types.ts';
 
@@ -60,8 +61,9 @@ export class Prober {
   }
 
   #armProbe(): void {
-    const { context } = this.#options;
-    this.#probe = context.env.timers.after(this.#intervalMs, () => void this.#run());
+    const { env, ioTimeoutMs } = this.#options.context;
+    const slackMs = TIMER_SLACK * ioTimeoutMs;
+    this.#probe = env.timers.after(this.#intervalMs, () => void this.#run(), slackMs);
   }
 
   async #run(): Promise<void> {

@@ -13,7 +13,7 @@ import {
 } from './compatibility.ts';
 import { failureText, type PeerContext } from './context.ts';
 import { type AnswerHead, type ClientConnection, requestHeadBytes } from './http1/index.ts';
-import { DIAL_RETRY_MS, REFUSAL_BYTES_MAX } from './limits.ts';
+import { DIAL_RETRY_MS, REFUSAL_BYTES_MAX, TIMER_SLACK } from './limits.ts';
 import type { PeerStatus } from './peer-status.ts';
 import type { StreamKind } from './stream-kind.ts';
 import { RECEIPTS } from './types.ts';
@@ -241,11 +241,13 @@ export class StreamReader {
   #armDeadline(delayMs: number): void {
     this.#deadline?.cancel();
     const { context } = this.#options;
-    this.#deadline = context.env.timers.after(delayMs, () => {
+    const look = () => {
       const leftMs = this.#lastReadMs + this.#silenceMsMax - context.nowMs();
       if (leftMs > 0) this.#armDeadline(leftMs);
       else this.#giveUp(`${this.#url}: i/o timeout`);
-    });
+    };
+    const slackMs = TIMER_SLACK * context.ioTimeoutMs;
+    this.#deadline = context.env.timers.after(delayMs, look, slackMs);
   }
 
   #fields(): Record<string, unknown> {

@@ -5,6 +5,7 @@ import type { ByteStream, Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import type { PeerContext } from './context.ts';
 import { type ServerExchange, StallWatch } from './http1/index.ts';
+import { TIMER_SLACK } from './limits.ts';
 import type { PeerStatus } from './peer-status.ts';
 import type { StreamKind } from './stream-kind.ts';
 import { StreamQueue } from './stream-queue.ts';
@@ -88,7 +89,7 @@ export class StreamWriter {
   #armTick(): void {
     this.#tick?.cancel();
     const { env, ioTimeoutMs } = this.#context;
-    this.#tick = env.timers.after(ioTimeoutMs / 3, () => this.#onTick());
+    this.#tick = env.timers.after(ioTimeoutMs / 3, () => this.#onTick(), TIMER_SLACK * ioTimeoutMs);
   }
 
   /** Sends a link heartbeat, and checks for a stall. */

@@ -70,6 +70,12 @@ export function requestTimeoutMs(electionMs: number): number {
   return REQUEST_TIMEOUT_BASE_MS + 2 * electionMs;
 }
 
+/** By how much of its interval a periodic task may come later, with another timer. */
+export const INTERVAL_SLACK = 0.2;
+
+/** Ticks that a member alone in its cluster takes at once: there is nobody whom it must hear or tell. */
+export const TICKS_ALONE = 5;
+
 /** Interval at which the log and snapshot directories are purged. */
 export const PURGE_INTERVAL_MS = 30_000;
 

@@ -64,6 +64,7 @@ import { SnapshotTransfer } from './snapshot/snapshot-transfer.ts';
 import { Snapshotter } from './snapshot/snapshotter.ts';
 import { CoarseClock } from './telemetry/coarse-clock.ts';
 import type { Logger } from './telemetry/log.ts';
+import type { LoopLag } from './telemetry/loop-lag.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { ServerMetrics } from './telemetry/metrics-table.ts';
 import { RequestTimes } from './telemetry/request-times.ts';
@@ -100,6 +101,7 @@ export class MemberParts {
   readonly env: Env;
   readonly log: Logger;
   readonly metrics: ServerMetrics;
+  readonly lag: LoopLag | undefined;
   readonly life: MemberLife;
   readonly memberId: bigint;
   readonly clusterId: bigint;
@@ -175,11 +177,12 @@ export class MemberParts {
 
   constructor(materials: MemberMaterials) {
     const { options, booted, metrics, life } = materials;
-    const { config, env, log } = options;
+    const { config, env, log, traceStream } = options;
     this.config = config;
     this.env = env;
     this.log = log;
     this.metrics = metrics.records;
+    this.lag = metrics.lag;
     this.life = life;
     this.memberId = booted.memberId;
     this.clusterId = booted.clusterId;
@@ -238,7 +241,6 @@ export class MemberParts {
     this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);
     this.services = createServiceTable(this);
     this.localCalls = createLocalCalls(this, this.services);
-    const { traceStream } = options;
     const grpcParts = { config, env, turnClock, log, traceStream, observers: this.observers };
     this.grpc = createGrpcServer(grpcParts, this.services, metrics.grpc);
     this.gatewayCalls = createGatewayCalls(this, this.services, this.grpc, metrics.grpc);

@@ -6,6 +6,50 @@ describe('the real clock and timers', () => {
   clockContract(() => ({ clock: createNodeClock(), timers: createNodeTimers() }));
 });
 
+describe('a timer with slack', () => {
+  test('comes after another timer, when it is due, and not before', async () => {
+    const timers = createNodeTimers();
+    const order: string[] = [];
+    const startMs = performance.now();
+    let calledMs = 0;
+    await new Promise<void>((resolve) => {
+      timers.after(60_000, () => order.push('cancelled'), 60_000).cancel();
+      timers.after(
+        20,
+        () => {
+          calledMs = performance.now();
+          order.push('patient');
+          resolve();
+        },
+        600_000,
+      );
+      timers.after(5, () => order.push('early'));
+      timers.after(25, () => order.push('late'));
+    });
+    expect(order).toEqual(['early', 'late', 'patient']);
+    expect(calledMs - startMs).toBeGreaterThanOrEqual(25);
+  });
+
+  test('comes alone at its latest moment, and once', async () => {
+    const timers = createNodeTimers();
+    let count = 0;
+    const startMs = performance.now();
+    await new Promise<void>((resolve) => {
+      timers.after(
+        1,
+        () => {
+          count++;
+          resolve();
+        },
+        10,
+      );
+    });
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(11);
+    await new Promise<void>((resolve) => timers.after(15, resolve));
+    expect(count).toBe(1);
+  });
+});
+
 describe('the wall clock below a millisecond', () => {
   afterEach(() => {
     vi.restoreAllMocks();

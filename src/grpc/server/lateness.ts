@@ -2,7 +2,7 @@
 // sent by clients over a longer time, and must not count against them.
 
 import type { Clock, Timer, Timers } from '../../env/index.ts';
-import { LATE_BEAT_MS, LATE_GRACE_MS, LATE_MS_MIN } from '../limits.ts';
+import { LATE_BEAT_MS, LATE_BEAT_SLACK_MS, LATE_GRACE_MS, LATE_MS_MIN } from '../limits.ts';
 
 export class Lateness {
   readonly #clock: Clock;
@@ -38,6 +38,6 @@ export class Lateness {
     const nowMs = this.#clock.monotonicMs();
     this.isLate(nowMs);
     this.#dueMs = nowMs + LATE_BEAT_MS;
-    this.#timer = this.#timers.after(LATE_BEAT_MS, () => this.#beat());
+    this.#timer = this.#timers.after(LATE_BEAT_MS, () => this.#beat(), LATE_BEAT_SLACK_MS);
   }
 }

@@ -8,7 +8,13 @@
 
 import { ERROR_CODES, Pace, TetcdError } from '../../base/index.ts';
 import type { ByteStream, ByteStreamHandler, Env, Timer } from '../../env/index.ts';
-import { BODY_RATE_MIN, DISCARDED_BYTES_MAX, LINGER_MS, REQUEST_READ_MS_MAX } from '../limits.ts';
+import {
+  BODY_RATE_MIN,
+  DISCARDED_BYTES_MAX,
+  LINGER_MS,
+  REQUEST_READ_MS_MAX,
+  TIMER_SLACK,
+} from '../limits.ts';
 import { IncomingBody } from './body.ts';
 import { HttpFault } from './fault.ts';
 import {
@@ -256,7 +262,8 @@ export class ServerConnection implements ByteStreamHandler {
 
   #armTimer(delayMs: number): void {
     this.#timer?.cancel();
-    this.#timer = this.options.env.timers.after(delayMs, () => this.#onTimer());
+    const slackMs = TIMER_SLACK * delayMs;
+    this.#timer = this.options.env.timers.after(delayMs, () => this.#onTimer(), slackMs);
   }
 
   #onTimer(): void {

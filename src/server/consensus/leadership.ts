@@ -23,6 +23,7 @@ interface LeadershipParts {
   readonly reads: Pick<ReadIndexQueue, 'whenLinearizable'>;
   readonly store: StoreView<'cluster'>;
   readonly peers: Pick<PeerLinks, 'longestConnected'>;
+  readonly membership: { readonly isAlone: boolean };
 }
 
 /** A caller that waits until a certain member leads. */
@@ -47,10 +48,12 @@ export class Leadership {
 
   /**
    * Whether this member leads and was not paused so long that it may have been replaced, or has confirmed
-   * its leadership since. Without it, only {@link confirm} allows leader-only decisions.
+   * its leadership since. Without it, only {@link confirm} allows leader-only decisions. Nobody can
+   * replace the only voter.
    */
   get isSure(): boolean {
-    return this.#parts.raft.leads && this.#pauses.areConfirmed;
+    const { raft, membership } = this.#parts;
+    return raft.leads && (membership.isAlone || this.#pauses.areConfirmed);
   }
 
   /** Confirms the leadership by a read index unless {@link isSure}; resolves to the result. */

@@ -11,7 +11,7 @@ import type { Callers } from '../auth/callers.ts';
 import type { Leadership } from '../consensus/leadership.ts';
 import type { Proposal, Proposals } from '../consensus/proposals.ts';
 import type { StoreView } from '../consensus/store-view.ts';
-import { LEASE_CHECK_INTERVAL_MS } from '../limits.ts';
+import { INTERVAL_SLACK, LEASE_CHECK_INTERVAL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
@@ -35,12 +35,14 @@ export class LeaseExpiry {
   }
 
   start(): void {
-    this.#timer = this.#parts.env.timers.after(LEASE_CHECK_INTERVAL_MS, () => {
+    const check = () => {
       if (this.#stopped) return;
       void this.#check().finally(() => {
         if (!this.#stopped) this.start();
       });
-    });
+    };
+    const slackMs = INTERVAL_SLACK * LEASE_CHECK_INTERVAL_MS;
+    this.#timer = this.#parts.env.timers.after(LEASE_CHECK_INTERVAL_MS, check, slackMs);
   }
 
   stop(): void {

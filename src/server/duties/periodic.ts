@@ -1,6 +1,7 @@
-// A duty that is done at an interval.
+// A duty that is done at an interval, or a little later, with other timers: an idle member wakes up less.
 
 import type { Timer, Timers } from '../../env/index.ts';
+import { INTERVAL_SLACK } from '../limits.ts';
 
 export class Periodic {
   readonly #timers: Timers;
@@ -15,10 +16,11 @@ export class Periodic {
   }
 
   start(): void {
-    this.#timer = this.#timers.after(this.#intervalMs, () => {
+    const again = () => {
       this.start();
       this.#work();
-    });
+    };
+    this.#timer = this.#timers.after(this.#intervalMs, again, INTERVAL_SLACK * this.#intervalMs);
   }
 
   stop(): void {

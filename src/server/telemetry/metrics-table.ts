@@ -447,6 +447,17 @@ const RUNTIME = {
   ),
 } as const;
 
+/** How late the event loop was since the last scrape, under prom-client's names. */
+export const LAGS = {
+  min: gauge('nodejs_eventloop_lag_min_seconds', 'the least lag of the event loop'),
+  max: gauge('nodejs_eventloop_lag_max_seconds', 'the greatest lag of the event loop'),
+  mean: gauge('nodejs_eventloop_lag_mean_seconds', 'the mean lag of the event loop'),
+  stddev: gauge('nodejs_eventloop_lag_stddev_seconds', 'standard deviation of this lag'),
+  p50: gauge('nodejs_eventloop_lag_p50_seconds', '50th percentile of this lag'),
+  p90: gauge('nodejs_eventloop_lag_p90_seconds', '90th percentile of this lag'),
+  p99: gauge('nodejs_eventloop_lag_p99_seconds', '99th percentile of this lag'),
+} as const;
+
 /** Metrics without a name in etcd. */
 const OWN = {
   backendDiskFull: gauge(
@@ -491,6 +502,7 @@ export const METRICS = {
   os: OS,
   scrapes: SCRAPES,
   runtime: RUNTIME,
+  lags: LAGS,
   own: OWN,
   tls: TLS,
 } as const;

@@ -36,7 +36,7 @@ const MISSING = `
   .trim()
   .split(/\s+/);
 
-const { own, tls, scrapes, runtime, ...theirs } = METRICS;
+const { own, tls, scrapes, runtime, lags, ...theirs } = METRICS;
 const rows = Object.values<Readonly<Record<string, MetricRow<unknown>>>>(theirs).flatMap((owned) =>
   Object.values(owned),
 );
@@ -169,6 +169,9 @@ test('the runtime tells of itself', async () => {
   const body = await metrics.render();
   expect(body).toMatch(/^process_start_time_seconds \d+/m);
   expect(body).toMatch(/^nodejs_heap_size_used_bytes \d+/m);
+  metrics.lag!.record(1500);
+  expect(await metrics.render()).toMatch(/^nodejs_eventloop_lag_max_seconds 1\.5/m);
+  expect(await metrics.render()).toMatch(/^nodejs_eventloop_lag_p99_seconds 0$/m);
   if (process.platform === 'linux') expect(body).toMatch(/^os_fd_used [1-9]/m);
 });
 

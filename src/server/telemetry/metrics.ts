@@ -4,6 +4,7 @@
 import prometheus, { type Registry } from 'prom-client';
 import { Counter, Gauge, Histogram, invariant, MetricFamily } from '../../base/index.ts';
 import { STATUS_NAMES } from '../../grpc/index.ts';
+import { LoopLag } from './loop-lag.ts';
 import { type GrpcMethodMetrics, GrpcMetrics } from './metrics-grpc.ts';
 import {
   METRICS,
@@ -24,6 +25,8 @@ interface MetricsOptions {
 export interface Metrics {
   readonly records: ServerMetrics;
   readonly grpc: GrpcMetrics;
+  /** Undefined without the metrics of the runtime. */
+  readonly lag: LoopLag | undefined;
   /** Adds a callback that runs before each scrape and sets gauges. */
   onCollect(update: () => void): void;
   /** The page in Prometheus' text format 0.0.4, families sorted by name. */
@@ -34,6 +37,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new prometheus.Registry();
   const records = makeRecords();
   const grpc = new GrpcMetrics(options.extensive);
+  const lag = options.runtime ? new LoopLag() : undefined;
+  // Before ours, some of which replace those of prom-client.
+  if (lag !== undefined) registerRuntime(registry);
   for (const [owner, rows] of Object.entries(METRICS)) {
     for (const [key, row] of Object.entries<MetricRow<unknown>>(rows)) {
       const owned: Readonly<Record<string, unknown>> = records[owner as keyof ServerMetrics];
@@ -41,15 +47,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     }
   }
   registerGrpc(registry, grpc, options.extensive);
-  if (options.runtime) registerRuntime(registry);
   const updates: (() => void)[] = [];
   return {
     records,
     grpc,
+    lag,
     onCollect: (update) => void updates.push(update),
     render: async () => {
       for (const update of updates) update();
-      if (options.runtime) await collectRuntime(records);
+      if (lag !== undefined) await collectRuntime(records, lag);
       return await page(registry);
     },
   };

@@ -5,26 +5,26 @@
 import { getHeapStatistics } from 'node:v8';
 import prometheus, { type Registry } from 'prom-client';
 import { readProcessUsage } from '../../env/index.ts';
-import type { ServerMetrics } from './metrics-table.ts';
+import { LAG_FIGURES, type LoopLag } from './loop-lag.ts';
+import { LAGS, type ServerMetrics } from './metrics-table.ts';
 
-type RuntimeRecords = Pick<ServerMetrics, 'os' | 'runtime'>;
+type RuntimeRecords = Pick<ServerMetrics, 'os' | 'runtime' | 'lags'>;
 
-/**
- * How often the lag of the event loop is measured. At the default of 10 ms this was nine tenths of what
- * an idle member wakes up for.
- */
-const LAG_MEASURED_MS = 200;
+/** The monitor of prom-client wakes the process at this interval: never. {@link LoopLag} replaces it. */
+const MONITOR_MS: number = 2 ** 31 - 1;
 
-/** Registers those of prom-client: once per process. */
+/** Registers those of prom-client, but its lags of the event loop: once per process. */
 export function registerRuntime(registry: Registry): void {
   prometheus.collectDefaultMetrics({
     register: registry,
-    eventLoopMonitoringPrecision: LAG_MEASURED_MS,
+    eventLoopMonitoringPrecision: MONITOR_MS,
   });
+  for (const { name } of Object.values(LAGS)) registry.removeSingleMetric(name);
 }
 
 /** Reads the others, at a scrape. */
-export async function collectRuntime({ os, runtime }: RuntimeRecords): Promise<void> {
+export async function collectRuntime(records: RuntimeRecords, lag: LoopLag): Promise<void> {
+  const { os, runtime, lags } = records;
   const usage = await readProcessUsage();
   os.fdUsed.value = usage.openFiles ?? 0;
   os.fdLimit.value = usage.maxFiles ?? 0;
@@ -40,4 +40,6 @@ export async function collectRuntime({ os, runtime }: RuntimeRecords): Promise<v
   runtime.heapIdleBytes.value = heap.total_heap_size - heap.used_heap_size;
   runtime.heapTotalBytes.value = heap.total_heap_size;
   runtime.totalBytes.value = heap.total_heap_size + heap.external_memory + heap.malloced_memory;
+  const figures = lag.take();
+  for (const figure of LAG_FIGURES) lags[figure].value = figures[figure];
 }
