@@ -5,9 +5,11 @@ export { createWal } from './create-wal.ts';
 export { SEGMENT_SIZE_DEFAULT } from './limits.ts';
 export {
   type FoundLog,
+  LogScan,
   type OpenedWal,
   openWal,
   readWal,
+  scanWal,
   summarizeWal,
   validSnapshots,
   type WalSummary,

@@ -58,21 +58,38 @@ export class LogReader {
   #recordsInSegment = 0;
   readonly #scanner = new EntryScanner();
 
+  /** Why there is no reading from the start; entries are no longer kept then. No error of the log as such. */
+  wrongStart: TetcdError | undefined;
+
   /** Reads everything after `start`, which counts as found only with the same term. */
   constructor(start: WalPosition, options?: { readonly keepEntries: boolean }) {
     this.#start = start;
     this.#keepEntries = options?.keepEntries ?? true;
   }
 
+  /**
+   * The segment, of those that follow the start, with which {@link read} begins: where the last call
+   * ended, if there was one. -1 if that one is gone.
+   */
+  nextOf(segments: readonly { readonly path: string }[]): number {
+    return this.path === '' ? 0 : segments.findIndex(({ path }) => path === this.path);
+  }
+
+  /** Reads the segments, or what has been appended to them since the last call. Throws CORRUPT. */
   async read(segments: readonly OpenSegment[]): Promise<void> {
     invariant(segments.length > 0, 'a log has a segment');
-    for (const [i, segment] of segments.entries()) {
+    const first = this.nextOf(segments);
+    invariant(first >= 0, 'a log is read on in a segment of it');
+    for (let i = first; i < segments.length; i++) {
       const isLast = i === segments.length - 1;
-      await this.readSegment(segment, { isFirst: i === 0, isLast });
+      await this.readSegment(segments[i]!, { isFirst: i === 0, isLast });
     }
   }
 
-  /** `isFirst`: nothing is known of the segment before. Throws CORRUPT. */
+  /**
+   * `isFirst`: nothing is known of the segment before. If the last call was for the same segment, reads on
+   * where it ended. Throws CORRUPT.
+   */
   async readSegment(
     segment: OpenSegment,
     { isFirst, isLast }: { readonly isFirst: boolean; readonly isLast: boolean },
@@ -80,7 +97,8 @@ export class LogReader {
     const { file, path, name } = segment;
     if (isFirst) this.lastIndex = Math.max(this.lastIndex, name.firstIndex - 1);
     const reader = new SegmentReader({ file, path, isLast, crc: this.crc });
-    this.#recordsInSegment = 0;
+    if (path === this.path) reader.offset = this.offset;
+    else this.#recordsInSegment = 0;
     // Of the first segment read, the initial checksum is known only if it is segment 0.
     const crcKnown = !isFirst || name.sequence === 0;
     for (;;) {
@@ -156,12 +174,14 @@ export class LogReader {
       throw this.#corrupt(reader, `an entry with term ${term} and index ${index}`);
     }
     this.lastIndex = index;
-    if (!this.#keepEntries || index <= this.#start.index) return;
+    if (!this.#keepEntries || index <= this.#start.index || this.wrongStart !== undefined) return;
     const { entries } = this;
     const position = index - this.#start.index - 1;
     if (position > entries.length) {
       const last = this.#start.index + entries.length;
-      throw this.#corrupt(reader, `slice bounds out of range: entry ${index} follows ${last}`);
+      const what = `slice bounds out of range: entry ${index} follows ${last}`;
+      this.wrongStart = this.#corrupt(reader, what);
+      return;
     }
     // The new entry takes the place of an old one and all that followed it.
     if (position < entries.length) entries.length = position;
@@ -189,7 +209,9 @@ export class LogReader {
     if (snapshot.index !== this.#start.index) return;
     if (snapshot.term !== this.#start.term) {
       const terms = `term ${snapshot.term}, wanted ${this.#start.term}`;
-      throw this.#corrupt(reader, `snapshot mismatch at index ${snapshot.index}: ${terms}`);
+      const what = `snapshot mismatch at index ${snapshot.index}: ${terms}`;
+      this.wrongStart ??= this.#corrupt(reader, what);
+      return;
     }
     this.startFound = true;
   }
@@ -249,10 +271,11 @@ export function metadataOf(reader: LogReader): Uint8Array {
 }
 
 /**
- * Throws NOT_FOUND unless the record of the snapshot to start from was found, and CORRUPT if the log as
- * a whole contradicts itself.
+ * Throws NOT_FOUND unless the record of the snapshot to start from was found, and CORRUPT if the entries
+ * after it are not all there or the log as a whole contradicts itself.
  */
 export function assertComplete(reader: LogReader, directory: string, start: WalPosition): void {
+  if (reader.wrongStart !== undefined) throw reader.wrongStart;
   if (!reader.startFound) {
     const what = `${directory} has no record of the one at index ${start.index}`;
     throw new TetcdError(ERROR_CODES.NOT_FOUND, `wal: snapshot not found: ${what}`);

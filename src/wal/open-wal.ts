@@ -1,6 +1,6 @@
 // Opens a log: for appending, which repairs its tail, or for reading only, which changes nothing.
 
-import { invariant, type LogIndex } from '../base/index.ts';
+import { invariant, type LogIndex, type Term } from '../base/index.ts';
 import { type DirectoryLock, type DiskFile, OPEN_MODES } from '../env/index.ts';
 import type { raftpb, walpb } from '../protocol/index.ts';
 import { findBehindEnd } from './behind-end.ts';
@@ -41,8 +41,9 @@ export interface FoundLog extends WalContent {
 }
 
 /**
- * Opens the log for appending, and reads what follows `position`, which must be the beginning or a
- * snapshot whose record is in the log. A torn tail is cut off, after a copy of the segment; what
+ * Opens the log for appending, and reads what follows `start`, which must be the beginning or a
+ * snapshot whose record is in the log; of a log that was scanned from there, what the scan has not seen.
+ * A torn tail is cut off, after a copy of the segment; what
  * follows the last record is zeroed, so that no later, shorter record exposes it. `approve` sees the
  * log before that, and by throwing leaves it as it is.
  *
@@ -52,13 +53,13 @@ export interface FoundLog extends WalContent {
 export async function openWal(
   env: WalEnv,
   directory: string,
-  position: WalPosition,
+  start: WalPosition | LogScan,
   options: WalOptions = {},
   approve: (found: FoundLog) => void = () => undefined,
 ): Promise<OpenedWal> {
   const lock = await env.disk.lockDirectory(directory);
   try {
-    return await openLocked(env, { directory, lock }, position, options, approve);
+    return await openLocked(env, { directory, lock }, start, options, approve);
   } catch (error) {
     await lock.release();
     throw error;
@@ -68,17 +69,17 @@ export async function openWal(
 async function openLocked(
   env: WalEnv,
   { directory, lock }: { readonly directory: string; readonly lock: DirectoryLock },
-  position: WalPosition,
+  start: WalPosition | LogScan,
   options: WalOptions,
   approve: (found: FoundLog) => void,
 ): Promise<OpenedWal> {
   const all = await listSegments(env, directory, options.observer);
-  const names = selectSegments(all, position, directory);
+  const names = selectSegments(all, start, directory);
   const segments = await openSegments(env, directory, names, lock);
   try {
-    const reader = new LogReader(position);
+    const reader = readerFor(start, segments);
     await reader.read(segments);
-    assertComplete(reader, directory, position);
+    assertComplete(reader, directory, start);
     const tail = segments[segments.length - 1]!;
     const { offset } = reader;
     invariant(tail.path === reader.path, 'a log ends in its last segment');
@@ -104,6 +105,12 @@ async function openLocked(
     await closeAll(segments.map((segment) => segment.file));
     throw error;
   }
+}
+
+/** Another process may have had the log since the scan, and removed the segment where it ended. */
+function readerFor(start: WalPosition | LogScan, segments: readonly OpenSegment[]): LogReader {
+  const goesOn = start instanceof LogScan && start.reader.nextOf(segments) >= 0;
+  return goesOn ? start.reader : new LogReader(start);
 }
 
 /** CORRUPT if more records follow the end than one write can hold. */
@@ -148,18 +155,11 @@ export interface WalSummary {
 }
 
 /**
- * Reads every segment and lists the snapshots to start from; with `from`, only the segments that hold
- * what follows the entry `from`, and so the records of snapshots from there on. A record counts only if
- * the newest hard state has committed its index: a crash may lie between the two. Throws as `readWal`.
+ * Reads every segment and lists the snapshots to start from. A record counts only if the newest hard state
+ * has committed its index: a crash may lie between the two. Throws as `readWal`.
  */
-export async function summarizeWal(
-  env: WalEnv,
-  directory: string,
-  from: LogIndex = 0,
-): Promise<WalSummary> {
-  const all = await listSegments(env, directory);
-  const first = all.findLastIndex(({ firstIndex }) => firstIndex <= from);
-  const names = all.slice(Math.max(0, first));
+export async function summarizeWal(env: WalEnv, directory: string): Promise<WalSummary> {
+  const names = await listSegments(env, directory);
   assertContiguous(names, directory);
   const nowhere = { index: 0, term: 0 };
   const reader = await readSegments(
@@ -168,10 +168,48 @@ export async function summarizeWal(
     names,
     new LogReader(nowhere, { keepEntries: false }),
   );
-  const { hardState, snapshots } = reader;
+  const { hardState } = reader;
   invariant(reader.entries.length === 0, 'a summary keeps no entries');
-  const validSnapshots = snapshots.filter((snapshot) => snapshot.index <= hardState.commit);
-  return { metadata: metadataOf(reader), hardState, validSnapshots };
+  return { metadata: metadataOf(reader), hardState, validSnapshots: validSnapshotsOf(reader) };
+}
+
+function validSnapshotsOf({ snapshots, hardState }: LogReader): walpb.Snapshot[] {
+  return snapshots.filter((snapshot) => snapshot.index <= hardState.commit);
+}
+
+/**
+ * What follows a position, read without the lock. A member learns from it where its log is to be read
+ * from, and has then read it: `openWal` takes it, once, and reads what was appended since.
+ */
+export class LogScan implements WalPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** As in {@link WalSummary}, in the segments that hold what follows the position. */
+  readonly validSnapshots: readonly walpb.Snapshot[];
+  /** @internal */
+  readonly reader: LogReader;
+
+  /** @internal Through {@link scanWal}. */
+  constructor({ index, term }: WalPosition, reader: LogReader) {
+    this.index = index;
+    this.term = term;
+    this.reader = reader;
+    this.validSnapshots = validSnapshotsOf(reader);
+  }
+}
+
+/** Reads what follows `position`, of which there need not be a record. Throws as `readWal`. */
+export async function scanWal(
+  env: WalEnv,
+  directory: string,
+  position: WalPosition,
+): Promise<LogScan> {
+  const all = await listSegments(env, directory);
+  const first = all.findLastIndex(({ firstIndex }) => firstIndex <= position.index);
+  const names = all.slice(Math.max(0, first));
+  assertContiguous(names, directory);
+  const reader = await readSegments(env, directory, names, new LogReader(position));
+  return new LogScan(position, reader);
 }
 
 /** As `summarizeWal`, the snapshots only. etcd's `ValidSnapshotEntries`. */

@@ -37,14 +37,17 @@ import {
   cleanSnapDirectory,
   createWal,
   type FoundLog,
+  type LogScan,
   listSnapFiles,
   newestSnapFile,
   type OpenedWal,
   openWal,
+  scanWal,
   summarizeWal,
   type Wal,
   type WalObserver,
   type WalOptions,
+  type WalPosition,
   walExists,
 } from '../../wal/index.ts';
 import { electionTicks, type ServerConfig } from '../config/index.ts';
@@ -121,9 +124,9 @@ export async function boot(given: BootOptions): Promise<Booted> {
   const own = [config.dataDir, dirname(directory.snap), directory.snap];
   await warnOfOpenDirectories(env.disk, own, log);
   if (isInitialized) {
-    const base = await prepareRestart(options, directory);
+    const found = await prepareRestart(options, directory);
     const booted = await bootStore(options, directory, (backend) =>
-      restart(options, directory, backend, base),
+      restart(options, directory, backend, found),
     );
     return { ...booted, wasInitialized: true };
   }
@@ -188,10 +191,11 @@ async function bootStore(
  * log that begins at its first entry can be replayed into a new database; one that begins after a
  * snapshot cannot, and then no new database is created.
  */
-async function prepareRestart(options: BootOptions, directory: DataDirectory): Promise<Base> {
+async function prepareRestart(options: BootOptions, directory: DataDirectory): Promise<FoundBase> {
   const { disk } = options.env;
   await disk.makeDirectory(directory.snap);
-  const base = await findBase(options, directory);
+  const found = await findBase(options, directory);
+  const { base } = found;
   if (base.index > 0 && (await takeReceivedDatabase(options, directory, base))) {
     options.log.info('Recovering from snapshot backend', { 'snapshot-index': base.index });
   }
@@ -202,7 +206,7 @@ async function prepareRestart(options: BootOptions, directory: DataDirectory): P
         `the snapshot at ${base.index}`,
     );
   }
-  return base;
+  return found;
 }
 
 type Parts = Omit<Booted, 'clusterId' | 'directory' | 'store' | 'wasInitialized'>;
@@ -301,17 +305,16 @@ async function restart(
   options: BootOptions,
   directory: DataDirectory,
   backend: Backend,
-  base: Base,
+  { base, log: start }: FoundBase,
 ): Promise<Parts> {
   const { config, env } = options;
-  const position = { index: base.index, term: base.term };
   // Checked before a torn tail is cut off: a log that lacks more than that stays unchanged.
   let recover = (): Recovered | undefined => undefined;
   const approve = (found: FoundLog): void => {
     const recovered = recoverMember(options, directory, { backend, base, found });
     recover = () => recovered;
   };
-  const opened = await openWal(env, directory.wal, position, walOptions(options), approve);
+  const opened = await openWal(env, directory.wal, start, walOptions(options), approve);
   try {
     options.signal?.throwIfAborted();
     reportRepair(options, opened);
@@ -458,25 +461,35 @@ async function firstStartAgain(
   );
 }
 
+/** Where a member starts, and its log from there on: mostly read already. */
+interface FoundBase {
+  readonly base: Base;
+  readonly log: WalPosition | LogScan;
+}
+
 /**
- * The newest snapshot whose file and record are both there. Nearly always it is that of the newest file:
- * then what the log holds before it, which nothing needs any more, is not read.
+ * The newest snapshot whose file and record are both there. Nearly always it is that of the newest file,
+ * or there is none: then what the log holds before it, which nothing needs any more, is not read, and the
+ * rest once.
  */
-async function findBase(options: BootOptions, directory: DataDirectory): Promise<Base> {
+async function findBase(options: BootOptions, directory: DataDirectory): Promise<FoundBase> {
   const { env } = options;
   const [newestFile] = await listSnapFiles(env.disk, directory.snap);
-  if (newestFile !== undefined) {
-    const { index, term } = newestFile;
-    const { validSnapshots } = await summarizeWal(env, directory.wal, index);
-    const own = validSnapshots.filter((record) => record.index === index && record.term === term);
-    const found = own.length > 0 ? await findBaseAmong(options, directory, own) : undefined;
-    if (found !== undefined) return found;
+  const { index, term } = newestFile ?? { index: 0, term: 0 };
+  const log = await scanWal(env, directory.wal, { index, term });
+  const own = log.validSnapshots.filter((record) => record.index === index && record.term === term);
+  if (newestFile === undefined) {
+    if (own.length === log.validSnapshots.length)
+      return { base: { index, term, v2: undefined }, log };
+  } else if (own.length > 0) {
+    const base = await findBaseAmong(options, directory, own);
+    if (base !== undefined) return { base, log };
   }
   const { validSnapshots } = await summarizeWal(env, directory.wal);
   const found = await findBaseAmong(options, directory, validSnapshots);
-  if (found !== undefined) return found;
   const newest = validSnapshots.at(-1);
-  return { index: newest?.index ?? 0, term: newest?.term ?? 0, v2: undefined };
+  const base = found ?? { index: newest?.index ?? 0, term: newest?.term ?? 0, v2: undefined };
+  return { base, log: base };
 }
 
 /** The newest of these snapshots whose file can be read. */
