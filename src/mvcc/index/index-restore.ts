@@ -92,9 +92,14 @@ export class IndexRestore {
 
   #place(): void {
     const run = this.#sorted;
-    const row = this.#sorter.order[run.placed++]!;
+    const { tree } = this.index;
+    const row = this.#sorter.order[run.placed]!;
+    const key = run.keys[row]!;
+    const isKnown = run.placed === 0 ? tree.locate(key) : tree.locateNext(key);
+    run.placed++;
     run.deltas[row] = this.index.placeRow(
-      run.keys[row]!,
+      isKnown,
+      key,
       run.mains[row]!,
       run.packedSubs[row]!,
       run.createMains[row]!,

@@ -200,6 +200,18 @@ test('grows to three levels and shrinks to nothing', () => {
   expect(index.get('again', 3 * total, state)).toBe(true);
 });
 
+test('keys at the end of a leaf may begin otherwise, whatever chars the others share', () => {
+  for (const shared of ['a', 'a\xff', '\xff\xff', '\0']) {
+    const index = new KeyIndex();
+    const keys = ['1', '2', '\xff', '\xff\xff'].map((end) => shared + end);
+    const above = ['b', 'b\0', '\xff\xff\xff\xff\xff'].filter((key) => key > keys.at(-1)!);
+    for (const [i, key] of [...keys, ...above].entries()) {
+      index.put(key, i + 2, 0, 0, state);
+      expect(index.check()).toEqual([]);
+    }
+  }
+});
+
 test.each([
   ['ascending', 1, 1],
   ['descending', 1, -1],

@@ -215,14 +215,17 @@ export class KeyIndex {
     leaseSlot: number,
   ): void {
     const packed = packSub(sub, tombstone);
-    this.logRestored(key, main, this.placeRow(key, main, packed, createMain, version, leaseSlot));
+    const isKnown = this.tree.locate(key);
+    const delta = this.placeRow(isKnown, key, main, packed, createMain, version, leaseSlot);
+    this.logRestored(key, main, delta);
   }
 
   /**
-   * The part of {@link restoreRow} that needs revision order among the rows of one key only. Returns what
-   * is to be logged: 1 if the key came to life, -1 if it died, else 0.
+   * The part of {@link restoreRow} that needs revision order among the rows of one key only, once the key
+   * was located. Returns what is to be logged: 1 if the key came to life, -1 if it died, else 0.
    */
   placeRow(
+    isKnown: boolean,
     key: string,
     main: Revision,
     packed: number,
@@ -234,7 +237,7 @@ export class KeyIndex {
     const create = tombstone ? 0 : createMain;
     const puts = tombstone ? 0 : version;
     const lease = tombstone ? 0 : leaseSlot;
-    if (!this.tree.locate(key)) {
+    if (!isKnown) {
       this.#insert(key, main, packed, create, puts, lease);
       return tombstone ? 0 : 1;
     }

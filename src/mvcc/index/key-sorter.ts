@@ -9,7 +9,7 @@
 // Comparing strings costs about four times as much, most of it in cache misses.
 
 import { invariant } from '../../base/index.ts';
-import { digestOf } from '../eval/digest.ts';
+import { digestOf, sharedChars } from '../eval/digest.ts';
 
 /** Keys that one sort may take: positions have 16 bits. */
 export const SORTED_KEYS_MAX: number = 2 ** 16;
@@ -39,24 +39,18 @@ export class KeySorter {
   sort(keys: readonly string[]): void {
     invariant(keys.length <= this.order.length, 'there is room for all keys');
     for (let i = 0; i < keys.length; i++) this.order[i] = i;
-    this.#sortPart(keys, 0, keys.length, 0, 0);
+    this.#sortPart(keys, 0, keys.length, 0);
   }
 
-  /** Sorts `[from, to)` of the order, whose keys share their first `known` chars. */
-  #sortPart(
-    keys: readonly string[],
-    from: number,
-    to: number,
-    known: number,
-    digests: number,
-  ): void {
+  /** Sorts `[from, to)` of the order, whose keys were looked at with so many digests. */
+  #sortPart(keys: readonly string[], from: number, to: number, digests: number): void {
     if (to - from <= FEW_KEYS || digests === DIGESTS_MAX) {
       this.#compareKeys(keys, from, to);
       return;
     }
     const { order } = this;
     const halves = this.#halves;
-    const shared = sharedByAll(keys, order, from, to, known);
+    const shared = sharedByAll(keys, order, from, to);
     for (let i = from; i < to; i++) {
       const digest = digestOf(keys[order[i]!]!, shared);
       const high = Math.floor(digest / TWO_POW_16);
@@ -69,7 +63,7 @@ export class KeySorter {
       while (end < to && this.#isTie(start, end)) end++;
       // All of them: they are equal, or differ in zero chars at their ends.
       if (end - start === to - from) this.#compareKeys(keys, from, to);
-      else if (end - start > 1) this.#sortPart(keys, start, end, shared, digests + 1);
+      else if (end - start > 1) this.#sortPart(keys, start, end, digests + 1);
     }
   }
 
@@ -101,22 +95,19 @@ export class KeySorter {
   }
 }
 
-/** Leading chars that the keys of a part share, `known` at least. */
+/** Leading chars that the keys of a part share: those of the lowest and the highest. */
 function sharedByAll(
   keys: readonly string[],
   order: Uint16Array,
   from: number,
   to: number,
-  known: number,
 ): number {
-  const first = keys[order[from]!]!;
-  let shared = first.length;
-  for (let i = from + 1; i < to && shared > known; i++) {
+  let lowest = keys[order[from]!]!;
+  let highest = lowest;
+  for (let i = from + 1; i < to; i++) {
     const key = keys[order[i]!]!;
-    const end = Math.min(shared, key.length);
-    let at = known;
-    while (at < end && key.charCodeAt(at) === first.charCodeAt(at)) at++;
-    shared = at;
+    if (key < lowest) lowest = key;
+    else if (key > highest) highest = key;
   }
-  return shared;
+  return sharedChars(lowest, highest);
 }

@@ -68,6 +68,22 @@ export class KeyTree {
     return this.rank < this.leaf.size && this.leaf.keyAt(this.rank) === key;
   }
 
+  /**
+   * {@link locate} after a key of the tree was located that is not above this one: the next of sorted keys
+   * mostly belongs beside the one before, which two comparisons show.
+   */
+  locateNext(key: string): boolean {
+    if (!this.#pathValid) return this.locate(key);
+    const { leaf, rank } = this;
+    if (leaf.keyAt(rank) === key) return true;
+    const next = rank + 1;
+    const isBeside =
+      next < leaf.size ? key < leaf.keyAt(next) : this.#to === undefined || key < this.#to;
+    if (!isBeside) return this.locate(key);
+    this.rank = next;
+    return false;
+  }
+
   /** Whether a key would belong to the leaf found last. */
   #belongs(key: string): boolean {
     return key >= this.#from && (this.#to === undefined || key < this.#to);
