@@ -56,6 +56,8 @@ export class Lessor {
   readonly #freeSlots: number[] = [];
   readonly #expiry = new ExpiryHeap();
   #primary = false;
+  /** Keys that are attached to any lease. */
+  attachedKeys = 0;
 
   /**
    * @param minTtlSec shorter TTLs are raised to it, at grant and when restored.
@@ -146,11 +148,11 @@ export class Lessor {
   }
 
   attach(slot: number, key: string): void {
-    this.leaseOfSlot(slot).keys.add(key);
+    if (this.leaseOfSlot(slot).keys.add(key)) this.attachedKeys++;
   }
 
   detach(slot: number, key: string): void {
-    this.leaseOfSlot(slot).keys.delete(key);
+    if (this.leaseOfSlot(slot).keys.delete(key)) this.attachedKeys--;
   }
 
   // --- As primary --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 import { invariant, type Revision } from '../../base/index.ts';
 import { ChangeList } from '../index/change-list.ts';
 import { type KeyIndex, NOT_ALIVE } from '../index/key-index.ts';
+import type { RangeTombstone } from '../index/range-tombstone.ts';
 import { sizeOfKeyField, sizeOfKeyValue, writeKeyField, writeKeyValue } from '../key-value.ts';
 import { ByteSlice, KeyState, type LeaseHooks, type RowWriter } from '../types.ts';
 import type { ReadView } from './range.ts';
@@ -90,6 +91,16 @@ export class WriteTxn implements ReadView {
       if (leaseSlot !== 0) this.leases.attach(leaseSlot, key);
     }
     this.changes.addPut(key, createMain === main, row);
+  }
+
+  /**
+   * Deletes all `count` keys of a range that exist, more than a {@link ChangeList} lists, as the only change.
+   * Their rows are the caller's to append, as it works the result off.
+   */
+  deleteRange(key: string, rangeEnd: string, count: number): RangeTombstone {
+    invariant(this.#open && this.changes.size === 0, 'a transaction is open, and has no change');
+    this.changes.countDeletes(count);
+    return this.index.startRangeTombstone(key, rangeEnd, this.currentRev);
   }
 
   /** Deletes a key that exists at {@link currentRev}. */

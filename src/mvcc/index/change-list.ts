@@ -1,5 +1,6 @@
 // The changes of one revision, in order: what watchers get.
 
+import { invariant } from '../../base/index.ts';
 import { WATCH_NOTIFY_CHANGES_MAX } from '../limits.ts';
 import type { ByteSlice } from '../types.ts';
 
@@ -73,6 +74,15 @@ export class ChangeList {
 
   addDelete(key: string): void {
     this.#add(key, Kind.DELETE, undefined, 0, 0);
+  }
+
+  /** Counts the deletions of a revision that deletes more keys than are listed, and does nothing else. */
+  countDeletes(count: number): void {
+    invariant(
+      this.#size === 0 && count > WATCH_NOTIFY_CHANGES_MAX,
+      'what is not listed is counted',
+    );
+    this.#size = count;
   }
 
   #add(

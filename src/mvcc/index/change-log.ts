@@ -7,6 +7,9 @@
 // searches, and walks the one block that R cuts and the open one. One count sorts a few blocks only
 // and walks the others entry by entry, so that none takes long.
 //
+// The changes of a deletion that is worked off in slices come later than those of the revisions after it: a
+// place is kept for them.
+//
 // Compaction at revision C drops blocks at or before C, since reads there are refused.
 
 import { invariant, type Revision } from '../../base/index.ts';
@@ -27,6 +30,13 @@ class Block {
   order: Uint16Array | undefined = undefined;
   /** Sorted: `sums[i]` is the sum of the deltas of the first i entries in key order. */
   sums: Int32Array | undefined = undefined;
+
+  push(key: string, main: Revision, delta: 1 | -1): void {
+    const at = this.keys.length;
+    this.mains[at] = main;
+    this.deltas[at] = delta;
+    this.keys.push(key);
+  }
 
   lastMain(): Revision {
     return this.mains[this.keys.length - 1]!;
@@ -76,22 +86,69 @@ class Block {
   }
 }
 
+interface LateBlocks {
+  readonly main: Revision;
+  /** The block that they follow; undefined if they are the first. */
+  readonly after: Block | undefined;
+  readonly blocks: Block[];
+}
+
 export class ChangeLog {
   /** Changes after this revision are all in the log; those at or before it need not be. */
   floorRev: Revision = -1;
 
-  /** Full blocks, oldest first, from `#first` on; the places before it are spent. */
+  /** Blocks that get no more entries, oldest first, from `#first` on; the places before it are spent. */
   #blocks: Block[] = [];
   #first = 0;
   #open = new Block();
+  /** Changes of a revision that come later than those of the next ones. */
+  #late: LateBlocks | undefined;
+  /** Blocks that the present count has sorted. */
+  #sorted = 0;
+
+  /** Keeps the place of `main`, above all entries before: its changes come with {@link appendLate}. */
+  beginLate(main: Revision): void {
+    invariant(this.#late === undefined, 'a place is kept for one revision');
+    if (this.#open.keys.length > 0) {
+      this.#blocks.push(this.#open);
+      this.#open = new Block();
+    }
+    this.#late = { main, after: this.#blocks.at(-1), blocks: [] };
+  }
+
+  /** Notes that `key` came to life (+1) or died (-1) at the revision that a place is kept for. */
+  appendLate(key: string, delta: 1 | -1): void {
+    const late = this.#late;
+    invariant(late !== undefined, 'a place was kept');
+    let block = late.blocks.at(-1);
+    if (block === undefined || block.keys.length === CHANGE_BLOCK_ENTRIES) {
+      block = new Block();
+      late.blocks.push(block);
+    }
+    block.push(key, late.main, delta);
+  }
+
+  /** The revision has all its changes: they take their place among the others. */
+  endLate(): void {
+    const late = this.#late;
+    invariant(late !== undefined, 'a place was kept');
+    this.#late = undefined;
+    if (this.floorRev >= late.main) return;
+    const after = late.after === undefined ? -1 : this.#blocks.indexOf(late.after, this.#first);
+    const at = Math.max(after + 1, this.#first);
+    this.#blocks = [
+      ...this.#blocks.slice(this.#first, at),
+      ...late.blocks,
+      ...this.#blocks.slice(at),
+    ];
+    this.#first = 0;
+    while (this.#blocks.length - this.#first > CHANGE_BLOCKS_MAX) this.#dropOldest();
+  }
 
   /** Notes that `key` came to life (+1) or died (-1) at `main`, not before any earlier entry. */
   append(key: string, main: Revision, delta: 1 | -1): void {
     const open = this.#open;
-    const at = open.keys.length;
-    open.mains[at] = main;
-    open.deltas[at] = delta;
-    open.keys.push(key);
+    open.push(key, main, delta);
     if (open.keys.length < CHANGE_BLOCK_ENTRIES) return;
     this.#blocks.push(open);
     this.#open = new Block();
@@ -104,21 +161,33 @@ export class ChangeLog {
    */
   changeSince(key: string, rangeEnd: string, atRev: Revision): number {
     invariant(atRev >= this.floorRev, 'the log reaches back to the revision');
+    this.#sorted = 0;
     let sum = this.#open.walk(key, rangeEnd, atRev);
-    let sorted = 0;
     for (let i = this.#blocks.length - 1; i >= this.#first; i--) {
       const block = this.#blocks[i]!;
       if (block.mains[0]! <= atRev) {
         if (block.lastMain() > atRev) sum += block.walk(key, rangeEnd, atRev);
         break;
       }
-      if (block.sums === undefined && sorted < CHANGE_BLOCKS_SORTED_PER_COUNT) {
-        block.sort();
-        sorted++;
-      }
-      sum += block.sums === undefined ? block.walk(key, rangeEnd, atRev) : block.sum(key, rangeEnd);
+      sum += this.#sumOf(block, key, rangeEnd);
+    }
+    if (this.#late === undefined || this.#late.main <= atRev) return sum;
+    const { blocks } = this.#late;
+    for (let i = blocks.length - 1; i >= 0; i--) {
+      const block = blocks[i]!;
+      if (i === blocks.length - 1) sum += block.walk(key, rangeEnd, atRev);
+      else sum += this.#sumOf(block, key, rangeEnd);
     }
     return sum;
+  }
+
+  /** Sum of a block that gets no more entries; sorts it, unless the count has sorted enough. */
+  #sumOf(block: Block, key: string, rangeEnd: string): number {
+    if (block.sums === undefined && this.#sorted < CHANGE_BLOCKS_SORTED_PER_COUNT) {
+      block.sort();
+      this.#sorted++;
+    }
+    return block.sums === undefined ? block.walk(key, rangeEnd, -1) : block.sum(key, rangeEnd);
   }
 
   /** Compaction: revisions below `rev` are not asked for again. */
@@ -131,7 +200,8 @@ export class ChangeLog {
 
   /** Entries that the log holds, for metrics and tests. */
   get size(): number {
-    return (this.#blocks.length - this.#first) * CHANGE_BLOCK_ENTRIES + this.#open.keys.length;
+    const blocks = [...this.#blocks.slice(this.#first), ...(this.#late?.blocks ?? []), this.#open];
+    return blocks.reduce((sum, { keys }) => sum + keys.length, 0);
   }
 
   #dropOldest(): void {

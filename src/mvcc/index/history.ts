@@ -75,6 +75,12 @@ export class History {
     return this.#integers[handle >>> SLAB_SHIFT]![(handle & SLAB_MASK) * INTEGERS + SUB_AND_TOMB]!;
   }
 
+  /** For a tombstone whose sub revision is known later than its main revision. */
+  setPackedSub(handle: HistoryHandle, packedSub: number): void {
+    const integers = this.#integers[handle >>> SLAB_SHIFT]!;
+    integers[(handle & SLAB_MASK) * INTEGERS + SUB_AND_TOMB] = packedSub;
+  }
+
   /** The next older record of the same key. */
   previous(handle: HistoryHandle): HistoryHandle {
     return this.#integers[handle >>> SLAB_SHIFT]![(handle & SLAB_MASK) * INTEGERS + PREVIOUS]!;

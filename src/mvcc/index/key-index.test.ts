@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Random, seededRandom } from '../../base/index.ts';
+import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
 import { KeyState } from '../types.ts';
 import { IndexRestore } from './index-restore.ts';
 import { KeyIndex, NOT_ALIVE } from './key-index.ts';
@@ -14,12 +15,15 @@ class Twins {
   readonly naive = new NaiveIndex();
   readonly random: Random;
   readonly words: number;
+  /** Lease slots that keys get; 0 is none. */
+  readonly leases: number;
   rev = 1;
   compacted = -1;
 
-  constructor(seed: number, words: number) {
+  constructor(seed: number, words: number, leases = 3) {
     this.random = seededRandom(seed);
     this.words = words;
+    this.leases = leases;
   }
 
   key(): string {
@@ -43,7 +47,7 @@ class Twins {
         const answer = this.index.tombstone(key, this.rev, sub);
         expect(answer).toBe(deleted ? leased : NOT_ALIVE);
       } else {
-        const lease = this.random.below(3);
+        const lease = this.random.below(this.leases);
         const leasedBefore = this.naive.at(key, this.rev)?.lease ?? 0;
         const put = this.naive.put(key, this.rev, sub, lease);
         this.index.put(key, this.rev, sub, lease, state);
@@ -92,11 +96,36 @@ class Twins {
     expect(list.tombstones).toEqual(expected.map((r) => r.tombstone));
   }
 
+  /** Deletes a range at once; its tombstones follow in slices, with anything else between them. */
+  deleteRange(): void {
+    let [key, rangeEnd] = randomRange(this.random, this.words);
+    while (rangeEnd === SINGLE_KEY) [key, rangeEnd] = randomRange(this.random, this.words);
+    const main = ++this.rev;
+    const found = this.naive.range(key, rangeEnd, main);
+    const expected = found.map((revision, sub) => `${revision.key} ${sub}`);
+    for (const [sub, revision] of found.entries()) this.naive.tombstone(revision.key, main, sub);
+    expect(this.index.count(key, rangeEnd, main - 1)).toBe(found.length);
+    const deletion = this.index.startRangeTombstone(key, rangeEnd, main);
+    const deleted: string[] = [];
+    for (let done = false; !done; ) {
+      for (let i = this.random.below(6); i > 0; i--) {
+        if (this.random.below(2) === 0) this.write();
+        this.compareGet();
+        this.compareRange();
+        if (this.random.below(12) === 0) this.compact(main - 1);
+      }
+      expect(this.index.liveCount).toBe(this.naive.range('', FROM_KEY, this.rev).length);
+      expect(this.index.check()).toEqual([]);
+      done = deletion.step(1, (name, sub) => deleted.push(`${name} ${sub}`));
+    }
+    expect(deleted).toEqual(expected);
+  }
+
   /** Compacts in slices of random size, with writes and reads between them. */
-  compact(): void {
+  compact(revMax = this.rev): void {
     const from = Math.max(this.compacted, 1);
-    if (from >= this.rev) return;
-    const rev = from + this.random.below(this.rev - from + 1);
+    if (from >= revMax) return;
+    const rev = from + this.random.below(revMax - from + 1);
     this.compacted = rev;
     const compaction = this.index.startCompaction(rev);
     const dropped: string[] = [];
@@ -168,6 +197,57 @@ describe('the index and its naive twin agree', () => {
       }),
       { numRuns: 6 },
     );
+  });
+});
+
+describe('ranges that are deleted at once, with tombstones that follow', () => {
+  const step = (twins: Twins): void => {
+    if (twins.random.below(8) === 0) twins.deleteRange();
+    else twins.step();
+  };
+
+  test('few keys with long histories', () => {
+    fc.assert(
+      fc.property(fc.nat(), (seed) => {
+        const twins = new Twins(seed, 1, 1);
+        for (let i = 0; i < 120; i++) step(twins);
+        twins.finish();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('many keys, many leaves', () => {
+    fc.assert(
+      fc.property(fc.nat(), (seed) => {
+        const twins = new Twins(seed, 4, 1);
+        for (let i = 0; i < 500; i++) twins.write();
+        for (let i = 0; i < 40; i++) step(twins);
+        twins.finish();
+      }),
+      { numRuns: 6 },
+    );
+  });
+
+  test('one is finished before the next, and before it is compacted', () => {
+    const index = new KeyIndex();
+    for (let i = 0; i < 500; i++) index.put(`k${i}`, i + 2, 0, 0, state);
+    const deletion = index.startRangeTombstone('k', 'l', 600);
+    expect(() => index.startRangeTombstone('a', 'b', 601)).toThrow('before the next');
+    expect(() => index.startCompaction(600)).toThrow('before it is compacted');
+    expect(index.count('', FROM_KEY, 600)).toBe(0);
+    expect(index.count('', FROM_KEY, 599)).toBe(500);
+    let steps = 0;
+    while (!deletion.step(1, () => {})) steps++;
+    expect(steps).toBeGreaterThan(2);
+    expect(index.describe()).toContain('k0: 600.0 deleted <- 2.0');
+  });
+
+  test('no key of them has a lease', () => {
+    const index = new KeyIndex();
+    index.put('k', 2, 0, 7, state);
+    const deletion = index.startRangeTombstone('a', FROM_KEY, 3);
+    expect(() => deletion.step(1, () => {})).toThrow('keys of leases');
   });
 });
 

@@ -38,6 +38,7 @@ import {
   INTEGERS,
   type Leaf,
 } from './leaf.ts';
+import { RangeTombstone } from './range-tombstone.ts';
 
 /** Answer of {@link KeyIndex.tombstone}: the key is not alive. */
 export const NOT_ALIVE = -1;
@@ -53,6 +54,9 @@ export class KeyIndex {
   /** Keys with at least one revision, dead ones that are not compacted included. */
   keyCount = 0;
 
+  /** The deletion of a range whose keys do not have all their tombstones yet. */
+  rangeTombstone: RangeTombstone | undefined = undefined;
+
   /** The running compaction. */
   compaction: IndexCompaction | undefined = undefined;
 
@@ -61,7 +65,17 @@ export class KeyIndex {
 
   /** Keys that exist at the newest revision. */
   get liveCount(): number {
-    return this.tree.liveCount;
+    return this.tree.liveCount - this.#doomed('', FROM_KEY);
+  }
+
+  #doomed(key: string, rangeEnd: string): number {
+    return this.rangeTombstone === undefined ? 0 : this.rangeTombstone.count(key, rangeEnd);
+  }
+
+  #isDoomed(leaf: Leaf, slot: number, atRev: Revision): boolean {
+    const deletion = this.rangeTombstone;
+    if (deletion === undefined || atRev < deletion.main) return false;
+    return deletion.dooms(leaf.keys[slot]!, leaf.floats[slot * FLOATS + F_MAIN]!);
   }
 
   /** Revisions in the index. */
@@ -91,6 +105,7 @@ export class KeyIndex {
       into.modSub = packed >>> 1;
       into.createMain = floats[f + F_CREATE]!;
       into.version = floats[f + F_VERSION]!;
+      if (this.rangeTombstone !== undefined && this.#isDoomed(leaf, slot, atRev)) return false;
       return (packed & 1) === 0;
     }
     const { history } = this;
@@ -115,9 +130,14 @@ export class KeyIndex {
     if (atRev < this.changes.floorRev) return this.#countByWalking(key, rangeEnd, atRev);
     const { tree } = this;
     const end = rangeEnd === FROM_KEY ? tree.liveCount : tree.liveBefore(rangeEnd);
-    const now = end - tree.liveBefore(key);
-    if (atRev >= this.newestRev) return now;
-    return now - this.changes.changeSince(key, rangeEnd, atRev);
+    const live = end - tree.liveBefore(key);
+    if (atRev >= this.newestRev) return live - this.#doomed(key, rangeEnd);
+    const then = live - this.changes.changeSince(key, rangeEnd, atRev);
+    // Before a deletion its doomed keys live, and the log has no change of theirs.
+    const { rangeTombstone } = this;
+    return rangeTombstone === undefined || atRev < rangeTombstone.main
+      ? then
+      : then - rangeTombstone.count(key, rangeEnd);
   }
 
   readonly #scratch: KeyState = {
@@ -160,6 +180,7 @@ export class KeyIndex {
     if (this.tree.locate(key)) {
       const { leaf } = this.tree;
       const slot = leaf.slotAt(this.tree.rank);
+      if (this.rangeTombstone !== undefined) this.#bury(leaf, slot, main);
       const wasLive = leaf.isLive(slot);
       if (wasLive) {
         createMain = leaf.floats[slot * FLOATS + F_CREATE]!;
@@ -181,6 +202,13 @@ export class KeyIndex {
     into.version = version;
   }
 
+  /** A doomed key is about to be put again: it gets its tombstone before. */
+  #bury(leaf: Leaf, slot: number, main: Revision): void {
+    if (!leaf.isLive(slot) || !this.#isDoomed(leaf, slot, main)) return;
+    this.tombstoneLate(leaf, slot, this.rangeTombstone!.main, 0);
+    this.#setLive(leaf, -1);
+  }
+
   /**
    * Deletes a key at a revision above every one before. Returns the lease slot that the key had, or
    * {@link NOT_ALIVE} without any effect if it does not exist.
@@ -189,7 +217,7 @@ export class KeyIndex {
     if (!this.tree.locate(key)) return NOT_ALIVE;
     const { leaf } = this.tree;
     const slot = leaf.slotAt(this.tree.rank);
-    if (!leaf.isLive(slot)) return NOT_ALIVE;
+    if (!leaf.isLive(slot) || this.#isDoomed(leaf, slot, main)) return NOT_ALIVE;
     const leaseSlot = leaf.integers[slot * INTEGERS + I_LEASE]!;
     const packed = packSub(sub, true);
     this.#supersede(leaf, slot, main, packed);
@@ -198,6 +226,38 @@ export class KeyIndex {
     this.#log(key, main, -1);
     this.newestRev = main;
     return leaseSlot;
+  }
+
+  /**
+   * Deletes all keys of a range at `main`, which consists of nothing else: reads from `main` on find none
+   * at once. The returned object gives them their tombstones, in slices, between which writes and reads go
+   * on. One is finished before the next begins, and before a compaction at `main` or above. No key of the
+   * range has a lease; what asks for the revisions of keys ({@link revisionsOfKey}) waits.
+   */
+  startRangeTombstone(key: string, rangeEnd: string, main: Revision): RangeTombstone {
+    invariant(this.rangeTombstone === undefined, 'one deletion is finished before the next');
+    invariant(rangeEnd !== SINGLE_KEY, 'a range is deleted');
+    invariant(main > this.newestRev, 'revisions only grow');
+    this.changes.beginLate(main);
+    this.newestRev = main;
+    this.rangeTombstone = new RangeTombstone(this, key, rangeEnd, main);
+    return this.rangeTombstone;
+  }
+
+  /** A doomed key gets its tombstone; the caller corrects the counts of live keys. */
+  tombstoneLate(leaf: Leaf, slot: number, main: Revision, sub: number): void {
+    invariant(leaf.integers[slot * INTEGERS + I_LEASE] === 0, 'keys of leases are deleted at once');
+    const packed = packSub(sub, true);
+    this.#supersede(leaf, slot, main, packed);
+    leaf.setNewest(slot, main, packed, 0, 0, 0);
+    this.changes.appendLate(leaf.keys[slot]!, -1);
+  }
+
+  /** For {@link RangeTombstone}: every key has its tombstone. */
+  endRangeTombstone(): void {
+    this.changes.endLate();
+    this.rangeTombstone = undefined;
+    this.verify();
   }
 
   /**
@@ -387,6 +447,10 @@ export class KeyIndex {
   startCompaction(rev: Revision): IndexCompaction {
     invariant(rev >= this.compactedRev, 'compaction does not go back');
     invariant(this.compaction === undefined, 'one compaction is finished before the next');
+    invariant(
+      this.rangeTombstone === undefined || rev < this.rangeTombstone.main,
+      'a deletion is finished before it is compacted',
+    );
     this.setCompactedRev(rev);
     this.compaction = new IndexCompaction(this, rev);
     return this.compaction;

@@ -1,5 +1,6 @@
 // Applies the requests about keys: put, delete, transaction, range, compaction.
 
+import { latin1FromBytes } from '../../base/index.ts';
 import {
   DeleteResult,
   DeleteRun,
@@ -8,6 +9,7 @@ import {
   RangeResult,
   RangeRun,
   TxnRun,
+  WATCH_NOTIFY_CHANGES_MAX,
 } from '../../mvcc/index.ts';
 import { EtcdError, type etcdserverpb } from '../../protocol/index.ts';
 import type { Compactor } from '../kv/compactor.ts';
@@ -24,6 +26,13 @@ interface KvApplierOptions {
   readonly kv: KvStore;
   readonly compactor: Compactor;
   readonly metrics: StoreMetrics;
+  /**
+   * Whether a deletion may be worked off later. It may not while keys have leases, since these name their
+   * keys; nor while watchers are behind, which would have to wait for one deletion after the other.
+   */
+  readonly mayDefer: () => boolean;
+  /** A deletion cannot be worked off: the member must stop. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 export class KvApplier extends OperationApplier<KvOperation> {
@@ -63,14 +72,41 @@ export class KvApplier extends OperationApplier<KvOperation> {
   }
 
   #beginDelete(request: etcdserverpb.DeleteRangeRequest): boolean {
+    if (request.rangeEnd.length > 0 && !request.prevKv) {
+      const key = latin1FromBytes(request.key);
+      const rangeEnd = latin1FromBytes(request.rangeEnd);
+      const { kv, mayDefer } = this.#options;
+      const count = kv.index.count(key, rangeEnd, kv.currentRev);
+      if (count > WATCH_NOTIFY_CHANGES_MAX && mayDefer())
+        return this.#beginDeferred(key, rangeEnd, count);
+    }
     const result = new DeleteResult();
     this.#deleteRun.start(this.writer.begin(), request, result);
     return this.continueWith(() => {
       if (!this.#deleteRun.step(APPLY_STEP_KEYS)) return undefined;
-      this.#options.metrics.mvcc.deletes.value++;
-      this.writer.end();
-      return { kind: 'deleteRange', delete: result };
+      return this.#deleted(result);
     });
+  }
+
+  /** Deletes many keys at once, when an earlier such deletion is worked off. */
+  #beginDeferred(key: string, rangeEnd: string, count: number): boolean {
+    const { deletion } = this.#options.kv;
+    return this.continueWith(() => {
+      if (!deletion.step(APPLY_STEP_KEYS)) return undefined;
+      const txn = this.writer.begin();
+      deletion.begin(txn, key, rangeEnd, count).catch(this.#options.onFailure);
+      const result = new DeleteResult();
+      result.deleted = count;
+      result.revision = txn.currentRev;
+      result.previous.revision = txn.currentRev;
+      return this.#deleted(result);
+    });
+  }
+
+  #deleted(result: DeleteResult): ApplyResult {
+    this.#options.metrics.mvcc.deletes.value++;
+    this.writer.end();
+    return { kind: 'deleteRange', delete: result };
   }
 
   #beginTxn(request: etcdserverpb.TxnRequest, awaited: boolean): boolean {

@@ -289,9 +289,9 @@ describe('a large entry', () => {
 
   test('that a crash interrupts has not happened', async () => {
     await on(10, async (env) => {
-      const rig = await withKeys(env);
+      const rig = await withKeys(env, 9n);
       await rig.backend.commit();
-      const before = rig.pairs();
+      const [before, index] = [rig.pairs(), rig.machine.appliedIndex];
       const data = encodeEnvelope(REQUEST_KIND.DELETE_RANGE, 1, 7, deleteOf('k', 'l'));
       expect(rig.machine.begin(rig.entry(data))).toBe(false);
       expect(rig.machine.step()).toBe(false);
@@ -299,7 +299,7 @@ describe('a large entry', () => {
       await rig.close();
       const again = await StoreRig.open(env);
       expect(again.pairs()).toEqual(before);
-      expect(again.machine.appliedIndex).toBe(KEYS);
+      expect(again.machine.appliedIndex).toBe(index);
       again.applyEntry(again.entry(data));
       expect(again.pairs()).toEqual([]);
       await again.close();

@@ -180,7 +180,10 @@ export class StateMachine {
     const { leases, alarms, auth, compactor } = this;
     const entryIndex = () => this.appliedIndex + 1;
     const base = new KindApplier({
-      kv: new KvApplier(writer, { kv, compactor, metrics }),
+      kv: new KvApplier(writer, {
+        ...{ kv, compactor, metrics, onFailure: options.compaction.onFailure },
+        mayDefer: () => options.lessor.attachedKeys === 0 && !this.watch.isBehind,
+      }),
       leases: new LeaseApplier(writer, { leases, clock: env.clock, metrics }),
       alarms: new AlarmRequestApplier(writer, alarms),
       auth: new AuthApplier(writer, { auth, host: options.authHost, entryIndex }),
@@ -209,6 +212,7 @@ export class StateMachine {
     this.#successor = successor;
     successor.#predecessor = this;
     this.compactor.handOver(successor.compactor);
+    this.kv.deletion.stop();
     this.leases.lessor.demote();
     void this.#predecessor?.backend.close();
     return this.backend.retire().then(() => {
@@ -219,6 +223,8 @@ export class StateMachine {
   /** Commits what is applied and closes the file, and the file that it has replaced. */
   async close(): Promise<void> {
     this.compactor.stop();
+    // What has failed is no longer committed.
+    await this.kv.deletion.whenDone().catch(() => undefined);
     await Promise.all([this.backend.close(), this.#predecessor?.backend.close()]);
   }
 

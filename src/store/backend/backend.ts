@@ -269,6 +269,28 @@ export class Backend {
     this.#batches.live.overlay.appendRow(main, sub, tombstone, slab, offset, length);
   }
 
+  /**
+   * Rows of revision `main` come with {@link appendLateRow}, later than those of the revisions after it and
+   * than the end of the open entry. No batch is cut until {@link endLateRows}, and `commit` waits.
+   */
+  beginLateRows(main: Revision): void {
+    this.#batches.beginLateRows(main);
+  }
+
+  appendLateRow(
+    sub: number,
+    tombstone: boolean,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    this.#batches.live.overlay.appendLateRow(sub, tombstone, slab, offset, length);
+  }
+
+  endLateRows(): void {
+    this.#batches.endLateRows();
+  }
+
   /** Removes a row that is synced in the tree; for the compactor. */
   removeRow(key: Uint8Array): void {
     this.#batches.live.overlay.removeRow(key);
@@ -326,12 +348,13 @@ export class Backend {
   }
 
   /**
-   * Makes everything applied so far durable. Waits for an entry that is being applied, and includes it.
+   * Makes everything applied so far durable. Waits for an entry that is being applied, and for late rows, and
+   * includes them.
    */
   commit(): Promise<DurableIndex> {
-    const { ended, live, frozen, entryOpen } = this.#batches;
+    const { ended, live, frozen, isIncomplete } = this.#batches;
     if (ended !== undefined) return Promise.reject(ended.error);
-    if (live.overlay.isEmpty && !entryOpen) {
+    if (live.overlay.isEmpty && !isIncomplete) {
       if (frozen === undefined && live.index === this.#durable.index) {
         return Promise.resolve(this.#durable);
       }
@@ -473,7 +496,7 @@ export class Backend {
 
   /**
    * Commits what is applied, then closes and unlocks the file. Within an entry (one that could not be
-   * applied) nothing more is committed, since its effects are incomplete.
+   * applied), or where late rows have not come, nothing more is committed, since effects are incomplete.
    */
   async close(): Promise<void> {
     if (this.#lifecycle.kind === 'retired') {
@@ -485,9 +508,9 @@ export class Backend {
     if (this.#exchange !== undefined) await this.refuseExchanges();
     const batches = this.#batches;
     batches.disableInterval();
-    if (batches.entryOpen)
-      batches.end(new TetcdError(ERROR_CODES.CLOSED, 'closed within an entry'));
-    this.#committer.endRetries(!batches.entryOpen);
+    const { isIncomplete } = batches;
+    if (isIncomplete) batches.end(new TetcdError(ERROR_CODES.CLOSED, 'closed within an entry'));
+    this.#committer.endRetries(!isIncomplete);
     try {
       if (batches.ended === undefined) await this.commit();
     } finally {

@@ -4,10 +4,16 @@
 //
 // There is at most one frozen batch: the one that is being written. A batch is cut only between log
 // entries, so that the consistent index, term and confState frozen with it match its content exactly.
-// A cut that is not possible yet (an entry is open, the batch before is not in the file, the batches are
-// paused) is remembered and made as soon as possible.
+// A cut that is not possible yet (an entry is open, rows of one are still to come, the batch before is not in
+// the file, the batches are paused) is remembered and made as soon as possible.
 
-import { failpoints, invariant, type LogIndex, type Term } from '../../base/index.ts';
+import {
+  failpoints,
+  invariant,
+  type LogIndex,
+  type Revision,
+  type Term,
+} from '../../base/index.ts';
 import type { Timer, Timers } from '../../env/index.ts';
 import { BUCKET, META_KEY, uint64Bytes } from '../schema/schema.ts';
 import { Batch } from './batch.ts';
@@ -38,6 +44,8 @@ export class Batches {
   /** An entry is being applied. */
   #entryOpen = false;
   #cutWanted = false;
+  /** Rows of an entry that has ended are still to come into the live batch. */
+  #rowsToCome = false;
   /** The file is being exchanged: no batch is cut. */
   #paused = false;
   /** Called when the frozen batch is in the file, and the pause begins. */
@@ -61,6 +69,26 @@ export class Batches {
 
   get entryOpen(): boolean {
     return this.#entryOpen;
+  }
+
+  /** Whether the live batch lacks effects of its entries. */
+  get isIncomplete(): boolean {
+    return this.#entryOpen || this.#rowsToCome;
+  }
+
+  /** Rows of revision `main`, of the open entry, come after the entry: no batch is cut before they have. */
+  beginLateRows(main: Revision): void {
+    invariant(this.#entryOpen && !this.#rowsToCome, 'rows of one entry come late');
+    this.#rowsToCome = true;
+    this.live.overlay.rows.beginLate(main);
+  }
+
+  endLateRows(): void {
+    invariant(this.#rowsToCome, 'late rows were to come');
+    this.live.overlay.rows.endLate();
+    this.#rowsToCome = false;
+    if (this.#cutWanted || this.live.overlay.changeCount >= this.#limits.changes) this.cut();
+    if (!this.isFull) this.#announceRoom();
   }
 
   /** Why nothing is written any more; undefined while batches are cut. */
@@ -116,7 +144,7 @@ export class Batches {
   /** Freezes the live batch and passes it on to be written, now or as soon as possible. */
   cut(): void {
     if (this.#ended !== undefined) return;
-    if (this.#entryOpen || this.frozen !== undefined || this.#paused) {
+    if (this.isIncomplete || this.frozen !== undefined || this.#paused) {
       this.#cutWanted = true;
       return;
     }
@@ -174,7 +202,8 @@ export class Batches {
 
   /** Whether the live overlay has reached its bound, and cannot be frozen yet. */
   get isFull(): boolean {
-    if ((this.frozen === undefined && !this.#paused) || this.#ended !== undefined) return false;
+    const canFreeze = this.frozen === undefined && !this.#paused && !this.#rowsToCome;
+    if (canFreeze || this.#ended !== undefined) return false;
     return this.live.overlay.heldBytes >= this.#limits.overlayBytes;
   }
 

@@ -1,6 +1,10 @@
 // Rows of the key bucket that are not yet in the tree, in revision order.
 //
-// Parallel arrays in blocks, so that no list of a million rows is ever copied to grow.
+// Parallel arrays in blocks, so that no list of a million rows is ever copied to grow. A revision whose rows
+// come later than those of the next ones has a place kept for it, and gets its blocks there:
+//
+//     [ 7.0 8.0 9.0 ]  [ 10.0 10.1 ... ]  [ 10.4096 ... ]   [ 11.0 12.0 ]
+//        full or sealed      late rows, still coming ──►       newest, appended to
 
 import { invariant } from '../../base/index.ts';
 import type { ByteSlice } from '../../mvcc/index.ts';
@@ -66,9 +70,17 @@ export class OverlayRows {
   /** Number of all rows. */
   size = 0;
 
-  /** The newest row. */
+  /** Whether the next appended row begins a block. */
+  #sealed = true;
+  /** The newest revision that has a row, or a place kept. */
   #main = -1;
   #sub = 0;
+  /** Revision of the late rows that may still come; -1 for none. */
+  #lateMain = -1;
+  #lateSub = -1;
+  /** Place in {@link blocks} of the last block of late rows, or before which there is none yet. */
+  #lateBlock = -1;
+
   /** Appends a row; (main, sub) is above every row before it. */
   append(
     main: number,
@@ -85,12 +97,50 @@ export class OverlayRows {
     this.#main = main;
     this.#sub = sub;
     let block = this.blocks[this.blocks.length - 1];
-    if (block === undefined || block.size === BLOCK_ROWS) {
+    if (block === undefined || this.#sealed || block.size === BLOCK_ROWS) {
       block = new RowBlock();
       this.blocks.push(block);
+      this.#sealed = false;
     }
     block.push(main, sub, tombstone, slab, offset, length);
     this.size++;
+  }
+
+  /** Keeps the place of a revision above all rows: its rows come with {@link appendLate}. */
+  beginLate(main: number): void {
+    invariant(main > this.#main, 'a place is kept above all rows');
+    invariant(this.#lateMain < 0, 'a place is kept for one revision');
+    this.#main = main;
+    this.#sub = Number.MAX_SAFE_INTEGER;
+    this.#lateMain = main;
+    this.#lateSub = -1;
+    this.#lateBlock = this.blocks.length - 1;
+    this.#sealed = true;
+  }
+
+  /** Appends a row of the revision that a place is kept for. */
+  appendLate(
+    sub: number,
+    tombstone: boolean,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    invariant(this.#lateMain >= 0 && sub > this.#lateSub, 'late rows come in order');
+    let block = this.blocks[this.#lateBlock];
+    if (this.#lateSub < 0 || block === undefined || block.size === BLOCK_ROWS) {
+      block = new RowBlock();
+      this.blocks.splice(++this.#lateBlock, 0, block);
+    }
+    this.#lateSub = sub;
+    block.push(this.#lateMain, sub, tombstone, slab, offset, length);
+    this.size++;
+  }
+
+  /** The revision has all its rows. */
+  endLate(): void {
+    invariant(this.#lateMain >= 0, 'a place was kept');
+    this.#lateMain = -1;
   }
 
   /** Place of the block that has the first row at or after (main, sub); past the end if there is none. */

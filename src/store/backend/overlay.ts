@@ -30,14 +30,18 @@ export class Overlay {
   /** Estimated bytes that these changes will take in the file. */
   byteCount = 0;
   frozen = false;
+  #lateBytes = 0;
 
   get isEmpty(): boolean {
     return this.changeCount === 0;
   }
 
-  /** Estimated bytes that the overlay itself takes, for the bound on it. */
+  /**
+   * Estimated bytes that the overlay itself takes, for the bound on it. Late rows are not among them: nothing
+   * else can be done about these than to take them all.
+   */
   get heldBytes(): number {
-    return this.byteCount + this.removedKeys.length * REMOVED_ROW_BYTES;
+    return this.byteCount - this.#lateBytes + this.removedKeys.length * REMOVED_ROW_BYTES;
   }
 
   /** Appends a row of the key bucket; (main, sub) is above every row before it. */
@@ -53,6 +57,21 @@ export class Overlay {
     this.rows.append(main, sub, tombstone, slab, offset, length);
     this.changeCount++;
     this.byteCount += length + ROW_OVERHEAD_BYTES;
+  }
+
+  /** Appends a row of the revision that a place is kept for; see {@link OverlayRows.beginLate}. */
+  appendLateRow(
+    sub: number,
+    tombstone: boolean,
+    slab: Uint8Array,
+    offset: number,
+    length: number,
+  ): void {
+    invariant(!this.frozen, 'a frozen overlay takes no row');
+    this.rows.appendLate(sub, tombstone, slab, offset, length);
+    this.changeCount++;
+    this.byteCount += length + ROW_OVERHEAD_BYTES;
+    this.#lateBytes += length + ROW_OVERHEAD_BYTES;
   }
 
   /** Removes a row that is already in the tree. */

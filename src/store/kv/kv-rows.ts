@@ -1,7 +1,7 @@
 // The rows of the key bucket, in the interface by which `mvcc` reads and appends them.
 
 import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
-import type { ByteSlice, RowWriter } from '../../mvcc/index.ts';
+import { type ByteSlice, type RowWriter, sizeOfKeyField, writeKeyField } from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
 import { ByteArena } from '../backend/byte-arena.ts';
 import { ROW_CACHE_BYTES } from '../limits.ts';
@@ -65,5 +65,14 @@ export class KvRows implements RowWriter {
       into.length = length;
     }
     this.#backend.appendRow(main, sub, tombstone, into.buffer, into.offset, length);
+  }
+
+  /** Appends a tombstone of the revision whose rows come late. */
+  appendLateTombstone(key: string, sub: number): void {
+    const arena = this.#arena;
+    const length = sizeOfKeyField(key);
+    arena.reserve(length);
+    writeKeyField(key, arena.slab, arena.offset);
+    this.#backend.appendLateRow(sub, true, arena.slab, arena.offset, length);
   }
 }

@@ -26,6 +26,7 @@ import type { PinnedRows } from '../backend/pinned-rows.ts';
 import { PIN_MS_MAX, ROWS_PER_CLOCK_CHECK } from '../limits.ts';
 import { RowGate } from '../schema/row-gate.ts';
 import { KvRows } from './kv-rows.ts';
+import { RangeDeletion } from './range-deletion.ts';
 import type { StoredRow } from './stored-row.ts';
 
 /** The revision of a store without any write. */
@@ -161,6 +162,7 @@ export class PinnedView implements ReadView, RowReader {
 export class KvStore implements ReadView {
   readonly index: KeyIndex;
   readonly rows: KvRows;
+  readonly deletion: RangeDeletion;
   /** Newest revision that readers see. */
   currentRev: Revision;
   /** Reads below are refused: the newest compaction that was accepted; -1 before any. */
@@ -176,6 +178,7 @@ export class KvStore implements ReadView {
     this.#backend = backend;
     this.index = restored.index;
     this.rows = new KvRows(backend);
+    this.deletion = new RangeDeletion(env, backend, this.rows);
     // An accepted compaction that is not finished may have removed rows already.
     this.compactedRev = Math.max(marks.finishedRev, marks.scheduledRev);
     // All rows may be compacted: then the compacted revision is the newest one known.

@@ -92,6 +92,11 @@ export class WatchFeed {
     this.schedule();
   }
 
+  /** Whether watchers are catching up. */
+  get isBehind(): boolean {
+    return this.#hub.hasCatchUp;
+  }
+
   /** Schedules the catch-up of unsynced watchers. */
   schedule(): void {
     if (this.#catchingUp || this.#stopped || !this.#hub.hasCatchUp) return;
@@ -131,6 +136,12 @@ export class WatchFeed {
     await slices.next();
     const step = (): boolean => this.#hub.catchUp(this.#kv, this.#backend, WATCH_CATCH_UP_BUDGET);
     while (!this.#stopped) {
+      // Tombstones that are still to be written are events; what is behind waits for them.
+      if (this.#kv.deletion.isUnderWay) {
+        await this.#kv.deletion.whenDone();
+        slices.restart();
+        continue;
+      }
       this.flush();
       if (this.sends.measure(step)) break;
       if (slices.isOver) await slices.next();
