@@ -78,6 +78,15 @@ export interface WriteBucket extends Bucket {
    * nested bucket; LIMIT_EXCEEDED: `key too large` (32,768 bytes), `value too large` (2^31-2).
    */
   put(key: Uint8Array, value: Uint8Array): void;
+  /** As `put`, with key and value as parts of larger arrays, which likewise stay as they are until the end. */
+  putSlice(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    value: Uint8Array,
+    valueOffset: number,
+    valueLength: number,
+  ): void;
   /** Removes the key if it is there. INVALID_ARGUMENT `incompatible value` for a nested bucket. */
   delete(key: Uint8Array): void;
   /** ALREADY_EXISTS `bucket already exists`; INVALID_ARGUMENT as for `put`. */

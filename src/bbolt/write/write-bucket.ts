@@ -79,7 +79,6 @@ export class EditBucket implements WriteBucket {
     this.putSlice(key, 0, key.length, value, 0, value.length);
   }
 
-  /** As `put`, with key and value as parts of larger arrays. */
   putSlice(
     key: Uint8Array,
     keyOffset: number,

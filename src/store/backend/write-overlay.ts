@@ -1,9 +1,9 @@
 // An overlay's changes as puts and deletes of a write transaction.
 
-import { bytesFromLatin1, Slices } from '../../base/index.ts';
+import { bytesFromLatin1, EMPTY_BYTES, Slices } from '../../base/index.ts';
 import type { WriteTransaction } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
-import { revisionKey } from '../../mvcc/index.ts';
+import { TOMBSTONE_KEY_BYTES, writeRevisionKey } from '../../mvcc/index.ts';
 import { CHANGES_PER_CLOCK_CHECK } from '../limits.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
 import { nameOf } from './committed-view.ts';
@@ -38,11 +38,18 @@ export async function writeOverlay(
     if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
   }
   for (const { mains, subs, tombstones, slabs, offsets, lengths } of overlay.rows.blocks) {
+    // Keys of the changes between two looks at the clock, one behind the other.
+    let keys = EMPTY_BYTES;
+    let keyOffset = 0;
     for (let i = 0; i < mains.length; i++) {
-      const key = revisionKey(mains[i]!, subs[i]!, tombstones[i]!);
-      const offset = offsets[i]!;
-      bucket.put(key, slabs[i]!.subarray(offset, offset + lengths[i]!));
-      if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
+      if (i % CHANGES_PER_CLOCK_CHECK === 0) {
+        await yieldIfDue();
+        keys = new Uint8Array(CHANGES_PER_CLOCK_CHECK * TOMBSTONE_KEY_BYTES);
+        keyOffset = 0;
+      }
+      const keyEnd = writeRevisionKey(mains[i]!, subs[i]!, tombstones[i]!, keys, keyOffset);
+      bucket.putSlice(keys, keyOffset, keyEnd - keyOffset, slabs[i]!, offsets[i]!, lengths[i]!);
+      keyOffset = keyEnd;
     }
   }
   writeSmallBuckets(transaction, overlay, allBuckets);
