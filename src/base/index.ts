@@ -10,6 +10,7 @@ export * from './metrics.ts';
 export * from './number-column.ts';
 export * from './pace.ts';
 export * from './random.ts';
+export * from './sequence-map.ts';
 export * from './slices.ts';
 export * from './uint64.ts';
 export * from './units.ts';

@@ -115,7 +115,7 @@ export class ClientConnection extends Connection<ResponseHead> {
     attempt.sendWindow = this.sender.initialWindow;
     attempt.receiveWindow = this.limits.streamWindowBytes;
     this.#nextId += 2;
-    this.streams.set(attempt.id, attempt);
+    this.streams.add(attempt.id, attempt);
     this.#writeHead(attempt.id, call);
     const message = call.onlyMessage;
     if (message !== undefined && this.sender.mayWrite(attempt, message.length)) {

@@ -1,6 +1,7 @@
 // The sending half of an HTTP/2 connection, either side: flushing, back-pressure against a peer that
 // does not read, and the frames that continue, end and reset streams.
 
+import { SequenceMap } from '../../base/index.ts';
 import type { ByteStream, Clock } from '../../env/index.ts';
 import { HpackEncoder } from '../hpack/index.ts';
 import type { ConnectionLimits } from '../limits.ts';
@@ -57,7 +58,7 @@ export abstract class ConnectionOutput implements Flushable {
   readonly sender: Sender;
   readonly encoder = new HpackEncoder();
   /** Streams of which at least one half is open. */
-  readonly streams = new Map<number, Http2Stream>();
+  readonly streams = new SequenceMap<Http2Stream>();
   /** Nothing more is read: a violation was found, or the transport or its owner closed. */
   closed = false;
 

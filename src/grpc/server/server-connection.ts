@@ -205,7 +205,7 @@ export class ServerConnection extends Connection<RequestHead> {
   #register(stream: Http2Stream): void {
     stream.sendWindow = this.sender.initialWindow;
     stream.receiveWindow = this.limits.streamWindowBytes;
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream.id, stream);
   }
 
   #openOther(id: number, head: RequestHead, endStream: boolean): void {

@@ -1,10 +1,9 @@
 // Proposals that wait for their entry to be applied, by request id.
 //
 // A proposal is one object with `complete` and `fail`, made by the service that answers the client: no
-// promise and no closure per request. All proposals have the same timeout, so they expire in the order in
-// which they were made, which is the order of the map.
+// promise and no closure per request. All proposals have the same timeout.
 
-import { invariant } from '../../base/index.ts';
+import { invariant, SequenceMap } from '../../base/index.ts';
 import type { Clock } from '../../env/index.ts';
 import type { EtcdErrorName } from '../../protocol/index.ts';
 import type { ConfChange } from '../../raft/index.ts';
@@ -91,7 +90,7 @@ export class Proposals {
   readonly #ids: RequestIds;
   readonly #timeoutMs: number;
   /** By the lower part of the request id. */
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new SequenceMap<Pending>();
   #stopped = false;
 
   /** Counters for the metrics of the same names. */
@@ -200,7 +199,7 @@ export class Proposals {
     const followed = tracing === undefined ? proposal : tracing.follow(idLow, proposal);
     const pending = new Pending(kind, followed, sinceMs, idLow, this);
     invariant(!this.#stopped, 'a member that stops takes no proposals');
-    this.#pending.set(idLow, pending);
+    this.#pending.add(idLow, pending);
     return pending;
   }
 
@@ -247,8 +246,8 @@ export class Proposals {
   expire(): void {
     const madeBefore = this.#parts.turnClock.monotonicMs() - this.#timeoutMs;
     this.#parts.loop.expire(madeBefore);
-    for (const [idLow, { sinceMs }] of this.#pending) {
-      if (sinceMs > madeBefore) return;
+    for (const [idLow, { sinceMs }] of this.#pending.entries()) {
+      if (sinceMs > madeBefore) continue;
       this.failedCount++;
       this.drop(idLow)!.fail(timeoutErrorOf(this.#parts, sinceMs));
     }
@@ -257,7 +256,7 @@ export class Proposals {
   /** The member stops: fails every waiting proposal. */
   stop(): void {
     this.#stopped = true;
-    for (const idLow of [...this.#pending.keys()]) this.drop(idLow)!.fail('STOPPED');
+    for (const [idLow] of this.#pending.entries()) this.drop(idLow)!.fail('STOPPED');
     invariant(this.#pending.size === 0, 'nothing is proposed while the member stops');
   }
 }
