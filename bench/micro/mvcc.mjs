@@ -18,7 +18,7 @@ import {
   WatchStream,
   WriteTxn,
 } from '../../dist/mvcc/index.js';
-import { etcdserverpb } from '../../dist/protocol/index.js';
+import { etcdserverpb, PutInPlace } from '../../dist/protocol/index.js';
 
 const keyTotal = Number(process.argv[2] ?? 1_000_000);
 /** A number of operations, fewer for a small run. */
@@ -204,7 +204,7 @@ function openStore() {
   const puts = [];
   for (let i = 0; i < total; i++) {
     const key = text(`/registry/pods/${String((i * 7919) % total).padStart(9, '0')}`);
-    puts.push(PutRequestCodec.create({ key, value }));
+    puts.push(new PutInPlace().accept(PutRequestCodec.create({ key, value })));
   }
   const result = new PutResult();
   const each = (request) => (txn) => evaluatePut(txn, request, result);

@@ -43,6 +43,7 @@ export { JsonPrinter } from './json/json-printer.ts';
 export { JsonScanner } from './json/json-scanner.ts';
 export { JsonSplitter } from './json/json-splitter.ts';
 export { MESSAGE_NESTING_MAX, VARINT_BYTES_MAX } from './limits.ts';
+export { PutInPlace, readLoggedPut, readPutRequest } from './put-in-place.ts';
 export type { MethodDescriptor, ServiceDescriptor } from './service.ts';
 export { WatchEnvelope, watchIdField } from './watch-envelope.ts';
 export type { Codec, Encoder } from './wire/codec.ts';

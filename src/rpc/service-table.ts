@@ -104,23 +104,27 @@ export class ServiceTable {
     this.#around = around;
   }
 
-  /** Registers a unary method. INVALID_ARGUMENT if its path is taken, or if it streams. */
-  unary<Request, RequestInit, Response, ResponseInit>(
+  /**
+   * Registers a unary method. INVALID_ARGUMENT if its path is taken, or if it streams. `read` reads a
+   * request as the method's codec does, which does it by default.
+   */
+  unary<Request, RequestInit, Response, ResponseInit, Read extends Request = Request>(
     method: MethodDescriptor<Request, RequestInit, Response, ResponseInit>,
-    inner: UnaryHandler<Request>,
-    traits: MethodTraits<Request> = {},
+    inner: UnaryHandler<Read>,
+    traits: MethodTraits<Read> = {},
+    read: (bytes: Uint8Array) => Read = (bytes) => method.request.decodeRequest(bytes) as Read,
   ): void {
     if (kindOf(method) !== 'unary') throw unfit(method.path, 'streams');
     const handler = this.#around?.unary(method.path, inner) ?? inner;
     const entry: UnaryEntry = {
       kind: 'unary',
       descriptor: method,
-      // Guards get the request as this method's own codec has decoded it.
+      // Guards get the request as it was read for this method.
       traits: traits as MethodTraits,
       serve: (call, bytes) => {
-        let request: Request;
+        let request: Read;
         try {
-          request = method.request.decodeRequest(bytes);
+          request = read(bytes);
         } catch (error) {
           failMalformed(call, error);
           return;
@@ -134,7 +138,7 @@ export class ServiceTable {
           const kept = Uint8Array.from(logged);
           void refusal.then((late) => {
             if (late !== undefined) call.fail(late.status, late.message);
-            else if (call.isWanted()) handler(call, method.request.decodeRequest(kept), kept);
+            else if (call.isWanted()) handler(call, read(kept), kept);
           });
         }
       },

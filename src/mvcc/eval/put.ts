@@ -1,7 +1,7 @@
 // Evaluation of a put request on a write transaction.
 
-import { invariant, latin1FromBytes, type Revision } from '../../base/index.ts';
-import { EtcdError, type etcdserverpb } from '../../protocol/index.ts';
+import { invariant, type Revision } from '../../base/index.ts';
+import { EtcdError, type PutInPlace } from '../../protocol/index.ts';
 import { KeyValueScanner } from '../key-value.ts';
 import { ByteSlice, KeyState, type LeaseHooks } from '../types.ts';
 import type { ReadView } from './range.ts';
@@ -22,30 +22,20 @@ const scanner = new KeyValueScanner();
 const scratch = new ByteSlice();
 
 /** LEASE_NOT_FOUND, then KEY_NOT_FOUND, by what the view says: before any effect. */
-export function checkPut(
-  view: ReadView,
-  leases: LeaseHooks,
-  request: etcdserverpb.PutRequest,
-): void {
+export function checkPut(view: ReadView, leases: LeaseHooks, request: PutInPlace): void {
   if (request.lease !== 0n && leases.slotOf(request.lease) === 0) {
     throw new EtcdError('LEASE_NOT_FOUND');
   }
   if (!request.ignoreValue && !request.ignoreLease) return;
-  if (!view.index.get(latin1FromBytes(request.key), view.currentRev, state)) {
+  if (!view.index.get(request.keyText(), view.currentRev, state)) {
     throw new EtcdError('KEY_NOT_FOUND');
   }
 }
 
 /** Puts what a request that {@link checkPut} accepted says. */
-export function executePut(
-  txn: WriteTxn,
-  request: etcdserverpb.PutRequest,
-  result: PutResult,
-): void {
-  const key = latin1FromBytes(request.key);
-  let { value, lease } = request;
-  let valueOffset = 0;
-  let valueLength = value.length;
+export function executePut(txn: WriteTxn, request: PutInPlace, result: PutResult): void {
+  const key = request.keyText();
+  let { valueBytes, valueOffset, valueLength, lease } = request;
   result.hasPrevious = false;
   if (request.ignoreValue || request.ignoreLease || request.prevKv) {
     const exists = txn.index.get(key, txn.currentRev, state);
@@ -55,7 +45,7 @@ export function executePut(
       result.hasPrevious = request.prevKv;
       scanner.scanSlice(previous);
       if (request.ignoreValue) {
-        value = previous.buffer;
+        valueBytes = previous.buffer;
         valueOffset = scanner.valueOffset;
         valueLength = scanner.valueLength;
       }
@@ -64,16 +54,12 @@ export function executePut(
       invariant(!request.ignoreValue && !request.ignoreLease, 'the key of a checked put exists');
     }
   }
-  txn.put(key, value, valueOffset, valueLength, lease);
+  txn.put(key, valueBytes, valueOffset, valueLength, lease);
   result.revision = txn.currentRev;
 }
 
 /** Evaluates a put request on its own: LEASE_NOT_FOUND or KEY_NOT_FOUND without any effect. */
-export function evaluatePut(
-  txn: WriteTxn,
-  request: etcdserverpb.PutRequest,
-  result: PutResult,
-): void {
+export function evaluatePut(txn: WriteTxn, request: PutInPlace, result: PutResult): void {
   checkPut(txn, txn.leases, request);
   executePut(txn, request, result);
 }

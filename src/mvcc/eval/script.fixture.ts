@@ -17,7 +17,7 @@
 // it caused, one line each.
 
 import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
-import { EtcdError, etcdserverpb, mvccpb } from '../../protocol/index.ts';
+import { EtcdError, etcdserverpb, mvccpb, PutInPlace } from '../../protocol/index.ts';
 import type { Case } from '../../raft/datadriven.fixture.ts';
 import type { ByteSlice } from '../types.ts';
 import type { EventBatch } from '../watch/event-batch.ts';
@@ -236,7 +236,9 @@ export class ScriptWorld implements WatchSink {
         return `slot ${store.grant(BigInt(words.at[0]!))}`;
       case 'put': {
         const result = new PutResult();
-        this.#write(() => evaluatePut(store.txn, putRequest(words), result));
+        this.#write(() =>
+          evaluatePut(store.txn, new PutInPlace().accept(putRequest(words)), result),
+        );
         return putText(result);
       }
       case 'del': {

@@ -9,7 +9,7 @@
 //   3. EXECUTE: the operations in order; each sees what those before it wrote.
 
 import { invariant, type Revision } from '../../base/index.ts';
-import { EtcdError, type etcdserverpb } from '../../protocol/index.ts';
+import { EtcdError, type etcdserverpb, PutInPlace } from '../../protocol/index.ts';
 import type { LeaseHooks } from '../types.ts';
 import { CompareRun } from './compare.ts';
 import { DeleteResult, DeleteRun } from './delete-range.ts';
@@ -109,6 +109,7 @@ export class TxnRun {
   #result: TxnResult | undefined;
 
   readonly #compareRun = new CompareRun();
+  readonly #put = new PutInPlace();
   readonly #rangeRun = new RangeRun();
   readonly #deleteRun = new DeleteRun();
 
@@ -202,7 +203,7 @@ export class TxnRun {
           this.#checkRange(op.request.value);
           break;
         case 'requestPut':
-          checkPut(this.#view, this.#leases, op.request.value);
+          checkPut(this.#view, this.#leases, this.#put.accept(op.request.value));
           break;
         case 'requestTxn': {
           const branch = frame.branch.nested[frame.nextNested++]!;
@@ -255,7 +256,7 @@ export class TxnRun {
         return { kind: 'range', range: this.#beginRange(request.value) };
       case 'requestPut': {
         const put = new PutResult();
-        executePut(this.#writer(), request.value, put);
+        executePut(this.#writer(), this.#put.accept(request.value), put);
         return { kind: 'put', put };
       }
       case 'requestDeleteRange': {

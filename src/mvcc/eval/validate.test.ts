@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1 } from '../../base/index.ts';
-import { EtcdError, type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import { EtcdError, type EtcdErrorName, etcdserverpb, PutInPlace } from '../../protocol/index.ts';
 import { TXN_NESTING_MAX } from '../limits.ts';
 import {
   checkDeleteRangeRequest,
-  checkPutRequest,
+  checkPutInPlace,
   checkRangeRequest,
   checkTxnRequest,
 } from './validate.ts';
@@ -74,7 +74,9 @@ test.each([
   ],
   [{ key: bytes('k'), ignoreValue: true, ignoreLease: true }, 'OK'],
 ])('put %#: %s', (init, expected) => {
-  expect(errorOf(() => checkPutRequest(PutRequestCodec.create(init)))).toBe(expected);
+  expect(
+    errorOf(() => checkPutInPlace(new PutInPlace().accept(PutRequestCodec.create(init)))),
+  ).toBe(expected);
 });
 
 test('delete without a key', () => {

@@ -2,11 +2,14 @@
 // (server/etcdserver/api/v3rpc/key.go, v3.7.1). Each function throws the EtcdError.
 
 import { latin1FromBytes } from '../../base/index.ts';
-import { EtcdError, etcdserverpb } from '../../protocol/index.ts';
+import { EtcdError, etcdserverpb, PutInPlace } from '../../protocol/index.ts';
 import { TXN_NESTING_MAX } from '../limits.ts';
 import { FROM_KEY } from './key-range.ts';
 
 const { SortOrder, SortTarget } = etcdserverpb;
+
+/** The put of a transaction that is being checked. */
+const nestedPut = new PutInPlace();
 
 /** EMPTY_KEY, INVALID_SORT_OPTION. */
 export function checkRangeRequest(request: etcdserverpb.RangeRequest): void {
@@ -21,9 +24,9 @@ export function checkRangeRequest(request: etcdserverpb.RangeRequest): void {
 }
 
 /** EMPTY_KEY, VALUE_PROVIDED, LEASE_PROVIDED. */
-export function checkPutRequest(request: etcdserverpb.PutRequest): void {
-  if (request.key.length === 0) throw new EtcdError('EMPTY_KEY');
-  if (request.ignoreValue && request.value.length > 0) throw new EtcdError('VALUE_PROVIDED');
+export function checkPutInPlace(request: PutInPlace): void {
+  if (request.keyLength === 0) throw new EtcdError('EMPTY_KEY');
+  if (request.ignoreValue && request.valueLength > 0) throw new EtcdError('VALUE_PROVIDED');
   if (request.ignoreLease && request.lease !== 0n) throw new EtcdError('LEASE_PROVIDED');
 }
 
@@ -60,7 +63,7 @@ function checkOp({ request }: etcdserverpb.RequestOp, opsMax: number, depth: num
       checkRangeRequest(request.value);
       break;
     case 'requestPut':
-      checkPutRequest(request.value);
+      checkPutInPlace(nestedPut.accept(request.value));
       break;
     case 'requestDeleteRange':
       checkDeleteRangeRequest(request.value);

@@ -13,6 +13,11 @@ export function wasPlain(): boolean {
   return reader.wasPlain;
 }
 
+/** Bytes were read by hand, of a form that every release takes: {@link wasPlain} is true of them. */
+export function noteRead(): void {
+  reader.beginPlain();
+}
+
 /** Size of the slab that short messages share: a separate buffer costs about 0.5 us. */
 const SLAB_BYTES = 16_384;
 /** Longer messages get separate buffers, so that one that is kept keeps no large slab alive. */

@@ -133,6 +133,11 @@ export class Reader {
     return this.#plain;
   }
 
+  /** No message that was read before counts for {@link wasPlain} any longer. */
+  beginPlain(): void {
+    this.#plain = true;
+  }
+
   /** A message is again the choice of its oneof. */
   mergesChoice(): void {
     this.#plain = false;

@@ -6,7 +6,7 @@ import { invariant, Slices } from '../../base/index.ts';
 import { type Encoder, GrpcStatusError, type Pieces, STATUS } from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
-  checkPutRequest,
+  checkPutInPlace,
   checkRangeRequest,
   checkTxnRequest,
   type DeleteResult,
@@ -17,7 +17,12 @@ import {
   type TxnResult,
   TxnRun,
 } from '../../mvcc/index.ts';
-import { type EtcdErrorName, etcdserverpb } from '../../protocol/index.ts';
+import {
+  type EtcdErrorName,
+  etcdserverpb,
+  type PutInPlace,
+  readPutRequest,
+} from '../../protocol/index.ts';
 import { failWith, type ServiceTable, type UnaryCall } from '../../rpc/index.ts';
 import {
   type ApplyResult,
@@ -83,10 +88,15 @@ export function registerKvService(table: ServiceTable, parts: KvParts): void {
     check: checkRangeRequest,
     servedByLearner: (request) => request.serializable,
   });
-  table.unary(methods.put, (call, request, bytes) => service.put(call, request, bytes), {
-    access: 'token',
-    check: checkPutRequest,
-  });
+  table.unary(
+    methods.put,
+    (call, request, bytes) => service.put(call, request, bytes),
+    {
+      access: 'token',
+      check: checkPutInPlace,
+    },
+    readPutRequest,
+  );
   table.unary(methods.deleteRange, (call, _request, bytes) => service.deleteRange(call, bytes), {
     access: 'token',
     check: checkDeleteRangeRequest,
@@ -348,8 +358,8 @@ class KvService {
     );
   }
 
-  put(call: UnaryCall, request: etcdserverpb.PutRequest, bytes: Uint8Array): void {
-    if (!this.parts.quota.isAvailable(costOfPut(request))) {
+  put(call: UnaryCall, request: PutInPlace, bytes: Uint8Array): void {
+    if (!this.parts.quota.isAvailable(costOfPut(request.keyLength, request.valueLength))) {
       this.#refuseForSpace(call);
       return;
     }

@@ -11,7 +11,7 @@ import {
   TxnRun,
   WATCH_NOTIFY_CHANGES_MAX,
 } from '../../mvcc/index.ts';
-import { EtcdError, type etcdserverpb } from '../../protocol/index.ts';
+import { EtcdError, type etcdserverpb, type PutInPlace } from '../../protocol/index.ts';
 import type { Compactor } from '../kv/compactor.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import { APPLY_STEP_KEYS } from '../limits.ts';
@@ -62,11 +62,11 @@ export class KvApplier extends OperationApplier<KvOperation> {
     }
   }
 
-  #applyPut(request: etcdserverpb.PutRequest): true {
+  #applyPut(request: PutInPlace): true {
     const { metrics } = this.#options;
     evaluatePut(this.writer.begin(), request, this.#put);
     metrics.mvcc.puts.value++;
-    metrics.mvcc.totalPutBytes.value += request.key.length + request.value.length;
+    metrics.mvcc.totalPutBytes.value += request.keyLength + request.valueLength;
     this.writer.end();
     return this.complete(this.#putApplied);
   }

@@ -1,12 +1,12 @@
 // Requests as the log has them, decoded: the kinds that change what clients see.
 
-import { etcdserverpb } from '../../protocol/index.ts';
+import { etcdserverpb, PutInPlace, readLoggedPut } from '../../protocol/index.ts';
 import { type AuthOperation, decodeAuthOperation, isAuthKind } from './auth-operation.ts';
 import { REQUEST_KIND, type RequestKind } from './request-envelope.ts';
 
 export type Operation =
   | { readonly kind: typeof REQUEST_KIND.RANGE; readonly request: etcdserverpb.RangeRequest }
-  | { readonly kind: typeof REQUEST_KIND.PUT; readonly request: etcdserverpb.PutRequest }
+  | { readonly kind: typeof REQUEST_KIND.PUT; readonly request: PutInPlace }
   | {
       readonly kind: typeof REQUEST_KIND.DELETE_RANGE;
       readonly request: etcdserverpb.DeleteRangeRequest;
@@ -43,7 +43,13 @@ export type LeaseOperation = Extract<
 export type AlarmOperation = Extract<Operation, { readonly kind: typeof REQUEST_KIND.ALARM }>;
 export type KvOperation = Exclude<Operation, LeaseOperation | AlarmOperation | AuthOperation>;
 
-/** The operation in `payload[start, end)`; undefined if the kind is not one of them. */
+/** One for all puts: one operation is applied at a time. */
+const PUT = { kind: REQUEST_KIND.PUT, request: new PutInPlace() } as const;
+
+/**
+ * The operation in `payload[start, end)`; undefined if the kind is not one of them. A put is valid until
+ * the next one is decoded.
+ */
 export function decodeOperation(
   kind: RequestKind,
   payload: Uint8Array,
@@ -52,7 +58,8 @@ export function decodeOperation(
 ): Operation | undefined {
   switch (kind) {
     case REQUEST_KIND.PUT:
-      return { kind, request: etcdserverpb.PutRequestCodec.decode(payload, start, end) };
+      readLoggedPut(payload, start, end, PUT.request);
+      return PUT;
     case REQUEST_KIND.TXN:
       return { kind, request: etcdserverpb.TxnRequestCodec.decode(payload, start, end) };
     case REQUEST_KIND.DELETE_RANGE:

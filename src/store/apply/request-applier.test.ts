@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { etcdserverpb } from '../../protocol/index.ts';
+import { PutInPlace } from '../../protocol/index.ts';
 import { APPLIED, type ApplyResult } from './apply-result.ts';
 import type { Operation } from './operation.ts';
 import { AlarmApplier, QuotaApplier, type RequestApplier } from './request-applier.ts';
@@ -7,7 +7,7 @@ import { REQUEST_KIND, type RequestUser } from './request-envelope.ts';
 
 const PUT: Operation = {
   kind: REQUEST_KIND.PUT,
-  request: etcdserverpb.PutRequestCodec.create(),
+  request: new PutInPlace(),
 };
 const ROOT: RequestUser = { username: 'root', authRevision: 3 };
 

@@ -10,8 +10,13 @@ const PUT_OVERHEAD_BYTES = 256;
 /** Bytes of a lease. */
 export const LEASE_COST_BYTES = 64;
 
-export function costOfPut(request: etcdserverpb.PutRequest): number {
-  return PUT_OVERHEAD_BYTES + request.key.length + request.value.length;
+/** Of a put with a key and a value of so many bytes. */
+export function costOfPut(keyLength: number, valueLength: number): number {
+  return PUT_OVERHEAD_BYTES + keyLength + valueLength;
+}
+
+function costOfNestedPut({ key, value }: etcdserverpb.PutRequest): number {
+  return costOfPut(key.length, value.length);
 }
 
 /** Cost of the more expensive branch. */
@@ -25,7 +30,7 @@ export function costOfTxn(request: etcdserverpb.TxnRequest): number {
 function costOfPuts(ops: readonly etcdserverpb.RequestOp[]): number {
   let cost = 0;
   for (const { request } of ops) {
-    if (request?.case === 'requestPut') cost += costOfPut(request.value);
+    if (request?.case === 'requestPut') cost += costOfNestedPut(request.value);
     else if (request?.case === 'requestTxn') return -1;
   }
   return cost;
@@ -54,7 +59,7 @@ function costOfNested(root: etcdserverpb.TxnRequest): number {
     const op = frame.ops[frame.next++];
     if (op !== undefined) {
       const { request } = op;
-      if (request?.case === 'requestPut') frame.cost += costOfPut(request.value);
+      if (request?.case === 'requestPut') frame.cost += costOfNestedPut(request.value);
       else if (request?.case === 'requestTxn') frames.push(new CostFrame(request.value));
     } else if (frame.firstCost === undefined) {
       frame.firstCost = frame.cost;
@@ -75,7 +80,7 @@ function costOfNested(root: etcdserverpb.TxnRequest): number {
 export function costOf(operation: Operation): number {
   switch (operation.kind) {
     case REQUEST_KIND.PUT:
-      return costOfPut(operation.request);
+      return costOfPut(operation.request.keyLength, operation.request.valueLength);
     case REQUEST_KIND.TXN:
       return costOfTxn(operation.request);
     case REQUEST_KIND.LEASE_GRANT:
