@@ -3,8 +3,8 @@
 //     ring    [ 96 | 97 | 98 | 91 | … ]    the place of a key are its lowest bits
 //     others  { 3, 35 }                    keys whose place is another's: few, and long there
 //
-// Keys are whole numbers from 0 on, in any order; sequences are what it is quick for. Twice as quick as a Map, which
-// collects garbage of its own where keys come and go.
+// Keys are whole numbers from 0 on, in any order; sequences are what it is quick for. Twice as quick as a
+// Map, which makes garbage of its own where keys come and go.
 
 import { invariant } from './invariant.ts';
 

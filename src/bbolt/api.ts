@@ -78,7 +78,7 @@ export interface WriteBucket extends Bucket {
    * nested bucket; LIMIT_EXCEEDED: `key too large` (32,768 bytes), `value too large` (2^31-2).
    */
   put(key: Uint8Array, value: Uint8Array): void;
-  /** As `put`, with key and value as parts of larger arrays, which likewise stay as they are until the end. */
+  /** As `put`, with key and value as parts of larger arrays. */
   putSlice(
     key: Uint8Array,
     keyOffset: number,
