@@ -40,6 +40,13 @@ export interface UnaryCall extends Call, Pick<GrpcUnaryCall, UnaryAnswers> {
   onCancel: (() => void) | undefined;
 }
 
-type StreamAnswers = 'write' | 'hasRoom' | 'end' | 'endUnreadable' | 'pause' | 'resume';
+type StreamAnswers =
+  | 'sendsNews'
+  | 'write'
+  | 'hasRoom'
+  | 'end'
+  | 'endUnreadable'
+  | 'pause'
+  | 'resume';
 
 export interface StreamCall extends Call, Pick<GrpcStreamCall, StreamAnswers> {}

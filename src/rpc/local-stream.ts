@@ -36,6 +36,8 @@ export interface LocalStream {
 }
 
 export class LocalStreamCall extends LocalCall implements StreamCall {
+  /** Without effect: each stream delivers its messages by itself. */
+  sendsNews = false;
   readonly #listener: LocalStreamListener;
   readonly #onHandlerError: (call: Call, error: unknown) => void;
   /** Whether the client sends one request, delivered once the client has ended its side. */

@@ -79,6 +79,9 @@ export abstract class ConnectionOutput implements Flushable {
   readonly #role: ConnectionRole;
   /** The scheduler will call `flushTurn` at the end of the turn. */
   #flushWaiting = false;
+  /** It will do so early, since there are news. */
+  #newsWaiting = false;
+  #flushedTurn = 0;
   /** The sending half of the transport has been closed. */
   #transportEnded = false;
   #framesSentSeen = 0;
@@ -111,9 +114,23 @@ export abstract class ConnectionOutput implements Flushable {
     this.context.scheduler.add(this);
   }
 
+  /** As {@link flushSoon}, before the connections that have only answers. */
+  flushNews(): void {
+    if (this.inInput || this.#newsWaiting) {
+      this.flushSoon();
+      return;
+    }
+    this.#newsWaiting = true;
+    this.#flushWaiting = true;
+    this.context.scheduler.addWithNews(this);
+  }
+
   /** For the scheduler. */
-  flushTurn(): void {
+  flushTurn(turn: number): void {
+    if (this.#flushedTurn === turn) return;
+    this.#flushedTurn = turn;
     this.#flushWaiting = false;
+    this.#newsWaiting = false;
     this.flush();
   }
 

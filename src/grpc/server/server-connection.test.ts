@@ -1,8 +1,10 @@
 // RFC 9113 against the server, where order and time matter: preface, windows, draining, writes.
 
 import { describe, expect, test } from 'vitest';
+import { BYTES_ENCODER } from '../message-encoder.ts';
 import {
   data,
+  FakeStream,
   FLAG,
   FRAME,
   frame,
@@ -210,5 +212,39 @@ describe('one write per turn', () => {
     peer.send(...Array.from({ length: 50 }, (_, i) => CALL(2 * i + 1)));
     expect(peer.stream.writes).toBe(before + 1);
     expect(peer.describe()).toHaveLength(150);
+  });
+
+  test('what a stream says of a request is written before the answer, in either order', () => {
+    for (const isAnsweredFirst of [true, false]) {
+      const steps: (() => void)[] = [];
+      const writer = rawServer((server) => {
+        server.unary('/test.Echo/Unary', (call) =>
+          steps.push(() => call.reply(BYTES_ENCODER, HELLO)),
+        );
+        server.stream('/test.Echo/Chat', (call) => {
+          call.sendsNews = true;
+          steps.push(() => call.writeBytes(HELLO));
+          return { onMessage() {}, onEnd() {}, onCancel() {}, onDrain() {} };
+        });
+      });
+      const written: string[] = [];
+      const watching = new FakeStream();
+      writer.server.accept(watching);
+      watching.handler.onData(
+        join(PREFACE_BYTES, SETTINGS, headers(1, request([':path', '/test.Echo/Chat']))),
+      );
+      writer.send(CALL(1));
+      writer.time.settle();
+      const note = (stream: FakeStream, name: string): void => {
+        stream.write = () => written.push(name) > 0;
+      };
+      note(watching, 'watcher');
+      note(writer.stream, 'writer');
+      expect(steps).toHaveLength(2);
+      const [says, answers] = steps;
+      for (const step of isAnsweredFirst ? [answers, says] : [says, answers]) step!();
+      writer.time.settle();
+      expect(written).toEqual(['watcher', 'writer']);
+    }
   });
 });

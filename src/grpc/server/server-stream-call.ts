@@ -28,6 +28,7 @@ const PARTS_ENCODER: Encoder<Parts> = {
 const parts: Parts = { head: new Uint8Array(0), body: new Uint8Array(0) };
 
 export class ServerStreamCall extends ServerCall implements StreamCall {
+  sendsNews = false;
   readonly #opener: StreamOpener;
   readonly #oneRequest: boolean;
   #handler: StreamHandler | undefined = undefined;
@@ -148,6 +149,7 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
 
   write<T>(encoder: Encoder<T>, message: T): boolean {
     if (this.ended) return true;
+    if (this.sendsNews) this.connection.flushNews();
     this.send(encoder, message);
     return !this.connection.sender.full(this);
   }

@@ -108,6 +108,11 @@ export type UnaryHandler = (call: UnaryCall, request: Uint8Array) => void;
 
 /** A call with any number of messages either way. Belongs to its handler until it has ended. */
 export interface StreamCall extends Call {
+  /**
+   * Set by a handler whose messages tell what requests of other connections have done: its connection is
+   * written before those with only answers in the turn, up to a number of connections. Default false.
+   */
+  sendsNews: boolean;
   /** Sends the response headers now, for a client that waits for them; else the first message does. */
   sendHeaders(): void;
   /**

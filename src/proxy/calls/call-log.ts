@@ -216,6 +216,14 @@ class LoggedUnaryCall extends LoggedCall<UnaryCall> implements UnaryCall {
 }
 
 class LoggedStreamCall extends LoggedCall<StreamCall> implements StreamCall {
+  get sendsNews() {
+    return this.inner.sendsNews;
+  }
+
+  set sendsNews(sends: boolean) {
+    this.inner.sendsNews = sends;
+  }
+
   get hasRoom() {
     return this.inner.hasRoom;
   }

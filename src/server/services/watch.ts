@@ -136,6 +136,7 @@ class WatchCall implements StreamHandler, WatchSink {
   constructor(parts: WatchParts, call: StreamCall, encoder: Encoder<WatchResponse>) {
     this.#parts = parts;
     this.#call = call;
+    call.sendsNews = true;
     this.#encoder = encoder;
     this.#stream = new WatchStream(this);
     this.#sends = parts.store.machine.watch.sends;
