@@ -10,6 +10,7 @@ import { listen } from '../listener.ts';
 import { TestAuthority } from '../testing/authority.fixture.ts';
 import { type ClientTls, fixedTls } from '../tls.ts';
 import { CertificateFiles, type CertificateFilesOptions } from './certificate-files.ts';
+import { createSelfSigned } from './self-signed.ts';
 
 const LOOPBACK = { dns: ['localhost'], ip: [[127, 0, 0, 1]] };
 const authority = new TestAuthority('authority');
@@ -380,6 +381,47 @@ describe('whom to connect to', () => {
     expect(
       options.checkServerIdentity!('localhost', certificate as unknown as PeerCertificate)?.message,
     ).toBe('tls: the certificate cannot be read');
+  });
+});
+
+describe('what is shown', () => {
+  const shown = (options: Partial<CertificateFilesOptions> = {}): string[] =>
+    String(settingsOf(filesOf(options)).cert).match(
+      /-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g,
+    )!;
+  const pem = (...certificates: readonly string[]) => certificates.map((text) => text.trim());
+
+  test('of a certificate alone in its file, the issuers that are trusted too', () => {
+    const below = new TestAuthority('below', authority);
+    const { cert, key } = below.issue({ commonName: 'server', ...LOOPBACK });
+    const paths = {
+      ...{ cert: put('below.crt', cert), key: put('below.key', key) },
+      trustedCa: put('both', `${authority.cert}${below.cert}`),
+    };
+    expect(shown({ paths })).toEqual(pem(cert, below.cert, authority.cert));
+    expect(shown()).toEqual(pem(server.cert, authority.cert));
+  });
+
+  test('no authority that has the name and not the key of the issuer', () => {
+    const namesake = new TestAuthority('authority');
+    const both = put('both', `${namesake.cert}${authority.cert}`);
+    expect(shown({ paths: { trustedCa: both } })).toEqual(pem(server.cert, authority.cert));
+    expect(shown({ paths: { trustedCa: put('one', namesake.cert) } })).toEqual(pem(server.cert));
+  });
+
+  test('of a file with several, these', () => {
+    const other = new TestAuthority('other');
+    const cert = put('chain.crt', `${server.cert}${other.cert}`);
+    expect(shown({ paths: { cert } })).toEqual(pem(server.cert, other.cert));
+  });
+
+  test('of one that vouches for itself, nothing else', async () => {
+    const { cert, key } = await createSelfSigned({
+      ...{ hosts: ['localhost'], serialNumber: new Uint8Array(16) },
+      ...{ notBeforeMs: Date.UTC(2020, 0, 1), notAfterMs: Date.UTC(2049, 0, 1) },
+    });
+    const paths = { cert: put('self.crt', cert), key: put('self.key', key) };
+    expect(shown({ paths: { ...paths, trustedCa: put('self', cert) } })).toEqual(pem(cert));
   });
 });
 

@@ -18,7 +18,7 @@ import { hostLookup } from '../lookup.ts';
 import type { ClientTls, SecuredConnection, ServerTls } from '../tls.ts';
 import { AddressCheck, type NameLookup } from './address-check.ts';
 import { missingSuiteProblem, opensslCiphers } from './cipher-suites.ts';
-import { checkKey, readAuthorities, readChain } from './key-pair.ts';
+import { checkKey, issuersOf, readAuthorities, readChain } from './key-pair.ts';
 import { hostnameProblem } from './names.ts';
 import { type RevocationList, readRevocationList, serialKey } from './revocation-list.ts';
 import { systemAuthorities } from './system-authorities.ts';
@@ -142,9 +142,12 @@ export class CertificateFiles {
     const missing = missingSuiteProblem(cipherSuites, getCiphers());
     if (missing !== undefined) throw new Error(missing);
     const loaded: LoadedCertificate[] = [];
-    const own = readPair(paths.cert, paths.key, contents, loaded);
-    const outgoing = readPair(paths.clientCert, paths.clientKey, contents, loaded) ?? own;
-    const ca = readTrusted(paths.trustedCa, contents, loaded);
+    const ownPair = readPair(paths.cert, paths.key, contents, loaded);
+    const clientPair = readPair(paths.clientCert, paths.clientKey, contents, loaded);
+    const authorities = readTrusted(paths.trustedCa, contents, loaded);
+    const own = ownPair && credentialsOf(ownPair, authorities);
+    const outgoing = clientPair ? credentialsOf(clientPair, authorities) : own;
+    const ca = paths.trustedCa === undefined ? undefined : bufferOf(contents, paths.trustedCa);
     const list = readList(paths.revocationList, contents, loaded);
     const protocol: SecureContextOptions = {
       ciphers: opensslCiphers(cipherSuites),
@@ -251,9 +254,11 @@ function attempt<T>(path: string, build: () => T): T {
   }
 }
 
+/** A file of certificates, the own one first, and its key. */
 interface Pair {
   readonly cert: Buffer;
   readonly key: Buffer;
+  readonly chain: readonly X509Certificate[];
 }
 
 function readPair(
@@ -266,18 +271,35 @@ function readPair(
   const chain = attempt(cert, () => readChain(contents.get(cert)!));
   attempt(key, () => checkKey(contents.get(key)!, chain[0]!));
   loaded.push({ path: cert, notAfterMs: firstExpiry(chain) });
-  return { cert: Buffer.from(contents.get(cert)!), key: Buffer.from(contents.get(key)!) };
+  return { cert: bufferOf(contents, cert), key: bufferOf(contents, key), chain };
+}
+
+function bufferOf(contents: Contents, path: string): Buffer {
+  return Buffer.from(contents.get(path)!);
+}
+
+/**
+ * For a certificate alone in its file OpenSSL looks for issuers among the trusted ones, and verifies their
+ * signatures, at every handshake, and shows them. Here they are found once.
+ */
+function credentialsOf(
+  { cert, key, chain }: Pair,
+  authorities: readonly X509Certificate[],
+): { readonly cert: Buffer; readonly key: Buffer } {
+  if (chain.length > 1) return { cert, key };
+  const shown = [...chain, ...issuersOf(chain[0]!, authorities)];
+  return { cert: Buffer.from(shown.map(String).join('')), key };
 }
 
 function readTrusted(
   path: string | undefined,
   contents: Contents,
   loaded: LoadedCertificate[],
-): Buffer | undefined {
-  if (path === undefined) return undefined;
+): readonly X509Certificate[] {
+  if (path === undefined) return [];
   const authorities = attempt(path, () => readAuthorities(contents.get(path)!));
   loaded.push({ path, notAfterMs: firstExpiry(authorities) });
-  return Buffer.from(contents.get(path)!);
+  return authorities;
 }
 
 function readList(

@@ -40,6 +40,27 @@ export function readAuthorities(file: Uint8Array): X509Certificate[] {
   return certificates.map(({ text }) => parsed(text));
 }
 
+/**
+ * Those of the authorities that vouch for `leaf`, each for the one before it; none for one that vouches for
+ * itself.
+ */
+export function issuersOf(
+  leaf: X509Certificate,
+  authorities: readonly X509Certificate[],
+): X509Certificate[] {
+  const found: X509Certificate[] = [];
+  let last = leaf;
+  while (!last.checkIssued(last)) {
+    const issuer = authorities.find(
+      (one) => !found.includes(one) && last.checkIssued(one) && last.verify(one.publicKey),
+    );
+    if (issuer === undefined) break;
+    found.push(issuer);
+    last = issuer;
+  }
+  return found;
+}
+
 /** End of the first certificate, in milliseconds since the Unix epoch; undefined if there is none. */
 export function expiryOf(file: Uint8Array): number | undefined {
   const first = pemBlocks(file).find(({ type }) => type === 'CERTIFICATE');
