@@ -94,7 +94,9 @@ export class Handshakes {
     socket.allowHalfOpen = false;
     socket.on('error', ignore);
     // After what the handshake itself has to say of it.
-    socket.once('close', () => setImmediate(() => this.#fail(pending, undefined)));
+    socket.once('close', () => {
+      if (this.#pending.has(socket)) setImmediate(() => this.#fail(pending, undefined));
+    });
     if (socket.readableLength > 0) this.#await(pending);
     else socket.once('readable', () => this.#awaitIfOpen(pending));
   }
@@ -147,11 +149,12 @@ export class Handshakes {
   }
 
   #make(current: TlsOptions): void {
-    const { timeoutMs, alpn } = this.#options;
+    const { alpn } = this.#options;
     const server = createServer({
       ...current,
       secureOptions: (current.secureOptions ?? 0) | SECURE_OPTIONS,
-      handshakeTimeout: timeoutMs,
+      // None of its own, a second timer for each connection; 0 would be its default.
+      handshakeTimeout: -1,
       ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     });
     server.on('secureConnection', (socket) => this.#accept(socket));
@@ -178,7 +181,7 @@ export class Handshakes {
       onSecure(socket);
     };
     let checking: void | Promise<void>;
-    const secured = new Secured(socket);
+    const secured = new Secured(socket, pending);
     const refuse = (error: unknown): void => {
       const known = error instanceof Error ? error : new Error(String(error));
       this.#fail(pending, known, socket, secured.peer.certificate);
@@ -245,10 +248,11 @@ class Secured implements SecuredConnection {
   readonly ip: string | undefined;
   readonly #socket: TLSSocket;
 
-  constructor(socket: TLSSocket) {
+  /** What the accepted socket under it knows is not asked of the system again. */
+  constructor(socket: TLSSocket, accepted: Pending) {
     this.#socket = socket;
-    this.peer = identityOf(socket);
-    this.ip = ipOf(socket);
+    this.peer = identityOf(socket, accepted.address);
+    this.ip = ipOf(accepted.socket);
   }
 
   get closed(): boolean {

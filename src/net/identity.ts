@@ -31,14 +31,14 @@ type Names = Pick<CertificateSubject, 'dnsNames' | 'ipAddresses' | 'uris' | 'ema
 /** Of secured sockets: the certificate is read once. */
 const identities = new WeakMap<TLSSocket, PeerIdentity>();
 
-/** The identity at the other end of `socket`. */
-export function identityOf(socket: Socket): PeerIdentity {
+/** The identity at the other end of `socket`; `address` is its {@link addressOf} where that is known. */
+export function identityOf(socket: Socket, address?: string): PeerIdentity {
   if (!isTls(socket)) {
-    return { address: addressOf(socket), encrypted: false, certificate: undefined };
+    return { address: address ?? addressOf(socket), encrypted: false, certificate: undefined };
   }
   let identity = identities.get(socket);
   if (identity === undefined) {
-    identity = new TlsIdentity(socket);
+    identity = new TlsIdentity(socket, address ?? addressOf(socket));
     identities.set(socket, identity);
   }
   return identity;
@@ -51,9 +51,9 @@ class TlsIdentity implements PeerIdentity {
   #certificate: CertificateSubject | undefined = undefined;
   #isRead = false;
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, address: string) {
     this.#socket = socket;
-    this.address = addressOf(socket);
+    this.address = address;
   }
 
   get certificate(): CertificateSubject | undefined {

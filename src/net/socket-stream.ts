@@ -14,7 +14,7 @@
 import { Socket } from 'node:net';
 import { invariant, verify } from '../base/index.ts';
 import type { ByteStream, ByteStreamHandler } from '../env/index.ts';
-import { addressOf, identityOf, isTls, type PeerIdentity } from './identity.ts';
+import { identityOf, isTls, type PeerIdentity } from './identity.ts';
 import { HIGH_WATER_BYTES, READ_BUFFER_BYTES } from './limits.ts';
 import { socketError } from './socket-error.ts';
 
@@ -43,10 +43,10 @@ export interface SocketStreamOptions {
 export class SocketStream implements ByteStream {
   handler: ByteStreamHandler = HANDLER_MISSING;
   readonly remoteAddress: string;
+  readonly identity: PeerIdentity;
   readonly #socket: Socket;
   readonly #gathers: boolean;
   readonly #isOfSystem: boolean;
-  #identity: PeerIdentity | undefined = undefined;
   #isCorked = false;
   #needsDrain = false;
   #error: Error | undefined = undefined;
@@ -56,7 +56,8 @@ export class SocketStream implements ByteStream {
     this.#socket = socket;
     this.#gathers = options.gather ?? false;
     this.#isOfSystem = socket instanceof Socket;
-    this.remoteAddress = options.address ?? addressOf(socket);
+    this.identity = identityOf(socket, options.address);
+    this.remoteAddress = this.identity.address;
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.handler.onEnd());
     socket.on('error', (error) => {
@@ -97,11 +98,6 @@ export class SocketStream implements ByteStream {
     const stream = new SocketStream(fresh, options);
     reads.stream = stream;
     return stream;
-  }
-
-  get identity(): PeerIdentity {
-    this.#identity ??= identityOf(this.#socket);
-    return this.#identity;
   }
 
   get bufferedBytes(): number {
