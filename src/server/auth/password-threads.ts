@@ -26,6 +26,12 @@ export const IMMEDIATE_PASSWORDS: PasswordRunner = {
   close: () => {},
 };
 
+/** Made once: in a flood of logins a stack for each costs more than the rest of its refusal. */
+const TOO_MANY_WAIT = new TetcdError(
+  ERROR_CODES.LIMIT_EXCEEDED,
+  `${PASSWORD_JOBS_MAX} passwords wait to be hashed`,
+);
+
 interface Waiting {
   readonly job: PasswordJob;
   readonly resolve: (result: string | boolean) => void;
@@ -69,8 +75,7 @@ export class PasswordThreads implements PasswordRunner {
     return new Promise((resolve, reject) => {
       if (this.#closed) reject(closed());
       else if (this.#waiting.length >= PASSWORD_JOBS_MAX) {
-        const text = `${PASSWORD_JOBS_MAX} passwords wait to be hashed`;
-        reject(new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, text));
+        reject(TOO_MANY_WAIT);
       } else {
         this.#waiting.push({ job, resolve, reject });
         this.#next();
@@ -112,7 +117,6 @@ export class PasswordThreads implements PasswordRunner {
       this.#doWithout(error);
       return undefined;
     }
-    worker.unref();
     const thread: Thread = { worker, proven: false, current: undefined, timer: undefined };
     worker.on('message', (result: string | boolean) => {
       thread.proven = true;
@@ -120,6 +124,8 @@ export class PasswordThreads implements PasswordRunner {
       this.#next();
     });
     worker.on('error', (error) => this.#acceptFailure(thread, error));
+    // Last: a listener for messages keeps the process running.
+    worker.unref();
     this.#threads.add(thread);
     return thread;
   }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { describeWith } from '../../../test/helpers/real-etcd.ts';
@@ -183,6 +184,22 @@ describeWith('threads', [worker], () => {
     threads.close();
     expect(await outcomes[PASSWORD_JOBS_MAX]).toBe('CLOSED');
     await expect(threads.run(job)).rejects.toThrow('the member stops');
+  });
+
+  test('keep no process alive that is over otherwise', async () => {
+    const threads = new URL('./password-threads.js', WORKER);
+    const program = `
+      import { PasswordThreads } from '${threads}';
+      const timers = { after: (ms, callback) => {
+        const timer = setTimeout(callback, ms);
+        return { cancel: () => clearTimeout(timer) };
+      } };
+      const threads = new PasswordThreads({ timers, log: console, count: 1 });
+      const job = { kind: 'verify', password: 'root', hash: '${ROOT_HASH}' };
+      console.log(await threads.run(job));`;
+    const options = { timeout: 20_000, encoding: 'utf8' } as const;
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', program], options);
+    expect(printed).toBe('true\n');
   });
 
   test('are ended when a job takes too long; the next one gets another', async () => {

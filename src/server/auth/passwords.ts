@@ -19,6 +19,9 @@ interface PasswordsOptions {
   readonly cost: number;
 }
 
+/** Made once, as what the threads refuse with. */
+const TOO_MANY_REQUESTS = new EtcdError('REQUEST_TOO_MANY_REQUESTS');
+
 export class Passwords {
   readonly #options: PasswordsOptions;
   readonly #secret: Uint8Array;
@@ -105,7 +108,7 @@ export class Passwords {
       return await this.#options.runner.run(job);
     } catch (error) {
       if (hasCode(error, ERROR_CODES.LIMIT_EXCEEDED)) {
-        throw new EtcdError('REQUEST_TOO_MANY_REQUESTS', { cause: error });
+        throw TOO_MANY_REQUESTS;
       }
       if (hasCode(error, ERROR_CODES.TIMEOUT)) throw new EtcdError('TIMEOUT', { cause: error });
       if (hasCode(error, ERROR_CODES.CLOSED)) throw new EtcdError('STOPPED', { cause: error });
