@@ -27,15 +27,20 @@ const PREFACE: Buffer = Buffer.from(
 /** The same on every server: what each of them prefers where the processor helps with AES. */
 const SUITE = 'TLS_AES_128_GCM_SHA256';
 
-let made: { readonly tls: ClientPem; readonly context: SecureContext } | undefined;
+let made: { readonly cert: string | undefined; readonly context: SecureContext } | undefined;
 
-/** Settings of one connection. A process has one target, whose context is made once. */
-export function tlsOptionsOf(tls: ClientPem): ConnectionOptions {
-  if (made?.tls !== tls) {
-    const context = createSecureContext({ ...tls, ciphers: SUITE, minVersion: 'TLSv1.3' });
-    made = { tls, context };
+/**
+ * Settings of one connection. A process has one target, whose context is made once. It trusts any server:
+ * with an authority to trust, OpenSSL would send that with the client's certificate, which Go's clients do
+ * not, and every server would have to read it.
+ */
+export function tlsOptionsOf({ cert, key }: ClientPem): ConnectionOptions {
+  if (made === undefined || made.cert !== cert) {
+    const pair = cert === undefined || key === undefined ? {} : { cert, key };
+    const context = createSecureContext({ ...pair, ciphers: SUITE, minVersion: 'TLSv1.3' });
+    made = { cert, context };
   }
-  return { secureContext: made.context, ALPNProtocols: ['h2'] };
+  return { secureContext: made.context, ALPNProtocols: ['h2'], rejectUnauthorized: false };
 }
 
 /** Resolves when the connection is established, over TLS when the handshake is complete here. */
