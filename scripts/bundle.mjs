@@ -38,6 +38,11 @@ const PARTS = [
 /** Packages that are seldom needed: parts too, of which there is one each, for the sake of their classes. */
 const PACKAGES = ['jose', 'pkijs', 'asn1js', 'ws'];
 
+/** Modules of Node.js that are loaded when they are used first: most processes never do. */
+const LATER = ['fs/promises', 'tls', 'zlib'];
+/** Parts of packages that we do not use, and that load what is in LATER, as importer and import. */
+const UNUSED = [['prom-client/index.js', './lib/pushgateway']];
+
 const WORKERS = [
   join(dist, 'server/auth/password-worker.js'),
   join(dist, 'env/node/file-writer.js'),
@@ -57,6 +62,29 @@ const apart = {
   },
 };
 
+const unused = {
+  name: 'unused',
+  resolveId(id, importer) {
+    const isUnused = UNUSED.some(([from, part]) => importer?.endsWith(from) && id === part);
+    return isUnused ? '\0unused' : undefined;
+  },
+  load(id) {
+    return id === '\0unused' ? 'module.exports = undefined;' : undefined;
+  },
+};
+
+/** Instead of at the head of the file, `require` is called where the module's names are used. */
+function loadedLater(text) {
+  return LATER.reduce((changed, id) => {
+    const name = `node_${id.replace('/', '_')}`;
+    const head = `let ${name} = require("node:${id}");`;
+    if (!changed.includes(head)) return changed;
+    return changed
+      .replaceAll(`${name}.`, `${name}().`)
+      .replace(head, `const ${name} = () => require("node:${id}");`);
+  }, text);
+}
+
 /** Writes one file, with what `change` makes of its text, and returns it. */
 async function bundle(input, change = (text) => text) {
   const made = await rolldown({
@@ -64,7 +92,7 @@ async function bundle(input, change = (text) => text) {
     platform: 'node',
     // Native code, and optional: it is looked for when it is needed.
     external: ['ffi-rs', 'node-unix-socket', 'bufferutil', 'utf-8-validate'],
-    plugins: [apart],
+    plugins: [apart, unused],
     transform: { define: { PACKAGE_VERSION: JSON.stringify(version) } },
   });
   const {
@@ -81,7 +109,7 @@ async function bundle(input, change = (text) => text) {
     charset: 'ascii',
   });
   await made.close();
-  const text = change(chunk.code);
+  const text = loadedLater(change(chunk.code));
   if (/[^\0-\x7f]/.test(text)) throw new Error(`${input}: not everything is ASCII`);
   const fileName = `${basename(input, '.js')}.js`;
   writeFileSync(join(target, fileName), text);

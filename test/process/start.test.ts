@@ -115,6 +115,47 @@ describeWith('the code that is kept beside a command', [serverUnderTest()], () =
   });
 });
 
+/** Prints the modules of Node.js that are loaded, at SIGUSR2, and starts of programs. */
+const TELL_LOADED = `const { writeSync } = require('node:fs');
+const childProcess = require('node:child_process');
+const { spawn } = childProcess;
+let starts = 0;
+childProcess.spawn = (...given) => {
+  starts++;
+  return spawn(...given);
+};
+process.on('SIGUSR2', () => {
+  const native = process.moduleLoadList.filter((name) => name.startsWith('NativeModule '));
+  const told = JSON.stringify([starts, ...native.map((name) => name.slice(13))]);
+  writeSync(2, '\\nLOADED ' + told + '\\n');
+});`;
+
+describeWith('a member that is ready', [serverUnderTest()], () => {
+  const directory = temporaryDirectory();
+  afterAll(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
+
+  test.each(['first', 'second'])('has loaded little at its %s start', async () => {
+    const teller = join(directory, 'teller.cjs');
+    writeFileSync(teller, TELL_LOADED);
+    const flags = flagsOf(directory, await freeAddresses());
+    const member = [process.execPath, '--require', teller, join(BIN, 'tetcd.js'), ...flags];
+    const server = new ServerProcess('tetcd', member);
+    try {
+      await server.line(READY, TIMEOUT_MS);
+      process.kill(server.pid!, 'SIGUSR2');
+      const line = await server.line(/LOADED /, TIMEOUT_MS);
+      const [starts, ...loaded] = JSON.parse(line.slice(line.indexOf('[')));
+      // Locks: of the database, of the log, and of the file of the next defragmentation.
+      expect(starts).toBeLessThanOrEqual(3);
+      expect(loaded).toContain('net');
+      for (const name of ['fs/promises', 'https', 'tls', 'zlib'])
+        expect(loaded).not.toContain(name);
+    } finally {
+      await server.end('SIGTERM');
+    }
+  });
+});
+
 /** Prints the CPU time of the process in microseconds, when it ends. */
 const TELL_CPU = `process.on('exit', () => {
   const { user, system } = process.cpuUsage();

@@ -14,8 +14,6 @@ interface MetricsPageParts {
   readonly render: () => Promise<string>;
 }
 
-const gzipped = promisify(gzip);
-
 export class MetricsPage {
   readonly #parts: MetricsPageParts;
 
@@ -31,7 +29,7 @@ export class MetricsPage {
     try {
       const text = await render();
       const compresses = acceptsGzip(request);
-      const body = compresses ? await gzipped(text) : Buffer.from(text);
+      const body = compresses ? await promisify(gzip)(text) : Buffer.from(text);
       response.writeHead(200, {
         ...(compresses ? { 'Content-Encoding': 'gzip' } : {}),
         'Content-Type': `${CONTENT_TYPE}; escaping=${escapingFor(request)}`,
