@@ -220,6 +220,8 @@ export interface DatabaseStatistics {
 export interface DatabaseOptions {
   /** Neither creates, locks nor writes; the caller makes sure that there is no other writer. */
   readonly readOnly?: boolean;
+  /** The file is not created where it is missing or empty: NOT_FOUND, or CORRUPT. */
+  readonly mustExist?: boolean;
   /** Of a new file: 512 to 65536, a power of two; default 4096. A file's own wins. */
   readonly pageSize?: number;
   /** Bound of the page cache; default 64 MiB. */

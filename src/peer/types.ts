@@ -69,7 +69,7 @@ export interface PeerResponse {
 export interface OutgoingSnapshot {
   /** Bytes of the file. */
   readonly size: number;
-  /** The file from its beginning; each piece belongs to the receiver. */
+  /** The file from its beginning; a piece is the reader's until it requests the next. */
   chunks(): AsyncIterable<Uint8Array>;
   /** Releases it; called once, after success and failure. */
   close(): void;

@@ -238,6 +238,13 @@ invariant(
   'what is in flight to a follower can be sent again',
 );
 
+/**
+ * A received database is written in pieces of so many bytes; up to two of them are in memory. Pieces of the
+ * network are gathered for one, at most so many, since small ones take more memory than they have bytes.
+ */
+export const RECEIVED_WRITE_BYTES: number = 1024 * 1024;
+export const RECEIVED_WRITE_PIECES = 64;
+
 /** Concurrent snapshots to other members; etcd's bound. Reached: raft retries later. */
 export const SNAPSHOTS_IN_FLIGHT_MAX = 16;
 

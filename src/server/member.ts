@@ -233,6 +233,7 @@ export class Member implements MemberLife {
       parts.snapshotter.stop(),
       parts.peers.stop(),
     ]);
+    await parts.transfer.close();
     loop.writeCommit();
     loop.stop();
     closed.push(...(await Promise.allSettled([parts.wal.close(), traced])));

@@ -116,6 +116,8 @@ export class MemberParts {
   readonly observers: readonly CallObserver[];
   /** Keeps the database file in memory, if one is given. */
   readonly memoryLock: MemoryLock | undefined;
+  /** Options of every backend: the first one, and those of other members' databases. */
+  readonly storeOptions: StoreOptions;
 
   // Read from disk by `boot/`.
   readonly directory: DataDirectory;
@@ -193,6 +195,7 @@ export class MemberParts {
     this.tracing = materials.tracer;
     this.observers = materials.observers;
     this.memoryLock = options.memoryLock;
+    this.storeOptions = materials.storeOptions;
 
     this.directory = booted.directory;
     this.wal = booted.wal;
@@ -213,6 +216,7 @@ export class MemberParts {
     this.slow = new SlowRequests(slowParts);
     this.raft = new RaftState(this);
     this.reports = new RaftReports(this);
+    this.transfer = new SnapshotTransfer(this);
     this.store = this.#createStore(materials);
     this.loop = new ReadyLoop(this);
     this.reads = new ReadIndexQueue(this);
@@ -220,8 +224,6 @@ export class MemberParts {
     this.appliedWaits = new AppliedWaits(this);
     this.leadership = new Leadership(this);
     this.ticker = new Ticker(this);
-
-    this.transfer = new SnapshotTransfer(this);
     this.snapshotter = new Snapshotter(this);
 
     this.membership = new OwnMembership(this);
@@ -256,12 +258,12 @@ export class MemberParts {
     });
   }
 
-  #createStore({ booted, storeOptions, life }: MemberMaterials): StateMachineOwner {
-    const { config, env, log, metrics, reports, slow } = this;
+  #createStore({ booted, life }: MemberMaterials): StateMachineOwner {
+    const { config, env, log, metrics, reports, slow, transfer } = this;
     const host = new ApplyHost(this);
     const authEvents = new AuthEvents(this);
     return new StateMachineOwner({
-      ...{ config, env, log, metrics, booted, storeOptions },
+      ...{ config, env, log, metrics, booted, transfer },
       ...{ host, authEvents, reports, life, slow },
     });
   }

@@ -22,7 +22,7 @@ export {
 export { Backend, type BackendOptions } from './backend/backend.ts';
 
 export type { CommitTook } from './backend/batch-commit.ts';
-export { CommittedView } from './backend/committed-view.ts';
+export { type BackendSnapshot, CommittedView } from './backend/committed-view.ts';
 
 export { DatabaseCopy } from './backend/database-copy.ts';
 export {
@@ -52,7 +52,7 @@ export {
   planMigration,
   readStorageVersion,
 } from './schema/migration.ts';
-export { checkReceivedDatabase } from './schema/received-database.ts';
+export { checkReceivedBuckets } from './schema/received-database.ts';
 export { Restore } from './schema/restore.ts';
 export { RowGate } from './schema/row-gate.ts';
 export { BUCKET, BUCKET_NAMES, type BucketId, META_KEY, uint64Bytes } from './schema/schema.ts';

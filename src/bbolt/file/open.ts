@@ -1,7 +1,7 @@
 // Opening: the lock, the meta pages, the free pages.
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
-import { type DiskFile, OPEN_MODES } from '../../env/index.ts';
+import { type DiskFile, OPEN_MODES, type OpenMode } from '../../env/index.ts';
 import type { BucketVisitor, Database, DatabaseOptions } from '../api.ts';
 import {
   PAGE_CACHE_BYTES_DEFAULT,
@@ -28,9 +28,9 @@ import { Pager } from './pager.ts';
 import { LockedFile } from './spare-file.ts';
 
 /**
- * Opens the database file, creating it if it is missing (unless `readOnly`). LOCKED if another
- * process has it open for writing; CORRUPT, naming file and page, if it is none or is damaged;
- * NOT_FOUND if `readOnly` and missing; INVALID_ARGUMENT for a wrong option.
+ * Opens the database file, creating it if it is missing (unless `readOnly` or `mustExist`). LOCKED if
+ * another process has it open for writing; CORRUPT, naming file and page, if it is none or is damaged;
+ * NOT_FOUND if it is missing and not created; INVALID_ARGUMENT for a wrong option.
  */
 export async function openDatabase(
   env: BboltEnv,
@@ -39,19 +39,24 @@ export async function openDatabase(
 ): Promise<Database> {
   checkOptions(options);
   const readOnly = options.readOnly === true;
-  const mode = readOnly ? OPEN_MODES.READ : OPEN_MODES.OPEN_OR_CREATE;
+  const mustExist = options.mustExist === true;
   const spare = takeSpare(path, options);
-  const file = spare ?? (await env.disk.open(path, mode, options.permissions ?? 0o600));
+  const file = spare ?? (await env.disk.open(path, modeOf(options), options.permissions ?? 0o600));
   try {
     if (!readOnly) {
       if (spare === undefined) await file.lock();
-      if (isUnfinished(file, options)) await createDatabase(env, file, options);
+      if (!mustExist && isUnfinished(file, options)) await createDatabase(env, file, options);
     }
     return await openFile(env, file, options);
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+function modeOf({ readOnly, mustExist }: DatabaseOptions): OpenMode {
+  if (readOnly === true) return OPEN_MODES.READ;
+  return mustExist === true ? OPEN_MODES.WRITE : OPEN_MODES.OPEN_OR_CREATE;
 }
 
 function takeSpare(path: string, { spare, readOnly }: DatabaseOptions): DiskFile | undefined {

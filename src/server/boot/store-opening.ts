@@ -16,8 +16,9 @@ import type { DataDirectory } from '../../offline/index.ts';
 import type { raftpb } from '../../protocol/index.ts';
 import {
   Backend,
+  type BackendSnapshot,
   type CommitTook,
-  checkReceivedDatabase,
+  checkReceivedBuckets,
   checkStorageVersion,
   KvStore,
   Restore,
@@ -61,12 +62,14 @@ function minLeaseTtlSec(config: ServerConfig): number {
 
 /**
  * Opens (or creates) the file at `path`, locks and reads it. `received` is the snapshot of a file from
- * another member: from the next commit on it has that index.
+ * another member: from the next commit on it has that index. `inspect` gets the buckets before the first
+ * row.
  */
 export async function openStore(
   options: StoreOptions,
   path: string,
   received?: SnapshotPosition,
+  inspect?: (snapshot: BackendSnapshot) => void,
 ): Promise<Store> {
   const { config, env } = options;
   const restore = new Restore(minLeaseTtlSec(config), config.featureGates.enabled.LeaseCheckpoint);
@@ -84,7 +87,10 @@ export async function openStore(
       ...(received === undefined ? {} : { received }),
     },
     restore.rows,
-    (snapshot) => restore.inspect(snapshot),
+    (snapshot) => {
+      restore.inspect(snapshot);
+      inspect?.(snapshot);
+    },
   );
   try {
     await restore.rows.finish(new Slices(env));
@@ -128,21 +134,23 @@ export function recoverCluster(
 }
 
 /**
- * Checks a snapshot of another member completely before raft gets it: the database at `path`, its
- * membership, and the v2 store of `.snap` files. CORRUPT, MALFORMED or UNSUPPORTED, naming the cause, if
- * this member could not serve them.
+ * Opens a snapshot of another member, and so reads it whole, before raft gets it: the database at `path`,
+ * which is not changed, its membership, and the v2 store of `.snap` files. CORRUPT, MALFORMED or
+ * UNSUPPORTED, naming the cause, if this member could not serve them.
  */
-export async function checkReceived(
-  { env, config }: Pick<StoreOptions, 'env' | 'config'>,
+export function openReceived(
+  options: StoreOptions,
   path: string,
   snapshot: raftpb.Snapshot,
   member: { readonly memberId: bigint; readonly clusterId: bigint },
-): Promise<void> {
+): Promise<Store> {
   const { index = 0, term = 0 } = snapshot.metadata ?? {};
   const base: Base = { index, term, v2: snapshot.data };
   readV2Store(snapshot.data);
+  const { config } = options;
   const limits = { clusterId: member.clusterId, maxLearners: config.maxLearners };
-  await checkReceivedDatabase(env, path, { index, term }, (rows) => {
+  return openStore(options, path, base, (rows) => {
+    checkReceivedBuckets(rows, path, base);
     const backend = {
       get: rows.get.bind(rows),
       entries: rows.entries.bind(rows),
@@ -164,15 +172,6 @@ export function checkMembership(config: ServerConfig, cluster: Cluster, memberId
     );
   }
   checkMaxClusterVersion(cluster.version, config.maxClusterVersion);
-}
-
-/** Opens the database received with the snapshot at `base`. */
-export function openReceived(
-  options: StoreOptions,
-  directory: DataDirectory,
-  { index, term }: Base,
-): Promise<Store> {
-  return openStore(options, snapDatabasePath(directory.snap, index), { index, term });
 }
 
 /**
@@ -202,7 +201,7 @@ export async function takeReceivedDatabase(
     await present.backend.close();
     if (appliedIndex >= base.index) return false;
   }
-  const { backend } = await openReceived(options, directory, base);
+  const { backend } = await openStore(options, received, base);
   try {
     await adoptReceived(backend, directory);
   } finally {

@@ -24,9 +24,10 @@ import {
 } from '../../store/index.ts';
 import type { Wal } from '../../wal/index.ts';
 import type { Booted } from '../boot/boot.ts';
-import type { Store, StoreOptions } from '../boot/store-opening.ts';
+import type { Store } from '../boot/store-opening.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { adoptSnapshot } from '../snapshot/snapshot-install.ts';
+import type { SnapshotTransfer } from '../snapshot/snapshot-transfer.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { SlowRequests } from '../telemetry/slow-requests.ts';
@@ -41,8 +42,7 @@ interface StateMachineOwnerParts {
   readonly booted: Booted;
   readonly host: StateMachineHost;
   readonly authEvents: AuthHost;
-  /** Options of every backend, the one of a snapshot included. */
-  readonly storeOptions: StoreOptions;
+  readonly transfer: Pick<SnapshotTransfer, 'takeStore'>;
   readonly slow: Pick<SlowRequests, 'endEntry'>;
   readonly reports: Pick<RaftReports, 'acceptApplied' | 'acceptInstalled'>;
   readonly life: { fail(error: unknown): void };
@@ -108,8 +108,8 @@ export class StateMachineOwner {
   }
 
   /**
-   * The log has the record of a leader's snapshot, whose database is stored next to the open one. No entry
-   * is applied until it is installed.
+   * The log has the record of a leader's snapshot, whose database is stored and open. No entry is applied
+   * until it is installed.
    */
   install(snapshot: raftpb.Snapshot): void {
     // In this turn: the log may complete entries after the snapshot, which must wait.
@@ -123,7 +123,7 @@ export class StateMachineOwner {
   }
 
   async #install(snapshot: raftpb.Snapshot): Promise<void> {
-    const { log, metrics, storeOptions, booted, reports, authEvents } = this.#parts;
+    const { config, log, metrics, booted, reports, authEvents, transfer } = this.#parts;
     if (this.#stopped) return;
     const index: LogIndex = snapshot.metadata?.index ?? 0;
     metrics.server.snapshotInstalls.value++;
@@ -136,7 +136,7 @@ export class StateMachineOwner {
     if (failpoints.active !== undefined) await failpoints.active.hold('applyBeforeOpenSnapshot');
     const { store, cluster, confState } = await adoptSnapshot(
       {
-        ...storeOptions,
+        config,
         directory: booted.directory,
         clusterId: booted.clusterId,
         prepare: (received) => {
@@ -146,6 +146,7 @@ export class StateMachineOwner {
         },
       },
       snapshot,
+      transfer.takeStore(index),
     );
     if (this.#stopped) {
       await store.backend.close();

@@ -12,9 +12,10 @@ import type { raftpb } from '../../protocol/index.ts';
 import { AlarmStore, META_KEY } from '../../store/index.ts';
 import { uint64Bytes } from '../../store/schema/schema.ts';
 import {
-  checkReceived,
+  openReceived,
   openStore,
   recoverCluster,
+  type Store,
   type StoreOptions,
 } from '../boot/store-opening.ts';
 import { peerUrlOf, SimCluster, type SimHost } from '../testing/sim-cluster.fixture.ts';
@@ -91,16 +92,20 @@ async function receiveOn(
     onBackendDiskFull: (error) => expect.unreachable(String(error)),
     onBackendCommit: () => undefined,
   };
+  let received: Store;
   try {
-    await checkReceived(options, path, snapshot, sent.member);
+    received = await openReceived(options, path, snapshot, sent.member);
   } catch (error) {
     expect(error).not.toBeInstanceOf(InvariantError);
     expect(env.disk.contentOf(path)).toEqual(database);
     return error instanceof Error ? error.message : String(error);
   }
   const { clusterId } = sent.member;
-  const installing = { ...options, directory: DIRECTORY, clusterId, prepare: () => undefined };
-  const { store } = await adoptSnapshot(installing, snapshot);
+  const installing = {
+    ...{ config: CONFIG, directory: DIRECTORY, clusterId },
+    prepare: () => undefined,
+  };
+  const { store } = await adoptSnapshot(installing, snapshot, received);
   new AlarmStore(store.backend);
   await store.backend.close();
   const again = await openStore(options, DIRECTORY.database);

@@ -4,15 +4,15 @@
 // the snapshot's index is exactly the one in the file: it may be newer than raft's, never older. During the
 // transfer, and some time after, raft's log is not compacted, since the receiver needs later entries.
 //
-// Receiving: the file is received and synced under a temporary name, checked completely together with the
-// v2 store in the message (`checkReceived`), then renamed to `<index>.snap.db`, before raft gets the
-// message: once raft has a snapshot, it must be installed.
+// Receiving: the file is received and synced under a temporary name, opened, which reads and checks it
+// completely together with the v2 store in the message (`openReceived`), then renamed to `<index>.snap.db`,
+// before raft gets the message: once raft has a snapshot, it must be installed. It stays open until then.
 // An interrupted transfer, or a file that could not be served, leaves nothing behind. A file that raft has
 // accepted is not touched until it is installed, even if others arrive: the same snapshot may be sent again
 // by a sender that got no response, and another leader may send a later one.
 
 import { ERROR_CODES, hasCode, invariant, type LogIndex, TetcdError } from '../../base/index.ts';
-import { type Env, OPEN_MODES } from '../../env/index.ts';
+import { type DiskFile, type Env, OPEN_MODES } from '../../env/index.ts';
 import { formatId, writeV2Store } from '../../membership/index.ts';
 import type { DataDirectory } from '../../offline/index.ts';
 import type { OutgoingSnapshot } from '../../peer/index.ts';
@@ -20,20 +20,25 @@ import type { raftpb } from '../../protocol/index.ts';
 import type { RawNode } from '../../raft/index.ts';
 import type { Backend, DatabaseCopy } from '../../store/index.ts';
 import { removeSnapDatabases, snapDatabasePath } from '../../wal/index.ts';
-import { checkReceived } from '../boot/store-opening.ts';
-import type { ServerConfig } from '../config/index.ts';
-import { SNAPSHOT_RELEASE_DELAY_MS, SNAPSHOTS_IN_FLIGHT_MAX } from '../limits.ts';
+import { openReceived, type Store, type StoreOptions } from '../boot/store-opening.ts';
+import {
+  RECEIVED_WRITE_BYTES,
+  RECEIVED_WRITE_PIECES,
+  SNAPSHOT_RELEASE_DELAY_MS,
+  SNAPSHOTS_IN_FLIGHT_MAX,
+} from '../limits.ts';
 import { asError, type Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
 interface SnapshotTransferParts {
   readonly memberId: bigint;
   readonly clusterId: bigint;
-  readonly config: ServerConfig;
   readonly env: Env;
   readonly log: Logger;
   readonly directory: DataDirectory;
   readonly metrics: Pick<ServerMetrics, 'disk' | 'v2Store'>;
+  /** Options of the received databases. */
+  readonly storeOptions: StoreOptions;
   /** Read for the backend each time: a snapshot replaces it. */
   readonly store: { readonly machine: { readonly backend: Backend } };
   readonly peers: {
@@ -53,10 +58,13 @@ export class SnapshotTransfer {
   /** Transfers in progress, and receivers that may still need the log as it is. */
   #held = 0;
   #stopped = false;
-  /** Index of the newest stored snapshot. */
-  #storedIndex: LogIndex = 0;
-  /** Snapshots that raft has accepted and that are not installed yet. */
-  readonly #taken = new Set<LogIndex>();
+  /** The newest stored snapshot, until raft has accepted or ignored it. */
+  #stored: { readonly index: LogIndex; readonly store: Store } | undefined;
+  /**
+   * Snapshots that raft has accepted and that are not installed yet, with their databases until the
+   * installation takes them.
+   */
+  readonly #taken = new Map<LogIndex, Store | undefined>();
   #receiving: Promise<unknown> = Promise.resolve();
 
   constructor(parts: SnapshotTransferParts) {
@@ -122,7 +130,7 @@ export class SnapshotTransfer {
     };
     log.info('sending merged snapshot', fields);
     const snapshot = { data, metadata: { confState, index, term } };
-    const outgoing = { size: copy.size, chunks: () => ownChunks(copy), close: () => copy.close() };
+    const outgoing = { size: copy.size, chunks: () => copy.chunks(), close: () => copy.close() };
     const arrived = await peers.transport.sendSnapshot({ ...message, snapshot }, outgoing);
     if (arrived) log.info('sent merged snapshot', fields);
     else log.warn('failed to send merged snapshot', fields);
@@ -136,16 +144,44 @@ export class SnapshotTransfer {
   handOver(message: raftpb.Message, step: () => void): boolean {
     const { node } = this.#parts;
     const index = message.snapshot?.metadata?.index ?? 0;
-    if (index > node.basicStatus().commit && index !== this.#storedIndex) return false;
     const isNew = index > node.basicStatus().commit;
+    const stored = this.#stored;
+    if (isNew && index !== stored?.index) return false;
     step();
-    if (isNew && node.basicStatus().commit >= index) this.#taken.add(index);
+    if (isNew && node.basicStatus().commit >= index) {
+      this.#taken.set(index, stored?.store);
+      this.#stored = undefined;
+    } else if (index === stored?.index) {
+      this.#dropStored();
+    }
     return true;
+  }
+
+  /** The open database of a snapshot that raft has accepted, for its installation; asked for once. */
+  takeStore(index: LogIndex): Store {
+    const store = this.#taken.get(index);
+    invariant(store !== undefined, 'a snapshot that raft has accepted is stored');
+    this.#taken.set(index, undefined);
+    return store;
   }
 
   /** The snapshot at `index` is installed, so that earlier ones are obsolete. */
   acceptInstalled(index: LogIndex): void {
-    for (const taken of this.#taken) if (taken <= index) this.#taken.delete(taken);
+    for (const [taken, store] of this.#taken) {
+      if (taken > index) continue;
+      invariant(
+        store === undefined,
+        'snapshots are installed in the order in which raft takes them',
+      );
+      this.#taken.delete(taken);
+    }
+  }
+
+  /** Raft needs it no more, and will not ask for it. */
+  #dropStored(): void {
+    const stored = this.#stored;
+    this.#stored = undefined;
+    if (stored !== undefined) void closeUnused(stored.store);
   }
 
   /** See `PeerHost.storeSnapshot`; one at a time. */
@@ -156,7 +192,7 @@ export class SnapshotTransfer {
   }
 
   async #store(message: raftpb.Message, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const { config, env, directory, metrics, log, node } = this.#parts;
+    const { env, directory, metrics, log, node } = this.#parts;
     const { snapshot } = message;
     const index = snapshot?.metadata?.index ?? 0;
     if (snapshot === undefined || index === 0)
@@ -167,56 +203,109 @@ export class SnapshotTransfer {
     }
     const began = env.clock.monotonicMs();
     const temporary = `${directory.snap}/tmp-${index}.snap.db`;
-    let size = 0;
+    let received: Received | undefined;
     try {
-      size = await this.#write(temporary, body);
-      await checkReceived({ env, config }, temporary, snapshot, this.#parts);
+      received = await this.#receive(temporary, snapshot, body);
+      if (this.#stopped) throw new TetcdError(ERROR_CODES.CLOSED, 'the member stops');
       // Raft may have reached the index since, by appends or by the same snapshot.
       if (index <= node.basicStatus().commit) {
+        await closeUnused(received.store);
         await env.disk.remove(temporary);
         return;
       }
-      await env.disk.rename(temporary, snapDatabasePath(directory.snap, index));
-      await env.disk.syncDirectory(directory.snap);
+      await received.store.backend.rename(snapDatabasePath(directory.snap, index));
     } catch (error) {
+      if (received !== undefined) await closeUnused(received.store);
       await env.disk.remove(temporary).catch(() => undefined);
       throw error;
     }
-    this.#storedIndex = index;
+    this.#dropStored();
+    this.#stored = { index, store: received.store };
     // Databases of earlier snapshots that raft ignored.
-    await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken));
+    await removeSnapDatabases(env.disk, directory.snap, Math.min(index, ...this.#taken.keys()));
     metrics.disk.snapDbSaveSeconds.observe((env.clock.monotonicMs() - began) / 1000);
-    log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: size });
+    log.info('saved database snapshot to disk', { 'snapshot-index': index, bytes: received.size });
   }
 
-  async #write(path: string, body: AsyncIterable<Uint8Array>): Promise<number> {
-    const { env, metrics } = this.#parts;
+  /** Writes the file, and opens it while it is being synced; rejects unless both succeed. */
+  async #receive(
+    path: string,
+    snapshot: raftpb.Snapshot,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<Received> {
+    const { env, storeOptions } = this.#parts;
     const file = await env.disk.open(path, OPEN_MODES.OPEN_OR_CREATE);
+    let store: Store | undefined;
     try {
-      await file.truncate(0);
-      let position = 0;
-      for await (const chunk of body) {
-        await file.write([chunk], position);
-        position += chunk.length;
-      }
-      const began = env.clock.monotonicMs();
-      await file.sync();
-      metrics.disk.snapDbFsyncSeconds.observe((env.clock.monotonicMs() - began) / 1000);
-      return position;
+      const size = await writeAll(file, body);
+      const synced = this.#sync(file);
+      synced.catch(() => undefined);
+      store = await openReceived(storeOptions, path, snapshot, this.#parts);
+      await synced;
+      return { size, store };
+    } catch (error) {
+      if (store !== undefined) await closeUnused(store);
+      throw error;
     } finally {
       await file.close();
     }
   }
 
-  /** Nothing more is sent or reported. */
+  async #sync(file: DiskFile): Promise<void> {
+    const { env, metrics } = this.#parts;
+    const began = env.clock.monotonicMs();
+    await file.sync();
+    metrics.disk.snapDbFsyncSeconds.observe((env.clock.monotonicMs() - began) / 1000);
+  }
+
+  /** Nothing more is sent, stored or reported. */
   stop(): void {
     this.#stopped = true;
   }
+
+  /** Nothing arrives or is installed any more: closes what was received for that. */
+  async close(): Promise<void> {
+    invariant(this.#stopped, 'a transfer stops before it is closed');
+    await this.#receiving;
+    const stores = [this.#stored?.store, ...this.#taken.values()];
+    this.#stored = undefined;
+    this.#taken.clear();
+    for (const store of stores) if (store !== undefined) await closeUnused(store);
+  }
 }
 
-/** Copies each chunk: a database copy reuses its buffers, a stream keeps the arrays it gets. */
-async function* ownChunks(copy: DatabaseCopy): AsyncIterable<Uint8Array> {
-  for await (const chunk of copy.chunks()) yield chunk.slice();
+/** A received database, open and durable. */
+interface Received {
+  readonly size: number;
+  readonly store: Store;
+}
+
+/** Writes the body from the beginning of the file on: its size. One write is under way while more arrives. */
+async function writeAll(file: DiskFile, body: AsyncIterable<Uint8Array>): Promise<number> {
+  await file.truncate(0);
+  let position = 0;
+  let pieces: Uint8Array[] = [];
+  let held = 0;
+  let writing: Promise<void> = Promise.resolve();
+  for await (const piece of body) {
+    pieces.push(piece);
+    held += piece.length;
+    if (held < RECEIVED_WRITE_BYTES && pieces.length < RECEIVED_WRITE_PIECES) continue;
+    await writing;
+    writing = file.write(pieces, position);
+    writing.catch(() => undefined);
+    position += held;
+    pieces = [];
+    held = 0;
+  }
+  await writing;
+  if (held > 0) await file.write(pieces, position);
+  return position + held;
+}
+
+/** Closes a database that nothing has read or changed since it was opened. */
+async function closeUnused({ backend }: Store): Promise<void> {
+  await backend.close().catch(() => undefined);
 }
 
 async function readToEnd(body: AsyncIterable<Uint8Array>): Promise<void> {

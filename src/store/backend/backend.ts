@@ -145,7 +145,8 @@ export class Backend {
     inspect: (snapshot: BackendSnapshot) => void,
   ): Promise<Backend> {
     const visit = visitorsOf({ path, received: options.received, inspect, rows });
-    const db = await openDatabase(env, path, { ...settingsOf(options), visit });
+    const mustExist = options.received !== undefined;
+    const db = await openDatabase(env, path, { ...settingsOf(options), mustExist, visit });
     try {
       return new Backend(env, db, options);
     } catch (error) {

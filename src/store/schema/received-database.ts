@@ -1,42 +1,22 @@
-// The check of a database file from another member, before it is used.
+// What a database file of another member must hold before it is used, besides what any file must.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
-import { openDatabase } from '../../bbolt/index.ts';
-import type { Env } from '../../env/index.ts';
 import type { BackendSnapshot } from '../backend/committed-view.ts';
-import { readCount, type SnapshotPosition, visitorsOf } from '../backend/file-pass.ts';
+import { readCount, type SnapshotPosition } from '../backend/file-pass.ts';
 import { readAlarms } from './alarm-store.ts';
-import { Restore } from './restore.ts';
-import { RowGate } from './row-gate.ts';
 import { BUCKET, META_KEY } from './schema.ts';
 
 /**
- * Reads the whole file at `path`, which came with the snapshot at `position`, without changing it.
- * `inspect` gets the buckets that are read elsewhere. CORRUPT, MALFORMED or UNSUPPORTED, naming the
- * cause, if this release could not serve the file.
+ * Reads the buckets that `Restore` does not: alarms, and the index, which must be that of the snapshot
+ * at `position` that the file at `path` came with. CORRUPT, naming the cause, if it could not be served.
  */
-export async function checkReceivedDatabase(
-  env: Env,
+export function checkReceivedBuckets(
+  snapshot: BackendSnapshot,
   path: string,
   position: SnapshotPosition,
-  inspect: (snapshot: BackendSnapshot) => void,
-): Promise<void> {
-  const restore = new Restore(1);
-  const gate = new RowGate();
-  const visit = visitorsOf({
-    path,
-    received: position,
-    inspect: (snapshot) => {
-      checkIndex(snapshot, path, position);
-      restore.inspect(snapshot);
-      readAlarms(snapshot);
-      inspect(snapshot);
-    },
-    rows: { row: gate.accept.bind(gate) },
-  });
-  // Read-only, so that an empty file is not initialized as a database.
-  const database = await openDatabase(env, path, { visit, readOnly: true });
-  await database.close();
+): void {
+  checkIndex(snapshot, path, position);
+  readAlarms(snapshot);
 }
 
 /** The index inside is that of the snapshot. Releases up to 3.4 do not write it for every entry. */
