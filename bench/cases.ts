@@ -11,6 +11,8 @@ import { load, MeasuredServer, type PreparedDirectories } from './servers.ts';
 export interface Sizes {
   readonly warmUpMs: number;
   readonly measureMs: number;
+  /** How long the puts to a process are measured that has just started. */
+  readonly coldMs: number;
   /** Keys in the directory of most cases. */
   readonly keysFew: number;
   /** Keys in the large directory, and its changes of one revision each. */
@@ -44,7 +46,7 @@ export interface Sizes {
 
 export const CANONICAL: Sizes = {
   ...{ warmUpMs: 1_500, measureMs: 4_000, keysFew: 10_000, keysMany: 1_000_000 },
-  keysSome: 100_000,
+  ...{ keysSome: 100_000, coldMs: 200 },
   ...{
     changes: 110_000,
     back: 100_000,
@@ -61,7 +63,7 @@ export const CANONICAL: Sizes = {
 export const SMALL: Sizes = {
   ...{ warmUpMs: 50, measureMs: 200, keysFew: 2_000, keysMany: 3_000, changes: 200, back: 100 },
   ...{ watchers: 20, events: 20, putsPerSecond: 200, quietMs: 50, missed: 300, failovers: 1 },
-  ...{ quietMsLarge: 50, keysSome: 1_000 },
+  ...{ quietMsLarge: 50, keysSome: 1_000, coldMs: 100 },
   ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
   officialRequests: 400,
 };
@@ -168,6 +170,36 @@ function unary(
     ...{ name, title, run: (program, context) => runUnaryCase(shape, program, context) },
     ...(goal === undefined ? {} : { goal }),
   };
+}
+
+/** The first puts to a process, by a loader that has practised on another one. */
+async function runColdPuts(
+  program: Program,
+  { directories, sizes, round }: Context,
+): Promise<Measurement> {
+  const prepared = await directories.get(program, sizes.keysFew, 0);
+  const copies = [directories.copy(prepared), directories.copy(prepared)] as const;
+  const practised = await MeasuredServer.start(program, copies[0]);
+  const server = await MeasuredServer.start(program, copies[1]);
+  try {
+    const result = await load({
+      ...{ kind: 'unary', workload: 'put', keys: sizes.keysFew, seed: round, back: 0 },
+      ...{ requests: 2 * sizes.keysFew, connections: 10, callsPerConnection: 10 },
+      ...{ endpoint: server.endpoint, pids: [server.pid] },
+      ...{ warmUpMs: 0, measureMs: sizes.coldMs },
+      practice: { endpoint: practised.endpoint, measureMs: sizes.warmUpMs },
+    });
+    return {
+      cpuUsPerRequest: result.serverCpuUs / result.requests,
+      loaderUsPerRequest: result.loaderCpuUs / result.requests,
+      requestsPerSecond: result.requests / result.seconds,
+      ...{ p50Ms: result.latency.p50Ms, p99Ms: result.latency.p99Ms },
+      maxMs: result.latency.maxMs,
+    };
+  } finally {
+    await Promise.all([practised.stop(), server.stop()]);
+    for (const copy of copies) directories.remove(copy);
+  }
 }
 
 const WATCH_CONNECTIONS = 10;
@@ -306,6 +338,12 @@ const cpu = (ratio: number) => ({ field: 'cpuUsPerRequest', ratio }) as const;
 
 export const CASES: readonly Case[] = [
   unary('put', 'Put 256 B, 100 clients', { workload: 'put', connections: 10, calls: 10 }, cpu(2.5)),
+  {
+    name: 'put-cold',
+    title: 'Put 256 B, 100 clients, a process that has just started',
+    goal: cpu(1),
+    run: runColdPuts,
+  },
   unary(
     'put-serial',
     'Put 256 B, one client, one at a time',

@@ -21,6 +21,8 @@ export type Job =
       readonly requests: number;
       readonly seed: number;
       readonly back: number;
+      /** A server that gets the same requests for so long before, so that the loader is warm. */
+      readonly practice?: Pick<UnaryOptions, 'endpoint' | 'measureMs'>;
     } & UnaryOptions)
   | ({ readonly kind: 'watch' } & WatchOptions)
   | ({ readonly kind: 'stall' } & Omit<StallOptions, 'revision'>)
@@ -71,6 +73,7 @@ async function run(job: Job): Promise<JobResult> {
   switch (job.kind) {
     case 'unary': {
       const workload = makeWorkload({ ...job, name: job.workload, revision });
+      if (job.practice !== undefined) await runUnary(workload, { ...job, ...job.practice });
       const result = await runUnary(workload, job);
       await checkRevision(job, revision, result.raised);
       return { kind: 'unary', ...result };
