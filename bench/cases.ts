@@ -399,7 +399,7 @@ export const CASES: readonly Case[] = [
   {
     name: 'boot',
     title: 'Start with a million keys',
-    goal: { field: 'seconds', ratio: 1 / 0.7 },
+    goal: { field: 'seconds', ratio: 1 / 0.4 },
     run: (program, context) =>
       runBoot(program, context, context.sizes.keysMany, context.sizes.changes),
   },
