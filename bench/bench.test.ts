@@ -53,7 +53,10 @@ describeWith('the bench on real etcd', [real35], () => {
   test('a few cases', { timeout: 120_000 }, () => tryOut(realProgram(need(real35)), few));
 });
 
-const OF_CLUSTERS = ['put-100', 'read-follower', 'failover', 'catch-up-snapshot', 'stall-hash'];
+const OF_CLUSTERS = [
+  ...['put-100', 'put-spread', 'read-follower', 'failover', 'hand-over'],
+  ...['catch-up-snapshot', 'stall-hash'],
+];
 const clusterCases = CLUSTER_CASES.filter((one) => OF_CLUSTERS.includes(one.name));
 
 describeWith('the bench of clusters, in small', [ours], () => {

@@ -4,7 +4,7 @@
 import { Cluster } from '../test/cluster/cluster.ts';
 import type { ClusterMember, Server } from '../test/cluster/cluster-member.ts';
 import { until } from '../test/cluster/until.ts';
-import { ApiClient } from '../test/helpers/api.ts';
+import { ApiClient, type Message } from '../test/helpers/api.ts';
 import type { Program } from '../test/helpers/member.ts';
 import type { Case, Context, Measurement } from './cases.ts';
 import { cpuMicroseconds } from './loader/process-stats.ts';
@@ -58,6 +58,8 @@ interface UnaryShape {
   readonly connections: number;
   readonly calls: number;
   readonly atFollower?: boolean;
+  /** The connections are spread over all members. */
+  readonly spread?: boolean;
 }
 
 function runUnaryCase(shape: UnaryShape, program: Program, context: Context): Promise<Measurement> {
@@ -71,6 +73,9 @@ function runUnaryCase(shape: UnaryShape, program: Program, context: Context): Pr
         ...{ kind: 'unary', workload: shape.workload, keys, seed: round, back },
         ...{ requests: Math.min(20_000, 2 * keys), endpoint: member.endpoint },
         pids: cluster.members.map((one) => one.pid),
+        ...(shape.spread
+          ? { others: cluster.members.filter((one) => one !== member).map((one) => one.endpoint) }
+          : {}),
         ...{ connections: shape.connections, callsPerConnection: shape.calls },
         ...{ warmUpMs: WARM_UP_TIMES * warmUpMs, measureMs },
       });
@@ -89,39 +94,45 @@ function runUnaryCase(shape: UnaryShape, program: Program, context: Context): Pr
 
 const ATTEMPT_EVERY_MS = 5;
 
-/** From the death of the leader to the first write that any of the others acknowledges. */
-async function firstWriteAfterDeath(cluster: Cluster): Promise<number> {
+/**
+ * From the end of the leader, killed or asked to stop, to the first write that any of the others acknowledges
+ * under a later term.
+ */
+async function firstWriteAfter(cluster: Cluster, end: 'kill' | 'stop'): Promise<number> {
   const leader = await cluster.leader();
+  const { term } = await leader.status();
   const others = cluster.members.filter((one) => one !== leader);
   const clients = others.map((one) => new ApiClient(one.endpoint));
   for (const client of clients) await client.must('KV/Put', { key: 'before' });
   const startedAt = performance.now();
-  const killed = leader.kill();
-  // New ones again and again: what was sent to the dead leader is not answered soon.
+  const ended = leader[end]();
+  // New ones again and again: what was sent to the old leader is not answered soon.
   let timer: NodeJS.Timeout | undefined;
   const ms = await new Promise<number>((resolve) => {
     timer = setInterval(() => {
       for (const client of clients) {
-        void client.call('KV/Put', { key: 'after' }).then(({ code }) => {
-          if (code === 0) resolve(performance.now() - startedAt);
+        void client.call('KV/Put', { key: 'after' }).then(({ message }) => {
+          const header = message?.['header'] as Message | undefined;
+          if (Number(header?.['raft_term'] ?? 0) > term) resolve(performance.now() - startedAt);
         });
       }
     }, ATTEMPT_EVERY_MS);
   });
   clearInterval(timer);
   for (const client of clients) client.close();
-  await killed;
+  await ended;
   await leader.restart();
   await cluster.caughtUp();
   return ms;
 }
 
-function runFailover(program: Program, { sizes }: Context): Promise<Measurement> {
+function runFailover(end: 'kill' | 'stop', program: Program, { sizes }: Context) {
   return withCluster({ program }, [], async (cluster) => {
     await fill(cluster, sizes.keysFew, 0);
     const times: number[] = [];
-    while (times.length < sizes.failovers) times.push(await firstWriteAfterDeath(cluster));
-    return { p50Ms: median(times), maxMs: Math.max(...times) };
+    while (times.length < sizes.failovers) times.push(await firstWriteAfter(cluster, end));
+    const measured: Measurement = { p50Ms: median(times), maxMs: Math.max(...times) };
+    return measured;
   });
 }
 
@@ -253,6 +264,12 @@ export const CLUSTER_CASES: readonly Case[] = [
     cpu(2),
   ),
   unary(
+    'put-spread',
+    'Put 256 B, 100 clients, at all members',
+    { workload: 'put', connections: 10, calls: 10, spread: true },
+    cpu(2),
+  ),
+  unary(
     'read-leader',
     'Linearizable Range of one key, at the leader',
     { workload: 'range-one', connections: 10, calls: 10 },
@@ -268,7 +285,13 @@ export const CLUSTER_CASES: readonly Case[] = [
     name: 'failover',
     title: 'Leader killed, to the first write',
     goal: { field: 'p50Ms', ratio: 1 },
-    run: runFailover,
+    run: (program, context) => runFailover('kill', program, context),
+  },
+  {
+    name: 'hand-over',
+    title: 'Leader asked to stop, to the first write',
+    goal: { field: 'p50Ms', ratio: 1 },
+    run: (program, context) => runFailover('stop', program, context),
   },
   {
     name: 'catch-up-log',

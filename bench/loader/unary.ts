@@ -7,6 +7,8 @@ import type { Target } from './target.ts';
 import type { Workload } from './workloads.ts';
 
 export interface UnaryOptions extends Target {
+  /** Of more members than the target: connections go to all of them in turn. */
+  readonly others?: readonly string[];
   /** Of the server, or of all members, for their CPU time. */
   readonly pids: readonly number[];
   readonly connections: number;
@@ -100,8 +102,10 @@ export async function runUnary(workload: Workload, options: UnaryOptions): Promi
     wake();
   };
   const connections: LoadConnection[] = [];
+  const endpoints = [options.endpoint, ...(options.others ?? [])];
   for (let i = 0; i < options.connections; i++) {
-    connections.push(await LoadConnection.open(options, workload.path, fail));
+    const target = { ...options, endpoint: endpoints[i % endpoints.length]! };
+    connections.push(await LoadConnection.open(target, workload.path, fail));
   }
   for (const connection of connections) {
     for (let i = 0; i < options.callsPerConnection; i++) new Caller(connection, shared).start();
