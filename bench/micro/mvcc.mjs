@@ -300,3 +300,33 @@ for (const [name, watchers, rangeOf] of [
     return bytes;
   });
 }
+
+{
+  const { view, txn, write } = openStore();
+  const value = new Uint8Array(100).fill(120);
+  const revisions = 1000;
+  for (let i = 0; i < revisions; i++) {
+    write(() => txn.put('/registry/5', value, 0, value.length, 0n));
+  }
+  const hub = new WatchHub(view.currentRev);
+  const target = new Uint8Array(revisions * 200);
+  let bytes = 0;
+  const sink = {
+    offer(_watcher, batch) {
+      bytes += batch.write(target, 0);
+      return true;
+    },
+    compacted() {},
+  };
+  const watchers = scaled(500);
+  const stream = new WatchStream(sink);
+  for (let i = 0; i < watchers; i++) {
+    const options = { key: '/registry/5', rangeEnd: '', noPut: false, noDelete: false };
+    const startRev = view.currentRev - revisions + 1 + (i % revisions);
+    hub.watch(stream, 0n, { ...options, startRev, withPrevious: false });
+  }
+  measure('500 watchers behind, each from another revision, per watcher', watchers, () => {
+    while (!hub.catchUp(view, undefined, 1000));
+    return bytes;
+  });
+}

@@ -3,7 +3,7 @@
 
 import { invariant, type Revision } from '../../base/index.ts';
 import type { ReadView } from '../eval/range.ts';
-import { EventBatch, type EventWindow } from './event-batch.ts';
+import { EventBatch, type EventWindow, GroupEvents } from './event-batch.ts';
 import type { WatchRange, WatchSet } from './watch-set.ts';
 import {
   NO_DELETE,
@@ -37,6 +37,8 @@ export class Dispatch {
   #encoded = 0;
   #watchers: readonly Watcher[] = [];
   #offered = 0;
+  #events: GroupEvents | undefined;
+  /** The last watcher's batch: the next one's is mostly the same. */
   #batch: EventBatch | undefined;
 
   /** Whether a window is being dispatched. */
@@ -110,6 +112,7 @@ export class Dispatch {
         this.#offered = 0;
         this.#changes = changes;
         this.#encoded = 0;
+        this.#events = undefined;
         this.#batch = undefined;
         return true;
       }
@@ -153,17 +156,16 @@ export class Dispatch {
     return left;
   }
 
-  /** The group's batch, or a separate one for a watcher that begins within the window. */
+  /** What is for a watcher: all events of its group, or fewer if it begins within the window. */
   #batchFor(watcher: Watcher): EventBatch | undefined {
-    const { mains } = this.#window;
     const withPrevious = (this.#variant & WITH_PREVIOUS) !== 0;
-    if (mains[this.#changes[0]!]! >= watcher.minRev) {
-      this.#batch ??= new EventBatch(this.#revision, this.#window, this.#changes, withPrevious);
-      return this.#batch;
+    this.#events ??= new GroupEvents(this.#window, this.#changes, withPrevious);
+    const first = this.#events.countBefore(watcher.minRev);
+    if (first === this.#changes.length) return undefined;
+    if (this.#batch?.first !== first) {
+      this.#batch = new EventBatch(this.#revision, this.#events, first);
     }
-    const own = this.#changes.filter((at) => mains[at]! >= watcher.minRev);
-    if (own.length === 0) return undefined;
-    return new EventBatch(this.#revision, this.#window, own, withPrevious);
+    return this.#batch;
   }
 }
 

@@ -188,76 +188,113 @@ function fieldLength(length: number): number {
   return length === 0 ? 0 : 1 + sizeOfUint(length) + length;
 }
 
-/** What one watcher is offered: some changes of a window, in order, all of them encoded. */
+/**
+ * The changes of a window that a group of watchers wants to see, in order, all of them encoded. Their events
+ * lie one after the other, copied together once: what a watcher is offered is the end of them.
+ */
+export class GroupEvents {
+  /** Numbers of the changes in the window, ascending; never empty. */
+  readonly changes: readonly number[];
+  readonly #window: EventWindow;
+  readonly #encoded: EncodedEvents;
+  #bytes: Uint8Array | undefined;
+  /** Where the event of each change begins in the bytes, and where the last one ends. */
+  #starts: readonly number[] = [];
+
+  constructor(window: EventWindow, changes: readonly number[], withPrevious: boolean) {
+    this.changes = changes;
+    this.#window = window;
+    this.#encoded = withPrevious ? window.withPrevious : window.plain;
+  }
+
+  /** How many of the changes are of revisions before this one. */
+  countBefore(main: Revision): number {
+    const { changes } = this;
+    const { mains } = this.#window;
+    let low = 0;
+    let high = changes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (mains[changes[middle]!]! < main) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#join();
+    return this.#bytes;
+  }
+
+  /** Offset in {@link bytes} of an event, or the end of the last one. */
+  startOf(index: number): number {
+    this.#bytes ??= this.#join();
+    return this.#starts[index]!;
+  }
+
+  #join(): Uint8Array {
+    const { buffers, offsets, lengths } = this.#encoded;
+    const { changes } = this;
+    const starts = [0];
+    let total = 0;
+    for (const change of changes) {
+      total += lengths[change]!;
+      starts.push(total);
+    }
+    this.#starts = starts;
+    const first = changes[0]!;
+    if (changes.length === 1) return slice(buffers[first]!, offsets[first]!, total);
+    const bytes = new Uint8Array(total);
+    let at = 0;
+    for (const change of changes) {
+      const length = lengths[change]!;
+      bytes.set(slice(buffers[change]!, offsets[change]!, length), at);
+      at += length;
+    }
+    return bytes;
+  }
+}
+
+function slice(bytes: Uint8Array, offset: number, length: number): Uint8Array {
+  return bytes.subarray(offset, offset + length);
+}
+
+/** What one watcher is offered: the events of its group, or those from some revision on. */
 export class EventBatch {
   /** Revision for the response's header: the newest one when the batch was made. */
   readonly revision: Revision;
-  readonly window: EventWindow;
-  /** Numbers of the changes in the window, ascending; never empty. */
-  readonly changes: readonly number[];
-  /** The encoded events by number of the change. */
-  readonly encoded: EncodedEvents;
+  /** Index of its first event in the group's. */
+  readonly first: number;
+  readonly #events: GroupEvents;
   #bytes: Uint8Array | undefined;
 
-  constructor(
-    revision: Revision,
-    window: EventWindow,
-    changes: readonly number[],
-    withPrevious: boolean,
-  ) {
+  constructor(revision: Revision, events: GroupEvents, first: number) {
     this.revision = revision;
-    this.window = window;
-    this.changes = changes;
-    this.encoded = withPrevious ? window.withPrevious : window.plain;
+    this.first = first;
+    this.#events = events;
   }
 
+  /** Events in it; never 0. */
   get size(): number {
-    return this.changes.length;
+    return this.#events.changes.length - this.first;
   }
 
-  /** Bytes of all events, tags and lengths included. */
-  byteCount(): number {
-    return this.#whole().length;
+  /** Bytes of all its events, or of some, tags and lengths included. */
+  byteCount(from = 0, to = this.size): number {
+    const { first } = this;
+    return this.#events.startOf(first + to) - this.#events.startOf(first + from);
   }
 
   /** Writes all events, or some, at `offset`; the caller made room. Returns the offset after. */
-  write(target: Uint8Array, offset: number, from = 0, to = this.changes.length): number {
-    if (from === 0 && to === this.changes.length) {
-      const whole = this.#whole();
-      target.set(whole, offset);
-      return offset + whole.length;
+  write(target: Uint8Array, offset: number, from = 0, to = this.size): number {
+    if (from === 0 && to === this.size) {
+      this.#bytes ??= this.#events.bytes.subarray(this.#events.startOf(this.first));
+      target.set(this.#bytes, offset);
+      return offset + this.#bytes.length;
     }
-    return this.#copy(target, offset, from, to);
-  }
-
-  /** All events, encoded one after the other once, and copied for every watcher of the batch. */
-  #whole(): Uint8Array {
-    if (this.#bytes !== undefined) return this.#bytes;
-    const { buffers, offsets, lengths } = this.encoded;
-    const first = this.changes[0]!;
-    if (this.changes.length === 1) {
-      const start = offsets[first]!;
-      this.#bytes = buffers[first]!.subarray(start, start + lengths[first]!);
-      return this.#bytes;
-    }
-    let total = 0;
-    for (const at of this.changes) total += lengths[at]!;
-    const bytes = new Uint8Array(total);
-    this.#copy(bytes, 0, 0, this.changes.length);
-    this.#bytes = bytes;
-    return bytes;
-  }
-
-  #copy(target: Uint8Array, offset: number, from: number, to: number): number {
-    const { buffers, offsets, lengths } = this.encoded;
-    let at = offset;
-    for (let i = from; i < to; i++) {
-      const change = this.changes[i]!;
-      const start = offsets[change]!;
-      const length = lengths[change]!;
-      target.set(buffers[change]!.subarray(start, start + length), at);
-      at += length;
-    }
-    return at;
+    const start = this.#events.startOf(this.first + from);
+    const end = this.#events.startOf(this.first + to);
+    target.set(this.#events.bytes.subarray(start, end), offset);
+    return offset + end - start;
   }
 }

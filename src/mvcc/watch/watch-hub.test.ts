@@ -20,6 +20,14 @@ import {
 function decode(batch: EventBatch): mvccpb.Event[] {
   const bytes = new Uint8Array(batch.byteCount());
   expect(batch.write(bytes, 0)).toBe(bytes.length);
+  // The same in pieces, as for fragments.
+  const pieces = new Uint8Array(bytes.length);
+  let end = 0;
+  for (let i = 0; i < batch.size; i++) {
+    end = batch.write(pieces, end, i, i + 1);
+    expect(end).toBe(batch.byteCount(0, i + 1));
+  }
+  expect(pieces).toEqual(bytes);
   const events: mvccpb.Event[] = [];
   for (let at = 0; at < bytes.length; ) {
     expect(bytes[at++]).toBe(0x5a);

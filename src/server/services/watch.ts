@@ -307,13 +307,12 @@ class WatchCall implements StreamHandler, WatchSink {
 
   /** Events of one revision in several responses, each but the last marked as a fragment. */
   #sendFragments(made: Watch, batch: EventBatch): void {
-    const { lengths } = batch.encoded;
     let from = 0;
     while (from < batch.size) {
       let to = from;
       let bytes = 0;
       while (to < batch.size) {
-        const length = lengths[batch.changes[to]!]!;
+        const length = batch.byteCount(to, to + 1);
         if (to > from && bytes + length >= this.#fragmentBytesMax) break;
         bytes += length;
         to++;
