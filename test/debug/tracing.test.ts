@@ -106,6 +106,34 @@ describeWith('a collector', [ours], () => {
     expect(seen).not.toContain('not to be seen');
   });
 
+  test('gets no password and no token', async () => {
+    const collector = await receiver();
+    const { member, client } = await start(collector.address, [
+      ...['--distributed-tracing-sampling-rate=1000000', '--bcrypt-cost=4'],
+    ]);
+    const [right, wrong] = ['of root', 'a wrong one'];
+    await client.must('Auth/UserAdd', { name: 'root', password: right });
+    await client.must('Auth/RoleAdd', { name: 'root' });
+    await client.must('Auth/UserGrantRole', { user: 'root', role: 'root' });
+    await client.must('Auth/AuthEnable', {});
+    await client.call('Auth/Authenticate', { name: 'root', password: wrong });
+    const login = await client.must('Auth/Authenticate', { name: 'root', password: right });
+    const token = login['token'] as string;
+    await client.must('KV/Put', { key: 'key' }, { token });
+    await client.call('KV/Put', { key: 'key' }, { token: 'forged.7' });
+    await client.must('Auth/UserChangePassword', { name: 'root', password: wrong }, { token });
+    await member.stop();
+    const names = collector.spans.map(({ name }) => name);
+    expect(names).toContain('etcdserverpb.Auth/Authenticate');
+    expect(names).toContain('etcdserverpb.Auth/UserChangePassword');
+    const seen = JSON.stringify(collector.spans, (_key, value) =>
+      typeof value === 'bigint' ? String(value) : value,
+    );
+    for (const secret of [right, wrong, token, 'forged.7', '$2a$']) {
+      expect([secret, seen.includes(secret)]).toEqual([secret, false]);
+    }
+  });
+
   test('gets what its clients trace, and nothing else, at a rate of 0', async () => {
     const collector = await receiver();
     const { member, client } = await start(collector.address, []);
