@@ -254,6 +254,8 @@ export interface Database {
   /** Bytes of the file; at least `size()`, since files grow in steps. */
   fileSize(): number;
   statistics(): DatabaseStatistics;
+  /** Drops the cached pages: those that are needed are read again. */
+  dropCache(): void;
   /** LIMIT_EXCEEDED if too many snapshots are pinned; CLOSED after `close`. */
   beginRead(): ReadTransaction;
   /** Waits for the writer before it; LIMIT_EXCEEDED if too many wait; CLOSED after `close`. */

@@ -28,5 +28,7 @@ export { FileThread } from './node/file-thread.ts';
 export { LineOutputs } from './node/line-outputs.ts';
 export type { LineTarget } from './node/line-target.ts';
 export { networkError } from './node/node-error.ts';
+export { createProcessMemory } from './node/process-memory.ts';
 export { type ProcessUsage, readProcessUsage } from './node/process-usage.ts';
 export { type FileRotation, mayRotate } from './node/rotating-file.ts';
+export type { ProcessMemory } from './process-memory.ts';

@@ -90,6 +90,9 @@ export const MEMORY_SNAPSHOT_ENTRIES = 100;
  */
 export const LOG_BYTES_MAX: number = 256 * 1024 * 1024;
 
+/** The same of a member that is idle. Reached: earlier entries go that no follower is known to lack. */
+export const LOG_BYTES_IDLE_MAX: number = 8 * 1024 * 1024;
+
 /**
  * Share of V8's heap limit above which writes are refused with
  * `etcdserver: mvcc: database space exceeded`.
@@ -110,6 +113,17 @@ export const MEMORY_LOCK_INTERVAL_MS = 1_000;
 
 /** Interval of heap checks. */
 export const HEAP_CHECK_INTERVAL_MS = 500;
+
+/** Interval at which it is checked whether a load is over, and how many checks must find none. */
+export const IDLE_CHECK_INTERVAL_MS = 2_000;
+export const IDLE_CHECKS = 2;
+
+/**
+ * Share of a core that the process takes at most while it counts as idle, and above which there is a load:
+ * caches are dropped once after each load.
+ */
+export const IDLE_CPU_SHARE = 0.03;
+export const LOAD_CPU_SHARE = 0.1;
 
 /** Interval of the check for expired leases; etcd's. */
 export const LEASE_CHECK_INTERVAL_MS = 500;

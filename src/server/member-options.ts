@@ -1,6 +1,6 @@
 // Options of `Member.start`.
 
-import type { ByteStream, Env, MemoryLock } from '../env/index.ts';
+import type { ByteStream, Env, MemoryLock, ProcessMemory } from '../env/index.ts';
 import type { JwtSignatures } from './auth/jwt-signatures.ts';
 import type { PasswordRunner } from './auth/password-threads.ts';
 import type { ServerConfig } from './config/index.ts';
@@ -35,6 +35,8 @@ export interface MemberOptions {
   readonly traceStream?: ((stream: ByteStream) => ByteStream) | undefined;
   /** Keeps the database file in memory; closed with the member. Default: nothing does. */
   readonly memoryLock?: MemoryLock | undefined;
+  /** Memory of the process, given back when a load is over. Default: it is not. */
+  readonly processMemory?: ProcessMemory;
   /** Ports bound at the addresses of `config`, which `start` owns. Default: it binds them. */
   readonly ports?: Ports;
 }

@@ -237,7 +237,7 @@ export class MemberParts {
     this.quota = new Quota(this);
     this.noSpaceAlarm = new NoSpaceAlarm(this);
     this.corruption = new CorruptionChecker(this);
-    this.duties = createDuties(this);
+    this.duties = createDuties(this, options.processMemory);
 
     this.serving = new ServingState(log);
     this.header = new ResponseHeaders(this.clusterId, this.memberId, this.raft);

@@ -362,3 +362,23 @@ test('a page that is read once gets no second chance in the cache, nor a copy', 
   expect(pager.page(cold).used).toBe(true);
   await database.close();
 });
+
+test('a cache that is dropped, with a transaction open, is read again', async () => {
+  const { database } = await opened();
+  await fill(database, 2000, b('v'.repeat(100)));
+  const tx = await database.beginWrite();
+  tx.bucket(b('key'))!.put(b('00000007'), b('new'));
+  const reader = database.beginRead();
+  const read = (key: string) => utf8FromBytes(reader.bucket(b('key'))!.get(b(key))!);
+  expect(read('00001500')).toBe('v'.repeat(100));
+  database.dropCache();
+  expect(database.statistics()).toMatchObject({ cachedBytes: 0, cachedPages: 0 });
+  const { cacheMisses } = database.statistics();
+  expect(read('00001500')).toBe('v'.repeat(100));
+  expect(database.statistics().cacheMisses).toBeGreaterThan(cacheMisses);
+  await tx.commit();
+  expect(read('00000007')).toBe('v'.repeat(100));
+  reader.close();
+  expect(await database.check()).toEqual([]);
+  await database.close();
+});

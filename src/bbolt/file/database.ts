@@ -124,6 +124,10 @@ export class FileDatabase implements Database, WriteHost {
     };
   }
 
+  dropCache(): void {
+    this.pager.cache.clear();
+  }
+
   beginRead(): ReadTransaction {
     return this.snapshot();
   }

@@ -1,7 +1,12 @@
 // One member as a process. It reports to a service manager when it serves and when it stops.
 
 import { verify } from '../../base/index.ts';
-import { type Clock, createFileMemoryLock, createNodeClock } from '../../env/index.ts';
+import {
+  type Clock,
+  createFileMemoryLock,
+  createNodeClock,
+  createProcessMemory,
+} from '../../env/index.ts';
 import { createNodeEnv, createNodeNetwork } from '../../net/index.ts';
 import {
   asError,
@@ -97,7 +102,7 @@ export async function runMember(
     const env = { ...plainEnv, network };
     const memoryLock = config.memoryMlock ? await createFileMemoryLock() : undefined;
     const member = await Member.start({
-      ...{ config, env, log, tls, memoryLock },
+      ...{ config, env, log, tls, memoryLock, processMemory: createProcessMemory() },
       traceStream: await http2TracerOf(process.env, clock),
       onFatal: die,
       // As etcd: the member has done what the others asked for.

@@ -1,12 +1,13 @@
 // Pages of a file that the system may not take out of memory: they are mapped and locked, by calls of the C
-// library for which Node has none, through a package that is optional.
+// library for which Node has none.
 //
 // The process locks nothing of its own: V8 gives memory back by madvise(2), which fails for locked
 // pages, and then it aborts. So mlockall(2) can never be used; docs/decisions/0022-memory-mlock.md.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
+import { ERROR_CODES, TetcdError } from '../../base/index.ts';
 import type { MemoryLock } from '../memory-lock.ts';
+import { loadCLibrary } from './c-library.ts';
 
 /** Locked by one call, in some milliseconds: while it lasts, the process can map no memory. */
 const SLICE_BYTES = 4 * 1024 * 1024;
@@ -93,25 +94,13 @@ async function loadCalls(): Promise<Calls> {
   if (process.platform !== 'linux') {
     throw unsupported('--memory-mlock works on Linux only');
   }
-  const ffi = await import('ffi-rs').catch((error: unknown) => {
+  const library = await loadCLibrary().catch((error: unknown) => {
     throw unsupported('--memory-mlock needs the package ffi-rs, which cannot be loaded', error);
   });
-  const { DataType: T, load } = ffi;
-  const library = 'c';
-  // What the process itself is linked with.
-  ffi.open({ library, path: '' });
-  /** Of integers, in a thread. */
-  const call = async (funcName: string, paramsValue: number[], what: string): Promise<number> => {
-    const result = await load({
-      ...{ library, funcName, paramsValue },
-      paramsType: paramsValue.map(() => T.I64),
-      retType: T.I64,
-      errno: true,
-      runInNewThread: true,
-    });
-    invariant(typeof result === 'object', 'asked for, the error number comes with the value');
-    if (result.value !== -1) return result.value;
-    throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, `${what}: ${result.errnoMessage}`);
+  const call = async (name: string, values: number[], what: string): Promise<number> => {
+    const { value, errorText } = await library.call(name, values);
+    if (value !== -1) return value;
+    throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, `${what}: ${errorText}`);
   };
   return {
     map: async (path, { fd, start, bytes }) => {

@@ -1,5 +1,6 @@
 // Background duties of a running member. A new one gets a line here.
 
+import type { ProcessMemory } from '../../env/index.ts';
 import type { ClusterVersionMonitor } from '../cluster/cluster-version.ts';
 import type { StorageVersionMonitor } from '../cluster/storage-version.ts';
 import type { ServerConfig } from '../config/index.ts';
@@ -7,6 +8,7 @@ import { HEAP_CHECK_INTERVAL_MS, PURGE_INTERVAL_MS, VERSION_CHECK_INTERVAL_MS } 
 import { AutoCompaction, type AutoCompactionParts } from './auto-compaction.ts';
 import { CorruptionDuty, type CorruptionDutyParts } from './corruption-duty.ts';
 import { checkHeap, type HeapCheckParts } from './heap-check.ts';
+import { IdleMemory, type IdleMemoryParts } from './idle-memory.ts';
 import { LeaseExpiry, type LeaseExpiryParts } from './lease-expiry.ts';
 import { MemoryLockDuty, type MemoryLockParts } from './memory-lock-duty.ts';
 import { Periodic } from './periodic.ts';
@@ -22,13 +24,18 @@ type DutiesParts = PurgeParts &
   AutoCompactionParts &
   LeaseExpiryParts &
   CorruptionDutyParts &
-  MemoryLockParts & {
+  MemoryLockParts &
+  IdleMemoryParts & {
     readonly config: Pick<ServerConfig, 'downgradeCheckTimeMs'>;
     readonly versionMonitor: ClusterVersionMonitor;
     readonly storageVersion: StorageVersionMonitor;
   };
 
-export function createDuties(parts: DutiesParts): readonly Duty[] {
+/** `processMemory`: undefined where the process is not the member's alone. */
+export function createDuties(
+  parts: DutiesParts,
+  processMemory: ProcessMemory | undefined,
+): readonly Duty[] {
   const { timers } = parts.env;
   const { versionMonitor, storageVersion } = parts;
   const { downgradeCheckTimeMs } = parts.config;
@@ -41,6 +48,7 @@ export function createDuties(parts: DutiesParts): readonly Duty[] {
       ? []
       : [new Periodic(timers, downgradeCheckTimeMs, () => void versionMonitor.endDowngrade())]),
     ...MemoryLockDuty.of(parts),
+    ...IdleMemory.of(parts, processMemory),
     new LeaseExpiry(parts),
     new AutoCompaction(parts),
     CorruptionDuty.ofKeys(parts),

@@ -1,6 +1,7 @@
 // The bounds of raft's log, in entries and in bytes, and what they mean for members that lag.
 
 import { describe, expect, test } from 'vitest';
+import { LOG_BYTES_IDLE_MAX } from '../limits.ts';
 import { SimCluster, type SimHost } from '../testing/sim-cluster.fixture.ts';
 
 const THREE = ['m1', 'm2', 'm3'];
@@ -82,6 +83,42 @@ describe('large entries', () => {
   });
 });
 
+describe('an idle member', () => {
+  const MIB = 1024 * 1024;
+  const unbound = { ...BOUND_IN_BYTES, logBytesMax: Number.POSITIVE_INFINITY };
+
+  test('alone keeps a small log', async () => {
+    await SimCluster.run(async (cluster) => {
+      const [host] = (await cluster.found(['m1'], unbound)) as [SimHost];
+      await putLarge(host, 12, MIB);
+      await settle(host);
+      expect(storageOf(host).payloadBytes).toBeGreaterThan(12 * MIB);
+      await host.up.member.parts.snapshotter.shrinkLog();
+      await settle(host);
+      expect(storageOf(host).payloadBytes).toBeLessThanOrEqual(LOG_BYTES_IDLE_MAX);
+      expect(snapshotsSaved(host)).toBe(1);
+      const pairs = host.up.pairs();
+      host.crash('kept');
+      await host.start();
+      expect(host.up.pairs()).toEqual(pairs);
+    });
+  });
+
+  test('that leads keeps what a follower lacks', async () => {
+    await SimCluster.run(async (cluster) => {
+      const { leader, behind } = await foundWithOneCutOff(cluster, unbound);
+      await putLarge(leader, 12, MIB);
+      await settle(leader);
+      await leader.up.member.parts.snapshotter.shrinkLog();
+      expect(storageOf(leader).payloadBytes).toBeGreaterThan(12 * MIB);
+      await rejoin(cluster, leader, behind);
+      expect(behind.logged('applied snapshot')).toBe(false);
+      await leader.up.member.parts.snapshotter.shrinkLog();
+      expect(storageOf(leader).payloadBytes).toBeLessThanOrEqual(LOG_BYTES_IDLE_MAX);
+    });
+  });
+});
+
 describe('small entries', () => {
   test('are bound by their number alone, as in etcd', async () => {
     await SimCluster.run(async (cluster) => {
@@ -145,8 +182,8 @@ describe('a follower that was away', () => {
   });
 });
 
-async function foundWithOneCutOff(cluster: SimCluster) {
-  const hosts = await cluster.found(THREE, BOUND_IN_BYTES);
+async function foundWithOneCutOff(cluster: SimCluster, bounds = BOUND_IN_BYTES) {
+  const hosts = await cluster.found(THREE, bounds);
   const { leader, followers } = await cluster.leaderOf(hosts);
   const [behind] = followers as [SimHost];
   await leader.up.put('before', 'v');

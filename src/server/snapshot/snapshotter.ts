@@ -20,6 +20,8 @@
 //                 the bytes made 5 drop entries that are in no snapshot on disk yet: so a start has about
 //                 logBytesMax to read
 //
+// A member that is idle keeps LOG_BYTES_IDLE_MAX in memory, and what a follower lacks that the leader knows.
+//
 // While a snapshot is on its way to a member, and for some time after, neither bound makes 5 drop anything.
 
 import { ERROR_CODES, failpoints, hasCode, invariant, type LogIndex } from '../../base/index.ts';
@@ -32,7 +34,7 @@ import type { Backend, DurableIndex } from '../../store/index.ts';
 
 import { type SnapTimer, type Wal, writeSnapFile } from '../../wal/index.ts';
 import type { ServerConfig } from '../config/index.ts';
-import { MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
+import { LOG_BYTES_IDLE_MAX, MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
@@ -49,7 +51,7 @@ interface SnapshotterParts {
   readonly storage: MemoryStorage;
   readonly wal: Wal;
   /** For its commit index: a hard state with it has been appended to the log. */
-  readonly node: Pick<RawNode, 'basicStatus'>;
+  readonly node: Pick<RawNode, 'basicStatus' | 'status'>;
   /** Index of the newest snapshot that the log records. */
   readonly snapshotIndex: LogIndex;
   readonly loop: {
@@ -119,6 +121,18 @@ export class Snapshotter {
     if (isDue) this.#compactLog(durable);
   }
 
+  /** The member is idle: compacts raft's log in memory further. Resolves when it has, or has failed. */
+  async shrinkLog(): Promise<void> {
+    const { store, storage, life } = this.#parts;
+    if (storage.payloadBytes <= LOG_BYTES_IDLE_MAX || this.#stopped) return;
+    try {
+      const durable = await store.machine.backend.commit();
+      if (!this.#stopped) this.#compactLog(durable, LOG_BYTES_IDLE_MAX);
+    } catch (error) {
+      if (!hasCode(error, ERROR_CODES.CLOSED)) life.fail(error);
+    }
+  }
+
   /** Steps 2 and 3 of a leader's snapshot, see `ready-loop.ts`. */
   async saveReceived(snapshot: raftpb.Snapshot): Promise<void> {
     const { env, directory, wal } = this.#parts;
@@ -160,6 +174,15 @@ export class Snapshotter {
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
+  /** Up to where all members have the log, as far as this one knows: only a leader knows anything. */
+  get #followersHave(): LogIndex {
+    let index = Number.MAX_SAFE_INTEGER;
+    for (const { match } of this.#parts.node.status().progress.values()) {
+      index = Math.min(index, match);
+    }
+    return index;
+  }
+
   /** Whether the durable index is of this run: the one found at boot has no membership. */
   #isCovered({ index, membership }: DurableIndex): boolean {
     const { storage, node } = this.#parts;
@@ -167,15 +190,22 @@ export class Snapshotter {
     return index <= node.basicStatus().commit;
   }
 
-  #compactLog(durable: DurableIndex): void {
-    const { storage, config } = this.#parts;
-    if (durable.membership === undefined || durable.index <= this.#memoryIndex) return;
+  /** With `idleBytesMax`, keeps no more than this unless a follower is known to lack it. */
+  #compactLog(durable: DurableIndex, idleBytesMax?: number): void {
+    const { storage, config, transfer } = this.#parts;
+    if (durable.membership === undefined || durable.index < this.#memoryIndex) return;
     if (!this.#isCovered(durable)) return;
-    this.#memoryIndex = durable.index;
-    storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
-    if (this.#parts.transfer.holdsLog) return;
+    if (durable.index > this.#memoryIndex) {
+      this.#memoryIndex = durable.index;
+      storage.createSnapshot(durable.index, durable.membership.confState, new Uint8Array(0));
+    }
+    if (transfer.holdsLog || durable.index < storage.firstIndex()) return;
     const byCount = durable.index - config.snapshotCatchupEntries;
-    const byBytes = storage.compactIndexFor(durable.index, config.logBytesMax);
+    let byBytes = storage.compactIndexFor(durable.index, config.logBytesMax);
+    if (idleBytesMax !== undefined) {
+      const byIdle = storage.compactIndexFor(durable.index, idleBytesMax);
+      byBytes = Math.max(byBytes, Math.min(byIdle, this.#followersHave));
+    }
     const compactIndex = Math.max(byCount, byBytes);
     invariant(compactIndex < durable.index, 'the newest applied entry stays');
     if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);

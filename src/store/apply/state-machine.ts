@@ -228,6 +228,12 @@ export class StateMachine {
     await Promise.all([this.backend.close(), this.#predecessor?.backend.close()]);
   }
 
+  /** Drops cached rows and pages, which are read from the file again when they are needed. */
+  dropCaches(): void {
+    this.kv.rows.dropCache();
+    this.backend.database.dropCache();
+  }
+
   // --- Applying ----------------------------------------------------------------------------------
 
   /** Resolves when the backend takes more; undefined if it does now. */

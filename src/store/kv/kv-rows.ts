@@ -49,6 +49,11 @@ export class KvRows implements RowWriter {
     if (!this.#cache.find(main, sub, into)) readRowFrom(pinned, main, sub, into);
   }
 
+  /** Drops the cached rows. */
+  dropCache(): void {
+    this.#cache.clear();
+  }
+
   appendRow(
     main: Revision,
     sub: number,

@@ -83,4 +83,22 @@ describe('a row cache', () => {
     expect(cache.reserve(3, 0, MEBIBYTE / 16 + 1, slice)).toBe(false);
     expect(cache.find(3, 0, slice)).toBe(false);
   });
+
+  test('after it was cleared nothing is found, what was handed out stays, and rows are taken again', () => {
+    const cache = new RowCache(2 * MEBIBYTE);
+    const first = new ByteSlice();
+    const slice = new ByteSlice();
+    for (let main = 2; main < 100; main++) cache.reserve(main, 0, 1000, slice);
+    cache.reserve(100, 0, 1000, first);
+    fill(first, 100, 0);
+    cache.clear();
+    for (let main = 2; main <= 100; main++) expect(cache.find(main, 0, slice)).toBe(false);
+    expect(isRow(first, 100, 0, 1000)).toBe(true);
+    cache.reserve(7, 0, 1000, slice);
+    fill(slice, 7, 0);
+    expect(cache.find(7, 0, slice)).toBe(true);
+    expect(isRow(slice, 7, 0, 1000)).toBe(true);
+    expect(isRow(first, 100, 0, 1000)).toBe(true);
+    expect(cache.find(100, 0, slice)).toBe(false);
+  });
 });

@@ -89,6 +89,14 @@ export class RowCache {
     return true;
   }
 
+  /** Drops all rows; those handed out stay as they are. */
+  clear(): void {
+    // Past the numbers of all slabs: no place is valid any more.
+    this.#slab += this.#slabs.length;
+    this.#slabs.fill(EMPTY);
+    this.#used = 0;
+  }
+
   /** A new slab: the bytes of the old one may be referenced by responses in flight. */
   #beginSlab(): void {
     if (this.#used > 0) this.#slab++;
