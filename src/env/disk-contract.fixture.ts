@@ -132,6 +132,7 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     expect(back.every((byte, i) => byte === i % 256)).toBe(true);
     await file.write([], 0);
     await file.sync();
+    for (let i = 0; i < 20; i++) if (!file.maybeSyncNow()) await file.sync();
     await file.close();
   });
 
@@ -295,6 +296,7 @@ export function diskContract(make: () => Promise<DiskUnderTest>): void {
     expect(await codeOf(file.read(new Uint8Array(1), 0))).toBe('CLOSED');
     expect(await codeOf(file.write([new Uint8Array(1)], 0))).toBe('CLOSED');
     expect(await codeOf(file.sync())).toBe('CLOSED');
+    expect(() => file.maybeSyncNow()).toThrow(/closed/);
     expect(await codeOf(file.truncate(0))).toBe('CLOSED');
     expect(await codeOf(file.lock())).toBe('CLOSED');
     expect(await codeOf(file.rename(`${root}/b`))).toBe('CLOSED');

@@ -94,6 +94,11 @@ export interface DiskFile {
   write(chunks: readonly Uint8Array[], position: number): Promise<void>;
   /** Content and size durable (`fdatasync`). After a failure what the disk holds is unknown. */
   sync(): Promise<void>;
+  /**
+   * As {@link sync}, in this turn, which waits for the disk: true if it was done. False, with nothing done,
+   * if it might take long, by what the last syncs of this file took. Throws as `sync` rejects.
+   */
+  maybeSyncNow(): boolean;
   /** Sets the size; new bytes read as zeros. */
   truncate(size: number): Promise<void>;
   /** Really writes zeros over [from, to), so that later writes there cannot meet a full disk. */

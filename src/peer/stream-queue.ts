@@ -83,11 +83,19 @@ export class StreamQueue {
     this.#slab = new Uint8Array(0);
   }
 
-  /** Writes what the byte stream has room for. */
+  /** Writes what the byte stream has room for, at once: what follows in this turn may wait for the disk. */
   readonly pump = (): void => {
-    while (!this.#closed && this.#stream.bufferedBytes < HANDED_BYTES_MAX) {
-      const head = this.#queue[0];
-      if (head === undefined) return;
+    while (!this.#closed && this.#queue.length > 0) {
+      if (this.#stream.bufferedBytes >= HANDED_BYTES_MAX) return;
+      this.#stream.writeAll(this.#take(HANDED_BYTES_MAX - this.#stream.bufferedBytes));
+    }
+  };
+
+  /** Takes chunks, or pieces of them, until they have so many bytes or more. */
+  #take(bytes: number): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    for (let taken = 0; taken < bytes && this.#queue.length > 0; ) {
+      const head = this.#queue[0]!;
       const from = this.#headHanded;
       const to = Math.min(head.bytes.length, from + HANDED_BYTES_MAX);
       this.#headHanded = to;
@@ -97,11 +105,11 @@ export class StreamQueue {
         this.#headHanded = 0;
         this.#queuedMessages -= head.messages;
       }
-      this.#stream.write(
-        from === 0 && this.#headHanded === 0 ? head.bytes : head.bytes.subarray(from, to),
-      );
+      pieces.push(to - from === head.bytes.length ? head.bytes : head.bytes.subarray(from, to));
+      taken += to - from;
     }
-  };
+    return pieces;
+  }
 
   readonly #flush = (): void => {
     this.#flushArmed = false;

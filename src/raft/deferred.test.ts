@@ -94,6 +94,16 @@ test('a commit is told with the next entries, once', () => {
   expect(node.take()).toEqual([]);
 });
 
+test('a leader without followers has nobody to tell', () => {
+  const node = new TestNode({ config, voters: [1n] });
+  node.raw.campaign();
+  node.take();
+  node.propose('a');
+  node.take();
+  expect(node.raw.basicStatus().commit).toBe(2);
+  expect(node.raw.hasUnsentCommit).toBe(false);
+});
+
 test('a commit without entries to follow is told when the shell says so', () => {
   const node = leader();
   node.propose('a');

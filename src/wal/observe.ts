@@ -11,6 +11,15 @@ export async function syncFile(env: WalEnv, file: DiskFile, options: WalOptions)
   options.observer?.synced?.((env.clock.monotonicMs() - startMs) / 1000);
 }
 
+/** As {@link syncFile}, in this turn; false, with nothing done, if that might take long. */
+export function syncFileNow(env: WalEnv, file: DiskFile, options: WalOptions): boolean {
+  if (options.unsafeNoFsync === true) return true;
+  const startMs = env.clock.monotonicMs();
+  if (!file.maybeSyncNow()) return false;
+  options.observer?.synced?.((env.clock.monotonicMs() - startMs) / 1000);
+  return true;
+}
+
 /** Makes the names in the directory durable, unless the log never syncs. */
 export async function syncNames(
   env: WalEnv,

@@ -28,6 +28,11 @@ export interface WalAppend {
   /** Whether to complete only once the append is synced; else once it is written. */
   readonly mustSync: boolean;
   /**
+   * Nothing else in this process would wait if the turn waited for the disk: a sync may be done within it.
+   * Default false.
+   */
+  readonly isAlone?: boolean;
+  /**
    * Called once, never from within `append`, in the order of the appends. After an error (DISK_FULL,
    * DISK_FAILED, LOCKED, CLOSED) every later append fails too: what the disk holds is unknown.
    */

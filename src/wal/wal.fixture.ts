@@ -52,12 +52,14 @@ export function save(
   entries: readonly raftpb.Entry[],
   hardState?: raftpb.HardState,
   mustSync = true,
+  isAlone = true,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const append: WalAppend = {
       entries,
       hardState,
       mustSync,
+      isAlone,
       complete: (error: TetcdError | undefined) =>
         error === undefined ? resolve() : reject(error),
     };

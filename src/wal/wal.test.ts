@@ -189,6 +189,64 @@ describe('appends', () => {
     await wal.close();
   });
 
+  test('one that is alone is synced within the turn, where the disk is fast', async () => {
+    const env = await newEnv(6);
+    const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 4096, fillSize: 8192 });
+    const kinds = (): string[] => env.disk.trace.map(({ kind }) => kind);
+    /** Whether an append is completed without an event of the disk. */
+    const isInTurn = async (...save: Promise<void>[]): Promise<boolean> => {
+      let ended = false;
+      const all = Promise.all(save).then(() => {
+        ended = true;
+      });
+      for (let i = 0; i < 20; i++) await undefined;
+      const inTurn = ended;
+      await all;
+      return inTurn;
+    };
+    let inTurn = 0;
+    let index = 1;
+    env.disk.startTrace();
+    for (; index <= 20; index++) {
+      if (await isInTurn(save(wal, [entry(index, 1)]))) inTurn++;
+      expect(kinds().splice(-2)).toEqual(['write', 'sync']);
+    }
+    expect(inTurn).toBeGreaterThan(0);
+    expect(inTurn).toBeLessThan(20);
+    env.disk.extraLatencyMs = ({ kind }) => (kind === 'sync' ? 1 : 0);
+    for (; index <= 40; index++) {
+      expect(await isInTurn(save(wal, [entry(index, 1)]))).toBe(false);
+    }
+    env.disk.extraLatencyMs = undefined;
+    // One after another is completed: the turn is theirs.
+    for (; index <= 60; index += 2) {
+      const both = [save(wal, [entry(index, 1)]), save(wal, [entry(index + 1, 1)])];
+      expect(await isInTurn(...both)).toBe(false);
+      expect(await isInTurn(save(wal, [], state(1, 0), true, false))).toBe(false);
+    }
+    await wal.close();
+  });
+
+  test('a sync within the turn that fails fails the log', async () => {
+    for (let seed = 1; ; seed++) {
+      const env = await newEnv(seed);
+      const wal = await createWal(env, DIRECTORY, METADATA, { segmentSize: 4096 });
+      env.disk.intercept = ({ kind }) => (kind === 'sync' ? 'failed' : undefined);
+      let failed = false;
+      const saved = save(wal, [entry(1, 1)]).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'DISK_FAILED' });
+        failed = true;
+      });
+      for (let i = 0; i < 20; i++) await undefined;
+      const inTurn = failed;
+      await saved;
+      expect(failed).toBe(true);
+      await expect(save(wal, [entry(2, 1)])).rejects.toMatchObject({ code: 'DISK_FAILED' });
+      await expect(wal.close()).rejects.toMatchObject({ code: 'DISK_FAILED' });
+      if (inTurn) return;
+    }
+  });
+
   test('after close they are refused', async () => {
     const env = await newEnv(6);
     const wal = await createWal(env, DIRECTORY, METADATA, options);

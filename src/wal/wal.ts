@@ -38,7 +38,7 @@ import {
   WRITE_SYNC_SIZE_MAX,
 } from './limits.ts';
 import type { OpenSegment } from './log-reader.ts';
-import { syncFile, syncNames } from './observe.ts';
+import { syncFile, syncFileNow, syncNames } from './observe.ts';
 import { RECORD_TYPES } from './record-types.ts';
 import { segmentName } from './segment-name.ts';
 import { SegmentPreparer } from './segment-preparer.ts';
@@ -241,12 +241,17 @@ export class Wal {
   }
 
   readonly #pump = async (): Promise<void> => {
+    // Only for the first batch: those whose appends are completed after it wait for the rest of the turn.
+    let mayWait = this.waitingAppends === 1 && this.#waiting[this.#waitingFrom]!.isAlone === true;
     while (this.#waitingFrom < this.#waiting.length && this.#failure === undefined) {
       let end = 0;
       try {
         end = this.#encodeBatch();
-        await this.#writeBatch();
-        if (this.#mustSync) await this.#sync();
+        const writing = this.#writeBatch();
+        if (writing !== undefined) await writing;
+        const synced = !this.#mustSync || (mayWait && writing === undefined && this.#syncNow());
+        if (!synced) await this.#sync();
+        mayWait = false;
       } catch (error) {
         this.#fail(error);
         break;
@@ -337,22 +342,48 @@ export class Wal {
     this.#lastIndex = Math.max(this.#lastIndex, snapshot.index);
   }
 
-  async #writeBatch(): Promise<void> {
+  /** Writes the batch, in this turn where it can. */
+  #writeBatch(): Promise<void> | undefined {
     const size = this.#frames.length;
-    if (size === 0) return;
+    if (size === 0) return undefined;
     invariant(size % 8 === 0 && this.#offset % 8 === 0, 'wal: frames lie at multiples of 8');
-    if (!this.#filler.isDone) await this.#filler.reach(this.#offset + size);
-    const { file } = this.#tail;
+    const inTurn = size <= WRITE_SYNC_SIZE_MAX && this.#filler.hasReached(this.#offset + size);
+    if (!inTurn) return this.#writeLater(size);
+    const startMs = this.#env.clock.monotonicMs();
+    this.#unsynced = true;
+    this.#tail.file.writeSync(this.#frames.bytes.subarray(0, size), this.#offset);
+    this.#acceptWritten(size, startMs);
+    return undefined;
+  }
+
+  async #writeLater(size: number): Promise<void> {
+    await this.#filler.reach(this.#offset + size);
     const bytes = this.#frames.bytes.subarray(0, size);
     const startMs = this.#env.clock.monotonicMs();
     this.#unsynced = true;
-    if (size <= WRITE_SYNC_SIZE_MAX) file.writeSync(bytes, this.#offset);
-    else await file.write([bytes], this.#offset);
+    if (size <= WRITE_SYNC_SIZE_MAX) this.#tail.file.writeSync(bytes, this.#offset);
+    else await this.#tail.file.write([bytes], this.#offset);
+    this.#acceptWritten(size, startMs);
+  }
+
+  #acceptWritten(size: number, startMs: number): void {
     this.#offset += size;
-    invariant(this.#offset <= file.size(), 'wal: what is written is in the file');
+    if (verify.all) {
+      invariant(this.#offset <= this.#tail.file.size(), 'wal: what is written is in the file');
+    }
     const { observer } = this.#options;
     observer?.wrote?.(size, (this.#env.clock.monotonicMs() - startMs) / 1000);
     this.#maybePrepare();
+  }
+
+  /** Whether what is written is synced; within this turn, if the disk is fast. */
+  #syncNow(): boolean {
+    if (!this.#unsynced) return true;
+    // Zeros that are being written would be waited for too.
+    if (failpoints.active !== undefined || !this.#filler.isDone) return false;
+    if (!syncFileNow(this.#env, this.#tail.file, this.#options)) return false;
+    this.#unsynced = false;
+    return true;
   }
 
   async #sync(): Promise<void> {

@@ -43,6 +43,11 @@ export class ZeroFiller {
     return this.#filledTo >= this.#size;
   }
 
+  /** Whether everything before `end` (or the whole size) is filled. */
+  hasReached(end: number): boolean {
+    return this.#filledTo >= Math.min(end, this.#size);
+  }
+
   /** Resolves when everything before `end` (or the whole size) is filled; at once, without rests. */
   async reach(end: number): Promise<void> {
     const wanted = Math.min(end, this.#size);

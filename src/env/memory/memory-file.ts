@@ -75,6 +75,11 @@ export class MemoryFile implements DiskFile {
     this.#opened('sync');
   }
 
+  maybeSyncNow(): boolean {
+    this.#opened('sync');
+    return true;
+  }
+
   async truncate(size: number): Promise<void> {
     this.#writable('truncate').truncate(size);
   }

@@ -9,6 +9,7 @@ import {
   close,
   constants,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
   fsync,
   ftruncate,
@@ -31,6 +32,7 @@ import {
   writev,
 } from 'node:fs';
 import { resolve as absolutePath, dirname } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { ERROR_CODES, invariant, TetcdError, unreachable } from '../../base/index.ts';
 import {
   type DirectoryLock,
@@ -44,6 +46,7 @@ import { lockDirectory } from './directory-lock.ts';
 import { lockFile, lockGap, lockWithinDirectory } from './lock.ts';
 import type { HeldLock } from './lock-file.ts';
 import { diskError, errnoOf } from './node-error.ts';
+import { SyncPace } from './sync-pace.ts';
 
 const FILE_PERMISSIONS_DEFAULT = 0o600;
 const DIRECTORY_PERMISSIONS_DEFAULT = 0o700;
@@ -220,6 +223,7 @@ class NodeFile implements DiskFile {
   #onIdle: (() => void) | undefined;
   #closing = false;
   #lock: HeldLock | undefined;
+  readonly #pace = new SyncPace();
 
   constructor(path: string, descriptor: number) {
     this.#path = path;
@@ -306,7 +310,26 @@ class NodeFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return this.#plain('sync', (descriptor, done) => fdatasync(descriptor, done));
+    return this.#plain('sync', (descriptor, done) => {
+      const beganMs = performance.now();
+      fdatasync(descriptor, (error) => {
+        this.#pace.observe(beganMs, performance.now(), false);
+        done(error);
+      });
+    });
+  }
+
+  maybeSyncNow(): boolean {
+    const descriptor = this.#open('sync');
+    const beganMs = performance.now();
+    if (!this.#pace.isFast(beganMs)) return false;
+    try {
+      fdatasyncSync(descriptor);
+    } catch (error) {
+      throw diskError(error, 'sync', this.path);
+    }
+    this.#pace.observe(beganMs, performance.now(), true);
+    return true;
   }
 
   truncate(size: number): Promise<void> {

@@ -98,6 +98,13 @@ export class Operations {
     return failed(operation.kind, operation.path, 'simulated failure');
   }
 
+  /** Whether the next operation may be over at once: by chance, unless the test gives it time. */
+  mayTakeNoTime(kind: OperationKind, path: string): boolean {
+    this.assertAlive(kind, path);
+    const next = { kind, path, position: 0, size: 0, effect: this.effectCount + 1 };
+    return (this.extraLatencyMs?.(next) ?? 0) === 0 && this.random.below(2) === 0;
+  }
+
   /**
    * Completes an operation later: `action`, done then, gives the result. Rejects if the disk has
    * crashed in between.

@@ -72,6 +72,30 @@ describe('a crash', () => {
     expect(latin1FromBytes(lost.contentOf('/a'))).toBe('before');
   });
 
+  test('a sync within the turn covers as much, is an effect, and may be declined', async () => {
+    const { disk, file } = await withFile(4, 0);
+    let done = 0;
+    for (let i = 0; i < 40; i++) {
+      const effects = disk.effectCount;
+      file.writeSync(text(String(i % 10)), i);
+      const synced = file.maybeSyncNow();
+      expect(disk.effectCount - effects).toBe(synced ? 2 : 1);
+      if (!synced) continue;
+      done++;
+      expect(disk.outcome({ seed: 1, unsynced: 'lost' }).contentOf('/a')).toHaveLength(i + 1);
+    }
+    expect(done).toBeGreaterThan(5);
+    expect(done).toBeLessThan(35);
+    disk.extraLatencyMs = () => 1;
+    expect(Array.from({ length: 20 }, () => file.maybeSyncNow())).not.toContain(true);
+    disk.extraLatencyMs = undefined;
+    disk.crashAtEffect(disk.effectCount + 1);
+    const syncing = (): void => {
+      while (!file.maybeSyncNow());
+    };
+    expect(syncing).toThrow(/crashed/);
+  });
+
   test('loses names that no directory sync covered', async () => {
     const prepare = async (): Promise<SimDisk> => {
       const disk = new SimDisk({ seed: 5 });

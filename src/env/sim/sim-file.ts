@@ -110,6 +110,21 @@ export class SimFile implements DiskFile {
     });
   }
 
+  /** Takes no time, so only where none was asked for; by chance, so that both ways are tried. */
+  maybeSyncNow(): boolean {
+    this.#assertOpen('sync');
+    if (!this.#operations.mayTakeNoTime('sync', this.path)) return false;
+    const mark = this.#node.data.mark();
+    const operation = this.#operations.number('sync', this.path, 0, 0);
+    const failure = this.#operations.faultOf(operation);
+    if (failure === undefined) this.#node.data.becomeDurable(mark);
+    else {
+      this.#node.data.syncFailed(mark, this.#operations.random);
+      throw failure;
+    }
+    return true;
+  }
+
   async truncate(size: number): Promise<void> {
     this.#assertMayWrite('truncate');
     await this.#call('truncate', size, 0, () => {

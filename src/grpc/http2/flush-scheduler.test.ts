@@ -24,7 +24,7 @@ function start() {
     for (const end of ends.splice(0)) end();
     return flushed.splice(0);
   };
-  return { scheduler, connection, endTurn, isWaiting: () => ends.length > 0 };
+  return { scheduler, connection, flushed, endTurn, isWaiting: () => ends.length > 0 };
 }
 
 test('connections with news go before those with answers', () => {
@@ -56,4 +56,27 @@ test('what is added while connections are flushed belongs to the next turn', () 
   expect(endTurn()).toEqual([]);
   expect(isWaiting()).toBe(true);
   expect(endTurn()).toEqual(['later']);
+});
+
+test('what is added between cork and uncork is flushed by the last uncork, news first', () => {
+  const { scheduler, connection, flushed, endTurn, isWaiting } = start();
+  const [a, b, news, later] = ['a', 'b', 'news', 'later'].map(connection);
+  scheduler.cork();
+  scheduler.add(a!);
+  scheduler.cork();
+  scheduler.addWithNews(news!);
+  scheduler.uncork();
+  expect(flushed).toEqual([]);
+  scheduler.uncork();
+  expect(flushed.splice(0)).toEqual(['news', 'a']);
+  expect(isWaiting()).toBe(false);
+  scheduler.add(a!);
+  scheduler.cork();
+  scheduler.add(b!);
+  scheduler.uncork();
+  expect(flushed.splice(0)).toEqual(['a', 'b']);
+  scheduler.add(later!);
+  expect(endTurn()).toEqual(['later']);
+  expect(isWaiting()).toBe(false);
+  expect(() => scheduler.uncork()).toThrow(/uncorked was corked/);
 });

@@ -2,6 +2,7 @@
 // answered in the turn are one write. Connections with news go first: what a request has caused is heard
 // no later than its answer.
 
+import { invariant } from '../../base/index.ts';
 import type { Timers } from '../../env/index.ts';
 
 export interface Flushable {
@@ -22,13 +23,17 @@ export class FlushScheduler {
   #withNews: Flushable[] = [];
   #spareWithNews: Flushable[] = [];
   #isScheduled = false;
+  #corks = 0;
   #turn = 0;
   readonly #timers: Timers;
   readonly #run: () => void;
 
   constructor(timers: Timers) {
     this.#timers = timers;
-    this.#run = () => this.#flushAll();
+    this.#run = () => {
+      this.#isScheduled = false;
+      this.#flushAll();
+    };
   }
 
   /** Schedules a flush of `connection`; each of the two is called once until it is flushed. */
@@ -43,14 +48,26 @@ export class FlushScheduler {
     this.#schedule();
   }
 
+  /** Until as many calls of {@link uncork}, in this turn, what is added waits for the last of them. */
+  cork(): void {
+    this.#corks++;
+  }
+
+  /** The last one flushes all that waits, without an end of the turn. */
+  uncork(): void {
+    invariant(this.#corks > 0, 'what is uncorked was corked');
+    this.#corks--;
+    if (this.#corks > 0) return;
+    if (this.#waiting.length > 0 || this.#withNews.length > 0) this.#flushAll();
+  }
+
   #schedule(): void {
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || this.#corks > 0) return;
     this.#isScheduled = true;
     this.#timers.atEndOfTurn(this.#run);
   }
 
   #flushAll(): void {
-    this.#isScheduled = false;
     const batch = this.#waiting;
     const withNews = this.#withNews;
     this.#waiting = this.#spare;

@@ -179,6 +179,7 @@ export class ServerConnection extends Connection<RequestHead> {
       return;
     }
     route.stats.started++;
+    this.server.callsBegun++;
     let call: ServerCall;
     if (route.unary !== undefined) call = new ServerUnaryCall(this, id, head, route);
     else call = new ServerStreamCall(this, id, head, route);

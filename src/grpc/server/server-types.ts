@@ -224,12 +224,20 @@ export interface Server {
   /** Counters of every registered method, in order of registration. */
   readonly methods: readonly MethodStats[];
   readonly connectionCount: number;
+  /** Calls of all methods since the start. */
+  readonly callsBegun: number;
   /** Bytes of answers that clients have not taken, over all connections; see `pendingBytesMax`. */
   readonly pendingBytes: number;
   /** Bytes of incomplete or paused requests, over all connections; see `heldBytesTotalMax`. */
   readonly heldBytes: number;
   /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
   accept(stream: ByteStream, options?: AcceptOptions): void;
+  /**
+   * From now on until {@link uncork}, in this turn, answers wait: all of a connection are one write then,
+   * where they would wait for the end of the turn else. The pairs nest.
+   */
+  cork(): void;
+  uncork(): void;
   /**
    * Graceful shutdown: GOAWAY in two steps to every client, running calls go on to their end, then the
    * connections close. Resolves when none is left.

@@ -53,6 +53,7 @@ export class ServerCore implements Server {
   readonly #options: ServerOptions;
   readonly #connections = new Set<ServerConnection>();
   readonly #tickMs: number;
+  callsBegun = 0;
   #timer: Timer | undefined = undefined;
   #stopped = false;
   #drained: Array<() => void> = [];
@@ -127,6 +128,14 @@ export class ServerCore implements Server {
       this.#timer = this.#options.timers.after(this.#tickMs, this.#tick, TICK_SLACK * this.#tickMs);
     }
   };
+
+  cork(): void {
+    this.context.scheduler.cork();
+  }
+
+  uncork(): void {
+    this.context.scheduler.uncork();
+  }
 
   drain(): Promise<void> {
     this.#stopped = true;

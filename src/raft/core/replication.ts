@@ -60,8 +60,8 @@ export function sendPendingAppends(raft: Raft): void {
 
 /** The commit index has moved: sends it to every follower, with `deferAppends` later. */
 export function broadcastCommit(raft: Raft): void {
-  if (raft.config.deferAppends) raft.commitDeferred = true;
-  else broadcastAppends(raft);
+  if (!raft.config.deferAppends) broadcastAppends(raft);
+  else if (raft.tracker.ids.length > 1) raft.commitDeferred = true;
 }
 
 /** Sends the commit index to one follower if it may lack it, with `deferAppends` later. */

@@ -28,8 +28,15 @@ class Rig {
   /** Appends the log has taken and not completed. */
   readonly appends: WalAppend[] = [];
   readonly toApply: Message[] = [];
+  readonly corksAtApply: number[] = [];
   readonly events: string[] = [];
   readonly failures: unknown[] = [];
+  readonly grpc = {
+    callsBegun: 0,
+    corks: 0,
+    cork: () => void this.grpc.corks++,
+    uncork: () => void this.grpc.corks--,
+  };
   context: Uint8Array | undefined;
   nowMs = 0;
   readonly #turns: (() => void)[] = [];
@@ -67,10 +74,12 @@ class Rig {
           nextTurn: () => Promise.resolve(),
         },
       },
-      turnClock: { lookAgain: () => {} },
+      turnClock: { lookAgain: () => {}, pin: () => {}, unpin: () => {} },
+      grpc: this.grpc,
       store: {
         deliver: (message) => {
           this.toApply.push(message);
+          this.corksAtApply.push(this.grpc.corks);
           this.events.push(`apply ${message.entries.map(({ index }) => index).join()}`);
         },
         install: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
@@ -168,6 +177,43 @@ test('what a turn brings is one append', () => {
   expect(rig.events).toEqual(['append 2,3,4']);
   rig.completeAll();
   expect(rig.applied()).toEqual(['a', 'b', 'c']);
+});
+
+describe('an append', () => {
+  test('is alone if it is one call and no other has begun since the one before', () => {
+    const rig = new Rig().lead();
+    const isAlone = (calls: number, ...texts: string[]): boolean | undefined => {
+      rig.grpc.callsBegun += calls;
+      rig.propose(...texts);
+      rig.endTurn();
+      const alone = rig.appends.at(-1)!.isAlone;
+      rig.completeAll();
+      rig.applied();
+      return alone;
+    };
+    expect(isAlone(1, 'a')).toBe(true);
+    expect(isAlone(0, 'forwarded')).toBe(true);
+    expect(isAlone(2, 'a', 'b')).toBe(false);
+    expect(isAlone(2, 'beside a range')).toBe(false);
+    expect(isAlone(0, 'a', 'b')).toBe(false);
+    expect(isAlone(1, 'a')).toBe(true);
+  });
+
+  test('that is alone has its answers written when it is applied', () => {
+    const rig = new Rig().lead();
+    rig.corksAtApply.length = 0;
+    rig.grpc.callsBegun++;
+    rig.propose('a');
+    rig.endTurn();
+    rig.complete();
+    rig.grpc.callsBegun += 2;
+    rig.propose('b', 'c');
+    rig.endTurn();
+    rig.complete();
+    expect(rig.corksAtApply).toEqual([1, 0]);
+    expect(rig.grpc.corks).toBe(0);
+    expect(rig.applied()).toEqual(['a', 'b', 'c']);
+  });
 });
 
 test('any number of appends may be under way; each commits what it covers', () => {

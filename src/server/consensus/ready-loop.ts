@@ -23,6 +23,7 @@
 
 import { ERROR_CODES, failpoints, hasCode, invariant, verify } from '../../base/index.ts';
 import type { Env } from '../../env/index.ts';
+import type { Server } from '../../grpc/index.ts';
 import { raftpb } from '../../protocol/index.ts';
 import {
   type ConfChange,
@@ -44,13 +45,15 @@ import {
   STORAGE_OUTCOMES,
   type StepResult,
 } from '../../raft/index.ts';
-import type { Wal, WalAppend } from '../../wal/index.ts';
+import type { Wal } from '../../wal/index.ts';
 import {
   COMMIT_DELAY_MS,
   LOOP_BYTES_MAX,
   LOOP_PROPOSALS_MAX,
   RAFT_MESSAGE_BYTES_MAX,
 } from '../limits.ts';
+import type { CoarseClock } from '../telemetry/coarse-clock.ts';
+import { Append } from './append.ts';
 import { hitBeforeSend } from './send-failpoint.ts';
 import type { AppendTracing } from './tracing.ts';
 import { verifyMessages } from './verify-messages.ts';
@@ -81,7 +84,9 @@ interface ReadyLoopParts {
   };
   readonly tracing?: AppendTracing | undefined;
   /** Told when an append has ended, which may have waited for the disk within the turn. */
-  readonly turnClock: { lookAgain(): void };
+  readonly turnClock: Pick<CoarseClock, 'lookAgain' | 'pin' | 'unpin'>;
+  /** What the loop answers at the end of a turn is written there, not at the end of another one. */
+  readonly grpc: Pick<Server, 'callsBegun' | 'cork' | 'uncork'>;
   readonly reports: {
     acceptSoftState(state: SoftState): void;
     acceptHardState(state: HardState): void;
@@ -90,42 +95,6 @@ interface ReadyLoopParts {
     /** The log can no longer be written, or raft has failed: the member must stop. */
     fail(error: unknown): void;
   };
-}
-
-/** One append in progress: the work of the WAL, and the responses when it is durable. */
-class Append implements WalAppend {
-  /** 1 for the first append of the loop; the WAL completes them in this order. */
-  readonly sequence: number;
-  readonly message: Message;
-  readonly hardState: HardState | undefined;
-  readonly mustSync: boolean;
-  readonly #loop: ReadyLoop;
-
-  constructor(
-    loop: ReadyLoop,
-    message: Message,
-    hardState: HardState | undefined,
-    mustSync: boolean,
-  ) {
-    invariant(message.to === LOCAL_APPEND_THREAD, 'an append is for the log');
-    invariant(
-      mustSync || message.snapshot === undefined,
-      'a snapshot is synced with the commit index that covers it',
-    );
-    this.#loop = loop;
-    this.sequence = loop.nextSequence();
-    this.message = message;
-    this.hardState = hardState;
-    this.mustSync = mustSync;
-  }
-
-  get entries(): Message['entries'] {
-    return this.message.entries;
-  }
-
-  complete(error: unknown): void {
-    this.#loop.acceptAppend(this, error);
-  }
 }
 
 /** The maker of a proposal. */
@@ -162,6 +131,8 @@ export class ReadyLoop {
   /** Sequence of the newest append, and of the last one that the WAL has completed. */
   #appendsMade = 0;
   #appendsCompleted = 0;
+  /** Calls that had begun at the newest append. */
+  #callsSeen = 0;
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -290,6 +261,17 @@ export class ReadyLoop {
     this.#stopped = true;
   }
 
+  /**
+   * Whether nothing else waits if the loop waits for an append of so many entries: it is one client's, and
+   * no other call has come since the append before it.
+   */
+  isAlone(entries: number): boolean {
+    const { callsBegun } = this.#parts.grpc;
+    const calls = callsBegun - this.#callsSeen;
+    this.#callsSeen = callsBegun;
+    return entries <= 1 && calls <= 1;
+  }
+
   /** Numbers the appends in the order in which they go to the log. */
   nextSequence(): number {
     this.#appendsMade++;
@@ -332,7 +314,8 @@ export class ReadyLoop {
     if (failpoints.active !== undefined) hitBeforeSend(this.#parts.node, responses);
     failpoints.active?.hit('raftBeforeAdvance');
     this.#deliver(responses);
-    this.#run();
+    if (append.isAlone) this.#runToAnswers();
+    else this.#run();
   }
 
   /** The state machine has applied all entries of a message. */
@@ -340,14 +323,26 @@ export class ReadyLoop {
     if (this.#stopped) return;
     invariant(message.to === LOCAL_APPLY_THREAD, 'the state machine applies only what is for it');
     this.#deliver(message.responses);
-    this.schedule();
+    // While it runs, the loop looks for another Ready; what waited for room is proposed in a next turn.
+    const waiting = this.#proposals.length + this.#confChanges.length;
+    if (!this.#running || waiting > 0) this.schedule();
   }
 
   readonly #runScheduled = (): void => {
     invariant(this.#scheduled, 'a Ready at the end of a turn was scheduled');
     this.#scheduled = false;
-    this.#run();
+    this.#runToAnswers();
   };
+
+  /** Nothing else will be answered in this turn: what is answered by the run is written after it. */
+  #runToAnswers(): void {
+    const { turnClock, grpc } = this.#parts;
+    turnClock.pin();
+    grpc.cork();
+    this.#run();
+    grpc.uncork();
+    turnClock.unpin();
+  }
 
   #run(): void {
     if (this.#running || this.#stopped) return;

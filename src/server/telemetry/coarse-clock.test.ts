@@ -27,4 +27,13 @@ test('the clock is read once per turn', () => {
   expect(clock.monotonicMs()).toBe(9);
   expect(reads).toBe(3);
   expect(clock.wallMs()).toBe(7);
+  turns.pop()!();
+  clock.pin();
+  expect(clock.monotonicMs()).toBe(9);
+  nowMs = 10;
+  expect(clock.monotonicMs()).toBe(9);
+  clock.unpin();
+  expect(turns).toEqual([]);
+  expect(clock.monotonicMs()).toBe(10);
+  expect(turns).toHaveLength(1);
 });
