@@ -78,7 +78,6 @@ export class Downgrades implements DowngradeEvidence {
     for (const node of this.#cluster.running) {
       if (!(await this.#restart(node, this.#target))) return;
     }
-    this.completed.push(this.#cluster.recorder.moment());
     const { versions } = this.#cluster;
     if (!(await this.#cluster.until(() => versions.newest.target === '', FOLLOW_MS_MAX))) {
       this.#cluster.wrong('a downgrade ends', 'every member is at the target, and it goes on');
@@ -164,13 +163,12 @@ export class Downgrades implements DowngradeEvidence {
 
   /** Replaces the program of a member, if it is ready for the other one. */
   async #change(): Promise<void> {
-    const { running, nodes, nowMs, recorder } = this.#cluster;
+    const { running, nowMs } = this.#cluster;
     const node = running[this.#random.below(Math.max(1, running.length))];
     if (node === undefined) return;
     if (node.held !== undefined) await this.#restart(node, undefined);
     else if (nowMs >= this.#holdFromMs && this.#isReady(node)) {
       await this.#restart(node, this.#target);
-      if (nodes.every(({ held }) => held !== undefined)) this.completed.push(recorder.moment());
     }
   }
 
@@ -194,6 +192,10 @@ export class Downgrades implements DowngradeEvidence {
     }
     await node.stop();
     if (this.#isCalm && held !== undefined) await this.#checkDirectory(node, held);
+    // Before the last one starts: the cluster may end the downgrade before that has begun to serve clients.
+    if (cluster.nodes.every((other) => other.held !== undefined)) {
+      this.completed.push(cluster.recorder.moment());
+    }
     node.start();
     const hasStarted = await cluster.until(() => node.member !== undefined, START_MS_MAX);
     if (this.#isCalm && !hasStarted) cluster.wrong('starts', `${node.name} has not begun to serve`);
