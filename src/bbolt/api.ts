@@ -60,6 +60,11 @@ export interface Bucket {
 export interface ReadBucket extends Bucket {
   bucket(name: Uint8Array): ReadBucket | undefined;
   /**
+   * A cursor for one pass over many entries: what `seekExact` finds outside of the page cache lies
+   * in a buffer of the cursor, which its next move overwrites, and is not cached.
+   */
+  passingCursor(): Cursor;
+  /**
    * Loads pages that hold keys in [from, until) into the page cache with large asynchronous reads,
    * at most `bytesMax` of them, so that the synchronous reads that follow find them there. Resolves
    * with the number of bytes loaded.

@@ -36,6 +36,23 @@ export class Pager {
     return this.cache.get(id) ?? this.#load(id);
   }
 
+  /**
+   * As {@link page}, for a leaf that is looked into once: one that is not cached is read into `target`, of
+   * the size of a page, which the answer then refers to, and is not cached.
+   */
+  pageInto(id: number, target: Uint8Array): Page {
+    const cached = this.cache.get(id);
+    if (cached !== undefined) return cached;
+    if (id < 2 || id >= this.highWater) fail(`page ${id} is none of a tree`);
+    invariant(target.length === this.pageSize, 'a page is read into one of its size');
+    this.readSync(target, id);
+    if (this.extent(target, id) > 1) return this.#load(id);
+    const page = this.accept(target, id);
+    if (!page.isLeaf) return this.#load(id);
+    this.misses++;
+    return page;
+  }
+
   /** Reads `target` in full from the page `id` on. */
   async read(target: Uint8Array, id: number): Promise<void> {
     this.assertOpen();

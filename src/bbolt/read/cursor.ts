@@ -4,7 +4,13 @@
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Cursor } from '../api.ts';
-import { BUCKET_ELEMENT_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, readU32 } from '../file/layout.ts';
+import {
+  allocatePageBytes,
+  BUCKET_ELEMENT_FLAG,
+  ELEMENT_SIZE,
+  PAGE_HEADER_SIZE,
+  readU32,
+} from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
 import { READ_ALONG_PAGES_MAX } from '../limits.ts';
@@ -29,8 +35,12 @@ export class PageCursor extends CursorEntry implements Cursor {
   /** Pages to read at the next cache miss; doubles while the cursor runs through cold pages. */
   #along = 1;
 
-  constructor(owner: CursorOwner, rootId: number, inline: Page | undefined) {
+  /** Where leaves are read that are not cached; undefined if they are to be. */
+  readonly #passing: Uint8Array | undefined;
+
+  constructor(owner: CursorOwner, rootId: number, inline: Page | undefined, passing = false) {
     super();
+    this.#passing = passing ? allocatePageBytes(owner.pager.pageSize) : undefined;
     invariant(rootId >= 2 !== (inline !== undefined), 'a tree has a root page or is inline');
     this.#owner = owner;
     this.#rootId = rootId;
@@ -122,7 +132,7 @@ export class PageCursor extends CursorEntry implements Cursor {
       const index = page.searchBranch(key);
       indexes[depth] = index;
       const id = page.childId(index);
-      page = this.#owner.pager.page(id);
+      page = this.#page(id);
       depth++;
       this.#owner.pager.checkDepth(depth, id);
       pages[depth] = page;
@@ -138,6 +148,12 @@ export class PageCursor extends CursorEntry implements Cursor {
     if (index < page.count) this.#load(page, index);
     else this.#forward();
     return false;
+  }
+
+  /** Overwrites the leaf before it, which is on the path no longer: `state` is not ON. */
+  #page(id: number): Page {
+    const { pager } = this.#owner;
+    return this.#passing === undefined ? pager.page(id) : pager.pageInto(id, this.#passing);
   }
 
   #toRoot(): void {

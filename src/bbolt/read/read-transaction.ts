@@ -151,6 +151,12 @@ class PageBucket implements ReadBucket {
     return new PageCursor(this.#tx, this.rootId, this.rootId === 0 ? this.#rootPage : undefined);
   }
 
+  passingCursor(): Cursor {
+    this.#tx.assertOpen();
+    const inline = this.rootId === 0 ? this.#rootPage : undefined;
+    return new PageCursor(this.#tx, this.rootId, inline, true);
+  }
+
   sequence(): bigint {
     return this.#sequenceValue;
   }

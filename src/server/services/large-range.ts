@@ -229,7 +229,7 @@ class PinnedRange implements RangeBody {
     this.#mains.at(a) - this.#mains.at(b) || this.#subs.at(a) - this.#subs.at(b);
 
   #read(place: number): void {
-    this.#pin.readRow(this.#mains.at(place), this.#subs.at(place), this.#row);
+    this.#pin.passRow(this.#mains.at(place), this.#subs.at(place), this.#row);
   }
 
   /** The pairs, read a window at a time, in revision order within it. */

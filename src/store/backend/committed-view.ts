@@ -38,6 +38,8 @@ export function readAt<Value>(
 export class CommittedView implements BackendSnapshot {
   readonly transaction: ReadTransaction;
   readonly #rows: Cursor | undefined;
+  /** Made with the first row that is asked for in passing. */
+  #passing: Cursor | undefined;
   readonly #key = new Uint8Array(REVISION_KEY_BYTES);
 
   constructor(transaction: ReadTransaction) {
@@ -46,7 +48,16 @@ export class CommittedView implements BackendSnapshot {
   }
 
   findRow(main: Revision, sub: number, into: ByteSlice): boolean {
-    const rows = this.#rows;
+    return this.#find(this.#rows, main, sub, into);
+  }
+
+  /** As {@link findRow}, for a row that is copied before this is called again, by one reader. */
+  passRow(main: Revision, sub: number, into: ByteSlice): boolean {
+    this.#passing ??= this.transaction.bucket(nameOf(BUCKET.KEY))?.passingCursor();
+    return this.#find(this.#passing, main, sub, into);
+  }
+
+  #find(rows: Cursor | undefined, main: Revision, sub: number, into: ByteSlice): boolean {
     if (rows === undefined) return false;
     writeRevisionKey(main, sub, false, this.#key, 0);
     if (!rows.seekExact(this.#key)) return false;

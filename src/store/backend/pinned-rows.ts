@@ -24,6 +24,13 @@ export class PinnedRows {
     return this.#tree.findRow(main, sub, into);
   }
 
+  /** As {@link findRow}, for a row that is copied before this is called again, by one reader. */
+  passRow(main: number, sub: number, into: ByteSlice): boolean {
+    invariant(!this.#released, 'a released view is not read');
+    for (const overlay of this.#overlays) if (overlay.findRow(main, sub, into)) return true;
+    return this.#tree.passRow(main, sub, into);
+  }
+
   release(): void {
     if (this.#released) return;
     this.#released = true;

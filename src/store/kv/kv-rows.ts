@@ -8,7 +8,7 @@ import { ROW_CACHE_BYTES } from '../limits.ts';
 import { RowCache } from './row-cache.ts';
 
 /** A source of the bytes of a revision: the backend, or a pinned view of it. */
-interface RowFinder {
+export interface RowFinder {
   findRow(main: Revision, sub: number, into: ByteSlice): boolean;
 }
 
