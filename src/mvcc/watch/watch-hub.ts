@@ -24,6 +24,7 @@ import type { ReadView } from '../eval/range.ts';
 import type { ChangeList } from '../index/change-list.ts';
 import {
   WATCH_PASS_LOOKS_MAX,
+  WATCH_PASS_OTHERS_MAX,
   WATCH_PASS_WATCHERS_MAX,
   WATCH_WINDOW_BYTES_MAX,
   WATCH_WINDOW_CHANGES_MAX,
@@ -249,6 +250,7 @@ export class WatchHub {
     let first: Watcher | undefined;
     let fromMain = Number.POSITIVE_INFINITY;
     let looks = 0;
+    let others = 0;
     for (const watcher of this.#waiting) {
       if (chosen.size === WATCH_PASS_WATCHERS_MAX || ++looks > WATCH_PASS_LOOKS_MAX) break;
       if (watcher.minRev < view.compactedRev) {
@@ -262,10 +264,14 @@ export class WatchHub {
         this.#becomeSynced(watcher);
         continue;
       }
-      // Watchers of one single key in a row go together, through the index; all others, through the
-      // rows of the store.
+      // Watchers of one single key go together, through the index, if not many others are between them;
+      // watchers of ranges, through the rows of the store.
       first ??= watcher;
-      if (first.rangeEnd === SINGLE_KEY && !isSameRange(first, watcher)) break;
+      if (first.rangeEnd === SINGLE_KEY && !isSameRange(first, watcher)) {
+        if (++others > WATCH_PASS_OTHERS_MAX) break;
+        continue;
+      }
+      others = 0;
       if (first.rangeEnd !== SINGLE_KEY && watcher.rangeEnd === SINGLE_KEY) continue;
       chosen.add(watcher);
       fromMain = Math.min(fromMain, watcher.minRev);
