@@ -7,8 +7,8 @@ import { runInNewContext } from 'node:vm';
 import type { ProcessMemory } from '../process-memory.ts';
 import { loadCLibrary } from './c-library.ts';
 
-/** Used bytes of the heap up to which it is collected at once: 30 ms or so. */
-const HEAP_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Used bytes of the heap up to which it is collected at once: a million keys take 100 ms or so. */
+const HEAP_BYTES_MAX: number = 192 * 1024 * 1024;
 
 /** Free bytes from which they are given back: a process that has just started has 12 MiB of its own. */
 const FREE_BYTES_MIN: number = 32 * 1024 * 1024;
