@@ -65,18 +65,33 @@ test('what is added between cork and uncork is flushed by the last uncork, news 
   scheduler.add(a!);
   scheduler.cork();
   scheduler.addWithNews(news!);
-  scheduler.uncork();
+  scheduler.uncork(true);
   expect(flushed).toEqual([]);
-  scheduler.uncork();
+  scheduler.uncork(true);
   expect(flushed.splice(0)).toEqual(['news', 'a']);
   expect(isWaiting()).toBe(false);
   scheduler.add(a!);
   scheduler.cork();
   scheduler.add(b!);
-  scheduler.uncork();
+  scheduler.uncork(true);
   expect(flushed.splice(0)).toEqual(['a', 'b']);
   scheduler.add(later!);
   expect(endTurn()).toEqual(['later']);
   expect(isWaiting()).toBe(false);
-  expect(() => scheduler.uncork()).toThrow(/uncorked was corked/);
+  expect(() => scheduler.uncork(true)).toThrow(/uncorked was corked/);
+});
+
+test('or at the end of the turn, if that is asked for', () => {
+  const { scheduler, connection, flushed, endTurn, isWaiting } = start();
+  const [a, news] = ['a', 'news'].map(connection);
+  scheduler.cork();
+  scheduler.add(a!);
+  scheduler.addWithNews(news!);
+  expect(isWaiting()).toBe(false);
+  scheduler.uncork(false);
+  expect(flushed).toEqual([]);
+  expect(endTurn()).toEqual(['news', 'a']);
+  scheduler.cork();
+  scheduler.uncork(false);
+  expect(isWaiting()).toBe(false);
 });

@@ -53,12 +53,14 @@ export class FlushScheduler {
     this.#corks++;
   }
 
-  /** The last one flushes all that waits, without an end of the turn. */
-  uncork(): void {
+  /** The last one flushes all that waits: with `now` at once, else at the end of the turn. */
+  uncork(now: boolean): void {
     invariant(this.#corks > 0, 'what is uncorked was corked');
     this.#corks--;
     if (this.#corks > 0) return;
-    if (this.#waiting.length > 0 || this.#withNews.length > 0) this.#flushAll();
+    if (this.#waiting.length === 0 && this.#withNews.length === 0) return;
+    if (now) this.#flushAll();
+    else this.#schedule();
   }
 
   #schedule(): void {

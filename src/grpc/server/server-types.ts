@@ -233,11 +233,11 @@ export interface Server {
   /** Serves one connection, whose first byte (of the preface) has not been delivered yet. */
   accept(stream: ByteStream, options?: AcceptOptions): void;
   /**
-   * From now on until {@link uncork}, in this turn, answers wait: all of a connection are one write then,
-   * where they would wait for the end of the turn else. The pairs nest.
+   * From now on until {@link uncork}, in this turn, answers wait. The pairs nest. The last `uncork` writes
+   * them, all of a connection at once: with `now` within the call, else at the end of the turn.
    */
   cork(): void;
-  uncork(): void;
+  uncork(now: boolean): void;
   /**
    * Graceful shutdown: GOAWAY in two steps to every client, running calls go on to their end, then the
    * connections close. Resolves when none is left.

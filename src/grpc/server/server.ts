@@ -133,8 +133,8 @@ export class ServerCore implements Server {
     this.context.scheduler.cork();
   }
 
-  uncork(): void {
-    this.context.scheduler.uncork();
+  uncork(now: boolean): void {
+    this.context.scheduler.uncork(now);
   }
 
   drain(): Promise<void> {

@@ -133,6 +133,8 @@ export class ReadyLoop {
   #appendsCompleted = 0;
   /** Calls that had begun at the newest append. */
   #callsSeen = 0;
+  /** Whether the newest append of this run waited alone. */
+  #wasAlone = false;
   #scheduled = false;
   #running = false;
   #stopped = false;
@@ -269,7 +271,8 @@ export class ReadyLoop {
     const { callsBegun } = this.#parts.grpc;
     const calls = callsBegun - this.#callsSeen;
     this.#callsSeen = callsBegun;
-    return entries <= 1 && calls <= 1;
+    this.#wasAlone = entries <= 1 && calls <= 1;
+    return this.#wasAlone;
   }
 
   /** Numbers the appends in the order in which they go to the log. */
@@ -314,8 +317,7 @@ export class ReadyLoop {
     if (failpoints.active !== undefined) hitBeforeSend(this.#parts.node, responses);
     failpoints.active?.hit('raftBeforeAdvance');
     this.#deliver(responses);
-    if (append.isAlone) this.#runToAnswers();
-    else this.#run();
+    this.#runToAnswers(append.isAlone);
   }
 
   /** The state machine has applied all entries of a message. */
@@ -331,16 +333,20 @@ export class ReadyLoop {
   readonly #runScheduled = (): void => {
     invariant(this.#scheduled, 'a Ready at the end of a turn was scheduled');
     this.#scheduled = false;
-    this.#runToAnswers();
+    this.#runToAnswers(false);
   };
 
-  /** Nothing else will be answered in this turn: what is answered by the run is written after it. */
-  #runToAnswers(): void {
+  /**
+   * Answers that wait for an append that is alone are written right after the run, since nothing else will be
+   * answered in this turn; others at its end, with what comes until then.
+   */
+  #runToAnswers(isAlone: boolean): void {
     const { turnClock, grpc } = this.#parts;
+    this.#wasAlone = isAlone;
     turnClock.pin();
     grpc.cork();
     this.#run();
-    grpc.uncork();
+    grpc.uncork(this.#wasAlone);
     turnClock.unpin();
   }
 
