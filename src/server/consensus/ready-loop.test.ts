@@ -28,14 +28,18 @@ class Rig {
   /** Appends the log has taken and not completed. */
   readonly appends: WalAppend[] = [];
   readonly toApply: Message[] = [];
-  readonly corksAtApply: number[] = [];
+  /** Whether answers were written at once, for each time that they were let go. */
+  readonly uncorked: boolean[] = [];
   readonly events: string[] = [];
   readonly failures: unknown[] = [];
   readonly grpc = {
     callsBegun: 0,
     corks: 0,
     cork: () => void this.grpc.corks++,
-    uncork: () => void this.grpc.corks--,
+    uncork: (now: boolean) => {
+      this.grpc.corks--;
+      this.uncorked.push(now);
+    },
   };
   context: Uint8Array | undefined;
   nowMs = 0;
@@ -79,7 +83,6 @@ class Rig {
       store: {
         deliver: (message) => {
           this.toApply.push(message);
-          this.corksAtApply.push(this.grpc.corks);
           this.events.push(`apply ${message.entries.map(({ index }) => index).join()}`);
         },
         install: ({ metadata }) => this.events.push(`install ${metadata?.index}`),
@@ -199,18 +202,23 @@ describe('an append', () => {
     expect(isAlone(1, 'a')).toBe(true);
   });
 
-  test('that is alone has its answers written when it is applied', () => {
+  test('that is alone has its answers written when it is applied, others at the end of the turn', () => {
     const rig = new Rig().lead();
-    rig.corksAtApply.length = 0;
     rig.grpc.callsBegun++;
     rig.propose('a');
     rig.endTurn();
     rig.complete();
+    expect(rig.uncorked.at(-1)).toBe(true);
     rig.grpc.callsBegun += 2;
+    rig.uncorked.length = 0;
     rig.propose('b', 'c');
     rig.endTurn();
     rig.complete();
-    expect(rig.corksAtApply).toEqual([1, 0]);
+    expect(rig.uncorked).toEqual([false, false]);
+    // A run without an append, for what was read.
+    rig.loop.schedule();
+    rig.endTurn();
+    expect(rig.uncorked).toEqual([false, false, false]);
     expect(rig.grpc.corks).toBe(0);
     expect(rig.applied()).toEqual(['a', 'b', 'c']);
   });
