@@ -1,10 +1,10 @@
 // npm run bench -- [--cluster | --tls | --official] [--servers tetcd,3.5,3.7]
 //                  [--cases put,range-one] [--rounds 3]
 //                  [--small] [--directory kept-between-runs] [--json file]
-//                  [--base revision] [--record release]
+//                  [--base revision] [--record release] [--unbound]
 //
 // Needs two idle cores: the server, or all three members of the cluster, get one, the loader the
-// other.
+// other, unless they are left unbound.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ import { CLUSTER_CASES } from './cluster-cases.ts';
 import { record } from './history.ts';
 import { OFFICIAL_CASES } from './official-cases.ts';
 import { table } from './report.ts';
-import { PreparedDirectories } from './servers.ts';
+import { leaveUnbound, PreparedDirectories } from './servers.ts';
 import { TLS_CASES } from './tls-cases.ts';
 
 const { values } = parseArgs({
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     json: { type: 'string', default: 'bench-result.json' },
     base: { type: 'string' },
     record: { type: 'string' },
+    unbound: { type: 'boolean', default: false },
   },
 });
 
@@ -61,6 +62,7 @@ function casesOf(names: string) {
   });
 }
 
+if (values.unbound) leaveUnbound();
 const kept = values.directory;
 const root = kept ?? mkdtempSync(join(tmpdir(), 'tetcd-bench-'));
 const base = values.base === undefined ? undefined : await buildBase(values.base);

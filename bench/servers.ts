@@ -20,7 +20,12 @@ import { VALUE_BYTES } from './loader/workloads.ts';
 
 /** The server has one core, the loader another; not bound where that cannot be. */
 const canBind = systemProgram('taskset').missing === undefined && availableParallelism() > 1;
-export const bindTo = (core: number): string[] => (canBind ? ['taskset', '-c', String(core)] : []);
+let binds = canBind;
+export const bindTo = (core: number): string[] => (binds ? ['taskset', '-c', String(core)] : []);
+/** From now on every process may use all cores. */
+export function leaveUnbound(): void {
+  binds = false;
+}
 export const SERVER_CORE = 0;
 const LOADER_CORE = 1;
 
