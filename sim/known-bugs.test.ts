@@ -261,9 +261,9 @@ test('18055: a snapshot arrives while the one before it is being installed', asy
     const { network } = cluster.world;
     await cutOff(scenario, node!);
     await puts(scenario, leader, 'a', 30);
-    // The first database is opened, and takes long to become durable under its snapshot's index.
+    // The first database takes long to get its final name.
     node!.env.disk.extraLatencyMs = ({ kind, path }) =>
-      kind === 'sync' && /\/[0-9a-f]{16}\.snap\.db$/.test(path) ? INSTALL_MS : 0;
+      kind === 'rename' && /\/[0-9a-f]{16}\.snap\.db$/.test(path) ? INSTALL_MS : 0;
     network.heal();
     expect(await cluster.until(() => linesOf(node!, 'applying snapshot') === 1, 20_000)).toBe(true);
     await cutOff(scenario, node!);
