@@ -61,7 +61,7 @@ export class SequenceMap<V> {
     return true;
   }
 
-  /** In no order. Keys that are added or deleted meanwhile may or may not be among them. */
+  /** In no order. Keys may be deleted meanwhile, and are then left out, but none added. */
   *entries(): Generator<[key: number, value: V]> {
     yield* this.#others;
     const keys = this.#keys;

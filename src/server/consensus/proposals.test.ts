@@ -204,6 +204,29 @@ test('what has waited too long is given up, oldest first, and only that', () => 
   expect(expired).toEqual([999, 1000, 1010]);
 });
 
+test('many are given up oldest first, and may propose again at once', () => {
+  const { proposals, proposed, time, heard, propose, waiter } = rig();
+  const COUNT = 40;
+  // Ids on both sides of a multiple of 256.
+  for (let i = 0; i < 256 - COUNT / 2; i++) {
+    propose('taken');
+    expect(proposals.take(7, envelopeOf(proposed.at(-1)!).idLow)).toBeDefined();
+  }
+  const again = {
+    ...waiter('0'),
+    fail: (error: string) => {
+      heard.push(`0 ${error}`);
+      for (let i = 0; i < 10 * COUNT; i++) propose(`again ${i}`);
+    },
+  };
+  proposals.propose(REQUEST_KIND.PUT, undefined, BODY, 1, 4, again);
+  for (let i = 1; i < COUNT; i++) propose(`${i}`);
+  time.nowMs += REQUEST_TIMEOUT_BASE_MS + 2001;
+  proposals.expire();
+  expect(heard).toEqual(Array.from({ length: COUNT }, (_, i) => `${i} TIMEOUT`));
+  expect(proposals.pendingCount).toBe(10 * COUNT);
+});
+
 test('a member that stops tells everybody, and takes no more', () => {
   const { proposals, proposed, heard, propose, waiter } = rig();
   propose('a');

@@ -246,17 +246,27 @@ export class Proposals {
   expire(): void {
     const madeBefore = this.#parts.turnClock.monotonicMs() - this.#timeoutMs;
     this.#parts.loop.expire(madeBefore);
-    for (const [idLow, { sinceMs }] of this.#pending.entries()) {
-      if (sinceMs > madeBefore) continue;
+    for (const idLow of this.#madeUntil(madeBefore)) {
+      const pending = this.#pending.get(idLow);
+      if (pending === undefined) continue;
       this.failedCount++;
-      this.drop(idLow)!.fail(timeoutErrorOf(this.#parts, sinceMs));
+      this.drop(idLow)!.fail(timeoutErrorOf(this.#parts, pending.sinceMs));
     }
   }
 
   /** The member stops: fails every waiting proposal. */
   stop(): void {
     this.#stopped = true;
-    for (const [idLow] of this.#pending.entries()) this.drop(idLow)!.fail('STOPPED');
+    for (const idLow of this.#madeUntil(Number.POSITIVE_INFINITY))
+      this.drop(idLow)?.fail('STOPPED');
     invariant(this.#pending.size === 0, 'nothing is proposed while the member stops');
+  }
+
+  /** Ids of what waits and was made at `madeMs` or before, oldest first; who is failed may propose again. */
+  #madeUntil(madeMs: number): number[] {
+    const ids: number[] = [];
+    for (const [idLow, { sinceMs }] of this.#pending.entries())
+      if (sinceMs <= madeMs) ids.push(idLow);
+    return ids.sort((a, b) => a - b);
   }
 }
