@@ -13,7 +13,7 @@ export { SlicedSort } from './eval/sliced-sort.ts';
 export { isTxnReadonly, isTxnSerializable, type OpResult, TxnResult, TxnRun } from './eval/txn.ts';
 export {
   checkDeleteRangeRequest,
-  checkPutInPlace,
+  checkPutRequest,
   checkRangeRequest,
   checkTxnRequest,
 } from './eval/validate.ts';

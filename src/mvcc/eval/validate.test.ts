@@ -4,7 +4,7 @@ import { EtcdError, type EtcdErrorName, etcdserverpb, PutInPlace } from '../../p
 import { TXN_NESTING_MAX } from '../limits.ts';
 import {
   checkDeleteRangeRequest,
-  checkPutInPlace,
+  checkPutRequest,
   checkRangeRequest,
   checkTxnRequest,
 } from './validate.ts';
@@ -75,7 +75,7 @@ test.each([
   [{ key: bytes('k'), ignoreValue: true, ignoreLease: true }, 'OK'],
 ])('put %#: %s', (init, expected) => {
   expect(
-    errorOf(() => checkPutInPlace(new PutInPlace().accept(PutRequestCodec.create(init)))),
+    errorOf(() => checkPutRequest(new PutInPlace().accept(PutRequestCodec.create(init)))),
   ).toBe(expected);
 });
 

@@ -24,7 +24,7 @@ export function checkRangeRequest(request: etcdserverpb.RangeRequest): void {
 }
 
 /** EMPTY_KEY, VALUE_PROVIDED, LEASE_PROVIDED. */
-export function checkPutInPlace(request: PutInPlace): void {
+export function checkPutRequest(request: PutInPlace): void {
   if (request.keyLength === 0) throw new EtcdError('EMPTY_KEY');
   if (request.ignoreValue && request.valueLength > 0) throw new EtcdError('VALUE_PROVIDED');
   if (request.ignoreLease && request.lease !== 0n) throw new EtcdError('LEASE_PROVIDED');
@@ -63,7 +63,7 @@ function checkOp({ request }: etcdserverpb.RequestOp, opsMax: number, depth: num
       checkRangeRequest(request.value);
       break;
     case 'requestPut':
-      checkPutInPlace(nestedPut.accept(request.value));
+      checkPutRequest(nestedPut.accept(request.value));
       break;
     case 'requestDeleteRange':
       checkDeleteRangeRequest(request.value);

@@ -116,8 +116,8 @@ export class ChangeLog {
     this.#late = { main, after: this.#blocks.at(-1), blocks: [] };
   }
 
-  /** Notes that `key` came to life (+1) or died (-1) at the revision that a place is kept for. */
-  appendLate(key: string, delta: 1 | -1): void {
+  /** Notes that `key` died at the revision that a place is kept for. */
+  appendLate(key: string): void {
     const late = this.#late;
     invariant(late !== undefined, 'a place was kept');
     let block = late.blocks.at(-1);
@@ -125,7 +125,7 @@ export class ChangeLog {
       block = new Block();
       late.blocks.push(block);
     }
-    block.push(key, late.main, delta);
+    block.push(key, late.main, -1);
   }
 
   /** The revision has all its changes: they take their place among the others. */

@@ -250,7 +250,7 @@ export class KeyIndex {
     const packed = packSub(sub, true);
     this.#supersede(leaf, slot, main, packed);
     leaf.setNewest(slot, main, packed, 0, 0, 0);
-    this.changes.appendLate(leaf.keys[slot]!, -1);
+    this.changes.appendLate(leaf.keys[slot]!);
   }
 
   /** For {@link RangeTombstone}: every key has its tombstone. */

@@ -6,7 +6,7 @@ import { invariant, Slices } from '../../base/index.ts';
 import { type Encoder, GrpcStatusError, type Pieces, STATUS } from '../../grpc/index.ts';
 import {
   checkDeleteRangeRequest,
-  checkPutInPlace,
+  checkPutRequest,
   checkRangeRequest,
   checkTxnRequest,
   type DeleteResult,
@@ -93,7 +93,7 @@ export function registerKvService(table: ServiceTable, parts: KvParts): void {
     (call, request, bytes) => service.put(call, request, bytes),
     {
       access: 'token',
-      check: checkPutInPlace,
+      check: checkPutRequest,
     },
     readPutRequest,
   );

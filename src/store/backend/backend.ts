@@ -271,21 +271,16 @@ export class Backend {
   }
 
   /**
-   * Rows of revision `main` come with {@link appendLateRow}, later than those of the revisions after it and
-   * than the end of the open entry. No batch is cut until {@link endLateRows}, and `commit` waits.
+   * Rows of revision `main`, all tombstones, come with {@link appendLateTombstone}, later than those of the
+   * revisions after it and than the end of the open entry. No batch is cut until {@link endLateRows}, and
+   * `commit` waits.
    */
   beginLateRows(main: Revision): void {
     this.#batches.beginLateRows(main);
   }
 
-  appendLateRow(
-    sub: number,
-    tombstone: boolean,
-    slab: Uint8Array,
-    offset: number,
-    length: number,
-  ): void {
-    this.#batches.live.overlay.appendLateRow(sub, tombstone, slab, offset, length);
+  appendLateTombstone(sub: number, slab: Uint8Array, offset: number, length: number): void {
+    this.#batches.live.overlay.appendLateTombstone(sub, slab, offset, length);
   }
 
   endLateRows(): void {

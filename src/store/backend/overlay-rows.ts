@@ -118,14 +118,8 @@ export class OverlayRows {
     this.#sealed = true;
   }
 
-  /** Appends a row of the revision that a place is kept for. */
-  appendLate(
-    sub: number,
-    tombstone: boolean,
-    slab: Uint8Array,
-    offset: number,
-    length: number,
-  ): void {
+  /** Appends a tombstone of the revision that a place is kept for. */
+  appendLate(sub: number, slab: Uint8Array, offset: number, length: number): void {
     invariant(this.#lateMain >= 0 && sub > this.#lateSub, 'late rows come in order');
     let block = this.blocks[this.#lateBlock];
     if (this.#lateSub < 0 || block === undefined || block.size === BLOCK_ROWS) {
@@ -133,7 +127,7 @@ export class OverlayRows {
       this.blocks.splice(++this.#lateBlock, 0, block);
     }
     this.#lateSub = sub;
-    block.push(this.#lateMain, sub, tombstone, slab, offset, length);
+    block.push(this.#lateMain, sub, true, slab, offset, length);
     this.size++;
   }
 

@@ -55,23 +55,22 @@ export class Overlay {
   ): void {
     invariant(!this.frozen, 'a frozen overlay takes no row');
     this.rows.append(main, sub, tombstone, slab, offset, length);
-    this.changeCount++;
-    this.byteCount += length + ROW_OVERHEAD_BYTES;
+    this.#countRow(length);
   }
 
-  /** Appends a row of the revision that a place is kept for; see {@link OverlayRows.beginLate}. */
-  appendLateRow(
-    sub: number,
-    tombstone: boolean,
-    slab: Uint8Array,
-    offset: number,
-    length: number,
-  ): void {
+  /** Appends a tombstone of the revision that a place is kept for; see {@link OverlayRows.beginLate}. */
+  appendLateTombstone(sub: number, slab: Uint8Array, offset: number, length: number): void {
     invariant(!this.frozen, 'a frozen overlay takes no row');
-    this.rows.appendLate(sub, tombstone, slab, offset, length);
+    this.rows.appendLate(sub, slab, offset, length);
+    this.#lateBytes += this.#countRow(length);
+  }
+
+  /** Returns what the row is estimated to take in the file. */
+  #countRow(length: number): number {
+    const bytes = length + ROW_OVERHEAD_BYTES;
     this.changeCount++;
-    this.byteCount += length + ROW_OVERHEAD_BYTES;
-    this.#lateBytes += length + ROW_OVERHEAD_BYTES;
+    this.byteCount += bytes;
+    return bytes;
   }
 
   /** Removes a row that is already in the tree. */

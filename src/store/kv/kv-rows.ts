@@ -78,6 +78,6 @@ export class KvRows implements RowWriter {
     const length = sizeOfKeyField(key);
     arena.reserve(length);
     writeKeyField(key, arena.slab, arena.offset);
-    this.#backend.appendLateRow(sub, true, arena.slab, arena.offset, length);
+    this.#backend.appendLateTombstone(sub, arena.slab, arena.offset, length);
   }
 }
