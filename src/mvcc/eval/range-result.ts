@@ -1,6 +1,6 @@
 // What a range answers: where the encoded KeyValues lie. The response encoder splices those bytes in.
 
-import type { Revision } from '../../base/index.ts';
+import { EMPTY_BYTES, type Revision } from '../../base/index.ts';
 import type { ByteSlice } from '../types.ts';
 
 /** Bytes of a buffer that pieces built here share. */
@@ -20,7 +20,7 @@ export class RangeResult {
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
 
-  #arena: Uint8Array = new Uint8Array(0);
+  #arena: Uint8Array = EMPTY_BYTES;
   #arenaUsed = 0;
 
   get size(): number {

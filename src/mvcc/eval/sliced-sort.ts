@@ -9,13 +9,16 @@ type ComparePositions = (a: number, b: number) => number;
 /** Positions that are sorted at once to begin with; about 0.1 ms. */
 const RUN = 256;
 
+/** What is sorted before the first start. */
+const NO_POSITIONS = new Uint32Array(0);
+
 export class SlicedSort {
   /** The positions; sorted once `step` said true. */
-  order: Uint32Array = new Uint32Array(0);
+  order: Uint32Array = NO_POSITIONS;
 
   #compare: ComparePositions = () => 0;
   /** The other array to merge into. */
-  #spare: Uint32Array = new Uint32Array(0);
+  #spare: Uint32Array = NO_POSITIONS;
   /** Length of sorted runs; below RUN the runs are still to be made. */
   #width = 0;
   /** Next place to sort or merge at. */
@@ -28,7 +31,7 @@ export class SlicedSort {
 
   start(count: number, compare: ComparePositions): void {
     this.order = new Uint32Array(count);
-    this.#spare = new Uint32Array(count > RUN ? count : 0);
+    this.#spare = count > RUN ? new Uint32Array(count) : NO_POSITIONS;
     this.#compare = compare;
     this.#width = 0;
     this.#at = 0;

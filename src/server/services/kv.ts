@@ -122,6 +122,7 @@ class KvService {
   readonly encoders: KvEncoders;
   /** Shared by all ranges that end in one turn. */
   readonly #rangeRun = new RangeRun();
+  readonly #readonlyTxn = new TxnRun();
   #rangeResult = new RangeResult();
 
   constructor(parts: KvParts) {
@@ -381,7 +382,7 @@ class KvService {
 
   txn(call: UnaryCall, request: etcdserverpb.TxnRequest, bytes: Uint8Array): void {
     if (isTxnReadonly(request)) {
-      const read = new ReadonlyTxn(this, call, request);
+      const read = new ReadonlyTxn(this, call, bytes);
       if (isTxnSerializable(request)) read.serve();
       else this.parts.reads.request(read, bytes.length);
       return;
@@ -423,7 +424,7 @@ class KvService {
       const times = { sinceMs, agreedMs, endMs: slow.nowMs };
       slow.endTxn(request, times, { counts, revision, size }, isTxnSerializable(request));
     };
-    const run = new TxnRun();
+    const run = this.#readonlyTxn;
     try {
       run.startReadonly(kv, request);
       if (run.step(RANGE_STEP_KEYS) && call.mayHold(this.encoders.txn.size(run.result))) {

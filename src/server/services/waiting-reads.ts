@@ -69,12 +69,12 @@ export class ReadonlyTxn implements Read, RoomWaiter {
   readonly #request: etcdserverpb.TxnRequest;
   readonly #sinceMs: number;
 
-  constructor(service: ReadService, call: UnaryCall, request: etcdserverpb.TxnRequest) {
+  /** `bytes` are the request's: valid in this turn only, so that they are copied. */
+  constructor(service: ReadService, call: UnaryCall, bytes: Uint8Array) {
     this.#service = service;
     this.#call = call;
     this.#sinceMs = service.parts.slow.nowMs;
-    // Decoded from a copy: the request's bytes are valid in this turn only.
-    this.#request = TxnRequestCodec.decode(TxnRequestCodec.encode(request));
+    this.#request = TxnRequestCodec.decode(new Uint8Array(bytes));
   }
 
   serve(): void {
