@@ -4,6 +4,7 @@ import type { Program } from '../test/helpers/member.ts';
 import { residentMebibytes } from './loader/process-stats.ts';
 import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
 import { LARGE_BYTES, type WorkloadName } from './loader/workloads.ts';
+import { measureAtRest } from './rest.ts';
 import { type Security, targetOf } from './security.ts';
 import { load, MeasuredServer, type PreparedDirectories } from './servers.ts';
 
@@ -37,6 +38,8 @@ export interface Sizes {
   readonly failovers: number;
   /** Connections that say nothing. */
   readonly idle: number;
+  /** How long processes are looked at that have nothing to do. */
+  readonly restMs: number;
   /** Requests of a plain case of etcd's load generator. */
   readonly officialRequests: number;
   /** How long a storm lasts, and its logins per second. */
@@ -58,6 +61,7 @@ export const CANONICAL: Sizes = {
   },
   ...{ keysLarge: 500_000, largeBytes: 4_000, missed: 100_000, failovers: 5 },
   ...{ idle: 5_000, stormMs: 5_000, logins: 1_000, officialRequests: 200_000 },
+  restMs: 20_000,
 };
 
 export const SMALL: Sizes = {
@@ -66,6 +70,7 @@ export const SMALL: Sizes = {
   ...{ quietMsLarge: 50, keysSome: 1_000, coldMs: 100 },
   ...{ keysLarge: 500, largeBytes: 4_000, idle: 100, stormMs: 300, logins: 50 },
   officialRequests: 400,
+  restMs: 200,
 };
 
 /** Numbers that one run of a case gave; medians are taken per field. */
@@ -80,6 +85,9 @@ export interface Measurement {
   /** Of one long operation, or of a start. */
   readonly seconds?: number;
   readonly cpuSeconds?: number;
+  /** CPU time per time. */
+  readonly corePercent?: number;
+  readonly wakeUpsPerSecond?: number;
   readonly rssMiB?: number;
   /** Resident memory that a connection adds. */
   readonly kibPerConnection?: number;
@@ -111,6 +119,10 @@ export interface UnaryShape {
   readonly connections: number;
   readonly calls: number;
   readonly large?: boolean;
+  /** Requests change the directory. Small ones are copied anyway. */
+  readonly writes?: boolean;
+  /** Memory is looked at when nothing has been asked for a while. */
+  readonly rests?: boolean;
   /** A directory of so many keys with values of LARGE_BYTES. */
   readonly largeValues?: number;
   readonly requests?: number;
@@ -130,8 +142,8 @@ export async function runUnaryCase(
   const changes = shape.large ? sizes.changes : 0;
   const valueBytes = shape.largeValues === undefined ? undefined : LARGE_BYTES;
   const prepared = await directories.get(program, keys, changes, valueBytes);
-  // The large one is only read.
-  const directory = shape.large ? prepared : directories.copy(prepared);
+  const isCopy = !shape.large || shape.writes === true;
+  const directory = isCopy ? directories.copy(prepared) : prepared;
   const server = await MeasuredServer.start(program, directory, { tls: shape.security?.files });
   try {
     const result = await load({
@@ -153,10 +165,11 @@ export async function runUnaryCase(
       maxMs: result.latency.maxMs,
       rssMiB: residentMebibytes(server.pid).now,
       ...(seen === undefined ? {} : { gcMaxMs: seen.gcMaxMs, gcTotalMs: seen.gcTotalMs }),
+      ...(shape.rests ? await measureAtRest([server.pid], sizes) : {}),
     };
   } finally {
     await server.stop();
-    if (!shape.large) directories.remove(directory);
+    if (isCopy) directories.remove(directory);
   }
 }
 
@@ -334,6 +347,18 @@ async function runBoot(
   }
 }
 
+/** A process that has started and is asked nothing. */
+async function runIdle(program: Program, { directories, sizes }: Context): Promise<Measurement> {
+  const directory = directories.copy(await directories.get(program, sizes.keysFew, 0));
+  const server = await MeasuredServer.start(program, directory);
+  try {
+    return await measureAtRest([server.pid], sizes);
+  } finally {
+    await server.stop();
+    directories.remove(directory);
+  }
+}
+
 const cpu = (ratio: number) => ({ field: 'cpuUsPerRequest', ratio }) as const;
 
 export const CASES: readonly Case[] = [
@@ -409,6 +434,36 @@ export const CASES: readonly Case[] = [
     goal: { field: 'seconds', ratio: 1 },
     run: (program, context) => runBoot(program, context, context.sizes.keysSome, 0),
   },
+  {
+    name: 'idle',
+    title: 'Nothing to do',
+    goal: { field: 'corePercent', ratio: 1 },
+    run: runIdle,
+  },
+  unary(
+    'rest-put',
+    'At rest after puts of 256 B',
+    { workload: 'put', connections: 10, calls: 10, rests: true },
+    { field: 'rssMiB', ratio: 1 },
+  ),
+  unary(
+    'rest-put-large',
+    'At rest after puts of 100 KB',
+    { workload: 'put-large', connections: 4, calls: 1, rests: true },
+    { field: 'rssMiB', ratio: 1 },
+  ),
+  unary(
+    'rest-range-10000',
+    'At rest after ranges of 10,000 keys',
+    { workload: 'range-all', connections: 4, calls: 1, rests: true },
+    { field: 'rssMiB', ratio: 1 },
+  ),
+  unary(
+    'put-million',
+    'Put 256 B, 100 clients, a million keys',
+    { workload: 'put', connections: 10, calls: 10, large: true, writes: true },
+    { field: 'rssMiB', ratio: 2 },
+  ),
   stall('none', 'Steady puts alone'),
   stall('hash', 'HashKV under puts'),
   stall('range-all', 'Range of everything under puts'),

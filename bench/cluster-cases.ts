@@ -11,6 +11,7 @@ import { cpuMicroseconds } from './loader/process-stats.ts';
 import type { StallOperation } from './loader/stall.ts';
 import type { WorkloadName } from './loader/workloads.ts';
 import { median } from './report.ts';
+import { measureAtRest } from './rest.ts';
 import { bindTo, FLAGS, load, SERVER_CORE } from './servers.ts';
 
 const MEMBERS = 3;
@@ -314,6 +315,18 @@ export const CLUSTER_CASES: readonly Case[] = [
     name: 'catch-up-snapshot',
     title: 'A member catches up by snapshot',
     run: (program, context) => runCatchUp(true, program, context),
+  },
+  {
+    name: 'idle',
+    title: 'Nothing to do, of one member',
+    goal: { field: 'corePercent', ratio: 1 },
+    run: (program, { sizes }) =>
+      withCluster({ program }, [], async ({ members }) =>
+        measureAtRest(
+          members.map(({ pid }) => pid),
+          sizes,
+        ),
+      ),
   },
   stall('hash', 'HashKV under puts'),
   stall('snapshot', 'Maintenance.Snapshot under puts'),

@@ -19,6 +19,7 @@ const COMPARED = [
   'p50Ms',
   'p99Ms',
   'seconds',
+  'corePercent',
   'rssMiB',
   'kibPerConnection',
 ] as const;
@@ -75,6 +76,8 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['p99Ms', 'p99 ms', 2],
   ['maxMs', 'max ms', 1],
   ['seconds', 'seconds', 2],
+  ['corePercent', '% of a core', 2],
+  ['wakeUpsPerSecond', 'wake-ups/s', 1],
   ['rssMiB', 'RSS MiB', 0],
   ['kibPerConnection', 'KiB/connection', 1],
   ['gcMaxMs', 'GC max ms', 1],

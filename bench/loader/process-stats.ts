@@ -1,6 +1,6 @@
-// CPU time and memory of another process, all its threads, from /proc.
+// CPU time, wake-ups and memory of another process, all its threads, from /proc.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
@@ -23,4 +23,14 @@ export function residentMebibytes(pid: number): { now: number; peak: number } {
   const value = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024;
   return { now: value('VmRSS'), peak: value('VmHWM') };
+}
+
+/** How often its threads have gone to sleep until something woke them. */
+export function wakeUps(pid: number): number {
+  let sum = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const text = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');
+    sum += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1] ?? 0);
+  }
+  return sum;
 }
