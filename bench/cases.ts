@@ -94,6 +94,10 @@ export interface Measurement {
   readonly gcMaxMs?: number;
   readonly gcTotalMs?: number;
   readonly turnMaxMs?: number;
+  /** The longest wait for a PING beside a long operation, on its connection. */
+  readonly pingMaxMs?: number;
+  /** Resident memory that a long operation adds at its highest. */
+  readonly addedMiB?: number;
   /** Requests that the server gave up on. */
   readonly failed?: number;
   /** By how much the term rose, in a cluster of which no member was harmed. */
@@ -275,11 +279,12 @@ async function runStalls(
     for (const operation of operations) {
       const result = await load({
         ...{ kind: 'stall', operation, keys: sizes.keysMany, quietMs },
-        ...{ endpoint: server.endpoint, putsPerSecond: sizes.putsPerSecond },
+        ...{ endpoint: server.endpoint, putsPerSecond: sizes.putsPerSecond, pid: server.pid },
       });
       const seen = await server.observe();
       results.set(operation, {
         ...{ seconds: result.operationSeconds, rssMiB: residentMebibytes(server.pid).now },
+        ...{ pingMaxMs: result.pingMaxMs, addedMiB: Math.max(0, result.memoryMiB) },
         ...{ p50Ms: result.latency.p50Ms, p99Ms: result.latency.p99Ms },
         maxMs: result.latency.maxMs,
         failed: result.failedPuts + (result.operationError === '' ? 0 : 1),
@@ -294,16 +299,17 @@ async function runStalls(
   return results;
 }
 
-/** A process with a file of 2 GB: first nothing but puts, then a defragmentation beside them. */
-function large(operation: 'none' | 'defragment', name: string, title: string): Case {
+const OPERATIONS_LARGE = ['none', 'range-all', 'defragment'] as const;
+
+/** A process with a file of 2 GB: first nothing but puts, then long operations beside them. */
+function large(operation: (typeof OPERATIONS_LARGE)[number], name: string, title: string): Case {
   const run: Case['run'] = async (program, context) => {
     const key = `large ${program.name} ${context.round}`;
     let results = stalls.get(key);
     if (results === undefined) {
       const { keysLarge, largeBytes, quietMsLarge } = context.sizes;
       const prepared = await context.directories.get(program, keysLarge, 0, largeBytes);
-      const operations = ['none', 'defragment'] as const;
-      results = await runStalls(program, context, prepared, operations, quietMsLarge);
+      results = await runStalls(program, context, prepared, OPERATIONS_LARGE, quietMsLarge);
       stalls.set(key, results);
     }
     return results.get(operation)!;
@@ -467,9 +473,11 @@ export const CASES: readonly Case[] = [
   stall('none', 'Steady puts alone'),
   stall('hash', 'HashKV under puts'),
   stall('range-all', 'Range of everything under puts'),
+  stall('snapshot', 'Maintenance.Snapshot under puts'),
   stall('defragment', 'Defragment under puts'),
   stall('delete-all', 'Delete of everything under puts'),
   stall('compact', 'Compaction under puts'),
   large('none', 'defragment-none', '2 GB: puts alone'),
+  large('range-all', 'range-2gb', '2 GB: puts beside a range of everything'),
   large('defragment', 'defragment', '2 GB: puts beside a defragmentation'),
 ];

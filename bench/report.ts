@@ -82,6 +82,8 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['kibPerConnection', 'KiB/connection', 1],
   ['gcMaxMs', 'GC max ms', 1],
   ['turnMaxMs', 'turn max ms', 1],
+  ['pingMaxMs', 'ping max ms', 1],
+  ['addedMiB', 'added MiB', 0],
   ['failed', 'failed', 0],
   ['elections', 'elections', 0],
 ];

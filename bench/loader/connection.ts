@@ -67,6 +67,8 @@ function literal(prefix: number, name: string | undefined, value: string): Buffe
 export class LoadConnection {
   /** Calls under way. */
   active = 0;
+  /** Bytes of DATA that came. */
+  received = 0;
   readonly #socket: Socket;
   readonly #target: Target;
   readonly #path: string;
@@ -86,6 +88,8 @@ export class LoadConnection {
   /** Requests that wait for the send window; the first may have been sent in part. */
   readonly #waiting: Request[] = [];
   #unacknowledged = 0;
+  /** Called with the acknowledgement of the PING under way. */
+  #onPong: (() => void) | undefined;
   // Reading: the frame header, then its payload; DATA is taken as it comes, the rest is collected.
   readonly #header = Buffer.alloc(9);
   #headerBytes = 0;
@@ -149,6 +153,16 @@ export class LoadConnection {
   send(stream: number, message: Buffer): void {
     this.#room(message.length + 400);
     this.#writeData(stream, message, 0, message.length, false);
+  }
+
+  /** Sends a PING, one at a time; `onPong` is called when it is acknowledged. */
+  ping(onPong: () => void): void {
+    this.#onPong = onPong;
+    this.#room(17);
+    this.#frame(8, FRAME.PING, 0, 0);
+    this.#out.fill(0, this.#outEnd, this.#outEnd + 8);
+    this.#outEnd += 8;
+    this.flush();
   }
 
   flush(): void {
@@ -325,6 +339,7 @@ export class LoadConnection {
 
   #data(chunk: Buffer, start: number, end: number): void {
     const length = end - start;
+    this.received += length;
     this.#unacknowledged += length;
     if (this.#unacknowledged > WINDOW / 4) {
       this.#writeWindow(this.#unacknowledged);
@@ -382,7 +397,8 @@ export class LoadConnection {
         if ((this.#flags & FLAG.ACK) === 0) this.#settings(bytes, start, end);
         return;
       case FRAME.PING:
-        if ((this.#flags & FLAG.ACK) === 0) {
+        if ((this.#flags & FLAG.ACK) !== 0) this.#onPong?.();
+        else {
           this.#room(17);
           this.#frame(8, FRAME.PING, FLAG.ACK, 0);
           this.#outEnd += bytes.copy(this.#out, this.#outEnd, start, start + 8);

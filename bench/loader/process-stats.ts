@@ -1,6 +1,6 @@
 // CPU time, wake-ups and memory of another process, all its threads, from /proc.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
@@ -33,4 +33,9 @@ export function wakeUps(pid: number): number {
     sum += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1] ?? 0);
   }
   return sum;
+}
+
+/** From now on the peak of {@link residentMebibytes} is that since this call. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }

@@ -2,6 +2,7 @@
 
 import { LoadConnection, type Slot } from './connection.ts';
 import { Latencies, type LatencySummary } from './latencies.ts';
+import { forgetPeak, residentMebibytes } from './process-stats.ts';
 import type { Target } from './target.ts';
 import { grpcMessage, makeWorkload, NOW } from './workloads.ts';
 
@@ -12,21 +13,28 @@ export interface StallOptions extends Target {
   readonly quietMs: number;
   readonly operation: StallOperation;
   readonly revision: number;
+  /** Of the server, for its memory. */
+  readonly pid?: number;
 }
 
 export const STALL_OPERATIONS = [
   'none',
   'hash',
   'range-all',
+  'snapshot',
   'defragment',
   'delete-all',
   'compact',
 ] as const;
-export type StallOperation = (typeof STALL_OPERATIONS)[number] | 'snapshot';
+export type StallOperation = (typeof STALL_OPERATIONS)[number];
 
 export interface StallResult {
   readonly operationSeconds: number;
   readonly operationBytes: number;
+  /** The longest wait for the acknowledgement of a PING between DATA of the operation; 0 without any. */
+  readonly pingMaxMs: number;
+  /** By how much the server's resident memory rose meanwhile, over the load alone; 0 without a pid. */
+  readonly memoryMiB: number;
   /** Of the puts, from the time each was due. */
   readonly latency: LatencySummary;
   readonly raised: number;
@@ -37,6 +45,7 @@ export interface StallResult {
 }
 
 const TICK_MS = 2;
+const PING_EVERY_MS = 20;
 const ALL = { key: '\0', range_end: '\0' } as const;
 
 function operationOf(options: StallOptions): { path: string; message: Buffer } | undefined {
@@ -130,6 +139,52 @@ class SteadyPuts {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+interface OperationResult {
+  readonly bytes: number;
+  /** Empty when it succeeded. */
+  readonly error: string;
+  readonly pingMaxMs: number;
+}
+
+const NOTHING: OperationResult = { bytes: 0, error: '', pingMaxMs: 0 };
+
+/** Makes the call on a connection of its own, with PINGs beside it. */
+async function runOperation(
+  options: StallOptions,
+  broken: (error: Error) => void,
+): Promise<OperationResult> {
+  const operation = operationOf(options);
+  if (operation === undefined) return NOTHING;
+  const connection = await LoadConnection.open(options, operation.path, broken);
+  let pingMaxMs = 0;
+  let sentAt: number | undefined;
+  let received = 0;
+  const pings = setInterval(() => {
+    // Servers do not take more than a few without DATA in between.
+    if (sentAt !== undefined || connection.received === received) return;
+    received = connection.received;
+    sentAt = performance.now();
+    connection.ping(() => {
+      pingMaxMs = Math.max(pingMaxMs, performance.now() - sentAt!);
+      sentAt = undefined;
+    });
+  }, PING_EVERY_MS);
+  const done = await new Promise<OperationResult>((resolve) => {
+    connection.call(operation.message, {
+      wantsMessages: false,
+      onMessage: () => {},
+      onEnd: (status, text, bytes) => {
+        if (sentAt !== undefined) pingMaxMs = Math.max(pingMaxMs, performance.now() - sentAt);
+        resolve({ bytes, error: status === 0 ? '' : `${status} ${text}`, pingMaxMs });
+      },
+    });
+    connection.flush();
+  });
+  clearInterval(pings);
+  connection.close();
+  return done;
+}
+
 export async function runStall(options: StallOptions): Promise<StallResult> {
   const requests = { keys: options.keys, requests: 5_000, seed: 3, ...NOW };
   const workload = makeWorkload({ name: 'put', ...requests });
@@ -141,34 +196,20 @@ export async function runStall(options: StallOptions): Promise<StallResult> {
   const putting = await LoadConnection.open(options, workload.path, broken);
   const puts = new SteadyPuts(putting, workload.messages, options.putsPerSecond);
   await pause(options.quietMs);
-  const operation = operationOf(options);
+  const { pid } = options;
+  if (pid !== undefined) forgetPeak(pid);
+  const beforeMiB = pid === undefined ? 0 : residentMebibytes(pid).now;
   const startedAt = performance.now();
-  let operationBytes = 0;
-  let operationError = '';
-  if (operation !== undefined) {
-    const connection = await LoadConnection.open(options, operation.path, broken);
-    const done = new Promise<void>((resolve) => {
-      connection.call(operation.message, {
-        wantsMessages: false,
-        onMessage: () => {},
-        onEnd: (status, text, bytes) => {
-          operationBytes = bytes;
-          if (status !== 0) operationError = `${status} ${text}`;
-          resolve();
-        },
-      });
-      connection.flush();
-    });
-    await Promise.race([done, breakage]);
-    connection.close();
-  }
+  const operation = await Promise.race([runOperation(options, broken), breakage]);
   const operationSeconds = (performance.now() - startedAt) / 1000;
+  const peakMiB = pid === undefined ? 0 : residentMebibytes(pid).peak;
   await pause(options.quietMs);
   await Promise.race([puts.stop(), breakage]);
   putting.close();
   const { latencies, raised, failed } = puts;
   return {
-    ...{ operationSeconds, operationBytes, operationError, raised, failedPuts: failed },
-    latency: latencies.summary(),
+    ...{ operationSeconds, operationBytes: operation.bytes, operationError: operation.error },
+    ...{ pingMaxMs: operation.pingMaxMs, memoryMiB: peakMiB - beforeMiB },
+    ...{ raised, failedPuts: failed, latency: latencies.summary() },
   };
 }
