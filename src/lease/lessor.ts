@@ -56,8 +56,6 @@ export class Lessor {
   readonly #freeSlots: number[] = [];
   readonly #expiry = new ExpiryHeap();
   #primary = false;
-  /** Keys that are attached to any lease. */
-  attachedKeys = 0;
 
   /**
    * @param minTtlSec shorter TTLs are raised to it, at grant and when restored.
@@ -148,11 +146,11 @@ export class Lessor {
   }
 
   attach(slot: number, key: string): void {
-    if (this.leaseOfSlot(slot).keys.add(key)) this.attachedKeys++;
+    this.leaseOfSlot(slot).keys.add(key);
   }
 
   detach(slot: number, key: string): void {
-    if (this.leaseOfSlot(slot).keys.delete(key)) this.attachedKeys--;
+    this.leaseOfSlot(slot).keys.delete(key);
   }
 
   // --- As primary --------------------------------------------------------------------------------

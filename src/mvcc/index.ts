@@ -24,7 +24,7 @@ export { IndexRestore } from './index/index-restore.ts';
 export { KeyIndex } from './index/key-index.ts';
 export type { RangeTombstone } from './index/range-tombstone.ts';
 export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
-export { WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
+export { RANGE_TOMBSTONE_LEASED_MAX, WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
 export * from './revision.ts';
 export * from './types.ts';
 export type { RowCursor } from './watch/catch-up.ts';

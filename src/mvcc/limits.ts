@@ -60,6 +60,12 @@ export const CHANGE_BLOCKS_MAX = 4096;
  */
 export const CURSOR_LEAVES_MAX = 64;
 
+/**
+ * Keys with a lease that a deletion of a range may have and still be one record: they are detached from
+ * their leases at once, in about a millisecond. With more of them, it is applied key by key.
+ */
+export const RANGE_TOMBSTONE_LEASED_MAX = 1024;
+
 /** Watchers among which those of a pass are chosen. */
 export const WATCH_PASS_LOOKS_MAX = 2048;
 

@@ -95,11 +95,13 @@ export class WriteTxn implements ReadView {
 
   /**
    * Deletes all `count` keys of a range that exist, more than a {@link ChangeList} lists, as the only change.
-   * Their rows are the caller's to append, as it works the result off.
+   * Those that have a lease are detached from it at once: there should be few, see
+   * RANGE_TOMBSTONE_LEASED_MAX. Their rows are the caller's to append, as it works the result off.
    */
   deleteRange(key: string, rangeEnd: string, count: number): RangeTombstone {
     invariant(this.#open && this.changes.size === 0, 'a transaction is open, and has no change');
     this.changes.countDeletes(count);
+    this.index.releaseLeases(key, rangeEnd, (name, slot) => this.leases.detach(slot, name));
     return this.index.startRangeTombstone(key, rangeEnd, this.currentRev);
   }
 

@@ -20,16 +20,19 @@ export function checkIndex(index: KeyIndex): string[] {
   let leaf: Leaf | undefined = index.tree.firstLeaf;
   for (; leaf !== undefined; leaf = leaf.next) {
     let live = 0;
+    let leased = 0;
     let withHistory = 0;
     for (let rank = 0; rank < leaf.size; rank++) {
       const slot = leaf.slotAt(rank);
       const key = leaf.keyAt(rank);
       keys++;
       if (leaf.isLive(slot)) live++;
+      if (leaf.integers[slot * INTEGERS + I_LEASE] !== 0) leased++;
       if (leaf.head(slot) !== 0) withHistory++;
       records += checkKey(index, leaf, slot, key, wrong);
     }
     if (live !== leaf.live) wrong.push(`a leaf of ${live} live keys says ${leaf.live}`);
+    if (leased !== leaf.leased) wrong.push(`a leaf of ${leased} leased keys says ${leaf.leased}`);
     if (withHistory !== leaf.withHistory) wrong.push('a leaf miscounts its histories');
   }
   if (keys !== index.keyCount) wrong.push(`${keys} keys, keyCount ${index.keyCount}`);

@@ -9,21 +9,21 @@ import { NaiveIndex, randomKey, randomRange } from './naive-index.fixture.ts';
 
 const state = new KeyState();
 
+/** Lease slots that keys get; 0 is none. */
+const LEASES = 3;
+
 /** The index and its naive twin, driven together. */
 class Twins {
   index = new KeyIndex();
   readonly naive = new NaiveIndex();
   readonly random: Random;
   readonly words: number;
-  /** Lease slots that keys get; 0 is none. */
-  readonly leases: number;
   rev = 1;
   compacted = -1;
 
-  constructor(seed: number, words: number, leases = 3) {
+  constructor(seed: number, words: number) {
     this.random = seededRandom(seed);
     this.words = words;
-    this.leases = leases;
   }
 
   key(): string {
@@ -47,7 +47,7 @@ class Twins {
         const answer = this.index.tombstone(key, this.rev, sub);
         expect(answer).toBe(deleted ? leased : NOT_ALIVE);
       } else {
-        const lease = this.random.below(this.leases);
+        const lease = this.random.below(LEASES);
         const leasedBefore = this.naive.at(key, this.rev)?.lease ?? 0;
         const put = this.naive.put(key, this.rev, sub, lease);
         this.index.put(key, this.rev, sub, lease, state);
@@ -73,6 +73,7 @@ class Twins {
     const rev = this.readableRev();
     const expected = this.naive.range(key, rangeEnd, rev);
     expect(this.index.count(key, rangeEnd, rev)).toBe(expected.length);
+    this.compareLeased(key, rangeEnd);
     const cursor = this.index.cursor();
     cursor.open(key, rangeEnd, rev);
     for (const revision of expected) {
@@ -84,6 +85,13 @@ class Twins {
     }
     expect(cursor.next()).toBe(false);
     expect(cursor.next()).toBe(false);
+  }
+
+  compareLeased(key: string, rangeEnd: string): void {
+    if (rangeEnd === SINGLE_KEY) return;
+    const now = this.naive.range(key, rangeEnd, this.rev);
+    const leased = now.filter(({ lease }) => lease !== 0).length;
+    expect(this.index.leasedCount(key, rangeEnd)).toBe(leased);
   }
 
   compareSince(): void {
@@ -105,6 +113,10 @@ class Twins {
     const expected = found.map((revision, sub) => `${revision.key} ${sub}`);
     for (const [sub, revision] of found.entries()) this.naive.tombstone(revision.key, main, sub);
     expect(this.index.count(key, rangeEnd, main - 1)).toBe(found.length);
+    const released: string[] = [];
+    this.index.releaseLeases(key, rangeEnd, (name, slot) => released.push(`${name} ${slot}`));
+    const leased = found.filter(({ lease }) => lease !== 0);
+    expect(released).toEqual(leased.map((revision) => `${revision.key} ${revision.lease}`));
     const deletion = this.index.startRangeTombstone(key, rangeEnd, main);
     const deleted: string[] = [];
     for (let done = false; !done; ) {
@@ -209,7 +221,7 @@ describe('ranges that are deleted at once, with tombstones that follow', () => {
   test('few keys with long histories', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
-        const twins = new Twins(seed, 1, 1);
+        const twins = new Twins(seed, 1);
         for (let i = 0; i < 120; i++) step(twins);
         twins.finish();
       }),
@@ -220,7 +232,7 @@ describe('ranges that are deleted at once, with tombstones that follow', () => {
   test('many keys, many leaves', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
-        const twins = new Twins(seed, 4, 1);
+        const twins = new Twins(seed, 4);
         for (let i = 0; i < 500; i++) twins.write();
         for (let i = 0; i < 40; i++) step(twins);
         twins.finish();

@@ -1,9 +1,10 @@
 // The tree over the leaves of the key index: finds the place of a key, keeps the number of live keys
-// below every child, splits full nodes and joins small ones.
+// and of keys with a lease below every child, splits full nodes and joins small ones.
 //
 //                 node   separators    "g"
 //                        children   [  |  , |  ]
 //                        live       [ 170 , 96 ]         live keys below each child
+//                        leased     [   3 ,  0 ]         those of them that have a lease
 //
 //             node   "c"                node   "p"       all leaves are on one level,
 //                  [leaf, leaf]              [leaf, leaf]      chained in key order
@@ -37,6 +38,7 @@ export class KeyTree {
   layout = 0;
   leafCount = 1;
   liveCount = 0;
+  leasedCount = 0;
 
   #root: Child = this.leaf;
   /** Levels of nodes above the leaves. */
@@ -103,16 +105,20 @@ export class KeyTree {
     this.#to = undefined;
     for (let level = 0; level < this.#height; level++) {
       const node = child as TreeNode;
-      const slot = blind ? node.slotOfBlind(key) : node.slotOf(key);
-      const { separators } = node;
-      this.#nodes[level] = node;
-      this.#slots[level] = slot;
-      if (slot > 0) this.#from = separators[slot - 1]!;
-      if (slot < separators.length) this.#to = separators[slot]!;
-      child = node.children[slot]!;
+      child = this.#enter(level, node, blind ? node.slotOfBlind(key) : node.slotOf(key));
     }
     this.leaf = child as Leaf;
     this.#pathValid = true;
+  }
+
+  /** The path to a leaf goes on at a child of a node. */
+  #enter(level: number, node: TreeNode, slot: number): Child {
+    const { separators } = node;
+    this.#nodes[level] = node;
+    this.#slots[level] = slot;
+    if (slot > 0) this.#from = separators[slot - 1]!;
+    if (slot < separators.length) this.#to = separators[slot]!;
+    return node.children[slot]!;
   }
 
   /** Live keys before `key`. */
@@ -127,6 +133,36 @@ export class KeyTree {
     return count;
   }
 
+  /** Keys before `key` that have a lease. */
+  leasedBefore(key: string): number {
+    this.locate(key);
+    let count = this.leaf.leasedBefore(this.rank);
+    for (let level = 0; level < this.#height; level++) {
+      const { leased } = this.#nodes[level]!;
+      const slot = this.#slots[level]!;
+      for (let i = 0; i < slot; i++) count += leased[i]!;
+    }
+    return count;
+  }
+
+  /** Locates the key with a lease that has `before` others with one before it. */
+  locateLeased(before: number): void {
+    invariant(before < this.leasedCount, 'there are as many keys with a lease');
+    let left = before;
+    let child = this.#root;
+    this.#from = '';
+    this.#to = undefined;
+    for (let level = 0; level < this.#height; level++) {
+      const node = child as TreeNode;
+      let slot = 0;
+      while (left >= node.leased[slot]!) left -= node.leased[slot++]!;
+      child = this.#enter(level, node, slot);
+    }
+    this.leaf = child as Leaf;
+    this.rank = this.leaf.rankOfLeased(left);
+    this.#pathValid = true;
+  }
+
   /** The located leaf has `delta` more live keys; the caller corrects the leaf's own `live`. */
   addLive(delta: number): void {
     invariant(this.#pathValid, 'a leaf was located');
@@ -134,6 +170,16 @@ export class KeyTree {
       this.#nodes[level]!.live[this.#slots[level]!]! += delta;
     }
     this.liveCount += delta;
+  }
+
+  /** The located leaf has `delta` more keys with a lease, which its own `leased` counts too. */
+  addLeased(delta: number): void {
+    invariant(this.#pathValid, 'a leaf was located');
+    this.leaf.leased += delta;
+    for (let level = 0; level < this.#height; level++) {
+      this.#nodes[level]!.leased[this.#slots[level]!]! += delta;
+    }
+    this.leasedCount += delta;
   }
 
   /**
@@ -162,10 +208,9 @@ export class KeyTree {
   /** Inserts `right`, split off `left`, into the node of the path at `level`. */
   #insertChild(level: number, separator: string, left: Child, right: Child): void {
     this.#pathValid = false;
-    const rightLive = liveOf(right);
     if (level < 0) {
       const root = new TreeNode();
-      root.begin(left, liveOf(left), separator, right, rightLive);
+      root.begin(left, separator, right);
       this.#root = root;
       this.#height++;
       invariant(this.#height < TREE_LEVELS_MAX, 'the tree is shallow');
@@ -173,8 +218,7 @@ export class KeyTree {
     }
     const node = this.#nodes[level]!;
     const slot = this.#slots[level]!;
-    node.live[slot]! -= rightLive;
-    node.insert(slot + 1, separator, rightLive, right);
+    node.insert(slot + 1, separator, right);
     const size = node.children.length;
     if (size <= NODE_CHILDREN_MAX) return;
 
@@ -231,6 +275,7 @@ export class KeyTree {
       fail('children of one node are of one kind');
     }
     node.live[left]! += node.live[left + 1]!;
+    node.leased[left]! += node.leased[left + 1]!;
     node.remove(left + 1);
     return true;
   }
@@ -256,13 +301,16 @@ export class KeyTree {
     if (leaves.length !== this.leafCount) wrong.push(`${leaves.length} leaves, not leafCount`);
     if (leaves[0] !== this.firstLeaf) wrong.push('firstLeaf is not the leftmost leaf');
     let live = 0;
+    let leased = 0;
     for (let i = 0; i < leaves.length; i++) {
       if (leaves[i]!.next !== leaves[i + 1]) wrong.push(`leaf ${i}: wrong next`);
       if (leaves[i]!.previous !== leaves[i - 1]) wrong.push(`leaf ${i}: wrong previous`);
       if (leaves[i]!.size === 0 && leaves.length > 1) wrong.push(`leaf ${i}: empty`);
       live += leaves[i]!.live;
+      leased += leaves[i]!.leased;
     }
     if (live !== this.liveCount) wrong.push(`${live} live keys, liveCount ${this.liveCount}`);
+    if (leased !== this.leasedCount) wrong.push(`${leased} leased, not ${this.leasedCount}`);
     return wrong;
   }
 }
@@ -277,15 +325,17 @@ function splitRank(leaf: Leaf, rank: number): number {
   return inOrder ? Math.max(rank, 1) : size >>> 1;
 }
 
-function liveOf(child: Child): number {
-  return child instanceof Leaf ? child.live : child.liveTotal();
-}
-
 function sizeOf(child: Child): number {
   return child instanceof Leaf ? child.size : child.children.length;
 }
 
-/** Collects the leaves below `child`, whose keys must be in `[from, to)`; returns its live keys. */
+/** Live keys below a child, and those that have a lease. */
+interface Counts {
+  readonly live: number;
+  readonly leased: number;
+}
+
+/** Collects the leaves below `child`, whose keys must be in `[from, to)`. */
 function checkChild(
   child: Child,
   height: number,
@@ -293,7 +343,7 @@ function checkChild(
   to: string | undefined,
   leaves: Leaf[],
   wrong: string[],
-): number {
+): Counts {
   if (child instanceof Leaf) {
     wrong.push(...child.check());
     for (let rank = 0; rank < child.size; rank++) {
@@ -302,22 +352,25 @@ function checkChild(
     }
     if (height !== 0) wrong.push('a leaf is above the lowest level');
     leaves.push(child);
-    return child.live;
+    return child;
   }
   const { children, separators } = child;
   const size = children.length;
   if (height === 0) wrong.push('a node is on the lowest level');
   if (size === 0 || size > NODE_CHILDREN_MAX) wrong.push(`a node of ${size} children`);
   if (separators.length !== size - 1) wrong.push('a node lacks separators');
-  let total = 0;
+  const total = { live: 0, leased: 0 };
   for (let slot = 0; slot < size; slot++) {
     const low = slot === 0 ? from : separators[slot - 1]!;
     const high = separators[slot] ?? to;
     if (slot < size - 1 && low > separators[slot]!) wrong.push('separators out of order');
-    const live = checkChild(children[slot]!, height - 1, low, high, leaves, wrong);
-    if (live !== child.live[slot])
-      wrong.push(`child ${slot}: ${live} live, not ${child.live[slot]}`);
-    total += live;
+    const { live, leased } = checkChild(children[slot]!, height - 1, low, high, leaves, wrong);
+    if (live !== child.live[slot] || leased !== child.leased[slot]) {
+      const counted = `${child.live[slot]} and ${child.leased[slot]}`;
+      wrong.push(`child ${slot}: ${live} live and ${leased} leased keys, not ${counted}`);
+    }
+    total.live += live;
+    total.leased += leased;
   }
   return total;
 }

@@ -13,7 +13,7 @@
 // A `rank` is a position in byte order, from 0 in every leaf; a `slot` is a position in the chunk's
 // columns. A dead key (its newest revision is a tombstone) keeps its slot until compaction.
 
-import { invariant, type Revision } from '../../base/index.ts';
+import { fail, invariant, type Revision } from '../../base/index.ts';
 import { digestOf, sharedChars } from '../eval/digest.ts';
 import { LEAF_KEYS_MAX, LEAVES_PER_CHUNK } from '../limits.ts';
 import type { HistoryHandle } from './history.ts';
@@ -81,6 +81,8 @@ export class Leaf {
   #beyond = '';
   /** Keys whose newest revision is a put. */
   live = 0;
+  /** Keys that have a lease; dead ones have none. */
+  leased = 0;
   /** Keys that have older revisions. */
   withHistory = 0;
   /** Rank of the key that came last: keys that arrive in order come beside it. */
@@ -151,6 +153,27 @@ export class Leaf {
     return count;
   }
 
+  #isLeased(slot: number): boolean {
+    return this.integers[slot * INTEGERS + I_LEASE] !== 0;
+  }
+
+  /** Keys before `rank` that have a lease. */
+  leasedBefore(rank: number): number {
+    if (this.leased === 0) return 0;
+    let count = 0;
+    for (let i = 0; i < rank; i++) if (this.#isLeased(this.slotAt(i))) count++;
+    return count;
+  }
+
+  /** The rank of the key with a lease that has `before` others with one before it. */
+  rankOfLeased(before: number): number {
+    let left = before;
+    for (let rank = 0; rank < this.size; rank++) {
+      if (this.#isLeased(this.slotAt(rank)) && left-- === 0) return rank;
+    }
+    return fail('a leaf has as many keys with a lease as it says');
+  }
+
   /** Gives a key that the leaf does not have its rank, and returns its slot, still to be filled. */
   insertKey(rank: number, key: string): number {
     const { base, order, size } = this;
@@ -174,7 +197,7 @@ export class Leaf {
     return slot;
   }
 
-  /** Fills a new slot. */
+  /** Fills a new slot; the caller corrects `leased`. */
   setNew(
     slot: number,
     main: Revision,
@@ -188,7 +211,7 @@ export class Leaf {
     this.live += 1 - (packedSub & 1);
   }
 
-  /** Overwrites a slot's newest revision; the caller corrects `live`. */
+  /** Overwrites a slot's newest revision; the caller corrects `live` and `leased`. */
   setNewest(
     slot: number,
     main: Revision,
@@ -269,9 +292,11 @@ export class Leaf {
   /** Recomputes counts and digests, after keys left or came in bulk. */
   #refresh(): void {
     this.live = 0;
+    this.leased = 0;
     this.withHistory = 0;
     for (let slot = this.base; slot < this.base + this.size; slot++) {
       if (this.isLive(slot)) this.live++;
+      if (this.#isLeased(slot)) this.leased++;
       if (this.head(slot) !== 0) this.withHistory++;
     }
     if (this.size > 0) this.#setShared(sharedChars(this.keyAt(0), this.keyAt(this.size - 1)));

@@ -1,5 +1,5 @@
-// An inner node of the key tree: children, the keys that separate them, and how many live keys are
-// below each. Keys below `separators[i]` are in a child up to i, the others in one after it.
+// An inner node of the key tree: children, the keys that separate them, and how many live keys and keys
+// with a lease are below each. Keys below `separators[i]` are in a child up to i, the others in one after it.
 
 import { digestOf, sharedChars } from '../eval/digest.ts';
 import { NODE_CHILDREN_MAX } from '../limits.ts';
@@ -11,6 +11,7 @@ export class TreeNode {
   /** One fewer than children. */
   readonly separators: string[] = [];
   readonly live: number[] = [];
+  readonly leased: number[] = [];
   readonly children: Child[] = [];
   /** Leading chars that all separators have in common. */
   #shared = 0;
@@ -51,17 +52,23 @@ export class TreeNode {
   }
 
   /** Makes the two children of a new root. */
-  begin(left: Child, leftLive: number, separator: string, right: Child, rightLive: number): void {
+  begin(left: Child, separator: string, right: Child): void {
     this.children.push(left, right);
-    this.live.push(leftLive, rightLive);
+    this.live.push(liveOf(left), liveOf(right));
+    this.leased.push(leasedOf(left), leasedOf(right));
     this.separators.push(separator);
     this.#refresh();
   }
 
-  /** Inserts a child that holds the keys from `separator` on, after the child at `slot - 1`. */
-  insert(slot: number, separator: string, live: number, child: Child): void {
+  /** Inserts a child that holds the keys from `separator` on, split off the child at `slot - 1`. */
+  insert(slot: number, separator: string, child: Child): void {
+    const live = liveOf(child);
+    const leased = leasedOf(child);
+    this.live[slot - 1]! -= live;
+    this.leased[slot - 1]! -= leased;
     this.separators.splice(slot - 1, 0, separator);
     this.live.splice(slot, 0, live);
+    this.leased.splice(slot, 0, leased);
     this.children.splice(slot, 0, child);
     this.#refresh();
   }
@@ -70,6 +77,7 @@ export class TreeNode {
   remove(slot: number): void {
     this.separators.splice(slot === 0 ? 0 : slot - 1, 1);
     this.live.splice(slot, 1);
+    this.leased.splice(slot, 1);
     this.children.splice(slot, 1);
     this.#refresh();
   }
@@ -77,6 +85,7 @@ export class TreeNode {
   /** Moves the children from `from` on into `target`, empty; returns the separator between both. */
   splitInto(from: number, target: TreeNode): string {
     target.live.push(...this.live.splice(from));
+    target.leased.push(...this.leased.splice(from));
     target.children.push(...this.children.splice(from));
     target.separators.push(...this.separators.splice(from));
     target.#refresh();
@@ -88,15 +97,10 @@ export class TreeNode {
   /** Takes over all children of the node after it, beyond `separator`. */
   absorb(other: TreeNode, separator: string): void {
     this.live.push(...other.live);
+    this.leased.push(...other.leased);
     this.children.push(...other.children);
     this.separators.push(separator, ...other.separators);
     this.#refresh();
-  }
-
-  liveTotal(): number {
-    let total = 0;
-    for (const live of this.live) total += live;
-    return total;
   }
 
   #refresh(): void {
@@ -107,4 +111,20 @@ export class TreeNode {
     this.#shared = shared;
     for (let i = 0; i < size; i++) this.#digests[i] = digestOf(separators[i]!, shared);
   }
+}
+
+/** Live keys below a child. */
+function liveOf(child: Child): number {
+  return child instanceof TreeNode ? sumOf(child.live) : child.live;
+}
+
+/** Keys below a child that have a lease. */
+function leasedOf(child: Child): number {
+  return child instanceof TreeNode ? sumOf(child.leased) : child.leased;
+}
+
+function sumOf(counts: readonly number[]): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
 }

@@ -6,6 +6,7 @@ import {
   DeleteRun,
   evaluatePut,
   PutResult,
+  RANGE_TOMBSTONE_LEASED_MAX,
   RangeResult,
   RangeRun,
   TxnRun,
@@ -27,8 +28,8 @@ interface KvApplierOptions {
   readonly compactor: Compactor;
   readonly metrics: StoreMetrics;
   /**
-   * Whether a deletion may be worked off later. It may not while keys have leases, since these name their
-   * keys; nor while watchers are behind, which would have to wait for one deletion after the other.
+   * Whether a deletion may be worked off later. It may not while watchers are behind, which would have to
+   * wait for one deletion after the other.
    */
   readonly mayDefer: () => boolean;
   /** A deletion cannot be worked off: the member must stop. */
@@ -75,10 +76,11 @@ export class KvApplier extends OperationApplier<KvOperation> {
     if (request.rangeEnd.length > 0 && !request.prevKv) {
       const key = latin1FromBytes(request.key);
       const rangeEnd = latin1FromBytes(request.rangeEnd);
-      const { kv, mayDefer } = this.#options;
-      const count = kv.index.count(key, rangeEnd, kv.currentRev);
-      if (count > WATCH_NOTIFY_CHANGES_MAX && mayDefer())
+      const { index, currentRev } = this.#options.kv;
+      const count = index.count(key, rangeEnd, currentRev);
+      if (count > WATCH_NOTIFY_CHANGES_MAX && this.#mayDefer(key, rangeEnd)) {
         return this.#beginDeferred(key, rangeEnd, count);
+      }
     }
     const result = new DeleteResult();
     this.#deleteRun.start(this.writer.begin(), request, result);
@@ -86,6 +88,12 @@ export class KvApplier extends OperationApplier<KvOperation> {
       if (!this.#deleteRun.step(APPLY_STEP_KEYS)) return undefined;
       return this.#deleted(result);
     });
+  }
+
+  /** Keys of leases are detached at once, since leases name them: no more than in one turn. */
+  #mayDefer(key: string, rangeEnd: string): boolean {
+    const { kv, mayDefer } = this.#options;
+    return mayDefer() && kv.index.leasedCount(key, rangeEnd) <= RANGE_TOMBSTONE_LEASED_MAX;
   }
 
   /** Deletes many keys at once, when an earlier such deletion is worked off. */

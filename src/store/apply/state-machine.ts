@@ -182,7 +182,7 @@ export class StateMachine {
     const base = new KindApplier({
       kv: new KvApplier(writer, {
         ...{ kv, compactor, metrics, onFailure: options.compaction.onFailure },
-        mayDefer: () => options.lessor.attachedKeys === 0 && !this.watch.isBehind,
+        mayDefer: () => !this.watch.isBehind,
       }),
       leases: new LeaseApplier(writer, { leases, clock: env.clock, metrics }),
       alarms: new AlarmRequestApplier(writer, alarms),

@@ -4,7 +4,13 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { bytesFromLatin1, type Random, seededRandom } from '../../base/index.ts';
 import { createSimEnv, type SimDisk, SimEnv, SimWorld } from '../../env/sim/index.ts';
-import { RangeResult, RangeRun, WATCH_NOTIFY_CHANGES_MAX, WatchStream } from '../../mvcc/index.ts';
+import {
+  RANGE_TOMBSTONE_LEASED_MAX,
+  RangeResult,
+  RangeRun,
+  WATCH_NOTIFY_CHANGES_MAX,
+  WatchStream,
+} from '../../mvcc/index.ts';
 import { etcdserverpb, type raftpb } from '../../protocol/index.ts';
 import { encodeEnvelope, REQUEST_KIND } from '../apply/request-envelope.ts';
 import { Sink, saveCopy } from '../testing/install.fixture.ts';
@@ -23,6 +29,14 @@ const keyOf = (i: number): string => `k/${String((i * 7919) % KEYS).padStart(5, 
 async function on(seed: number, body: (env: SimEnv) => Promise<void>): Promise<void> {
   const env = createSimEnv({ seed, autoRun: false });
   await env.run(() => body(env));
+}
+
+const LEASES = [1n, 2n, 3n] as const;
+
+/** Which keys each lease has. */
+function keysOfLeases(rig: StoreRig): string[][] {
+  const { lessor } = rig.machine.leases;
+  return LEASES.map((id) => lessor.lookup(id)!.keys.sorted());
 }
 
 const pause = (env: SimEnv, ms: number): Promise<void> =>
@@ -93,7 +107,10 @@ class Pair {
     const late = await StoreRig.open(env, { ...options, path: '/late' });
     const whole = await StoreRig.open(env, { ...options, path: '/whole' });
     const pair = new Pair(env, seed, late, whole);
-    for (const rig of [late, whole]) fill(rig);
+    for (const rig of [late, whole]) {
+      fill(rig);
+      for (const id of LEASES) rig.grant(id, 600);
+    }
     return pair;
   }
 
@@ -134,7 +151,8 @@ class Pair {
   write(): void {
     const key = this.#key();
     const kind = this.random.below(10);
-    if (kind < 6) this.#both((rig) => rig.put(key, `${rig.kv.currentRev}`));
+    const lease = LEASES[this.random.below(12)] ?? 0n;
+    if (kind < 6) this.#both((rig) => rig.put(key, `${rig.kv.currentRev}`, lease));
     else if (kind < 8) this.#both((rig) => rig.delete(key));
     else if (kind < 9) this.#both((rig) => rig.delete(key, `${key.slice(0, -1)}9`));
     else
@@ -144,6 +162,13 @@ class Pair {
           [`${key}x`, 'b'],
         ]),
       );
+  }
+
+  /** Revokes a lease, with its keys, and grants it again. */
+  revoke(): void {
+    const id = LEASES[this.random.below(LEASES.length)]!;
+    this.#both((rig) => rig.revoke(id));
+    this.#both((rig) => rig.grant(id, 600));
   }
 
   compact(): void {
@@ -168,6 +193,9 @@ class Pair {
       expect(countAt(this.late, key, end, rev)).toBe(countAt(this.whole, key, end, rev));
     }
     expect(this.late.pairs(rev)).toEqual(this.whole.pairs(rev));
+    const leased = keysOfLeases(this.late);
+    expect(leased).toEqual(keysOfLeases(this.whole));
+    expect(this.late.kv.index.leasedCount('', '\0')).toBe(leased.flat().length);
     if (this.random.below(6) > 0) return;
     const hashes = [this.late, this.whole].map((rig) => rig.machine.hashKv(rev));
     // Either may be compacted before it is computed.
@@ -186,6 +214,7 @@ class Pair {
     else if (kind < 6) this.late.kv.deletion.step(1 + this.random.below(400));
     else if (kind < 12) this.compare();
     else if (kind < 13) await pause(this.env, this.random.below(3));
+    else if (kind < 14) this.revoke();
     else this.write();
   }
 
@@ -293,24 +322,54 @@ describe('a deletion that is worked off later', () => {
     });
   });
 
-  test('is not begun where keys have leases, or where few are deleted', async () => {
+  test('is not begun where few are deleted', async () => {
     await on(SEED, async (env) => {
       const rig = await StoreRig.open(env);
       fill(rig);
       rig.delete('k/00000', 'k/00100');
       expect(rig.kv.deletion.isUnderWay).toBe(false);
-      rig.grant(7n, 60);
-      rig.put('k/00200', 'x', 7n);
-      rig.delete('k', 'l');
-      expect(rig.kv.deletion.isUnderWay).toBe(false);
-      expect(rig.machine.leases.lessor.attachedKeys).toBe(0);
+      await rig.close();
+    });
+  });
+
+  test('detaches a few keys from their leases at once, those of its range alone', async () => {
+    await on(SEED, async (env) => {
+      const rig = await StoreRig.open(env);
       fill(rig);
+      for (const id of LEASES) rig.grant(id, 60);
+      rig.put('k/00200', 'x', 1n);
+      rig.put('k/00300', 'x', 1n);
+      rig.put('k/00400', 'x', 2n);
+      rig.put('a', 'x', 2n);
+      rig.put('m', 'x', 2n);
       rig.delete('k', 'l');
       expect(rig.kv.deletion.isUnderWay).toBe(true);
-      rig.put('k/00200', 'x', 7n);
+      expect(keysOfLeases(rig)).toEqual([[], ['a', 'm'], []]);
+      rig.put('k/00200', 'y', 3n);
+      expect(rig.revoke(1n).error).toBeUndefined();
       while (!rig.kv.deletion.step(300));
-      expect(rig.revoke(7n).error).toBeUndefined();
-      expect(rig.pairs()).toEqual([]);
+      expect(rig.pairs().map((pair) => pair.split('@')[0])).toEqual(['a=x', 'k/00200=y', 'm=x']);
+      expect(rig.revoke(3n).error).toBeUndefined();
+      expect(rig.pairs()).toHaveLength(2);
+      expect(await rig.violations()).toEqual([]);
+      await rig.close();
+    });
+  });
+
+  test('is not begun where many keys of the range have leases', async () => {
+    await on(SEED, async (env) => {
+      const rig = await StoreRig.open(env);
+      fill(rig);
+      rig.grant(1n, 60);
+      for (let i = 0; i < RANGE_TOMBSTONE_LEASED_MAX; i++) rig.put(keyOf(i), 'x', 1n);
+      rig.put('m', 'x', 1n);
+      rig.delete('k', 'l');
+      expect(rig.kv.deletion.isUnderWay).toBe(true);
+      while (!rig.kv.deletion.step(300));
+      for (let i = 0; i <= RANGE_TOMBSTONE_LEASED_MAX; i++) rig.put(keyOf(i), 'x', 1n);
+      rig.delete('k', 'l');
+      expect(rig.kv.deletion.isUnderWay).toBe(false);
+      expect(rig.pairs()).toHaveLength(1);
       await rig.close();
     });
   });
@@ -369,6 +428,7 @@ test('a crash at any effect leaves all of a deletion or nothing', {
   /** By applied index. */
   const expected = new Map<number, number>();
   let hash = 0;
+  let leased: string[] = [];
   await on(SEED, async (env) => {
     const rig = await StoreRig.open(env, { batchIntervalMs: 1 });
     const apply = (data: Uint8Array): void => {
@@ -377,13 +437,14 @@ test('a crash at any effect leaves all of a deletion or nothing', {
       rig.applyEntry(entry);
       expected.set(entry.index, rig.pairs().length);
     };
-    const put = (key: string): void => {
+    const put = (key: string, lease = 0n): void => {
       const codec = etcdserverpb.PutRequestCodec;
-      const body = codec.encode(codec.create({ key: bytesFromLatin1(key) }));
+      const body = codec.encode(codec.create({ key: bytesFromLatin1(key), lease }));
       apply(encodeEnvelope(REQUEST_KIND.PUT, 1, 7, body, 0, body.length));
     };
     expected.set(0, 0);
     fill(rig);
+    rig.grant(1n, 600);
     await rig.backend.commit();
     expected.set(rig.machine.appliedIndex, KEYS);
     const first = rig.machine.appliedIndex;
@@ -398,7 +459,7 @@ test('a crash at any effect leaves all of a deletion or nothing', {
       apply(encodeEnvelope(REQUEST_KIND.DELETE_RANGE, 1, 7, body, 0, body.length));
       for (let i = 0; i < 20; i++) {
         put(`b${i}`);
-        put(keyOf(i));
+        put(keyOf(i), i % 3 === 0 ? 1n : 0n);
         rig.kv.deletion.step(60);
         if (i % 5 === 0) await pause(env, 1);
       }
@@ -408,6 +469,8 @@ test('a crash at any effect leaves all of a deletion or nothing', {
     await rig.backend.commit();
     env.disk.intercept = undefined;
     hash = (await rig.machine.hashKv(0)).hash;
+    leased = rig.machine.leases.lessor.lookup(1n)!.keys.sorted();
+    expect(leased.length).toBeGreaterThan(3);
     expect(log[0]!.index).toBe(first + 1);
     await rig.close();
   });
@@ -422,6 +485,7 @@ test('a crash at any effect leaves all of a deletion or nothing', {
       expect(rig.pairs(), `outcome ${i}`).toHaveLength(expected.get(appliedIndex)!);
       for (const entry of log) if (entry.index > appliedIndex) rig.applyEntry(entry);
       expect((await rig.machine.hashKv(0)).hash, `outcome ${i}`).toBe(hash);
+      expect(rig.machine.leases.lessor.lookup(1n)!.keys.sorted()).toEqual(leased);
       expect(await rig.violations()).toEqual([]);
       await rig.close();
     });

@@ -34,7 +34,7 @@ export class RangeDeletion {
   }
 
   /**
-   * Deletes the `count` keys of a range, more than WATCH_NOTIFY_CHANGES_MAX, none of which has a lease, as
+   * Deletes the `count` keys of a range, more than WATCH_NOTIFY_CHANGES_MAX, of which few have a lease, as
    * the only change of a transaction. One deletion is worked off before the next begins. Resolves when it is;
    * after a rejection the member must stop.
    */
