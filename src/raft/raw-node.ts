@@ -254,6 +254,12 @@ export class RawNode {
     return this.#raft.commitDeferred;
   }
 
+  /** Whether the log has entries that, as far as this node knows, are not committed. */
+  get hasUncommitted(): boolean {
+    const { log } = this.#raft;
+    return log.lastIndex() > log.committed;
+  }
+
   /** Sends the commit index to the followers that may lack it; nothing without {@link hasUnsentCommit}. */
   sendCommit(): void {
     if (this.failure !== undefined || !this.#raft.commitDeferred) return;

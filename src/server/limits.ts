@@ -12,6 +12,15 @@ export const LOOP_PROPOSALS_MAX = 10_000;
 export const LOOP_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /**
+ * Messages with proposals of other members that wait, as the own ones do; etcd's number. Reached: further
+ * ones are dropped, and their clients get a timeout.
+ */
+export const FORWARDED_MESSAGES_MAX = 4096;
+
+/** Bytes of their entries; one of any size waits where none does. Reached: the same. */
+export const FORWARDED_BYTES_MAX: number = 64 * 1024 * 1024;
+
+/**
  * Bytes of entries that are proposed and not committed, for example while the disk hangs. Reached: raft
  * takes no more, and proposals wait in the loop, up to its bounds.
  */

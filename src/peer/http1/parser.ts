@@ -31,7 +31,10 @@ const STATES = {
   COMPLETE: 8,
 } as const;
 
+const CR = 0x0d;
 const LF = 0x0a;
+/** Digits of a chunk's size that is read without a string: enough for 256 MiB, and no overflow. */
+const PLAIN_DIGITS_MAX = 7;
 const CHUNK_LINE = /^([\da-fA-F]{1,12})[ \t]*(?:;.*)?$/;
 
 export class MessageParser {
@@ -95,6 +98,10 @@ export class MessageParser {
         case STATES.UNTIL_CLOSE:
           at = this.#feedBody(bytes, at);
           break;
+        case STATES.CHUNK_LINE:
+        case STATES.CHUNK_END:
+          at = this.#feedChunkLine(bytes, at);
+          break;
         default:
           at = this.#feedLine(bytes, at);
       }
@@ -119,6 +126,25 @@ export class MessageParser {
       else this.#state = STATES.CHUNK_END;
     }
     return at + size;
+  }
+
+  /** As `feedLine`, without a string for what every message of a stream has. */
+  #feedChunkLine(bytes: Uint8Array, start: number): number {
+    let size = 0;
+    let at = start;
+    if (this.#state === STATES.CHUNK_LINE) {
+      for (; at < bytes.length && at - start < PLAIN_DIGITS_MAX; at++) {
+        const digit = hexDigit(bytes[at]!);
+        if (digit < 0) break;
+        size = size * 16 + digit;
+      }
+      if (at === start) return this.#feedLine(bytes, start);
+    }
+    const isPlain = this.#line === '' && bytes[at] === CR && bytes[at + 1] === LF;
+    if (!isPlain) return this.#feedLine(bytes, start);
+    if (this.#state === STATES.CHUNK_LINE) this.#beginChunk(size);
+    else this.#state = STATES.CHUNK_LINE;
+    return at + 2;
   }
 
   #feedLine(bytes: Uint8Array, at: number): number {
@@ -190,14 +216,25 @@ export class MessageParser {
   #takeChunkLine(line: string): void {
     const match = CHUNK_LINE.exec(line);
     if (match === null) throw new HttpFault(400, 'malformed chunked encoding');
-    this.#left = Number.parseInt(match[1]!, 16);
-    this.#state = this.#left === 0 ? STATES.TRAILER : STATES.CHUNK_BODY;
+    this.#beginChunk(Number.parseInt(match[1]!, 16));
+  }
+
+  #beginChunk(size: number): void {
+    this.#left = size;
+    this.#state = size === 0 ? STATES.TRAILER : STATES.CHUNK_BODY;
   }
 
   #finish(trailers: Headers): void {
     this.#state = STATES.COMPLETE;
     this.#events.onComplete(trailers);
   }
+}
+
+/** -1 if it is none. */
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
 const NO_HEADERS: Headers = new Map();

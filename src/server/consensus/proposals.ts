@@ -17,8 +17,9 @@ import {
 import type { ServerConfig } from '../config/index.ts';
 import { APPLY_BACKLOG_MAX, PRIORITY_BACKLOG_MAX, requestTimeoutMs } from '../limits.ts';
 import type { RequestTimes } from '../telemetry/request-times.ts';
+import type { Proposer } from './proposal-queue.ts';
 import type { RaftState } from './raft-state.ts';
-import type { Proposer, ReadyLoop } from './ready-loop.ts';
+import type { ReadyLoop } from './ready-loop.ts';
 import { type RequestIds, splitRequestId } from './request-ids.ts';
 import { type TimeoutErrorParts, timeoutErrorOf } from './timeout-error.ts';
 import type { ProposalTracing } from './tracing.ts';

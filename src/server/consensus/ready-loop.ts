@@ -46,17 +46,16 @@ import {
   type StepResult,
 } from '../../raft/index.ts';
 import type { Wal } from '../../wal/index.ts';
-import {
-  COMMIT_DELAY_MS,
-  LOOP_BYTES_MAX,
-  LOOP_PROPOSALS_MAX,
-  RAFT_MESSAGE_BYTES_MAX,
-} from '../limits.ts';
+import { COMMIT_DELAY_MS } from '../limits.ts';
 import type { CoarseClock } from '../telemetry/coarse-clock.ts';
 import { Append } from './append.ts';
+import { ForwardedProposals } from './forwarded-proposals.ts';
+import { ProposalQueue, type Proposer } from './proposal-queue.ts';
 import { hitBeforeSend } from './send-failpoint.ts';
 import type { AppendTracing } from './tracing.ts';
 import { verifyMessages } from './verify-messages.ts';
+
+const { MsgProp } = raftpb.MessageType;
 
 interface ReadyLoopParts {
   readonly node: RawNode;
@@ -84,7 +83,7 @@ interface ReadyLoopParts {
   };
   readonly tracing?: AppendTracing | undefined;
   /** Told when an append has ended, which may have waited for the disk within the turn. */
-  readonly turnClock: Pick<CoarseClock, 'lookAgain' | 'pin' | 'unpin'>;
+  readonly turnClock: Pick<CoarseClock, 'lookAgain' | 'monotonicMs' | 'pin' | 'unpin'>;
   /** What the loop answers at the end of a turn is written there, not at the end of another one. */
   readonly grpc: Pick<Server, 'callsBegun' | 'cork' | 'uncork'>;
   readonly reports: {
@@ -97,15 +96,6 @@ interface ReadyLoopParts {
   };
 }
 
-/** The maker of a proposal. */
-export interface Proposer {
-  /** When it was made, on the monotonic clock. */
-  readonly sinceMs: number;
-  /** Called before raft takes the proposal; if false, it is dropped. */
-  isWanted(): boolean;
-  drop(): void;
-}
-
 /** An entry that only a leader may propose. */
 interface LeaderProposal {
   readonly payload: Uint8Array;
@@ -114,16 +104,18 @@ interface LeaderProposal {
 
 export class ReadyLoop {
   readonly #parts: ReadyLoopParts;
-  /** Payloads of this turn, or waiting for a leader or for room in raft's log. */
-  #proposals: Uint8Array[] = [];
-  /** The proposer of each payload. */
-  #proposers: Proposer[] = [];
-  #proposalBytes = 0;
+  readonly #proposals = new ProposalQueue();
+  /** Of other members. */
+  readonly #forwarded = new ForwardedProposals();
   #confChanges: { readonly change: ConfChange; readonly sinceMs: number }[] = [];
   /** Leader proposals of this turn. */
   #leaderProposals: LeaderProposal[] = [];
   /** Whether a timer runs that sends the commit index to followers. */
   #sendsCommit = false;
+  /** Since when followers lack a commit index, on the monotonic clock; undefined if they do not. */
+  #commitSinceMs: number | undefined;
+  /** Whether another member may wait for the commit index, to answer what it has forwarded. */
+  #answersElsewhere = false;
   /** The newest hard state, unless it is in the log. */
   #unwritten: HardState | undefined;
   /** A snapshot's append, and the appends after it, which must not overtake it. */
@@ -147,8 +139,7 @@ export class ReadyLoop {
 
   /** Whether there is room for another proposal; else `etcdserver: too many requests`. */
   get hasRoom(): boolean {
-    const waiting = this.#proposals.length + this.#confChanges.length;
-    return waiting < LOOP_PROPOSALS_MAX && this.#proposalBytes < LOOP_BYTES_MAX;
+    return this.#proposals.hasRoom(this.#confChanges.length);
   }
 
   /**
@@ -157,10 +148,7 @@ export class ReadyLoop {
    */
   propose(payload: Uint8Array, proposer: Proposer): void {
     invariant(this.hasRoom, 'the caller asks for room before it proposes');
-    this.#proposals.push(payload);
-    this.#proposers.push(proposer);
-    this.#proposalBytes += payload.length;
-    invariant(this.#proposers.length === this.#proposals.length, 'each payload has its proposer');
+    this.#proposals.add(payload, proposer);
     this.schedule();
   }
 
@@ -182,12 +170,8 @@ export class ReadyLoop {
 
   /** Drops proposals made by then that raft has not taken: they have timed out. */
   expire(madeBefore: number): void {
-    let count = 0;
-    while (count < this.#proposals.length && this.#proposers[count]!.sinceMs <= madeBefore) {
-      this.#proposalBytes -= this.#proposals[count++]!.length;
-    }
-    if (count > 0) this.#dropProposals(count);
-    invariant(this.#proposalBytes >= 0, 'the bytes of a proposal are counted once');
+    this.#proposals.expire(madeBefore);
+    this.#forwarded.expire(madeBefore);
     while (this.#confChanges.length > 0 && this.#confChanges[0]!.sinceMs <= madeBefore) {
       this.#confChanges.shift();
     }
@@ -196,8 +180,11 @@ export class ReadyLoop {
   /** A message of another member, which the loop owns. */
   receive(message: Message): void {
     if (this.#stopped) return;
-    // Refusals (a stale term, a proposal without leader) are ignored: the sender retries.
-    this.#parts.node.step(message);
+    // Other refusals (a stale term) are ignored: the sender retries.
+    if (message.type === MsgProp) this.#answersElsewhere = true;
+    if (this.#parts.node.step(message) === STEP_RESULTS.PROPOSAL_DROPPED) {
+      this.#forwarded.hold(message, this.#parts.turnClock.monotonicMs());
+    }
     this.schedule();
   }
 
@@ -357,11 +344,11 @@ export class ReadyLoop {
       this.#feed();
       const { node } = this.#parts;
       while (node.hasReady() && !this.#stopped) this.#take();
+      this.#maybeSendCommit();
       invariant(
         this.#held.length <= this.#appendsMade - this.#appendsCompleted,
         'appends that are held back are in progress',
       );
-      if (node.hasUnsentCommit) this.#sendCommitSoon();
       if (node.failure !== undefined) this.#fail(node.failure);
     } catch (error) {
       this.#fail(error);
@@ -374,79 +361,67 @@ export class ReadyLoop {
   #feed(): void {
     const { node, reads } = this.#parts;
     this.#proposeAsLeader();
-    this.#dropUnwanted();
+    this.#proposals.dropUnwanted();
     if (this.#leader !== NONE) this.#propose();
     invariant(this.#leaderProposals.length === 0, 'a proposal of the leader is made or dropped');
     const context = reads.nextContext();
     if (context !== undefined) node.readIndex(context);
   }
 
-  /** Sends the commit index after COMMIT_DELAY_MS; under load the next entries carry it before. */
+  /**
+   * Sends the commit index after COMMIT_DELAY_MS; under load the next entries carry it before. At once if
+   * there are none, and a client of another member waits for it.
+   */
+  #maybeSendCommit(): void {
+    const { node } = this.#parts;
+    if (this.#answersElsewhere && node.hasUnsentCommit && !node.hasUncommitted) {
+      this.#answersElsewhere = false;
+      node.sendCommit();
+      while (node.hasReady() && !this.#stopped) this.#take();
+    }
+    if (!node.hasUnsentCommit) this.#commitSinceMs = undefined;
+    else if (this.#commitSinceMs === undefined) this.#sendCommitSoon();
+  }
+
   #sendCommitSoon(): void {
+    this.#commitSinceMs = this.#parts.turnClock.monotonicMs();
     if (this.#sendsCommit) return;
     this.#sendsCommit = true;
-    this.#parts.env.timers.after(COMMIT_DELAY_MS, () => {
-      this.#sendsCommit = false;
-      if (this.#stopped) return;
-      this.#parts.node.sendCommit();
-      this.#run();
-    });
+    this.#parts.env.timers.after(COMMIT_DELAY_MS, this.#sendCommit);
   }
+
+  readonly #sendCommit = (): void => {
+    this.#sendsCommit = false;
+    if (this.#stopped || this.#commitSinceMs === undefined) return;
+    const { env, node, turnClock } = this.#parts;
+    turnClock.pin();
+    const leftMs = this.#commitSinceMs + COMMIT_DELAY_MS - turnClock.monotonicMs();
+    turnClock.unpin();
+    if (leftMs <= 0) {
+      node.sendCommit();
+      this.#run();
+      return;
+    }
+    // The one for which the timer was set has gone with entries.
+    this.#sendsCommit = true;
+    env.timers.after(leftMs, this.#sendCommit);
+  };
 
   #propose(): void {
     const { node } = this.#parts;
     invariant(this.#leader !== NONE, 'without a leader proposals wait');
+    this.#forwarded.offer(node);
     while (this.#proposals.length > 0) {
-      const batch = this.#nextBatch();
+      const batch = this.#proposals.nextBatch();
       invariant(batch.length > 0, 'a batch has a proposal');
+      const { length } = batch;
       if (!isTaken(node.proposeBatch(batch))) return;
-      for (const payload of batch) this.#proposalBytes -= payload.length;
-      this.#dropProposals(batch.length);
+      this.#proposals.shift(length);
     }
     while (this.#confChanges.length > 0) {
       if (!isTaken(node.proposeConfChange(this.#confChanges[0]!.change))) return;
       this.#confChanges.shift();
     }
-  }
-
-  #dropProposals(count: number): void {
-    invariant(count <= this.#proposals.length, 'only proposals that wait are dropped');
-    invariant(this.#proposers.length === this.#proposals.length, 'each payload has its proposer');
-    const isAll = count === this.#proposals.length;
-    this.#proposals = isAll ? [] : this.#proposals.slice(count);
-    this.#proposers = isAll ? [] : this.#proposers.slice(count);
-    invariant(!isAll || this.#proposalBytes === 0, 'the bytes counted are those that wait');
-    if (verify.all) this.#verifyBytes();
-  }
-
-  #verifyBytes(): void {
-    let bytes = 0;
-    for (const payload of this.#proposals) bytes += payload.length;
-    invariant(bytes === this.#proposalBytes, 'the bytes counted are those that wait');
-  }
-
-  /** Removes unwanted proposals, in place. */
-  #dropUnwanted(): void {
-    const proposals = this.#proposals;
-    const proposers = this.#proposers;
-    let kept = 0;
-    for (let i = 0; i < proposers.length; i++) {
-      const proposer = proposers[i]!;
-      if (!proposer.isWanted()) {
-        this.#proposalBytes -= proposals[i]!.length;
-        proposer.drop();
-        continue;
-      }
-      if (kept < i) {
-        proposals[kept] = proposals[i]!;
-        proposers[kept] = proposer;
-      }
-      kept++;
-    }
-    proposals.length = kept;
-    proposers.length = kept;
-    invariant(kept > 0 || this.#proposalBytes === 0, 'the bytes counted are those that wait');
-    if (verify.all) this.#verifyBytes();
   }
 
   #proposeAsLeader(): void {
@@ -458,17 +433,6 @@ export class ReadyLoop {
     const leads = node.basicStatus().role === ROLES.LEADER;
     if (leads && isTaken(node.proposeBatch(proposals.map(({ payload }) => payload)))) return;
     for (const { drop } of proposals) drop();
-  }
-
-  /** All waiting proposals, up to one message: forwarded to a leader they are one MsgProp. */
-  #nextBatch(): Uint8Array[] {
-    if (this.#proposalBytes <= RAFT_MESSAGE_BYTES_MAX) return this.#proposals;
-    let bytes = 0;
-    const end = this.#proposals.findIndex((payload) => {
-      bytes += payload.length;
-      return bytes > RAFT_MESSAGE_BYTES_MAX;
-    });
-    return end === -1 ? this.#proposals : this.#proposals.slice(0, Math.max(end, 1));
   }
 
   #take(): void {
@@ -485,10 +449,11 @@ export class ReadyLoop {
     if (verify.all) verifyMessages(ready.messages);
     if (ready.hardState !== undefined) reports.acceptHardState(ready.hardState);
     if (ready.softState !== undefined) {
-      const hadLeader = this.#leader !== NONE;
+      const before = this.#leader;
       this.#leader = ready.softState.lead;
       reports.acceptSoftState(ready.softState);
-      if (!hadLeader && this.#leader !== NONE) this.schedule();
+      // What waited is proposed, though the old leader may have taken none for another reason.
+      if (this.#leader !== before && this.#leader !== NONE) this.schedule();
     }
     if (failpoints.active !== undefined) hitBeforeSend(node, ready.messages);
     for (const message of ready.messages) this.#dispatch(message, ready.hardState, ready.mustSync);
