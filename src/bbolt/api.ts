@@ -92,6 +92,16 @@ export interface WriteBucket extends Bucket {
     valueOffset: number,
     valueLength: number,
   ): void;
+  /**
+   * As `put`, with the value in pieces, one behind the other; none is copied, if the value is large. They
+   * stay as they are until the transaction has ended.
+   */
+  putPieces(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    pieces: readonly Uint8Array[],
+  ): void;
   /** Removes the key if it is there. INVALID_ARGUMENT `incompatible value` for a nested bucket. */
   delete(key: Uint8Array): void;
   /** ALREADY_EXISTS `bucket already exists`; INVALID_ARGUMENT as for `put`. */

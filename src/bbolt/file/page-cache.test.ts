@@ -39,6 +39,10 @@ test('never wrong, never over its bound: against a map', () => {
         cache.put(fresh, random.below(2) === 0);
         expect(cache.get(id)).toBe(fresh);
       }
+      if (random.below(20) === 0) {
+        cache.drop(id);
+        expect([cache.has(id), cache.get(id)]).toEqual([false, undefined]);
+      }
       expect(cache.bytes).toBeLessThanOrEqual(cache.capacityBytes);
     }
     expect(hits).toBeGreaterThan(500);

@@ -96,6 +96,12 @@ export class PageCache {
     if (verify.all) this.#verifyFrom(slot);
   }
 
+  /** Forgets the page `id`, if it is held. */
+  drop(id: number): void {
+    const slot = this.#findSlot(id);
+    if (this.#table[slot] !== NO_PAGE) this.#vacate(slot);
+  }
+
   clear(): void {
     this.#table.fill(NO_PAGE);
     this.bytes = 0;

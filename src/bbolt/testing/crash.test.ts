@@ -7,7 +7,7 @@ import { crashEverywhere, SimDisk } from '../../env/sim/index.ts';
 import type { Database, DatabaseOptions, WriteBucket } from '../api.ts';
 import { openDatabase } from '../file/open.ts';
 import { diskWith, testEnv } from './test-env.fixture.ts';
-import { expectEqual, TwinBucket } from './twin.fixture.ts';
+import { cutAnywhere, expectEqual, TwinBucket } from './twin.fixture.ts';
 
 const SEED = Number(process.env['TETCD_SEED'] ?? 11);
 const BUCKET = 'bucket';
@@ -36,7 +36,9 @@ function change(bucket: WriteBucket, twin: TwinBucket, round: number): void {
       twin.entries.delete(text);
     } else {
       const value = new Uint8Array(random.below(round % 4 === 1 ? 3000 : 80)).fill(round);
-      bucket.put(bytesFromLatin1(text), value);
+      const key = bytesFromLatin1(text);
+      if (i % 2 === 0) bucket.put(key, value);
+      else bucket.putPieces(key, 0, key.length, cutAnywhere(random, value));
       twin.entries.set(text, value);
     }
   }

@@ -18,7 +18,7 @@ import type {
   WriteTransaction,
 } from '../api.ts';
 import { openDatabase } from '../file/open.ts';
-import { expectEqual, TwinBucket } from './twin.fixture.ts';
+import { cutAnywhere, expectEqual, TwinBucket } from './twin.fixture.ts';
 
 interface Shape {
   readonly name: string;
@@ -124,9 +124,15 @@ class Run {
     const key = this.key();
     const value = this.value();
     const text = latin1FromBytes(key);
-    this.alike(() => bucket.put(key, value), twin.entries.get(text) instanceof TwinBucket);
-    if (!(twin.entries.get(text) instanceof TwinBucket)) twin.entries.set(text, value);
-    if (!(twin.entries.get(text) instanceof TwinBucket)) {
+    const isBucket = twin.entries.get(text) instanceof TwinBucket;
+    if (this.random.below(2) === 0) this.alike(() => bucket.put(key, value), isBucket);
+    else {
+      const pieces = cutAnywhere(this.random, value);
+      this.alike(() => bucket.putPieces(key, 0, key.length, pieces), isBucket);
+    }
+    if (!isBucket) twin.entries.set(text, value);
+    // Not always: what is read is put together, and written in another way.
+    if (!isBucket && this.random.below(2) === 0) {
       expect(Buffer.compare(bucket.get(key)!, value)).toBe(0);
     }
   }

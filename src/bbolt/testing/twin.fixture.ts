@@ -2,7 +2,7 @@
 // each snapshot. And the comparison of the two.
 
 import { expect } from 'vitest';
-import { bytesFromLatin1, latin1FromBytes } from '../../base/index.ts';
+import { bytesFromLatin1, latin1FromBytes, type Random } from '../../base/index.ts';
 import type { Bucket, Cursor } from '../api.ts';
 
 export class TwinBucket {
@@ -22,6 +22,17 @@ export class TwinBucket {
   keys(): string[] {
     return [...this.entries.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   }
+}
+
+/** The bytes cut at random places; some pieces may be empty. */
+export function cutAnywhere(random: Random, bytes: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length || pieces.length === 0; ) {
+    const end = at + random.below(bytes.length - at + 1);
+    pieces.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return pieces;
 }
 
 /** Asserts that a bucket, or a transaction's root, holds what the twin does, all ways of reading. */

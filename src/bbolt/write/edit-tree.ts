@@ -249,6 +249,7 @@ export function findEntry(tree: EditTree, key: Uint8Array): boolean {
       const index = view.search(key, 0, key.length);
       if (index < 0) return false;
       const entry = view.entry(index);
+      entry.join();
       found.bytes = entry.value;
       found.offset = entry.valueOffset;
       found.length = entry.valueLength;

@@ -6,7 +6,7 @@
 // Keys and values are (bytes, offset, length) and point into the base page or into the caller's
 // arrays, which both stay as they are until the transaction has ended.
 
-import { invariant } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG, compareKeys, ELEMENT_SIZE } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 
@@ -14,9 +14,12 @@ export class LeafEntry {
   readonly key: Uint8Array;
   readonly keyOffset: number;
   readonly keyLength: number;
+  /** Of no meaning while the value is in {@link pieces}. */
   value: Uint8Array;
   valueOffset: number;
   valueLength: number;
+  /** The value, one piece behind the other; undefined where it is in one. */
+  pieces: readonly Uint8Array[] | undefined = undefined;
   /** 0, or BUCKET_ELEMENT_FLAG. */
   readonly flags: number;
 
@@ -41,10 +44,47 @@ export class LeafEntry {
     this.flags = flags;
   }
 
+  /** An entry whose value comes in pieces. */
+  static inPieces(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    pieces: readonly Uint8Array[],
+  ): LeafEntry {
+    const entry = new LeafEntry(key, keyOffset, keyLength, EMPTY_BYTES, 0, 0, 0);
+    for (const piece of pieces) entry.valueLength += piece.length;
+    entry.pieces = pieces;
+    return entry;
+  }
+
+  /** Puts the pieces of the value together, for one who reads it before it is written. */
+  join(): void {
+    const { pieces } = this;
+    if (pieces === undefined) return;
+    this.value = new Uint8Array(this.valueLength);
+    const end = copyPieces(pieces, this.value, 0);
+    invariant(end === this.valueLength, 'a value is as long as its pieces together');
+    this.pieces = undefined;
+  }
+
   /** Bytes it takes in a page. */
   get size(): number {
     return ELEMENT_SIZE + this.keyLength + this.valueLength;
   }
+}
+
+/** Copies the pieces to `offset`, one behind the other; returns the offset after. */
+export function copyPieces(
+  pieces: readonly Uint8Array[],
+  target: Uint8Array,
+  offset: number,
+): number {
+  let at = offset;
+  for (const piece of pieces) {
+    target.set(piece, at);
+    at += piece.length;
+  }
+  return at;
 }
 
 export class BranchEntry {

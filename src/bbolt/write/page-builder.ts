@@ -22,15 +22,25 @@ import {
   DIRTY_BYTES_MAX,
   GROWTH_START_BYTES,
   GROWTH_STEP_BYTES,
+  JOINED_PAGES_MAX,
   TRANSFER_BYTES_MAX,
 } from '../limits.ts';
-import type { BranchNode, LeafNode } from './node.ts';
-import { writeBranch, writeLeaf } from './write-page.ts';
+import type { BranchNode, LeafEntry, LeafNode } from './node.ts';
+import { largeLeafHead, writeBranch, writeLeaf } from './write-page.ts';
 
 interface DirtyPage {
   readonly id: number;
+  /** Of the page with its overflow pages. */
+  readonly size: number;
+  /** The page, or its beginning; {@link rest} follows. */
   readonly bytes: Uint8Array;
+  readonly rest: readonly Uint8Array[];
 }
+
+const NO_REST: readonly Uint8Array[] = [];
+
+/** What follows the elements of a large leaf; never written to. */
+let zeros: Uint8Array = new Uint8Array(0);
 
 export class PageBuilder {
   /** First page id not used by the last commit nor by this one. */
@@ -68,6 +78,10 @@ export class PageBuilder {
   leaf(node: LeafNode, from: number, to: number, size: number): number {
     const pages = this.pagesFor(size);
     const id = this.allocate(pages);
+    if (pages > JOINED_PAGES_MAX && to - from === 1) {
+      this.#addLargeLeaf(node.entry(from), id, pages * this.pager.pageSize);
+      return id;
+    }
     const bytes = pages === 1 ? this.#slab.take() : allocatePageBytes(pages * this.pager.pageSize);
     const end = writeLeaf(node, from, to, id, pages - 1, bytes);
     invariant(end === PAGE_HEADER_SIZE + size, 'a leaf page has the size that was counted');
@@ -115,7 +129,12 @@ export class PageBuilder {
 
   /** Adds a page; `bytes` are its own and its overflow pages. Pages of trees come by {@link leaf}. */
   add(id: number, bytes: Uint8Array): void {
-    const pages = bytes.length / this.pager.pageSize;
+    this.#add({ id, size: bytes.length, bytes, rest: NO_REST });
+  }
+
+  #add(page: DirtyPage): void {
+    const { id, size } = page;
+    const pages = size / this.pager.pageSize;
     invariant(
       Number.isInteger(pages) && pages > 0,
       'a page with its overflow is made of whole pages',
@@ -124,8 +143,8 @@ export class PageBuilder {
       id >= 2 && id + pages <= this.highWater,
       'a built page lies below the high-water mark',
     );
-    this.#dirty.push({ id, bytes });
-    this.#dirtyBytes += bytes.length;
+    this.#dirty.push(page);
+    this.#dirtyBytes += size;
     this.pagesBuilt += pages;
     invariant(this.pagesBuilt <= this.pagesAllocated, 'a page is built where it was allocated');
   }
@@ -140,7 +159,7 @@ export class PageBuilder {
     if (dirty.length === 0) return;
     dirty.sort((a, b) => a.id - b.id);
     const last = dirty[dirty.length - 1]!;
-    await this.#growFile(last.id * pager.pageSize + last.bytes.length);
+    await this.#growFile(last.id * pager.pageSize + last.size);
     let next = 2;
     let written = 0;
     for (let from = 0; from < dirty.length; ) {
@@ -150,10 +169,11 @@ export class PageBuilder {
       next = start;
       let size = 0;
       while (from < dirty.length && dirty[from]!.id === next && size < TRANSFER_BYTES_MAX) {
-        const { bytes } = dirty[from]!;
-        pushChunk(chunks, bytes);
-        size += bytes.length;
-        next += bytes.length / pager.pageSize;
+        const page = dirty[from]!;
+        pushChunk(chunks, page.bytes);
+        for (const bytes of page.rest) chunks.push(bytes);
+        size += page.size;
+        next += page.size / pager.pageSize;
         from++;
       }
       invariant(size === (next - start) * pager.pageSize, 'pages side by side go into one write');
@@ -183,6 +203,22 @@ export class PageBuilder {
       'the header of a page counts its overflow pages',
     );
     this.pager.cache.put(page, !page.isLeaf);
+  }
+
+  /** Adds a leaf with one large value, of that size in whole pages. It is read back when it is wanted. */
+  #addLargeLeaf(entry: LeafEntry, id: number, size: number): void {
+    const { pageSize, cache } = this.pager;
+    const bytes = largeLeafHead(entry, id, size / pageSize - 1);
+    const padding = size - bytes.length - entry.valueLength;
+    invariant(padding >= 0 && padding < pageSize, 'a leaf page has the size that was counted');
+    if (zeros.length < padding) zeros = new Uint8Array(pageSize);
+    const { value, valueOffset, valueLength } = entry;
+    const pieces = entry.pieces ?? [value.subarray(valueOffset, valueOffset + valueLength)];
+    const rest = [...pieces, zeros.subarray(0, padding)];
+    if (verify.all) verifyBuilt(id, Buffer.concat([bytes, ...rest]), this.highWater);
+    // What had the id before is no longer reached.
+    cache.drop(id);
+    this.#add({ id, size, bytes, rest });
   }
 }
 

@@ -87,6 +87,24 @@ export class EditBucket implements WriteBucket {
     valueOffset: number,
     valueLength: number,
   ): void {
+    this.#acceptPut(keyLength, valueLength);
+    this.tree.put(new LeafEntry(key, keyOffset, keyLength, value, valueOffset, valueLength, 0));
+  }
+
+  putPieces(
+    key: Uint8Array,
+    keyOffset: number,
+    keyLength: number,
+    pieces: readonly Uint8Array[],
+  ): void {
+    let valueLength = 0;
+    for (const piece of pieces) valueLength += piece.length;
+    this.#acceptPut(keyLength, valueLength);
+    this.tree.put(LeafEntry.inPieces(key, keyOffset, keyLength, pieces));
+  }
+
+  /** Checks what is put, and counts it. */
+  #acceptPut(keyLength: number, valueLength: number): void {
     this.#assertUsable();
     failpoints.active?.hit('beforeBucketPut');
     if (keyLength === 0) throw new TetcdError(ERROR_CODES.INVALID_ARGUMENT, 'key required');
@@ -95,7 +113,6 @@ export class EditBucket implements WriteBucket {
     if (valueLength > VALUE_BYTES_MAX)
       throw new TetcdError(ERROR_CODES.LIMIT_EXCEEDED, 'value too large');
     this.#owner.bytesPut += keyLength + valueLength;
-    this.tree.put(new LeafEntry(key, keyOffset, keyLength, value, valueOffset, valueLength, 0));
   }
 
   delete(key: Uint8Array): void {

@@ -187,6 +187,7 @@ export class TreeCursor extends CursorEntry implements WriteCursor {
     invariant(index >= 0 && index < view.count, 'an entry is one of its leaf');
     if (view instanceof LeafNode) {
       const entry = view.entry(index);
+      entry.join();
       this.keyBytes = entry.key;
       this.keyOffset = entry.keyOffset;
       this.keyLength = entry.keyLength;

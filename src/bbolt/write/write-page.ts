@@ -14,7 +14,7 @@ import {
   writeU64,
 } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
-import type { BranchNode, LeafNode } from './node.ts';
+import { type BranchNode, copyPieces, type LeafEntry, type LeafNode } from './node.ts';
 
 /**
  * Writes elements [from, to) as the leaf page `id` at the start of `target`, zeros behind. Returns the
@@ -47,7 +47,8 @@ export function writeLeaf(
     writeElement(target, element, slot.flags, data - element, keyLength, valueLength);
     copyBytes(slot.key, slot.keyOffset, keyLength, target, data);
     data += keyLength;
-    copyBytes(slot.value, slot.valueOffset, valueLength, target, data);
+    if (slot.pieces !== undefined) copyPieces(slot.pieces, target, data);
+    else copyBytes(slot.value, slot.valueOffset, valueLength, target, data);
     data += valueLength;
     element += ELEMENT_SIZE;
     i++;
@@ -58,6 +59,16 @@ export function writeLeaf(
   );
   target.fill(0, data);
   return data;
+}
+
+/** What stands before the value in a leaf page whose only element is `entry`: its headers and its key. */
+export function largeLeafHead(entry: LeafEntry, id: number, overflow: number): Uint8Array {
+  const { key, keyOffset, keyLength, valueLength } = entry;
+  const head = new Uint8Array(PAGE_HEADER_SIZE + ELEMENT_SIZE + keyLength);
+  writePageHeader(head, id, PAGE_FLAGS.LEAF, 1, overflow);
+  writeElement(head, PAGE_HEADER_SIZE, entry.flags, ELEMENT_SIZE, keyLength, valueLength);
+  copyBytes(key, keyOffset, keyLength, head, PAGE_HEADER_SIZE + ELEMENT_SIZE);
+  return head;
 }
 
 /** How many elements from index `from` on follow one another in the base page without a gap. */
