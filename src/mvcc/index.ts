@@ -26,6 +26,7 @@ export type { RangeTombstone } from './index/range-tombstone.ts';
 export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
 export { RANGE_TOMBSTONE_LEASED_MAX, WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
 export * from './revision.ts';
+export { SplitRow } from './split-row.ts';
 export * from './types.ts';
 export type { RowCursor } from './watch/catch-up.ts';
 export { EventBatch, EventWindow } from './watch/event-batch.ts';

@@ -96,16 +96,24 @@ export function writeKeyValue(
 ): number {
   let at = writeNumbers(createMain, modMain, version, target, writeKeyField(key, target, offset));
   if (valueLength > 0) {
-    target[at] = TAG_VALUE;
-    at = writeVarint(valueLength, target, at + 1);
+    at = writeValueHead(valueLength, target, at);
     copyBytes(value, valueOffset, valueLength, target, at);
     at += valueLength;
   }
-  if (lease !== 0n) {
-    target[at] = TAG_LEASE;
-    at = writeBigVarint(lease, target, at + 1);
-  }
-  return at;
+  return writeLease(lease, target, at);
+}
+
+/** Writes what stands before a value that is not empty; returns the offset after. */
+export function writeValueHead(valueLength: number, target: Uint8Array, offset: number): number {
+  target[offset] = TAG_VALUE;
+  return writeVarint(valueLength, target, offset + 1);
+}
+
+/** Writes the field of the lease, unless it is 0; returns the offset after. */
+export function writeLease(lease: bigint, target: Uint8Array, offset: number): number {
+  if (lease === 0n) return offset;
+  target[offset] = TAG_LEASE;
+  return writeBigVarint(lease, target, offset + 1);
 }
 
 /** Exact number of bytes that {@link writeKeyOnly} produces. */

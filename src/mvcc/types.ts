@@ -4,6 +4,7 @@
 // overwrites every field, and the caller copies what it wants to keep.
 
 import { EMPTY_BYTES, type Revision } from '../base/index.ts';
+import type { SplitRow } from './split-row.ts';
 
 /** Where some bytes lie: `buffer[offset, offset + length)`. A reusable answer. */
 export class ByteSlice {
@@ -29,6 +30,10 @@ export interface RowWriter extends RowReader {
    * the caller fills wholly before any other call. A put is readable by `readRow` at once.
    */
   appendRow(main: Revision, sub: number, tombstone: boolean, length: number, into: ByteSlice): void;
+  /** Rows whose values have at least so many bytes come by {@link appendSplitRow}. */
+  readonly splitValueBytesMin: number;
+  /** As {@link appendRow}, of a put whose bytes are there. They never change, and are not copied. */
+  appendSplitRow(main: Revision, sub: number, row: SplitRow): void;
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { bytesFromLatin1, invariant } from '../../base/index.ts';
 import { KeyIndex } from '../index/key-index.ts';
+import type { SplitRow } from '../split-row.ts';
 import type { ByteSlice, LeaseHooks, RowWriter } from '../types.ts';
 import { ByteSlice as Slice } from '../types.ts';
 import type { RowCursor, RowSource } from '../watch/catch-up.ts';
@@ -19,6 +20,8 @@ interface Row {
 function isBefore(row: Row, main: number, sub: number): boolean {
   return row.main < main || (row.main === main && row.sub < sub);
 }
+
+const slice = new Slice();
 
 export class MemoryStore implements ReadView, RowWriter, LeaseHooks, RowSource {
   readonly index = new KeyIndex();
@@ -60,6 +63,13 @@ export class MemoryStore implements ReadView, RowWriter, LeaseHooks, RowSource {
     into.buffer = bytes;
     into.offset = 1;
     into.length = length;
+  }
+
+  readonly splitValueBytesMin = 6;
+
+  appendSplitRow(main: number, sub: number, row: SplitRow): void {
+    this.appendRow(main, sub, false, row.length, slice);
+    row.write(slice.buffer, slice.offset);
   }
 
   openRows(main: number, sub: number): RowCursor {

@@ -11,6 +11,7 @@ import { ChangeList } from '../index/change-list.ts';
 import { type KeyIndex, NOT_ALIVE } from '../index/key-index.ts';
 import type { RangeTombstone } from '../index/range-tombstone.ts';
 import { sizeOfKeyField, sizeOfKeyValue, writeKeyField, writeKeyValue } from '../key-value.ts';
+import { splitKeyValue } from '../split-row.ts';
 import { ByteSlice, KeyState, type LeaseHooks, type RowWriter } from '../types.ts';
 import type { ReadView } from './range.ts';
 
@@ -56,7 +57,7 @@ export class WriteTxn implements ReadView {
     return this.currentRev;
   }
 
-  /** Puts a key with `value[valueOffset, valueOffset + valueLength)`, which is copied. */
+  /** Puts a key with `value[valueOffset, valueOffset + valueLength)`, of which the bytes never change. */
   put(
     key: string,
     value: Uint8Array,
@@ -71,26 +72,42 @@ export class WriteTxn implements ReadView {
     const state = this.#state;
     this.index.put(key, main, sub, leaseSlot, state);
     const { createMain, version } = state;
-    const size = sizeOfKeyValue(key, createMain, main, version, valueLength, lease);
-    const row = this.#slice;
-    this.rows.appendRow(main, sub, false, size, row);
-    writeKeyValue(
-      key,
-      createMain,
-      main,
-      version,
-      value,
-      valueOffset,
-      valueLength,
-      lease,
-      row.buffer,
-      row.offset,
-    );
+    const creates = createMain === main;
+    if (valueLength >= this.rows.splitValueBytesMin) {
+      const row = splitKeyValue(
+        key,
+        createMain,
+        main,
+        version,
+        value,
+        valueOffset,
+        valueLength,
+        lease,
+      );
+      this.rows.appendSplitRow(main, sub, row);
+      this.changes.addSplitPut(key, creates, row);
+    } else {
+      const size = sizeOfKeyValue(key, createMain, main, version, valueLength, lease);
+      const row = this.#slice;
+      this.rows.appendRow(main, sub, false, size, row);
+      writeKeyValue(
+        key,
+        createMain,
+        main,
+        version,
+        value,
+        valueOffset,
+        valueLength,
+        lease,
+        row.buffer,
+        row.offset,
+      );
+      this.changes.addPut(key, creates, row);
+    }
     if (state.leaseSlot !== leaseSlot) {
       if (state.leaseSlot !== 0) this.leases.detach(state.leaseSlot, key);
       if (leaseSlot !== 0) this.leases.attach(leaseSlot, key);
     }
-    this.changes.addPut(key, createMain === main, row);
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { invariant } from '../../base/index.ts';
 import { WATCH_NOTIFY_CHANGES_MAX } from '../limits.ts';
+import type { SplitRow } from '../split-row.ts';
 import type { ByteSlice } from '../types.ts';
 
 /** Places kept for the next revision; those beyond are given back. */
@@ -16,7 +17,7 @@ export class ChangeList {
   #size = 0;
   #keys: string[] = [];
   #kinds: Kind[] = [];
-  #buffers: (Uint8Array | undefined)[] = [];
+  #buffers: (Uint8Array | SplitRow | undefined)[] = [];
   #offsets: number[] = [];
   #lengths: number[] = [];
 
@@ -42,8 +43,8 @@ export class ChangeList {
     return this.#kinds[at] === Kind.CREATE;
   }
 
-  /** Where the encoded KeyValue of a put lies; undefined for a deletion. */
-  bufferAt(at: number): Uint8Array | undefined {
+  /** Where the encoded KeyValue of a put lies, or all of it in pieces; undefined for a deletion. */
+  bufferAt(at: number): Uint8Array | SplitRow | undefined {
     return this.#buffers[at];
   }
 
@@ -72,6 +73,10 @@ export class ChangeList {
     this.#add(key, kind, row.buffer, row.offset, row.length);
   }
 
+  addSplitPut(key: string, creates: boolean, row: SplitRow): void {
+    this.#add(key, creates ? Kind.CREATE : Kind.UPDATE, row, 0, row.length);
+  }
+
   addDelete(key: string): void {
     this.#add(key, Kind.DELETE, undefined, 0, 0);
   }
@@ -88,7 +93,7 @@ export class ChangeList {
   #add(
     key: string,
     kind: Kind,
-    buffer: Uint8Array | undefined,
+    buffer: Uint8Array | SplitRow | undefined,
     offset: number,
     length: number,
   ): void {

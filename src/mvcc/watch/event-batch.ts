@@ -14,6 +14,7 @@ import { sizeOfUint } from '../../protocol/index.ts';
 import type { ReadView } from '../eval/range.ts';
 import type { ChangeList } from '../index/change-list.ts';
 import { sizeOfKeyField, writeKeyField } from '../key-value.ts';
+import { SplitRow } from '../split-row.ts';
 import { ByteSlice, KeyState } from '../types.ts';
 
 const TAG_EVENTS = 0x5a;
@@ -49,7 +50,7 @@ export class EventWindow {
   /** Whether the key did not exist before: there is no previous pair. */
   readonly creations: boolean[] = [];
   /** The encoded KeyValue of a put; of a deletion, an empty place. */
-  readonly buffers: Uint8Array[] = [];
+  readonly buffers: (Uint8Array | SplitRow)[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
 
@@ -75,7 +76,7 @@ export class EventWindow {
     main: Revision,
     deletion: boolean,
     creation: boolean,
-    buffer: Uint8Array,
+    buffer: Uint8Array | SplitRow,
     offset: number,
     length: number,
   ): void {
@@ -165,9 +166,11 @@ export class EventWindow {
       target[end] = TAG_MOD_REVISION;
       return writeVarint(this.mains[at]!, target, end + 1);
     }
+    const buffer = this.buffers[at]!;
+    if (buffer instanceof SplitRow) return buffer.write(target, offset);
     const from = this.offsets[at]!;
     const length = this.lengths[at]!;
-    target.set(this.buffers[at]!.subarray(from, from + length), offset);
+    target.set(buffer.subarray(from, from + length), offset);
     return offset + length;
   }
 

@@ -19,7 +19,7 @@ const { KVService, RangeRequestCodec, RangeResponseCodec, TxnRequestCodec, TxnRe
   etcdserverpb;
 const { SortOrder, SortTarget } = etcdserverpb;
 
-const ROW_BYTES = 60_000;
+const ROW_BYTES = 80_000;
 const ROWS = 60;
 const MINUTE_MS = 60_000;
 

@@ -197,7 +197,9 @@ let slabUsed = 0;
 /** Sets `slab` to one with room and returns where in it. */
 function reserve(size: number): number {
   if (size > SHARED_BYTES_MAX || slabUsed + size > slab.length) {
-    slab = new Uint8Array(Math.max(size, SLAB_BYTES));
+    // Not zeroed: every byte is written.
+    const { buffer } = Buffer.allocUnsafeSlow(Math.max(size, SLAB_BYTES));
+    slab = new Uint8Array(buffer);
     slabUsed = 0;
   }
   const offset = slabUsed;

@@ -10,7 +10,7 @@ import {
 } from '../../base/index.ts';
 import type { Database, ReadTransaction } from '../../bbolt/index.ts';
 import type { SimEnv } from '../../env/sim/index.ts';
-import { ByteSlice, revisionKey } from '../../mvcc/index.ts';
+import { ByteSlice, revisionKey, SplitRow } from '../../mvcc/index.ts';
 import { BUCKET, type BucketId } from '../schema/schema.ts';
 import { Backend, type BackendOptions } from './backend.ts';
 import type { PinnedRows } from './pinned-rows.ts';
@@ -148,9 +148,15 @@ export class BackendTwin {
     if (rows > 0) this.#main++;
     for (let sub = 0; sub < rows; sub++) {
       const tombstone = random.below(5) === 0;
-      const value = `${index}.${'v'.repeat(random.below(60))}`;
+      const inPieces = !tombstone && random.below(4) === 0;
+      const large = inPieces && random.below(8) === 0 ? 20_000 : 0;
+      const value = `${index}.${'v'.repeat(large + random.below(60))}`;
       const bytes = bytesFromLatin1(`#${value}#`);
-      backend.appendRow(this.#main, sub, tombstone, bytes, 1, value.length);
+      if (inPieces) {
+        const cut = 1 + random.below(value.length + 1);
+        const row = new SplitRow([bytes.subarray(1, cut), bytes.subarray(cut, bytes.length - 1)]);
+        backend.appendSplitRow(this.#main, sub, row);
+      } else backend.appendRow(this.#main, sub, tombstone, bytes, 1, value.length);
       this.#rows.set(rowName(this.#main, sub, tombstone), value);
     }
     if (random.below(3) === 0) this.#setSmall(`${index}`);

@@ -22,7 +22,7 @@ import {
   type ReadTransaction,
 } from '../../bbolt/index.ts';
 import type { Env } from '../../env/index.ts';
-import type { ByteSlice } from '../../mvcc/index.ts';
+import type { ByteSlice, SplitRow } from '../../mvcc/index.ts';
 import {
   BATCH_CHANGES_DEFAULT,
   BATCH_INTERVAL_MS_DEFAULT,
@@ -268,6 +268,11 @@ export class Backend {
     length: number,
   ): void {
     this.#batches.live.overlay.appendRow(main, sub, tombstone, slab, offset, length);
+  }
+
+  /** As {@link appendRow}, of a put in pieces. */
+  appendSplitRow(main: number, sub: number, row: SplitRow): void {
+    this.#batches.live.overlay.appendSplitRow(main, sub, row);
   }
 
   /**

@@ -6,8 +6,8 @@
 //     [ 7.0 8.0 9.0 ]  [ 10.0 10.1 ... ]  [ 10.4096 ... ]   [ 11.0 12.0 ]
 //        full or sealed      late rows, still coming ──►       newest, appended to
 
-import { invariant } from '../../base/index.ts';
-import type { ByteSlice } from '../../mvcc/index.ts';
+import { EMPTY_BYTES, invariant } from '../../base/index.ts';
+import type { ByteSlice, SplitRow } from '../../mvcc/index.ts';
 
 /** Rows of a block: an array of so many numbers is copied within microseconds when it grows. */
 const BLOCK_ROWS = 4096;
@@ -21,6 +21,8 @@ class RowBlock {
   readonly slabs: Uint8Array[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
+  /** Rows in pieces, by their place; their slabs are empty. Undefined while there is none. */
+  splits: Map<number, SplitRow> | undefined = undefined;
 
   get size(): number {
     return this.mains.length;
@@ -40,6 +42,14 @@ class RowBlock {
     this.slabs.push(slab);
     this.offsets.push(offset);
     this.lengths.push(length);
+  }
+
+  /** Points `into` at the row at a place; one in pieces is put together. */
+  pointAt(at: number, into: ByteSlice): void {
+    const split = this.splits?.get(at);
+    into.buffer = split === undefined ? this.slabs[at]! : split.whole;
+    into.offset = this.offsets[at]!;
+    into.length = this.lengths[at]!;
   }
 
   /** Place of the first row at or after (main, sub); {@link size} if there is none. */
@@ -106,6 +116,14 @@ export class OverlayRows {
     this.size++;
   }
 
+  /** As {@link append}, of a put in pieces. */
+  appendSplit(main: number, sub: number, row: SplitRow): void {
+    this.append(main, sub, false, EMPTY_BYTES, 0, row.length);
+    const block = this.blocks[this.blocks.length - 1]!;
+    block.splits ??= new Map();
+    block.splits.set(block.size - 1, row);
+  }
+
   /** Keeps the place of a revision above all rows: its rows come with {@link appendLate}. */
   beginLate(main: number): void {
     invariant(main > this.#main, 'a place is kept above all rows');
@@ -158,9 +176,7 @@ export class OverlayRows {
     if (block === undefined) return false;
     const at = block.lowerBound(main, sub);
     if (block.mains[at] !== main || block.subs[at] !== sub) return false;
-    into.buffer = block.slabs[at]!;
-    into.offset = block.offsets[at]!;
-    into.length = block.lengths[at]!;
+    block.pointAt(at, into);
     return true;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { bytesFromLatin1, EMPTY_BYTES, InvariantError, latin1FromBytes } from '../../base/index.ts';
-import { ByteSlice, revisionKey } from '../../mvcc/index.ts';
+import { ByteSlice, revisionKey, SplitRow } from '../../mvcc/index.ts';
 import { BUCKET } from '../schema/schema.ts';
 import { ByteArena } from './byte-arena.ts';
 import { Overlay } from './overlay.ts';
@@ -82,6 +82,28 @@ describe('rows of an overlay', () => {
       expect(() => overlay.appendRow(main, sub, false, EMPTY_BYTES, 0, 0)).toThrow(InvariantError);
     }
   });
+});
+
+test('rows in pieces are found as any other, and written as they are', () => {
+  const overlay = withRows([4, 0, 'a']);
+  const row = new SplitRow(['he', 'va', 'lue'].map(bytesFromLatin1));
+  overlay.appendSplitRow(5, 0, row);
+  overlay.appendRow(5, 1, false, bytesFromLatin1('b'), 0, 1);
+  expect(
+    [
+      [4, 0],
+      [5, 0],
+      [5, 1],
+    ].map(([main, sub]) => find(overlay, main!, sub!)),
+  ).toEqual(['a', 'hevalue', 'b']);
+  const cursor = new BackendRowCursor(undefined, [overlay], 4, 1);
+  expect(cursor.next()).toBe(true);
+  const { buffer, offset, length } = cursor.value;
+  expect(latin1FromBytes(buffer, offset, offset + length)).toBe('hevalue');
+  expect(overlay.rows.blocks[0]!.splits?.get(1)).toBe(row);
+  expect(overlay.byteCount).toBeGreaterThan(9);
+  overlay.frozen = true;
+  expect(() => overlay.appendSplitRow(6, 0, row)).toThrow(InvariantError);
 });
 
 test('an overlay counts changes, and what they will take in the file', () => {

@@ -5,7 +5,7 @@
 // frozen before it is written; a frozen one never changes, so pinned views may hold it.
 
 import { invariant } from '../../base/index.ts';
-import type { ByteSlice } from '../../mvcc/index.ts';
+import type { ByteSlice, SplitRow } from '../../mvcc/index.ts';
 import { BUCKET, BUCKET_COUNT, type BucketId } from '../schema/schema.ts';
 import { OverlayRows } from './overlay-rows.ts';
 
@@ -56,6 +56,13 @@ export class Overlay {
     invariant(!this.frozen, 'a frozen overlay takes no row');
     this.rows.append(main, sub, tombstone, slab, offset, length);
     this.#countRow(length);
+  }
+
+  /** As {@link appendRow}, of a put in pieces. */
+  appendSplitRow(main: number, sub: number, row: SplitRow): void {
+    invariant(!this.frozen, 'a frozen overlay takes no row');
+    this.rows.appendSplit(main, sub, row);
+    this.#countRow(row.length);
   }
 
   /** Appends a tombstone of the revision that a place is kept for; see {@link OverlayRows.beginLate}. */

@@ -85,9 +85,7 @@ export class BackendRowCursor implements RowCursor {
         this.main = block.mains[row]!;
         this.sub = block.subs[row]!;
         this.tombstone = block.tombstones[row]!;
-        this.value.buffer = block.slabs[row]!;
-        this.value.offset = block.offsets[row]!;
-        this.value.length = block.lengths[row]!;
+        block.pointAt(row, this.value);
         return true;
       }
     }

@@ -37,7 +37,7 @@ export async function writeOverlay(
     bucket.delete(overlay.removedKeys[i]!);
     if (i % CHANGES_PER_CLOCK_CHECK === 0) await yieldIfDue();
   }
-  for (const { mains, subs, tombstones, slabs, offsets, lengths } of overlay.rows.blocks) {
+  for (const { mains, subs, tombstones, slabs, offsets, lengths, splits } of overlay.rows.blocks) {
     // Keys of the changes between two looks at the clock, one behind the other.
     let keys = EMPTY_BYTES;
     let keyOffset = 0;
@@ -48,7 +48,10 @@ export async function writeOverlay(
         keyOffset = 0;
       }
       const keyEnd = writeRevisionKey(mains[i]!, subs[i]!, tombstones[i]!, keys, keyOffset);
-      bucket.putSlice(keys, keyOffset, keyEnd - keyOffset, slabs[i]!, offsets[i]!, lengths[i]!);
+      const keyLength = keyEnd - keyOffset;
+      const split = splits?.get(i);
+      if (split !== undefined) bucket.putPieces(keys, keyOffset, keyLength, split.pieces);
+      else bucket.putSlice(keys, keyOffset, keyLength, slabs[i]!, offsets[i]!, lengths[i]!);
       keyOffset = keyEnd;
     }
   }

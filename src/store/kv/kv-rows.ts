@@ -1,11 +1,17 @@
 // The rows of the key bucket, in the interface by which `mvcc` reads and appends them.
 
 import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
-import { type ByteSlice, type RowWriter, sizeOfKeyField, writeKeyField } from '../../mvcc/index.ts';
+import {
+  type ByteSlice,
+  type RowWriter,
+  type SplitRow,
+  sizeOfKeyField,
+  writeKeyField,
+} from '../../mvcc/index.ts';
 import type { Backend } from '../backend/backend.ts';
 import { ByteArena } from '../backend/byte-arena.ts';
 import { ROW_CACHE_BYTES } from '../limits.ts';
-import { RowCache } from './row-cache.ts';
+import { CACHED_ROW_BYTES_MAX, RowCache } from './row-cache.ts';
 
 /** A source of the bytes of a revision: the backend, or a pinned view of it. */
 export interface RowFinder {
@@ -21,6 +27,8 @@ function readRowFrom(finder: RowFinder, main: Revision, sub: number, into: ByteS
 }
 
 export class KvRows implements RowWriter {
+  /** Their rows are too large for the cache. */
+  readonly splitValueBytesMin = CACHED_ROW_BYTES_MAX;
   readonly #backend: Backend;
   /** For rows that the cache does not take. */
   readonly #arena = new ByteArena();
@@ -70,6 +78,10 @@ export class KvRows implements RowWriter {
       into.length = length;
     }
     this.#backend.appendRow(main, sub, tombstone, into.buffer, into.offset, length);
+  }
+
+  appendSplitRow(main: Revision, sub: number, row: SplitRow): void {
+    this.#backend.appendSplitRow(main, sub, row);
   }
 
   /** Appends a tombstone of the revision whose rows come late. */

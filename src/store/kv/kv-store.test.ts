@@ -87,6 +87,33 @@ test('everything is as it was', async () => {
   });
 });
 
+test('a large value is the bytes of its entry until it is in the file', async () => {
+  await on(12, async (env) => {
+    const rig = await StoreRig.open(env);
+    rig.grant(5n, 100);
+    const large = 'x'.repeat(100_000);
+    rig.put('a', large, 5n);
+    rig.put('a', `${large}y`);
+    rig.txn([
+      ['b', `${large}z`],
+      ['c', 'small'],
+    ]);
+    const pin = rig.kv.pin();
+    const revisions = [2, 3, 4];
+    const pairs = revisions.map((rev) => rig.pairs(rev));
+    expect(pairs[2]).toEqual([`a=${large}y@2.3.2`, `b=${large}z@4.4.1`, 'c=small@4.4.1']);
+    await rig.backend.commit();
+    expect(revisions.map((rev) => rig.pairs(rev))).toEqual(pairs);
+    expect(rig.pairs(4, pin)).toEqual(pairs[2]);
+    pin.release();
+    await rig.close();
+    const again = await StoreRig.open(env);
+    expect(revisions.map((rev) => again.pairs(rev))).toEqual(pairs);
+    expect(await again.violations()).toEqual([]);
+    await again.close();
+  });
+});
+
 describe('leases', () => {
   test('that are gone leave their keys alone', async () => {
     await on(2, async (env) => {

@@ -15,7 +15,7 @@ import type { ByteSlice } from '../../mvcc/index.ts';
 
 const SLAB_BYTES = 1024 * 1024;
 /** A larger row would evict too many others; it is read from the tree. */
-const ROW_BYTES_MAX = SLAB_BYTES / 16;
+export const CACHED_ROW_BYTES_MAX: number = SLAB_BYTES / 16;
 const WAYS = 4;
 /** Odd and near the golden section of 2^16, so that multiples spread evenly over any power of two. */
 const SUB_STRIDE = 40_503;
@@ -74,7 +74,7 @@ export class RowCache {
    * call. False if the row is too large.
    */
   reserve(main: Revision, sub: number, length: number, into: ByteSlice): boolean {
-    if (length > ROW_BYTES_MAX) return false;
+    if (length > CACHED_ROW_BYTES_MAX) return false;
     if (
       this.#used + length > SLAB_BYTES ||
       this.#slabs[this.#slab % this.#slabs.length] === EMPTY
