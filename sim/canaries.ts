@@ -10,7 +10,7 @@ import {
   proposeVersion,
   SERVER_VERSION,
 } from '../src/membership/index.ts';
-import { type Watcher, WatchHub, type WatchStream } from '../src/mvcc/index.ts';
+import { WatchHub, type WatchStream } from '../src/mvcc/index.ts';
 import { Callers } from '../src/server/auth/callers.ts';
 import { JwtTokens } from '../src/server/auth/jwt-tokens.ts';
 import type { TokenOutcome } from '../src/server/auth/token-provider.ts';
@@ -115,8 +115,14 @@ const droppedEvent: Canary = {
             leaky.add(stream);
             const { sink } = stream;
             const { offer } = sink;
-            sink.offer = (watcher: Watcher, batch) =>
-              ++count % DROP_EVERY === 0 || offer.call(sink, watcher, batch);
+            sink.offer = (watchers, from, to, batch) => {
+              let at = from;
+              for (; at < to; at++) {
+                if (++count % DROP_EVERY === 0) continue;
+                if (offer.call(sink, watchers, at, at + 1, batch) === 0) break;
+              }
+              return at - from;
+            };
           }
           return watch.call(this, stream, ...rest);
         },

@@ -278,9 +278,9 @@ for (const [name, watchers, rangeOf] of [
   let bytes = 0;
   const target = new Uint8Array(4096);
   const sink = {
-    offer(_watcher, batch) {
-      bytes += batch.write(target, 0);
-      return true;
+    offer(_watchers, from, to, batch) {
+      for (let i = from; i < to; i++) bytes += batch.write(target, 0);
+      return to - from;
     },
     compacted() {},
   };
@@ -312,9 +312,9 @@ for (const keys of [1, 10]) {
   const target = new Uint8Array(revisions * 200);
   let bytes = 0;
   const sink = {
-    offer(_watcher, batch) {
-      bytes += batch.write(target, 0);
-      return true;
+    offer(_watchers, from, to, batch) {
+      for (let i = from; i < to; i++) bytes += batch.write(target, 0);
+      return to - from;
     },
     compacted() {},
   };

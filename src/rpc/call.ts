@@ -43,6 +43,7 @@ export interface UnaryCall extends Call, Pick<GrpcUnaryCall, UnaryAnswers> {
 type StreamAnswers =
   | 'sendsNews'
   | 'write'
+  | 'writeRun'
   | 'hasRoom'
   | 'end'
   | 'endUnreadable'

@@ -114,6 +114,11 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
     return true;
   }
 
+  /** None: each message belongs to the listener. */
+  writeRun(): number {
+    return 0;
+  }
+
   end(status: StatusCode = STATUS.OK, message = ''): void {
     if (this.ended) return;
     this.leave(status, message);

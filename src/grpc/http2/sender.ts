@@ -98,11 +98,17 @@ export class Sender {
     );
   }
 
-  /** Accounts for one DATA frame that the caller writes itself, after {@link mayWrite}. */
-  wrote(stream: Http2Stream, bytes: number): void {
+  /** How many DATA frames of `bytes` each may be written so. */
+  countWritable(stream: Http2Stream, bytes: number): number {
+    if (!this.mayWrite(stream, bytes)) return 0;
+    return Math.floor(Math.min(stream.sendWindow, this.window) / bytes);
+  }
+
+  /** Accounts for DATA frames, of `bytes` together, that the caller writes after {@link mayWrite}. */
+  wrote(stream: Http2Stream, bytes: number, frames = 1): void {
     stream.sendWindow -= bytes;
     this.window -= bytes;
-    this.framesSent++;
+    this.framesSent += frames;
     this.bytesSent += bytes;
   }
 

@@ -9,6 +9,7 @@
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import { GZIP, gunzip, gzip } from '../gzip.ts';
 import { inputBuffers } from '../http2/buffer-pool.ts';
+import { writeFrameRun } from '../http2/frame-run.ts';
 import { readUint32, writeFrameHeader, writeUint32 } from '../http2/output.ts';
 import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from '../http2/protocol.ts';
 import { Http2Stream } from '../http2/stream.ts';
@@ -264,6 +265,41 @@ export abstract class GrpcStream extends Http2Stream {
     const bytes = Buffer.allocUnsafe(total);
     writeMessage(encoder, message, size, bytes, 0);
     this.connection.sendData(this, bytes);
+  }
+
+  /**
+   * Sends messages of `size` bytes that are equal but for the field at `fieldAt`, which `message` has from
+   * `fields[0]`. Returns how many were sent: as many as fit the windows, a frame each and the socket.
+   */
+  protected sendRun<T>(
+    encoder: Encoder<T>,
+    message: T,
+    size: number,
+    fieldAt: number,
+    fields: readonly Uint8Array[],
+  ): number {
+    const { sender, output } = this.connection;
+    const total = MESSAGE_PREFIX_BYTES + size;
+    const length = FRAME_HEADER_BYTES + total;
+    let sent = 0;
+    while (sent < fields.length && sender.mayWrite(this, total)) {
+      output.reserve(length);
+      const { bytes, at } = output;
+      const room = Math.floor((bytes.length - at) / length);
+      const fitting = Math.min(room, sender.countWritable(this, total));
+      const count = Math.min(fitting, fields.length - sent);
+      // Making room may have filled the socket.
+      if (count === 0) break;
+      const start = writeFrameHeader(bytes, at, total, FRAME.DATA, 0, this.id);
+      writeMessage(encoder, message, size, bytes, start);
+      const offset = start - at + MESSAGE_PREFIX_BYTES + fieldAt;
+      bytes.set(fields[sent]!, at + offset);
+      output.at = writeFrameRun(bytes, at, length, offset, fields, sent, count);
+      sender.wrote(this, count * total, count);
+      sent += count;
+    }
+    this.connection.flushSoon();
+    return sent;
   }
 
   /** As `sendMessage`, compressed. */

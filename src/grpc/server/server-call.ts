@@ -88,10 +88,10 @@ export abstract class ServerCall extends GrpcStream implements Call, HasDeadline
     return this.responseMetadata === undefined ? undefined : pairsFromInit(this.responseMetadata);
   }
 
-  /** Size is that of the message, counted before compression. */
-  protected countSent(size: number): void {
-    this.method.messagesSent++;
-    this.method.bytesSent += size;
+  /** Size is that of each message, counted before compression. */
+  protected countSent(size: number, messages = 1): void {
+    this.method.messagesSent += messages;
+    this.method.bytesSent += size * messages;
   }
 
   protected send<T>(encoder: Encoder<T>, message: T): void {

@@ -154,6 +154,21 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
     return !this.connection.sender.full(this);
   }
 
+  writeRun<T>(
+    encoder: Encoder<T>,
+    message: T,
+    fieldAt: number,
+    fields: readonly Uint8Array[],
+  ): number {
+    if (this.ended || this.compresses) return 0;
+    this.sendHead();
+    if (this.sendsNews) this.connection.flushNews();
+    const size = encoder.size(message);
+    const sent = this.sendRun(encoder, message, size, fieldAt, fields);
+    this.countSent(size, sent);
+    return sent;
+  }
+
   writeBytes(message: Uint8Array): boolean {
     return this.write(BYTES_ENCODER, message);
   }

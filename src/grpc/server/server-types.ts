@@ -120,6 +120,18 @@ export interface StreamCall extends Call {
    * more than its high-water mark: the producer should wait for `onDrain` (the message is sent).
    */
   write<T>(encoder: Encoder<T>, message: T): boolean;
+  /**
+   * As `write`, of messages that are equal but for one field: `message` has `fields[0]` at `fieldAt`,
+   * each further one the next of the fields, all of the same length. Returns how many were sent: less
+   * than all, or none, where windows or the socket leave no room, or what is sent is compressed; the
+   * rest is for `write`.
+   */
+  writeRun<T>(
+    encoder: Encoder<T>,
+    message: T,
+    fieldAt: number,
+    fields: readonly Uint8Array[],
+  ): number;
   /** As `write`, of a message that is bytes already; copied before return. */
   writeBytes(message: Uint8Array): boolean;
   /**

@@ -199,8 +199,13 @@ export class ScriptWorld implements WatchSink {
   #full = false;
   #heard: string[] = [];
 
-  offer(watcher: Watcher, batch: EventBatch): boolean {
-    if (this.#full) return false;
+  offer(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number {
+    if (this.#full) return 0;
+    for (let i = from; i < to; i++) this.#hear(watchers[i]!, batch);
+    return to - from;
+  }
+
+  #hear(watcher: Watcher, batch: EventBatch): void {
     const bytes = new Uint8Array(batch.byteCount());
     batch.write(bytes, 0);
     const { events } = etcdserverpb.WatchResponseCodec.decode(bytes);
@@ -209,7 +214,6 @@ export class ScriptWorld implements WatchSink {
       return `\n    ${type === mvccpb.EventType.PUT ? 'put' : 'delete'} ${pairText(kv!)}${was}`;
     });
     this.#heard.push(`  watch ${watcher.id}, rev ${batch.revision}:${lines.join('')}`);
-    return true;
   }
 
   compacted(watcher: Watcher, compactedRev: number): void {

@@ -1,5 +1,6 @@
 // Brings the changes of one window to the watchers of one set, in slices: first every change is
-// matched with the ranges that contain it, then every watcher is offered its batch.
+// matched with the ranges that contain it, then every watcher is offered its batch; those of a stream
+// that get the same are offered it together.
 
 import { invariant, type Revision } from '../../base/index.ts';
 import type { ReadView } from '../eval/range.ts';
@@ -103,9 +104,9 @@ export class Dispatch {
     for (; this.#rangeAt < this.#touched.length; this.#rangeAt++) {
       const range = this.#touched[this.#rangeAt]!;
       while (++this.#variant < VARIANTS) {
+        if (range.groups[this.#variant]!.length === 0) continue;
         // A copy: a stream may be closed between two slices.
-        const watchers = range.groups[this.#variant]!.slice();
-        if (watchers.length === 0) continue;
+        const watchers = range.together(this.#variant);
         const changes = this.#wanted(range.matched, this.#variant);
         if (changes.length === 0) continue;
         this.#watchers = watchers;
@@ -141,19 +142,44 @@ export class Dispatch {
 
   #offer(budget: number): number {
     if (this.#encoded < this.#changes.length) return 0;
-    let left = budget;
-    for (; this.#offered < this.#watchers.length && left > 0; left--) {
-      const watcher = this.#watchers[this.#offered++]!;
-      if (!isListening(watcher)) continue;
+    const watchers = this.#watchers;
+    const end = Math.min(watchers.length, this.#offered + budget);
+    const left = budget - (end - this.#offered);
+    while (this.#offered < end) {
+      const from = this.#offered;
+      const watcher = watchers[from]!;
+      if (!isListening(watcher)) {
+        this.#offered++;
+        continue;
+      }
       const batch = this.#batchFor(watcher);
-      if (batch === undefined || watcher.stream.sink.offer(watcher, batch)) {
-        watcher.minRev = Math.max(watcher.minRev, this.#window.lastMain + 1);
-      } else if (isListening(watcher)) {
+      const to = this.#endOfRun(from, end, batch);
+      this.#offered = to;
+      const taken =
+        batch === undefined ? to : from + watcher.stream.sink.offer(watchers, from, to, batch);
+      const nextRev = this.#window.lastMain + 1;
+      for (let i = from; i < taken; i++) {
+        if (watchers[i]!.minRev < nextRev) watchers[i]!.minRev = nextRev;
+      }
+      for (let i = taken; i < to; i++) {
         // A stream that broke while it took the batch may have been closed in the meantime.
-        this.#refused(watcher);
+        if (isListening(watchers[i]!)) this.#refused(watchers[i]!);
       }
     }
     return left;
+  }
+
+  /** The watchers from `from` on that share a stream and a batch end here, at `end` the latest. */
+  #endOfRun(from: number, end: number, batch: EventBatch | undefined): number {
+    const watchers = this.#watchers;
+    const { stream } = watchers[from]!;
+    let to = from + 1;
+    while (to < end) {
+      const next = watchers[to]!;
+      if (next.stream !== stream || !isListening(next) || this.#batchFor(next) !== batch) break;
+      to++;
+    }
+    return to;
   }
 
   /** What is for a watcher: all events of its group, or fewer if it begins within the window. */

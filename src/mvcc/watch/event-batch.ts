@@ -214,6 +214,7 @@ export class GroupEvents {
   countBefore(main: Revision): number {
     const { changes } = this;
     const { mains } = this.#window;
+    if (mains[changes[0]!]! >= main) return 0;
     let low = 0;
     let high = changes.length;
     while (low < high) {

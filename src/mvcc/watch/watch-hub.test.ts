@@ -60,9 +60,15 @@ class RecordingSink implements WatchSink {
   /** Revision of the last event, and of the last header, by watcher. */
   readonly last = new Map<Watcher, number>();
 
-  offer(watcher: Watcher, batch: EventBatch): boolean {
-    if (this.room <= 0) return false;
-    this.room--;
+  offer(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number {
+    const end = Math.min(to, from + this.room);
+    this.room -= end - from;
+    for (let i = from; i < end; i++) this.#take(watchers[i]!, batch);
+    for (let i = from; i < to; i++) expect(watchers[i]!.stream).toBe(watchers[from]!.stream);
+    return end - from;
+  }
+
+  #take(watcher: Watcher, batch: EventBatch): void {
     const events = decode(batch);
     expect(events.length).toBe(batch.size);
     const last = this.last.get(watcher) ?? 0;
@@ -71,7 +77,6 @@ class RecordingSink implements WatchSink {
     expect(batch.revision).toBeGreaterThanOrEqual(events.at(-1)!.kv!.modRevision);
     this.last.set(watcher, events.at(-1)!.kv!.modRevision);
     this.of(watcher).push(...events.map(describeEvent));
-    return true;
   }
 
   compacted(watcher: Watcher, compactedRev: number): void {
@@ -349,9 +354,9 @@ test.each(['', '\0'])('large revisions come a few at a time (range end %j)', (ra
   for (let i = 0; i < 10; i++) put('a', value);
   const sizes: number[] = [];
   const { offer } = sink;
-  sink.offer = (watcher, batch) => {
+  sink.offer = (watchers, from, to, batch) => {
     sizes.push(batch.size);
-    return offer.call(sink, watcher, batch);
+    return offer.call(sink, watchers, from, to, batch);
   };
   const watcher = accepted(watch({ rangeEnd, startRev: 1 }));
   settle();
@@ -462,12 +467,12 @@ test('many watchers of many single keys and ranges all get there', () => {
   }
 });
 
-test.each([true, false])('a stream that breaks in the middle of a batch (answer %s)', (taken) => {
+test.each([0, 1, 3])('a stream that breaks in the middle of a batch (taken by %s)', (taken) => {
   const { hub, store, put, sink, watch, settle } = openHub();
   const breaking: WatchSink = {
-    offer: (watcher) => {
-      hub.close(watcher.stream);
-      return taken;
+    offer: (watchers, from, to) => {
+      hub.close(watchers[from]!.stream);
+      return Math.min(taken, to - from);
     },
     compacted: () => {},
   };

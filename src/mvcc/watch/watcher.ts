@@ -28,11 +28,12 @@ type WatcherState = (typeof WATCHER_STATE)[keyof typeof WATCHER_STATE];
  */
 export interface WatchSink {
   /**
-   * Takes over a batch for one watcher, or refuses it with false since its buffer is full; then the
-   * hub offers it (or a larger one that begins with it) again after `resume`. A batch must be taken
-   * by a sink whose buffer is empty, of any size. Batches of a watcher come in revision order.
+   * Takes over a batch for each watcher of `watchers[from, to)`, all of one stream, in this order.
+   * Returns for how many: the rest is refused since its buffer is full; then the hub offers them the
+   * batch (or a larger one that begins with it) again after `resume`. A sink whose buffer is empty must
+   * take a batch of any size for the first of them. Batches of a watcher come in revision order.
    */
-  offer(watcher: Watcher, batch: EventBatch): boolean;
+  offer(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number;
   /** The watcher ends: revisions it has not seen are compacted. Never refused. */
   compacted(watcher: Watcher, compactedRev: Revision): void;
 }
@@ -57,6 +58,8 @@ export class Watcher {
   state: WatcherState = WATCHER_STATE.WAITING;
   /** Place in the group of the watch set that it is in. */
   position = -1;
+  /** What the sink keeps of it; not the hub's to look at. */
+  ofSink: unknown = undefined;
 
   constructor(stream: WatchStream, id: bigint, options: WatchOptions, minRev: Revision) {
     this.stream = stream;

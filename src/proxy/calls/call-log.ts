@@ -235,6 +235,11 @@ class LoggedStreamCall extends LoggedCall<StreamCall> implements StreamCall {
     return this.inner.write(BYTES_ENCODER, bytes);
   }
 
+  /** None: each message is a line. */
+  writeRun(): number {
+    return 0;
+  }
+
   end(status: StatusCode = STATUS.OK, message = ''): void {
     this.inner.end(status, message);
   }

@@ -25,6 +25,16 @@ export class WatchResponse extends WatchEnvelope {
     this.eventBytes = 0;
     return this;
   }
+
+  /** Back to a response of all events of a batch. */
+  resetBatch(idField: Uint8Array, batch: EventBatch): this {
+    this.reset(batch.revision, idField);
+    this.batch = batch;
+    this.from = 0;
+    this.to = batch.size;
+    this.eventBytes = batch.byteCount();
+    return this;
+  }
 }
 
 export function watchEncoder(header: ResponseHeaders): Encoder<WatchResponse> {

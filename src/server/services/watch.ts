@@ -122,8 +122,9 @@ class WatchCall implements StreamHandler, WatchSink {
   readonly #stream: WatchStream;
   /** The same for all state machines of the member, as the watchers are. */
   readonly #sends: { responses: number; events: number };
-  readonly #watches = new Map<Watcher, Watch>();
   readonly #response = new WatchResponse();
+  /** Of the watchers of a run; used during it only. */
+  readonly #fields: Uint8Array[] = [];
   readonly #fragmentBytesMax: number;
   /** Whether the connection is full: batches are refused, requests are not read. */
   #full = false;
@@ -244,7 +245,7 @@ class WatchCall implements StreamHandler, WatchSink {
       return;
     }
     const made = new Watch(answer.watcher.id, request);
-    this.#watches.set(answer.watcher, made);
+    answer.watcher.ofSink = made;
     made.span = this.#parts.tracing?.begin(this.#call, 'watch', attributesOf(request));
     const response = this.#response.reset(kv.currentRev, made.idField);
     response.created = true;
@@ -269,8 +270,7 @@ class WatchCall implements StreamHandler, WatchSink {
     const { watch, kv } = this.#parts.store.machine;
     const watcher = this.#stream.watchers.get(id);
     if (watcher === undefined || !watch.hub.cancel(this.#stream, id)) return;
-    this.#watches.get(watcher)?.span?.end();
-    this.#watches.delete(watcher);
+    watchOf(watcher).span?.end();
     const response = this.#response.reset(kv.currentRev, watchIdField(id));
     response.canceled = true;
     this.#sendControl(response);
@@ -278,31 +278,60 @@ class WatchCall implements StreamHandler, WatchSink {
 
   // --- From the hub ------------------------------------------------------------------------------
 
-  offer(watcher: Watcher, batch: EventBatch): boolean {
-    if (this.#full) return false;
-    if (!this.#call.hasRoom) {
-      this.#fill();
-      return false;
+  offer(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number {
+    let at = from;
+    while (at < to && this.#mayTake()) {
+      const end = endOfRun(watchers, at, to);
+      at += this.#sendRun(watchers, at, end, batch);
+      // Beyond windows and socket, the stream's queue takes more until it is full.
+      while (at < end && this.#mayTake()) this.#sendBatch(watchers[at++]!, batch);
     }
-    const made = this.#watches.get(watcher);
-    if (made === undefined) return true;
+    return (this.#ended ? to : at) - from;
+  }
+
+  #mayTake(): boolean {
+    if (this.#ended || this.#full) return false;
+    if (this.#call.hasRoom) return true;
+    this.#fill();
+    return false;
+  }
+
+  /**
+   * Sends the batch to watchers whose id fields have one length, as far as there is room at once: the
+   * responses are copies of one but for that field. Returns to how many.
+   */
+  #sendRun(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number {
+    if (to - from === 1 || failpoints.active !== undefined) return 0;
+    if (batch.byteCount() >= this.#fragmentBytesMax) return 0;
+    const fields = this.#fields;
+    fields.length = 0;
+    for (let i = from; i < to; i++) fields.push(watchOf(watchers[i]!).idField);
+    const response = this.#response.resetBatch(fields[0]!, batch);
+    const fieldAt = this.#parts.header.size(batch.revision);
+    const sent = this.#call.writeRun(this.#encoder, response, fieldAt, fields);
+    for (let i = from; i < from + sent; i++) watchOf(watchers[i]!).quiet = false;
+    this.#count(sent, batch.size);
+    return sent;
+  }
+
+  /** Sends the batch to one watcher, whatever room there is. */
+  #sendBatch(watcher: Watcher, batch: EventBatch): void {
+    const made = watchOf(watcher);
     made.quiet = false;
-    this.#sends.responses++;
-    this.#sends.events += batch.size;
-    this.#parts.metrics.mvcc.events.value += batch.size;
-    const bytes = batch.byteCount();
-    if (made.fragment && bytes >= this.#fragmentBytesMax && batch.size > 1) {
+    this.#count(1, batch.size);
+    if (made.fragment && batch.byteCount() >= this.#fragmentBytesMax && batch.size > 1) {
       this.#sendFragments(made, batch);
     } else {
-      const response = this.#response.reset(batch.revision, made.idField);
-      response.batch = batch;
-      response.from = 0;
-      response.to = batch.size;
-      response.eventBytes = bytes;
-      this.#send(response);
+      this.#send(this.#response.resetBatch(made.idField, batch));
     }
     if (this.#full) this.#notePending(batch.size);
-    return true;
+  }
+
+  /** Counts so many responses of so many events each. */
+  #count(responses: number, events: number): void {
+    this.#sends.responses += responses;
+    this.#sends.events += responses * events;
+    this.#parts.metrics.mvcc.events.value += responses * events;
   }
 
   /** Events of one revision in several responses, each but the last marked as a fragment. */
@@ -329,9 +358,7 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 
   compacted(watcher: Watcher, compactedRev: Revision): void {
-    const made = this.#watches.get(watcher);
-    if (made === undefined) return;
-    const response = this.#response.reset(0, made.idField);
+    const response = this.#response.reset(0, watchOf(watcher).idField);
     response.canceled = true;
     response.compactRevision = compactedRev;
     this.#send(response);
@@ -341,7 +368,7 @@ class WatchCall implements StreamHandler, WatchSink {
 
   /** Answers for all watchers, or not at all while one of them is unsynced. */
   #answerProgressRequest(): void {
-    if (this.#watches.size === 0) return;
+    if (this.#stream.watchers.size === 0) return;
     const revision = this.#parts.store.machine.watch.hub.progressRev(
       this.#stream.watchers.values(),
     );
@@ -369,7 +396,8 @@ class WatchCall implements StreamHandler, WatchSink {
 
   #sendProgress(): void {
     const { hub } = this.#parts.store.machine.watch;
-    for (const [watcher, made] of this.#watches) {
+    for (const watcher of this.#stream.watchers.values()) {
+      const made = watchOf(watcher);
       if (!made.progressNotify) continue;
       const revision = made.quiet ? hub.progressRev([watcher]) : undefined;
       if (revision !== undefined) this.#send(this.#response.reset(revision, made.idField));
@@ -424,10 +452,22 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#progressTimer?.cancel();
     this.#leaderTimer?.cancel();
     this.#parts.store.machine.watch.hub.close(this.#stream);
-    this.#watches.clear();
     this.#notePending(0);
     this.#parts.metrics.mvcc.watchStreams.value--;
   }
+}
+
+/** The watchers from `from` on whose id fields have one length end here. */
+function endOfRun(watchers: readonly Watcher[], from: number, to: number): number {
+  const { length } = watchOf(watchers[from]!).idField;
+  let end = from + 1;
+  while (end < to && watchOf(watchers[end]!).idField.length === length) end++;
+  return end;
+}
+
+/** What its stream keeps of a watcher. */
+function watchOf(watcher: Watcher): Watch {
+  return watcher.ofSink as Watch;
 }
 
 function rangeEndOf(rangeEnd: Uint8Array): string {

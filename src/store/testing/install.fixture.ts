@@ -63,11 +63,11 @@ export class Sink implements WatchSink {
   readonly seen = new Map<Watcher, Happened[]>();
   readonly compactedAt = new Map<Watcher, number>();
 
-  offer(watcher: Watcher, batch: EventBatch): boolean {
-    if (this.room <= 0) return false;
-    this.room--;
-    this.of(watcher).push(...decode(batch));
-    return true;
+  offer(watchers: readonly Watcher[], from: number, to: number, batch: EventBatch): number {
+    const end = Math.min(to, from + this.room);
+    this.room -= end - from;
+    for (let i = from; i < end; i++) this.of(watchers[i]!).push(...decode(batch));
+    return end - from;
   }
 
   compacted(watcher: Watcher, compactedRev: number): void {
