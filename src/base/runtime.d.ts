@@ -13,3 +13,15 @@ declare const Buffer: {
   readonly prototype: Buffer;
   byteLength(text: string, encoding?: 'utf8'): number;
 };
+
+/** Missing with `--jitless`. */
+declare const WebAssembly:
+  | {
+      readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer };
+      readonly Module: new (bytes: Uint8Array) => object;
+      readonly Instance: new (
+        module: object,
+        imports: { readonly env: { readonly memory: object } },
+      ) => { readonly exports: Readonly<Record<string, unknown>> };
+    }
+  | undefined;
