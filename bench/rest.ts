@@ -4,15 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Measurement, Sizes } from './cases.ts';
 import { cpuMicrosecondsOf, residentMebibytes, wakeUps } from './loader/process-stats.ts';
 
-/** Parts of the time at rest that are waited first: what the start or a load left to do is done by then. */
-const SETTLE = 1 / 4;
-
-/** Of one of these processes, on average. CPU time comes in steps of 10 ms. */
+/**
+ * Of one of these processes, on average. As long again is waited first: what the start or a load left to do,
+ * such as giving memory back, is done by then. CPU time comes in steps of 10 ms.
+ */
 export async function measureAtRest(
   pids: readonly number[],
   { restMs }: Sizes,
 ): Promise<Measurement> {
-  await pause(restMs * SETTLE);
+  await pause(restMs);
   const wakeUpsOfAll = (): number => pids.reduce((sum, pid) => sum + wakeUps(pid), 0);
   const [cpuBefore, wakeUpsBefore] = [cpuMicrosecondsOf(pids), wakeUpsOfAll()];
   const startedAt = performance.now();
