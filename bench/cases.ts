@@ -446,24 +446,24 @@ export const CASES: readonly Case[] = [
     goal: { field: 'corePercent', ratio: 1 },
     run: runIdle,
   },
-  unary(
-    'rest-put',
-    'At rest after puts of 256 B',
-    { workload: 'put', connections: 10, calls: 10, rests: true },
-    { field: 'rssMiB', ratio: 1 },
-  ),
-  unary(
-    'rest-put-large',
-    'At rest after puts of 100 KB',
-    { workload: 'put-large', connections: 4, calls: 1, rests: true },
-    { field: 'rssMiB', ratio: 1 },
-  ),
-  unary(
-    'rest-range-10000',
-    'At rest after ranges of 10,000 keys',
-    { workload: 'range-all', connections: 4, calls: 1, rests: true },
-    { field: 'rssMiB', ratio: 1 },
-  ),
+  unary('rest-put', 'At rest after puts of 256 B', {
+    workload: 'put',
+    connections: 10,
+    calls: 10,
+    rests: true,
+  }),
+  unary('rest-put-large', 'At rest after puts of 100 KB', {
+    workload: 'put-large',
+    connections: 4,
+    calls: 1,
+    rests: true,
+  }),
+  unary('rest-range-10000', 'At rest after ranges of 10,000 keys', {
+    workload: 'range-all',
+    connections: 4,
+    calls: 1,
+    rests: true,
+  }),
   unary(
     'put-million',
     'Put 256 B, 100 clients, a million keys',
