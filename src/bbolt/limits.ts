@@ -71,6 +71,12 @@ export const READ_GAP_BYTES_MAX = 64 * 1024;
 /** Pages that one cache miss of a cursor may read along with the wanted one. */
 export const READ_ALONG_PAGES_MAX = 16;
 
+/**
+ * Bytes of a leaf, overflow pages included, that a cursor in passing reads into the memory of the one before,
+ * which it keeps. A larger one gets its own.
+ */
+export const PASSING_BYTES_MAX: number = 1024 * 1024;
+
 /** Files above this size grow by this much at once (bbolt's `AllocSize`); below, they double. */
 export const GROWTH_STEP_BYTES = 16 * 1024 * 1024;
 export const GROWTH_START_BYTES = 32 * 1024;

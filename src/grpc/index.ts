@@ -14,6 +14,7 @@ export type {
   EndpointState,
   UnarySink,
 } from './client/client-types.ts';
+export { outputBuffers } from './http2/buffer-pool.ts';
 export { tracedStream } from './http2/frame-trace.ts';
 export type {
   ClientKeepalive,

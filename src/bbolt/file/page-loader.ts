@@ -16,12 +16,14 @@ export function batchPagesMax(pager: Pager): number {
  * The pages with these ids, in that order, each validated, with their overflow pages. Their bytes are
  * views of a few large buffers, which live as long as any page of theirs does. The caller pins the
  * commit that the pages belong to, and passes `batchPagesMax` ids at most. Only the first pages come if
- * together they have `bytesMax` bytes.
+ * together they have `bytesMax` bytes. `allocate` makes these buffers, of exactly so many bytes; a page with
+ * overflow pages has one of its own.
  */
 export async function loadPages(
   pager: Pager,
   ids: readonly number[],
   bytesMax: number = Number.POSITIVE_INFINITY,
+  allocate: (bytes: number) => Uint8Array = allocatePageBytes,
 ): Promise<Page[]> {
   invariant(ids.length <= batchPagesMax(pager), 'a batch is as long as one read at most');
   const gap = READ_GAP_BYTES_MAX / pager.pageSize;
@@ -36,7 +38,7 @@ export async function loadPages(
       i++;
     }
     invariant(start >= 2 && end > start, 'a read begins behind the meta pages and is not empty');
-    const bytes = allocatePageBytes((end - start) * pager.pageSize);
+    const bytes = allocate((end - start) * pager.pageSize);
     await pager.read(bytes, start);
     buffers.push({ start, bytes });
   }

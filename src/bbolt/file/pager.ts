@@ -2,11 +2,12 @@
 
 import { ERROR_CODES, fail, invariant, TetcdError } from '../../base/index.ts';
 import type { DiskFile } from '../../env/index.ts';
-import { TREE_DEPTH_MAX } from '../limits.ts';
+import { PASSING_BYTES_MAX, TREE_DEPTH_MAX } from '../limits.ts';
 import { allocatePageBytes, readU32 } from './layout.ts';
 import { Page, validateHeader, validatePage } from './page.ts';
 import type { PageCache } from './page-cache.ts';
 import { PageSlab } from './page-slab.ts';
+import type { PassingMemory } from './passing-memory.ts';
 
 export class Pager {
   readonly file: DiskFile;
@@ -37,18 +38,26 @@ export class Pager {
   }
 
   /**
-   * As {@link page}, for a leaf that is looked into once: one that is not cached is read into `target`, of
-   * the size of a page, which the answer then refers to, and is not cached.
+   * As {@link page}, for a leaf that is looked into once: one that is not cached is read into `memory`, which
+   * the answer then refers to, and is not cached.
    */
-  pageInto(id: number, target: Uint8Array): Page {
+  pageInto(id: number, memory: PassingMemory): Page {
     const cached = this.cache.get(id);
     if (cached !== undefined) return cached;
     if (id < 2 || id >= this.highWater) fail(`page ${id} is none of a tree`);
-    invariant(target.length === this.pageSize, 'a page is read into one of its size');
-    this.readSync(target, id);
-    if (this.extent(target, id) > 1) return this.#load(id);
-    const page = this.accept(target, id);
+    const { pageSize } = this;
+    // Neighbours are mostly of a size: one read brings the overflow pages along.
+    const expected = Math.min(memory.extent, this.highWater - id);
+    const begun = memory.take(expected * pageSize);
+    this.readSync(begun, id);
+    const extent = this.extent(begun, id);
+    const size = extent * pageSize;
+    if (size > PASSING_BYTES_MAX) return this.#load(id);
+    const bytes = memory.take(size);
+    if (extent > expected) this.readSync(bytes.subarray(begun.length), id + expected);
+    const page = this.accept(bytes, id);
     if (!page.isLeaf) return this.#load(id);
+    memory.extent = extent;
     this.misses++;
     return page;
   }

@@ -4,15 +4,10 @@
 
 import { ERROR_CODES, invariant, TetcdError } from '../../base/index.ts';
 import type { Cursor } from '../api.ts';
-import {
-  allocatePageBytes,
-  BUCKET_ELEMENT_FLAG,
-  ELEMENT_SIZE,
-  PAGE_HEADER_SIZE,
-  readU32,
-} from '../file/layout.ts';
+import { BUCKET_ELEMENT_FLAG, ELEMENT_SIZE, PAGE_HEADER_SIZE, readU32 } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 import type { Pager } from '../file/pager.ts';
+import { PassingMemory } from '../file/passing-memory.ts';
 import { READ_ALONG_PAGES_MAX } from '../limits.ts';
 import { BEFORE, BEHIND, CursorEntry, ON } from './cursor-entry.ts';
 import { readAlong } from './read-along.ts';
@@ -36,11 +31,11 @@ export class PageCursor extends CursorEntry implements Cursor {
   #along = 1;
 
   /** Where leaves are read that are not cached; undefined if they are to be. */
-  readonly #passing: Uint8Array | undefined;
+  readonly #passing: PassingMemory | undefined;
 
   constructor(owner: CursorOwner, rootId: number, inline: Page | undefined, passing = false) {
     super();
-    this.#passing = passing ? allocatePageBytes(owner.pager.pageSize) : undefined;
+    this.#passing = passing ? new PassingMemory(owner.pager.pageSize) : undefined;
     invariant(rootId >= 2 !== (inline !== undefined), 'a tree has a root page or is inline');
     this.#owner = owner;
     this.#rootId = rootId;

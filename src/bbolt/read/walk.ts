@@ -1,9 +1,11 @@
 // Whole trees in key order, past the page cache: children are read ahead in large asynchronous
-// batches, the next batch while the one before is being visited.
+// batches, the next batch while the one before is being visited. A batch is read into the memory of
+// one that was visited.
 
-import { invariant, placed, type Slices } from '../../base/index.ts';
+import { BufferPool, EMPTY_BYTES, invariant, placed, type Slices } from '../../base/index.ts';
 import type { EntryVisitor } from '../api.ts';
 import {
+  allocatePageBytes,
   BUCKET_ELEMENT_FLAG,
   compareKeys,
   ELEMENT_SIZE,
@@ -18,12 +20,21 @@ import { WALK_BATCH_BYTES_MAX } from '../limits.ts';
 interface TreeVisitor {
   /** Every branch page, before what is below it. */
   branch?(page: Page): void;
-  /** Every leaf page in key order. Returns false to end the walk. */
+  /**
+   * Every leaf page in key order. Returns false to end the walk. The page is valid until it returns, or what
+   * it returned is resolved, unless {@link keepsPages}.
+   */
   leaf(page: Page): boolean | Promise<boolean>;
+  /** Whether pages are referred to for longer: then each batch has memory of its own. */
+  readonly keepsPages?: boolean;
 }
 
 /** A batch of children being read. It rejects for its consumer, if there is one. */
-type Batch = Promise<Page[]>;
+interface Batch {
+  readonly pages: Promise<Page[]>;
+  /** What its pages lie in. */
+  readonly buffers: readonly Uint8Array[];
+}
 
 export class TreeWalk {
   readonly #pager: Pager;
@@ -34,7 +45,11 @@ export class TreeWalk {
   /** Children that the next batch asks for: fewer where pages are large. */
   #batchPages: number;
   #visited = 0;
-  #lastLeaf: Page | undefined;
+  readonly #memory = new BufferPool(allocatePageBytes);
+  /** The last key that was visited, if there was one. */
+  #lastKeyBytes: Uint8Array = EMPTY_BYTES;
+  #lastKeyOffset = 0;
+  #lastKeyLength = 0;
   /** Of all leaves, once one has been reached. */
   #leafDepth = -1;
 
@@ -63,16 +78,28 @@ export class TreeWalk {
     let index = first === undefined ? this.#firstIndex(branch) : 0;
     let batch = first ?? this.#load(branch, index);
     while (index < branch.count) {
-      const pages = await batch;
+      const { buffers } = batch;
+      const pages = await batch.pages;
       this.#slices.restart();
       invariant(pages.length > 0, 'a batch has a page');
       const following = index + pages.length;
       invariant(following <= branch.count, 'the children of a branch are those of its elements');
       if (following < branch.count) batch = this.#load(branch, following);
       if (!(await this.#walkChildren(branch, index, pages, depth + 1))) return false;
+      this.#giveBack(buffers);
       index = following;
     }
     return true;
+  }
+
+  /** The pages of a batch were visited, with all that is below them. */
+  #giveBack(buffers: readonly Uint8Array[]): void {
+    if (buffers.length === 0) return;
+    // The last key lies in one of them.
+    const start = this.#lastKeyOffset;
+    this.#lastKeyBytes = this.#lastKeyBytes.slice(start, start + this.#lastKeyLength);
+    this.#lastKeyOffset = 0;
+    for (const buffer of buffers) this.#memory.give(buffer);
   }
 
   /** `pages` are the children of `parent` from `first` on. */
@@ -110,7 +137,11 @@ export class TreeWalk {
     if (this.#leafDepth !== depth) {
       throw this.#pager.corrupt(page.id, 'a leaf is not on the level of the others');
     }
-    if (page.count > 0) this.#lastLeaf = page;
+    if (page.count > 0) {
+      this.#lastKeyBytes = page.bytes;
+      this.#lastKeyOffset = page.keyOffset(page.count - 1);
+      this.#lastKeyLength = page.keyLength(page.count - 1);
+    }
     return this.#visitor.leaf(page);
   }
 
@@ -124,13 +155,20 @@ export class TreeWalk {
     const ids: number[] = [];
     for (let i = index; i < end; i++) ids.push(branch.childId(i));
     invariant(ids.length > 0, 'a batch has a page');
-    const batch = this.#loadBatch(ids);
-    batch.catch(() => undefined);
-    return batch;
+    const buffers: Uint8Array[] = [];
+    const pages = this.#loadBatch(ids, buffers);
+    pages.catch(() => undefined);
+    return { pages, buffers };
   }
 
-  async #loadBatch(ids: readonly number[]): Promise<Page[]> {
-    const pages = await loadPages(this.#pager, ids, WALK_BATCH_BYTES_MAX);
+  async #loadBatch(ids: readonly number[], buffers: Uint8Array[]): Promise<Page[]> {
+    const allocate = (bytes: number): Uint8Array => {
+      const buffer = this.#memory.take(bytes);
+      buffers.push(buffer);
+      return buffer.subarray(0, bytes);
+    };
+    const own = this.#visitor.keepsPages === true ? undefined : allocate;
+    const pages = await loadPages(this.#pager, ids, WALK_BATCH_BYTES_MAX, own);
     const doubled = Math.min(2 * this.#batchPages, batchPagesMax(this.#pager));
     this.#batchPages = pages.length < ids.length ? pages.length : doubled;
     return pages;
@@ -146,10 +184,16 @@ export class TreeWalk {
 
   /** Child `index` of `parent` must hold keys from the parent's key on, which is above all before. */
   #checkOrder(parent: Page, index: number, child: Page): void {
-    const lastLeaf = this.#lastLeaf;
     if (
-      lastLeaf !== undefined &&
-      compareElements(lastLeaf, lastLeaf.count - 1, parent, index) >= 0
+      this.#lastKeyLength > 0 &&
+      compareKeys(
+        this.#lastKeyBytes,
+        this.#lastKeyOffset,
+        this.#lastKeyLength,
+        parent.bytes,
+        parent.keyOffset(index),
+        parent.keyLength(index),
+      ) >= 0
     ) {
       throw this.#pager.corrupt(
         parent.id,

@@ -84,7 +84,9 @@ class Compaction {
   async #tree(rootId: number, into: TreeBuilder): Promise<void> {
     const leaf = (page: Page): boolean | Promise<boolean> => this.#leaf(page, into);
     const slices = this.#source.slices();
-    await new TreeWalk(this.#source.pager, slices, { leaf }).run(rootId);
+    // Of the leaf under construction the elements lie in pages that were read.
+    const visitor = { leaf, keepsPages: true };
+    await new TreeWalk(this.#source.pager, slices, visitor).run(rootId);
   }
 
   #leaf(page: Page, into: TreeBuilder): boolean | Promise<boolean> {

@@ -1,6 +1,6 @@
 // Buffers are used again, and no message ever reads what belongs to another.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
 import type { Server } from '../server/server-types.ts';
 import {
@@ -13,37 +13,6 @@ import {
   request,
   reset,
 } from '../testing/raw-peer.fixture.ts';
-import { BufferPool } from './buffer-pool.ts';
-
-describe('the pool', () => {
-  test('gives a power of two, and the same one again', () => {
-    const pool = new BufferPool();
-    const buffer = pool.take(5000);
-    expect(buffer.length).toBe(8192);
-    pool.give(buffer);
-    expect(pool.take(4097)).toBe(buffer);
-    expect(pool.take(4097) === buffer).toBe(false);
-    expect(pool.take(4096).length).toBe(4096);
-  });
-
-  test('leaves small and very large buffers to others', () => {
-    const pool = new BufferPool();
-    for (const size of [1, 4095, 1024 * 1024 + 1]) {
-      const buffer = pool.take(size);
-      expect(buffer.length).toBe(size);
-      pool.give(buffer);
-      expect(pool.take(size) === buffer).toBe(false);
-    }
-  });
-
-  test('keeps four MiB at most', () => {
-    const pool = new BufferPool();
-    const taken = Array.from({ length: 6 }, () => pool.take(1024 * 1024));
-    for (const buffer of taken) pool.give(buffer);
-    const again = Array.from({ length: 6 }, () => pool.take(1024 * 1024));
-    expect(again.filter((buffer) => taken.includes(buffer))).toHaveLength(4);
-  });
-});
 
 const FRAME_BYTES_MAX = 16_384;
 const seed = Number(process.env['TETCD_SEED'] ?? Date.now() % 1_000_000);

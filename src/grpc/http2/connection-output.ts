@@ -170,6 +170,7 @@ export abstract class ConnectionOutput implements Flushable {
   onDrain(): void {
     if (this.gone) return;
     this.output.writable = true;
+    this.output.reclaim();
     if (this.readingPaused) {
       this.readingPaused = false;
       if (!this.inputWaits) this.transport.resume();

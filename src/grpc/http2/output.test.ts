@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
 import { FakeStream } from '../testing/raw-peer.fixture.ts';
+import { outputBuffers } from './buffer-pool.ts';
 import { Output, SlabPool } from './output.ts';
 
 test.each([1, 2, 3, 4, 5, 6, 7, 8])('copied and passed bytes leave in order, seed %i', (seed) => {
@@ -75,4 +76,67 @@ test('what is passed is written from where it is, and a full stream is noticed',
   expect(passed.map((piece) => piece.length)).toEqual([1, 89_990]);
   expect(passed[1]!.buffer).toBe(bytes.buffer);
   expect(output.writable).toBe(false);
+});
+
+/** Refers to what it is given until {@link drain}. */
+class HoldingStream extends FakeStream {
+  readonly taken: Uint8Array[] = [];
+  readonly expected: Uint8Array[] = [];
+  readonly output: Output = new Output(this, new SlabPool());
+  #held: Uint8Array[] = [];
+
+  get hasReleased(): boolean {
+    return this.#held.length === 0;
+  }
+
+  override write(piece: Uint8Array): boolean {
+    this.#held.push(piece);
+    return true;
+  }
+
+  override writeAll(pieces: readonly Uint8Array[]): boolean {
+    this.#held.push(...pieces);
+    return true;
+  }
+
+  drain(): void {
+    for (const piece of this.#held) this.taken.push(Uint8Array.from(piece));
+    this.#held = [];
+    this.output.reclaim();
+  }
+}
+
+test.each([1, 2, 3])('a pooled buffer is used again once it is released, seed %i', (seed) => {
+  const random = seededRandom(seed);
+  const streams = [new HoldingStream(), new HoldingStream(), new HoldingStream()];
+  const buffers = new Set<ArrayBufferLike>();
+  const payloads = 1500;
+  for (let step = 0; step < payloads; step++) {
+    const at = random.below(streams.length);
+    const stream = streams[at]!;
+    const { output } = stream;
+    const bytes = outputBuffers.take(4096 + random.below(30_000)).subarray(0, 4096);
+    buffers.add(bytes.buffer);
+    bytes.fill(1 + random.below(255));
+    stream.expected.push(Uint8Array.from(bytes));
+    const cut = random.below(bytes.length);
+    output.pass(bytes, 0, cut);
+    if (random.below(3) === 0) output.flush();
+    if (random.below(4) === 0) stream.drain();
+    if (random.below(2) === 0) output.pass(bytes, cut, bytes.length);
+    else {
+      output.reserve(bytes.length - cut);
+      output.copy(bytes, cut, bytes.length);
+    }
+    output.lend(bytes);
+    if (random.below(3) === 0) output.flush();
+    // The last stream is slow.
+    if (random.below(at === 2 ? 100 : 4) === 0) stream.drain();
+  }
+  for (const stream of streams) {
+    stream.output.flush();
+    stream.drain();
+    expect(Buffer.concat(stream.taken).equals(Buffer.concat(stream.expected))).toBe(true);
+  }
+  expect(buffers.size).toBeLessThan(payloads / 3);
 });

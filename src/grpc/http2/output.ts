@@ -13,6 +13,7 @@
 
 import { EMPTY_BYTES, invariant } from '../../base/index.ts';
 import type { ByteStream } from '../../env/index.ts';
+import { outputBuffers } from './buffer-pool.ts';
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
 const SLAB_BYTES = 65_536;
@@ -27,6 +28,9 @@ const KEPT_BYTES_MAX: number = 4 * 1024 * 1024;
 const GATHERED_BYTES = 65_536;
 /** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
 const PIECE_COPIED_MAX = 4_096;
+
+/** Pooled buffers that wait for the stream to release them. Reached: all are left to the collector. */
+const LENT_BUFFERS_MAX = 256;
 
 /** Partly used slabs, shared by the connections of a server or channel. */
 export class SlabPool {
@@ -70,6 +74,8 @@ export class Output {
   /** Slices of slabs and payloads that are written together, in order. */
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
+  /** Pooled buffers of which all bytes were copied or passed on, and which the stream may refer to. */
+  readonly #lent: Uint8Array[] = [];
 
   constructor(stream: ByteStream, pool: SlabPool) {
     this.#stream = stream;
@@ -111,6 +117,23 @@ export class Output {
     if (this.#gatheredBytes >= GATHERED_BYTES) this.#writeGathered();
   }
 
+  /** All of a payload was copied or passed on: the memory of a pooled buffer is used again after that. */
+  lend(payload: Uint8Array): void {
+    const whole = outputBuffers.wholeOf(payload);
+    if (whole === undefined) return;
+    if (this.#lent.length === LENT_BUFFERS_MAX) this.#lent.length = 0;
+    this.#lent.push(whole);
+  }
+
+  /** Gives back the buffers that were lent, if the stream has none of them any more. */
+  reclaim(): void {
+    const lent = this.#lent;
+    if (lent.length === 0 || this.#gatheredBytes > 0) return;
+    if (this.#stream.hasReleased !== true) return;
+    for (const buffer of lent) outputBuffers.give(buffer);
+    lent.length = 0;
+  }
+
   #gather(piece: Uint8Array): void {
     this.#gathered.push(piece);
     this.#gatheredBytes += piece.length;
@@ -126,6 +149,11 @@ export class Output {
 
   /** Writes the pending bytes to the stream and returns the free rest of the slab. */
   flush(): void {
+    this.#writePending();
+    if (this.#lent.length > 0) this.reclaim();
+  }
+
+  #writePending(): void {
     const { bytes, at } = this;
     const start = this.#start;
     invariant(start <= at && at <= bytes.length, 'output cursors are in order');

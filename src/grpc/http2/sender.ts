@@ -26,6 +26,9 @@ import { type Http2Stream, QueuedData } from './stream.ts';
 /** Queued bytes are copied up to here; beyond it a gathered write costs less. */
 const PASSED_BYTES_MIN = 8_192;
 
+/** A smaller payload is not looked at: few of them are in pooled buffers, which are left to the collector. */
+const LENT_BYTES_MIN = 4_096;
+
 /** One connection sends no more DATA than this in one turn, so that others have their share. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
@@ -200,6 +203,7 @@ export class Sender {
       if (head.at === head.bytes.length) {
         stream.queueHead = head.next;
         if (head.next === undefined) stream.queueTail = undefined;
+        if (head.bytes.length >= LENT_BYTES_MIN) this.#output.lend(head.bytes);
       }
     }
     stream.queuedBytes -= count;

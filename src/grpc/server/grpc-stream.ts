@@ -8,7 +8,7 @@
 
 import { EMPTY_BYTES, ERROR_CODES, hasCode, invariant } from '../../base/index.ts';
 import { GZIP, gunzip, gzip } from '../gzip.ts';
-import { inputBuffers } from '../http2/buffer-pool.ts';
+import { inputBuffers, outputBuffers } from '../http2/buffer-pool.ts';
 import { writeFrameRun } from '../http2/frame-run.ts';
 import { readUint32, writeFrameHeader, writeUint32 } from '../http2/output.ts';
 import { FRAME, FRAME_HEADER_BYTES, HTTP2_ERROR } from '../http2/protocol.ts';
@@ -262,7 +262,7 @@ export abstract class GrpcStream extends Http2Stream {
       this.connection.flushSoon();
       return;
     }
-    const bytes = Buffer.allocUnsafe(total);
+    const bytes = outputBuffers.take(total).subarray(0, total);
     writeMessage(encoder, message, size, bytes, 0);
     this.connection.sendData(this, bytes);
   }

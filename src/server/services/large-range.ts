@@ -11,6 +11,7 @@
 // Only a range that sorts by value needs the rows during the walk, and holds them.
 
 import { EMPTY_BYTES, NumberColumn, type Revision, type Slices } from '../../base/index.ts';
+import { outputBuffers } from '../../grpc/index.ts';
 import {
   ByteSlice,
   type KeyIndex,
@@ -121,6 +122,7 @@ class KeptRows {
   readonly #slabOf: Uint16Array;
   readonly #offsets: Uint32Array;
   #bytes = 0;
+  #added = 0;
   /** Bytes used of the last slab. */
   #used = 0;
 
@@ -130,12 +132,15 @@ class KeptRows {
     this.#caller = caller;
   }
 
-  /** Copies a row to its place in the answer. At the bound, false: all copies are given back. */
+  /**
+   * Copies a row to its place in the answer. At the bound, or where as many rows as so far for each byte lead
+   * there, false: all copies are given back.
+   */
   add(place: number, { buffer, offset, length }: ByteSlice): boolean {
     let slab = this.#slabs[this.#slabs.length - 1];
     if (slab === undefined || this.#used + length > slab.length) {
       const bytes = Math.max(SLAB_BYTES, length);
-      if (this.#bytes + bytes > LARGE_RANGE_BYTES_KEPT || !this.#caller.mayHold(bytes)) {
+      if (this.#expectedBytes(bytes) > LARGE_RANGE_BYTES_KEPT || !this.#caller.mayHold(bytes)) {
         this.#caller.holdMemory(-this.#bytes);
         return false;
       }
@@ -149,7 +154,14 @@ class KeptRows {
     this.#slabOf[place] = this.#slabs.length - 1;
     this.#offsets[place] = this.#used;
     this.#used += length;
+    this.#added++;
     return true;
+  }
+
+  /** Of all rows, if another slab is begun and the rows to come are as long as those that were added. */
+  #expectedBytes(next: number): number {
+    const added = Math.max(1, this.#added);
+    return Math.max(this.#bytes + next, (this.#bytes / added) * this.#offsets.length);
   }
 
   *kvs(lengths: Uint32Array): Generator<Uint8Array, void, undefined> {
@@ -239,12 +251,15 @@ class PinnedRange implements RangeBody {
       let end = first;
       let size = 0;
       const offsets: number[] = [];
-      while (end < lengths.length && size < RANGE_WINDOW_BYTES) {
+      while (end < lengths.length) {
+        const field = fieldSize(lengths[end]!);
+        if (size > 0 && size + field > RANGE_WINDOW_BYTES) break;
         offsets.push(size);
-        size += fieldSize(lengths[end++]!);
+        size += field;
+        end++;
       }
       const places = Array.from(offsets, (_, i) => first + i).sort(this.#byRevision);
-      const piece = Buffer.allocUnsafe(size);
+      const piece = outputBuffers.take(size).subarray(0, size);
       for (const place of places) {
         this.#read(place);
         const { buffer, offset, length } = this.#row;

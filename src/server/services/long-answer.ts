@@ -8,7 +8,7 @@
 // The pairs of a range may not be read yet; see `large-range.ts`.
 
 import { EMPTY_BYTES, type Revision, varintSize, writeVarint } from '../../base/index.ts';
-import type { Pieces } from '../../grpc/index.ts';
+import { outputBuffers, type Pieces } from '../../grpc/index.ts';
 import type {
   DeleteResult,
   OpResult,
@@ -35,11 +35,11 @@ import {
   writePut,
 } from './responses.ts';
 
-/** Bytes of a piece, unless a single pair is larger. */
+/** Bytes of a piece at most, unless a single pair is larger. */
 const PIECE_BYTES: number = 64 * 1024;
 
 /** Parts are joined up to here: what is queued for the socket in larger ones is not copied. */
-const PART_BYTES_MIN: number = 16 * 1024;
+const PART_BYTES_MIN: number = 8 * 1024;
 
 /** A row from this size on is sent from where it is, without a copy. */
 const ROW_PASSED_MIN: number = PIECE_BYTES / 2;
@@ -247,10 +247,13 @@ function* resultParts(tag: number, result: RangeResult): Parts {
     }
     const first = next;
     let size = 0;
-    while (next < buffers.length && size < PIECE_BYTES && lengths[next]! < ROW_PASSED_MIN) {
-      size += fieldSize(lengths[next++]!);
+    while (next < buffers.length && lengths[next]! < ROW_PASSED_MIN) {
+      const field = fieldSize(lengths[next]!);
+      if (size + field > PIECE_BYTES) break;
+      size += field;
+      next++;
     }
-    const part = Buffer.allocUnsafe(size);
+    const part = outputBuffers.take(size).subarray(0, size);
     let at = 0;
     for (let i = first; i < next; i++) {
       at = copyField(tag, buffers[i]!, offsets[i]!, lengths[i]!, part, at);
