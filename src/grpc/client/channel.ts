@@ -67,6 +67,7 @@ export class ChannelCore implements Channel {
     this.userAgent = options.userAgent ?? 'tetcd-grpc';
     this.context = {
       clock: options.clock,
+      exactClock: options.clock,
       pool: new SlabPool(),
       scheduler: new FlushScheduler(options.timers),
       pending: new ByteCount(Number.POSITIVE_INFINITY),

@@ -29,7 +29,9 @@ import { TokenBucket } from './token-bucket.ts';
 
 /** Shared by all connections of a server or channel. */
 export interface ConnectionContext {
+  /** May stand still within a turn. */
   readonly clock: Clock;
+  readonly exactClock: Clock;
   readonly pool: SlabPool;
   readonly scheduler: FlushScheduler;
   /** Bytes not sent yet: queued DATA, and answers that are being made. */
@@ -97,7 +99,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.context = context;
     this.#role = role;
     this.output = new Output(transport, context.pool);
-    this.sender = new Sender(this.output, limits, context.pending, context.clock);
+    this.sender = new Sender(this.output, limits, context.pending, context.exactClock);
     this.controlFrames = new TokenBucket(limits.controlFramesBurst);
   }
 

@@ -203,7 +203,10 @@ export interface AcceptOptions {
 /** How a server is made. Times are in milliseconds, sizes in bytes. */
 export interface ServerOptions {
   readonly timers: Timers;
+  /** Advances within a turn: it bounds what one turn does. */
   readonly clock: Clock;
+  /** May stand still within a turn: for durations and deadlines of calls. Default: `clock`. */
+  readonly turnClock?: Clock;
   readonly limits?: Partial<ServerLimits>;
   readonly keepalive?: Partial<ServerKeepalive>;
   /** `mirror`: a response to a gzip request is gzip too, as etcd does. Default `mirror`. */

@@ -173,8 +173,8 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
     const pieces = this.#pieces;
     if (pieces === undefined) return;
     const { sender } = this.connection;
-    const { clock } = this.connection.server.context;
-    const endMs = clock.monotonicMs() + PRODUCING_MS_MAX;
+    const { exactClock } = this.connection.server.context;
+    const endMs = exactClock.monotonicMs() + PRODUCING_MS_MAX;
     try {
       while (this.#piecesLeft > 0) {
         const { value: piece } = pieces.next();
@@ -183,7 +183,7 @@ export class ServerUnaryCall extends ServerCall implements UnaryCall {
         invariant(piece.length > 0 && this.#piecesLeft >= 0, 'pieces make up the announced size');
         this.connection.sendData(this, piece);
         if (sender.full(this)) return;
-        if (clock.monotonicMs() >= endMs && this.#piecesLeft > 0) {
+        if (exactClock.monotonicMs() >= endMs && this.#piecesLeft > 0) {
           this.wantsDrain = true;
           return;
         }

@@ -145,7 +145,11 @@ describe('an answer of 64 MiB', () => {
     expect(large.returned).toBe(true);
   });
 
-  test('whose pieces take long to make gets one in a turn', () => {
+  const still = { wallMs: () => 0, monotonicMs: () => 1_000_000 };
+  test.each([
+    ['a clock', {}],
+    ['another clock that stands still within a turn', { turnClock: still }],
+  ])('whose pieces take long to make gets one in a turn: %s', (_, options) => {
     const turns: number[] = [];
     let made = 0;
     const pieces = function* (): Generator<Uint8Array, void, undefined> {
@@ -160,8 +164,10 @@ describe('an answer of 64 MiB', () => {
         yield new Uint8Array(PIECE_BYTES);
       }
     };
-    const peer = rawServer((server) =>
-      server.unary('/test.Echo/Unary', (unary) => unary.replyInPieces(20 * PIECE_BYTES, pieces())),
+    const peer = rawServer(
+      (server) =>
+        server.unary('/test.Echo/Unary', (call) => call.replyInPieces(20 * PIECE_BYTES, pieces())),
+      options,
     );
     peer.send(settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 30), call(1));
     expect(dataBytes(peer)).toBe(5 + 20 * PIECE_BYTES);

@@ -174,8 +174,9 @@ export function createGrpcServer(
   const onCallEnd = observesCalls(parts, metrics);
   const server = createServer({
     timers: env.timers,
+    clock: env.clock,
     // Durations of calls are measured, precisely only if histograms are enabled.
-    clock: config.metrics === 'extensive' ? env.clock : parts.turnClock,
+    turnClock: config.metrics === 'extensive' ? env.clock : parts.turnClock,
     limits: {
       receiveBytesMax: config.grpc.maxRequestBytes + REQUEST_OVERHEAD_BYTES,
       maxConcurrentStreams: config.grpc.maxConcurrentStreams,
