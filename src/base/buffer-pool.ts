@@ -1,7 +1,7 @@
 // Buffers that are used again.
 //
 // The collector counts memory outside its heap, and marks the whole heap for every 64 MiB of it: a fifth of
-// a second where a million keys are indexed, in parts of 5 to 10 ms that any allocation of a buffer may have to do.
+// a second where a million keys are indexed, in parts of 5 to 10 ms that any allocation may have to do.
 
 import { invariant, verify } from './invariant.ts';
 

@@ -159,10 +159,11 @@ export const READS_BYTES_MAX: number = 64 * 1024 * 1024;
 export const RANGE_STEP_KEYS = 2048;
 
 /**
- * Steps of a range in its first turn, and the milliseconds after which none begins; a longer one is read in
- * slices.
+ * Steps of a range in its first turn, their keys, and the milliseconds after which none begins; a longer one
+ * is read in slices. The steps are short: each row may be on a page of its own that is not in the cache.
  */
-export const RANGE_STEPS_AT_ONCE = 8;
+export const RANGE_STEPS_AT_ONCE = 128;
+export const RANGE_FIRST_STEP_KEYS = 128;
 export const RANGE_FIRST_SLICE_MS = 4;
 
 /**

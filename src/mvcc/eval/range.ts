@@ -159,6 +159,13 @@ export class RangeRun {
     return this.#phase === DONE;
   }
 
+  /** Whether more than `keys` are known to be left to read; O(log keys), at the newest revision alone. */
+  isLongerThan(keys: number): boolean {
+    const { index } = this.#view;
+    if (this.#fetchMax - this.#fetched <= keys || this.#atRev < index.newestRev) return false;
+    return index.count(this.#key, this.#rangeEnd, this.#atRev) - this.#fetched > keys;
+  }
+
   /** Reads keys of the range. */
   #walk(): void {
     const cursor = this.#cursor!;

@@ -41,6 +41,7 @@ import type { Quota } from '../duties/quota.ts';
 import {
   ANSWER_BYTES_AT_ONCE,
   RANGE_FIRST_SLICE_MS,
+  RANGE_FIRST_STEP_KEYS,
   RANGE_STEP_KEYS,
   RANGE_STEPS_AT_ONCE,
   RESPONSE_BYTES_MAX,
@@ -196,7 +197,7 @@ class KvService {
     const result = this.#rangeResult;
     try {
       run.start(store.machine.kv, request, result);
-      if (run.step(RANGE_STEP_KEYS) || this.#endsInThisTurn(run)) {
+      if (run.step(RANGE_FIRST_STEP_KEYS) || this.#endsInThisTurn(run)) {
         const bytes = result.byteCount();
         if (bytes <= ANSWER_BYTES_AT_ONCE) {
           requestTimes.endRange(true, sinceMs, beganMs);
@@ -243,12 +244,12 @@ class KvService {
     slow.endRange(request, { sinceMs, agreedMs, endMs: agreedMs }, answer, error);
   }
 
-  /** Goes on with a range that is longer than a step, for a slice. */
+  /** Goes on with a range that is longer than a step, for a slice, unless it is much longer. */
   #endsInThisTurn(run: RangeRun): boolean {
+    if (run.isLongerThan(RANGE_STEPS_AT_ONCE * RANGE_FIRST_STEP_KEYS)) return false;
     const slice = new Slices(this.parts.env, RANGE_FIRST_SLICE_MS);
-    for (let steps = 1; steps < RANGE_STEPS_AT_ONCE && !slice.isOver; steps++) {
-      if (run.step(RANGE_STEP_KEYS)) return true;
-    }
+    for (let i = RANGE_STEPS_AT_ONCE; i > 1 && !slice.isOver; i--)
+      if (run.step(RANGE_FIRST_STEP_KEYS)) return true;
     return false;
   }
 

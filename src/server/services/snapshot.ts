@@ -160,10 +160,10 @@ class SnapshotCall implements StreamHandler {
     const hash = createHash('sha256');
     let remaining = copy.size;
     for await (const chunk of copy.chunks()) {
-      hash.update(chunk);
       for (let at = 0; at < chunk.length; at += SNAPSHOT_PIECE_BYTES) {
         const blob = chunk.subarray(at, at + SNAPSHOT_PIECE_BYTES);
         remaining -= blob.length;
+        hash.update(blob);
         await this.#write({ remainingBytes: remaining, blob, version });
         if (this.#ended) return;
       }
