@@ -1,6 +1,7 @@
 // What is measured. Each case starts a fresh server process over a prepared directory.
 
 import type { Program } from '../test/helpers/member.ts';
+import { bareRoundTripMs } from './bare.ts';
 import { residentMebibytes } from './loader/process-stats.ts';
 import { STALL_OPERATIONS, type StallOperation } from './loader/stall.ts';
 import { LARGE_BYTES, type WorkloadName } from './loader/workloads.ts';
@@ -82,6 +83,8 @@ export interface Measurement {
   readonly p50Ms?: number;
   readonly p99Ms?: number;
   readonly maxMs?: number;
+  /** The median of a program that only reads, writes, syncs and answers, on the same disk. */
+  readonly bareP50Ms?: number;
   /** Of one long operation, or of a start. */
   readonly seconds?: number;
   readonly cpuSeconds?: number;
@@ -187,6 +190,14 @@ function unary(
     ...{ name, title, run: (program, context) => runUnaryCase(shape, program, context) },
     ...(goal === undefined ? {} : { goal }),
   };
+}
+
+/** Puts of one client, and in the same run what disk and network alone take for them. */
+async function runSerialPuts(program: Program, context: Context): Promise<Measurement> {
+  const shape = { workload: 'put', connections: 1, calls: 1 } as const;
+  const measured = await runUnaryCase(shape, program, context);
+  const bareP50Ms = await bareRoundTripMs(context.directories.newPath(), context.sizes);
+  return { ...measured, bareP50Ms };
 }
 
 /** The first puts to a process, by a loader that has practised on another one. */
@@ -375,12 +386,12 @@ export const CASES: readonly Case[] = [
     goal: cpu(1),
     run: runColdPuts,
   },
-  unary(
-    'put-serial',
-    'Put 256 B, one client, one at a time',
-    { workload: 'put', connections: 1, calls: 1 },
-    { field: 'p50Ms', ratio: 1 },
-  ),
+  {
+    name: 'put-serial',
+    title: 'Put 256 B, one client, one at a time',
+    goal: { field: 'p50Ms', ratio: 1 },
+    run: runSerialPuts,
+  },
   unary(
     'range-one',
     'Range of one key, linearizable',

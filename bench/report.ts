@@ -73,6 +73,7 @@ const COLUMNS: readonly (readonly [keyof Measurement, string, number])[] = [
   ['cpuUsPerRequest', 'CPU µs/req', 2],
   ['requestsPerSecond', 'req/s', 0],
   ['p50Ms', 'p50 ms', 2],
+  ['bareP50Ms', 'bare p50 ms', 2],
   ['p99Ms', 'p99 ms', 2],
   ['maxMs', 'max ms', 1],
   ['seconds', 'seconds', 2],

@@ -184,10 +184,16 @@ export class PreparedDirectories {
 
   /** A copy that the caller may change and removes with `remove`. */
   copy(directory: string): string {
-    const target = join(this.#root, `copy-${this.#copies++}`);
-    rmSync(target, { recursive: true, force: true });
+    const target = this.newPath();
     cpSync(directory, target, { recursive: true, mode: constants.COPYFILE_FICLONE });
     return target;
+  }
+
+  /** A path where nothing is, for the caller to use and to remove. */
+  newPath(): string {
+    const path = join(this.#root, `copy-${this.#copies++}`);
+    rmSync(path, { recursive: true, force: true });
+    return path;
   }
 
   remove(directory: string): void {

@@ -5,7 +5,9 @@ import { ApiClient, type Message } from '../../test/helpers/api.ts';
 import { type FillOptions, runFill } from './fill.ts';
 import { type HandshakeOptions, type HandshakeResult, runHandshakes } from './handshakes.ts';
 import { type IdleOptions, type IdleResult, runIdle } from './idle.ts';
+import type { LatencySummary } from './latencies.ts';
 import { type LoginOptions, type LoginResult, runLogins } from './logins.ts';
+import { type RoundTripOptions, runRoundTrips } from './round-trips.ts';
 import { runStall, type StallOptions, type StallResult } from './stall.ts';
 import type { Target } from './target.ts';
 import { runUnary, type UnaryOptions, type UnaryResult } from './unary.ts';
@@ -28,7 +30,8 @@ export type Job =
   | ({ readonly kind: 'stall' } & Omit<StallOptions, 'revision'>)
   | ({ readonly kind: 'handshakes' } & HandshakeOptions)
   | ({ readonly kind: 'idle' } & IdleOptions)
-  | ({ readonly kind: 'logins' } & LoginOptions);
+  | ({ readonly kind: 'logins' } & LoginOptions)
+  | ({ readonly kind: 'round-trips' } & RoundTripOptions);
 
 export type JobResult =
   | { readonly kind: 'fill' }
@@ -37,7 +40,8 @@ export type JobResult =
   | ({ readonly kind: 'stall' } & StallResult)
   | ({ readonly kind: 'handshakes' } & HandshakeResult)
   | ({ readonly kind: 'idle' } & IdleResult)
-  | ({ readonly kind: 'logins' } & LoginResult);
+  | ({ readonly kind: 'logins' } & LoginResult)
+  | { readonly kind: 'round-trips'; readonly latency: LatencySummary };
 
 /** What a storm has left behind may have to be worked off first. */
 const REVISION_TIMEOUT_MS = 240_000;
@@ -68,6 +72,7 @@ async function run(job: Job): Promise<JobResult> {
   }
   if (job.kind === 'handshakes') return { kind: job.kind, ...(await runHandshakes(job)) };
   if (job.kind === 'idle') return { kind: job.kind, ...(await runIdle(job)) };
+  if (job.kind === 'round-trips') return { kind: job.kind, ...(await runRoundTrips(job)) };
   if (job.kind === 'logins') return { kind: job.kind, ...(await runLogins(job)) };
   const revision = await revisionOf(job);
   switch (job.kind) {

@@ -23,7 +23,7 @@ export { IndexCompaction } from './index/index-compaction.ts';
 export { IndexRestore } from './index/index-restore.ts';
 export { KeyIndex } from './index/key-index.ts';
 export type { RangeTombstone } from './index/range-tombstone.ts';
-export { KeyValueScanner, sizeOfKeyField, writeKeyField } from './key-value.ts';
+export { KeyValueScanner, sizeOfKeyField, TAG_RANGE_KVS, writeKeyField } from './key-value.ts';
 export { RANGE_TOMBSTONE_LEASED_MAX, WATCH_NOTIFY_CHANGES_MAX } from './limits.ts';
 export * from './revision.ts';
 export { SplitRow } from './split-row.ts';

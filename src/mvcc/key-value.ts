@@ -20,6 +20,9 @@ import {
 import { sizeOfBig, sizeOfUint } from '../protocol/index.ts';
 import type { ByteSlice } from './types.ts';
 
+/** Of the field of a RangeResponse that holds a KeyValue. */
+export const TAG_RANGE_KVS = 0x12;
+
 const TAG_KEY = 0x0a;
 const TAG_CREATE = 0x10;
 const TAG_MOD = 0x18;

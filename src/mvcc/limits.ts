@@ -23,6 +23,18 @@ export const NODE_CHILDREN_LOW = 16;
 /** Levels of a tree; with at least two children per node this is never reached. */
 export const TREE_LEVELS_MAX = 32;
 
+/**
+ * Bytes of a block, the encoded keys of a leaf: 128 keys with values of 2 KB. Leaves with more have none:
+ * finding such rows costs little beside what they weigh.
+ */
+export const BLOCK_BYTES_MAX: number = 256 * 1024;
+
+/** Bytes of the slabs that blocks lie in; a part of up to a block at the end stays empty. */
+export const BLOCK_SLAB_BYTES: number = 2 * 1024 * 1024;
+
+/** Slabs of blocks, 32 MiB: about 100,000 keys with values of 256 bytes. Reached: the oldest one goes. */
+export const BLOCK_SLABS_MAX = 16;
+
 /** Sub revisions are stored in 31 bits beside the tombstone flag. More changes fit no heap. */
 export const SUB_MAX = 2 ** 31 - 1;
 

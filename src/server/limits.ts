@@ -219,6 +219,9 @@ export const STOP_GRACE_MS = 2000;
 /** A larger answer is encoded while it is sent: half a millisecond of copying. */
 export const ANSWER_BYTES_AT_ONCE: number = 1024 * 1024;
 
+/** The same for an answer with runs of rows, which are sent from where they lie. */
+export const RUNS_BYTES_AT_ONCE: number = 64 * 1024;
+
 /**
  * Bytes of rows that one range of several turns may hold until they are sent. Reached, or the bound over
  * all answers (`pendingBytesMax` of the transport): rows are read once for their lengths and again while

@@ -164,7 +164,11 @@ export class Sender {
   }
 
   #sendFrame(stream: Http2Stream): number {
-    const count = Math.min(FRAME_PAYLOAD_MAX, stream.sendWindow, this.window, stream.queuedBytes);
+    const most = Math.min(FRAME_PAYLOAD_MAX, stream.sendWindow, this.window, stream.queuedBytes);
+    // A frame that goes on into the next piece would often end with too little of it to pass on.
+    const { bytes, at } = stream.queueHead!;
+    const ofPiece = bytes.length - at;
+    const count = ofPiece >= PASSED_BYTES_MIN ? Math.min(most, ofPiece) : most;
     invariant(count > 0, 'a stream in the ring has bytes and a window for them');
     const last = count === stream.queuedBytes;
     const flags = last && stream.endAfterQueue ? FLAG.END_STREAM : 0;

@@ -1,12 +1,12 @@
 // What a range answers: where the encoded KeyValues lie. The response encoder splices those bytes in.
 
-import { EMPTY_BYTES, type Revision } from '../../base/index.ts';
+import { EMPTY_BYTES, invariant, type Revision } from '../../base/index.ts';
 import type { ByteSlice } from '../types.ts';
 
 /** Bytes of a buffer that pieces built here share. */
 const ARENA_BYTES = 16 * 1024;
 
-/** Encoded KeyValues in three parallel arrays, and what goes with them in a response. */
+/** Encoded KeyValues in pieces, as parallel arrays, and what goes with them in a response. */
 export class RangeResult {
   /** Revision for the response's header: the newest one when the range was evaluated. */
   revision: Revision = 0;
@@ -15,16 +15,33 @@ export class RangeResult {
   /** Whether the limit left keys out. */
   more = false;
 
-  /** KeyValue i is `buffers[i]` from `offsets[i]` on, `lengths[i]` bytes. */
+  /**
+   * Piece i is `buffers[i]` from `offsets[i]` on, `lengths[i]` bytes: one KeyValue where `runs[i]` is 0, else
+   * a run of so many, each as the field of a RangeResponse.
+   */
   readonly buffers: Uint8Array[] = [];
   readonly offsets: number[] = [];
   readonly lengths: number[] = [];
+  readonly runs: number[] = [];
+
+  /** Whether runs are taken; without them every piece is a KeyValue. */
+  readonly takesRuns: boolean;
+  #size = 0;
 
   #arena: Uint8Array = EMPTY_BYTES;
   #arenaUsed = 0;
 
+  constructor(takesRuns = false) {
+    this.takesRuns = takesRuns;
+  }
+
+  /** KeyValues of all pieces. */
   get size(): number {
-    return this.buffers.length;
+    return this.#size;
+  }
+
+  get hasRuns(): boolean {
+    return this.#size > this.lengths.length;
   }
 
   /** Forgets everything, for use with another request. */
@@ -33,16 +50,29 @@ export class RangeResult {
     this.count = 0;
     this.more = false;
     // Setting a length is a call out of compiled code, even of an empty array.
-    if (this.size === 0) return;
+    if (this.#size === 0) return;
+    this.#size = 0;
     this.buffers.length = 0;
     this.offsets.length = 0;
     this.lengths.length = 0;
+    this.runs.length = 0;
   }
 
   push(buffer: Uint8Array, offset: number, length: number): void {
     this.buffers.push(buffer);
     this.offsets.push(offset);
     this.lengths.push(length);
+    this.runs.push(0);
+    this.#size++;
+  }
+
+  pushRun({ buffer, offset, length }: ByteSlice, count: number): void {
+    invariant(this.takesRuns && count > 0, 'a run has keys, and a place');
+    this.buffers.push(buffer);
+    this.offsets.push(offset);
+    this.lengths.push(length);
+    this.runs.push(count);
+    this.#size += count;
   }
 
   /** Puts another KeyValue in the place of number `at`. */
@@ -69,7 +99,7 @@ export class RangeResult {
     this.pushSlice(into);
   }
 
-  /** Total bytes of the KeyValues. */
+  /** Total bytes of the pieces. */
   byteCount(): number {
     let total = 0;
     for (const length of this.lengths) total += length;

@@ -89,6 +89,8 @@ export class RangeRun {
   #withCount = true;
   #filters = false;
   #sorts = false;
+  /** Rows are answered as they are, in key order: runs of them may be taken at once. */
+  #takesRuns = false;
   #fetched = 0;
   /** What the last step left of its budget. */
   left = 0;
@@ -134,6 +136,8 @@ export class RangeRun {
     this.#filters = hasRevisionFilters(request);
     const ordered = isDefaultOrder(request);
     this.#sorts = !ordered || request.sortTarget !== SortTarget.KEY;
+    this.#takesRuns =
+      result.takesRuns && ordered && !this.#sorts && !this.#filters && !request.keysOnly;
     this.#fetchMax = this.#filters || !ordered ? Number.POSITIVE_INFINITY : this.#limit + 1;
     this.#fetched = 0;
     this.#emitted = 0;
@@ -174,6 +178,7 @@ export class RangeRun {
         this.#walked(false);
         return;
       }
+      if (this.#takesRuns && this.#takeRun(cursor)) continue;
       if (!cursor.next()) {
         if (cursor.paused) this.left = 0;
         else this.#walked(true);
@@ -193,6 +198,19 @@ export class RangeRun {
         return;
       }
     }
+  }
+
+  /** Answers with the next keys at once, if a leaf has them together. */
+  #takeRun(cursor: IndexCursor): boolean {
+    const wanted = this.#limit - this.#result.size;
+    if (wanted <= 0) return false;
+    const slice = this.#slice;
+    const count = cursor.takeRun(wanted, this.#view.rows, slice);
+    if (count === 0) return false;
+    this.#fetched += count;
+    this.#result.pushRun(slice, count);
+    this.left -= 1 + (slice.length >>> ROW_BYTES_SHIFT);
+    return true;
   }
 
   #readRow(main: Revision, sub: number): void {

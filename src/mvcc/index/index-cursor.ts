@@ -7,9 +7,10 @@
 
 import { invariant, type Revision } from '../../base/index.ts';
 import { FROM_KEY, SINGLE_KEY } from '../eval/key-range.ts';
-import { KeyState } from '../types.ts';
+import { type ByteSlice, KeyState, type RowReader } from '../types.ts';
 import type { KeyIndex } from './key-index.ts';
 import type { Leaf } from './leaf.ts';
+import { skipKeys } from './leaf-blocks.ts';
 
 export class IndexCursor {
   /** The key that `next` came to. */
@@ -85,6 +86,51 @@ export class IndexCursor {
     }
     this.#done = true;
     return false;
+  }
+
+  /**
+   * Takes up to `keysMax` of the next keys at once, those of one leaf, if it has a block or gets one now:
+   * `into` points at them, encoded as leaf-blocks.ts says. Their number; 0 means no more than that
+   * {@link next} has to be asked.
+   */
+  takeRun(keysMax: number, rows: RowReader, into: ByteSlice): number {
+    const leaf = this.#leafBegun();
+    if (leaf === undefined) return 0;
+    const { blocks } = this.#index;
+    const endRank = this.#endsIn(leaf) ? leaf.lowerBound(this.#rangeEnd) : leaf.size;
+    if (!blocks.find(leaf, this.#atRev, rows, into)) {
+      const isWhole = this.#rank === 0 && endRank === leaf.size && leaf.live > 0;
+      if (!isWhole || leaf.live > keysMax || !blocks.isDue()) return 0;
+      if (!blocks.make(leaf, this.#atRev, rows)) return 0;
+      invariant(blocks.find(leaf, this.#atRev, rows, into), 'a block that was made is there');
+    }
+    const before = leaf.liveBefore(this.#rank);
+    const count = Math.min(leaf.liveBefore(endRank) - before, keysMax);
+    if (count <= 0) return 0;
+    const { buffer, offset, length } = into;
+    into.offset = skipKeys(buffer, offset, before);
+    const isAll = before + count === leaf.live;
+    const end = isAll ? offset + length : skipKeys(buffer, into.offset, count);
+    into.length = end - into.offset;
+    this.#rank = leaf.rankAfterLive(before + count);
+    this.key = leaf.keyAt(this.#rank - 1);
+    this.#started = true;
+    return count;
+  }
+
+  /** The leaf of the next key, unless the cursor stands between two keys of one that has no block. */
+  #leafBegun(): Leaf | undefined {
+    const index = this.#index;
+    if (this.#done || this.#rangeEnd === SINGLE_KEY || index.rangeTombstone !== undefined) {
+      return undefined;
+    }
+    if (this.#layout !== index.tree.layout) this.#seek();
+    const leaf = this.#leaf;
+    if (leaf === undefined) return undefined;
+    if (this.#rank < leaf.size) return this.#started && this.#rank > 0 ? undefined : leaf;
+    this.#leaf = leaf.next;
+    this.#rank = 0;
+    return this.#leaf;
   }
 
   /** Whether the range ends within a leaf or before it. */

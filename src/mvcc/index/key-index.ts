@@ -38,6 +38,7 @@ import {
   INTEGERS,
   type Leaf,
 } from './leaf.ts';
+import { LeafBlocks } from './leaf-blocks.ts';
 import { RangeTombstone } from './range-tombstone.ts';
 
 /** Answer of {@link KeyIndex.tombstone}: the key is not alive. */
@@ -48,6 +49,7 @@ export class KeyIndex {
   readonly tree: KeyTree = new KeyTree();
   readonly history: History = new History();
   readonly changes: ChangeLog = new ChangeLog();
+  readonly blocks: LeafBlocks = new LeafBlocks();
 
   /** Reads below this revision are no longer possible; -1 before any compaction. */
   compactedRev: Revision = -1;

@@ -17,6 +17,7 @@ import { fail, invariant, type Revision } from '../../base/index.ts';
 import { digestOf, sharedChars } from '../eval/digest.ts';
 import { LEAF_KEYS_MAX, LEAVES_PER_CHUNK } from '../limits.ts';
 import type { HistoryHandle } from './history.ts';
+import type { LeafBlock } from './leaf-blocks.ts';
 
 /** Float columns of a slot: newest main revision, creation, version. */
 export const F_MAIN = 0;
@@ -87,6 +88,8 @@ export class Leaf {
   withHistory = 0;
   /** Rank of the key that came last: keys that arrive in order come beside it. */
   lastRank = -1;
+  /** Its live keys as a range answers them; dropped with any change. See leaf-blocks.ts. */
+  block: LeafBlock | undefined = undefined;
   /** The leaves beside this one in key order. */
   next: Leaf | undefined = undefined;
   previous: Leaf | undefined = undefined;
@@ -143,6 +146,11 @@ export class Leaf {
     return (this.integers[slot * INTEGERS + I_SUB]! & 1) === 0;
   }
 
+  /** Sub revision of the newest revision of a slot. */
+  sub(slot: number): number {
+    return this.integers[slot * INTEGERS + I_SUB]! >>> 1;
+  }
+
   /** Live keys before `rank`. */
   liveBefore(rank: number): number {
     if (this.live === this.size) return rank;
@@ -174,10 +182,21 @@ export class Leaf {
     return fail('a leaf has as many keys with a lease as it says');
   }
 
+  /** The rank after the first `count` live keys. */
+  rankAfterLive(count: number): number {
+    if (this.live === this.size) return count;
+    let rank = 0;
+    for (let left = count; left > 0; rank++) {
+      left -= 1 - (this.integers[this.slotAt(rank) * INTEGERS + I_SUB]! & 1);
+    }
+    return rank;
+  }
+
   /** Gives a key that the leaf does not have its rank, and returns its slot, still to be filled. */
   insertKey(rank: number, key: string): number {
     const { base, order, size } = this;
     invariant(size < LEAF_KEYS_MAX, 'a leaf has room for a key');
+    this.block = undefined;
     for (let i = base + size; i > base + rank; i--) order[i] = order[i - 1]!;
     order[base + rank] = size;
     const slot = base + size;
@@ -221,6 +240,7 @@ export class Leaf {
     leaseSlot: number,
   ): void {
     const { floats, integers } = this;
+    this.block = undefined;
     const f = slot * FLOATS;
     floats[f + F_MAIN] = main;
     floats[f + F_CREATE] = createMain;
@@ -291,6 +311,7 @@ export class Leaf {
 
   /** Recomputes counts and digests, after keys left or came in bulk. */
   #refresh(): void {
+    this.block = undefined;
     this.live = 0;
     this.leased = 0;
     this.withHistory = 0;

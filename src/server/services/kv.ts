@@ -45,6 +45,7 @@ import {
   RANGE_STEP_KEYS,
   RANGE_STEPS_AT_ONCE,
   RESPONSE_BYTES_MAX,
+  RUNS_BYTES_AT_ONCE,
 } from '../limits.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 import type { RequestTimes } from '../telemetry/request-times.ts';
@@ -124,7 +125,7 @@ class KvService {
   /** Shared by all ranges that end in one turn. */
   readonly #rangeRun = new RangeRun();
   readonly #readonlyTxn = new TxnRun();
-  #rangeResult = new RangeResult();
+  #rangeResult = new RangeResult(true);
 
   constructor(parts: KvParts) {
     this.parts = parts;
@@ -199,7 +200,7 @@ class KvService {
       run.start(store.machine.kv, request, result);
       if (run.step(RANGE_FIRST_STEP_KEYS) || this.#endsInThisTurn(run)) {
         const bytes = result.byteCount();
-        if (bytes <= ANSWER_BYTES_AT_ONCE) {
+        if (bytes <= (result.hasRuns ? RUNS_BYTES_AT_ONCE : ANSWER_BYTES_AT_ONCE)) {
           requestTimes.endRange(true, sinceMs, beganMs);
           call.reply(this.encoders.range, result);
           this.#explainRange(request, sinceMs, agreedMs, result);
@@ -207,7 +208,7 @@ class KvService {
           return;
         }
         // The result is used beyond this turn, so the next range gets another one.
-        this.#rangeResult = new RangeResult();
+        this.#rangeResult = new RangeResult(true);
         if (call.mayHold(bytes)) {
           requestTimes.endRange(true, sinceMs, beganMs);
           call.holdMemory(bytes);
@@ -235,12 +236,8 @@ class KvService {
   ): void {
     const { slow } = this.parts;
     if (agreedMs - sinceMs <= slow.readMs) return;
-    const size = result && sizeOfResult({ kind: 'range', range: result });
-    const answer = result && {
-      count: result.lengths.length,
-      revision: result.revision,
-      size: size ?? 0,
-    };
+    const size = (result && sizeOfResult({ kind: 'range', range: result })) ?? 0;
+    const answer = result && { count: result.size, revision: result.revision, size };
     slow.endRange(request, { sinceMs, agreedMs, endMs: agreedMs }, answer, error);
   }
 
@@ -509,7 +506,7 @@ class KvService {
 }
 
 function countOf(op: TxnResult['responses'][number]): number {
-  return op.kind === 'range' ? op.range.lengths.length : 0;
+  return op.kind === 'range' ? op.range.size : 0;
 }
 
 // --- What waits ------------------------------------------------------------------------------------

@@ -20,12 +20,13 @@ import {
   type ReadView,
   type RowReader,
   SlicedSort,
+  TAG_RANGE_KVS,
 } from '../../mvcc/index.ts';
 import { etcdserverpb } from '../../protocol/index.ts';
 import type { PinnedView } from '../../store/index.ts';
 import { LARGE_RANGE_BYTES_KEPT, RANGE_STEP_KEYS, RANGE_WINDOW_BYTES } from '../limits.ts';
 import { bodyOf, type RangeBody } from './long-answer.ts';
-import { copyField, fieldSize, TAG_RANGE_KVS } from './responses.ts';
+import { copyField, fieldSize } from './responses.ts';
 
 /** Bytes of the buffers that rows are copied into. */
 const SLAB_BYTES = 1024 * 1024;

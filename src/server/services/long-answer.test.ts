@@ -9,18 +9,21 @@ test('the pieces of a large answer are the answer', () => {
   fc.assert(
     fc.property(
       fc.array(fc.nat(40_000), { maxLength: 20 }),
+      fc.nat(3),
       fc.boolean(),
       fc.boolean(),
-      (lengths, more, withCount) => {
+      (lengths, singles, more, withCount) => {
         const raft = { term: 7 };
         const header = new ResponseHeaders(0xcdf818194e3a8c32n, 0x8e9e05c52164694dn, raft);
-        const result = new RangeResult();
+        const result = new RangeResult(true);
         result.revision = 300;
         result.more = more;
         // A range that has pairs has a count; one without may lack it.
         result.count = lengths.length > 0 || more || withCount ? lengths.length + 1 : 0;
         for (const [i, length] of lengths.entries()) {
-          result.push(new Uint8Array(length + 3).fill(i), 2, length);
+          const buffer = new Uint8Array(length + 3).fill(i);
+          if (i % 4 <= singles) result.push(buffer, 2, length);
+          else result.pushRun({ buffer, offset: 2, length: length + 1 }, 2);
         }
         const encoder = kvEncoders(header).range;
         const whole = new Uint8Array(encoder.size(result));

@@ -9,26 +9,27 @@
 
 import { EMPTY_BYTES, type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import { outputBuffers, type Pieces } from '../../grpc/index.ts';
-import type {
-  DeleteResult,
-  OpResult,
-  PutResult,
-  RangeResult,
-  TxnResult,
+import {
+  type DeleteResult,
+  type OpResult,
+  type PutResult,
+  type RangeResult,
+  TAG_RANGE_KVS,
+  type TxnResult,
 } from '../../mvcc/index.ts';
 import type { ResponseHeaders } from './response-header.ts';
 import {
-  copyField,
+  copyPiece,
   fieldSize,
   type HeaderWriter,
   INNER_HEADER,
   kvsSize,
   OP_TAGS,
+  pieceSize,
   putSize,
   TAG_DELETE_PREV_KVS,
   TAG_DELETED,
   TAG_RANGE_COUNT,
-  TAG_RANGE_KVS,
   TAG_RANGE_MORE,
   TAG_RESPONSES,
   TAG_SUCCEEDED,
@@ -43,6 +44,9 @@ const PART_BYTES_MIN: number = 8 * 1024;
 
 /** A row from this size on is sent from where it is, without a copy. */
 const ROW_PASSED_MIN: number = PIECE_BYTES / 2;
+
+/** The same of a run of rows, which is a field already and needs nothing before it. */
+const RUN_PASSED_MIN: number = PART_BYTES_MIN;
 
 type Parts = Generator<Uint8Array, void, undefined>;
 
@@ -234,30 +238,33 @@ function fixedHeader(header: ResponseHeaders, revision: Revision): HeaderWriter 
   };
 }
 
-/** The pairs of a result as fields: large ones where they are, small ones joined to about a piece. */
+/** Whether a piece of a result is sent from where it is. */
+function isPassed({ lengths, runs }: RangeResult, i: number): boolean {
+  return lengths[i]! >= (runs[i] === 0 ? ROW_PASSED_MIN : RUN_PASSED_MIN);
+}
+
+/** The pairs of a result as fields: large pieces where they are, small ones joined. */
 function* resultParts(tag: number, result: RangeResult): Parts {
-  const { buffers, offsets, lengths } = result;
+  const { buffers, offsets, lengths, runs } = result;
   for (let next = 0; next < buffers.length; ) {
-    if (lengths[next]! >= ROW_PASSED_MIN) {
+    if (isPassed(result, next)) {
       const length = lengths[next]!;
-      yield fieldHead(tag, length);
+      if (runs[next] === 0) yield fieldHead(tag, length);
       yield buffers[next]!.subarray(offsets[next]!, offsets[next]! + length);
       next++;
       continue;
     }
     const first = next;
     let size = 0;
-    while (next < buffers.length && lengths[next]! < ROW_PASSED_MIN) {
-      const field = fieldSize(lengths[next]!);
+    while (next < buffers.length && !isPassed(result, next)) {
+      const field = pieceSize(result, next);
       if (size + field > PIECE_BYTES) break;
       size += field;
       next++;
     }
     const part = outputBuffers.take(size).subarray(0, size);
     let at = 0;
-    for (let i = first; i < next; i++) {
-      at = copyField(tag, buffers[i]!, offsets[i]!, lengths[i]!, part, at);
-    }
+    for (let i = first; i < next; i++) at = copyPiece(tag, result, i, part, at);
     yield part;
   }
 }

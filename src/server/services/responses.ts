@@ -8,21 +8,21 @@
 // The header of an answer is complete; those of the operations inside a transaction carry only a
 // revision, and that of a nested transaction nothing, as in etcd.
 
-import { copyBytes, type Revision, varintSize, writeVarint } from '../../base/index.ts';
+import { copyBytes, invariant, type Revision, varintSize, writeVarint } from '../../base/index.ts';
 import type { Encoder } from '../../grpc/index.ts';
-import type {
-  ByteSlice,
-  DeleteResult,
-  OpResult,
-  PutResult,
-  RangeResult,
-  TxnResult,
+import {
+  type ByteSlice,
+  type DeleteResult,
+  type OpResult,
+  type PutResult,
+  type RangeResult,
+  TAG_RANGE_KVS,
+  type TxnResult,
 } from '../../mvcc/index.ts';
 import type { ApplyResult } from '../../store/index.ts';
 
 const TAG_HEADER = 0x0a;
 const TAG_HEADER_REVISION = 0x18;
-export const TAG_RANGE_KVS = 0x12;
 export const TAG_RANGE_MORE = 0x18;
 export const TAG_RANGE_COUNT = 0x20;
 const TAG_PUT_PREV_KV = 0x12;
@@ -74,18 +74,33 @@ export function copyField(
 }
 
 export function kvsSize(result: RangeResult): number {
-  const { lengths } = result;
   let size = 0;
-  for (let i = 0; i < lengths.length; i++) size += fieldSize(lengths[i]!);
+  for (let i = 0; i < result.lengths.length; i++) size += pieceSize(result, i);
   return size;
 }
 
+/** Bytes of piece `i` of a result, as a field or as several. */
+export function pieceSize({ lengths, runs }: RangeResult, i: number): number {
+  return runs[i] === 0 ? fieldSize(lengths[i]!) : lengths[i]!;
+}
+
+/** Writes piece `i` of a result; only those of a range may be runs. */
+export function copyPiece(
+  tag: number,
+  { buffers, offsets, lengths, runs }: RangeResult,
+  i: number,
+  target: Uint8Array,
+  offset: number,
+): number {
+  if (runs[i] === 0) return copyField(tag, buffers[i]!, offsets[i]!, lengths[i]!, target, offset);
+  invariant(tag === TAG_RANGE_KVS, 'runs are of ranges');
+  copyBytes(buffers[i]!, offsets[i]!, lengths[i]!, target, offset);
+  return offset + lengths[i]!;
+}
+
 function writeKvs(tag: number, result: RangeResult, target: Uint8Array, offset: number): number {
-  const { buffers, offsets, lengths } = result;
   let at = offset;
-  for (let i = 0; i < buffers.length; i++) {
-    at = copyField(tag, buffers[i]!, offsets[i]!, lengths[i]!, target, at);
-  }
+  for (let i = 0; i < result.lengths.length; i++) at = copyPiece(tag, result, i, target, at);
   return at;
 }
 

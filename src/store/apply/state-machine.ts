@@ -231,6 +231,7 @@ export class StateMachine {
   /** Drops cached rows and pages, which are read from the file again when they are needed. */
   dropCaches(): void {
     this.kv.rows.dropCache();
+    this.kv.index.blocks.clear();
     this.backend.database.dropCache();
   }
 
