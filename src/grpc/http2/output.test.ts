@@ -140,3 +140,26 @@ test.each([1, 2, 3])('a pooled buffer is used again once it is released, seed %i
   }
   expect(buffers.size).toBeLessThan(payloads / 3);
 });
+
+test('what is written in a turn is one write, whatever slabs others have given back', () => {
+  const pool = new SlabPool();
+  const connection = () => {
+    const stream = Object.assign(new FakeStream(), { hasReleased: true });
+    return { stream, output: new Output(stream, pool) };
+  };
+  const little = Array.from({ length: 20 }, connection);
+  const much = Array.from({ length: 5 }, connection);
+  const write = ({ output }: ReturnType<typeof connection>, count: number, coming: number) => {
+    for (let left = count; left > 0; left -= 350) {
+      output.reserve(350, coming);
+      output.at += 350;
+    }
+  };
+  for (let turn = 0; turn < 10; turn++) {
+    for (const one of little) write(one, 1, 350);
+    // The first time it is not known how much will come, unless it is said.
+    for (const one of much) write(one, 35_000, turn === 0 ? 35_000 : 350);
+    for (const { output } of [...little, ...much]) output.flush();
+    for (const { stream } of [...little, ...much]) expect(stream.writes).toBe(turn + 1);
+  }
+});

@@ -22,8 +22,11 @@ const SMALL_SLAB_BYTES = 16_384;
 const LITTLE_BYTES = 12_288;
 /** A slab with fewer free bytes than this is dropped. */
 const SLAB_WORTH_KEEPING = 4_096;
-/** Bytes of free slabs. Reached: another one is dropped. */
-const KEPT_BYTES_MAX: number = 4 * 1024 * 1024;
+/** A free slab of at least so many bytes is for connections that write more than a little. */
+const LARGE_BYTES_MIN = 32_768;
+/** Bytes of free slabs, small and large. Reached: another one is dropped. */
+const KEPT_SMALL_BYTES_MAX: number = 1024 * 1024;
+const KEPT_LARGE_BYTES_MAX: number = 3 * 1024 * 1024;
 /** Bytes passed on without a copy that are gathered before they are written. */
 const GATHERED_BYTES = 65_536;
 /** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
@@ -32,29 +35,48 @@ const PIECE_COPIED_MAX = 4_096;
 /** Pooled buffers that wait for the stream to release them. Reached: all are left to the collector. */
 const LENT_BUFFERS_MAX = 256;
 
+/** Free slabs of one kind. */
+class FreeSlabs {
+  readonly #slabs: Uint8Array[] = [];
+  #bytes = 0;
+  readonly #bytesMax: number;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** One with at least `room` bytes, if the newest has them. */
+  take(room: number): Uint8Array | undefined {
+    const slab = this.#slabs.at(-1);
+    if (slab === undefined || slab.length < room) return undefined;
+    this.#bytes -= slab.length;
+    return this.#slabs.pop();
+  }
+
+  give(slab: Uint8Array): void {
+    if (this.#bytes + slab.length > this.#bytesMax) return;
+    this.#slabs.push(slab);
+    this.#bytes += slab.length;
+  }
+}
+
 /** Partly used slabs, shared by the connections of a server or channel. */
 export class SlabPool {
-  readonly #slabs: Uint8Array[] = [];
-  #keptBytes = 0;
+  readonly #small = new FreeSlabs(KEPT_SMALL_BYTES_MAX);
+  readonly #large = new FreeSlabs(KEPT_LARGE_BYTES_MAX);
 
   /** A slab with at least `room` bytes, all of them free; about `bytes` are to be written. */
   take(room: number, bytes: number): Uint8Array {
     if (room > SLAB_BYTES) return Buffer.allocUnsafeSlow(room);
-    const slab = this.#slabs.pop();
-    if (slab !== undefined) {
-      this.#keptBytes -= slab.length;
-      if (slab.length >= room) return slab;
-    }
     const isSmall = Math.max(room, bytes) <= LITTLE_BYTES;
-    return Buffer.allocUnsafeSlow(isSmall ? SMALL_SLAB_BYTES : SLAB_BYTES);
+    const slab = (isSmall ? this.#small.take(room) : undefined) ?? this.#large.take(room);
+    return slab ?? Buffer.allocUnsafeSlow(isSmall ? SMALL_SLAB_BYTES : SLAB_BYTES);
   }
 
   /** Takes back the free rest of a slab. */
   give(rest: Uint8Array): void {
-    const { length } = rest;
-    if (length < SLAB_WORTH_KEEPING || this.#keptBytes + length > KEPT_BYTES_MAX) return;
-    this.#slabs.push(rest);
-    this.#keptBytes += length;
+    if (rest.length >= LARGE_BYTES_MIN) this.#large.give(rest);
+    else if (rest.length >= SLAB_WORTH_KEEPING) this.#small.give(rest);
   }
 }
 
@@ -87,11 +109,11 @@ export class Output {
     return this.#gatheredBytes + this.at - this.#start;
   }
 
-  /** Makes room for `count` bytes in one piece at `bytes[at]`. */
-  reserve(count: number): void {
+  /** Makes room for `count` bytes in one piece at `bytes[at]`; about `coming` are to be written. */
+  reserve(count: number, coming = count): void {
     if (this.bytes.length - this.at >= count) return;
     this.flush();
-    this.bytes = this.#pool.take(count, this.#flushedBytes);
+    this.bytes = this.#pool.take(count, Math.max(coming, this.#flushedBytes));
   }
 
   /** Writes a frame header; room has been made for it. */

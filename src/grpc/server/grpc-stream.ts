@@ -283,7 +283,7 @@ export abstract class GrpcStream extends Http2Stream {
     const length = FRAME_HEADER_BYTES + total;
     let sent = 0;
     while (sent < fields.length && sender.mayWrite(this, total)) {
-      output.reserve(length);
+      output.reserve(length, (fields.length - sent) * length);
       const { bytes, at } = output;
       const room = Math.floor((bytes.length - at) / length);
       const fitting = Math.min(room, sender.countWritable(this, total));
