@@ -48,6 +48,12 @@ export const HISTORY_SLAB_RECORDS = 8192;
  */
 export const RESTORE_RUN_ROWS = 16_384;
 
+/** Ascending sequences of keys that a boot follows at once; of more it looks for each key. */
+export const RESTORE_PATHS = 32;
+
+/** Rows after which a boot, again and again, judges whether their keys come in sequences: half of them. */
+export const RESTORE_JUDGED_ROWS = 1024;
+
 /**
  * Keys up to which a boot places rows as they come: sorting 100,000 rows, in code that is cold, takes
  * 0.1 s of CPU time, more than is gained while the index fits into the processor's caches.

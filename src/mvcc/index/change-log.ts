@@ -22,7 +22,9 @@ import {
 
 /** Entries in revision order, and once sorted also in key order. */
 class Block {
-  readonly keys: string[] = [];
+  /** Of which the first `size` are in use: made in one piece, it is no garbage on its way to full. */
+  readonly keys: string[] = new Array<string>(CHANGE_BLOCK_ENTRIES).fill('');
+  size = 0;
   readonly mains = new Float64Array(CHANGE_BLOCK_ENTRIES);
   /** +1 the key came to life, -1 it died. */
   readonly deltas = new Int8Array(CHANGE_BLOCK_ENTRIES);
@@ -32,22 +34,22 @@ class Block {
   sums: Int32Array | undefined = undefined;
 
   push(key: string, main: Revision, delta: 1 | -1): void {
-    const at = this.keys.length;
+    const at = this.size++;
+    this.keys[at] = key;
     this.mains[at] = main;
     this.deltas[at] = delta;
-    this.keys.push(key);
   }
 
   lastMain(): Revision {
-    return this.mains[this.keys.length - 1]!;
+    return this.mains[this.size - 1]!;
   }
 
   sort(): void {
-    const { keys, deltas } = this;
-    const order = new Uint16Array(keys.length);
+    const { keys, deltas, size } = this;
+    const order = new Uint16Array(size);
     for (let i = 0; i < order.length; i++) order[i] = i;
     order.sort((a, b) => (keys[a]! < keys[b]! ? -1 : keys[a]! > keys[b]! ? 1 : 0));
-    const sums = new Int32Array(keys.length + 1);
+    const sums = new Int32Array(size + 1);
     for (let i = 0; i < order.length; i++) sums[i + 1] = sums[i]! + deltas[order[i]!]!;
     this.order = order;
     this.sums = sums;
@@ -57,7 +59,7 @@ class Block {
   walk(key: string, rangeEnd: string, atRev: Revision): number {
     const { keys, mains, deltas } = this;
     let sum = 0;
-    for (let i = keys.length - 1; i >= 0 && mains[i]! > atRev; i--) {
+    for (let i = this.size - 1; i >= 0 && mains[i]! > atRev; i--) {
       const candidate = keys[i]!;
       if (candidate >= key && (rangeEnd === FROM_KEY || candidate < rangeEnd)) sum += deltas[i]!;
     }
@@ -68,7 +70,7 @@ class Block {
   sum(key: string, rangeEnd: string): number {
     const { sums } = this;
     invariant(sums !== undefined, 'the block is sorted');
-    const end = rangeEnd === FROM_KEY ? this.keys.length : this.#lowerBound(rangeEnd);
+    const end = rangeEnd === FROM_KEY ? this.size : this.#lowerBound(rangeEnd);
     return sums[end]! - sums[this.#lowerBound(key)]!;
   }
 
@@ -109,7 +111,7 @@ export class ChangeLog {
   /** Keeps the place of `main`, above all entries before: its changes come with {@link appendLate}. */
   beginLate(main: Revision): void {
     invariant(this.#late === undefined, 'a place is kept for one revision');
-    if (this.#open.keys.length > 0) {
+    if (this.#open.size > 0) {
       this.#blocks.push(this.#open);
       this.#open = new Block();
     }
@@ -121,7 +123,7 @@ export class ChangeLog {
     const late = this.#late;
     invariant(late !== undefined, 'a place was kept');
     let block = late.blocks.at(-1);
-    if (block === undefined || block.keys.length === CHANGE_BLOCK_ENTRIES) {
+    if (block === undefined || block.size === CHANGE_BLOCK_ENTRIES) {
       block = new Block();
       late.blocks.push(block);
     }
@@ -149,7 +151,7 @@ export class ChangeLog {
   append(key: string, main: Revision, delta: 1 | -1): void {
     const open = this.#open;
     open.push(key, main, delta);
-    if (open.keys.length < CHANGE_BLOCK_ENTRIES) return;
+    if (open.size < CHANGE_BLOCK_ENTRIES) return;
     this.#blocks.push(open);
     this.#open = new Block();
     if (this.#blocks.length - this.#first > CHANGE_BLOCKS_MAX) this.#dropOldest();
@@ -201,7 +203,7 @@ export class ChangeLog {
   /** Entries that the log holds, for metrics and tests. */
   get size(): number {
     const blocks = [...this.#blocks.slice(this.#first), ...(this.#late?.blocks ?? []), this.#open];
-    return blocks.reduce((sum, { keys }) => sum + keys.length, 0);
+    return blocks.reduce((sum, { size }) => sum + size, 0);
   }
 
   #dropOldest(): void {

@@ -158,7 +158,7 @@ class Twins {
   restore(inRuns: boolean): void {
     const restored = new KeyIndex();
     restored.setCompactedRev(this.compacted);
-    const restore = new IndexRestore(restored, 0);
+    const restore = new IndexRestore(restored, { plainKeys: 0, judgedRows: 10 });
     const rows = [...this.naive.revisions].sort((a, b) => a.main - b.main || a.sub - b.sub);
     for (const row of rows) {
       const { key, main, sub, tombstone, create, version, lease } = row;

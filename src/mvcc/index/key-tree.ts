@@ -25,6 +25,24 @@ import {
 import { Leaf, LeafPool } from './leaf.ts';
 import { type Child, TreeNode } from './tree-node.ts';
 
+/** A path that was kept, to come back to the key at its end. Good until the tree changes its shape. */
+export class KeptPath {
+  /** @internal */
+  leaf: Leaf | undefined = undefined;
+  /** @internal */
+  rank = 0;
+  /** @internal */
+  readonly nodes: TreeNode[] = [];
+  /** @internal */
+  readonly slots: number[] = [];
+  /** @internal */
+  from = '';
+  /** @internal */
+  to: string | undefined = undefined;
+  /** @internal */
+  shape = -1;
+}
+
 export class KeyTree {
   readonly #pool = new LeafPool();
 
@@ -44,8 +62,10 @@ export class KeyTree {
   /** Levels of nodes above the leaves. */
   #height = 0;
 
-  // The path to `leaf` from the root down, valid while `#pathValid`.
-  #pathValid = false;
+  /** Changes whenever a path may no longer lead to its leaf. */
+  #shape = 0;
+  // The path to `leaf` from the root down, valid while it is of the tree's shape.
+  #pathShape = -1;
   readonly #nodes: TreeNode[] = [];
   readonly #slots: number[] = new Array<number>(TREE_LEVELS_MAX).fill(0);
   /** The keys that belong to `leaf`. */
@@ -86,6 +106,47 @@ export class KeyTree {
     return false;
   }
 
+  /** Keeps the path to the key that was located, or to the place that it would get. */
+  keepPath(into: KeptPath): void {
+    invariant(this.#pathValid, 'a leaf was located');
+    for (let level = 0; level < this.#height; level++) {
+      into.nodes[level] = this.#nodes[level]!;
+      into.slots[level] = this.#slots[level]!;
+    }
+    into.leaf = this.leaf;
+    into.rank = this.rank;
+    into.from = this.#from;
+    into.to = this.#to;
+    into.shape = this.#shape;
+  }
+
+  /**
+   * Finds the place of a key if three comparisons show that it is not there and belongs right after the one
+   * at the end of `path`, which then leads to it. Else does nothing, and returns false.
+   */
+  locateAfter(path: KeptPath, key: string): boolean {
+    const { leaf, rank, to } = path;
+    if (leaf === undefined || path.shape !== this.#shape || rank >= leaf.size) return false;
+    const next = rank + 1;
+    if (leaf.keyAt(rank) >= key) return false;
+    if (next < leaf.size ? key >= leaf.keyAt(next) : to !== undefined && key >= to) return false;
+    for (let level = 0; level < this.#height; level++) {
+      this.#nodes[level] = path.nodes[level]!;
+      this.#slots[level] = path.slots[level]!;
+    }
+    this.leaf = leaf;
+    this.rank = next;
+    this.#from = path.from;
+    this.#to = to;
+    this.#pathShape = this.#shape;
+    path.rank = next;
+    return true;
+  }
+
+  get #pathValid(): boolean {
+    return this.#pathShape === this.#shape;
+  }
+
   /** Whether a key would belong to the leaf found last. */
   #belongs(key: string): boolean {
     return key >= this.#from && (this.#to === undefined || key < this.#to);
@@ -108,7 +169,7 @@ export class KeyTree {
       child = this.#enter(level, node, blind ? node.slotOfBlind(key) : node.slotOf(key));
     }
     this.leaf = child as Leaf;
-    this.#pathValid = true;
+    this.#pathShape = this.#shape;
   }
 
   /** The path to a leaf goes on at a child of a node. */
@@ -160,7 +221,7 @@ export class KeyTree {
     }
     this.leaf = child as Leaf;
     this.rank = this.leaf.rankOfLeased(left);
-    this.#pathValid = true;
+    this.#pathShape = this.#shape;
   }
 
   /** The located leaf has `delta` more live keys; the caller corrects the leaf's own `live`. */
@@ -207,7 +268,7 @@ export class KeyTree {
 
   /** Inserts `right`, split off `left`, into the node of the path at `level`. */
   #insertChild(level: number, separator: string, left: Child, right: Child): void {
-    this.#pathValid = false;
+    this.#shape++;
     if (level < 0) {
       const root = new TreeNode();
       root.begin(left, separator, right);
@@ -235,7 +296,7 @@ export class KeyTree {
     invariant(this.#pathValid, 'a leaf was located');
     this.layout++;
     if (this.leaf.size >= LEAF_KEYS_LOW) return;
-    this.#pathValid = false;
+    this.#shape++;
     this.#shrink(this.#height - 1);
     while (this.#height > 0 && (this.#root as TreeNode).children.length === 1) {
       this.#root = (this.#root as TreeNode).children[0]!;

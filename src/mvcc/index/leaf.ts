@@ -263,6 +263,8 @@ export class Leaf {
 
   /** Moves the keys from `rank` on behind those of `target`, which sort before and leave room. */
   moveTail(rank: number, target: Leaf): void {
+    // As where keys come in ascending order.
+    if (rank === this.size) return;
     for (let i = rank; i < this.size; i++) {
       const place = target.size++;
       target.order[target.base + place] = place;
