@@ -53,15 +53,24 @@ export class MeasuredServer {
     this.#observations = observations;
   }
 
+  /**
+   * `observed: false`: {@link observe} is not called. Then a process of Node.js starts as any other: what
+   * observes it takes a tenth of a start.
+   */
   static async start(
     program: Program,
     directory: string,
-    options: { readonly turns?: boolean; readonly tls?: PortFiles | undefined } = {},
+    options: {
+      readonly turns?: boolean;
+      readonly tls?: PortFiles | undefined;
+      readonly observed?: boolean;
+    } = {},
   ): Promise<MeasuredServer> {
     const isNode = program.command[0] === process.execPath;
-    const observations = isNode ? `${directory}.observed` : undefined;
+    const isObserved = isNode && options.observed !== false;
+    const observations = isObserved ? `${directory}.observed` : undefined;
     if (observations !== undefined) rmSync(observations, { force: true });
-    const command = isNode
+    const command = isObserved
       ? [
           process.execPath,
           `--import=${join(REPOSITORY, 'bench', 'observe.mjs')}`,
