@@ -128,18 +128,19 @@ export abstract class ConnectionOutput implements Flushable {
   }
 
   /** For the scheduler. */
-  flushTurn(turn: number): void {
+  flushTurn(turn: number, isEnd: boolean): void {
     if (this.#flushedTurn === turn) return;
     this.#flushedTurn = turn;
     this.#flushWaiting = false;
     this.#newsWaiting = false;
-    this.flush();
+    this.flush(isEnd);
   }
 
-  flush(): void {
+  /** With `produces`, once in a turn, answers that are made while they are sent go on. */
+  flush(produces = false): void {
     this.flushAfterInput = false;
     if (this.gone) return;
-    this.sender.pump();
+    this.sender.pump(produces);
     const sent = this.sender.framesSent - this.#framesSentSeen;
     if (sent > 0) {
       this.controlFrames.give(sent * this.limits.controlFramesPerUsefulFrame);
@@ -148,7 +149,7 @@ export abstract class ConnectionOutput implements Flushable {
     this.output.flush();
     if (this.closed) this.#endTransport();
     else if (!this.output.writable) this.#pauseReading();
-    else if (this.sender.pumpable) this.flushSoon();
+    else this.pumpSoon();
   }
 
   #endTransport(): void {
@@ -181,7 +182,7 @@ export abstract class ConnectionOutput implements Flushable {
   }
 
   protected pumpSoon(): void {
-    if (this.sender.pumpable) this.flushSoon();
+    if (this.sender.pumpable || this.sender.mayProduce) this.flushSoon();
   }
 
   /** Queues bytes that nobody changes any more as DATA of the stream. */

@@ -6,8 +6,11 @@ import { invariant } from '../../base/index.ts';
 import type { Timers } from '../../env/index.ts';
 
 export interface Flushable {
-  /** Called once or twice at the end of a turn; the second call does nothing. */
-  flushTurn(turn: number): void;
+  /**
+   * Called once or twice at the end of a turn, or with `isEnd` false before it; of two calls with the same
+   * number the second does nothing.
+   */
+  flushTurn(turn: number, isEnd: boolean): void;
 }
 
 /**
@@ -32,7 +35,7 @@ export class FlushScheduler {
     this.#timers = timers;
     this.#run = () => {
       this.#isScheduled = false;
-      this.#flushAll();
+      this.#flushAll(true);
     };
   }
 
@@ -59,7 +62,7 @@ export class FlushScheduler {
     this.#corks--;
     if (this.#corks > 0) return;
     if (this.#waiting.length === 0 && this.#withNews.length === 0) return;
-    if (now) this.#flushAll();
+    if (now) this.#flushAll(false);
     else this.#schedule();
   }
 
@@ -69,16 +72,16 @@ export class FlushScheduler {
     this.#timers.atEndOfTurn(this.#run);
   }
 
-  #flushAll(): void {
+  #flushAll(isEnd: boolean): void {
     const batch = this.#waiting;
     const withNews = this.#withNews;
     this.#waiting = this.#spare;
     this.#withNews = this.#spareWithNews;
     const turn = ++this.#turn;
     const first = Math.min(withNews.length, NEWS_FLUSHES_MAX);
-    for (let i = 0; i < first; i++) withNews[i]!.flushTurn(turn);
-    for (const connection of batch) connection.flushTurn(turn);
-    for (let i = first; i < withNews.length; i++) withNews[i]!.flushTurn(turn);
+    for (let i = 0; i < first; i++) withNews[i]!.flushTurn(turn, isEnd);
+    for (const connection of batch) connection.flushTurn(turn, isEnd);
+    for (let i = first; i < withNews.length; i++) withNews[i]!.flushTurn(turn, isEnd);
     batch.length = 0;
     withNews.length = 0;
     this.#spare = batch;

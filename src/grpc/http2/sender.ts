@@ -34,7 +34,8 @@ const TURN_BYTES_MAX = 1024 * 1024;
 
 /**
  * Nor does it have more made once that has taken so long: the pieces of an answer may be read from a file,
- * and one of 64 KiB may take some milliseconds.
+ * and one of 16 KiB may take a millisecond. More is made at the end of a turn alone, however often it is
+ * flushed.
  */
 export const PRODUCING_MS_MAX = 1;
 
@@ -50,6 +51,8 @@ export class Sender {
   /** DATA sent so far: frames, and their bytes. */
   framesSent = 0;
   bytesSent = 0;
+  /** Streams that have room again, and whose producers were not told yet. */
+  readonly #producers: Http2Stream[] = [];
   /** The stream that sends next. */
   #next: Http2Stream | undefined = undefined;
   readonly #output: Output;
@@ -142,20 +145,35 @@ export class Sender {
     return this.#next !== undefined && this.window > 0 && this.#output.writable;
   }
 
-  /** Sends what windows and socket allow, up to this turn's share. */
-  pump(): void {
+  /** Whether a producer waits for {@link pump} to ask it, there being room. */
+  get mayProduce(): boolean {
+    return this.#producers.length > 0;
+  }
+
+  /** Sends what windows and socket allow, up to a share; with `produces`, has more made of it. */
+  pump(produces: boolean): void {
     let left = TURN_BYTES_MAX;
     let endMs = 0;
-    while (this.pumpable && left > 0) {
-      const stream = this.#next!;
-      left -= this.#sendFrame(stream);
-      if (stream.wantsDrain && this.#hasRoom(stream)) {
-        stream.wantsDrain = false;
-        if (endMs === 0) endMs = this.#clock.monotonicMs() + PRODUCING_MS_MAX;
-        stream.onDrain();
-        if (this.#clock.monotonicMs() >= endMs) return;
-      }
+    for (;;) {
+      while (this.pumpable && left > 0) left -= this.#sendNext();
+      if (!produces || !this.mayProduce || left <= 0) return;
+      const nowMs = this.#clock.monotonicMs();
+      if (endMs === 0) endMs = nowMs + PRODUCING_MS_MAX;
+      else if (nowMs >= endMs) return;
+      const stream = this.#producers.shift()!;
+      if (!stream.closed) stream.onDrain();
     }
+  }
+
+  /** Sends a frame of the stream whose turn it is; its bytes. */
+  #sendNext(): number {
+    const stream = this.#next!;
+    const count = this.#sendFrame(stream);
+    if (stream.wantsDrain && this.#hasRoom(stream)) {
+      stream.wantsDrain = false;
+      this.#producers.push(stream);
+    }
+    return count;
   }
 
   #hasRoom(stream: Http2Stream): boolean {

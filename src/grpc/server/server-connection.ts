@@ -424,8 +424,8 @@ export class ServerConnection extends Connection<RequestHead> {
     for (const call of calls) call.dispatchOrHold();
   }
 
-  override flush(): void {
-    super.flush();
+  override flush(produces = false): void {
+    super.flush(produces);
     if (this.#heldCalls.length > 0 && !this.sender.isBehind) this.#releaseCalls();
   }
 
