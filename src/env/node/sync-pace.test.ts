@@ -1,9 +1,15 @@
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../base/index.ts';
-import { FAST_SYNC_MS_MAX, FAST_SYNCS_MIN, REST_FACTOR, SyncPace } from './sync-pace.ts';
+import {
+  FAST_POOL_SYNC_MS_MAX,
+  FAST_SYNC_MS_MAX,
+  FAST_SYNCS_MIN,
+  REST_FACTOR,
+  SyncPace,
+} from './sync-pace.ts';
 
 const FAST = FAST_SYNC_MS_MAX / 5;
-const SLOW = FAST_SYNC_MS_MAX * 2;
+const SLOW = FAST_POOL_SYNC_MS_MAX * 2;
 
 /** Syncs of these durations on the pool, one after the other. */
 function onPool(pace: SyncPace, fromMs: number, ...tookMs: number[]): number {
@@ -37,6 +43,15 @@ test('after a slow sync on the loop, syncs go to the pool for many times its len
   expect(pace.isFast(nowMs)).toBe(false);
   expect(pace.isFast(endMs + 100 * REST_FACTOR - 1)).toBe(false);
   expect(pace.isFast(endMs + 100 * REST_FACTOR)).toBe(true);
+});
+
+test('threads that share a core may be seen late: that is no slow disk', () => {
+  const pace = new SyncPace();
+  const late = Array.from({ length: FAST_SYNCS_MIN }, () => FAST_POOL_SYNC_MS_MAX);
+  const nowMs = onPool(pace, 0, ...late);
+  expect(pace.isFast(nowMs)).toBe(true);
+  pace.observe(nowMs, nowMs + FAST_POOL_SYNC_MS_MAX, true);
+  expect(pace.isFast(nowMs + FAST_POOL_SYNC_MS_MAX)).toBe(false);
 });
 
 test('whatever the disk does, slow syncs have a small share of the time of the loop', () => {

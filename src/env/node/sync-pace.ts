@@ -6,10 +6,16 @@
 // whatever the disk does, slow syncs have only so small a share of the loop's time.
 
 /** A sync up to this is fast: less than other turns of the loop take. */
-export const FAST_SYNC_MS_MAX = 0.5;
+export const FAST_SYNC_MS_MAX = 1;
+
+/**
+ * The same for one that was seen through the pool. Where threads share a core, its thread waited before the
+ * disk was asked, and the loop after it had answered: one that seems slow would often be fast on the loop.
+ */
+export const FAST_POOL_SYNC_MS_MAX = 2;
 
 /** So many fast syncs in a row are expected to be followed by another. */
-export const FAST_SYNCS_MIN = 8;
+export const FAST_SYNCS_MIN = 4;
 
 /** A rest is so many times as long as the sync before it: slow ones have 6 % of the time at most. */
 export const REST_FACTOR = 16;
@@ -27,7 +33,7 @@ export class SyncPace {
   /** A sync has ended; `onLoop`: the loop waited for it. */
   observe(beganMs: number, endMs: number, onLoop: boolean): void {
     const tookMs = endMs - beganMs;
-    if (tookMs <= FAST_SYNC_MS_MAX) {
+    if (tookMs <= (onLoop ? FAST_SYNC_MS_MAX : FAST_POOL_SYNC_MS_MAX)) {
       if (this.#fastInRow < FAST_SYNCS_MIN) this.#fastInRow++;
       return;
     }
