@@ -84,6 +84,13 @@ export const CURSOR_LEAVES_MAX = 64;
  */
 export const RANGE_TOMBSTONE_LEASED_MAX = 1024;
 
+/**
+ * The newest changes, kept while watchers are behind: about 2 MB, and the slabs of their rows. Reached: the
+ * oldest go, and watchers read them from the store.
+ */
+export const WATCH_RECENT_CHANGES_MAX: number = 8 * 1024;
+export const WATCH_RECENT_BYTES_MAX: number = 4 * 1024 * 1024;
+
 /** Watchers among which those of a pass are chosen. */
 export const WATCH_PASS_LOOKS_MAX = 2048;
 

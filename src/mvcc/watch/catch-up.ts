@@ -4,7 +4,7 @@ import { invariant, type Revision } from '../../base/index.ts';
 import type { ReadView } from '../eval/range.ts';
 import { KeyValueScanner } from '../key-value.ts';
 import { ByteSlice } from '../types.ts';
-import type { EventWindow } from './event-batch.ts';
+import { Change, type EventWindow } from './event-batch.ts';
 import type { WatchRange, WatchSet } from './watch-set.ts';
 
 /** Rows of the key bucket in revision order. A reusable answer: `next` overwrites the fields. */
@@ -38,12 +38,14 @@ export const READ_STATE = {
   /** Everything up to the current revision is read. */
   END: 2,
 } as const;
-type ReadState = (typeof READ_STATE)[keyof typeof READ_STATE];
+export type ReadState = (typeof READ_STATE)[keyof typeof READ_STATE];
 
 /** Fills windows with whole revisions, in slices. */
 export interface WindowReader {
   /** Revisions before this one are read wholly. */
   readonly nextMain: Revision;
+  /** Whether what it has not read yet is still there. */
+  canGoOn(view: ReadView): boolean;
   /** Looks at about `budget` rows and adds those that the set watches to the window. */
   read(
     view: ReadView,
@@ -71,6 +73,10 @@ export class RowReaderOfAll implements WindowReader {
   constructor(fromMain: Revision, bounds: WindowBounds) {
     this.nextMain = fromMain;
     this.#bounds = bounds;
+  }
+
+  canGoOn(view: ReadView): boolean {
+    return this.nextMain >= view.compactedRev;
   }
 
   read(
@@ -117,7 +123,8 @@ export class RowReaderOfAll implements WindowReader {
     const { main, tombstone } = cursor;
     const { buffer, offset, length } = cursor.value;
     const creation = !tombstone && scanner.createRevision === scanner.modRevision;
-    window.add(key, main, tombstone, creation, buffer, offset, tombstone ? 0 : length);
+    const size = tombstone ? 0 : length;
+    window.add(new Change(key, main, tombstone, creation, buffer, offset, size));
   }
 }
 
@@ -138,6 +145,10 @@ export class RowReaderOfKey implements WindowReader {
     this.#key = key;
     this.nextMain = fromMain;
     this.#bounds = bounds;
+  }
+
+  canGoOn(view: ReadView): boolean {
+    return this.nextMain >= view.compactedRev;
   }
 
   read(
@@ -177,10 +188,12 @@ export class RowReaderOfKey implements WindowReader {
       this.#scanner.scanSlice(slice);
       creation = this.#scanner.createRevision === this.#scanner.modRevision;
     }
-    window.add(this.#key, main, tombstone, creation, slice.buffer, slice.offset, slice.length);
+    const { buffer, offset, length } = slice;
+    window.add(new Change(this.#key, main, tombstone, creation, buffer, offset, length));
   }
 }
 
-function isFull(window: EventWindow, { changesMax, bytesMax }: WindowBounds): boolean {
+/** Whether a window is to end at the next revision. */
+export function isFull(window: EventWindow, { changesMax, bytesMax }: WindowBounds): boolean {
   return window.size >= changesMax || window.byteCount >= bytesMax;
 }

@@ -85,12 +85,12 @@ export class Dispatch {
   }
 
   #match(budget: number): number {
-    const { keys } = this.#window;
+    const { changes } = this.#window;
     const found = this.#found;
     let left = budget;
-    for (; this.#matchAt < keys.length && left > 0; left--, this.#matchAt++) {
+    for (; this.#matchAt < changes.length && left > 0; left--, this.#matchAt++) {
       found.length = 0;
-      this.#set.match(keys[this.#matchAt]!, found);
+      this.#set.match(changes[this.#matchAt]!.key, found);
       for (const range of found) {
         if (range.matched.length === 0) this.#touched.push(range);
         range.matched.push(this.#matchAt);
@@ -125,10 +125,10 @@ export class Dispatch {
 
   #wanted(matched: number[], variant: number): number[] {
     if ((variant & (NO_PUT | NO_DELETE)) === 0) return matched;
-    const { deletions } = this.#window;
+    const { changes } = this.#window;
     const noPut = (variant & NO_PUT) !== 0;
     const noDelete = (variant & NO_DELETE) !== 0;
-    return matched.filter((at) => (deletions[at] ? !noDelete : !noPut));
+    return matched.filter((at) => (changes[at]!.deletion ? !noDelete : !noPut));
   }
 
   #encode(view: ReadView, budget: number): number {

@@ -27,51 +27,34 @@ const TAG_MOD_REVISION = 0x18;
 /** Bytes of a buffer that encoded events share. */
 const ARENA_BYTES = 4096;
 
-/** Encoded events, one per change; a length of 0 means not encoded yet. */
-class EncodedEvents {
-  readonly buffers: Uint8Array[] = [];
-  readonly offsets: number[] = [];
-  readonly lengths: number[] = [];
+/** An encoded event: `buffer[offset, offset + length)`, which never changes. */
+class EncodedEvent {
+  readonly buffer: Uint8Array;
+  readonly offset: number;
+  readonly length: number;
 
-  addPlace(): void {
-    this.buffers.push(EMPTY_BYTES);
-    this.offsets.push(0);
-    this.lengths.push(0);
+  constructor(buffer: Uint8Array, offset: number, length: number) {
+    this.buffer = buffer;
+    this.offset = offset;
+    this.length = length;
   }
 }
 
-const state = new KeyState();
-const previous = new ByteSlice();
-
-export class EventWindow {
-  readonly keys: string[] = [];
-  readonly mains: Revision[] = [];
-  readonly deletions: boolean[] = [];
+/** A change of a key, and its events once they are encoded. Windows may share it. */
+export class Change {
+  readonly key: string;
+  readonly main: Revision;
+  readonly deletion: boolean;
   /** Whether the key did not exist before: there is no previous pair. */
-  readonly creations: boolean[] = [];
+  readonly creation: boolean;
   /** The encoded KeyValue of a put; of a deletion, an empty place. */
-  readonly buffers: (Uint8Array | SplitRow)[] = [];
-  readonly offsets: number[] = [];
-  readonly lengths: number[] = [];
+  readonly buffer: Uint8Array | SplitRow;
+  readonly offset: number;
+  readonly length: number;
+  plain: EncodedEvent | undefined = undefined;
+  withPrevious: EncodedEvent | undefined = undefined;
 
-  readonly plain: EncodedEvents = new EncodedEvents();
-  readonly withPrevious: EncodedEvents = new EncodedEvents();
-
-  #arena: Uint8Array = EMPTY_BYTES;
-  #arenaUsed = 0;
-  /** Bytes of the pairs that were put. */
-  byteCount = 0;
-
-  get size(): number {
-    return this.keys.length;
-  }
-
-  /** Main revision of the last change. */
-  get lastMain(): Revision {
-    return this.mains[this.mains.length - 1] ?? 0;
-  }
-
-  add(
+  constructor(
     key: string,
     main: Revision,
     deletion: boolean,
@@ -79,24 +62,47 @@ export class EventWindow {
     buffer: Uint8Array | SplitRow,
     offset: number,
     length: number,
-  ): void {
-    this.keys.push(key);
-    this.mains.push(main);
-    this.deletions.push(deletion);
-    this.creations.push(creation);
-    this.buffers.push(buffer);
-    this.offsets.push(offset);
-    this.lengths.push(length);
-    this.plain.addPlace();
-    this.withPrevious.addPlace();
-    this.byteCount += length;
+  ) {
+    this.key = key;
+    this.main = main;
+    this.deletion = deletion;
+    this.creation = creation;
+    this.buffer = buffer;
+    this.offset = offset;
+    this.length = length;
+  }
+}
+
+const state = new KeyState();
+const previous = new ByteSlice();
+
+export class EventWindow {
+  /** In order of their revisions. */
+  readonly changes: Change[] = [];
+  #arena: Uint8Array = EMPTY_BYTES;
+  #arenaUsed = 0;
+  /** Bytes of the pairs that were put. */
+  byteCount = 0;
+
+  get size(): number {
+    return this.changes.length;
+  }
+
+  /** Main revision of the last change. */
+  get lastMain(): Revision {
+    return this.changes[this.changes.length - 1]?.main ?? 0;
+  }
+
+  add(change: Change): void {
+    this.changes.push(change);
+    this.byteCount += change.length;
   }
 
   /** Adds all changes of one revision; the list may be cleared afterwards. */
   addChanges(main: Revision, changes: ChangeList): void {
     invariant(changes.isWhole, 'a revision of many changes is left to passes');
     for (let i = 0; i < changes.size; i++) {
-      this.add(
+      const change = new Change(
         changes.keyAt(i),
         main,
         changes.isDelete(i),
@@ -105,73 +111,44 @@ export class EventWindow {
         changes.offsetAt(i),
         changes.lengthAt(i),
       );
+      this.add(change);
     }
   }
 
   /** Encodes a change if it was not yet; the view finds the previous pair. */
   encode(at: number, withPrevious: boolean, view: ReadView): void {
-    const encoded = withPrevious ? this.withPrevious : this.plain;
-    if (encoded.lengths[at] !== 0) return;
-    const previousLength = withPrevious ? this.#findPrevious(at, view) : 0;
-    if (withPrevious && previousLength === 0) {
-      this.encode(at, false, view);
-      encoded.buffers[at] = this.plain.buffers[at]!;
-      encoded.offsets[at] = this.plain.offsets[at]!;
-      encoded.lengths[at] = this.plain.lengths[at]!;
-      return;
+    const change = this.changes[at]!;
+    if (!withPrevious) change.plain ??= this.#encode(change, 0);
+    else if (change.withPrevious === undefined) {
+      const length = findPrevious(change, view);
+      if (length > 0) change.withPrevious = this.#encode(change, length);
+      else change.withPrevious = change.plain ??= this.#encode(change, 0);
     }
-    const kvLength = this.#kvLength(at);
-    const typeLength = this.deletions[at] ? 2 : 0;
+  }
+
+  /** With the previous pair that `previous` points at, unless its length is 0. */
+  #encode(change: Change, previousLength: number): EncodedEvent {
+    const kvLength = kvLengthOf(change);
+    const typeLength = change.deletion ? 2 : 0;
     const eventLength = typeLength + fieldLength(kvLength) + fieldLength(previousLength);
     const total = fieldLength(eventLength);
     const offset = this.#reserve(total);
     const target = this.#arena;
     target[offset] = TAG_EVENTS;
     let end = writeVarint(eventLength, target, offset + 1);
-    if (this.deletions[at]) {
+    if (change.deletion) {
       target[end++] = TAG_TYPE;
       target[end++] = TYPE_DELETE;
     }
     target[end] = TAG_KV;
-    end = this.#writeKv(at, target, writeVarint(kvLength, target, end + 1));
+    end = writeKv(change, target, writeVarint(kvLength, target, end + 1));
     if (previousLength > 0) {
       target[end] = TAG_PREV_KV;
       end = writeVarint(previousLength, target, end + 1);
       const { buffer, offset: from } = previous;
       target.set(buffer.subarray(from, from + previousLength), end);
     }
-    encoded.buffers[at] = target;
-    encoded.offsets[at] = offset;
-    encoded.lengths[at] = total;
-  }
-
-  /** Points `previous` at the pair before a change; returns its length, 0 if there is none. */
-  #findPrevious(at: number, view: ReadView): number {
-    const before = this.mains[at]! - 1;
-    if (this.creations[at] || before < view.compactedRev) return 0;
-    if (!view.index.get(this.keys[at]!, before, state)) return 0;
-    view.rows.readRow(state.modMain, state.modSub, previous);
-    return previous.length;
-  }
-
-  /** Bytes of the pair in the event: a deletion's has only the key and the revision. */
-  #kvLength(at: number): number {
-    if (!this.deletions[at]) return this.lengths[at]!;
-    return sizeOfKeyField(this.keys[at]!) + 1 + sizeOfUint(this.mains[at]!);
-  }
-
-  #writeKv(at: number, target: Uint8Array, offset: number): number {
-    if (this.deletions[at]) {
-      const end = writeKeyField(this.keys[at]!, target, offset);
-      target[end] = TAG_MOD_REVISION;
-      return writeVarint(this.mains[at]!, target, end + 1);
-    }
-    const buffer = this.buffers[at]!;
-    if (buffer instanceof SplitRow) return buffer.write(target, offset);
-    const from = this.offsets[at]!;
-    const length = this.lengths[at]!;
-    target.set(buffer.subarray(from, from + length), offset);
-    return offset + length;
+    return new EncodedEvent(target, offset, total);
   }
 
   /** Room for `length` bytes in the arena; returns where. */
@@ -186,6 +163,32 @@ export class EventWindow {
   }
 }
 
+/** Points `previous` at the pair before a change; returns its length, 0 if there is none. */
+function findPrevious({ key, main, creation }: Change, view: ReadView): number {
+  const before = main - 1;
+  if (creation || before < view.compactedRev) return 0;
+  if (!view.index.get(key, before, state)) return 0;
+  view.rows.readRow(state.modMain, state.modSub, previous);
+  return previous.length;
+}
+
+/** Bytes of the pair in the event: a deletion's has only the key and the revision. */
+function kvLengthOf({ key, main, deletion, length }: Change): number {
+  return deletion ? sizeOfKeyField(key) + 1 + sizeOfUint(main) : length;
+}
+
+function writeKv(change: Change, target: Uint8Array, at: number): number {
+  if (change.deletion) {
+    const end = writeKeyField(change.key, target, at);
+    target[end] = TAG_MOD_REVISION;
+    return writeVarint(change.main, target, end + 1);
+  }
+  const { buffer, offset, length } = change;
+  if (buffer instanceof SplitRow) return buffer.write(target, at);
+  target.set(buffer.subarray(offset, offset + length), at);
+  return at + length;
+}
+
 /** Bytes of a length-delimited field, 0 if it is left out. */
 function fieldLength(length: number): number {
   return length === 0 ? 0 : 1 + sizeOfUint(length) + length;
@@ -197,29 +200,35 @@ function fieldLength(length: number): number {
  */
 export class GroupEvents {
   /** Numbers of the changes in the window, ascending; never empty. */
-  readonly changes: readonly number[];
-  readonly #window: EventWindow;
-  readonly #encoded: EncodedEvents;
+  readonly #numbers: readonly number[];
+  readonly #changes: readonly Change[];
+  readonly #withPrevious: boolean;
   #bytes: Uint8Array | undefined;
   /** Where the event of each change begins in the bytes, and where the last one ends. */
   #starts: readonly number[] = [];
 
-  constructor(window: EventWindow, changes: readonly number[], withPrevious: boolean) {
-    this.changes = changes;
-    this.#window = window;
-    this.#encoded = withPrevious ? window.withPrevious : window.plain;
+  constructor(window: EventWindow, numbers: readonly number[], withPrevious: boolean) {
+    this.#numbers = numbers;
+    this.#changes = window.changes;
+    this.#withPrevious = withPrevious;
+  }
+
+  get size(): number {
+    return this.#numbers.length;
+  }
+
+  #at(index: number): Change {
+    return this.#changes[this.#numbers[index]!]!;
   }
 
   /** How many of the changes are of revisions before this one. */
   countBefore(main: Revision): number {
-    const { changes } = this;
-    const { mains } = this.#window;
-    if (mains[changes[0]!]! >= main) return 0;
+    if (this.#at(0).main >= main) return 0;
     let low = 0;
-    let high = changes.length;
+    let high = this.size;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (mains[changes[middle]!]! < main) low = middle + 1;
+      if (this.#at(middle).main < main) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -237,30 +246,29 @@ export class GroupEvents {
   }
 
   #join(): Uint8Array {
-    const { buffers, offsets, lengths } = this.#encoded;
-    const { changes } = this;
     const starts = [0];
     let total = 0;
-    for (const change of changes) {
-      total += lengths[change]!;
+    for (let i = 0; i < this.size; i++) {
+      total += this.#eventAt(i).length;
       starts.push(total);
     }
     this.#starts = starts;
-    const first = changes[0]!;
-    if (changes.length === 1) return slice(buffers[first]!, offsets[first]!, total);
+    if (this.size === 1) return bytesOf(this.#eventAt(0));
     const bytes = new Uint8Array(total);
-    let at = 0;
-    for (const change of changes) {
-      const length = lengths[change]!;
-      bytes.set(slice(buffers[change]!, offsets[change]!, length), at);
-      at += length;
-    }
+    for (let i = 0; i < this.size; i++) bytes.set(bytesOf(this.#eventAt(i)), starts[i]!);
     return bytes;
+  }
+
+  #eventAt(index: number): EncodedEvent {
+    const change = this.#at(index);
+    const event = this.#withPrevious ? change.withPrevious : change.plain;
+    invariant(event !== undefined, 'events are encoded before they are joined');
+    return event;
   }
 }
 
-function slice(bytes: Uint8Array, offset: number, length: number): Uint8Array {
-  return bytes.subarray(offset, offset + length);
+function bytesOf({ buffer, offset, length }: EncodedEvent): Uint8Array {
+  return buffer.subarray(offset, offset + length);
 }
 
 /** What one watcher is offered: the events of its group, or those from some revision on. */
@@ -280,7 +288,7 @@ export class EventBatch {
 
   /** Events in it; never 0. */
   get size(): number {
-    return this.#events.changes.length - this.first;
+    return this.#events.size - this.first;
   }
 
   /** Bytes of all its events, or of some, tags and lengths included. */

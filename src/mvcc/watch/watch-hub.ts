@@ -12,8 +12,9 @@
 // watchers that wait, shared, and ends at the current revision, where they are synced in the same
 // turn: no revision can come in between.
 //
-// Memory: the hub keeps nothing for a watcher that is behind but the revision where it continues. A
-// pass holds one window (see limits.ts); what streams took is bounded by the streams.
+// Memory: the hub keeps nothing for a watcher that is behind but the revision where it continues, and for
+// all of them together the newest changes, which most of them lack. A pass holds one window (see
+// limits.ts); what streams took is bounded by the streams.
 //
 // Progress: `progressRev` names a revision only for watchers that are synced. All events up to it
 // were taken by the stream before, so a response that the stream queues now is never ahead of events.
@@ -39,6 +40,7 @@ import {
 } from './catch-up.ts';
 import { Dispatch } from './dispatch.ts';
 import { EventWindow } from './event-batch.ts';
+import { RecentChanges, RecentReader } from './recent-changes.ts';
 import { WatchSet } from './watch-set.ts';
 import { WATCHER_STATE, Watcher, type WatchOptions, type WatchStream } from './watcher.ts';
 
@@ -71,6 +73,7 @@ export class WatchHub {
   readonly #waiting = new Set<Watcher>();
   readonly #blocked = new Set<Watcher>();
   #pass: Pass | undefined;
+  readonly #recent = new RecentChanges();
   readonly #notifyDispatch = new Dispatch();
   readonly #passDispatch = new Dispatch();
 
@@ -152,15 +155,19 @@ export class WatchHub {
    * for it in one batch. The view is the store as of the last one.
    */
   notifyWindow(view: ReadView, window: EventWindow): void {
-    const firstMain = window.mains[0];
+    const firstMain = window.changes[0]?.main;
     invariant(firstMain !== undefined && firstMain > this.currentRev, 'revisions come in order');
+    const before = this.currentRev;
     this.currentRev = window.lastMain;
-    if (this.#synced.size === 0) return;
-    const dispatch = this.#notifyDispatch;
-    dispatch.start(window, this.#synced, this.currentRev, (watcher) =>
-      this.#block(watcher, firstMain),
-    );
-    while (!dispatch.step(view, Number.MAX_SAFE_INTEGER));
+    if (this.#synced.size > 0) {
+      const dispatch = this.#notifyDispatch;
+      dispatch.start(window, this.#synced, this.currentRev, (watcher) =>
+        this.#block(watcher, firstMain),
+      );
+      while (!dispatch.step(view, Number.MAX_SAFE_INTEGER));
+    }
+    if (this.unsyncedCount > 0) this.#recent.add(before, window);
+    else this.#recent.clear();
   }
 
   /** Takes note of a revision that watchers get from the store: of too many changes, or none is synced. */
@@ -168,6 +175,7 @@ export class WatchHub {
     invariant(main > this.currentRev, 'revisions come in order');
     if (this.syncedCount > 0) this.#letWait();
     this.currentRev = main;
+    this.#recent.clear();
   }
 
   /** Synced watchers wait for the next pass, from the revision after the current one on. */
@@ -190,6 +198,7 @@ export class WatchHub {
     this.#endPass(WATCHER_STATE.WAITING);
     this.#letWait();
     this.currentRev = currentRev;
+    this.#recent.clear();
   }
 
   /** The stream has room again: its blocked watchers go on. */
@@ -228,8 +237,8 @@ export class WatchHub {
       if (this.#passDispatch.step(view, budget)) this.#windowDone(pass);
       return !this.hasCatchUp;
     }
-    // All watchers left, or rows of the window that is not complete may be gone by now.
-    if (pass.watchers.size === 0 || pass.reader.nextMain < view.compactedRev) {
+    // All watchers left, or what the window still lacks may be gone by now.
+    if (pass.watchers.size === 0 || !pass.reader.canGoOn(view)) {
       this.#endPass(WATCHER_STATE.WAITING);
       return !this.hasCatchUp;
     }
@@ -251,6 +260,7 @@ export class WatchHub {
     let fromMain = Number.POSITIVE_INFINITY;
     let looks = 0;
     let others = 0;
+    let isRecent = false;
     for (const watcher of this.#waiting) {
       if (chosen.size === WATCH_PASS_WATCHERS_MAX || ++looks > WATCH_PASS_LOOKS_MAX) break;
       if (watcher.minRev < view.compactedRev) {
@@ -264,23 +274,23 @@ export class WatchHub {
         this.#becomeSynced(watcher);
         continue;
       }
-      // Watchers of one single key go together, through the index, if not many others are between them;
-      // watchers of ranges, through the rows of the store.
       first ??= watcher;
-      if (first.rangeEnd === SINGLE_KEY && !isSameRange(first, watcher)) {
-        if (++others > WATCH_PASS_OTHERS_MAX) break;
+      if (isRecent || this.#isRecent(first)) {
+        // Those that lack recent changes only go together, whatever they watch.
+        isRecent = true;
+        if (!this.#isRecent(watcher)) continue;
+      } else if (!mayReadTogether(first, watcher)) {
+        if (first.rangeEnd === SINGLE_KEY && ++others > WATCH_PASS_OTHERS_MAX) break;
         continue;
       }
       others = 0;
-      if (first.rangeEnd !== SINGLE_KEY && watcher.rangeEnd === SINGLE_KEY) continue;
       chosen.add(watcher);
       fromMain = Math.min(fromMain, watcher.minRev);
     }
     if (first === undefined) return this.#waiting.size > 0;
-    const reader =
-      first.rangeEnd === SINGLE_KEY
-        ? new RowReaderOfKey(first.key, fromMain, BOUNDS)
-        : new RowReaderOfAll(fromMain, BOUNDS);
+    const reader = isRecent
+      ? new RecentReader(this.#recent, fromMain, BOUNDS)
+      : readerOfRows(first, fromMain);
     const set = new WatchSet();
     this.#pass = { set, watchers: chosen, reader, window: new EventWindow(), atEnd: false };
     for (const watcher of chosen) {
@@ -289,6 +299,10 @@ export class WatchHub {
       set.add(watcher);
     }
     return true;
+  }
+
+  #isRecent({ minRev }: Watcher): boolean {
+    return this.#recent.hasFrom(minRev, this.currentRev);
   }
 
   /** A window was dispatched: its watchers have seen everything before the reader's place. */
@@ -378,6 +392,17 @@ export class WatchHub {
   }
 }
 
-function isSameRange(a: Watcher, b: Watcher): boolean {
-  return a.key === b.key && a.rangeEnd === b.rangeEnd;
+/**
+ * Watchers of one single key read together, through the index, if not many others are between them; watchers
+ * of ranges, through the rows of the store.
+ */
+function mayReadTogether(first: Watcher, other: Watcher): boolean {
+  if (first.rangeEnd !== SINGLE_KEY) return other.rangeEnd !== SINGLE_KEY;
+  return first.key === other.key && first.rangeEnd === other.rangeEnd;
+}
+
+function readerOfRows({ key, rangeEnd }: Watcher, fromMain: Revision): WindowReader {
+  return rangeEnd === SINGLE_KEY
+    ? new RowReaderOfKey(key, fromMain, BOUNDS)
+    : new RowReaderOfAll(fromMain, BOUNDS);
 }

@@ -55,7 +55,7 @@ export class WatchFeed {
 
   /** A revision has become current. Watchers get it at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
-    if (this.#isNobodySynced || !changes.isWhole) {
+    if (this.#isNobodyThere || !changes.isWhole) {
       this.#flushBefore();
       this.#hub.leaveToPasses(revision);
       this.schedule();
@@ -67,8 +67,9 @@ export class WatchFeed {
   }
 
   /** Then a revision need not be remembered. */
-  get #isNobodySynced(): boolean {
-    return this.#pending === undefined && this.#hub.syncedCount === 0;
+  get #isNobodyThere(): boolean {
+    if (this.#pending !== undefined) return false;
+    return this.#hub.syncedCount === 0 && this.#hub.unsyncedCount === 0;
   }
 
   /** Passes pending revisions to the hub; called when the entries of a turn have been applied. */
