@@ -67,9 +67,6 @@ export abstract class ConnectionOutput implements Flushable {
   protected readonly context: ConnectionContext;
   /** Tokens for frames that cost work and carry nothing; see `controlFramesBurst`. */
   protected readonly controlFrames: TokenBucket;
-  /** Input is being read: output is flushed after it. */
-  protected inInput = false;
-  protected flushAfterInput = false;
   protected readingPaused = false;
   /** Input waits for a later turn: nothing more is read until then. */
   protected inputWaits = false;
@@ -105,12 +102,11 @@ export abstract class ConnectionOutput implements Flushable {
 
   protected abstract onStreamClosed(stream: Http2Stream): void;
 
-  /** Schedules a flush: after the input, or at the end of this turn. */
+  /**
+   * Schedules a flush at the end of this turn. What is answered within the input waits for it too: writes that
+   * follow each other wake a client's thread once, those between the inputs of connections each time.
+   */
   flushSoon(): void {
-    if (this.inInput) {
-      this.flushAfterInput = true;
-      return;
-    }
     if (this.#flushWaiting) return;
     this.#flushWaiting = true;
     this.context.scheduler.add(this);
@@ -118,10 +114,7 @@ export abstract class ConnectionOutput implements Flushable {
 
   /** As {@link flushSoon}, before the connections that have only answers. */
   flushNews(): void {
-    if (this.inInput || this.#newsWaiting) {
-      this.flushSoon();
-      return;
-    }
+    if (this.#newsWaiting) return;
     this.#newsWaiting = true;
     this.#flushWaiting = true;
     this.context.scheduler.addWithNews(this);
@@ -138,7 +131,6 @@ export abstract class ConnectionOutput implements Flushable {
 
   /** With `produces`, once in a turn, answers that are made while they are sent go on. */
   flush(produces = false): void {
-    this.flushAfterInput = false;
     if (this.gone) return;
     this.sender.pump(produces);
     const sent = this.sender.framesSent - this.#framesSentSeen;

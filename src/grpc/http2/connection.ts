@@ -180,18 +180,11 @@ export abstract class Connection<Head = unknown>
   }
 
   #readInput(bytes: Uint8Array): void {
-    this.inInput = true;
     try {
       this.#push(bytes);
       this.onInputRead();
-      this.inInput = false;
       if (this.inputWork <= 0 && !this.closed) this.#waitForTurn();
-      // Synchronous answers are flushed here: 8 % less CPU than at the end of the turn, when answers that
-      // take longer are flushed together.
-      if (this.flushAfterInput) this.flush();
     } catch (error) {
-      this.inInput = false;
-      if (this.flushAfterInput) this.flushSoon();
       if (error instanceof ConnectionError) {
         this.fail(error);
         return;

@@ -171,8 +171,8 @@ describe('an answer of 64 MiB', () => {
     );
     peer.send(settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 30), call(1));
     expect(dataBytes(peer)).toBe(5 + 20 * PIECE_BYTES);
-    // The first is made with the input that asks for the answer.
-    expect(turns).toEqual(new Array(20).fill(1));
+    // Two in the first turn: one with the input that asks for the answer, one at its end.
+    expect(turns).toEqual([2, ...new Array(18).fill(1)]);
   });
 
   test('is gone on with at the end of a turn alone, whatever else arrives in it', () => {
