@@ -42,16 +42,20 @@ export class BlockCache<Head> {
     return entry.head;
   }
 
-  /** Caches the block if it repeats. The caller has seen that decoding it did not move the generation. */
-  put(bytes: Uint8Array, start: number, end: number, generation: number, head: Head): void {
-    if (end - start > BLOCK_BYTES_MAX) return;
+  /** Whether a block that is not cached has come before, so that it is worth to {@link put}. */
+  isRepeated(bytes: Uint8Array, start: number, end: number): boolean {
+    if (end - start > BLOCK_BYTES_MAX) return false;
     const hash = hashOf(bytes, start, end);
     const slot = slotOf(hash);
-    if (this.#seen[slot] !== hash) {
-      this.#seen[slot] = hash;
-      return;
-    }
-    this.#entries[slot] = new Entry(Uint8Array.from(bytes.subarray(start, end)), generation, head);
+    if (this.#seen[slot] === hash) return true;
+    this.#seen[slot] = hash;
+    return false;
+  }
+
+  /** Caches a block. The caller has seen that decoding it did not move the generation. */
+  put(bytes: Uint8Array, start: number, end: number, generation: number, head: Head): void {
+    const entry = new Entry(Uint8Array.from(bytes.subarray(start, end)), generation, head);
+    this.#entries[slotOf(hashOf(bytes, start, end))] = entry;
   }
 }
 

@@ -103,8 +103,8 @@ export abstract class ConnectionOutput implements Flushable {
   protected abstract onStreamClosed(stream: Http2Stream): void;
 
   /**
-   * Schedules a flush at the end of this turn. What is answered within the input waits for it too: writes that
-   * follow each other wake a client's thread once, those between the inputs of connections each time.
+   * Schedules a flush at the end of this turn. What is answered within the input waits for it too:
+   * writes that follow each other wake a client's thread once, those between inputs each time.
    */
   flushSoon(): void {
     if (this.#flushWaiting) return;

@@ -79,7 +79,9 @@ export abstract class Connection<Head = unknown>
   ) {
     super(transport, limits, context, role);
     this.peerSettings = new PeerSettings(this.encoder, role.peerIsClient);
-    this.#blocks = new HeaderBlocks<Head>(limits, (fields) => this.parseHead(fields));
+    this.#blocks = new HeaderBlocks<Head>(limits, {
+      parse: (fields, last) => this.parseHead(fields, last),
+    });
     this.#receiveWindow = Math.max(limits.connectionWindowBytes, DEFAULT_WINDOW);
     this.#tickMs = context.clock.monotonicMs();
     this.inputWork = limits.inputWorkPerTurn;
@@ -120,8 +122,8 @@ export abstract class Connection<Head = unknown>
   /** The bound over all connections is exceeded: frees bytes of other connections. Whether it could. */
   protected abstract makeHeldRoom(): boolean;
 
-  /** Interprets a header list; the result may be shared by many streams. */
-  protected abstract parseHead(fields: readonly HeaderField[]): Head;
+  /** Interprets a header list; the result may be shared by many streams. See {@link HeaderBlocks}. */
+  protected abstract parseHead(fields: readonly HeaderField[], last: Head | undefined): Head;
   /** HEADERS on a stream that does not exist yet. `head` undefined: its list was too large. */
   protected abstract openStream(id: number, head: Head | undefined, endStream: boolean): void;
   /** HEADERS on an open stream. */

@@ -7,8 +7,14 @@ import type { ConnectionLimits } from '../limits.ts';
 import { BlockCache } from './block-cache.ts';
 import { ConnectionError, DEFAULT_HEADER_TABLE_BYTES, HTTP2_ERROR } from './protocol.ts';
 
-/** What a header list means to the owner of the connection; `fields` is reused by the next list. */
-type ParseHead<Head> = (fields: readonly HeaderField[]) => Head;
+/** The owner of the connection. */
+interface HeadParser<Head> {
+  /**
+   * What a header list means; `fields` is reused by the next list. `last` is that of an earlier block, which
+   * nothing else will be given: it may be changed and returned.
+   */
+  parse(fields: readonly HeaderField[], last: Head | undefined): Head;
+}
 
 export class HeaderBlocks<Head> {
   /** The stream whose block is incomplete; 0 if none is. */
@@ -16,15 +22,17 @@ export class HeaderBlocks<Head> {
   /** Whether its HEADERS frame had END_STREAM. */
   endStream = false;
   readonly #limits: ConnectionLimits;
-  readonly #parse: ParseHead<Head>;
+  readonly #parser: HeadParser<Head>;
   readonly #decoder: HpackDecoder;
   readonly #cache = new BlockCache<Head>();
+  /** That of the last block that is not in the cache. */
+  #last: Head | undefined = undefined;
   #bytes: Uint8Array = EMPTY_BYTES;
   #length = 0;
 
-  constructor(limits: ConnectionLimits, parse: ParseHead<Head>) {
+  constructor(limits: ConnectionLimits, parser: HeadParser<Head>) {
     this.#limits = limits;
-    this.#parse = parse;
+    this.#parser = parser;
     this.#decoder = new HpackDecoder(DEFAULT_HEADER_TABLE_BYTES, limits.headerListBytesMax);
   }
 
@@ -64,9 +72,13 @@ export class HeaderBlocks<Head> {
       throw new ConnectionError(HTTP2_ERROR.COMPRESSION_ERROR, error.message);
     }
     if (decoder.tooLarge) return undefined;
-    const head = this.#parse(decoder.fields);
-    if (decoder.generation === generation) this.#cache.put(bytes, start, end, generation, head);
-    return head;
+    if (decoder.generation === generation && this.#cache.isRepeated(bytes, start, end)) {
+      const head = this.#parser.parse(decoder.fields, undefined);
+      this.#cache.put(bytes, start, end, generation, head);
+      return head;
+    }
+    this.#last = this.#parser.parse(decoder.fields, this.#last);
+    return this.#last;
   }
 
   #append(bytes: Uint8Array, start: number, end: number): void {

@@ -33,7 +33,7 @@ export class RequestHead {
   path = '';
   /** Undefined if neither `:authority` nor `host` came. */
   authority: string | undefined = undefined;
-  /** From `grpc-timeout`; Infinity without one. */
+  /** From `grpc-timeout`; Infinity without one. Valid while a call begins: see {@link takeTimeout}. */
   timeoutMs: number = Number.POSITIVE_INFINITY;
   /** From `grpc-encoding`; empty for identity. */
   encoding = '';
@@ -54,6 +54,33 @@ export class RequestHead {
   #metadata: Metadata | undefined = undefined;
   /** Cache of the owner for the route of `path`. */
   route: unknown = undefined;
+
+  /**
+   * Becomes the head of another list too, if that one differs in its timeout alone, as lists of
+   * successive calls mostly do: all other fields are the same ones in the header table. Else false.
+   */
+  takeTimeout(fields: readonly HeaderField[]): boolean {
+    const own = this.fields;
+    if (this.kind !== HEAD_KINDS.GRPC || fields.length !== own.length) return false;
+    let timeout: HeaderField | undefined;
+    for (let i = 0; i < own.length; i++) {
+      const field = fields[i]!;
+      if (field.kind !== FIELD_KINDS.GRPC_TIMEOUT) {
+        if (field !== own[i]) return false;
+        continue;
+      }
+      if (own[i]!.kind !== field.kind || !field.valid || timeout !== undefined) return false;
+      timeout = field;
+    }
+    if (timeout === undefined) return true;
+    try {
+      this.timeoutMs = parseTimeout(timeout.value);
+      return true;
+    } catch (error) {
+      if (!hasCode(error, ERROR_CODES.MALFORMED)) throw error;
+      return false;
+    }
+  }
 
   get metadata(): Metadata {
     this.#metadata ??= new FieldMetadata(this.fields);

@@ -124,7 +124,11 @@ export class ServerConnection extends Connection<RequestHead> {
     return id > this.lastRemoteId || id % 2 === 0;
   }
 
-  protected override parseHead(fields: readonly HeaderField[]): RequestHead {
+  protected override parseHead(
+    fields: readonly HeaderField[],
+    last: RequestHead | undefined,
+  ): RequestHead {
+    if (last?.takeTimeout(fields) === true) return last;
     const head = parseRequestHead(fields);
     if (head.kind === HEAD_KINDS.GRPC) head.route = this.server.routes.find(head.path);
     return head;
