@@ -269,6 +269,8 @@ export interface Database {
   /** Bytes of the file; at least `size()`, since files grow in steps. */
   fileSize(): number;
   statistics(): DatabaseStatistics;
+  /** As in the statistics: synchronous reads of pages that the cache did not have. */
+  readonly cacheMisses: number;
   /** Drops the cached pages: those that are needed are read again. */
   dropCache(): void;
   /** LIMIT_EXCEEDED if too many snapshots are pinned; CLOSED after `close`. */

@@ -124,6 +124,10 @@ export class FileDatabase implements Database, WriteHost {
     };
   }
 
+  get cacheMisses(): number {
+    return this.pager.misses;
+  }
+
   dropCache(): void {
     this.pager.cache.clear();
   }
