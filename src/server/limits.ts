@@ -99,6 +99,13 @@ export const MEMORY_SNAPSHOT_ENTRIES = 100;
  */
 export const LOG_BYTES_MAX: number = 256 * 1024 * 1024;
 
+/**
+ * The same of entries that every member has on its disk, by what the leader knows: only a member that is
+ * added could ask for them, and it gets the database as well. Reached: earlier ones go. Of large values
+ * that is most of what a member alone would hold.
+ */
+export const LOG_BYTES_COMMON_MAX: number = 32 * 1024 * 1024;
+
 /** The same of a member that is idle. Reached: earlier entries go that no follower is known to lack. */
 export const LOG_BYTES_IDLE_MAX: number = 8 * 1024 * 1024;
 
@@ -260,6 +267,10 @@ export const VERSION_CHECK_INTERVAL_MS = 4000;
 /** Bytes of appends in flight to one follower, which it holds in memory while its disk is slow. */
 export const RAFT_INFLIGHT_BYTES_MAX: number = 128 * 1024 * 1024;
 
+invariant(
+  LOG_BYTES_IDLE_MAX <= LOG_BYTES_COMMON_MAX && LOG_BYTES_COMMON_MAX <= LOG_BYTES_MAX,
+  'the log of an idle member is the shortest, that of one with followers behind the longest',
+);
 invariant(
   LOG_BYTES_MAX >= 2 * RAFT_INFLIGHT_BYTES_MAX,
   'what is in flight to a follower can be sent again',

@@ -1,7 +1,7 @@
 // The bounds of raft's log, in entries and in bytes, and what they mean for members that lag.
 
 import { describe, expect, test } from 'vitest';
-import { LOG_BYTES_IDLE_MAX } from '../limits.ts';
+import { LOG_BYTES_COMMON_MAX, LOG_BYTES_IDLE_MAX } from '../limits.ts';
 import { SimCluster, type SimHost } from '../testing/sim-cluster.fixture.ts';
 
 const THREE = ['m1', 'm2', 'm3'];
@@ -83,10 +83,61 @@ describe('large entries', () => {
   });
 });
 
-describe('an idle member', () => {
-  const MIB = 1024 * 1024;
-  const unbound = { ...BOUND_IN_BYTES, logBytesMax: Number.POSITIVE_INFINITY };
+const MIB = 1024 * 1024;
+const unbound = { ...BOUND_IN_BYTES, logBytesMax: Number.POSITIVE_INFINITY };
 
+describe('entries that all members have', { timeout: 60_000 }, () => {
+  test('are few in memory, and read by a start', async () => {
+    await SimCluster.run(async (cluster) => {
+      const [host] = (await cluster.found(['m1'], unbound)) as [SimHost];
+      await putLarge(host, 40, MIB);
+      await settle(host);
+      expect(storageOf(host).payloadBytes).toBeLessThanOrEqual(LOG_BYTES_COMMON_MAX);
+      expect(storageOf(host).payloadBytes).toBeGreaterThan(LOG_BYTES_COMMON_MAX / 2);
+      expect(snapshotsSaved(host)).toBe(0);
+      const pairs = host.up.pairs();
+      host.crash('kept');
+      await host.start();
+      expect(storageOf(host).payloadBytes).toBeGreaterThan(40 * MIB);
+      expect(host.up.pairs()).toEqual(pairs);
+    });
+  });
+
+  test('are in a snapshot on disk before a start has too much to read', async () => {
+    await SimCluster.run(async (cluster) => {
+      const settings = { ...BOUND_IN_BYTES, logBytesMax: 40 * MIB };
+      const [host] = (await cluster.found(['m1'], settings)) as [SimHost];
+      await putLarge(host, 39, MIB);
+      await settle(host);
+      expect(snapshotsSaved(host)).toBe(0);
+      await putLarge(host, 45, MIB);
+      await settle(host);
+      expect(snapshotsSaved(host)).toBeGreaterThan(0);
+      host.crash('kept');
+      await host.start();
+      expect(storageOf(host).payloadBytes).toBeLessThan(60 * MIB);
+    });
+  });
+
+  test('are all, for a leader, but those that a follower lacks', async () => {
+    await SimCluster.run(async (cluster) => {
+      const { leader, behind } = await foundWithOneCutOff(cluster, unbound);
+      await putLarge(leader, 36, MIB);
+      await settle(leader);
+      expect(storageOf(leader).payloadBytes).toBeGreaterThan(36 * MIB);
+      await rejoin(cluster, leader, behind);
+      expect(behind.logged('applied snapshot')).toBe(false);
+      await leader.up.put('next', 'v');
+      await settle(leader);
+      expect(storageOf(leader).payloadBytes).toBeLessThanOrEqual(LOG_BYTES_COMMON_MAX);
+      // It may lead one day, and does not know what others lack.
+      await settle(behind);
+      expect(storageOf(behind).payloadBytes).toBeGreaterThan(36 * MIB);
+    });
+  });
+});
+
+describe('an idle member', () => {
   test('alone keeps a small log', async () => {
     await SimCluster.run(async (cluster) => {
       const [host] = (await cluster.found(['m1'], unbound)) as [SimHost];

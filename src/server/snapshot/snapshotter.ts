@@ -15,10 +15,10 @@
 //
 //     in memory   5 is done on its own after commits of the backend, and keeps snapshotCatchupEntries entries
 //                 up to S, but no more than logBytesMax of them, and always the newest one. A follower that
-//                 lacks more gets the database
+//                 lacks more gets the database. Of entries that all members have the leader keeps
+//                 LOG_BYTES_COMMON_MAX
 //     on disk     1 to 4 are due when snapshotCount entries have been applied since the last time, and when
-//                 the bytes made 5 drop entries that are in no snapshot on disk yet: so a start has about
-//                 logBytesMax to read
+//                 more than logBytesMax would have to be read by a start
 //
 // A member that is idle keeps LOG_BYTES_IDLE_MAX in memory, and what a follower lacks that the leader knows.
 //
@@ -34,7 +34,7 @@ import type { Backend, DurableIndex } from '../../store/index.ts';
 
 import { type SnapTimer, type Wal, writeSnapFile } from '../../wal/index.ts';
 import type { ServerConfig } from '../config/index.ts';
-import { LOG_BYTES_IDLE_MAX, MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
+import { LOG_BYTES_COMMON_MAX, LOG_BYTES_IDLE_MAX, MEMORY_SNAPSHOT_ENTRIES } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ServerMetrics } from '../telemetry/metrics-table.ts';
 
@@ -70,6 +70,8 @@ export class Snapshotter {
   #diskIndex: LogIndex;
   /** Newest snapshot that raft's storage knows. */
   #memoryIndex: LogIndex;
+  /** Bytes of entries that raft's storage has dropped since the newest snapshot on disk. */
+  #droppedBytes = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
   readonly #timer: SnapTimer;
@@ -117,7 +119,7 @@ export class Snapshotter {
     const { storage, config } = this.#parts;
     const isDue =
       durable.index - this.#memoryIndex > MEMORY_SNAPSHOT_ENTRIES ||
-      storage.payloadBytes > config.logBytesMax;
+      storage.payloadBytes > Math.min(config.logBytesMax, LOG_BYTES_COMMON_MAX);
     if (isDue) this.#compactLog(durable);
   }
 
@@ -127,7 +129,7 @@ export class Snapshotter {
     if (storage.payloadBytes <= LOG_BYTES_IDLE_MAX || this.#stopped) return;
     try {
       const durable = await store.machine.backend.commit();
-      if (!this.#stopped) this.#compactLog(durable, LOG_BYTES_IDLE_MAX);
+      if (!this.#stopped) this.#compactLog(durable, true);
     } catch (error) {
       if (!hasCode(error, ERROR_CODES.CLOSED)) life.fail(error);
     }
@@ -141,6 +143,7 @@ export class Snapshotter {
     await writeSnapFile(env.disk, directory.snap, snapshot, this.#timer);
     this.#diskIndex = Math.max(this.#diskIndex, index);
     this.#memoryIndex = Math.max(this.#memoryIndex, index);
+    this.#droppedBytes = 0;
     if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeWALSaveSnaphot');
     await wal.saveSnapshot({ index, term, confState });
     if (failpoints.active !== undefined) await failpoints.active.hold('raftAfterSaveSnap');
@@ -169,16 +172,17 @@ export class Snapshotter {
     if (failpoints.active !== undefined) await failpoints.active.hold('raftBeforeWALSaveSnaphot');
     await wal.saveSnapshot({ index, term, confState });
     this.#diskIndex = Math.max(this.#diskIndex, index);
+    this.#droppedBytes = 0;
     await wal.releaseTo(index);
     this.#compactLog(durable);
     log.info('saved snapshot to disk', { 'snapshot-index': index });
   }
 
-  /** Up to where all members have the log, as far as this one knows: only a leader knows anything. */
-  get #followersHave(): LogIndex {
-    let index = Number.MAX_SAFE_INTEGER;
+  /** Up to where all members have the log on disk; undefined for one that does not lead. */
+  get #allHave(): LogIndex | undefined {
+    let index: LogIndex | undefined;
     for (const { match } of this.#parts.node.status().progress.values()) {
-      index = Math.min(index, match);
+      index = Math.min(index ?? match, match);
     }
     return index;
   }
@@ -190,8 +194,8 @@ export class Snapshotter {
     return index <= node.basicStatus().commit;
   }
 
-  /** With `idleBytesMax`, keeps no more than this unless a follower is known to lack it. */
-  #compactLog(durable: DurableIndex, idleBytesMax?: number): void {
+  /** An idle member keeps less; what a follower is known to lack is kept in any case. */
+  #compactLog(durable: DurableIndex, isIdle = false): void {
     const { storage, config, transfer } = this.#parts;
     if (durable.membership === undefined || durable.index < this.#memoryIndex) return;
     if (!this.#isCovered(durable)) return;
@@ -201,15 +205,19 @@ export class Snapshotter {
     }
     if (transfer.holdsLog || durable.index < storage.firstIndex()) return;
     const byCount = durable.index - config.snapshotCatchupEntries;
-    let byBytes = storage.compactIndexFor(durable.index, config.logBytesMax);
-    if (idleBytesMax !== undefined) {
-      const byIdle = storage.compactIndexFor(durable.index, idleBytesMax);
-      byBytes = Math.max(byBytes, Math.min(byIdle, this.#followersHave));
-    }
+    const commonBytesMax = isIdle ? LOG_BYTES_IDLE_MAX : LOG_BYTES_COMMON_MAX;
+    const allHave = this.#allHave ?? (isIdle ? durable.index : 0);
+    const byBytes = Math.max(
+      storage.compactIndexFor(durable.index, config.logBytesMax),
+      Math.min(storage.compactIndexFor(durable.index, commonBytesMax), allHave),
+    );
     const compactIndex = Math.max(byCount, byBytes);
     invariant(compactIndex < durable.index, 'the newest applied entry stays');
+    const bytesBefore = storage.payloadBytes;
     if (compactIndex >= storage.firstIndex()) storage.compact(compactIndex);
-    if (byBytes > byCount && byBytes > this.#diskIndex) this.trigger();
+    this.#droppedBytes += bytesBefore - storage.payloadBytes;
+    if (byBytes <= byCount || byBytes <= this.#diskIndex) return;
+    if (isIdle || this.#droppedBytes + storage.payloadBytes > config.logBytesMax) this.trigger();
   }
 }
 
