@@ -44,6 +44,7 @@ type StreamAnswers =
   | 'sendsNews'
   | 'write'
   | 'writeRun'
+  | 'writeParts'
   | 'hasRoom'
   | 'end'
   | 'endUnreadable'

@@ -1,6 +1,12 @@
 // A stream inside this process: both ends, the handler's call and the client's stream.
 
-import { type Encoder, STATUS, type StatusCode, type StreamHandler } from '../grpc/index.ts';
+import {
+  BYTES_ENCODER,
+  type Encoder,
+  STATUS,
+  type StatusCode,
+  type StreamHandler,
+} from '../grpc/index.ts';
 import type { Call, StreamCall } from './call.ts';
 import {
   type CallMeter,
@@ -112,6 +118,10 @@ export class LocalStreamCall extends LocalCall implements StreamCall {
     }
     this.giveUp(STATUS.RESOURCE_EXHAUSTED, 'the client of a stream takes too little of it');
     return true;
+  }
+
+  writeParts(head: Uint8Array, body: Uint8Array): boolean {
+    return this.write(BYTES_ENCODER, Buffer.concat([head, body]));
   }
 
   /** None: each message belongs to the listener. */

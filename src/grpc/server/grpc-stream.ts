@@ -249,6 +249,11 @@ export abstract class GrpcStream extends Http2Stream {
 
   // Sending
 
+  /** Whether a message of so many bytes would be sent without being queued. */
+  protected fitsAtOnce(size: number): boolean {
+    return this.connection.sender.mayWrite(this, MESSAGE_PREFIX_BYTES + size);
+  }
+
   /** Sends one message: at once if it fits a frame and the windows, else through the queue. */
   protected sendMessage<T>(encoder: Encoder<T>, message: T, size: number): void {
     const { sender, output } = this.connection;
@@ -265,6 +270,18 @@ export abstract class GrpcStream extends Http2Stream {
     const bytes = outputBuffers.take(total).subarray(0, total);
     writeMessage(encoder, message, size, bytes, 0);
     this.connection.sendData(this, bytes);
+  }
+
+  /**
+   * Sends one message, `head` and then `body`, whose bytes never change any more: where they have to be
+   * queued, the queues of all streams that send them refer to the same.
+   */
+  protected sendShared(head: Uint8Array, body: Uint8Array): void {
+    const first = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES + head.length);
+    first[0] = 0;
+    first.set(head, writeUint32(first, 1, head.length + body.length));
+    this.connection.sendData(this, first);
+    this.connection.sendData(this, body);
   }
 
   /**

@@ -174,9 +174,18 @@ export class ServerStreamCall extends ServerCall implements StreamCall {
   }
 
   writeParts(head: Uint8Array, body: Uint8Array): boolean {
-    parts.head = head;
-    parts.body = body;
-    return this.write(PARTS_ENCODER, parts);
+    if (this.ended) return true;
+    const size = head.length + body.length;
+    if (this.compresses || this.fitsAtOnce(size)) {
+      parts.head = head;
+      parts.body = body;
+      return this.write(PARTS_ENCODER, parts);
+    }
+    if (this.sendsNews) this.connection.flushNews();
+    this.sendHead();
+    this.countSent(size);
+    this.sendShared(head, body);
+    return !this.connection.sender.full(this);
   }
 
   end(status: StatusCode = STATUS.OK, message = ''): void {

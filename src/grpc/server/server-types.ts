@@ -135,8 +135,8 @@ export interface StreamCall extends Call {
   /** As `write`, of a message that is bytes already; copied before return. */
   writeBytes(message: Uint8Array): boolean;
   /**
-   * As `write`, of the message `head` followed by `body`; copied before return. Lets many streams
-   * share a body that was encoded once.
+   * As `write`, of the message `head` followed by `body`, whose bytes never change any more and may be
+   * referred to: many streams share a body that was encoded once. Neither is empty.
    */
   writeParts(head: Uint8Array, body: Uint8Array): boolean;
   /**

@@ -1,4 +1,5 @@
-// Runs of messages that differ in one field: on the wire they are what single messages are.
+// Runs of messages that differ in one field, and messages that share a body: on the wire they are what
+// single messages are.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -55,8 +56,8 @@ function send(call: StreamCall, run: Run, asOne: boolean): number {
   return sent;
 }
 
-/** What a peer with such windows gets, and how many messages went in runs. */
-function play(scene: Scene, asOne: boolean, ...changes: [string, string][]) {
+/** A call of a peer with such windows. */
+function openCall(scene: Omit<Scene, 'runs'>, ...changes: [string, string][]) {
   let call!: StreamCall;
   const peer: RawServer = rawServer((server) =>
     server.stream('/test.Echo/Unary', (opened) => {
@@ -70,6 +71,12 @@ function play(scene: Scene, asOne: boolean, ...changes: [string, string][]) {
     peer.stream.blocked = true;
     peer.stream.highWater = scene.socketBytes;
   }
+  return { call, peer };
+}
+
+/** What a peer with such windows gets, and how many messages went in runs. */
+function play(scene: Scene, asOne: boolean, ...changes: [string, string][]) {
+  const { call, peer } = openCall(scene, ...changes);
   let inRuns = 0;
   for (const run of scene.runs) inRuns += send(call, run, asOne);
   peer.time.settle();
@@ -96,6 +103,8 @@ const RUN = fc
     ...{ size, width, count: Math.min(count, 256 ** width, Math.ceil(3e5 / size)) },
     fieldAt: place % (size - width + 1),
   }));
+
+const GZIP: [string, string] = ['grpc-encoding', 'gzip'];
 
 const payloads = (frames: readonly { payload: Uint8Array }[]) =>
   Buffer.from(join(...frames.map(({ payload }) => payload)));
@@ -167,7 +176,60 @@ describe('a run of messages', () => {
     const large = { ...small, size: 16_380, count: 3 };
     expect(play({ ...wide, runs: [large] }, true).inRuns).toBe(0);
     const runs = { ...wide, runs: [small] };
-    expect(play(runs, true, ['grpc-encoding', 'gzip']).inRuns).toBe(0);
+    expect(play(runs, true, GZIP).inRuns).toBe(0);
+  });
+});
+
+describe('messages in parts', () => {
+  const scene = fc.record({
+    sizes: fc.array(fc.integer({ min: 1, max: 60_000 }), { minLength: 1, maxLength: 6 }),
+    head: fc.integer({ min: 1, max: 100 }),
+    streamWindow: fc.oneof(fc.integer({ min: 0, max: 100_000 }), fc.constant(1 << 28)),
+    connectionWindow: fc.oneof(fc.integer({ min: 1, max: 100_000 }), fc.constant(1 << 28)),
+    socketBytes: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 300_000 })),
+    gzip: fc.boolean(),
+  });
+
+  test('are those in one piece, whatever windows and socket', () => {
+    fc.assert(
+      fc.property(scene, ({ sizes, head, gzip, ...one }) => {
+        const [parts, whole] = [true, false].map((inParts) => {
+          const { call, peer } = openCall(one, ...(gzip ? [GZIP] : []));
+          for (const size of sizes) {
+            const bytes = Uint8Array.from({ length: head + size }, (_, i) => i % 251);
+            if (inParts) call.writeParts(bytes.subarray(0, head), bytes.subarray(head));
+            else call.writeBytes(bytes);
+          }
+          peer.time.settle();
+          peer.stream.unblock();
+          peer.send(windowUpdate(1, 1 << 28), windowUpdate(0, 1 << 28));
+          for (let i = 0; i < 20; i++) peer.time.settle();
+          const frames = peer.frames().filter(({ type }) => type === FRAME.DATA);
+          return { bytes: payloads(frames), sent: call.method.bytesSent, left: call.bufferedBytes };
+        });
+        expect(parts!.bytes.equals(whole!.bytes)).toBe(true);
+        expect([parts!.sent, parts!.left]).toEqual([whole!.sent, 0]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('that are large share their body with others', () => {
+    const { call, peer } = openCall({
+      streamWindow: 1 << 28,
+      connectionWindow: 1 << 28,
+      socketBytes: 0,
+    });
+    const body = new Uint8Array(50_000).fill(7);
+    const buffers: ArrayBufferLike[] = [];
+    peer.stream.writeAll = (pieces) => {
+      buffers.push(...pieces.filter(({ length }) => length > 8192).map(({ buffer }) => buffer));
+      return true;
+    };
+    for (let i = 0; i < 3; i++) call.writeParts(Uint8Array.of(i), body);
+    peer.time.settle();
+    expect(buffers.length).toBeGreaterThanOrEqual(9);
+    expect(new Set(buffers)).toEqual(new Set([body.buffer]));
   });
 });
 

@@ -291,6 +291,12 @@ export class EventBatch {
     return this.#events.size - this.first;
   }
 
+  /** All its events, tags and lengths included; the bytes never change any more. */
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#events.bytes.subarray(this.#events.startOf(this.first));
+    return this.#bytes;
+  }
+
   /** Bytes of all its events, or of some, tags and lengths included. */
   byteCount(from = 0, to = this.size): number {
     const { first } = this;
@@ -300,9 +306,8 @@ export class EventBatch {
   /** Writes all events, or some, at `offset`; the caller made room. Returns the offset after. */
   write(target: Uint8Array, offset: number, from = 0, to = this.size): number {
     if (from === 0 && to === this.size) {
-      this.#bytes ??= this.#events.bytes.subarray(this.#events.startOf(this.first));
-      target.set(this.#bytes, offset);
-      return offset + this.#bytes.length;
+      target.set(this.bytes, offset);
+      return offset + this.bytes.length;
     }
     const start = this.#events.startOf(this.first + from);
     const end = this.#events.startOf(this.first + to);

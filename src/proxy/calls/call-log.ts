@@ -235,6 +235,10 @@ class LoggedStreamCall extends LoggedCall<StreamCall> implements StreamCall {
     return this.inner.write(BYTES_ENCODER, bytes);
   }
 
+  writeParts(head: Uint8Array, body: Uint8Array): boolean {
+    return this.write(BYTES_ENCODER, Buffer.concat([head, body]));
+  }
+
   /** None: each message is a line. */
   writeRun(): number {
     return 0;

@@ -28,6 +28,8 @@ class Opened {
   readonly written: Uint8Array[] = [];
   /** Messages that went in runs. */
   inRuns = 0;
+  /** Messages that went in parts. */
+  inParts = 0;
   /** Messages that are taken before the stream is full. */
   room = Number.POSITIVE_INFINITY;
 
@@ -53,6 +55,11 @@ class Opened {
         this.room -= sent;
         this.inRuns += sent;
         return sent;
+      },
+      writeParts: (head: Uint8Array, body: Uint8Array) => {
+        this.written.push(Buffer.concat([head, body]));
+        this.inParts++;
+        return --this.room > 0;
       },
       pause: () => {},
       resume: () => {},
@@ -107,15 +114,19 @@ test.each([Number.POSITIVE_INFINITY, 1, 2])('ids of every length, %s of a run at
       { key: 'a2', value: 'y'.repeat(300) },
       { key: 'c', value: '' },
     ]);
+    await sim.put('a3', 'z'.repeat(5000));
     const sent = plain.take();
-    expect(inRuns.take()).toEqual(sent);
+    expect(inRuns.take().map((bytes) => Buffer.from(bytes))).toEqual(
+      sent.map((bytes) => Buffer.from(bytes)),
+    );
     const responses = sent.map((bytes) => WatchResponseCodec.decode(bytes));
-    expect(responses).toHaveLength(2 * ids.size);
+    expect(responses).toHaveLength(3 * ids.size);
+    expect(plain.inParts).toBe(ids.size);
     expect(new Set(responses.map(({ watchId }) => watchId)).size).toBe(ids.size);
     expect(plain.inRuns).toBe(0);
     expect(inRuns.inRuns).toBeGreaterThan(runMax === 1 ? 10 : 20);
     const { mvcc } = sim.member.parts.metrics;
-    expect(mvcc.events.value).toBe(3 * 2 * ids.size);
+    expect(mvcc.events.value).toBe(4 * 2 * ids.size);
   }),
 );
 

@@ -53,6 +53,9 @@ const NO_WATCHER_FIELD = watchIdField(-1n);
 const REASON_EMPTY_RANGE = 'mvcc: watcher range is empty';
 const REASON_DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
 
+/** Events of fewer bytes are copied into each response. */
+const SHARED_BYTES_MIN = 4096;
+
 const SMALLEST_KEY = new Uint8Array(1);
 /** Refusals of which etcd says what they are; any other one is "permission denied" to it. */
 const TOLD_REFUSALS: ReadonlySet<EtcdErrorName> = new Set([
@@ -321,10 +324,19 @@ class WatchCall implements StreamHandler, WatchSink {
     this.#count(1, batch.size);
     if (made.fragment && batch.byteCount() >= this.#fragmentBytesMax && batch.size > 1) {
       this.#sendFragments(made, batch);
-    } else {
-      this.#send(this.#response.resetBatch(made.idField, batch));
-    }
+    } else if (batch.byteCount() >= SHARED_BYTES_MIN) this.#sendShared(made, batch);
+    else this.#send(this.#response.resetBatch(made.idField, batch));
     if (this.#full) this.#notePending(batch.size);
+  }
+
+  /** Large events are not copied into the queue of each stream. */
+  #sendShared(made: Watch, batch: EventBatch): void {
+    failpoints.active?.hit('beforeSendWatchResponse');
+    const response = this.#response.reset(batch.revision, made.idField);
+    const head = new Uint8Array(this.#encoder.size(response));
+    this.#encoder.write(response, head, 0);
+    if (this.#ended || this.#call.writeParts(head, batch.bytes) || this.#full) return;
+    this.#fill();
   }
 
   /** Counts so many responses of so many events each. */
