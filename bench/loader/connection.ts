@@ -32,6 +32,7 @@ class Call {
   status = -1;
   text = '';
   bytes = 0;
+  unacknowledged = 0;
   /** Of the message being received, if the slot wants messages. */
   parts: Buffer[] = [];
   partBytes = 0;
@@ -223,7 +224,7 @@ export class LoadConnection {
   #writePreface(): void {
     this.#outEnd += this.#out.write(PREFACE, 0, 'latin1');
     this.#frame(12, FRAME.SETTINGS, 0, 0);
-    // No push; a window per stream that nothing exhausts.
+    // No push; a window per stream that only an answer of gigabytes exhausts.
     for (const [id, value] of [
       [2, 0],
       [SETTING_WINDOW, WINDOW],
@@ -236,9 +237,9 @@ export class LoadConnection {
     this.flush();
   }
 
-  #writeWindow(increment: number): void {
+  #writeWindow(increment: number, stream = 0): void {
     this.#room(13);
-    this.#frame(4, FRAME.WINDOW, 0, 0);
+    this.#frame(4, FRAME.WINDOW, 0, stream);
     this.#out.writeUInt32BE(increment, this.#outEnd);
     this.#outEnd += 4;
   }
@@ -348,6 +349,11 @@ export class LoadConnection {
     const call = this.#calls.get(this.#stream);
     if (call === undefined) return;
     call.bytes += length;
+    call.unacknowledged += length;
+    if (call.unacknowledged > WINDOW / 4) {
+      this.#writeWindow(call.unacknowledged, this.#stream);
+      call.unacknowledged = 0;
+    }
     if (call.slot.wantsMessages) this.#collect(call, chunk, start, end);
   }
 
