@@ -9,13 +9,14 @@ import { invariant, verify } from './invariant.ts';
 const POOLED_BYTES_MIN = 4 * 1024;
 /** Larger buffers are left to the collector. */
 const POOLED_BYTES_MAX = 1024 * 1024;
-/** Of all buffers that wait to be used again. */
+/** Of all buffers that wait to be used again, unless a pool is told otherwise. */
 const FREE_BYTES_MAX = 4 * 1024 * 1024;
 /** Written over what is given back, where tests look for those who read it too late. */
 const POISON = 0xdb;
 
 export class BufferPool {
   readonly #allocate: (bytes: number) => Uint8Array;
+  readonly #freeBytesMax: number;
   /** Free buffers by the logarithm of their size, a power of two. */
   readonly #free: Uint8Array[][] = Array.from({ length: 32 }, () => []);
   #freeBytes = 0;
@@ -23,8 +24,9 @@ export class BufferPool {
   readonly #wholes = new WeakMap<ArrayBufferLike, Uint8Array>();
 
   /** `allocate` makes buffers, not zeroed; those from 4 KiB on with memory of their own. */
-  constructor(allocate: (bytes: number) => Uint8Array) {
+  constructor(allocate: (bytes: number) => Uint8Array, freeBytesMax = FREE_BYTES_MAX) {
     this.#allocate = allocate;
+    this.#freeBytesMax = freeBytesMax;
   }
 
   /** At least so many bytes, of any content; at most twice as many. */
@@ -43,7 +45,7 @@ export class BufferPool {
     const { length } = buffer;
     if (length < POOLED_BYTES_MIN || length > POOLED_BYTES_MAX) return;
     if (verify.all) buffer.fill(POISON);
-    if (this.#freeBytes + length > FREE_BYTES_MAX) return;
+    if (this.#freeBytes + length > this.#freeBytesMax) return;
     const order = 31 - Math.clz32(length);
     invariant(length === 2 ** order, 'a pooled buffer is a power of two in size');
     this.#free[order]!.push(buffer);

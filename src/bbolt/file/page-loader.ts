@@ -16,8 +16,8 @@ export function batchPagesMax(pager: Pager): number {
  * The pages with these ids, in that order, each validated, with their overflow pages. Their bytes are
  * views of a few large buffers, which live as long as any page of theirs does. The caller pins the
  * commit that the pages belong to, and passes `batchPagesMax` ids at most. Only the first pages come if
- * together they have `bytesMax` bytes. `allocate` makes these buffers, of exactly so many bytes; a page with
- * overflow pages has one of its own.
+ * together they have `bytesMax` bytes. `allocate` makes these buffers, of exactly so many bytes, and one of
+ * its own for each page with overflow pages.
  */
 export async function loadPages(
   pager: Pager,
@@ -52,7 +52,8 @@ export async function loadPages(
       buffer = buffers.find((candidate) => holds(pager, candidate, id));
     }
     invariant(buffer !== undefined, 'a wanted page is in one of the reads');
-    const page = await pageAt(pager, id, buffer.bytes, (id - buffer.start) * pager.pageSize);
+    const at = (id - buffer.start) * pager.pageSize;
+    const page = await pageAt(pager, id, buffer.bytes, at, allocate);
     pages.push(page);
     size += page.bytes.length;
   }
@@ -67,13 +68,19 @@ function holds(pager: Pager, buffer: { start: number; bytes: Uint8Array }, id: n
   return id >= buffer.start && id < buffer.start + buffer.bytes.length / pager.pageSize;
 }
 
-async function pageAt(pager: Pager, id: number, bytes: Uint8Array, at: number): Promise<Page> {
+async function pageAt(
+  pager: Pager,
+  id: number,
+  bytes: Uint8Array,
+  at: number,
+  allocate: (bytes: number) => Uint8Array,
+): Promise<Page> {
   const head = bytes.subarray(at, at + pager.pageSize);
   invariant(head.length === pager.pageSize, 'a read holds whole pages');
   const extent = pager.extent(head, id);
   if (extent === 1) return pager.accept(head, id);
   const size = extent * pager.pageSize;
-  const whole = allocatePageBytes(size);
+  const whole = allocate(size);
   const known = bytes.subarray(at, at + size);
   invariant(known.length >= pager.pageSize, 'of a long page its first one is read');
   whole.set(known);

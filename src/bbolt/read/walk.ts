@@ -45,7 +45,7 @@ export class TreeWalk {
   /** Children that the next batch asks for: fewer where pages are large. */
   #batchPages: number;
   #visited = 0;
-  readonly #memory = new BufferPool(allocatePageBytes);
+  readonly #memory = new BufferPool(allocatePageBytes, 2 * WALK_BATCH_BYTES_MAX);
   /** The last key that was visited, if there was one. */
   #lastKeyBytes: Uint8Array = EMPTY_BYTES;
   #lastKeyOffset = 0;
