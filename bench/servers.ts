@@ -55,7 +55,7 @@ export class MeasuredServer {
 
   /**
    * `observed: false`: {@link observe} is not called. Then a process of Node.js starts as any other: what
-   * observes it takes a tenth of a start.
+   * observes it takes 5 ms of a start.
    */
   static async start(
     program: Program,
