@@ -2,13 +2,20 @@
 // with the digest of the file (RFC 9530), which real etcd ignores.
 
 import { createHash } from 'node:crypto';
-import { ERROR_CODES, TetcdError } from '../base/index.ts';
+import { EMPTY_BYTES, ERROR_CODES, TetcdError } from '../base/index.ts';
 import type { Timer } from '../env/index.ts';
 import type { raftpb } from '../protocol/index.ts';
 import { hostOfUrl } from './address.ts';
 import { MessageStreamEncoder } from './codec/message-stream.ts';
 import { failureText, type PeerContext } from './context.ts';
-import { type ClientConnection, chunkOf, lastChunkWith, requestHeadBytes } from './http1/index.ts';
+import {
+  CHUNK_HEAD_BYTES,
+  CHUNK_OVERHEAD,
+  type ClientConnection,
+  frameChunk,
+  lastChunkWith,
+  requestHeadBytes,
+} from './http1/index.ts';
 import { REFUSAL_BYTES_MAX, SNAPSHOT_ANSWER_MS_MAX, SNAPSHOT_STALL_MS_MAX } from './limits.ts';
 import type { PeerStatus } from './peer-status.ts';
 import { refusalOfPost } from './post-answer.ts';
@@ -116,6 +123,8 @@ export class SnapshotSender {
 class Transfer {
   readonly #context: PeerContext;
   readonly #connection: ClientConnection;
+  /** Holds the chunk that was written last. */
+  #framed: Uint8Array = EMPTY_BYTES;
   #answer: PeerResponse | undefined;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
@@ -207,13 +216,23 @@ class Transfer {
     if (this.#error !== undefined) throw this.#error;
     if (this.#answer !== undefined) return false;
     const { stream } = this.#connection;
-    if (stream.write(chunkOf(data))) return true;
+    if (stream.write(this.#chunkOf(data))) return true;
     await this.#wait(
       () => this.#answer !== undefined || stream.bufferedBytes === 0,
       SNAPSHOT_STALL_MS_MAX,
       'the receiver of a snapshot takes nothing',
     );
     return this.#answer === undefined;
+  }
+
+  /** In the memory of the chunk before, where the stream has let go of that. */
+  #chunkOf(data: Uint8Array): Uint8Array {
+    const size = data.length + CHUNK_OVERHEAD;
+    const isFree = this.#connection.stream.hasReleased === true && size <= this.#framed.length;
+    if (!isFree) this.#framed = new Uint8Array(size);
+    this.#framed.set(data, CHUNK_HEAD_BYTES);
+    const from = frameChunk(this.#framed, 0, CHUNK_HEAD_BYTES + data.length);
+    return this.#framed.subarray(from, size);
   }
 
   async #wait(holds: () => boolean, limitMs: number, text: string): Promise<void> {

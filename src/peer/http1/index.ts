@@ -9,7 +9,6 @@ export {
   type Answer,
   CHUNK_HEAD_BYTES,
   CHUNK_OVERHEAD,
-  chunkOf,
   emptyAnswer,
   frameChunk,
   lastChunkWith,

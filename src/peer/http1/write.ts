@@ -133,16 +133,6 @@ export function requestHeadBytes(start: RequestStart): Uint8Array {
   return bytesFromLatin1(`${head}\r\n`);
 }
 
-/** One chunk with its frame, in a fresh array. */
-export function chunkOf(data: Uint8Array): Uint8Array {
-  const head = `${data.length.toString(16)}\r\n`;
-  const bytes = new Uint8Array(head.length + data.length + 2);
-  const at = writeLatin1(head, bytes, 0);
-  bytes.set(data, at);
-  writeLatin1('\r\n', bytes, at + data.length);
-  return bytes;
-}
-
 /** The end of a chunked body with a trailer. */
 export function lastChunkWith(name: string, value: string): Uint8Array {
   return bytesFromLatin1(`0\r\n${name}: ${value}\r\n\r\n`);
