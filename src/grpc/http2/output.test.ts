@@ -163,3 +163,25 @@ test('what is written in a turn is one write, whatever slabs others have given b
     for (const { stream } of [...little, ...much]) expect(stream.writes).toBe(turn + 1);
   }
 });
+
+test('the little that a slab holds when it is left is written with what follows', () => {
+  const stream = new FakeStream();
+  const writes: number[][] = [];
+  stream.write = (piece) => {
+    writes.push([piece.length]);
+    return true;
+  };
+  stream.writeAll = (pieces) => {
+    writes.push(pieces.map(({ length }) => length));
+    return true;
+  };
+  const output = new Output(stream, new SlabPool());
+  const bytes = Buffer.alloc(60_000, 7);
+  for (const length of [11, 60_000, 5_000, 9_000]) {
+    output.reserve(length);
+    output.copy(bytes, 0, length);
+  }
+  output.flush();
+  // What follows 60,000 bytes does not wait for more.
+  expect(writes).toEqual([[11, 65_000], [9_000]]);
+});

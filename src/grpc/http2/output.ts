@@ -112,7 +112,9 @@ export class Output {
   /** Makes room for `count` bytes in one piece at `bytes[at]`; about `coming` are to be written. */
   reserve(count: number, coming = count): void {
     if (this.bytes.length - this.at >= count) return;
-    this.flush();
+    const pending = this.at - this.#start;
+    if (pending > 0 && pending <= PIECE_COPIED_MAX) this.#leaveSlab();
+    else this.flush();
     this.bytes = this.#pool.take(count, Math.max(coming, this.#flushedBytes));
   }
 
@@ -159,6 +161,16 @@ export class Output {
   #gather(piece: Uint8Array): void {
     this.#gathered.push(piece);
     this.#gatheredBytes += piece.length;
+  }
+
+  /** What little is in the slab goes out with what follows it: by itself it is a system call and a packet. */
+  #leaveSlab(): void {
+    const { bytes, at } = this;
+    this.#gather(Buffer.from(bytes.subarray(this.#start, at)));
+    this.#pool.give(bytes.subarray(this.#start));
+    this.bytes = EMPTY_BYTES;
+    this.at = 0;
+    this.#start = 0;
   }
 
   #writeGathered(): void {
