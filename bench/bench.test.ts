@@ -54,8 +54,8 @@ describeWith('the bench on real etcd', [real35], () => {
 });
 
 const OF_CLUSTERS = [
-  ...['put-100', 'put-spread', 'read-follower', 'failover', 'hand-over'],
-  ...['catch-up-snapshot', 'stall-hash', 'idle'],
+  ...['put-1', 'put-1-fresh', 'put-100', 'put-spread', 'read-follower', 'failover', 'hand-over'],
+  ...['catch-up-log', 'catch-up-snapshot', 'stall-hash', 'idle'],
 ];
 const clusterCases = CLUSTER_CASES.filter((one) => OF_CLUSTERS.includes(one.name));
 
