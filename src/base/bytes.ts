@@ -73,6 +73,20 @@ export function copyBytes(
   }
 }
 
+/** Copies pieces to `offset`, one behind the other; there is room for them. Returns the offset after. */
+export function copyPieces(
+  pieces: readonly Uint8Array[],
+  target: Uint8Array,
+  offset: number,
+): number {
+  let at = offset;
+  for (const piece of pieces) {
+    target.set(piece, at);
+    at += piece.length;
+  }
+  return at;
+}
+
 /** Negative, zero or positive as `a` sorts before, equals or sorts after `b`, byte by byte. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const shared = Math.min(a.length, b.length);

@@ -24,3 +24,17 @@ export function seededRandom(seed: number): Random {
   for (let i = 0; i < 15; i++) next();
   return { below: (bound) => Math.floor((next() / 0x1_0000_0000) * bound) };
 }
+
+/**
+ * Chooses one of so many occasions, in no pattern: what to keep of what passes by, say. A linear congruential
+ * generator, for hot paths; every instance gives the same sequence.
+ */
+export class Dice {
+  #state = 1;
+
+  /** True once in 2^`bits` calls, on average; 1 <= bits <= 31. */
+  isOneIn(bits: number): boolean {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) | 0;
+    return this.#state >>> (32 - bits) === 0;
+  }
+}

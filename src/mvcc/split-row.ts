@@ -7,7 +7,7 @@
 // The value is that of the log entry, which raft keeps anyway. Whoever wants the row in one piece has it
 // put together once.
 
-import { crc32c, invariant, type Revision, verify } from '../base/index.ts';
+import { copyPieces, crc32c, invariant, type Revision, verify } from '../base/index.ts';
 import { sizeOfKeyValue, writeKeyOnly, writeLease, writeValueHead } from './key-value.ts';
 
 /** An encoded `mvccpb.KeyValue`; its bytes never change. */
@@ -45,13 +45,9 @@ export class SplitRow {
 
   /** Writes the row at `offset`; the caller made room. Returns the offset after. */
   write(target: Uint8Array, offset: number): number {
-    let at = offset;
-    for (const piece of this.pieces) {
-      target.set(piece, at);
-      at += piece.length;
-    }
-    invariant(at - offset === this.length, 'a row is as long as its pieces');
-    return at;
+    const end = copyPieces(this.pieces, target, offset);
+    invariant(end - offset === this.length, 'a row is as long as its pieces');
+    return end;
   }
 }
 

@@ -6,7 +6,7 @@
 // Keys and values are (bytes, offset, length) and point into the base page or into the caller's
 // arrays, which both stay as they are until the transaction has ended.
 
-import { EMPTY_BYTES, invariant } from '../../base/index.ts';
+import { copyPieces, EMPTY_BYTES, invariant } from '../../base/index.ts';
 import { BUCKET_ELEMENT_FLAG, compareKeys, ELEMENT_SIZE } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
 
@@ -14,7 +14,7 @@ export class LeafEntry {
   readonly key: Uint8Array;
   readonly keyOffset: number;
   readonly keyLength: number;
-  /** Of no meaning while the value is in {@link pieces}. */
+  /** Unused while the value is in {@link pieces}. */
   value: Uint8Array;
   valueOffset: number;
   valueLength: number;
@@ -71,20 +71,6 @@ export class LeafEntry {
   get size(): number {
     return ELEMENT_SIZE + this.keyLength + this.valueLength;
   }
-}
-
-/** Copies the pieces to `offset`, one behind the other; returns the offset after. */
-export function copyPieces(
-  pieces: readonly Uint8Array[],
-  target: Uint8Array,
-  offset: number,
-): number {
-  let at = offset;
-  for (const piece of pieces) {
-    target.set(piece, at);
-    at += piece.length;
-  }
-  return at;
 }
 
 export class BranchEntry {

@@ -97,10 +97,9 @@ export class EditBucket implements WriteBucket {
     keyLength: number,
     pieces: readonly Uint8Array[],
   ): void {
-    let valueLength = 0;
-    for (const piece of pieces) valueLength += piece.length;
-    this.#acceptPut(keyLength, valueLength);
-    this.tree.put(LeafEntry.inPieces(key, keyOffset, keyLength, pieces));
+    const entry = LeafEntry.inPieces(key, keyOffset, keyLength, pieces);
+    this.#acceptPut(keyLength, entry.valueLength);
+    this.tree.put(entry);
   }
 
   /** Checks what is put, and counts it. */

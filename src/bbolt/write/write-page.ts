@@ -2,7 +2,7 @@
 //
 // Hot: neighbours that stand side by side in the base page are copied with one call.
 
-import { copyBytes, invariant } from '../../base/index.ts';
+import { copyBytes, copyPieces, invariant } from '../../base/index.ts';
 import {
   BUCKET_HEADER_SIZE,
   ELEMENT_SIZE,
@@ -14,7 +14,7 @@ import {
   writeU64,
 } from '../file/layout.ts';
 import type { Page } from '../file/page.ts';
-import { type BranchNode, copyPieces, type LeafEntry, type LeafNode } from './node.ts';
+import type { BranchNode, LeafEntry, LeafNode } from './node.ts';
 
 /**
  * Writes elements [from, to) as the leaf page `id` at the start of `target`, zeros behind. Returns the

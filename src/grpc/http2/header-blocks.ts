@@ -7,7 +7,7 @@ import type { ConnectionLimits } from '../limits.ts';
 import { BlockCache } from './block-cache.ts';
 import { ConnectionError, DEFAULT_HEADER_TABLE_BYTES, HTTP2_ERROR } from './protocol.ts';
 
-/** The owner of the connection. */
+/** The owner of the connection. A method may take any heads where unknown ones are asked for. */
 interface HeadParser<Head> {
   /**
    * What a header list means; `fields` is reused by the next list. `last` is that of an earlier block, which

@@ -29,9 +29,8 @@ const KEPT_SMALL_BYTES_MAX: number = 1024 * 1024;
 const KEPT_LARGE_BYTES_MAX: number = 3 * 1024 * 1024;
 /** Bytes passed on without a copy that are gathered before they are written. */
 const GATHERED_BYTES = 65_536;
-/** A piece up to this size is copied if the stream is behind, so that it does not pin a slab. */
+/** A piece up to this size is copied where it waits, for the stream or for more: it pins no slab. */
 const PIECE_COPIED_MAX = 4_096;
-
 /** Pooled buffers that wait for the stream to release them. Reached: all are left to the collector. */
 const LENT_BUFFERS_MAX = 256;
 
@@ -168,6 +167,10 @@ export class Output {
     const { bytes, at } = this;
     this.#gather(Buffer.from(bytes.subarray(this.#start, at)));
     this.#pool.give(bytes.subarray(this.#start));
+    this.#forgetSlab();
+  }
+
+  #forgetSlab(): void {
     this.bytes = EMPTY_BYTES;
     this.at = 0;
     this.#start = 0;
@@ -191,11 +194,7 @@ export class Output {
     const { bytes, at } = this;
     const start = this.#start;
     invariant(start <= at && at <= bytes.length, 'output cursors are in order');
-    if (bytes.length > 0) {
-      this.bytes = EMPTY_BYTES;
-      this.at = 0;
-      this.#start = 0;
-    }
+    if (bytes.length > 0) this.#forgetSlab();
     if (this.#gatheredBytes > 0) {
       if (at > start) this.#gather(bytes.subarray(start, at));
       this.#pool.give(bytes.subarray(at));

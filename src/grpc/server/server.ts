@@ -1,7 +1,7 @@
 // The server: its methods, its connections, and their shared state.
 
 import { ERROR_CODES, TetcdError } from '../../base/index.ts';
-import type { ByteStream, Clock, Timer } from '../../env/index.ts';
+import type { ByteStream, Timer } from '../../env/index.ts';
 import { Deadlines } from '../deadlines.ts';
 import { ByteCount } from '../http2/byte-count.ts';
 import type { ConnectionContext } from '../http2/connection-output.ts';
@@ -51,7 +51,6 @@ export class ServerCore implements Server {
   /** Whether durations are measured. */
   readonly measuresCalls: boolean;
   readonly #options: ServerOptions;
-  readonly #clock: Clock;
   readonly #connections = new Set<ServerConnection>();
   readonly #tickMs: number;
   callsBegun = 0;
@@ -66,9 +65,9 @@ export class ServerCore implements Server {
     const heldBytesTotalMax = Math.max(limits.heldBytesTotalMax, heldBytesMax);
     this.limits = { ...limits, heldBytesMax, heldBytesTotalMax };
     this.keepalive = { ...SERVER_KEEPALIVE, ...options.keepalive };
-    this.#clock = options.turnClock ?? options.clock;
+    const clock = options.turnClock ?? options.clock;
     this.context = {
-      clock: this.#clock,
+      clock,
       exactClock: options.clock,
       pool: new SlabPool(),
       scheduler: new FlushScheduler(options.timers),
@@ -76,8 +75,8 @@ export class ServerCore implements Server {
       held: new ByteCount(heldBytesTotalMax),
       turns: new InputTurns(options.timers),
     };
-    this.deadlines = new Deadlines(this.#clock, options.timers);
-    this.lateness = new Lateness(this.#clock, options.timers);
+    this.deadlines = new Deadlines(clock, options.timers);
+    this.lateness = new Lateness(clock, options.timers);
     this.mirrorsCompression = options.compression !== 'none';
     this.measuresCalls = options.onCallEnd !== undefined;
     const shortest = Math.min(
@@ -125,7 +124,7 @@ export class ServerCore implements Server {
 
   readonly #tick = (): void => {
     this.#timer = undefined;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.context.clock.monotonicMs();
     for (const connection of this.#connections) connection.tick(nowMs);
     if (this.#connections.size > 0) {
       this.#timer = this.#options.timers.after(this.#tickMs, this.#tick, TICK_SLACK * this.#tickMs);
@@ -173,7 +172,7 @@ export class ServerCore implements Server {
   }
 
   callEnded(call: ServerCall, status: StatusCode, message: string): void {
-    const durationMs = this.#clock.monotonicMs() - call.startedMs;
+    const durationMs = this.context.clock.monotonicMs() - call.startedMs;
     this.#options.onCallEnd?.(call, status, durationMs, message);
   }
 

@@ -3,21 +3,12 @@ import { seededRandom } from '../../base/index.ts';
 import { RESTORE_PATHS, RESTORE_RUN_ROWS } from '../limits.ts';
 import { IndexRestore } from './index-restore.ts';
 import { KeyIndex } from './key-index.ts';
+import type { NaiveRevision } from './naive-index.fixture.ts';
 
 const SEED = 20_261_130;
 
-interface Row {
-  readonly key: string;
-  readonly main: number;
-  readonly sub: number;
-  readonly tombstone: boolean;
-  readonly create: number;
-  readonly version: number;
-  readonly lease: number;
-}
-
 /** Puts and tombstones of keys that come and go, as rows in revision order. */
-function* rows(count: number, keys: number): Generator<Row> {
+function* rows(count: number, keys: number): Generator<NaiveRevision> {
   const random = seededRandom(SEED);
   const live = new Map<string, { create: number; version: number }>();
   for (let i = 0; i < count; i++) {
@@ -36,7 +27,7 @@ function* rows(count: number, keys: number): Generator<Row> {
   }
 }
 
-function addTo(plain: KeyIndex, restore: IndexRestore, row: Row): void {
+function addTo(plain: KeyIndex, restore: IndexRestore, row: NaiveRevision): void {
   const { key, main, sub, tombstone, create, version, lease } = row;
   plain.restoreRow(key, main, sub, tombstone, create, version, lease);
   restore.add(key, main, sub, tombstone, create, version, lease);
@@ -78,7 +69,7 @@ test.each([
 });
 
 /** Keys of ascending sequences in turns, some turns changed, with rows of other keys in between. */
-function* sequences(count: number, width: number, seed: number): Generator<Row> {
+function* sequences(count: number, width: number, seed: number): Generator<NaiveRevision> {
   const random = seededRandom(seed);
   const ends = new Array<number>(width).fill(0);
   const keys: string[] = [];

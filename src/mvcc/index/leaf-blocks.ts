@@ -10,6 +10,7 @@
 
 import {
   copyBytes,
+  Dice,
   EMPTY_BYTES,
   equalBytes,
   invariant,
@@ -45,8 +46,7 @@ export class LeafBlocks {
   /** Number of the slab being filled; its place in the ring is this number modulo the ring's length. */
   #slab = 0;
   #used = 0;
-  /** State of a linear congruential generator; see {@link isDue}. */
-  #dice = 1;
+  readonly #dice = new Dice();
   readonly #row = new ByteSlice();
 
   constructor(slabsMax = BLOCK_SLABS_MAX) {
@@ -73,8 +73,7 @@ export class LeafBlocks {
    * more than fits does not fill the ring with blocks that are not read again.
    */
   isDue(): boolean {
-    this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
-    return this.#dice >>> 29 === 0;
+    return this.#dice.isOneIn(3);
   }
 
   /** Makes the block of a leaf; false if the leaf has changes above `atRev`, or rows too large. */

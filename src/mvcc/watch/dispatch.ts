@@ -106,7 +106,7 @@ export class Dispatch {
       while (++this.#variant < VARIANTS) {
         if (range.groups[this.#variant]!.length === 0) continue;
         // A copy: a stream may be closed between two slices.
-        const watchers = range.together(this.#variant);
+        const watchers = range.byStream(this.#variant);
         const changes = this.#wanted(range.matched, this.#variant);
         if (changes.length === 0) continue;
         this.#watchers = watchers;
@@ -169,7 +169,7 @@ export class Dispatch {
     return left;
   }
 
-  /** The watchers from `from` on that share a stream and a batch end here, at `end` the latest. */
+  /** Where the watchers end that share the stream and the batch of the one at `from`; at most `end`. */
   #endOfRun(from: number, end: number, batch: EventBatch | undefined): number {
     const watchers = this.#watchers;
     const { stream } = watchers[from]!;

@@ -45,7 +45,7 @@ export class WatchRange {
   }
 
   /** A copy of a group, in which the watchers of each stream stand together. */
-  together(variant: number): Watcher[] {
+  byStream(variant: number): Watcher[] {
     const group = this.groups[variant]!;
     if ((this.#scattered & (1 << variant)) !== 0) {
       this.#scattered &= ~(1 << variant);

@@ -58,7 +58,7 @@ export class Watcher {
   state: WatcherState = WATCHER_STATE.WAITING;
   /** Place in the group of the watch set that it is in. */
   position = -1;
-  /** What the sink keeps of it; not the hub's to look at. */
+  /** Data of the sink about it, which the hub does not read. */
   ofSink: unknown = undefined;
 
   constructor(stream: WatchStream, id: bigint, options: WatchOptions, minRev: Revision) {

@@ -245,8 +245,9 @@ class KvService {
   #endsInThisTurn(run: RangeRun): boolean {
     if (run.isLongerThan(RANGE_STEPS_AT_ONCE * RANGE_FIRST_STEP_KEYS)) return false;
     const slice = new Slices(this.parts.env, RANGE_FIRST_SLICE_MS);
-    for (let i = RANGE_STEPS_AT_ONCE; i > 1 && !slice.isOver; i--)
+    for (let steps = 1; steps < RANGE_STEPS_AT_ONCE && !slice.isOver; steps++) {
       if (run.step(RANGE_FIRST_STEP_KEYS)) return true;
+    }
     return false;
   }
 

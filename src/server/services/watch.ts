@@ -469,7 +469,7 @@ class WatchCall implements StreamHandler, WatchSink {
   }
 }
 
-/** The watchers from `from` on whose id fields have one length end here. */
+/** Where the watchers end whose id fields are as long as that of the one at `from`; at most `to`. */
 function endOfRun(watchers: readonly Watcher[], from: number, to: number): number {
   const { length } = watchOf(watchers[from]!).idField;
   let end = from + 1;

@@ -1,6 +1,6 @@
 // The rows of the key bucket, in the interface by which `mvcc` reads and appends them.
 
-import { ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
+import { Dice, ERROR_CODES, type Revision, TetcdError } from '../../base/index.ts';
 import {
   type ByteSlice,
   type RowWriter,
@@ -33,8 +33,7 @@ export class KvRows implements RowWriter {
   /** For rows that the cache does not take. */
   readonly #arena = new ByteArena();
   readonly #cache = new RowCache(ROW_CACHE_BYTES);
-  /** State of a linear congruential generator; see {@link readRow}. */
-  #dice = 1;
+  readonly #dice = new Dice();
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -49,8 +48,7 @@ export class KvRows implements RowWriter {
     // does not fill the cache with rows that are not read again. One in two, if its page was not cached: of
     // rows that are far apart in the file the cached pages hold a tenth of what this cache does.
     const bits = database.cacheMisses === misses ? 3 : 1;
-    this.#dice = (Math.imul(this.#dice, 1_664_525) + 1_013_904_223) | 0;
-    if (this.#dice >>> (32 - bits) !== 0) return;
+    if (!this.#dice.isOneIn(bits)) return;
     const { buffer, offset, length } = into;
     if (!this.#cache.reserve(main, sub, length, into)) return;
     into.buffer.set(buffer.subarray(offset, offset + length), into.offset);

@@ -55,7 +55,7 @@ export class WatchFeed {
 
   /** A revision has become current. Watchers get it at the latest at the next {@link flush}. */
   notify(revision: Revision, changes: ChangeList): void {
-    if (this.#isNobodyThere || !changes.isWhole) {
+    if (this.#hasNoWatcher || !changes.isWhole) {
       this.#flushBefore();
       this.#hub.leaveToPasses(revision);
       this.schedule();
@@ -67,7 +67,7 @@ export class WatchFeed {
   }
 
   /** Then a revision need not be remembered. */
-  get #isNobodyThere(): boolean {
+  get #hasNoWatcher(): boolean {
     if (this.#pending !== undefined) return false;
     return this.#hub.syncedCount === 0 && this.#hub.unsyncedCount === 0;
   }
